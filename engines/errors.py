@@ -1,0 +1,95 @@
+"""Errors of the engines, and the shape that all errors of the project share."""
+
+from __future__ import annotations
+
+
+class ExplainedError(Exception):
+    """An error that a report can show to a user as it is.
+
+    Subclasses set the class attributes; the constructor's message says what happened in this case.
+
+    Attributes:
+        code: stable machine code, ``UPPER_SNAKE``.
+        remedy: what the reader should do, one or two sentences.
+        retryable: whether the same work may succeed later without anybody changing the file.
+        environmental: the cause lies outside the file (disk, share, device), so it costs no attempt.
+    """
+
+    code = "INTERNAL"
+    remedy = "Report this with the journal's lines for the job; it is a fault of the program."
+    retryable = False
+    environmental = False
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if remedy is not None:
+            self.remedy = remedy
+
+
+class EngineError(ExplainedError):
+    """Base of everything that a device, codec or model runtime raises."""
+
+
+class MediaError(EngineError):
+    """Base of what is wrong with the file itself: a retry cannot help."""
+
+
+class EmptyFileError(MediaError):
+    code = "EMPTY_FILE"
+    remedy = "The file has no content. Copy it again from its source."
+
+
+class NotMediaError(MediaError):
+    code = "NOT_MEDIA"
+    remedy = "This is not a video file, whatever its name says. Export it again as MP4, MOV or MKV."
+
+
+class TruncatedFileError(MediaError):
+    code = "TRUNCATED"
+    remedy = "The end of the file is missing, usually because a copy or recording broke off. Copy it again."
+
+
+class NoVideoError(MediaError):
+    code = "NO_VIDEO"
+    remedy = "The file holds sound but no video. Check what the editor exported."
+
+
+class StillImageError(MediaError):
+    code = "STILL_IMAGE"
+    remedy = "This is a photograph, not a video. Drop the recording itself."
+
+
+class UnsupportedCodecError(MediaError):
+    code = "UNSUPPORTED_CODEC"
+    remedy = "Export the recording as H.264 or HEVC in an MP4 or MOV file."
+
+
+class EncryptedMediaError(MediaError):
+    code = "ENCRYPTED"
+    remedy = "The file is protected against copying. Export it without protection."
+
+
+class DecodeFailedError(MediaError):
+    code = "DECODE_FAILED"
+    remedy = "No picture of the file could be decoded. Export it again from its source."
+
+
+class DeviceUnavailableError(EngineError):
+    code = "DEVICE_UNAVAILABLE"
+    remedy = "Run `dualface doctor`: it says which part of the device's software is missing."
+    retryable = True
+    environmental = True
+
+
+class ModelUnavailableError(EngineError):
+    code = "MODEL_UNAVAILABLE"
+    remedy = "Install the package again: its model files are missing or changed."
+    retryable = True
+    environmental = True
+
+
+class EncodeFailedError(EngineError):
+    code = "ENCODE_FAILED"
+    remedy = "Retry the file; if it fails again, report it with the journal's lines for the job."
+    retryable = True

@@ -1,0 +1,145 @@
+"""Pictures and packets as they travel between the engines: NV12, with exact timestamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Plane: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture, 8-bit NV12, upright.
+
+    Attributes:
+        y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
+        uv: chroma, shape (ceil(H / 2), ceil(W / 2), 2), U before V.
+        pts: presentation time in ticks of the stream's time base, as the container says.
+        duration: ticks until the next picture; the last one's is a best guess, never 0.
+        replaced: this picture stands in for one that could not be decoded.
+    """
+
+    y: Plane
+    uv: Plane
+    pts: int
+    duration: int
+    replaced: bool = False
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.y.size + self.uv.size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameBatch:
+    """Consecutive pictures of one stream, oldest first, all of one size, on one device."""
+
+    frames: tuple[Frame, ...]
+    time_base: Fraction
+    device: str = "cpu"
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A rectangle in pixels, fractions allowed: left, top, width, height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def cx(self) -> float:
+        return self.x + self.w / 2
+
+    @property
+    def cy(self) -> float:
+        return self.y + self.h / 2
+
+    def scaled(self, sx: float, sy: float) -> Rect:
+        return Rect(self.x * sx, self.y * sy, self.w * sx, self.h * sy)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPacket:
+    """One encoded picture. ``pts`` is in the time base of the frames that went in."""
+
+    data: bytes
+    pts: int
+    is_keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """Colour description as H.273 code points; 2 means unspecified."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio stream as its header describes it."""
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    duration_s: float | None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """The chosen video stream as its header describes it.
+
+    ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
+    and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
+    """
+
+    codec: str
+    coded_width: int
+    coded_height: int
+    width: int
+    height: int
+    pix_fmt: str
+    bit_depth: int
+    fps: Fraction
+    vfr: bool
+    frames_from_header: int | None
+    rotation_deg: int
+    sample_aspect: Fraction
+    interlaced: bool
+    time_base: Fraction
+    start_pts: int
+    duration_s: float | None
+    color: ColorTags
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file holds."""
+
+    container: str
+    bytes: int
+    duration_s: float | None
+    video: VideoInfo
+    audio: tuple[AudioInfo, ...]

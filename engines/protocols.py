@@ -1,0 +1,88 @@
+"""What a backend must provide. One contract suite in tests/contract runs over all implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.frames import EncodedPacket, Frame, FrameBatch, Rect
+
+
+class Decoder(Protocol):
+    """Decodes one video stream into upright NV12 batches, timestamps kept exactly.
+
+    A picture that cannot be decoded is replaced by the last good one (``Frame.replaced``) so that every picture
+    the container announces comes out once, in order of pts, pts strictly rising.
+    """
+
+    name: str                 # for the report, e.g. "pyav"
+    surface_width: int        # size of the pictures it yields; may be smaller than the displayed picture
+    surface_height: int
+    decode_errors: int        # packets or pictures the codec complained about, so far
+    replaced_frames: int
+
+    def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
+        """Yield batches of up to ``size`` pictures, beginning with the first whose pts is >= ``start_pts``."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class InferenceEngine(Protocol):
+    """Runs one model. Inputs and outputs are float32 in host memory, batch first."""
+
+    name: str                 # for the report, e.g. "onnxruntime-cpu"
+
+    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]: ...
+
+    def close(self) -> None: ...
+
+
+class Preprocessor(Protocol):
+    """Makes model inputs from NV12 pictures."""
+
+    def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
+        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
+        ...
+
+    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
+        """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
+        ...
+
+    def aligned_chips(self, frame: Frame, landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
+
+        ``landmarks`` has shape (N, 5, 2), in pixels of ``frame``, in YuNet's order.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileSource:
+    """Where a tile's pixels come from: a picture and a crop in pixels of that picture; no crop is a placeholder."""
+
+    frame: Frame
+    crop: Rect | None
+
+
+class Compositor(Protocol):
+    """Draws two tiles side by side into one NV12 picture of fixed size."""
+
+    name: str
+
+    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame: ...
+
+
+class Encoder(Protocol):
+    """Encodes NV12 pictures. A fresh encoder begins with a keyframe; headers are in ``extradata`` alone."""
+
+    name: str                 # for the report, e.g. "libx264"
+    extradata: bytes
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]: ...
+
+    def flush(self) -> list[EncodedPacket]: ...

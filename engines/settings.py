@@ -1,0 +1,64 @@
+"""Settings of devices and encoders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of every settings section: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeviceSettings(Section):
+    """Which device does the work."""
+
+    backend: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(description="Device that decodes, detects, composes and encodes; auto takes CUDA where it works"),
+    ] = "auto"
+    index: Annotated[int, Field(ge=0, le=63, description="Number of the CUDA device")] = 0
+    vram_guard: Annotated[
+        float,
+        Field(ge=0.1, le=0.95, description="Share of the card's memory that jobs may fill",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.70
+
+
+class EncoderSettings(Section):
+    """How the delivered picture is encoded."""
+
+    encoder: Annotated[
+        Literal["auto", "nvenc", "x264"],
+        Field(description="Video encoder; auto takes NVENC where the card has it, else x264"),
+    ] = "auto"
+    preset: Annotated[
+        Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"],
+        Field(description="x264 preset: slower makes smaller files"),
+    ] = "veryfast"
+    crf: Annotated[
+        int,
+        Field(ge=0, le=51, description="Constant rate factor: lower is better and larger",
+              json_schema_extra={"unit": "CRF"}),
+    ] = 20
+    threads: Annotated[
+        int,
+        Field(ge=0, le=128, description="Encoder threads; 0 chooses from the cores",
+              json_schema_extra={"unit": "threads"}),
+    ] = 0
+
+
+class LimitsSettings(Section):
+    """What is too large to be taken, checked before memory is spent."""
+
+    pixels: Annotated[
+        int,
+        Field(ge=64 * 64, le=2**28, description="Largest picture, width times height",
+              json_schema_extra={"unit": "pixels"}),
+    ] = 35_389_440
+    duration_s: Annotated[
+        float, Field(gt=0, le=30 * 86400, description="Longest recording", json_schema_extra={"unit": "s"})
+    ] = 43_200

@@ -1,0 +1,1 @@
+"""One job: frames in, tiles out. Knows nothing of folders, hosts or systemd."""

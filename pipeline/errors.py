@@ -1,0 +1,48 @@
+"""Errors of one job."""
+
+from __future__ import annotations
+
+from engines.errors import ExplainedError
+
+
+class PipelineError(ExplainedError):
+    """Base of everything that the work on one job raises, besides what comes from the engines."""
+
+
+class JobStopped(PipelineError):
+    """The job was asked to stop and has checkpointed; it goes on from there later."""
+
+    code = "STOPPED"
+    remedy = "Nothing to do: the job goes on when the service starts again."
+    retryable = True
+    environmental = True
+
+
+class TooLargeError(PipelineError):
+    code = "TOO_LARGE"
+    remedy = "Export the recording at a smaller size, or raise limits.pixels in the configuration."
+
+
+class TooLongError(PipelineError):
+    code = "TOO_LONG"
+    remedy = "Cut the recording into parts, or raise limits.duration_s in the configuration."
+
+
+class DiskFullError(PipelineError):
+    code = "DISK_FULL"
+    remedy = "Free space on the share: the job goes on by itself."
+    retryable = True
+    environmental = True
+
+
+class StorageError(PipelineError):
+    code = "STORAGE"
+    remedy = "Check the share and its mount: the job goes on when it can be written again."
+    retryable = True
+    environmental = True
+
+
+class VerificationError(PipelineError):
+    code = "VERIFICATION_FAILED"
+    remedy = "The finished video did not pass its check and was not delivered. Retry the file."
+    retryable = True

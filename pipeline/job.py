@@ -1,0 +1,79 @@
+"""The order for one job, its progress and its result: all that the daemon and the pipeline tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from engines.settings import DeviceSettings, LimitsSettings
+from pipeline.settings import ProfileSettings, SegmentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One file to be worked on. Picklable: it travels to a spawned worker.
+
+    ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
+    ``input_name`` is the path that the report shows, as the user knows the file.
+    """
+
+    job_id: str
+    source: Path
+    input_name: str
+    work_dir: Path
+    profile: ProfileSettings = field(default_factory=ProfileSettings)
+    profile_name: str = "default"
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
+    segments: SegmentSettings = field(default_factory=SegmentSettings)
+    attempt: int = 1
+    host: str = ""
+    debug_overlay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
+
+    stage: str                       # "probe", "render", "assemble", "verify"
+    frames_done: int = 0
+    frames_total: int | None = None
+    seconds_done: float = 0.0
+    duration_s: float | None = None
+    fps: float = 0.0                 # output frames per wall-clock second, lately
+    level: str = "normal"            # degradation level
+
+    @property
+    def percent(self) -> float | None:
+        if not self.duration_s:
+            return None
+        return min(100.0, 100.0 * self.seconds_done / self.duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliverables:
+    """Finished files in the work directory, not yet under their final names. ``debug`` only on request."""
+
+    video: Path
+    report: Path
+    tracks: Path
+    preview: Path
+    debug: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """A finished job: ``status`` is "succeeded" or "succeeded_degraded"."""
+
+    status: str
+    files: Deliverables
+    verdict: str                     # one line for people
+    frames: int
+    duration_s: float
+    wall_s: float
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+StopCheck: TypeAlias = Callable[[], bool]

@@ -1,0 +1,85 @@
+"""What the stages between detection and composition tell each other: faces, people, tiles. All in displayed pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from engines.frames import Rect
+
+Landmarks: TypeAlias = tuple[tuple[float, float], ...]
+Source: TypeAlias = Literal["detected", "tracked", "reidentified", "held", "frozen", "placeholder"]
+Side: TypeAlias = Literal["left", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face. ``landmarks`` are right eye, left eye, nose tip, right and left mouth corner."""
+
+    box: Rect
+    score: float
+    landmarks: Landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known of one picture before anybody is recognised in it.
+
+    ``faces`` is None where the detector was not run (every picture between two k-th ones).
+    ``cut`` marks the first picture of a new shot; the detector is always run there.
+    """
+
+    pts: int
+    t: float                              # seconds since the first picture
+    faces: tuple[Face, ...] | None
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One of the two people in one picture. ``box`` is None while nobody knows where the person is."""
+
+    person: int                           # 1 or 2, stable for the whole file
+    box: Rect | None
+    source: Literal["detected", "tracked", "reidentified"] = "detected"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture after recognition: who belongs in which tile, and where they are.
+
+    ``left`` and ``right`` are None while there is no such person (yet). ``others`` are faces of bystanders,
+    whom the debug overlay draws.
+    """
+
+    pts: int
+    t: float
+    cut: bool
+    left: Seen | None
+    right: Seen | None
+    others: tuple[Rect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What one tile shows in one output picture.
+
+    ``crop`` lies inside the picture. Where ``source`` is "frozen", the tile repeats its picture of ``still_pts``
+    (with the crop it had then); where it is "placeholder" there is nothing to show.
+    """
+
+    person: int | None
+    face: Rect | None
+    crop: Rect
+    source: Source
+    still_pts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One output picture: a row of NAME.dual.tracks.jsonl.gz before it has a frame number."""
+
+    pts: int
+    t: float
+    left: Tile
+    right: Tile

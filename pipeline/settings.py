@@ -1,0 +1,79 @@
+"""Settings of one job: a profile, and the parts of the work it shapes. Every number has a unit and a range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engines.settings import EncoderSettings, Section
+
+
+class DetectSettings(Section):
+    """How often and at what size faces are looked for."""
+
+    rate_hz: Annotated[
+        float,
+        Field(ge=1, le=120, description="Detector runs per second of video; pictures between are interpolated",
+              json_schema_extra={"unit": "1/s"}),
+    ] = 10.0
+    width: Annotated[
+        int,
+        Field(ge=160, le=1920, multiple_of=32, description="Width of the detector's input",
+              json_schema_extra={"unit": "pixels"}),
+    ] = 640
+    score: Annotated[
+        float, Field(gt=0, lt=1, description="Least confidence of a face", json_schema_extra={"unit": "score"})
+    ] = 0.30
+
+
+class LookaheadSettings(Section):
+    """How far analysis runs ahead of rendering."""
+
+    identity_s: Annotated[
+        float,
+        Field(ge=0.1, le=5, description="How long the decision who is who may wait for later pictures",
+              json_schema_extra={"unit": "s"}),
+    ] = 0.7
+    camera_s: Annotated[
+        float,
+        Field(ge=0.1, le=5, description="How far the camera path sees ahead", json_schema_extra={"unit": "s"}),
+    ] = 0.8
+    pool_bytes: Annotated[
+        int,
+        Field(ge=2**25, le=2**34, description="Memory for pictures that wait; large pictures shorten the look-ahead",
+              json_schema_extra={"unit": "bytes"}),
+    ] = 402_653_184
+
+
+class IdentitySettings(Section):
+    """Tracking, recognition and the assignment of people to tiles."""
+
+
+class CameraSettings(Section):
+    """Framing and movement of the two virtual cameras."""
+
+
+class ProfileSettings(EncoderSettings):
+    """Everything that shapes the output of the inboxes which name this profile."""
+
+    assignment: Annotated[
+        Literal["identity", "position"],
+        Field(description="identity: a person keeps the tile; position: the left one of the moment is left"),
+    ] = "identity"
+    missing: Annotated[
+        Literal["hold", "freeze"],
+        Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
+    ] = "hold"
+    detect: DetectSettings = DetectSettings()
+    lookahead: LookaheadSettings = LookaheadSettings()
+    identity: IdentitySettings = IdentitySettings()
+    camera: CameraSettings = CameraSettings()
+
+
+class SegmentSettings(Section):
+    """How the output is cut into parts that survive a crash."""
+
+    seconds: Annotated[
+        float, Field(ge=1, le=600, description="Length of a segment", json_schema_extra={"unit": "s"})
+    ] = 10.0
