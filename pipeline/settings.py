@@ -17,9 +17,9 @@ class DetectSettings(Section):
         Field(ge=1, le=120, description="Detector runs per second of video; pictures between are interpolated",
               json_schema_extra={"unit": "1/s"}),
     ] = 10.0
-    width: Annotated[
+    long_side: Annotated[
         int,
-        Field(ge=160, le=1920, multiple_of=32, description="Width of the detector's input",
+        Field(ge=160, le=1920, multiple_of=32, description="Longer side of the detector's input",
               json_schema_extra={"unit": "pixels"}),
     ] = 640
     score: Annotated[

@@ -1,0 +1,92 @@
+"""The checkpoint: everything that a killed job needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.durable import write_durably
+from pipeline.segments import SegmentRecord, is_intact
+
+FORMAT = 1
+FILE_NAME = "checkpoint.json"
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """State as of a segment boundary.
+
+    Attributes:
+        fingerprint: hash of everything that shapes the output; another one means: start over.
+        extradata: the encoder's headers (hex), the same for all segments.
+        segments: finished segments, oldest first.
+        next_pts: pts of the first picture that is in no segment; None when all are.
+        analysis: state of detection, tracking, recognition and cameras (see ``Analysis.state``).
+        counters: decode errors, replaced pictures and the like, up to the boundary.
+        timing: state of the job's clock; wall_s: time spent by all attempts so far.
+        resumed_at_s: output times at which earlier attempts were taken up again.
+    """
+
+    fingerprint: str
+    extradata: str = ""
+    segments: list[SegmentRecord] = field(default_factory=list)
+    next_pts: int | None = None
+    complete: bool = False
+    analysis: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, Any] = field(default_factory=dict)
+    wall_s: float = 0.0
+    resumed_at_s: list[float] = field(default_factory=list)
+    checkpoints: int = 0
+
+    @property
+    def frames(self) -> int:
+        return sum(s.frames for s in self.segments)
+
+    def save(self, work_dir: Path) -> None:
+        """Write atomically and durably.
+
+        Raises:
+            DiskFullError, StorageError: the work directory cannot be written.
+        """
+        body = {name: getattr(self, name) for name in self.__slots__ if name != "segments"}
+        body["segments"] = [s.to_json() for s in self.segments]
+        payload = orjson.dumps(body)
+        envelope = {"format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest(), "body": orjson.Fragment(payload)}
+        write_durably(work_dir / FILE_NAME, orjson.dumps(envelope))
+
+
+def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | None]:
+    """Read the checkpoint of an earlier attempt.
+
+    Returns:
+        The checkpoint, or None and the reason why the job must start over (None too where there was no earlier one).
+    """
+    path = work_dir / FILE_NAME
+    if not path.exists():
+        return None, None
+    body = _verified_body(path)
+    if body is None:
+        return None, "the checkpoint is damaged"
+    segments = [SegmentRecord(**s) for s in body.pop("segments")]
+    checkpoint = Checkpoint(segments=segments, **body)
+    if checkpoint.fingerprint != fingerprint:
+        return None, "the source, the configuration or the program has changed"
+    if not all(is_intact(work_dir / "segments", s) for s in segments):
+        return None, "a finished segment is missing or damaged"
+    return checkpoint, None
+
+
+def _verified_body(path: Path) -> dict[str, Any] | None:
+    try:
+        raw = path.read_bytes()
+        envelope = orjson.loads(raw)
+        body: dict[str, Any] = envelope["body"]
+        good = envelope["format"] == FORMAT and hashlib.sha256(orjson.dumps(body)).hexdigest() == envelope["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return body if good else None

@@ -1,0 +1,155 @@
+"""Segments: parts of the output of about ten seconds that survive a crash.
+
+A segment is three files that appear together with the checkpoint that names them:
+
+    00012.h264             the packets in decode order, raw (Annex B or length-prefixed, as the encoder made them)
+    00012.packets.json     size, pts and keyframe flag of each packet
+    00012.tracks.jsonl.gz  one gzip member with the rows of its pictures
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import orjson
+
+from engines.frames import EncodedPacket
+from pipeline.durable import commit, storage_errors
+from pipeline.people import Row, Tile
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """A finished segment, as the checkpoint remembers it."""
+
+    index: int
+    first_pts: int
+    last_pts: int
+    frames: int
+    bytes: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class SegmentGrid:
+    """Says which segment a picture belongs to, by its pts alone, so that a resumed job cuts at the same places."""
+
+    def __init__(self, first_pts: int, time_base: Fraction, seconds: float) -> None:
+        self._first_pts = first_pts
+        self._ticks_per_segment = Fraction(seconds) / time_base
+
+    def index(self, pts: int) -> int:
+        return int((pts - self._first_pts) // self._ticks_per_segment)
+
+
+def _paths(directory: Path, index: int) -> tuple[Path, Path, Path]:
+    stem = f"{index:06d}"
+    return tuple(directory / (stem + suffix) for suffix in (".h264", ".packets.json", ".tracks.jsonl.gz"))  # type: ignore[return-value]
+
+
+def _rounded(rect: Any) -> list[float] | None:
+    return None if rect is None else [round(v, 3) for v in (rect.x, rect.y, rect.w, rect.h)]
+
+
+def _tile_json(tile: Tile) -> dict[str, Any]:
+    return {"person": tile.person, "face": _rounded(tile.face), "crop": _rounded(tile.crop), "source": tile.source}
+
+
+def row_json(row: Row, frame: int) -> bytes:
+    """One line of NAME.dual.tracks.jsonl.gz."""
+    line = {"frame": frame, "t": round(row.t, 6), "left": _tile_json(row.left), "right": _tile_json(row.right)}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class SegmentWriter:
+    """Writes one segment. Nothing counts until ``finish``; leaving the context without it removes the parts."""
+
+    def __init__(self, directory: Path, index: int, first_frame: int) -> None:
+        self._finals = _paths(directory, index)
+        self._parts = [p.with_name(p.name + ".part") for p in self._finals]
+        self._index = index
+        self._frame = first_frame
+        self._packets: list[tuple[int, int, bool]] = []
+        self._pts: list[int] = []
+        self._hash = hashlib.sha256()
+        with storage_errors("opening a segment"):
+            self._video: IO[bytes] = self._parts[0].open("wb")
+            self._tracks = gzip.GzipFile(filename="", fileobj=self._parts[2].open("wb"), mode="wb", mtime=0)
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is not None:
+            self._discard()
+
+    @property
+    def frames(self) -> int:
+        return len(self._pts)
+
+    def add_row(self, row: Row) -> None:
+        with storage_errors("writing a segment"):
+            self._tracks.write(row_json(row, self._frame + len(self._pts)))
+        self._pts.append(row.pts)
+
+    def add_packets(self, packets: list[EncodedPacket]) -> None:
+        with storage_errors("writing a segment"):
+            for packet in packets:
+                self._video.write(packet.data)
+                self._hash.update(packet.data)
+                self._packets.append((len(packet.data), packet.pts, packet.is_keyframe))
+
+    def finish(self) -> SegmentRecord:
+        """Make the segment durable and return what the checkpoint needs to know of it."""
+        with storage_errors("finishing a segment"):
+            size = self._video.tell()
+            self._close()
+            self._parts[1].write_bytes(orjson.dumps(self._packets))
+            for part, final in zip(self._parts, self._finals, strict=True):
+                commit(part, final)
+        return SegmentRecord(self._index, self._pts[0], self._pts[-1], len(self._pts), size, self._hash.hexdigest())
+
+    def _close(self) -> None:
+        tracks_file = self._tracks.fileobj
+        self._tracks.close()
+        if tracks_file is not None:
+            tracks_file.close()
+        self._video.close()
+
+    def _discard(self) -> None:
+        try:
+            self._close()
+        except OSError:
+            pass  # the disk that refused the data may refuse the close too; the parts are removed all the same
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+
+def read_packets(directory: Path, record: SegmentRecord) -> Iterator[EncodedPacket]:
+    """The packets of a finished segment, in decode order."""
+    video, packets, _ = _paths(directory, record.index)
+    with storage_errors("reading a segment"), video.open("rb") as f:
+        for size, pts, key in orjson.loads(packets.read_bytes()):
+            yield EncodedPacket(f.read(size), pts, key)
+
+
+def tracks_path(directory: Path, record: SegmentRecord) -> Path:
+    return _paths(directory, record.index)[2]
+
+
+def is_intact(directory: Path, record: SegmentRecord) -> bool:
+    """Whether a segment that a checkpoint names is there, whole and unchanged."""
+    video, packets, tracks = _paths(directory, record.index)
+    if not (video.is_file() and packets.is_file() and tracks.is_file()):
+        return False
+    with video.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest() == record.sha256

@@ -1,0 +1,78 @@
+"""Pipeline stages as generators, each pulled ahead by a thread of its own through a bounded queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_POLL_S = 0.1
+
+
+class _End:
+    """Closes a stage's queue; carries the exception that ended it, if any."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class Stage(Generic[T], Iterator[T]):
+    """Runs an iterable in a thread and hands its items on in order, at most ``depth`` ahead of the consumer.
+
+    An exception of the producer is raised in the consumer, after the items that came before it. ``close`` stops the
+    thread and waits for it; the codecs and models below release the GIL, so stages really run side by side.
+    """
+
+    def __init__(self, name: str, items: Iterable[T], depth: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=max(1, depth))
+        self._closing = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._produce, name=name, daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> T:
+        if self._ended:
+            raise StopIteration
+        item = self._queue.get()
+        if isinstance(item, _End):
+            self._ended = True
+            if item.error is not None:
+                raise item.error
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """Stop the producer at its next item and wait until its thread has ended."""
+        self._closing.set()
+        self._ended = True
+        self._thread.join()
+
+    def _produce(self) -> None:
+        error: BaseException | None = None
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    break
+        except BaseException as exc:  # noqa: BLE001 - handed to the consumer, whatever it is
+            error = exc
+        finally:
+            self._close_items()
+            self._put(_End(error))
+
+    def _put(self, item: T | _End) -> bool:
+        while not self._closing.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _close_items(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
