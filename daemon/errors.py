@@ -1,0 +1,67 @@
+"""Errors of the service."""
+
+from __future__ import annotations
+
+from engines.errors import ExplainedError
+
+
+class DaemonError(ExplainedError):
+    """Base of everything that the service raises, besides what comes from the work on a job."""
+
+
+class ConfigError(DaemonError):
+    code = "CONFIG_INVALID"
+    remedy = "Correct the named keys; `dualface config schema` lists every key with its range."
+
+
+class ShareAwayError(DaemonError):
+    code = "SHARE_AWAY"
+    remedy = "Check the mount of the share: the service goes on by itself when it is back."
+    retryable = True
+    environmental = True
+
+
+class ShareUnusableError(DaemonError):
+    code = "SHARE_UNUSABLE"
+    remedy = "Give the service's user write permission on the share's folders, which must be on one file system."
+    retryable = True
+    environmental = True
+
+
+class BackendUnusableError(DaemonError):
+    code = "BACKEND_UNUSABLE"
+    remedy = "Run `dualface doctor`: it says which part of the device's software is missing."
+    retryable = True
+    environmental = True
+
+
+class WorkerDiedError(DaemonError):
+    code = "WORKER_DIED"
+    remedy = "The file made the program crash each time. Export it again; if that fails too, report it."
+    retryable = True
+
+
+class WorkerStalledError(DaemonError):
+    code = "WORKER_STALLED"
+    remedy = "The work on this file stood still each time. Export it again; if that fails too, report it."
+    retryable = True
+
+
+class DeliveryError(DaemonError):
+    code = "DELIVERY_FAILED"
+    remedy = "Check that the outbox can be written and has space: the delivery is repeated by itself."
+    retryable = True
+    environmental = True
+
+
+class LeaseLostError(DaemonError):
+    code = "LEASE_LOST"
+    remedy = "Nothing to do: another host has taken the job over."
+    retryable = True
+    environmental = True
+
+
+class InvalidOutputError(DaemonError):
+    code = "INVALID_OUTPUT"
+    remedy = "The work ended without the files it promised. Retry the file; if it fails again, report it."
+    retryable = True

@@ -1,0 +1,294 @@
+"""Settings of the service: one plain model that a dictionary from YAML or the environment can be fed to.
+
+Every key has a safe default, so an empty document is a valid configuration. Problems between keys (an inbox
+that names a missing profile, overlapping folders) are all reported at once, each under its own key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from engines.settings import DeviceSettings, LimitsSettings, Section
+from pipeline.settings import ProfileSettings, SegmentSettings
+
+STATE_DIR = ".dualface"
+OUTBOX_DIR = "outbox"
+FAILED_DIR = "failed"
+ORIGINALS_DIR = "originals"
+PAUSE_FILE = "PAUSE"
+RESERVED_DIRS = (OUTBOX_DIR, FAILED_DIR, ORIGINALS_DIR, STATE_DIR)
+
+_VIDEO_EXTENSIONS = (
+    "mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "m2ts", "mxf",
+    "wmv", "flv", "3gp", "ogv",
+)
+
+
+def _number(description: str, unit: str, **bounds: Any) -> Any:
+    """A field with a description, a unit and a range."""
+    return Field(description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+class ShareSettings(Section):
+    """The shared folder that everything happens in."""
+
+    root: Annotated[
+        Path, Field(description="Folder that holds the inboxes, outbox, failed, originals and .dualface")
+    ] = Path("/srv/dualface")
+    low_bytes: Annotated[
+        int,
+        _number("Free space under which nothing new is started", "bytes", ge=0, le=2**50),
+    ] = 2**30
+    resume_bytes: Annotated[
+        int,
+        _number("Free space from which work is started again", "bytes", ge=0, le=2**50),
+    ] = 2 * 2**30
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, root: Path) -> Path:
+        return Path(os.path.normpath(root.expanduser().absolute()))
+
+
+class InboxSettings(Section):
+    """One folder that files are dropped into."""
+
+    path: Annotated[
+        str, Field(min_length=1, description="Folder of the inbox, relative to share.root")
+    ] = "inbox"
+    profile: Annotated[
+        str, Field(min_length=1, description="Profile that its files are processed with")
+    ] = "default"
+    priority: Annotated[
+        int,
+        _number("Inboxes with a higher number are served first", "rank", ge=-100, le=100),
+    ] = 0
+
+
+class ScanSettings(Section):
+    """How new files are found, and which files are taken."""
+
+    min_interval_s: Annotated[
+        float,
+        _number("Time between two scans while files are arriving", "s", ge=0.05, le=3600),
+    ] = 1.0
+    max_interval_s: Annotated[
+        float,
+        _number("Time between two scans of an inbox where nothing happens", "s", ge=0.05, le=3600),
+    ] = 15.0
+    events: Annotated[
+        Literal["auto", "off"],
+        Field(description="auto lets inotify wake the scan on local disks; network shares are always polled"),
+    ] = "auto"
+    extensions: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, description="File name extensions that are taken; others are left alone"),
+    ] = _VIDEO_EXTENSIONS
+    empty_after_s: Annotated[
+        float,
+        _number("How long a file may stay without content before it is reported as empty",
+                "s", ge=0, le=7 * 86400),
+    ] = 600.0
+
+    @field_validator("extensions")
+    @classmethod
+    def _bare_lower_case(cls, extensions: tuple[str, ...]) -> tuple[str, ...]:
+        bare = tuple(extension.strip().lstrip(".").lower() for extension in extensions)
+        if not all(extension and "/" not in extension for extension in bare):
+            raise ValueError("an extension is a word such as mp4")
+        return bare
+
+
+class SettleSettings(Section):
+    """How long a file must stay unchanged before it counts as completely copied."""
+
+    local_s: Annotated[float, _number("Quiet time on local disks", "s", ge=0, le=86400)] = 5.0
+    nfs_s: Annotated[float, _number("Quiet time on NFS", "s", ge=0, le=86400)] = 65.0
+    smb_s: Annotated[
+        float,
+        _number("Quiet time on SMB and other network shares", "s", ge=0, le=86400),
+    ] = 120.0
+    polls: Annotated[
+        int,
+        _number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
+    ] = 3
+
+
+class WorkerSettings(Section):
+    """The processes that do the work."""
+
+    concurrent_jobs: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
+        _number("Files worked on side by side; auto takes one per four cores", "jobs"),
+    ] = "auto"
+    max_attempts: Annotated[
+        int,
+        _number("Attempts before a file goes to failed", "attempts", ge=1, le=20),
+    ] = 3
+    stop_timeout_s: Annotated[
+        float,
+        _number("Time that workers get to finish their segment when the service stops", "s", gt=0, le=3600),
+    ] = 75.0
+    stall_timeout_s: Annotated[
+        float,
+        _number("Time without any progress after which a worker counts as hung and is replaced",
+                "s", gt=0, le=86400),
+    ] = 300.0
+    start_timeout_s: Annotated[
+        float,
+        _number("Time that the check of the backend may take when the service starts", "s", gt=0, le=3600),
+    ] = 120.0
+    nice: Annotated[
+        int,
+        _number("Niceness of workers, so that other programs stay responsive", "nice", ge=0, le=19),
+    ] = 5
+
+
+class RetrySettings(Section):
+    """How long work waits after trouble: doubled each time, with some chance in it."""
+
+    first_s: Annotated[float, _number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
+    longest_s: Annotated[float, _number("Longest wait", "s", gt=0, le=86400)] = 300.0
+
+
+class LeaseSettings(Section):
+    """How hosts that work on one share tell each other that they are alive."""
+
+    renew_s: Annotated[
+        float,
+        _number("Time between two renewals of a job's lease", "s", gt=0, le=3600),
+    ] = 10.0
+    expire_s: Annotated[
+        float,
+        _number("Time that another host's lease must stand still before its job is taken over",
+                "s", gt=0, le=86400),
+    ] = 120.0
+
+
+class RetentionSettings(Section):
+    """What happens to the sources of finished jobs."""
+
+    originals: Annotated[
+        Literal["keep", "delete"],
+        Field(description="keep: sources stay in originals; delete: they are removed after originals_days"),
+    ] = "keep"
+    originals_days: Annotated[
+        float,
+        _number("Age at which originals are removed, where that is asked for", "days", ge=0, le=36500),
+    ] = 30.0
+
+
+class StatusSettings(Section):
+    """The status page in the outbox."""
+
+    interval_s: Annotated[
+        float,
+        _number("Least time between two updates of the page", "s", ge=0.1, le=3600),
+    ] = 3.0
+    finished_listed: Annotated[
+        int,
+        _number("How many finished and failed files the page lists", "files", ge=0, le=1000),
+    ] = 50
+
+
+class LogSettings(Section):
+    """What is written to the journal or terminal."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least important kind of line that is written"),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "console"],
+        Field(description="auto writes for people on a terminal and JSON lines elsewhere"),
+    ] = "auto"
+
+
+class Settings(Section):
+    """The whole configuration of the service."""
+
+    share: ShareSettings = ShareSettings()
+    inboxes: Annotated[
+        tuple[InboxSettings, ...], Field(min_length=1, description="Folders that files are dropped into")
+    ] = (InboxSettings(),)
+    scan: ScanSettings = ScanSettings()
+    settle: SettleSettings = SettleSettings()
+    workers: WorkerSettings = WorkerSettings()
+    retry: RetrySettings = RetrySettings()
+    leases: LeaseSettings = LeaseSettings()
+    device: DeviceSettings = DeviceSettings()
+    segments: SegmentSettings = SegmentSettings()
+    limits: LimitsSettings = LimitsSettings()
+    profiles: Annotated[
+        dict[str, ProfileSettings],
+        Field(description="Named processing settings; default always exists, missing keys take safe values"),
+    ] = {"default": ProfileSettings()}  # noqa: RUF012 - pydantic copies defaults
+    retention: RetentionSettings = RetentionSettings()
+    status: StatusSettings = StatusSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("profiles")
+    @classmethod
+    def _default_exists(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+        return {"default": ProfileSettings(), **profiles}
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        problems = [*_inbox_problems(self), *_order_problems(self)]
+        if problems:
+            raise ValidationError.from_exception_data(type(self).__name__, problems)
+        return self
+
+    def inbox_dir(self, inbox: InboxSettings) -> Path:
+        """Absolute folder of an inbox."""
+        return Path(os.path.normpath(self.share.root / inbox.path))
+
+
+def _problem(loc: tuple[str | int, ...], value: Any, message: str) -> InitErrorDetails:
+    # PydanticCustomError formats braces; a path may hold some.
+    conflict = PydanticCustomError("conflict", "{text}", {"text": message})
+    return InitErrorDetails(type=conflict, loc=loc, input=value)
+
+
+def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
+    root = settings.share.root
+    reserved = [(root / name, name) for name in RESERVED_DIRS]
+    earlier: list[tuple[Path, str]] = []
+    for number, inbox in enumerate(settings.inboxes):
+        path = settings.inbox_dir(inbox)
+        if inbox.profile not in settings.profiles:
+            known = ", ".join(sorted(settings.profiles))
+            yield _problem(("inboxes", number, "profile"), inbox.profile,
+                           f"there is no profile '{inbox.profile}'; known: {known}")
+        if not _contains(root, path) or path == root:
+            yield _problem(("inboxes", number, "path"), inbox.path,
+                           f"an inbox must be a folder inside share.root ({root})")
+        else:
+            for other, name in (*reserved, *earlier):
+                if _contains(other, path) or _contains(path, other):
+                    yield _problem(("inboxes", number, "path"), inbox.path,
+                                   f"'{inbox.path}' overlaps '{name}'; give every inbox a folder of its own")
+        earlier.append((path, inbox.path))
+
+
+def _order_problems(settings: Settings) -> Iterator[InitErrorDetails]:
+    pairs = (
+        ("share", "low_bytes", "resume_bytes"),
+        ("scan", "min_interval_s", "max_interval_s"),
+        ("retry", "first_s", "longest_s"),
+        ("leases", "renew_s", "expire_s"),
+    )
+    for section, low, high in pairs:
+        values = getattr(settings, section)
+        if getattr(values, low) > getattr(values, high):
+            yield _problem((section, high), getattr(values, high), f"must not be less than {section}.{low}")
+
+
+def _contains(folder: PurePath, path: PurePath) -> bool:
+    return path == folder or folder in path.parents
