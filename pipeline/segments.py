@@ -27,7 +27,7 @@ from pipeline.people import Row, Tile
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """A finished segment, as the checkpoint remembers it."""
+    """A finished segment, as the checkpoint remembers it. ``sha256`` is that of its three files one after another."""
 
     index: int
     first_pts: int
@@ -53,7 +53,7 @@ class SegmentGrid:
 
 def _paths(directory: Path, index: int) -> tuple[Path, Path, Path]:
     stem = f"{index:06d}"
-    return tuple(directory / (stem + suffix) for suffix in (".h264", ".packets.json", ".tracks.jsonl.gz"))  # type: ignore[return-value]
+    return directory / f"{stem}.h264", directory / f"{stem}.packets.json", directory / f"{stem}.tracks.jsonl.gz"
 
 
 def _rounded(rect: Any) -> list[float] | None:
@@ -80,7 +80,6 @@ class SegmentWriter:
         self._frame = first_frame
         self._packets: list[tuple[int, int, bool]] = []
         self._pts: list[int] = []
-        self._hash = hashlib.sha256()
         with storage_errors("opening a segment"):
             self._video: IO[bytes] = self._parts[0].open("wb")
             self._tracks = gzip.GzipFile(filename="", fileobj=self._parts[2].open("wb"), mode="wb", mtime=0)
@@ -105,7 +104,6 @@ class SegmentWriter:
         with storage_errors("writing a segment"):
             for packet in packets:
                 self._video.write(packet.data)
-                self._hash.update(packet.data)
                 self._packets.append((len(packet.data), packet.pts, packet.is_keyframe))
 
     def finish(self) -> SegmentRecord:
@@ -116,7 +114,8 @@ class SegmentWriter:
             self._parts[1].write_bytes(orjson.dumps(self._packets))
             for part, final in zip(self._parts, self._finals, strict=True):
                 commit(part, final)
-        return SegmentRecord(self._index, self._pts[0], self._pts[-1], len(self._pts), size, self._hash.hexdigest())
+            digest = _digest(self._finals)
+        return SegmentRecord(self._index, self._pts[0], self._pts[-1], len(self._pts), size, digest)
 
     def _close(self) -> None:
         tracks_file = self._tracks.fileobj
@@ -148,8 +147,14 @@ def tracks_path(directory: Path, record: SegmentRecord) -> Path:
 
 def is_intact(directory: Path, record: SegmentRecord) -> bool:
     """Whether a segment that a checkpoint names is there, whole and unchanged."""
-    video, packets, tracks = _paths(directory, record.index)
-    if not (video.is_file() and packets.is_file() and tracks.is_file()):
-        return False
-    with video.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() == record.sha256
+    files = _paths(directory, record.index)
+    return all(f.is_file() for f in files) and _digest(files) == record.sha256
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as f:
+            while block := f.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

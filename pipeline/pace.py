@@ -1,0 +1,30 @@
+"""The pace of a job, for people who wait: pictures per second, lately."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+
+class Pace:
+    """Pictures per wall-clock second over a sliding window.
+
+    Args:
+        window_s: how far back "lately" reaches.
+        now: a monotonic clock in seconds.
+    """
+
+    def __init__(self, window_s: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._window_s = window_s
+        self._now = now
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def mark(self, frames_done: int) -> float:
+        """Note how many pictures are done by now; return the pace in pictures per second, 0 until it is known."""
+        now = self._now()
+        self._marks.append((now, frames_done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self._window_s:
+            self._marks.popleft()
+        (since, frames_then) = self._marks[0]
+        return (frames_done - frames_then) / (now - since) if now > since else 0.0
