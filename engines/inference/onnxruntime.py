@@ -1,0 +1,67 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from engines.errors import EngineError, ModelUnavailableError
+
+_ERRORS_ONLY = 3
+
+
+class InferenceFailedError(EngineError):
+    code = "INFERENCE_FAILED"
+    remedy = "Retry the file; if it fails again, report it with the journal's lines for the job."
+    retryable = True
+
+
+class OnnxRuntimeEngine:
+    """One ONNX model on the CPU provider.
+
+    The same input gives the same bits, whatever it is batched with, so that a resumed job repeats
+    exactly what an undisturbed one does.
+    """
+
+    name = "onnxruntime-cpu"
+
+    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+        """Load ``model``, a serialised ONNX file with one input.
+
+        Raises:
+            ModelUnavailableError: ONNX Runtime refuses the model.
+        """
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            raise ModelUnavailableError(f"ONNX Runtime cannot load the model: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Outputs in the model's order, for an input of shape (N, ...).
+
+        Raises:
+            InferenceFailedError: the input does not fit the model, or the runtime failed.
+        """
+        try:
+            outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
+        except Exception as error:  # as above
+            raise InferenceFailedError(f"ONNX Runtime failed: {error}") from error
+        return outputs
+
+    def close(self) -> None:
+        """Give the session's memory back; the engine must not be used afterwards."""
+        del self._session
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # Waiting threads must not take the cores that decode and encode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options

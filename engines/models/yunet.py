@@ -1,0 +1,168 @@
+"""YuNet, the face detector: its model with free sizes, the geometry of its input, and what its outputs mean.
+
+Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" (2023); weights from opencv_zoo, MIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from engines.errors import ModelUnavailableError
+from engines.models.catalogue import YUNET
+
+STRIDES = (8, 16, 32)
+MULTIPLE = 32                     # input width and height are multiples of the coarsest stride
+MOST_CANDIDATES = 400             # enters suppression per picture, best first
+_RESHAPES = ("290", "362", "395")
+
+Floats = NDArray[np.float32]
+
+
+class Detections(NamedTuple):
+    """Faces of one picture, best first.
+
+    Attributes:
+        boxes: (n, 4) left, top, width, height.
+        scores: (n,) 0..1.
+        landmarks: (n, 5, 2) right eye, left eye, nose tip, right and left corner of the mouth; right and left
+            are the person's own.
+    """
+
+    boxes: Floats
+    scores: Floats
+    landmarks: Floats
+
+
+def load() -> bytes:
+    """The model as ONNX, FP32: input (N, 3, H, W) BGR 0..255, H and W multiples of 32.
+
+    Its twelve outputs are cls, obj, bbox and kps, each for the strides 8, 16 and 32.
+
+    Raises:
+        ModelUnavailableError: the published file is missing or changed.
+    """
+    model = onnx.load_model_from_string(YUNET.read())
+    _free_reshapes(model.graph)
+    del model.graph.value_info[:]
+    _free_dims(model.graph.input[0], {0: "batch", 2: "height", 3: "width"})
+    for output in model.graph.output:
+        _free_dims(output, {0: "batch", 1: "priors_" + output.name.rpartition("_")[2]})
+    return bytes(model.SerializeToString())
+
+
+def _free_reshapes(graph: onnx.GraphProto) -> None:
+    """The published model says batch 1 in the shape constants; 0 means the input's own size."""
+    found = [tensor for tensor in graph.initializer if tensor.name in _RESHAPES]
+    if len(found) != len(_RESHAPES):
+        raise ModelUnavailableError(f"the model {YUNET.name} is not built as expected")
+    for tensor in found:
+        shape = numpy_helper.to_array(tensor).copy()
+        shape[0] = 0
+        tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
+
+
+def _free_dims(value: onnx.ValueInfoProto, names: dict[int, str]) -> None:
+    for index, name in names.items():
+        value.type.tensor_type.shape.dim[index].dim_param = name
+
+
+def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:
+    """Width and height, both even, of a picture of this aspect scaled to fit into ``width`` x ``height``.
+
+    A detection at (x, y) of the input lies at (x * displayed_width / content_width, y * displayed_height /
+    content_height) of the displayed picture.
+    """
+    fit_w = min(width, height * aspect)
+    return max(2, 2 * round(fit_w / 2)), max(2, min(height, 2 * round(fit_w / aspect / 2)))
+
+
+def input_size(aspect: float, width: int) -> tuple[int, int]:
+    """Width and height of the detector's input for pictures of this aspect (width to height).
+
+    ``width`` is that of a landscape picture; a portrait one gets as many pixels along its longer side.
+    """
+    if aspect < 1:
+        return _up(width * aspect), _up(width)
+    return _up(width), _up(width / aspect)
+
+
+def _up(pixels: float) -> int:
+    return max(MULTIPLE, -int(-(pixels - 2) // MULTIPLE) * MULTIPLE)
+
+
+def decode(
+    outputs: Sequence[Floats],
+    width: int,
+    height: int,
+    *,
+    score_threshold: float = 0.6,
+    nms_iou: float = 0.3,
+    scale: tuple[float, float] = (1.0, 1.0),
+) -> list[Detections]:
+    """Faces of every picture of a batch.
+
+    Args:
+        outputs: the model's twelve outputs for an input of ``width`` x ``height`` pixels.
+        score_threshold: faces below are dropped; a face's score is sqrt(cls * obj).
+        nms_iou: of two boxes that overlap more than this the better one stays.
+        scale: what x and y are multiplied with, to give pixels of another picture than the input.
+    """
+    cls, obj, bbox, kps = (np.concatenate(outputs[i : i + 3], axis=1) for i in range(0, 12, 3))
+    grid = _grid(width, height)
+    confidence = (cls * obj)[..., 0]
+    pictures, priors = np.nonzero(confidence >= score_threshold**2)
+    scores = np.sqrt(confidence[pictures, priors])
+    boxes, landmarks = _geometry(bbox[pictures, priors], kps[pictures, priors], grid[priors])
+    factors = np.asarray(scale, np.float32)
+    boxes *= np.tile(factors, 2)
+    landmarks *= factors
+    found = []
+    for picture in range(confidence.shape[0]):
+        mine = np.flatnonzero(pictures == picture)
+        mine = mine[np.argsort(-scores[mine], kind="stable")[:MOST_CANDIDATES]]
+        mine = mine[suppress(boxes[mine], nms_iou)]
+        found.append(Detections(boxes[mine], scores[mine], landmarks[mine]))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _grid(width: int, height: int) -> Floats:
+    """Left, top and stride of every prior's cell, shape (P, 3), in the order of the outputs."""
+    levels = []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
+        cells = np.stack([columns * stride, rows * stride, np.full_like(rows, stride)], axis=-1)
+        levels.append(cells.reshape(-1, 3))
+    grid = np.concatenate(levels).astype(np.float32)
+    grid.setflags(write=False)
+    return grid
+
+
+def _geometry(bbox: Floats, kps: Floats, grid: Floats) -> tuple[Floats, Floats]:
+    """Boxes are centre offsets and logarithmic sizes, landmarks are offsets, all in strides of their cell."""
+    corner, stride = grid[:, :2], grid[:, 2:]
+    centre = corner + bbox[:, :2] * stride
+    size = np.exp(bbox[:, 2:]) * stride
+    landmarks = corner[:, None] + kps.reshape(-1, 5, 2) * stride[:, None]
+    return np.concatenate([centre - size / 2, size], axis=1), landmarks
+
+
+def suppress(boxes: Floats, most_iou: float) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the boxes that stay. ``boxes`` (n, 4) come best first."""
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    common = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    shared = np.prod(np.maximum(common, 0), axis=2)
+    area = np.prod(boxes[:, 2:], axis=1)
+    rivals = shared > most_iou * (area[:, None] + area - shared)
+    alive = np.ones(len(boxes), bool)
+    for index in range(len(boxes)):
+        if alive[index]:
+            alive[index + 1 :] &= ~rivals[index, index + 1 :]
+    return np.flatnonzero(alive)
