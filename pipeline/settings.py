@@ -49,6 +49,89 @@ class LookaheadSettings(Section):
 class IdentitySettings(Section):
     """Tracking, recognition and the assignment of people to tiles."""
 
+    high_score: Annotated[
+        float,
+        Field(gt=0, lt=1, description="Confidence from which a face may begin a track; fainter ones only continue one",
+              json_schema_extra={"unit": "score"}),
+    ] = 0.50
+    lost_s: Annotated[
+        float,
+        Field(gt=0, le=2, description="How long a track waits for its face; later it is a new arrival",
+              json_schema_extra={"unit": "s"}),
+    ] = 0.45
+    gap_s: Annotated[
+        float,
+        Field(gt=0, le=5, description="Longest gap in a person's path that is filled by interpolation",
+              json_schema_extra={"unit": "s"}),
+    ] = 0.70
+    contact_margin: Annotated[
+        float,
+        Field(ge=0, le=2, description="Faces nearer than this, in parts of their size, may be mistaken for each other",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.12
+    stable_s: Annotated[
+        float,
+        Field(gt=0, le=5, description="How long a face must stay before it can be one of the two people",
+              json_schema_extra={"unit": "s"}),
+    ] = 0.35
+    least_height: Annotated[
+        float,
+        Field(gt=0, lt=1, description="Smallest face of the two people, in parts of the picture's height",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.025
+    least_size_ratio: Annotated[
+        float,
+        Field(gt=0, le=1, description="A face this much smaller than the other person's is a bystander at first",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.60
+    bystander_s: Annotated[
+        float,
+        Field(gt=0, le=60, description="How long a small face must stay, and stay put, to be taken for the second person",
+              json_schema_extra={"unit": "s"}),
+    ] = 3.0
+    reidentify: Annotated[
+        bool, Field(description="Compare face embeddings where an exchange of the two people is suspected")
+    ] = True
+    stranger_distance: Annotated[
+        float,
+        Field(gt=0, le=2, description="Embeddings farther from a person's views than this are of somebody else",
+              json_schema_extra={"unit": "Euclidean distance"}),
+    ] = 0.58
+    embedding_spread: Annotated[
+        float,
+        Field(gt=0, le=1, description="Standard deviation of distances between embeddings: larger trusts faces less",
+              json_schema_extra={"unit": "Euclidean distance"}),
+    ] = 0.20
+    least_embedded_height: Annotated[
+        int,
+        Field(ge=16, le=400, description="Smallest face whose embedding is taken", json_schema_extra={"unit": "pixels"}),
+    ] = 36
+    gallery_views: Annotated[
+        int,
+        Field(ge=1, le=16, description="Embeddings kept per person and direction of the head",
+              json_schema_extra={"unit": "views"}),
+    ] = 4
+    reid_share: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of pictures in which faces may be embedded, averaged over a minute",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.05
+    position_smoothing: Annotated[
+        float,
+        Field(gt=0, le=1, description="Position mode: weight of the newest picture in the mean of a face's centre",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.30
+    position_residence_frames: Annotated[
+        int,
+        Field(ge=1, le=600, description="Position mode: pictures that people stay exchanged before the tiles follow",
+              json_schema_extra={"unit": "pictures"}),
+    ] = 15
+    position_margin: Annotated[
+        float,
+        Field(ge=0, le=1, description="Position mode: distance past each other, in parts of the picture's width",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.10
+
 
 class CameraSettings(Section):
     """Framing and movement of the two virtual cameras."""

@@ -1,0 +1,231 @@
+"""Tracking of all faces: ByteTrack on variable frame rates, with a state that can be written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engines.frames import Rect
+from pipeline.people import Face
+from pipeline.settings import IdentitySettings
+
+POSITION_NOISE = 0.05      # of the face's height: how far a detected box lies from the true one
+ACCELERATION = 6.0         # face heights per s^2: how suddenly people move
+GROWTH = 2.0               # face heights per s^2: how suddenly boxes grow and shrink
+BOX_MARGIN = 0.3           # boxes are widened by this share before they are compared
+LOW_IOU = 0.3              # a face of low confidence must lie this well on its track
+JUMP_IOU = 0.25            # a face that lies worse than this on its track's prediction has jumped
+SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
+IMPOSSIBLE = 1e6
+
+
+@dataclass(slots=True)
+class Coordinate:
+    """One coordinate under a Kalman filter with constant velocity: mean and covariance of position and speed."""
+
+    x: float
+    v: float
+    pxx: float
+    pxv: float
+    pvv: float
+
+    def predict(self, dt: float, acceleration: float) -> None:
+        q = acceleration * acceleration
+        self.x += self.v * dt
+        self.pxx += dt * (2 * self.pxv + dt * self.pvv) + q * dt**4 / 4
+        self.pxv += dt * self.pvv + q * dt**3 / 2
+        self.pvv += q * dt * dt
+
+    def update(self, z: float, noise: float) -> None:
+        s = self.pxx + noise * noise
+        gain_x, gain_v = self.pxx / s, self.pxv / s
+        innovation = z - self.x
+        self.x += gain_x * innovation
+        self.v += gain_v * innovation
+        self.pvv -= gain_v * self.pxv
+        self.pxv -= gain_x * self.pxv
+        self.pxx -= gain_x * self.pxx
+
+
+@dataclass(slots=True)
+class Track:
+    """One face followed through one shot. Coordinates: centre x, centre y, width, height, in pixels."""
+
+    id: int
+    t: float                      # time that the coordinates stand for
+    seen: float                   # time of the last detection
+    coordinates: list[Coordinate] = field(default_factory=list)
+
+    def box(self) -> Rect:
+        cx, cy, w, h = (c.x for c in self.coordinates)
+        return Rect(cx - w / 2, cy - h / 2, w, h)
+
+    def velocity(self) -> tuple[float, float]:
+        """Pixels per second."""
+        return self.coordinates[0].v, self.coordinates[1].v
+
+    def predict(self, t: float) -> None:
+        dt, h = t - self.t, self.coordinates[3].x
+        for c, acceleration in zip(self.coordinates, (ACCELERATION, ACCELERATION, GROWTH, GROWTH), strict=True):
+            c.predict(dt, acceleration * h)
+        for c in self.coordinates[2:]:
+            c.x = max(1.0, c.x)
+        self.t = t
+
+    def update(self, box: Rect) -> None:
+        noise = POSITION_NOISE * box.h
+        for c, z in zip(self.coordinates, (box.cx, box.cy, box.w, box.h), strict=True):
+            c.update(z, noise)
+        self.seen = self.t
+
+    @classmethod
+    def begin(cls, number: int, t: float, box: Rect) -> Track:
+        p, speed = (POSITION_NOISE * box.h) ** 2, (2.0 * box.h) ** 2
+        values = (box.cx, box.cy, box.w, box.h)
+        return cls(number, t, t, [Coordinate(z, 0.0, p, 0.0, speed) for z in values])
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One face of a picture and the track it belongs to. ``anomaly``: place or size are not what was expected."""
+
+    face: int
+    track: int
+    new: bool
+    anomaly: bool
+
+
+class ByteTrack:
+    """Associates the faces of successive pictures, confident ones first, then the rest with what is left over.
+
+    Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Differences: time
+    is in seconds, so any frame rate and gap will do; the four coordinates are filtered one by one, which is the same
+    filter because their noise is independent; boxes are widened before comparison (Yang et al., WACV 2023), because
+    faces are small against their steps between two detector runs.
+    """
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        self._settings = settings
+        self._next = 1
+        self.tracks: list[Track] = []
+
+    def step(self, t: float, faces: Sequence[Face]) -> list[Match]:
+        """Take in the faces of the picture at ``t`` seconds; times must rise."""
+        self.tracks = [k for k in self.tracks if t - k.seen <= self._settings.lost_s]
+        for track in self.tracks:
+            track.predict(t)
+        high = [i for i, f in enumerate(faces) if f.score >= self._settings.high_score]
+        low = [i for i, f in enumerate(faces) if f.score < self._settings.high_score]
+        pairs = _associate(self.tracks, faces, high, BOX_MARGIN, 0.0)
+        taken = {track.id for _, track in pairs}
+        pairs += _associate([k for k in self.tracks if k.id not in taken], faces, low, 0.0, LOW_IOU)
+        matches = [self._continue(i, track, faces[i].box) for i, track in pairs]
+        found = {i for i, _ in pairs}
+        return matches + [self._begin(i, t, faces[i].box) for i in high if i not in found]
+
+    def clear(self) -> None:
+        """End all tracks: a new shot begins."""
+        self.tracks = []
+
+    def track(self, number: int) -> Track:
+        return next(k for k in self.tracks if k.id == number)
+
+    def state(self) -> dict[str, Any]:
+        return {"next": self._next, "tracks": [asdict(k) for k in self.tracks]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._next = int(state["next"])
+        self.tracks = [
+            Track(k["id"], k["t"], k["seen"], [Coordinate(**c) for c in k["coordinates"]]) for k in state["tracks"]
+        ]
+
+    def _continue(self, face: int, track: Track, box: Rect) -> Match:
+        expected = track.box()
+        ratio = (expected.w * expected.h / (box.w * box.h)) ** 0.5
+        anomaly = iou(expected, box) < JUMP_IOU or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
+        track.update(box)
+        return Match(face, track.id, new=False, anomaly=anomaly)
+
+    def _begin(self, face: int, t: float, box: Rect) -> Match:
+        track = Track.begin(self._next, t, box)
+        self._next += 1
+        self.tracks.append(track)
+        return Match(face, track.id, new=True, anomaly=False)
+
+
+def grown(box: Rect, margin: float) -> Rect:
+    """The box, wider and higher by ``margin`` of its size on each side."""
+    dx, dy = margin * box.w, margin * box.h
+    return Rect(box.x - dx, box.y - dy, box.w + 2 * dx, box.h + 2 * dy)
+
+
+def intersection(a: Rect, b: Rect) -> float:
+    """Common area in square pixels."""
+    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
+    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
+    return w * h if w > 0 and h > 0 else 0.0
+
+
+def iou(a: Rect, b: Rect) -> float:
+    """Intersection over union."""
+    common = intersection(a, b)
+    return common / (a.w * a.h + b.w * b.h - common) if common else 0.0
+
+
+def _associate(
+    tracks: Sequence[Track], faces: Sequence[Face], chosen: Sequence[int], margin: float, least_iou: float
+) -> list[tuple[int, Track]]:
+    """Pair faces with tracks so that the boxes overlap best in total; pairs that hardly overlap do not count."""
+    if not tracks or not chosen:
+        return []
+    boxes = [grown(k.box(), margin) for k in tracks]
+    cost = [[_cost(iou(grown(faces[i].box, margin), box), least_iou) for box in boxes] for i in chosen]
+    return [(chosen[r], tracks[c]) for r, c in cheapest_pairs(cost) if cost[r][c] < IMPOSSIBLE]
+
+
+def _cost(overlap: float, least: float) -> float:
+    return 1.0 - overlap if overlap > least else IMPOSSIBLE
+
+
+def cheapest_pairs(cost: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """Rows and columns paired at the least total cost: the Hungarian method by shortest augmenting paths.
+
+    Every row or every column is used, whichever are fewer (Kuhn 1955; Jonker and Volgenant 1987).
+    """
+    rows, columns = len(cost), len(cost[0])
+    if rows > columns:
+        turned = [[cost[r][c] for r in range(rows)] for c in range(columns)]
+        return sorted((r, c) for c, r in cheapest_pairs(turned))
+    row_of = [-1] * columns
+    row_price, column_price = [0.0] * rows, [0.0] * columns
+    for row in range(rows):
+        _augment(cost, row, row_of, row_price, column_price)
+    return sorted((r, c) for c, r in enumerate(row_of) if r >= 0)
+
+
+def _augment(
+    cost: Sequence[Sequence[float]], start: int, row_of: list[int], row_price: list[float], column_price: list[float]
+) -> None:
+    """Give row ``start`` a column, moving other rows along the cheapest path (Dijkstra on reduced costs)."""
+    columns = len(row_of)
+    distance, before, done = [float("inf")] * columns, [-1] * columns, [False] * columns
+    row, column, reached = start, -1, 0.0
+    while True:
+        for c in range(columns):
+            step = reached + cost[row][c] - row_price[row] - column_price[c]
+            if not done[c] and step < distance[c]:
+                distance[c], before[c] = step, column
+        column = min((c for c in range(columns) if not done[c]), key=distance.__getitem__)
+        reached, done[column] = distance[column], True
+        if row_of[column] < 0:
+            break
+        row = row_of[column]
+    for c in range(columns):
+        if done[c] and c != column:
+            row_price[row_of[c]] += reached - distance[c]
+            column_price[c] -= reached - distance[c]
+    row_price[start] += reached
+    while column >= 0:
+        row_of[column] = row_of[before[column]] if before[column] >= 0 else start
+        column = before[column]

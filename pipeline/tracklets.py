@@ -1,0 +1,193 @@
+"""Stretches of tracks that certainly show one face, and the suspicions that end them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engines.frames import Rect
+from pipeline.people import Face
+from pipeline.settings import IdentitySettings
+from pipeline.track import ByteTrack, Match, Track, grown, intersection, iou
+
+UNDECIDED, STRANGER = -1, 0    # labels besides the people 1 and 2
+RIVAL_SIZE = 0.4               # faces smaller than this, relative to each other, are not mistaken for one another
+FREEZE_MARGIN = 0.5            # faces this near, in parts of their size, may hide part of each other
+PARTING = 2.0                  # contact ends at this multiple of the margin at which it begins
+START_S = 0.15                 # the speed at a tracklet's start is measured over this time
+LOST_SPLIT_S = 0.25            # a track that missed its face for longer is suspect
+
+
+@dataclass(slots=True)
+class Tracklet:
+    """One face from one suspicion to the next.
+
+    ``first`` and ``last`` are (centre x, centre y, width, height, speed x, speed y) in pixels and pixels per second.
+    ``reason`` says why it began: entry, cut, jump, contact or parted. ``evidence`` holds one pair per embedding: the
+    distances to the two people's galleries, None where a gallery was empty. ``views`` are embeddings (yaw bin, vector)
+    that enter a gallery once it is certain whose face this is.
+    """
+
+    id: int
+    track: int
+    shot: int
+    reason: str
+    contact: bool
+    t0: float
+    t1: float
+    first: list[float]
+    last: list[float]
+    hits: int = 0
+    score_sum: float = 0.0
+    height_sum: float = 0.0
+    label: int = UNDECIDED
+    proposed: int = UNDECIDED
+    embedded: int = 0
+    embedded_t: float = -1e9
+    evidence: list[list[float | None]] = field(default_factory=list)
+    views: list[tuple[int, list[float]]] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        return self.score_sum / max(1, self.hits)
+
+    @property
+    def height(self) -> float:
+        """Mean height in pixels."""
+        return self.height_sum / max(1, self.hits)
+
+    def person(self) -> int:
+        """Whose face this is as far as anybody knows now."""
+        return self.proposed if self.label == UNDECIDED else self.label
+
+    def add(self, t: float, face: Face, track: Track) -> None:
+        self.hits += 1
+        self.score_sum += face.score
+        self.height_sum += face.box.h
+        self.t1 = t
+        self.last = [face.box.cx, face.box.cy, face.box.w, face.box.h, *track.velocity()]
+        if self.hits > 1 and t - self.t0 <= START_S + 1e-6:
+            dt = t - self.t0
+            self.first[4:] = [(face.box.cx - self.first[0]) / dt, (face.box.cy - self.first[1]) / dt]
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Tracklet:
+        return cls(**{**state, "views": [(int(yaw), list(vector)) for yaw, vector in state["views"]]})
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One detected face of one picture, as part of a tracklet."""
+
+    tracklet: int
+    face: Face
+    crowded: bool                 # another face is near enough to hide part of this one
+    covered: bool                 # another face overlaps this one
+
+
+class TrackletBuilder:
+    """Tracks all faces and cuts the tracks where one face could have become another.
+
+    That is at their beginning, at a cut, after a gap, at a jump of place or size, where faces touch and where they part.
+    While faces touch, a tracklet also ends wherever the tracker could as well have chosen the other face.
+    """
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        self._settings = settings
+        self._tracker = ByteTrack(settings)
+        self._next = 1
+        self._shot = 0
+        self._current: dict[int, Tracklet] = {}          # by track
+
+    @property
+    def shot(self) -> int:
+        return self._shot
+
+    def live(self) -> set[int]:
+        """Ids of tracklets that may still grow."""
+        return {k.id for k in self._current.values()}
+
+    def cut(self) -> None:
+        """A new shot begins with the next picture."""
+        self._shot += 1
+        self._tracker.clear()
+        self._current = {}
+
+    def step(self, t: float, faces: Sequence[Face], new_shot: bool) -> tuple[list[Hit], list[Tracklet]]:
+        """Take in one picture's faces; returns them as parts of tracklets, and the tracklets that begin here."""
+        matches = self._tracker.step(t, faces)
+        known = {k.id for k in self._tracker.tracks}
+        self._current = {track: k for track, k in self._current.items() if track in known}
+        hits, born = [], []
+        for match in matches:
+            track, face = self._tracker.track(match.track), faces[match.face]
+            contact = self._in_contact(track, face)
+            reason = self._suspicion(t, match, track, contact)
+            if reason:
+                born.append(self._begin(t, track, face, "cut" if new_shot else reason, contact))
+            self._current[track.id].add(t, face, track)
+            hits.append(self._hit(track, match, faces))
+        return hits, born
+
+    def state(self) -> dict[str, Any]:
+        """Tracker and counters; ``_current`` as pairs of track and tracklet id, since the tracklets are kept elsewhere."""
+        return {
+            "tracker": self._tracker.state(), "next": self._next, "shot": self._shot,
+            "current": [[track, k.id] for track, k in self._current.items()],
+        }
+
+    def restore(self, state: dict[str, Any], tracklets: dict[int, Tracklet]) -> None:
+        self._tracker.restore(state["tracker"])
+        self._next, self._shot = int(state["next"]), int(state["shot"])
+        self._current = {track: tracklets[number] for track, number in state["current"]}
+
+    def _in_contact(self, track: Track, face: Face) -> bool:
+        before = self._current.get(track.id)
+        margin = self._settings.contact_margin * (PARTING if before and before.contact else 1.0)
+        mine = grown(face.box, margin / 2)
+        return any(
+            _alike(face.box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            for rival in self._tracker.tracks if rival.id != track.id
+        )
+
+    def _suspicion(self, t: float, match: Match, track: Track, contact: bool) -> str | None:
+        """Why the track's tracklet should end before this face, if at all."""
+        before = self._current.get(track.id)
+        if before is None:
+            return "entry"
+        if match.anomaly or t - before.t1 > LOST_SPLIT_S:
+            return "jump"
+        if contact != before.contact:
+            return "contact" if contact else "parted"
+        return "contact" if contact and self._ambiguous(track) else None
+
+    def _ambiguous(self, track: Track) -> bool:
+        """Whether the tracker could have followed another face just as well."""
+        return any(iou(track.box(), k.box()) > 0.4 for k in self._tracker.tracks if k.id != track.id)
+
+    def _begin(self, t: float, track: Track, face: Face, reason: str, contact: bool) -> Tracklet:
+        box = face.box
+        first = [box.cx, box.cy, box.w, box.h, *track.velocity()]
+        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first))
+        self._next += 1
+        self._current[track.id] = tracklet
+        return tracklet
+
+    def _hit(self, track: Track, match: Match, faces: Sequence[Face]) -> Hit:
+        face = faces[match.face]
+        others = [f.box for i, f in enumerate(faces) if i != match.face and _alike(face.box, f.box)]
+        others += [k.box() for k in self._tracker.tracks if k.id != track.id and k.seen < track.seen]
+        near = any(intersection(grown(face.box, FREEZE_MARGIN / 2), grown(o, FREEZE_MARGIN / 2)) > 0 for o in others)
+        area = face.box.w * face.box.h
+        covered = any(intersection(face.box, o) > 0.1 * area for o in others)
+        return Hit(self._current[track.id].id, face, near, covered)
+
+
+def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
+    return asdict(tracklet)
+
+
+def _alike(a: Rect, b: Rect) -> bool:
+    ratio = (a.w * a.h / max(1.0, b.w * b.h)) ** 0.5
+    return RIVAL_SIZE <= ratio <= 1 / RIVAL_SIZE
