@@ -19,11 +19,12 @@ class Decoder(Protocol):
     the container announces comes out once, in order of pts, pts strictly rising.
     """
 
-    name: str                 # for the report, e.g. "pyav"
-    surface_width: int        # size of the pictures it yields; may be smaller than the displayed picture
+    name: str  # for the report, e.g. "pyav"
+    surface_width: int  # size of the pictures it yields; may be smaller than the displayed picture
     surface_height: int
-    decode_errors: int        # packets or pictures the codec complained about, so far
+    decode_errors: int  # packets or pictures the codec complained about, so far
     replaced_frames: int
+    truncated: bool  # the container announces more than the file holds
 
     def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
         """Yield batches of up to ``size`` pictures, beginning with the first whose pts is >= ``start_pts``."""
@@ -35,7 +36,7 @@ class Decoder(Protocol):
 class InferenceEngine(Protocol):
     """Runs one model. Inputs and outputs are float32 in host memory, batch first."""
 
-    name: str                 # for the report, e.g. "onnxruntime-cpu"
+    name: str  # for the report, e.g. "onnxruntime-cpu"
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]: ...
 
@@ -80,7 +81,7 @@ class Compositor(Protocol):
 class Encoder(Protocol):
     """Encodes NV12 pictures. A fresh encoder begins with a keyframe; headers are in ``extradata`` alone."""
 
-    name: str                 # for the report, e.g. "libx264"
+    name: str  # for the report, e.g. "libx264"
     extradata: bytes
 
     def encode(self, frame: Frame) -> list[EncodedPacket]: ...

@@ -23,8 +23,12 @@ class DeviceSettings(Section):
     index: Annotated[int, Field(ge=0, le=63, description="Number of the CUDA device")] = 0
     vram_guard: Annotated[
         float,
-        Field(ge=0.1, le=0.95, description="Share of the card's memory that jobs may fill",
-              json_schema_extra={"unit": "fraction"}),
+        Field(
+            ge=0.1,
+            le=0.95,
+            description="Share of the card's memory that jobs may fill",
+            json_schema_extra={"unit": "fraction"},
+        ),
     ] = 0.70
 
 
@@ -41,13 +45,21 @@ class EncoderSettings(Section):
     ] = "veryfast"
     crf: Annotated[
         int,
-        Field(ge=0, le=51, description="Constant rate factor: lower is better and larger",
-              json_schema_extra={"unit": "CRF"}),
+        Field(
+            ge=0,
+            le=51,
+            description="Constant rate factor: lower is better and larger",
+            json_schema_extra={"unit": "CRF"},
+        ),
     ] = 20
     threads: Annotated[
         int,
-        Field(ge=0, le=128, description="Encoder threads; 0 chooses from the cores",
-              json_schema_extra={"unit": "threads"}),
+        Field(
+            ge=0,
+            le=128,
+            description="Encoder threads; 0 chooses from the cores",
+            json_schema_extra={"unit": "threads"},
+        ),
     ] = 0
 
 
@@ -56,8 +68,12 @@ class LimitsSettings(Section):
 
     pixels: Annotated[
         int,
-        Field(ge=64 * 64, le=2**28, description="Largest picture, width times height",
-              json_schema_extra={"unit": "pixels"}),
+        Field(
+            ge=64 * 64,
+            le=2**28,
+            description="Largest picture, width times height",
+            json_schema_extra={"unit": "pixels"},
+        ),
     ] = 35_389_440
     duration_s: Annotated[
         float, Field(gt=0, le=30 * 86400, description="Longest recording", json_schema_extra={"unit": "s"})

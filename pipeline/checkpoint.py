@@ -42,6 +42,8 @@ class Checkpoint:
     wall_s: float = 0.0
     resumed_at_s: list[float] = field(default_factory=list)
     checkpoints: int = 0
+    encoder: str = ""
+    encoder_threads: int = 0
 
     @property
     def frames(self) -> int:
@@ -56,7 +58,11 @@ class Checkpoint:
         body = {name: getattr(self, name) for name in self.__slots__ if name != "segments"}
         body["segments"] = [s.to_json() for s in self.segments]
         payload = orjson.dumps(body)
-        envelope = {"format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest(), "body": orjson.Fragment(payload)}
+        envelope = {
+            "format": FORMAT,
+            "sha256": hashlib.sha256(payload).hexdigest(),
+            "body": orjson.Fragment(payload),
+        }
         write_durably(work_dir / FILE_NAME, orjson.dumps(envelope))
 
 

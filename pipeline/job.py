@@ -37,13 +37,13 @@ class JobSpec:
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
 
-    stage: str                       # "probe", "render", "assemble", "verify"
+    stage: str  # "probe", "render", "assemble", "verify"
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0
     duration_s: float | None = None
-    fps: float = 0.0                 # output frames per wall-clock second, lately
-    level: str = "normal"            # degradation level
+    fps: float = 0.0  # output frames per wall-clock second, lately
+    level: str = "normal"  # degradation level
 
     @property
     def percent(self) -> float | None:
@@ -69,7 +69,7 @@ class JobResult:
 
     status: str
     files: Deliverables
-    verdict: str                     # one line for people
+    verdict: str  # one line for people
     frames: int
     duration_s: float
     wall_s: float

@@ -30,7 +30,7 @@ class Observation:
     """
 
     pts: int
-    t: float                              # seconds since the first picture
+    t: float  # seconds since the first picture
     faces: tuple[Face, ...] | None
     cut: bool = False
 
@@ -39,7 +39,7 @@ class Observation:
 class Seen:
     """One of the two people in one picture. ``box`` is None while nobody knows where the person is."""
 
-    person: int                           # 1 or 2, stable for the whole file
+    person: int  # 1 or 2, stable for the whole file
     box: Rect | None
     source: Literal["detected", "tracked", "reidentified"] = "detected"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +33,7 @@ class SegmentRecord:
     index: int
     first_pts: int
     last_pts: int
+    last_duration: int
     frames: int
     bytes: int
     sha256: str
@@ -53,7 +55,11 @@ class SegmentGrid:
 
 def _paths(directory: Path, index: int) -> tuple[Path, Path, Path]:
     stem = f"{index:06d}"
-    return directory / f"{stem}.h264", directory / f"{stem}.packets.json", directory / f"{stem}.tracks.jsonl.gz"
+    return (
+        directory / f"{stem}.h264",
+        directory / f"{stem}.packets.json",
+        directory / f"{stem}.tracks.jsonl.gz",
+    )
 
 
 def _rounded(rect: Any) -> list[float] | None:
@@ -61,12 +67,22 @@ def _rounded(rect: Any) -> list[float] | None:
 
 
 def _tile_json(tile: Tile) -> dict[str, Any]:
-    return {"person": tile.person, "face": _rounded(tile.face), "crop": _rounded(tile.crop), "source": tile.source}
+    return {
+        "person": tile.person,
+        "face": _rounded(tile.face),
+        "crop": _rounded(tile.crop),
+        "source": tile.source,
+    }
 
 
 def row_json(row: Row, frame: int) -> bytes:
     """One line of NAME.dual.tracks.jsonl.gz."""
-    line = {"frame": frame, "t": round(row.t, 6), "left": _tile_json(row.left), "right": _tile_json(row.right)}
+    line = {
+        "frame": frame,
+        "t": round(row.t, 6),
+        "left": _tile_json(row.left),
+        "right": _tile_json(row.right),
+    }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -80,6 +96,7 @@ class SegmentWriter:
         self._frame = first_frame
         self._packets: list[tuple[int, int, bool]] = []
         self._pts: list[int] = []
+        self._last_duration = 0
         with storage_errors("opening a segment"):
             self._video: IO[bytes] = self._parts[0].open("wb")
             self._tracks = gzip.GzipFile(filename="", fileobj=self._parts[2].open("wb"), mode="wb", mtime=0)
@@ -95,7 +112,8 @@ class SegmentWriter:
     def frames(self) -> int:
         return len(self._pts)
 
-    def add_row(self, row: Row) -> None:
+    def add_row(self, row: Row, duration: int) -> None:
+        self._last_duration = duration
         with storage_errors("writing a segment"):
             self._tracks.write(row_json(row, self._frame + len(self._pts)))
         self._pts.append(row.pts)
@@ -115,7 +133,8 @@ class SegmentWriter:
             for part, final in zip(self._parts, self._finals, strict=True):
                 commit(part, final)
             digest = _digest(self._finals)
-        return SegmentRecord(self._index, self._pts[0], self._pts[-1], len(self._pts), size, digest)
+        pts = self._pts
+        return SegmentRecord(self._index, pts[0], pts[-1], self._last_duration, len(pts), size, digest)
 
     def _close(self) -> None:
         tracks_file = self._tracks.fileobj
@@ -125,10 +144,8 @@ class SegmentWriter:
         self._video.close()
 
     def _discard(self) -> None:
-        try:
+        with suppress(OSError):  # the disk that refused the data may refuse the close too
             self._close()
-        except OSError:
-            pass  # the disk that refused the data may refuse the close too; the parts are removed all the same
         for part in self._parts:
             part.unlink(missing_ok=True)
 

@@ -57,7 +57,7 @@ class Stage(Generic[T], Iterator[T]):
             for item in self._items:
                 if not self._put(item):
                     break
-        except BaseException as exc:  # noqa: BLE001 - handed to the consumer, whatever it is
+        except BaseException as exc:
             error = exc
         finally:
             self._close_items()

@@ -14,7 +14,11 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.people import Row, Tile
 from pipeline.segments import SegmentGrid, SegmentWriter, is_intact, read_packets, tracks_path
 
-PACKETS = [EncodedPacket(b"key", 0, True), EncodedPacket(b"third", 2048, False), EncodedPacket(b"second", 1024, False)]
+PACKETS = [
+    EncodedPacket(b"key", 0, True),
+    EncodedPacket(b"third", 2048, False),
+    EncodedPacket(b"second", 1024, False),
+]
 
 
 def row(pts: int) -> Row:
@@ -25,7 +29,7 @@ def row(pts: int) -> Row:
 def write(directory, index=0, first_frame=0):
     with SegmentWriter(directory, index, first_frame) as writer:
         for pts in (0, 1024, 2048):
-            writer.add_row(row(pts))
+            writer.add_row(row(pts), 1024)
         writer.add_packets(PACKETS)
         return writer.finish()
 
@@ -33,9 +37,14 @@ def write(directory, index=0, first_frame=0):
 def test_a_segment_gives_its_packets_and_rows_back(tmp_path):
     record = write(tmp_path, first_frame=300)
     assert list(read_packets(tmp_path, record)) == PACKETS
-    lines = [json.loads(line) for line in gzip.open(tracks_path(tmp_path, record))]
+    lines = [json.loads(line) for line in gzip.decompress(tracks_path(tmp_path, record).read_bytes()).splitlines()]
     assert [line["frame"] for line in lines] == [300, 301, 302]
-    assert lines[1]["left"] == {"person": 1, "face": [10, 20, 30.123, 40], "crop": [0, 0, 800, 900], "source": "detected"}
+    assert lines[1]["left"] == {
+        "person": 1,
+        "face": [10, 20, 30.123, 40],
+        "crop": [0, 0, 800, 900],
+        "source": "detected",
+    }
     assert lines[1]["right"]["face"] is None
 
 
@@ -84,8 +93,16 @@ def test_the_grid_depends_on_pts_alone_and_never_goes_back(first, ticks, seconds
 
 
 def sample_checkpoint(record) -> Checkpoint:
-    return Checkpoint(fingerprint="f", extradata="00ff", segments=[record], next_pts=3072, complete=False,
-                      analysis={"gallery": [0.1, 1 / 3, 2.0], "none": None}, counters={"decode_errors": 1}, wall_s=1.5)
+    return Checkpoint(
+        fingerprint="f",
+        extradata="00ff",
+        segments=[record],
+        next_pts=3072,
+        complete=False,
+        analysis={"gallery": [0.1, 1 / 3, 2.0], "none": None},
+        counters={"decode_errors": 1},
+        wall_s=1.5,
+    )
 
 
 def test_a_checkpoint_comes_back_exactly(tmp_path):

@@ -1,0 +1,175 @@
+"""Measures `dualface process` against a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from daemon.errors import DaemonError
+
+STATIC_CROP = (
+    "split[a][b];[a]crop=800:900:100:60,scale=960:1080[l];[b]crop=800:900:1020:60,scale=960:1080[r];[l][r]hstack"
+)
+_POLL_S = 0.05
+
+
+class BenchError(DaemonError):
+    code = "BENCH_FAILED"
+    remedy = "Install ffmpeg (`apt-get install ffmpeg`): it is what the measurement compares with."
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished command: seconds on the clock and of all cores, and the peak memory of its whole process tree."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+def measure(command: list[str]) -> Run:
+    """Run a command to its end and measure it.
+
+    Raises:
+        BenchError: the command failed.
+    """
+    begin, before = time.monotonic(), os.times()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        peak_bytes = _watch(process)
+        if process.returncode != 0:
+            output.seek(0)
+            raise BenchError(f"{command[0]} failed: {output.read().decode(errors='replace')[-500:]}")
+    after = os.times()
+    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return Run(time.monotonic() - begin, cpu_s, peak_bytes)
+
+
+def _watch(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process; return the peak of its tree's memory, shared pages counted once."""
+    peak_bytes = 0
+    root = psutil.Process(process.pid)
+    while process.poll() is None:
+        peak_bytes = max(peak_bytes, _tree_bytes(root))
+        time.sleep(_POLL_S)
+    return peak_bytes
+
+
+def _tree_bytes(root: psutil.Process) -> int:
+    total = 0
+    try:
+        for process in [root, *root.children(recursive=True)]:
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return total
+    return total
+
+
+def ffmpeg_command(source: Path, output: Path) -> list[str]:
+    """The named alternative: fixed crops, no detection, the same encoder settings."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise BenchError("ffmpeg is not installed, so there is nothing to compare with.")
+    return [
+        ffmpeg,
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-y",
+        "-i",
+        str(source),
+        "-vf",
+        STATIC_CROP,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "20",
+        "-profile:v",
+        "high",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "copy",
+        "-movflags",
+        "+faststart",
+        str(output),
+    ]
+
+
+def process_command(source: Path, output: Path) -> list[str]:
+    return [sys.executable, "-m", "daemon", "process", str(source), "--output", str(output)]
+
+
+def compare(source: Path, runs: int) -> list[tuple[Run, Run]]:
+    """Run both commands in turn, ``runs`` times each; (ours, ffmpeg's) pairs."""
+    pairs = []
+    with tempfile.TemporaryDirectory(prefix="dualface-bench-") as name:
+        scratch = Path(name)
+        for number in range(runs):
+            theirs = measure(ffmpeg_command(source, scratch / "ffmpeg.mp4"))
+            ours = measure(process_command(source, scratch / f"ours-{number}"))
+            pairs.append((ours, theirs))
+    return pairs
+
+
+def repeat(source: Path, output: Path, seconds: float) -> None:
+    """Make a long recording by playing a short one again and again, without encoding it anew."""
+    command = ffmpeg_command(source, output)[:4]
+    subprocess.run(
+        [
+            *command,
+            "-y",
+            "-stream_loop",
+            "-1",
+            "-i",
+            str(source),
+            "-c",
+            "copy",
+            "-t",
+            str(seconds),
+            str(output),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def table(title: str, pairs: list[tuple[Run, Run]]) -> str:
+    """The medians of paired runs as Markdown."""
+
+    def row(name: str, ours: list[float], theirs: list[float], unit: str) -> str:
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        return (
+            f"| {name} | {statistics.median(ours):.1f} {unit} | {statistics.median(theirs):.1f} {unit} | {ratio:.2f} |"
+        )
+
+    mib = 1 / 2**20
+    return "\n".join(
+        [
+            f"### {title} ({len(pairs)} pairs, medians)",
+            "",
+            "| | dualface process | ffmpeg static crop | ratio |",
+            "|---|---|---|---|",
+            row("wall", [a.wall_s for a, _ in pairs], [b.wall_s for _, b in pairs], "s"),
+            row("CPU, all cores", [a.cpu_s for a, _ in pairs], [b.cpu_s for _, b in pairs], "s"),
+            row(
+                "peak memory",
+                [a.peak_bytes * mib for a, _ in pairs],
+                [b.peak_bytes * mib for _, b in pairs],
+                "MiB",
+            ),
+            "",
+        ]
+    )

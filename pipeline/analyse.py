@@ -1,0 +1,159 @@
+"""Analysis of one stream: pictures in, rows out. Runs about a second ahead of rendering and holds those pictures."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.frames import Frame, FrameBatch, Rect
+from pipeline.camera import CameraOperator
+from pipeline.cuts import CutDetector
+from pipeline.detect import FaceFinder
+from pipeline.identity import PeopleResolver
+from pipeline.people import Face, Observation, Row, Tile
+from pipeline.timing import JobClock
+
+THUMBNAIL_SIZE = (64, 36)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A picture and what the two tiles show of it."""
+
+    frame: Frame
+    row: Row
+
+
+class Analysis:
+    """Detects, follows and recognises people, and plans the cameras.
+
+    Pictures wait here until their row is decided. All state that outlives a picture is in ``state``.
+    """
+
+    def __init__(
+        self,
+        *,
+        finder: FaceFinder,
+        cuts: CutDetector,
+        people: PeopleResolver,
+        cameras: CameraOperator,
+        detect_interval_s: float,
+        start_pts: int,
+        seconds_per_tick: float,
+        clock: JobClock,
+    ) -> None:
+        self._finder = finder
+        self._cuts = cuts
+        self._people = people
+        self._cameras = cameras
+        self._detect_interval_s = detect_interval_s
+        self.start_pts = start_pts
+        self._seconds_per_tick = seconds_per_tick
+        self._clock = clock
+        self._waiting: OrderedDict[int, Frame] = OrderedDict()
+        self._last_detect_t: float | None = None
+        self._analysed_pts: int | None = None
+        self._rows: list[Row] = []
+        self._finished = False
+
+    def push(self, batch: FrameBatch) -> list[Planned]:
+        """Take consecutive pictures; return those whose rows are now decided, oldest first."""
+        for frame in batch.frames:
+            self._waiting[frame.pts] = frame
+        fresh = [f for f in batch.frames if self._analysed_pts is None or f.pts > self._analysed_pts]
+        if fresh and not self._finished:
+            self._analysed_pts = fresh[-1].pts
+            observations = self._observe(fresh)
+            with self._clock.measure("track", len(fresh)):
+                self._rows += self._cameras.observe(self._people.observe(observations))
+        return self._planned()
+
+    def finish(self) -> list[Planned]:
+        """The stream has ended: decide all that is left."""
+        if not self._finished:
+            self._finished = True
+            self._rows += self._cameras.observe(self._people.finish())
+            self._rows += self._cameras.finish()
+        return self._planned()
+
+    def frame(self, pts: int) -> Frame:
+        """A picture whose row is not decided yet."""
+        return self._waiting[pts]
+
+    def _planned(self) -> list[Planned]:
+        """Match decided rows with their pictures, which after a resume may still be on their way."""
+        ready = 0
+        while ready < len(self._rows) and self._rows[ready].pts in self._waiting:
+            ready += 1
+        planned = [Planned(self._waiting.pop(row.pts), row) for row in self._rows[:ready]]
+        del self._rows[:ready]
+        return planned
+
+    def _observe(self, frames: Sequence[Frame]) -> list[Observation]:
+        with self._clock.measure("detect", len(frames)):
+            cuts = self._cuts.observe(self._finder.thumbnails(frames, *THUMBNAIL_SIZE))
+            times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
+            due = [self._is_due(t, cut) for t, cut in zip(times, cuts, strict=True)]
+            found = iter(self._finder.find([f for f, d in zip(frames, due, strict=True) if d]))
+            return [
+                Observation(f.pts, t, next(found) if d else None, cut)
+                for f, t, cut, d in zip(frames, times, cuts, due, strict=True)
+            ]
+
+    def _is_due(self, t: float, cut: bool) -> bool:
+        due = cut or self._last_detect_t is None or t - self._last_detect_t >= self._detect_interval_s
+        if due:
+            self._last_detect_t = t
+        return due
+
+    def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
+        """JSON-able state such that a fresh object goes on identically.
+
+        Args:
+            undelivered: decided rows that belong to pictures behind the boundary at which the job would resume.
+        """
+        return {
+            "cuts": self._cuts.state(),
+            "people": self._people.state(),
+            "cameras": self._cameras.state(),
+            "last_detect_t": self._last_detect_t,
+            "analysed_pts": self._analysed_pts,
+            "finished": self._finished,
+            "rows": [asdict(row) for row in [*undelivered, *self._rows]],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._cuts.restore(state["cuts"])
+        self._people.restore(state["people"])
+        self._cameras.restore(state["cameras"])
+        self._last_detect_t = state["last_detect_t"]
+        self._analysed_pts = state["analysed_pts"]
+        self._finished = state["finished"]
+        self._rows = [_row(r) for r in state["rows"]]
+
+
+class FaceEmbedder:
+    """Embeds faces of pictures that still wait in an analysis: what ``PeopleResolver`` calls on suspicion."""
+
+    def __init__(self, finder: FaceFinder) -> None:
+        self._finder = finder
+        self.analysis: Analysis | None = None
+
+    def __call__(self, faces: Sequence[tuple[int, Face]]) -> NDArray[np.float32]:
+        if self.analysis is None:
+            raise RuntimeError("the embedder is asked before its analysis exists")
+        return self._finder.embed([(self.analysis.frame(pts), face) for pts, face in faces])
+
+
+def _row(data: dict[str, Any]) -> Row:
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]))
+
+
+def _tile(data: dict[str, Any]) -> Tile:
+    face = None if data["face"] is None else Rect(**data["face"])
+    return Tile(data["person"], face, Rect(**data["crop"]), data["source"], data["still_pts"])

@@ -1,0 +1,121 @@
+"""Assembly: finished segments and the source's sound become the files that are delivered."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.cpu.mux import AudioOutcome, assemble_mp4
+from engines.cpu.verify import VerifyFailedError, verify_mp4
+
+from engines.frames import EncodedPacket, MediaInfo
+from pipeline.checkpoint import Checkpoint
+from pipeline.durable import commit, storage_errors
+from pipeline.errors import JobStopped, VerificationError
+from pipeline.job import StopCheck
+from pipeline.preview import write_preview
+from pipeline.segments import read_packets, tracks_path
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyOrder:
+    """What is to be assembled."""
+
+    work_dir: Path
+    source: Path
+    info: MediaInfo
+    checkpoint: Checkpoint
+    width: int
+    height: int
+    on_stage: Callable[[str, float], None]  # "assemble" or "verify", and the seconds of output done
+    should_stop: StopCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """Files in the work directory, complete and checked."""
+
+    video: Path
+    tracks: Path
+    preview: Path
+    audio: AudioOutcome
+    duration_s: float
+
+
+def assemble(order: AssemblyOrder) -> Assembled:
+    """Make and check the files that are delivered.
+
+    Raises:
+        VerificationError: the finished video is not what was rendered.
+        JobStopped: asked to stop; assembly starts over next time, from the finished segments.
+        DiskFullError, StorageError: the work directory cannot be written.
+    """
+    video, tracks, preview = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz", "preview.jpg"))
+    duration_s = _duration_s(order)
+    with storage_errors("assembling the output"):
+        audio = _mux(order, video)
+        _verify(order, video, duration_s)
+        _join_tracks(order, tracks)
+        write_preview(video, preview)
+    return Assembled(video, tracks, preview, audio, duration_s)
+
+
+def _duration_s(order: AssemblyOrder) -> float:
+    segments = order.checkpoint.segments
+    ticks = segments[-1].last_pts - segments[0].first_pts + segments[-1].last_duration
+    return float(ticks * order.info.video.time_base)
+
+
+def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
+    part = video.with_name(video.name + ".part")
+    source = order.info.video
+    outcome = assemble_mp4(
+        part,
+        source=order.source,
+        info=order.info,
+        extradata=bytes.fromhex(order.checkpoint.extradata),
+        video=_packets(order),
+        time_base=source.time_base,
+        width=order.width,
+        height=order.height,
+        color=source.color,
+        fps=source.fps,
+        last_duration=order.checkpoint.segments[-1].last_duration,
+    )
+    commit(part, video)
+    return outcome
+
+
+def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
+    first_pts = order.checkpoint.segments[0].first_pts
+    for record in order.checkpoint.segments:
+        if order.should_stop():
+            raise JobStopped("the job was asked to stop while its output was assembled")
+        order.on_stage("assemble", float((record.last_pts - first_pts) * order.info.video.time_base))
+        yield from read_packets(order.work_dir / "segments", record)
+
+
+def _verify(order: AssemblyOrder, video: Path, duration_s: float) -> None:
+    order.on_stage("verify", duration_s)
+    try:
+        verify_mp4(
+            video,
+            expected_frames=order.checkpoint.frames,
+            expected_duration_s=duration_s,
+            width=order.width,
+            height=order.height,
+        )
+    except VerifyFailedError as exc:
+        raise VerificationError(f"The finished video did not pass its check: {exc.message}") from exc
+
+
+def _join_tracks(order: AssemblyOrder, tracks: Path) -> None:
+    """Concatenate the segments' gzip members: together they are one gzip file (RFC 1952, section 2.2)."""
+    part = tracks.with_name(tracks.name + ".part")
+    with part.open("wb") as out:
+        for record in order.checkpoint.segments:
+            with tracks_path(order.work_dir / "segments", record).open("rb") as member:
+                shutil.copyfileobj(member, out)
+    commit(part, tracks)

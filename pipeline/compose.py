@@ -1,0 +1,37 @@
+"""Composition: planned pictures in, 1920x1080 split-screen pictures out."""
+
+from __future__ import annotations
+
+from engines.frames import Frame, Rect
+from engines.protocols import Compositor, TileSource
+from pipeline.analyse import Planned
+from pipeline.people import Side, Tile
+from pipeline.stills import StillStore
+
+
+class TilePainter:
+    """Draws the two tiles of a row. Crops come in displayed pixels and are mapped to the surface's pixels here."""
+
+    def __init__(self, compositor: Compositor, stills: StillStore, *, scale_x: float, scale_y: float) -> None:
+        self._compositor = compositor
+        self._stills = stills
+        self._scale = scale_x, scale_y
+
+    def paint(self, planned: Planned) -> Frame:
+        frame, row = planned.frame, planned.row
+        left = self._source("left", row.left, frame)
+        right = self._source("right", row.right, frame)
+        self._stills.remember(frame)
+        return self._compositor.compose(left, right, frame.pts, frame.duration)
+
+    def _source(self, side: Side, tile: Tile, frame: Frame) -> TileSource:
+        if tile.source == "placeholder":
+            return TileSource(frame, None)
+        if tile.still_pts is not None:
+            frame = self._stills.still(side, tile.still_pts)
+        else:
+            self._stills.thaw(side)
+        return TileSource(frame, self._surface_rect(tile.crop))
+
+    def _surface_rect(self, crop: Rect) -> Rect:
+        return crop.scaled(*self._scale)

@@ -1,0 +1,80 @@
+"""Faces in pictures: the detector and the face embedding, in displayed pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import ModelUnavailableError
+from engines.frames import Frame, MediaInfo, Rect
+from engines.models import yunet
+from engines.models.face_embedding import CHIP_SIZE
+from engines.models.yunet import Detections
+from engines.protocols import Decoder
+from engines.registry import Backend
+from pipeline.people import Face
+from pipeline.settings import DetectSettings
+
+_NMS_IOU = 0.3
+
+
+class FaceFinder:
+    """Runs the models of a backend on the pictures of one stream.
+
+    Attributes:
+        no_embedding: why faces cannot be compared, or None where they can.
+    """
+
+    def __init__(self, backend: Backend, settings: DetectSettings, info: MediaInfo, decoder: Decoder) -> None:
+        self._score = settings.score
+        self._preprocessor = backend.preprocessor(info)
+        self._detector = backend.detector()
+        self.engine_name = self._detector.name
+        self.no_embedding: str | None = None
+        try:
+            self._embedder = backend.embedder()
+        except ModelUnavailableError as exc:
+            self.no_embedding = exc.message
+        width, height = info.video.width, info.video.height
+        self._surface_scale = np.array([decoder.surface_width / width, decoder.surface_height / height], np.float32)
+        self._input_width, self._input_height = yunet.input_size(width / height, settings.long_side)
+        content_width, content_height = yunet.content_size(width / height, self._input_width, self._input_height)
+        self._scale = width / content_width, height / content_height
+
+    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
+        """Luma pictures, shape (N, height, width)."""
+        return self._preprocessor.thumbnails(frames, width, height)
+
+    def find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
+        """The faces of each picture, best first."""
+        if not frames:
+            return []
+        tensor = self._preprocessor.detector_input(frames, self._input_width, self._input_height)
+        detections = yunet.decode(
+            self._detector.run(tensor),
+            self._input_width,
+            self._input_height,
+            scale=self._scale,
+            score_threshold=self._score,
+            nms_iou=_NMS_IOU,
+        )
+        return [_faces(d) for d in detections]
+
+    def embed(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.float32]:
+        """Embeddings of shape (N, 128), one for each face."""
+        chips = [
+            self._preprocessor.aligned_chips(
+                frame, np.array([face.landmarks], np.float32) * self._surface_scale, CHIP_SIZE
+            )
+            for frame, face in faces
+        ]
+        return self._embedder.run(np.concatenate(chips))[0]
+
+
+def _faces(found: Detections) -> tuple[Face, ...]:
+    return tuple(
+        Face(Rect(*map(float, box)), float(score), tuple((float(x), float(y)) for x, y in points))
+        for box, score, points in zip(found.boxes, found.scores, found.landmarks, strict=True)
+    )

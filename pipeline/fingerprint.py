@@ -1,0 +1,78 @@
+"""What shapes a job's output, as one hash: a checkpoint is good only for the same one."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.job import JobSpec
+
+_SAMPLE_BYTES = 65_536
+
+
+def source_identity(path: Path) -> dict[str, Any]:
+    """Size and hashes of both ends of a file: enough to tell a claimed source from another, at once."""
+    size = path.stat().st_size
+    with path.open("rb") as f:
+        head = f.read(_SAMPLE_BYTES)
+        f.seek(max(0, size - _SAMPLE_BYTES))
+        tail = f.read(_SAMPLE_BYTES)
+    return {"bytes": size, "ends": hashlib.sha256(head + tail).hexdigest()}
+
+
+def config_hash(spec: JobSpec) -> str:
+    """Hash of the settings that shape the output."""
+    settings = {
+        "profile": spec.profile.model_dump(mode="json"),
+        "segments": spec.segments.model_dump(mode="json"),
+    }
+    return _digest(settings)
+
+
+def fingerprint(spec: JobSpec, models: dict[str, str], versions: dict[str, str]) -> str:
+    """Hash of source, settings, models (name to sha256) and the versions of what computes pictures."""
+    return _digest(
+        {
+            "source": source_identity(spec.source),
+            "config": config_hash(spec),
+            "models": models,
+            "versions": versions,
+        }
+    )
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class FileDigest:
+    """SHA-256 of a whole file, computed beside the work by a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = ""
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._compute, name="sha256", daemon=True)
+        self._thread.start()
+
+    def _compute(self) -> None:
+        try:
+            with self._path.open("rb") as f:
+                self._digest = hashlib.file_digest(f, "sha256").hexdigest()
+        except OSError as exc:
+            self._error = exc
+
+    def result(self) -> str:
+        """Wait for the digest.
+
+        Raises:
+            OSError: the file could not be read.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._digest

@@ -1,0 +1,199 @@
+"""Rendering: the stages from decoder to segment files, each in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.frames import Frame, FrameBatch
+from engines.protocols import Decoder, Encoder
+from pipeline.analyse import Analysis, Planned
+from pipeline.checkpoint import Checkpoint
+from pipeline.compose import TilePainter
+from pipeline.errors import JobStopped
+from pipeline.job import StopCheck
+from pipeline.people import Row
+from pipeline.segments import SegmentGrid, SegmentWriter
+from pipeline.stages import Stage
+from pipeline.timing import JobClock
+
+_MAX_BATCH = 8
+_BATCH_BYTES = 25_000_000
+_DEPTH = 2  # batches between two stages
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """The end of a segment: where a job that is killed later would resume, and the analysis as of there."""
+
+    next_pts: int | None
+    analysis: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Consecutive pictures of one segment, or its end."""
+
+    segment: int
+    planned: list[Planned]
+    boundary: Boundary | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """A chunk whose pictures are composed."""
+
+    chunk: Chunk
+    pictures: list[Frame]
+
+
+def batch_size(width: int, height: int) -> int:
+    """Pictures that travel together: fewer of large ones, so that memory stays bounded."""
+    return max(1, min(_MAX_BATCH, _BATCH_BYTES // (width * height * 3 // 2)))
+
+
+class Renderer:
+    """Renders a stream into segments and keeps the checkpoint true.
+
+    Args:
+        new_encoder: makes a fresh encoder for a segment.
+        on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
+        should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        work_dir: Path,
+        batches: Iterator[FrameBatch],
+        decoder: Decoder,
+        analysis: Analysis,
+        painter: TilePainter,
+        new_encoder: Callable[[], Encoder],
+        grid: SegmentGrid,
+        checkpoint: Checkpoint,
+        clock: JobClock,
+        on_frames: Callable[[int, float], None],
+        should_stop: StopCheck,
+    ) -> None:
+        self._work_dir = work_dir
+        self._segments_dir = self._work_dir / "segments"
+        self._batches = batches
+        self._decoder = decoder
+        self._analysis = analysis
+        self._painter = painter
+        self._new_encoder = new_encoder
+        self._grid = grid
+        self._checkpoint = checkpoint
+        self._clock = clock
+        self._on_frames = on_frames
+        self._should_stop = should_stop
+        self._errors_before = int(checkpoint.counters.get("decode_errors", 0))
+        self._replaced_frames = int(checkpoint.counters.get("replaced_frames", 0))
+        self._last_save = time.monotonic()
+
+    def run(self) -> None:
+        """Render all that the checkpoint does not have yet.
+
+        Raises:
+            JobStopped: asked to stop; the checkpoint has everything up to the last segment.
+            ExplainedError: whatever a stage raised.
+        """
+        self._segments_dir.mkdir(exist_ok=True)
+        with (
+            closing(Stage("decode", self._timed(self._batches), _DEPTH)) as batches,
+            closing(Stage("analyse", self._chunks(batches), _DEPTH)) as chunks,
+            closing(Stage("compose", self._painted(chunks), _DEPTH)) as painted,
+        ):
+            self._encode_segments(painted)
+
+    def _timed(self, decoded: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        while True:
+            begin = time.perf_counter()
+            batch = next(decoded, None)
+            if batch is None:
+                return
+            self._clock.add("decode", time.perf_counter() - begin, len(batch))
+            yield batch
+
+    def _chunks(self, batches: Iterable[FrameBatch]) -> Iterator[Chunk]:
+        """Cut the analysis's output at segment boundaries."""
+        segment: int | None = None
+        for planned in self._all_planned(batches):
+            rest = planned
+            while rest:
+                index = self._grid.index(rest[0].row.pts)
+                if segment is not None and index != segment:
+                    yield Chunk(segment, [], self._boundary([p.row for p in rest]))
+                segment = index
+                head = [p for p in rest if self._grid.index(p.row.pts) == index]
+                yield Chunk(index, head)
+                rest = rest[len(head) :]
+        if segment is not None:
+            yield Chunk(segment, [], Boundary(None, self._analysis.state([])))
+
+    def _all_planned(self, batches: Iterable[FrameBatch]) -> Iterator[list[Planned]]:
+        for batch in batches:
+            yield self._analysis.push(batch)
+        yield self._analysis.finish()
+
+    def _boundary(self, undelivered: list[Row]) -> Boundary:
+        return Boundary(undelivered[0].pts, self._analysis.state(undelivered))
+
+    def _painted(self, chunks: Iterable[Chunk]) -> Iterator[Painted]:
+        for chunk in chunks:
+            begin = time.perf_counter()
+            pictures = [self._painter.paint(planned) for planned in chunk.planned]
+            self._clock.add("compose", time.perf_counter() - begin, len(pictures))
+            yield Painted(chunk, pictures)
+
+    def _encode_segments(self, painted: Iterator[Painted]) -> None:
+        for first in painted:
+            encoder = self._new_encoder()
+            with SegmentWriter(self._segments_dir, first.chunk.segment, self._checkpoint.frames) as writer:
+                boundary = self._encode_segment(encoder, writer, first, painted)
+                record = writer.finish()
+            self._checkpoint.segments.append(record)
+            self._save(boundary, encoder)
+            if self._should_stop() and boundary.next_pts is not None:
+                raise JobStopped("the job was asked to stop and will go on from its last segment")
+
+    def _encode_segment(
+        self, encoder: Encoder, writer: SegmentWriter, first: Painted, painted: Iterator[Painted]
+    ) -> Boundary:
+        part: Painted = first
+        while part.chunk.boundary is None:
+            with self._clock.measure("encode", len(part.pictures)):
+                self._encode(encoder, writer, part)
+            self._on_frames(self._checkpoint.frames + writer.frames, part.chunk.planned[-1].row.t)
+            part = next(painted)
+        with self._clock.measure("encode", 0):
+            writer.add_packets(encoder.flush())
+        return part.chunk.boundary
+
+    def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> None:
+        for planned, picture in zip(part.chunk.planned, part.pictures, strict=True):
+            self._replaced_frames += planned.frame.replaced
+            writer.add_row(planned.row, planned.frame.duration)
+            writer.add_packets(encoder.encode(picture))
+
+    def _save(self, boundary: Boundary, encoder: Encoder) -> None:
+        checkpoint = self._checkpoint
+        now = time.monotonic()
+        checkpoint.wall_s += now - self._last_save
+        self._last_save = now
+        checkpoint.next_pts = boundary.next_pts
+        checkpoint.complete = boundary.next_pts is None
+        checkpoint.analysis = boundary.analysis
+        checkpoint.extradata = encoder.extradata.hex()
+        checkpoint.encoder = encoder.name
+        checkpoint.timing = self._clock.state()
+        checkpoint.checkpoints += 1
+        checkpoint.counters["decode_errors"] = self._errors_before + self._decoder.decode_errors
+        checkpoint.counters["replaced_frames"] = self._replaced_frames
+        checkpoint.counters["truncated"] = self._decoder.truncated
+        checkpoint.save(self._work_dir)

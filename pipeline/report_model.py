@@ -1,0 +1,160 @@
+"""The format of reports, "dualface.report/1". The checked-in JSON Schema is generated from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = "dualface.report/1"
+Level = Literal["normal", "downscale", "frame_skip", "pause"]
+
+
+class Part(BaseModel):
+    """Base of the report's parts: fields may be added, none is renamed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Color(Part):
+    primaries: Annotated[int, Field(description="H.273 code point; 2 is unspecified")]
+    transfer: int
+    matrix: int
+    full_range: bool
+
+
+class InputVideo(Part):
+    codec: str
+    width: Annotated[int, Field(description="Of the displayed picture: rotation and pixel aspect applied")]
+    height: int
+    pix_fmt: str
+    fps: float
+    vfr: bool
+    frames: Annotated[int | None, Field(description="As the header says; null where it does not")]
+    rotation: Annotated[int, Field(description="Degrees")]
+    interlaced: bool
+    color: Color
+
+
+class InputAudio(Part):
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str | None
+
+
+class Input(Part):
+    path: str
+    bytes: int
+    sha256: str | None
+    container: str | None
+    duration_s: float | None
+    video: InputVideo | None
+    audio: list[InputAudio]
+
+
+class OutputVideo(Part):
+    codec: str
+    encoder: str
+    width: int
+    height: int
+
+
+class OutputAudio(Part):
+    mode: Literal["copied", "transcoded", "none"]
+    streams: list[dict[str, Any]] = []
+
+
+class Output(Part):
+    path: Annotated[str | None, Field(description="Final name; null until it is delivered")]
+    bytes: int
+    frames: int
+    duration_s: float
+    video: OutputVideo
+    audio: OutputAudio
+
+
+class StageTiming(Part):
+    total_s: float
+    p50_ms: Annotated[float, Field(description="Per picture, median; the others likewise")]
+    p95_ms: float
+    p99_ms: float
+
+
+class Timing(Part):
+    wall_s: Annotated[float, Field(description="Of all attempts together")]
+    fps: float
+    realtime_factor: float
+    stages: dict[str, StageTiming]
+
+
+class DegradationSpan(Part):
+    from_s: float
+    to_s: float
+    level: Level
+    reason: str
+
+
+class Backends(Part):
+    decoder: str
+    inference: str
+    compositor: str
+    encoder: str
+    device: str
+    cpu_fallback: bool
+    bytes_device_to_host_per_frame: int
+    notes: Annotated[list[str], Field(description="Why something better was not used")] = []
+
+
+class Resilience(Part):
+    attempts: int
+    resumed_at_s: list[float]
+    decode_errors: int
+    replaced_frames: int
+    dropped_frames: int
+    checkpoints: int
+    truncated: Annotated[bool, Field(description="The end of the source is missing")] = False
+    skipped_audio_packets: int = 0
+
+
+class Failure(Part):
+    code: str
+    message: str
+    remedy: str
+    retryable: bool
+
+
+class Model(Part):
+    name: str
+    licence: str
+    sha256: str
+
+
+class Report(Part):
+    """NAME.dual.report.json, and failed/NAME.report.json."""
+
+    schema_: Annotated[str, Field(alias="schema")] = SCHEMA
+    status: Literal["succeeded", "succeeded_degraded", "failed"]
+    job: str
+    host: str
+    profile: str
+    verdict: Annotated[str, Field(description="One sentence for people")]
+    input: Input
+    output: Output | None = None
+    identity: dict[str, Any] | None = None
+    timing: Timing | None = None
+    degradation: list[DegradationSpan] = []
+    backends: Backends | None = None
+    resilience: Resilience
+    error: Failure | None = None
+    versions: dict[str, str]
+    config_hash: str
+    models: list[Model] = []
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a report."""
+    return Report.model_json_schema(by_alias=True)

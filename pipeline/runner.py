@@ -1,0 +1,157 @@
+"""One job from its source to its finished files: probe, render, assemble, verify, report."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+import structlog
+
+from engines.cpu.probe import probe
+from engines.errors import ExplainedError
+from engines.frames import MediaInfo
+from engines.registry import open_backend
+from pipeline import checkpoint as checkpoints
+from pipeline.assemble import Assembled, AssemblyOrder, assemble
+from pipeline.checkpoint import Checkpoint
+from pipeline.durable import storage_errors, write_durably
+from pipeline.errors import PipelineError
+from pipeline.fingerprint import FileDigest, fingerprint
+from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
+from pipeline.limits import check_limits
+from pipeline.pace import Pace
+from pipeline.report import MODELS, Evidence, success_report, versions
+from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
+from pipeline.timing import JobClock
+
+log = structlog.get_logger(__name__)
+
+
+def run_job(spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCheck) -> JobResult:
+    """Do one job, from its checkpoint where there is a good one.
+
+    Args:
+        spec: what is to be done, and where.
+        on_progress: called several times a second while something moves, from one thread.
+        should_stop: asked at segment boundaries; once true the job checkpoints and raises JobStopped.
+
+    Returns:
+        The finished files, in the work directory.
+
+    Raises:
+        ExplainedError: what went wrong, ready to be shown; JobStopped when asked to stop.
+    """
+    try:
+        with storage_errors("working on the job"):
+            return _Job(spec, on_progress, should_stop).run()
+    except ExplainedError:
+        raise
+    except Exception as exc:
+        raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
+
+
+class _Job:
+    """The steps of one job, and what they share."""
+
+    def __init__(self, spec: JobSpec, on_progress: ProgressCallback, should_stop: StopCheck) -> None:
+        self._spec = spec
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self._clock = JobClock()
+        self._begin = time.monotonic()
+        self._pace = Pace()
+
+    def run(self) -> JobResult:
+        self._on_progress(Progress("probe"))
+        info = probe(self._spec.source)
+        check_limits(info, self._spec.limits)
+        digest = FileDigest(self._spec.source)
+        backend = open_backend(self._spec.device)
+        checkpoint = self._checkpoint(info)
+        wall_before_s = checkpoint.wall_s
+        outcome = render_stream(
+            StreamJob(
+                self._spec,
+                info,
+                backend,
+                checkpoint,
+                self._clock,
+                should_stop=self._should_stop,
+                on_frames=lambda frames, t: self._progress("render", info, frames, t),
+            )
+        )
+        assembled = self._assemble(info, checkpoint)
+        return self._result(
+            Evidence(
+                info=info,
+                sha256=digest.result(),
+                device=backend.device,
+                checkpoint=checkpoint,
+                clock=self._clock,
+                outcome=outcome,
+                assembled=assembled,
+                width=OUTPUT_WIDTH,
+                height=OUTPUT_HEIGHT,
+                wall_s=wall_before_s + time.monotonic() - self._begin,
+            )
+        )
+
+    def _checkpoint(self, info: MediaInfo) -> Checkpoint:
+        """The earlier attempt's checkpoint, else a fresh one."""
+        models = {model.name: model.sha256 for model in MODELS}
+        mark = fingerprint(self._spec, models, versions())
+        checkpoint, reason = checkpoints.load(self._spec.work_dir, mark)
+        if checkpoint is None:
+            if reason is not None:
+                log.info("job starts over", reason=reason)
+            return Checkpoint(fingerprint=mark)
+        self._resume(info, checkpoint)
+        return checkpoint
+
+    def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:
+        self._clock.restore(checkpoint.timing)
+        video = info.video
+        last_pts = checkpoint.next_pts if checkpoint.next_pts is not None else checkpoint.segments[-1].last_pts
+        resumed_at_s = round(float((last_pts - checkpoint.segments[0].first_pts) * video.time_base), 3)
+        checkpoint.resumed_at_s.append(resumed_at_s)
+        log.info("job resumes", at_s=resumed_at_s, frames_done=checkpoint.frames)
+
+    def _assemble(self, info: MediaInfo, checkpoint: Checkpoint) -> Assembled:
+        return assemble(
+            AssemblyOrder(
+                work_dir=self._spec.work_dir,
+                source=self._spec.source,
+                info=info,
+                checkpoint=checkpoint,
+                width=OUTPUT_WIDTH,
+                height=OUTPUT_HEIGHT,
+                should_stop=self._should_stop,
+                on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
+            )
+        )
+
+    def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
+        self._on_progress(
+            Progress(
+                stage=stage,
+                frames_done=frames,
+                frames_total=info.video.frames_from_header,
+                seconds_done=seconds,
+                duration_s=info.video.duration_s or info.duration_s,
+                fps=self._pace.mark(frames),
+            )
+        )
+
+    def _result(self, evidence: Evidence) -> JobResult:
+        report = success_report(self._spec, evidence)
+        path = self._spec.work_dir / "output.report.json"
+        write_durably(path, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2))
+        assembled = evidence.assembled
+        return JobResult(
+            status=report.status,
+            files=Deliverables(assembled.video, path, assembled.tracks, assembled.preview),
+            verdict=report.verdict,
+            frames=evidence.checkpoint.frames,
+            duration_s=assembled.duration_s,
+            wall_s=evidence.wall_s,
+        )

@@ -1,0 +1,197 @@
+"""Puts the stages of one stream together: decoder, analysis, painter, encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from engines.errors import DecodeFailedError
+from engines.frames import Frame, FrameBatch, MediaInfo
+from engines.protocols import Compositor, Decoder, Encoder
+from engines.registry import Backend
+from pipeline.analyse import Analysis, FaceEmbedder
+from pipeline.camera import CameraOperator
+from pipeline.checkpoint import Checkpoint
+from pipeline.compose import TilePainter
+from pipeline.cuts import CutDetector
+from pipeline.detect import FaceFinder
+from pipeline.identity import PeopleResolver
+from pipeline.job import JobSpec, StopCheck
+from pipeline.render import Renderer, batch_size
+from pipeline.segments import SegmentGrid
+from pipeline.settings import LookaheadSettings
+from pipeline.stills import StillStore
+from pipeline.timing import JobClock
+
+OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
+MAX_SURFACE_PIXELS = 3840 * 2160
+_RECENT_STILLS = 12
+_MAX_ENCODER_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StreamJob:
+    """What the stages of one stream share."""
+
+    spec: JobSpec
+    info: MediaInfo
+    backend: Backend
+    checkpoint: Checkpoint
+    clock: JobClock
+    on_frames: Callable[[int, float], None]
+    should_stop: StopCheck
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutcome:
+    """What the report wants to know of the stages."""
+
+    identity: dict[str, Any]
+    decoder: str
+    inference: str
+    compositor: str
+    notes: tuple[str, ...]
+
+
+def render_stream(job: StreamJob) -> StreamOutcome:
+    """Render what the checkpoint lacks.
+
+    Raises:
+        DecodeFailedError: not one picture could be decoded.
+        ExplainedError: whatever a stage raised.
+    """
+    with closing(_open_decoder(job)) as decoder:
+        finder = FaceFinder(job.backend, job.spec.profile.detect, job.info, decoder)
+        compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
+        batches = decoder.batches(job.checkpoint.next_pts, batch_size(decoder.surface_width, decoder.surface_height))
+        first = None if job.checkpoint.complete else next(batches, None)
+        people, analysis = _analysis(job, finder, decoder, _first_pts(job, first))
+        if job.checkpoint.analysis:
+            analysis.restore(job.checkpoint.analysis)
+        if first is not None:
+            painter = _painter(job, compositor, decoder)
+            _renderer(job, decoder, analysis, painter, chain([first], batches)).run()
+        notes = (
+            () if finder.no_embedding is None else (f"People are told apart by motion alone: {finder.no_embedding}",)
+        )
+        return StreamOutcome(
+            people.summary(), decoder.name, finder.engine_name, compositor.name, (*job.backend.notes, *notes)
+        )
+
+
+def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
+    """The pts that is 0 s: that of the first picture, not what a header claims."""
+    if job.checkpoint.segments:
+        return job.checkpoint.segments[0].first_pts
+    if first is None:
+        raise DecodeFailedError("No picture of the file could be decoded.")
+    return first.frames[0].pts
+
+
+def _open_decoder(job: StreamJob) -> Decoder:
+    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=MAX_SURFACE_PIXELS)
+
+
+def _analysis(job: StreamJob, finder: FaceFinder, decoder: Decoder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
+    profile, video = job.spec.profile, job.info.video
+    embedder = FaceEmbedder(finder)
+    share = lookahead_share(profile.lookahead, decoder.surface_width * decoder.surface_height, float(video.fps))
+    people = PeopleResolver(
+        profile.identity,
+        assignment=profile.assignment,
+        lookahead_s=profile.lookahead.identity_s * share,
+        embed=embedder if finder.no_embedding is None else None,
+        width=video.width,
+        height=video.height,
+    )
+    cameras = CameraOperator(
+        profile.camera,
+        missing=profile.missing,
+        lookahead_s=profile.lookahead.camera_s * share,
+        width=video.width,
+        height=video.height,
+    )
+    analysis = Analysis(
+        finder=finder,
+        cuts=CutDetector(),
+        people=people,
+        cameras=cameras,
+        clock=job.clock,
+        start_pts=first_pts,
+        seconds_per_tick=float(video.time_base),
+        detect_interval_s=_detect_interval_s(profile.detect.rate_hz, video.fps),
+    )
+    embedder.analysis = analysis
+    return people, analysis
+
+
+def _detect_interval_s(rate_hz: float, fps: Any) -> float:
+    """Least time between two detector runs; a quarter of a picture less, so that rounding never skips one."""
+    return 1.0 / rate_hz - 0.25 / float(fps)
+
+
+def lookahead_share(settings: LookaheadSettings, pixels: int, fps: float) -> float:
+    """How much of the look-ahead fits into its memory: 1 for ordinary pictures, less for large or fast ones."""
+    wanted_bytes = (settings.identity_s + settings.camera_s) * fps * pixels * 3 / 2
+    return min(1.0, settings.pool_bytes / wanted_bytes)
+
+
+def _renderer(
+    job: StreamJob, decoder: Decoder, analysis: Analysis, painter: TilePainter, batches: Iterator[FrameBatch]
+) -> Renderer:
+    return Renderer(
+        work_dir=job.spec.work_dir,
+        batches=batches,
+        decoder=decoder,
+        analysis=analysis,
+        painter=painter,
+        new_encoder=lambda: _encoder(job),
+        checkpoint=job.checkpoint,
+        clock=job.clock,
+        on_frames=job.on_frames,
+        grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
+        should_stop=job.should_stop,
+    )
+
+
+def _painter(job: StreamJob, compositor: Compositor, decoder: Decoder) -> TilePainter:
+    video = job.info.video
+    return TilePainter(
+        compositor,
+        StillStore(lambda pts: _fetch(job, pts), recent=_RECENT_STILLS),
+        scale_x=decoder.surface_width / video.width,
+        scale_y=decoder.surface_height / video.height,
+    )
+
+
+def _fetch(job: StreamJob, pts: int) -> Frame:
+    """Decode one picture again."""
+    with closing(_open_decoder(job)) as decoder:
+        batch = next(decoder.batches(pts, 1), None)
+    if batch is None or batch.frames[0].pts != pts:
+        raise DecodeFailedError(f"The picture at pts {pts} could not be decoded a second time.")
+    return batch.frames[0]
+
+
+def _encoder(job: StreamJob) -> Encoder:
+    video = job.info.video
+    return job.backend.encoder(
+        OUTPUT_WIDTH,
+        OUTPUT_HEIGHT,
+        time_base=video.time_base,
+        fps=video.fps,
+        color=video.color,
+        settings=job.spec.profile.model_copy(update={"threads": _encoder_threads(job)}),
+    )
+
+
+def _encoder_threads(job: StreamJob) -> int:
+    """x264's own rule for threads. Its output depends on their number, so a resumed job keeps the first choice."""
+    if not job.checkpoint.encoder_threads:
+        cores = os.cpu_count() or 1
+        job.checkpoint.encoder_threads = job.spec.profile.threads or min(_MAX_ENCODER_THREADS, max(1, cores * 3 // 2))
+    return job.checkpoint.encoder_threads
