@@ -23,7 +23,7 @@ class ShareAwayError(DaemonError):
 
 class ShareUnusableError(DaemonError):
     code = "SHARE_UNUSABLE"
-    remedy = "Give the service's user write permission on the share's folders, which must be on one file system."
+    remedy = "Give the service's user write permission on the share's folders."
     retryable = True
     environmental = True
 
@@ -59,6 +59,18 @@ class LeaseLostError(DaemonError):
     remedy = "Nothing to do: another host has taken the job over."
     retryable = True
     environmental = True
+
+
+class JobBusyError(DaemonError):
+    code = "JOB_BUSY"
+    remedy = "Nothing to do: the job goes on when the other process has ended."
+    retryable = True
+    environmental = True
+
+
+class SourceGoneError(DaemonError):
+    code = "SOURCE_GONE"
+    remedy = "Somebody removed the file while it was worked on. Drop it again."
 
 
 class InvalidOutputError(DaemonError):

@@ -1,0 +1,200 @@
+"""Jobs on the share: one directory each, with a manifest that says how far the job has come.
+
+The manifest is written, atomically and durably, before each step, so that a crash at any point leaves a
+directory from which the next start knows how to go on.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import Any
+
+from daemon import leases
+from daemon.leases import Lease
+from daemon.moves import FileMark
+from daemon.naming import printable, valid_text
+from pipeline.durable import sync_directory, write_durably
+
+MANIFEST = "job.json"
+SOURCE = "source"
+FORMAT = 1
+
+
+class State(StrEnum):
+    """How far a job has come."""
+
+    CLAIMING = "claiming"        # the directory is made, the source may not be in it yet
+    SETTLING = "settling"        # the source is ours, but somebody may still be writing to it
+    QUEUED = "queued"
+    WORKING = "working"
+    DELIVERING = "delivering"
+    FAILING = "failing"
+    DONE = "done"                # only the directory is left to be removed
+
+
+@dataclass(slots=True)
+class Move:
+    """One file on its way out of the job directory. ``target`` is relative to the share's root."""
+
+    kind: str
+    name: str                    # in the job directory
+    target: str
+    mark: FileMark
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What must survive a crash. Paths are text with surrogate escapes, so every byte of a name survives too.
+
+    Attributes:
+        relative: path of the source inside its inbox.
+        attempts: workers that were started on it.
+        strikes: attempts in a row that ended badly and without a new checkpoint.
+        interruptions: times in a row that the whole service died while it was worked on.
+        checkpoint: mark of checkpoint.json when the last attempt began.
+        publish, retire: moves that were decided on; they are repeated until all are done.
+    """
+
+    job: str
+    inbox: str
+    relative: str
+    profile: str
+    priority: int = 0
+    state: State = State.CLAIMING
+    claimed_at_s: float = 0.0
+    source: FileMark | None = None
+    attempts: int = 0
+    strikes: int = 0
+    interruptions: int = 0
+    checkpoint: FileMark | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    publish: list[Move] = field(default_factory=list)
+    retire: list[Move] = field(default_factory=list)
+    format: int = FORMAT
+
+    def to_json(self) -> bytes:
+        # json escapes lone surrogates, which faster encoders refuse.
+        return json.dumps(asdict(self), indent=1).encode("ascii")
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            ValueError: it is damaged or of another format.
+        """
+        try:
+            body = json.loads(data)
+            if body["format"] != FORMAT:
+                raise ValueError(f"manifest of format {body['format']}")
+            body = {f.name: body[f.name] for f in fields(cls) if f.name in body}
+            body["state"] = State(body["state"])
+            for name in ("source", "checkpoint"):
+                body[name] = FileMark(**body[name]) if body[name] else None
+            for name in ("publish", "retire"):
+                body[name] = [Move(**{**move, "mark": FileMark(**move["mark"])}) for move in body[name]]
+            return cls(**body)
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"damaged manifest: {exc}") from exc
+
+
+class Job:
+    """A job directory and its manifest."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @property
+    def id(self) -> str:
+        return self.manifest.job
+
+    @property
+    def source(self) -> Path:
+        return self.folder / SOURCE
+
+    @property
+    def source_name(self) -> str:
+        return PurePath(self.manifest.relative).name
+
+    @property
+    def subfolder(self) -> PurePath:
+        """Where in the inbox the source lay; outbox, failed and originals mirror it."""
+        return PurePath(self.manifest.relative).parent
+
+    @property
+    def input_name(self) -> str:
+        """The source's path on the share as the user knows it, as valid Unicode."""
+        return valid_text(PurePath(self.manifest.inbox, self.manifest.relative))
+
+    @property
+    def label(self) -> str:
+        """The same for logs: one line without control characters."""
+        return printable(PurePath(self.manifest.inbox, self.manifest.relative))
+
+    def save(self, state: State | None = None) -> None:
+        """Write the manifest, in a new state if one is given.
+
+        Raises:
+            DiskFullError, StorageError: it cannot be written.
+        """
+        if state is not None:
+            self.manifest.state = state
+        write_durably(self.folder / MANIFEST, self.manifest.to_json())
+
+    def remove(self) -> None:
+        """Remove the directory, the manifest last: what a crash leaves behind still explains itself."""
+        for path in self.folder.iterdir():
+            if path.name != MANIFEST:
+                _remove(path)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        self.folder.rmdir()
+
+
+def create(jobs: Path, manifest: Manifest, lease: Lease) -> Job:
+    """Make a job directory, ours from the first moment on.
+
+    Raises:
+        OSError, DiskFullError, StorageError: the share cannot be written.
+    """
+    job = Job(jobs / manifest.job, manifest)
+    job.folder.mkdir()
+    leases.write(job.folder, lease)
+    job.save()
+    sync_directory(jobs)
+    return job
+
+
+def load(folder: Path) -> Job:
+    """Read a job directory.
+
+    Raises:
+        ValueError: the manifest is damaged.
+        OSError: it cannot be read; FileNotFoundError where there is none.
+    """
+    return Job(folder, Manifest.from_json((folder / MANIFEST).read_bytes()))
+
+
+def folders(jobs: Path) -> Iterator[Path]:
+    """All job directories on the share."""
+    yield from sorted(path for path in jobs.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def new_id() -> str:
+    """An id that sorts by time and is unique among all hosts."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

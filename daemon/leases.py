@@ -1,0 +1,127 @@
+"""Leases: how hosts on one share know whose job is whose, and which host has gone.
+
+A lease is renewed by counting up its sequence number. Clocks of two hosts are never compared: an observer
+measures, on its own monotonic clock, how long a lease has stood still.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from daemon.errors import LeaseLostError, ShareUnusableError
+from daemon.settle import Clock
+from pipeline.durable import storage_errors
+
+LEASE = "lease.json"
+LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a job. ``sequence`` grows with every renewal."""
+
+    host: str
+    pid: int
+    boot_id: str
+    sequence: int = 0
+
+    @classmethod
+    def mine(cls) -> Lease:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return cls(socket.gethostname(), os.getpid(), boot_id)
+
+    def renewed(self) -> Lease:
+        return replace(self, sequence=self.sequence + 1)
+
+
+def write(folder: Path, lease: Lease) -> None:
+    """Replace a job's lease atomically. Not synced to disk: after a power cut nobody holds it anyway.
+
+    Raises:
+        LeaseLostError: the job directory has gone, because another host has taken the job over.
+        DiskFullError, StorageError: the share cannot be written.
+    """
+    part = folder / f".{LEASE}.part"
+    with storage_errors("renewing a lease"):
+        try:
+            part.write_text(json.dumps(asdict(lease)))
+            part.replace(folder / LEASE)
+        except FileNotFoundError as exc:
+            raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+
+
+def read(folder: Path) -> Lease | None:
+    """A job's lease; None where there is none that can be read."""
+    try:
+        return Lease(**json.loads((folder / LEASE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class LeaseWatch:
+    """Tells which of other hosts' leases have stood still for too long. Pure: it reads no file itself."""
+
+    def __init__(self, *, expire_s: float, clock: Clock) -> None:
+        self._expire_s = expire_s
+        self._clock = clock
+        self._seen: dict[str, tuple[Lease | None, float]] = {}
+
+    def expired(self, job: str, lease: Lease | None) -> bool:
+        """Record one look at a job's lease; True when it has stood still for ``expire_s``."""
+        now = self._clock()
+        before, since = self._seen.setdefault(job, (lease, now))
+        if before != lease:
+            self._seen[job] = (lease, now)
+            return False
+        return now - since >= self._expire_s
+
+    def keep_only(self, jobs: set[str]) -> None:
+        """Forget the jobs that are no longer there."""
+        self._seen = {job: seen for job, seen in self._seen.items() if job in jobs}
+
+
+def take_over(folder: Path) -> Path | None:
+    """Take a job from a host that has gone, by renaming its directory: of many takers exactly one wins.
+
+    The former owner, should it wake up, finds its paths gone before it can checkpoint or publish.
+
+    Returns:
+        The directory's new path, or None where another host was faster.
+    """
+    base, _, generation = folder.name.partition("~")
+    target = folder.with_name(f"{base}~{int(generation or 1) + 1}")
+    try:
+        folder.rename(target)
+    except FileNotFoundError:
+        return None
+    return target
+
+
+@contextmanager
+def only_service_of_host(hosts: Path) -> Iterator[None]:
+    """Hold the host's lock on the share: two services under one host name would take each other's jobs.
+
+    Raises:
+        ShareUnusableError: another service holds it.
+    """
+    path = hosts / f"{socket.gethostname()}.lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ShareUnusableError(
+                f"Another dualface service of the host {socket.gethostname()} already works on this share.",
+                remedy="Stop the other service first: `systemctl stop dualface`.",
+            ) from exc
+        except OSError as exc:
+            if exc.errno not in LOCKS_UNKNOWN:
+                raise
+        yield

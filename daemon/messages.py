@@ -1,0 +1,130 @@
+"""What a worker process and the service say to each other.
+
+The order goes to the worker's standard input, pickled (we are both ends), and later perhaps the word to stop.
+Messages come back as JSON lines on a pipe of their own, so that nothing a codec prints can be mistaken for one.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, TypeAlias
+
+from engines.errors import ExplainedError
+from engines.settings import DeviceSettings
+from pipeline.job import JobResult, JobSpec, Progress
+
+STOP = b"stop\n"
+_LENGTH = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The order to open the backend once and say whether it works."""
+
+    device: DeviceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The order to do a job. ``nice`` is the worker's niceness."""
+
+    spec: JobSpec
+    nice: int
+    log_level: str
+
+
+Order: TypeAlias = Check | Work
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job is done; ``files`` are names in its work directory, by kind."""
+
+    status: str
+    verdict: str
+    files: dict[str, str]
+    frames: int
+    duration_s: float
+    wall_s: float
+
+    @classmethod
+    def of(cls, result: JobResult) -> Finished:
+        files = {kind: path.name for kind, path in asdict(result.files).items() if path is not None}
+        return cls(result.status, result.verdict, files, result.frames, result.duration_s, result.wall_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job ended with an explained error."""
+
+    code: str
+    message: str
+    remedy: str
+    retryable: bool = False
+    environmental: bool = False
+
+    @classmethod
+    def of(cls, error: ExplainedError) -> Failed:
+        return cls(error.code, error.message, error.remedy, error.retryable, error.environmental)
+
+    def error(self) -> ExplainedError:
+        """The same as an exception, for what takes one."""
+        error = ExplainedError(self.message, remedy=self.remedy)
+        error.code, error.retryable, error.environmental = self.code, self.retryable, self.environmental
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The job has checkpointed and stopped, as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The backend works."""
+
+    device: str
+
+
+Message: TypeAlias = Progress | Finished | Failed | Stopped | Ready
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Progress, Finished, Failed, Stopped, Ready)}
+
+
+def send_order(pipe: BinaryIO, order: Order) -> None:
+    data = pickle.dumps(order)
+    pipe.write(_LENGTH.pack(len(data)) + data)
+    pipe.flush()
+
+
+def receive_order(pipe: BinaryIO) -> Order:
+    """Read the order.
+
+    Raises:
+        EOFError: the service has gone before it gave one.
+    """
+    header = pipe.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        raise EOFError("no order")
+    order: Order = pickle.loads(pipe.read(_LENGTH.unpack(header)[0]))
+    return order
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of one line.
+
+    Raises:
+        ValueError: the line is no message.
+    """
+    try:
+        body = json.loads(line)
+        message: Message = _KINDS[body.pop("kind")](**body)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"no message: {line[:200]!r}") from exc
+    return message

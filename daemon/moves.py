@@ -1,0 +1,134 @@
+"""Moving files inside one file system: never overwriting one, and repeatable after a crash."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from pipeline.durable import sync_directory
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What identifies a file across a rename: inode, size in bytes, modification time in nanoseconds."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileMark | None:
+        """The mark of what lies at ``path`` itself, links not followed; None where nothing does."""
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def move_once(source: Path, target: Path, mark: FileMark) -> bool:
+    """Move ``source`` to ``target`` durably; calling it again after a crash or a lost reply changes nothing.
+
+    Args:
+        mark: what ``source`` was when the move was decided on.
+
+    Returns:
+        True when the file is (or was, before somebody took it away) at its target.
+
+    Raises:
+        FileExistsError: the target's name belongs to another file.
+        OSError: the file system refuses.
+    """
+    at_source, at_target = FileMark.of(source), FileMark.of(target)
+    if at_target == mark:
+        if at_source == mark:       # a link without its unlink: the crash came in between
+            source.unlink()
+    elif at_source is None:
+        return False
+    else:
+        _move(source, target, mark)
+    sync_directory(target.parent)
+    sync_directory(source.parent)
+    return True
+
+
+def _move(source: Path, target: Path, mark: FileMark) -> None:
+    try:
+        move_no_replace(source, target)
+    except OSError:
+        # A network file system repeats a request whose reply was lost: the second fails, the first succeeded.
+        if FileMark.of(target) != mark:
+            raise
+        source.unlink(missing_ok=True)
+
+
+def move_no_replace(source: Path, target: Path) -> None:
+    """Rename without overwriting: ``renameat2`` where it works, else a hard link (NFS).
+
+    Raises:
+        FileExistsError: the target exists.
+        OSError: the file system refuses, or can do neither.
+    """
+    try:
+        _rename_no_replace(source, target)
+    except OSError as exc:
+        if exc.errno not in _NOT_SUPPORTED:
+            raise
+        os.link(source, target, follow_symlinks=False)
+        source.unlink()
+
+
+def _rename_no_replace(source: Path, target: Path) -> None:
+    names = os.fsencode(source), os.fsencode(target)
+    if _libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+@contextmanager
+def open_folder(base: Path, relative: PurePath) -> Iterator[int]:
+    """A descriptor of ``base/relative``, reached without following a link below ``base``.
+
+    Raises:
+        OSError: ELOOP or ENOTDIR where something on the way is a link or a file.
+    """
+    fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in relative.parts:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def make_dirs(base: Path, relative: PurePath) -> Path:
+    """Create ``base/relative`` durably; ``base`` must exist. No link on the way is followed.
+
+    Raises:
+        NotADirectoryError: something on the way is a link or a file.
+    """
+    path = base
+    for part in relative.parts:
+        parent, path = path, path / part
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+        else:
+            sync_directory(parent)
+    return path

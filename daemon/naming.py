@@ -1,0 +1,83 @@
+"""Names under which files are delivered: numbered instead of overwritten, shortened instead of refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path, PurePath
+from typing import TypeAlias
+
+NamesFor: TypeAlias = Callable[[int], dict[str, str]]
+
+NAME_MAX_BYTES = 255
+_ROOM_BYTES = 40            # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
+
+OUTPUT_SUFFIXES = {
+    "video": ".mp4",
+    "tracks": ".tracks.jsonl.gz",
+    "preview": ".preview.jpg",
+    "debug": ".debug.mp4",
+    "report": ".report.json",
+}
+
+
+def output_names(source_name: str, number: int) -> dict[str, str]:
+    """Names of one job's files in the outbox, by kind; all carry the same number (the first has none)."""
+    stem = short_stem(source_name)
+    mark = ".dual" if number == 1 else f".dual-{number}"
+    return {kind: stem + mark + suffix for kind, suffix in OUTPUT_SUFFIXES.items()}
+
+
+def failed_names(source_name: str, number: int) -> dict[str, str]:
+    """Names of a failed source and of its report."""
+    return {
+        "source": original_name(source_name, number),
+        "report": f"{short_stem(source_name)}{_dash(number)}.report.json",
+    }
+
+
+def original_name(source_name: str, number: int) -> str:
+    """A source's own name; with a number before the extension where that name is taken."""
+    if number == 1:
+        return source_name
+    return short_stem(source_name) + _dash(number) + os.path.splitext(source_name)[1]  # noqa: PTH122 - bytes-safe
+
+
+def short_stem(source_name: str) -> str:
+    """The name without extension, short enough that every suffix still fits.
+
+    A stem that is too long is cut at a character boundary, and "~" with eight hex digits of the whole stem's
+    SHA-256 keeps two long names apart.
+    """
+    stem = os.path.splitext(source_name)[0]  # noqa: PTH122 - Path would drop a trailing dot
+    raw = os.fsencode(stem)
+    if len(raw) <= NAME_MAX_BYTES - _ROOM_BYTES:
+        return stem
+    kept = raw[: NAME_MAX_BYTES - _ROOM_BYTES - 9]
+    while kept and (raw[len(kept)] & 0xC0) == 0x80:     # inside a UTF-8 character
+        kept = kept[:-1]
+    return f"{os.fsdecode(kept)}~{hashlib.sha256(raw).hexdigest()[:8]}"
+
+
+def first_free(folder: Path, names: NamesFor) -> int:
+    """The first number for which none of the names exists in the folder."""
+    return next(
+        number for number in count(1)
+        if not any(os.path.lexists(folder / name) for name in names(number).values())
+    )
+
+
+def valid_text(path: PurePath | str) -> str:
+    """The name as valid Unicode, for JSON: bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def printable(path: PurePath | str) -> str:
+    """The name as one harmless line, for logs and terminals: control characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid_text(path))
+
+
+def _dash(number: int) -> str:
+    return "" if number == 1 else f"-{number}"

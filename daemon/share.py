@@ -1,0 +1,174 @@
+"""The shared folder: its layout, what kind of file system it lies on, and whether it is there at all.
+
+An unmounted share looks like an empty folder. So a sentinel file is written once; as long as it cannot be
+read, nothing that is missing counts as deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import ShareAwayError, ShareUnusableError
+from daemon.moves import move_no_replace
+from daemon.settings import (
+    FAILED_DIR,
+    ORIGINALS_DIR,
+    OUTBOX_DIR,
+    PAUSE_FILE,
+    STATE_DIR,
+    Settings,
+    SettleSettings,
+)
+from pipeline.durable import sync_directory
+
+SENTINEL = "share.json"
+_NFS = {"nfs", "nfs4"}
+_NETWORK = {
+    "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "ocfs2", "gfs2",
+    "virtiofs", "vboxsf", "vmhgfs", "prl_fs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShareIdentity:
+    """Which share this is: the sentinel's id and the device number of the root."""
+
+    share_id: str
+    device: int
+
+
+class Share:
+    """Paths of the share and the checks on it. Holds no open file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.root = settings.share.root
+        self.outbox = self.root / OUTBOX_DIR
+        self.failed = self.root / FAILED_DIR
+        self.originals = self.root / ORIGINALS_DIR
+        self.state = self.root / STATE_DIR
+        self.jobs = self.state / "jobs"
+        self.hosts = self.state / "hosts"
+        self.pause_file = self.root / PAUSE_FILE
+        self.inboxes = tuple(settings.inbox_dir(inbox) for inbox in settings.inboxes)
+
+    def prepare(self) -> ShareIdentity:
+        """Create what is missing, prove that the share can be written, and tell which share it is.
+
+        Raises:
+            ShareAwayError: the root does not exist or does not answer.
+            ShareUnusableError: it cannot be written, or its folders lie on different file systems.
+        """
+        if not self.root.is_dir():
+            raise ShareAwayError(f"The share's folder {self.root} does not exist.",
+                                 remedy=f"Mount the share, or create the folder: mkdir -p {self.root}")
+        try:
+            self._make_folders()
+            self._make_sentinel()
+            self._prove_writable()
+        except OSError as exc:
+            what = f"{exc.strerror}: {exc.filename}"
+            raise ShareUnusableError(f"The share {self.root} cannot be used: {what}") from exc
+        self._check_one_file_system()
+        return self.identity()
+
+    def identity(self) -> ShareIdentity:
+        """Read the sentinel.
+
+        Raises:
+            ShareAwayError: there is none, or the share does not answer.
+        """
+        try:
+            sentinel = json.loads((self.state / SENTINEL).read_bytes())
+            return ShareIdentity(str(sentinel["id"]), self.root.stat().st_dev)
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc
+
+    def pause_reason(self) -> str | None:
+        """The text of the PAUSE file ("" where it has none), or None where the file does not exist."""
+        try:
+            fd = os.open(self.pause_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return "" if os.path.lexists(self.pause_file) else None
+        try:
+            return " ".join(os.read(fd, 500).decode("utf-8", "replace").split())
+        except OSError:
+            return ""
+        finally:
+            os.close(fd)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
+
+    def relative(self, path: Path) -> Path:
+        return path.relative_to(self.root)
+
+    def _make_folders(self) -> None:
+        for folder in (self.outbox, self.failed, self.originals, self.jobs, self.hosts, *self.inboxes):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _make_sentinel(self) -> None:
+        try:
+            fd = os.open(self.state / SENTINEL, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o664)
+        except FileExistsError:
+            return
+        about = "tells this share from an empty mount point; do not remove"
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump({"id": uuid.uuid4().hex, "about": about}, file)
+            file.flush()
+            os.fsync(fd)
+        sync_directory(self.state)
+
+    def _prove_writable(self) -> None:
+        for folder in (self.outbox, self.failed, self.originals, self.jobs, *self.inboxes):
+            probe = folder / f".dualface-probe-{uuid.uuid4().hex}"
+            moved = probe.with_name(f"{probe.name}-moved")
+            probe.write_bytes(b"")
+            move_no_replace(probe, moved)
+            moved.unlink()
+
+    def _check_one_file_system(self) -> None:
+        devices = {folder: folder.stat().st_dev for folder in
+                   (self.jobs, self.outbox, self.failed, self.originals, *self.inboxes)}
+        strays = [str(folder) for folder, device in devices.items() if device != devices[self.jobs]]
+        if strays:
+            raise ShareUnusableError(
+                f"These folders lie on another file system than {self.state}: {', '.join(strays)}",
+                remedy="Files are moved by rename: put all folders of the share on one file system.",
+            )
+
+
+def file_system(path: Path) -> str:
+    """Type of the file system at ``path`` as the kernel names it, such as "ext4" or "nfs4"; "" if unknown."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    best, kind = -1, ""
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        _, _, numbers, _, mount_point, *_ = before.split(" ")
+        mounted_at = Path(_unescape(mount_point))
+        if numbers == wanted and path.is_relative_to(mounted_at) and len(mount_point) >= best:
+            best, kind = len(mount_point), after.split(" ")[0]
+    return kind
+
+
+def _unescape(mount_point: str) -> str:
+    for code, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        mount_point = mount_point.replace(code, sign)
+    return mount_point
+
+
+def is_network(kind: str) -> bool:
+    """Whether other machines may write to this kind of file system without this kernel noticing."""
+    return kind in _NFS or kind in _NETWORK or (kind.startswith("fuse") and kind != "fuseblk")
+
+
+def settle_s(kind: str, settings: SettleSettings) -> float:
+    """Quiet time that a file must show on this kind of file system."""
+    if kind in _NFS:
+        return settings.nfs_s
+    return settings.smb_s if is_network(kind) else settings.local_s

@@ -1,0 +1,143 @@
+"""The worker process: does one job and ends. The only place of the service in which media is opened.
+
+It is started afresh for every job, so that no memory, descriptor or broken device context outlives one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from daemon.errors import JobBusyError
+from daemon.leases import LOCKS_UNKNOWN
+from daemon.logs import configure_worker
+from daemon.messages import (
+    STOP,
+    Check,
+    Failed,
+    Finished,
+    Message,
+    Ready,
+    Stopped,
+    Work,
+    encode,
+    receive_order,
+)
+from engines.errors import ExplainedError
+from pipeline.errors import JobStopped, PipelineError
+from pipeline.job import Progress
+
+_PR_SET_PDEATHSIG = 1
+_ORPHANED = 70      # exit status of a worker whose service has gone
+
+
+def main() -> None:
+    """Entry point: ``python -m daemon.worker MESSAGES_FD SERVICE_PID``."""
+    messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
+    _die_with(service_pid)
+    os.dup2(2, 1)       # whatever a library prints must not look like output
+    with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
+        code = _Worker(sys.stdin.buffer, pipe).run()
+    # No interpreter teardown: native threads of codecs and runtimes may hang in it, and everything is on disk.
+    os._exit(code)
+
+
+def _die_with(service_pid: int) -> None:
+    """Ask the kernel to kill this process with the service, so that a job never has two writers."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != service_pid:
+        os._exit(_ORPHANED)
+
+
+class _Worker:
+    """One order, carried out."""
+
+    def __init__(self, orders: BinaryIO, pipe: BinaryIO) -> None:
+        self._orders = orders
+        self._pipe = pipe
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Carry out the order; the result is a message, the exit status is 0 whenever one was sent."""
+        order = receive_order(self._orders)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
+        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+        self._send(self._outcome(order))
+        return 0
+
+    def _outcome(self, order: Check | Work) -> Message:
+        try:
+            return _check(order) if isinstance(order, Check) else self._work(order)
+        except JobStopped:
+            return Stopped()
+        except ExplainedError as exc:
+            return Failed.of(exc)
+        except MemoryError as exc:
+            return Failed.of(PipelineError(f"Out of memory: {exc}"))
+        except Exception as exc:
+            structlog.get_logger(__name__).exception("the worker failed")
+            return Failed.of(PipelineError(f"The program failed: {type(exc).__name__}: {exc}"))
+
+    def _work(self, order: Work) -> Finished:
+        os.nice(order.nice)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))    # a core dump holds somebody's recording
+        configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name)
+        with _sole_writer(order.spec.work_dir):
+            from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
+
+            result = run_job(order.spec, on_progress=self._send, should_stop=self._stop.is_set)
+        return Finished.of(result)
+
+    def _send(self, message: Message | Progress) -> None:
+        self._pipe.write(encode(message))
+
+    def _listen(self) -> None:
+        """Wait for the word to stop; the end of the pipe means that the service has gone."""
+        for line in self._orders:
+            if line == STOP:
+                self._stop.set()
+        os._exit(_ORPHANED)
+
+
+def _check(order: Check) -> Ready:
+    from engines.registry import open_backend  # noqa: PLC0415 - see above
+
+    backend = open_backend(order.device)
+    try:
+        return Ready(backend.device)
+    finally:
+        backend.close()
+
+
+@contextmanager
+def _sole_writer(work_dir: Path) -> Iterator[None]:
+    """Hold the job's lock: the worker of a service that was killed may still be busy dying.
+
+    Raises:
+        JobBusyError: another process works on the job.
+    """
+    with (work_dir / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise JobBusyError("Another worker process still works on this file.") from exc
+        except OSError as exc:
+            if exc.errno not in LOCKS_UNKNOWN:
+                raise
+        yield
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Worker processes as the service sees them: started, listened to, stopped, and replaced when they die or hang.
+
+Nothing here waits: ``Pool.poll`` takes what has come and returns. One process does one job.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, TypeAlias
+
+import structlog
+
+from daemon import logs
+from daemon.messages import STOP, Failed, Finished, Order, Ready, Stopped, decode, send_order
+from daemon.settle import Clock
+from pipeline.job import Progress
+
+_CHUNK_BYTES = 65536
+_LONGEST_LINE_BYTES = 1 << 20
+_GRACE_S = 10.0     # between a worker's last message and its end
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process ended without a result. ``signal_name`` is "" where it exited by itself."""
+
+    signal_name: str
+    exit_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """The process made no progress for too long and was killed."""
+
+    seconds: float
+
+
+Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Died | Stalled
+
+
+@dataclass(slots=True)
+class Worker:
+    """A running worker process and what it has said last."""
+
+    job: str
+    process: subprocess.Popen[bytes]
+    messages: int
+    moved_at: float
+    log: structlog.stdlib.BoundLogger
+    progress: Progress | None = None
+    outcome: Outcome | None = None
+    stalled: bool = False
+    _lines: dict[int, bytes] = field(default_factory=dict)
+
+    def lines(self, fd: int, chunk: bytes) -> list[bytes]:
+        """Whole lines out of what has come from one of the pipes so far."""
+        *whole, rest = (self._lines.get(fd, b"") + chunk).split(b"\n")
+        self._lines[fd] = rest[-_LONGEST_LINE_BYTES:]
+        return whole
+
+
+class Pool:
+    """All worker processes of the service.
+
+    Args:
+        selector: where the pipes are registered, so that the service's loop wakes when something comes.
+        stall_timeout_s: time without progress after which a worker is killed.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, *, stall_timeout_s: float, clock: Clock) -> None:
+        self._selector = selector
+        self._stall_timeout_s = stall_timeout_s
+        self._clock = clock
+        self._workers: dict[str, Worker] = {}
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __contains__(self, job: str) -> bool:
+        return job in self._workers
+
+    def progress(self, job: str) -> Progress | None:
+        worker = self._workers.get(job)
+        return worker.progress if worker else None
+
+    def start(self, job: str, order: Order, worker_log: structlog.stdlib.BoundLogger) -> None:
+        """Start a process for one order.
+
+        Raises:
+            OSError: no process can be started.
+        """
+        reading, writing = os.pipe()
+        try:
+            process = _spawn(writing)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        worker = Worker(job, process, reading, self._clock(), worker_log)
+        self._workers[job] = worker
+        for fd in (reading, _stderr(process).fileno()):
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ)
+        _tell(process, order)
+
+    def stop(self) -> None:
+        """Ask all workers to checkpoint and stop."""
+        for worker in self._workers.values():
+            _tell(worker.process, STOP)
+
+    def kill(self, job: str) -> None:
+        """End a worker at once; ``poll`` reports its end."""
+        if worker := self._workers.get(job):
+            worker.process.kill()
+
+    def kill_all(self) -> None:
+        for worker in self._workers.values():
+            worker.process.kill()
+
+    def poll(self) -> Iterator[tuple[str, Outcome]]:
+        """Take in what the workers have said; yields the jobs whose worker has ended, and how."""
+        for worker in list(self._workers.values()):
+            ended = worker.process.poll() is not None      # asked first: what it said before is in the pipe
+            self._listen(worker)
+            if ended:
+                yield worker.job, self._bury(worker)
+            else:
+                self._watch(worker)
+
+    def _listen(self, worker: Worker) -> None:
+        for line in self._read(worker, worker.messages):
+            self._take(worker, line)
+        for line in self._read(worker, _stderr(worker.process).fileno()):
+            logs.relay(worker.log, line.decode("utf-8", "replace"))
+
+    def _read(self, worker: Worker, fd: int) -> Iterator[bytes]:
+        while chunk := _read_now(fd):
+            yield from worker.lines(fd, chunk)
+
+    def _take(self, worker: Worker, line: bytes) -> None:
+        try:
+            message = decode(line)
+        except ValueError:
+            worker.log.warning("worker sent an unknown message", text=line[:200].decode("utf-8", "replace"))
+            return
+        if not isinstance(message, Progress):
+            worker.outcome = message
+            worker.moved_at = self._clock()
+        elif _moved(worker.progress, message):
+            worker.moved_at = self._clock()
+        if isinstance(message, Progress):
+            worker.progress = message
+
+    def _watch(self, worker: Worker) -> None:
+        """Kill a worker that stands still, also one that has spoken its last word and does not end."""
+        limit_s = self._stall_timeout_s if worker.outcome is None else _GRACE_S
+        if self._clock() - worker.moved_at > limit_s:
+            worker.stalled = worker.outcome is None
+            worker.process.kill()
+
+    def _bury(self, worker: Worker) -> Outcome:
+        del self._workers[worker.job]
+        for fd in (worker.messages, _stderr(worker.process).fileno()):
+            self._selector.unregister(fd)
+        os.close(worker.messages)
+        for pipe in (worker.process.stdin, worker.process.stderr):
+            _close(pipe)
+        if worker.outcome is not None:
+            return worker.outcome
+        return Stalled(self._stall_timeout_s) if worker.stalled else _death(worker.process.returncode)
+
+
+def _spawn(messages: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "daemon.worker", str(messages), str(os.getpid())]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=(messages,),
+        start_new_session=True,     # Ctrl-C on a terminal is for the service, which stops its workers itself
+    )
+
+
+def _tell(process: subprocess.Popen[bytes], what: Order | bytes) -> None:
+    """Send an order or a word; a worker that is dead already is noticed elsewhere."""
+    pipe = process.stdin
+    if pipe is None:
+        return
+    try:
+        if isinstance(what, bytes):
+            pipe.write(what)
+            pipe.flush()
+        else:
+            send_order(pipe, what)
+    except (BrokenPipeError, ValueError):
+        log.debug("worker has gone before it could be told")
+
+
+def _stderr(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stderr is None:
+        raise ValueError("the worker was started without a pipe for its messages")
+    return process.stderr
+
+
+def _read_now(fd: int) -> bytes:
+    try:
+        return os.read(fd, _CHUNK_BYTES)
+    except BlockingIOError:
+        return b""
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    try:
+        if pipe is not None:
+            pipe.close()
+    except BrokenPipeError:
+        log.debug("worker left its order unread")
+
+
+def _moved(before: Progress | None, after: Progress) -> bool:
+    return before is None or (
+        (before.stage, before.frames_done, before.seconds_done) != (after.stage, after.frames_done, after.seconds_done)
+    )
+
+
+def _death(status: int) -> Died:
+    if status >= 0:
+        return Died("", status)
+    try:
+        return Died(signal.Signals(-status).name, status)
+    except ValueError:
+        return Died(f"signal {-status}", status)
