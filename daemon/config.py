@@ -1,0 +1,129 @@
+"""Loads the configuration: file, then environment, then command line; later ones win.
+
+Everything that is wrong is reported at once: which key, where it was set, what is wrong, what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon import keys
+from daemon.errors import ConfigError
+from daemon.layers import Layer, Problem, from_paths, merge, read_environment, read_file
+from daemon.settings import Settings
+
+DEFAULT_PATH = Path("/etc/dualface/config.yaml")
+
+
+class InvalidConfigError(ConfigError):
+    """The configuration cannot be used. ``problems`` holds everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n  ".join([f"{count} in the configuration:", *map(str, problems)]))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings in force and where each value that is not a default comes from."""
+
+    settings: Settings
+    given: Layer
+
+    def origin(self, path: keys.Path) -> str:
+        """Where the value at ``path`` was set, or "default"."""
+        return self.given.origin(path) if self.given.has(path) else "default"
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Load the settings; see :func:`load_with_origins`."""
+    return load_with_origins(path, overrides).settings
+
+
+def load_with_origins(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """Load the settings and remember where each came from.
+
+    Args:
+        path: YAML file; None takes ``/etc/dualface/config.yaml`` where that exists.
+        overrides: dotted keys and their values, from the command line.
+
+    Raises:
+        InvalidConfigError: with everything that is wrong.
+    """
+    if path is None and DEFAULT_PATH.exists():
+        path = DEFAULT_PATH
+    given = (overrides or {}).items()
+    layers = [
+        read_file(path) if path else Layer(),
+        read_environment(os.environ),
+        from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
+    ]
+    merged = Layer()
+    for layer in layers:
+        merge(merged, layer)
+    return Loaded(_validated(merged), merged)
+
+
+def _validated(layer: Layer) -> Settings:
+    """The settings, where nothing is wrong with them.
+
+    Conflicts between keys show only once each key is valid by itself. So that they are reported together with
+    the rest, a second look leaves the invalid values out.
+    """
+    found: dict[str, Problem] = {}
+    values = layer.values
+    settings = None
+    for _ in range(2):
+        try:
+            settings = Settings.model_validate(values)
+            break
+        except ValidationError as error:
+            paths = {_key_path(details): details for details in error.errors()}
+            for path, details in paths.items():
+                found.setdefault(keys.dotted(path), _explained(path, details, layer))
+            values = _without(values, set(paths))
+    problems = [*layer.problems, *found.values()]
+    if problems or settings is None:
+        raise InvalidConfigError(problems)
+    return settings
+
+
+def _key_path(details: ErrorDetails) -> keys.Path:
+    """The key that an error is about. pydantic adds steps of its own, such as the branch of a union."""
+    loc = details["loc"]
+    if details["type"] == "extra_forbidden":
+        return loc
+    lengths = range(len(loc), 0, -1)
+    return next((loc[:length] for length in lengths if keys.find(loc[:length])), loc)
+
+
+def _explained(path: keys.Path, details: ErrorDetails, layer: Layer) -> Problem:
+    entry = keys.find(path)
+    kind, value = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        what, remedy = "there is no such key", keys.suggestion(path)
+    elif kind == "conflict" or entry is None:
+        what, remedy = details["msg"], "change one of the two"
+    elif isinstance(entry, keys.Section):
+        what, remedy = f"{value!r} cannot stand here", "put its keys below it, one a line, indented"
+    else:
+        unit = f" ({entry.unit})" if entry.unit else ""
+        reason = f": {details['ctx']['error']}" if kind == "value_error" else ""
+        what, remedy = f"{value!r} is not allowed{reason}", f"give {entry.allowed}{unit}"
+    return Problem(keys.dotted(path), what, remedy, layer.origin(path))
+
+
+def _without(value: Any, paths: set[keys.Path], path: keys.Path = ()) -> Any:
+    if isinstance(value, dict):
+        return {k: _without(v, paths, (*path, k)) for k, v in value.items() if (*path, k) not in paths}
+    if isinstance(value, list):
+        return [_without(item, paths, (*path, number)) for number, item in enumerate(value)]
+    return value

@@ -1,0 +1,194 @@
+"""The sources that a configuration is put together from: a file, the environment, the command line.
+
+A source that is wrong somewhere still gives what is right in it: problems are collected, not raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daemon import keys
+
+ENV_PREFIX = "DUALFACE__"
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: the key, what is wrong with it, what to do, and where it was set."""
+
+    key: str
+    what: str
+    remedy: str
+    origin: str
+
+    def __str__(self) -> str:
+        where = f" ({self.origin})" if self.origin else ""
+        return f"{self.key or 'the configuration'}{where}: {self.what}; {self.remedy}"
+
+
+@dataclass(slots=True)
+class Layer:
+    """One source of settings: nested values, and where each of them was written."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[keys.Path, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def has(self, path: keys.Path) -> bool:
+        return _at(self.values, path) is not _ABSENT
+
+    def origin(self, path: keys.Path) -> str:
+        """The closest entry, since a whole section may be set in one place."""
+        parents = (path[:length] for length in range(len(path), 0, -1))
+        return next((self.origins[part] for part in parents if part in self.origins), "")
+
+    def replaces(self, path: keys.Path) -> bool:
+        """Whether this layer sets the value at ``path`` or one that contains it."""
+        return any(
+            path[:length] in self.origins and not isinstance(_at(self.values, path[:length]), dict)
+            for length in range(1, len(path) + 1)
+        )
+
+
+def read_file(path: Path) -> Layer:
+    """Read a YAML file. What is wrong with it is collected, not raised."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        return _unusable(path, f"the file cannot be read: {error.strerror}", "check its path and permissions")
+    except UnicodeDecodeError:
+        return _unusable(path, "the file is not UTF-8 text", "save it as UTF-8")
+    except yaml.YAMLError as error:
+        return Layer(problems=[_syntax_problem(error, path)])
+    if node is None:
+        return Layer()
+    if not isinstance(node, yaml.MappingNode):
+        return _unusable(path, "the file does not hold `key: value` lines", "compare it with the sample")
+    return _from_node(node, path)
+
+
+def read_environment(environment: Mapping[str, str]) -> Layer:
+    """Read ``DUALFACE__SECTION__KEY`` variables. Values are YAML, so numbers and lists can be given."""
+    found: dict[keys.Path, tuple[Any, str]] = {}
+    problems = []
+    for name in sorted(environment):
+        if name.startswith(ENV_PREFIX):
+            path = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
+            try:
+                found[path] = (parse_value(environment[name]), f"environment {name}")
+            except yaml.YAMLError:
+                origin = f"environment {name}"
+                problems.append(Problem(keys.dotted(path), "the value is not YAML", "quote it", origin))
+    layer = from_paths(found)
+    layer.problems += problems
+    return layer
+
+
+def parse_value(text: str) -> Any:
+    """A value from the environment or command line: YAML, so ``20`` is a number and ``[a, b]`` a list.
+
+    Raises:
+        yaml.YAMLError: where it is not.
+    """
+    return yaml.safe_load(text)
+
+
+def _unusable(path: Path, what: str, remedy: str) -> Layer:
+    return Layer(problems=[Problem("", what, remedy, str(path))])
+
+
+def _syntax_problem(error: yaml.YAMLError, path: Path) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{path}, line {mark.line + 1}" if mark else str(path)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Problem("", f"this is not YAML ({what})", "correct the indentation, quotes or colon there", where)
+
+
+def _from_node(root: yaml.MappingNode, path: Path) -> Layer:
+    layer = Layer()
+    for key, key_node in _keys(root, ()):
+        origin = f"{path}, line {key_node.start_mark.line + 1}"
+        if key in layer.origins:
+            layer.problems.append(Problem(keys.dotted(key), "it is given twice", "remove one of them", origin))
+        layer.origins[key] = origin
+    try:
+        layer.values = _without_empty(yaml.SafeLoader("").construct_document(root))
+    except yaml.YAMLError as error:
+        layer.problems.append(_syntax_problem(error, path))
+    return layer
+
+
+def _keys(node: yaml.Node, path: keys.Path) -> Iterator[tuple[keys.Path, yaml.Node]]:
+    """Every key of a document with its node, for duplicates and line numbers."""
+    if isinstance(node, yaml.MappingNode):
+        for key_node, value in node.value:
+            key = (*path, str(key_node.value))
+            yield key, key_node
+            yield from _keys(value, key)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _keys(item, (*path, number))
+
+
+def _without_empty(value: Any) -> Any:
+    """Keys with nothing behind them count as absent, as all keys of a section may be commented out."""
+    if isinstance(value, dict):
+        return {str(key): _without_empty(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    return value
+
+
+def from_paths(found: Mapping[keys.Path, tuple[Any, str]]) -> Layer:
+    """A layer from single keys, each with its value and origin; a section comes before what is inside it."""
+    layer = Layer()
+    for path in sorted(found, key=len):
+        value, origin = found[path]
+        if section := _section(layer.values, path[:-1]):
+            section[0][str(path[-1])] = _without_empty(value)
+            layer.origins[path] = origin
+        else:
+            layer.problems.append(
+                Problem(keys.dotted(path), "its section is set to a value elsewhere", "remove one of them", origin)
+            )
+    return layer
+
+
+def _section(values: dict[str, Any], path: keys.Path) -> list[dict[str, Any]]:
+    """The section at ``path``, made where it is missing; nothing where a value is in the way."""
+    for part in path:
+        values = values.setdefault(str(part), {})
+        if not isinstance(values, dict):
+            return []
+    return [values]
+
+
+def merge(target: Layer, layer: Layer) -> None:
+    kept = {path: origin for path, origin in target.origins.items() if not layer.replaces(path)}
+    target.origins = {**kept, **layer.origins}
+    target.values = _merged(target.values, layer.values)
+    target.problems += layer.problems
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Sections are merged key by key; values and lists are replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+    return above
+
+
+def _at(values: Any, path: keys.Path) -> Any:
+    for part in path:
+        inside = isinstance(values, dict) and part in values
+        inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
+        if not inside:
+            return _ABSENT
+        values = values[part]
+    return values
