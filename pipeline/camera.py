@@ -1,0 +1,117 @@
+"""The two virtual cameras: scenes in, rows with final crops out, later by the look-ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engines.frames import Rect
+from pipeline.framing import Framing
+from pipeline.people import Row, Scene, Seen, Side
+from pipeline.settings import CameraSettings
+from pipeline.tile_camera import TileCamera, View, rect_state
+
+_PLANS_PER_LOOKAHEAD = 4          # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
+_LONGEST_STEP_S = 0.2             # a longer pause between two pictures (VFR) counts as this much of camera time
+_BRIDGE_SHARE = 0.6               # of the look-ahead: gaps up to this length are seen whole before they begin
+
+
+class CameraOperator:
+    """Frames both people of one video. Deterministic; rows depend on the scenes alone, not on how calls group them.
+
+    ``width`` and ``height`` are those of the displayed picture, in pixels. A row comes out once the scenes reach
+    ``lookahead_s`` past it.
+    """
+
+    def __init__(
+        self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int
+    ) -> None:
+        framing = Framing(settings, width, height)
+        bridge_s = min(settings.bridge_s, lookahead_s * _BRIDGE_SHARE)
+        sides: tuple[Side, Side] = ("left", "right")
+        self._left, self._right = (
+            TileCamera(s, settings, framing, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides
+        )
+        self._lookahead_s = lookahead_s
+        self._scenes: list[Scene] = []
+        self._times: list[float] = []         # the camera's clock at each waiting scene, seconds
+        self._clock = 0.0
+        self._last_t: float | None = None
+
+    def observe(self, scenes: Sequence[Scene]) -> list[Row]:
+        """Take further scenes; return the rows that are final now, in order, each scene once."""
+        rows: list[Row] = []
+        for scene in scenes:
+            self._append(scene)
+            while self._times and self._times[-1] - self._times[0] >= self._lookahead_s:
+                rows += self._commit()
+        return rows
+
+    def finish(self) -> list[Row]:
+        """Return the rows still waiting: the video has ended."""
+        rows: list[Row] = []
+        while self._scenes:
+            rows += self._commit()
+        return rows
+
+    def stills(self) -> tuple[int | None, int | None]:
+        """The pts of the pictures that later rows may repeat in the left and in the right tile."""
+        left, right = self._left.still, self._right.still
+        return (left.pts if left else None, right.pts if right else None)
+
+    def _append(self, scene: Scene) -> None:
+        if self._last_t is not None:
+            self._clock += min(max(scene.t - self._last_t, 0.0), _LONGEST_STEP_S)
+        self._last_t = scene.t
+        self._scenes.append(scene)
+        self._times.append(self._clock)
+
+    def _commit(self) -> list[Row]:
+        """Decide the oldest scenes, with all later ones in view."""
+        until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
+        count = max(1, sum(t < until for t in self._times))
+        left = self._left.advance(View("left", self._scenes, self._times), count)
+        right = self._right.advance(View("right", self._scenes, self._times), count)
+        done = self._scenes[:count]
+        del self._scenes[:count], self._times[:count]
+        return [Row(s.pts, s.t, a, b) for s, a, b in zip(done, left, right, strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that later rows depend on, as JSON-able values."""
+        return {
+            "scenes": [_scene_state(s) for s in self._scenes],
+            "times": list(self._times),
+            "clock": self._clock,
+            "last_t": self._last_t,
+            "left": self._left.state(),
+            "right": self._right.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on exactly where the operator that gave this state was; settings and picture must be the same."""
+        self._scenes = [_restored_scene(s) for s in state["scenes"]]
+        self._times = list(state["times"])
+        self._clock, self._last_t = state["clock"], state["last_t"]
+        self._left.restore(state["left"])
+        self._right.restore(state["right"])
+
+
+def _scene_state(scene: Scene) -> list[Any]:
+    seen = [_seen_state(s) for s in (scene.left, scene.right)]
+    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others]]
+
+
+def _seen_state(seen: Seen | None) -> list[Any] | None:
+    return None if seen is None else [seen.person, rect_state(seen.box), seen.source]
+
+
+def _restored_scene(state: list[Any]) -> Scene:
+    pts, t, cut, left, right, others = state
+    return Scene(pts, t, cut, _restored_seen(left), _restored_seen(right), tuple(Rect(*r) for r in others))
+
+
+def _restored_seen(state: list[Any] | None) -> Seen | None:
+    if state is None:
+        return None
+    person, box, source = state
+    return Seen(person, Rect(*box) if box else None, source)

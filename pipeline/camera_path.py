@@ -1,0 +1,160 @@
+"""The path of one camera: a cubic spline whose control points are planned ahead.
+
+The camera stands still as long as that is good enough for everything the look-ahead shows. Otherwise its width, then
+its middle, follow the path of least cost (pipeline/path_cost.py). The path is a uniform cubic B-spline, so it has no
+corners, and a limit that the control points keep is kept between them: the crop stays inside the picture because width
+and middle share one set of weights. Control points that shape pictures already rendered are fixed, which makes every
+plan go on from the last one with its position, speed and acceleration.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engines.frames import Rect
+from pipeline.framing import HEIGHT_PER_WIDTH, Array, Framing, Wishes
+from pipeline.path_cost import KNOT_S, Demand, cheapest
+from pipeline.settings import CameraSettings
+
+_TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
+_ORDER = 4                        # control points that shape one picture
+_GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What is known of one person over consecutive pictures.
+
+    ``times`` is (N,), seconds on the camera's clock; ``faces`` and ``others`` are (N, 4) boxes, NaN where unknown.
+    """
+
+    times: Array
+    faces: Array
+    others: Array
+
+    def known(self) -> Stretch:
+        """Only the pictures in which the person is seen."""
+        seen = ~np.isnan(self.faces[:, 0])
+        return Stretch(self.times[seen], self.faces[seen], self.others[seen])
+
+
+@dataclass(slots=True)
+class CameraPath:
+    """The spline's latest control points (width, middle x, middle y); ``first`` of them came before these."""
+
+    origin: float
+    first: int = 0
+    points: list[list[float]] = field(default_factory=list)
+
+    def knots(self, times: Array) -> Array:
+        """The times in knots since the first control point in memory took effect."""
+        knots: Array = (times - self.origin) / KNOT_S - self.first
+        return knots
+
+    def reach(self, time: Array) -> int:
+        """How many control points, from the first in memory on, shape the path up to this time, shape (1,)."""
+        return math.floor(self.knots(time)[0]) + _ORDER
+
+    def at(self, times: Array) -> Array:
+        """Width and middle at these times, shape (N, 3)."""
+        path: Array = _weights(self.knots(times), len(self.points)) @ np.array(self.points)
+        return path
+
+    def forget_before(self, time: float) -> None:
+        """Drop the control points that no longer shape anything after this time."""
+        needless = math.floor((time - self.origin) / KNOT_S) - self.first
+        if needless > 0:
+            del self.points[:needless]
+            self.first += needless
+
+    def state(self) -> dict[str, Any]:
+        return {"origin": self.origin, "first": self.first, "points": [list(p) for p in self.points]}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> CameraPath:
+        return cls(state["origin"], state["first"], [list(p) for p in state["points"]])
+
+
+class PathPlanner:
+    """Plans camera paths within one framing. Holds no state."""
+
+    def __init__(self, settings: CameraSettings, framing: Framing) -> None:
+        self._settings = settings
+        self._framing = framing
+
+    def resting(self, time: float, crop: Rect) -> CameraPath:
+        """A path that stands still on this crop."""
+        return CameraPath(time, 0, [[crop.w, crop.cx, crop.cy] for _ in range(_ORDER)])
+
+    def extend(self, path: CameraPath, stretch: Stretch, commit: int) -> None:
+        """Plan over the whole stretch and fix the path for its first ``commit`` pictures.
+
+        A path without control points begins here; then the person must be seen somewhere in the stretch.
+        """
+        need = path.reach(stretch.times[commit - 1 : commit])
+        if need > len(path.points):
+            count = path.reach(stretch.times[-1:]) + _TAIL
+            plan = self._plan(path, stretch.known(), count)
+            path.points += [[float(v) for v in point] for point in plan[len(path.points) : need]]
+
+    def _plan(self, path: CameraPath, known: Stretch, count: int) -> Array:
+        """All control points, shape (count, 3), the fixed ones included."""
+        framing = self._framing
+        fixed = np.array(path.points).reshape(-1, 3)
+        weights = _weights(path.knots(known.times), count)
+        seconds = _durations(known.times)
+
+        def plan(axis: int, wishes: Wishes, least: Array, most: Array) -> Array:
+            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), scale)
+
+        wishes = framing.width_wishes(known.faces, known.others)
+        scale = float(fixed[-1, 0]) if len(fixed) else wishes.usual()
+        widest = np.full(count, framing.widest)
+        widths = plan(0, wishes, widest / 16, widest)
+        seen_widths = weights @ widths
+        half = widths / 2
+        xs = plan(1, framing.x_wishes(known.faces, known.others, seen_widths), half, framing.width - half)
+        half = half * HEIGHT_PER_WIDTH
+        ys = plan(2, framing.y_wishes(known.faces, seen_widths), half, framing.height - half)
+        return np.stack([widths, xs, ys], axis=1)
+
+    def _plan_axis(self, fixed: Array, demand: Demand, scale: float) -> Array:
+        count, done = len(demand.least), len(fixed)
+        rest = _rest(fixed, demand)
+        if rest is not None:
+            return np.concatenate([fixed, np.full(count - done, rest)])
+        start = float(fixed[-1]) if done else demand.wishes.usual()
+        found = cheapest((fixed - start) / scale, demand.measured(start, scale), self._settings) * scale + start
+        free = np.clip(np.round(found * _GRID) / _GRID, demand.least[done:], demand.most[done:])
+        return np.concatenate([fixed, free])
+
+
+def _rest(fixed: Array, demand: Demand) -> float | None:
+    """Where the camera can stand still throughout, or None."""
+    soft = demand.wishes.soft
+    low = max([float(demand.least.max()), *soft.lo])
+    high = min([float(demand.most.min()), *soft.hi])
+    if not len(fixed):
+        return None if low > high else float(min(max(demand.wishes.usual(), low), high))
+    here = float(fixed[-1])
+    still = bool(np.all(fixed[1 - _ORDER :] == here))
+    return here if still and low <= here <= high else None
+
+
+def _weights(knots: Array, count: int) -> Array:
+    """Weights of ``count`` control points at each time, shape (N, count): uniform cubic B-splines."""
+    whole = np.floor(knots)
+    f = knots - whole
+    values = np.stack([(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3], axis=1) / 6
+    weights = np.zeros((len(knots), count))
+    np.put_along_axis(weights, whole.astype(np.intp)[:, None] + np.arange(_ORDER), values, axis=1)
+    return weights
+
+
+def _durations(times: Array) -> Array:
+    """How long each picture counts, seconds."""
+    return np.maximum(np.diff(times, append=times[-1:] + KNOT_S / 3), 1e-3)

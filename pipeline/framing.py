@@ -1,0 +1,171 @@
+"""What a good crop of a face is, and which crops a picture allows. Geometry only; nothing here moves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.frames import Rect
+from pipeline.people import Side
+from pipeline.settings import CameraSettings
+
+Array: TypeAlias = NDArray[np.float64]
+
+TILE_HEIGHT = 1080
+HEIGHT_PER_WIDTH = 1.125          # tiles are 960x1080
+_EYES_IN_BOX = 0.42               # height of the eyes in a face's box, from its top
+_OWN_SHARE = 0.25                 # of the way to a neighbour: how far the crop's middle may stray from its own face
+_ZOOM_ALWAYS = 1.5                # small pictures are blurred anyway: so much zoom is allowed all the same
+_GRID = 64                        # crops lie on 1/64 pixel, so that edges add up exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An interval for one quantity over time: ``lo`` and ``hi`` have shape (N,); the wish lies between."""
+
+    lo: Array
+    hi: Array
+
+    def clipped(self, least: Array | float, most: Array | float) -> Band:
+        return Band(np.clip(self.lo, least, most), np.clip(self.hi, least, most))
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the pictures of a stretch ask of one quantity.
+
+    ``near`` is the dead zone's narrow core, where a movement should end; ``soft`` the dead zone itself; ``hard`` what
+    keeps the face inside.
+    """
+
+    near: Band
+    soft: Band
+    hard: Band
+
+    def usual(self) -> float:
+        """The wish of a typical picture."""
+        return float(np.median(self.near.lo + self.near.hi)) / 2
+
+
+class Framing:
+    """Crops of one picture size for one tile shape."""
+
+    def __init__(self, settings: CameraSettings, width: int, height: int) -> None:
+        self._settings = settings
+        self.width, self.height = width, height
+        self.widest = _floor(min(width, height / HEIGHT_PER_WIDTH))
+        sharp = TILE_HEIGHT / settings.upscale_max / HEIGHT_PER_WIDTH
+        self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
+
+    def crop(self, cx: float, cy: float, width: float) -> Rect:
+        """The crop with this centre and width, moved and shrunk as little as it takes to lie inside the picture."""
+        w = _floor(min(width, self.widest))
+        h = w * HEIGHT_PER_WIDTH
+        x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
+        y = min(max(_round(cy - h / 2), 0.0), _floor(self.height - h))
+        return Rect(x, y, w, h)
+
+    def centred_split(self, side: Side) -> Rect:
+        """The largest crop in the middle of one half of the picture."""
+        cx = self.width * (0.25 if side == "left" else 0.75)
+        return self.crop(cx, self.height / 2, self.width / 2)
+
+    def width_wishes(self, faces: Array, others: Array) -> Wishes:
+        """How wide the crop should be. ``faces`` and ``others`` are (N, 4); unknown others are NaN."""
+        s = self._settings
+        room = 1 + 2 * s.face_margin
+        least = np.maximum(faces[:, 2], faces[:, 3] / HEIGHT_PER_WIDTH) * room
+        least = np.minimum(least, self.widest)
+        most = np.clip(self._widest_beside(faces, others), least, self.widest)
+        wish = np.maximum(faces[:, 3] / s.face_share / HEIGHT_PER_WIDTH, self.narrowest)
+        wish = np.clip(wish, least, most)
+        tolerance = wish * s.zoom_tolerance
+        return Wishes(
+            near=_around(wish, tolerance * s.settle).clipped(least, most),
+            soft=_around(wish, tolerance).clipped(least, most),
+            hard=Band(least, most),
+        )
+
+    def _widest_beside(self, faces: Array, others: Array) -> Array:
+        """Widest crop that still has its own person nearest to its middle, where the picture's edge is close."""
+        own, other = _centre_x(faces), _centre_x(others)
+        apart = np.abs(other - own)
+        from_left = own + other
+        from_right = 2 * self.width - from_left
+        limit = np.where(other > own, from_left, from_right) - 2 * _OWN_SHARE * apart
+        return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
+
+    def x_wishes(self, faces: Array, others: Array, widths: Array) -> Wishes:
+        """Where the crop's middle should be sideways, for crops of these widths, shape (N,)."""
+        s = self._settings
+        own, other = _centre_x(faces), _centre_x(others)
+        alone = np.isnan(other) | overlapping(faces, others)
+        beside = np.where(alone, np.inf, _OWN_SHARE * np.abs(other - own))
+        inside = widths / 2 - faces[:, 2] * (0.5 + s.face_margin)
+        zone = np.minimum(widths * s.dead_zone, beside)
+        hard = np.minimum(np.maximum(inside, 0), np.maximum(beside, zone))
+        return self._position(own, own, zone, hard, widths / 2, self.width)
+
+    def y_wishes(self, faces: Array, widths: Array) -> Wishes:
+        """Where the crop's middle should be in height, for crops of these widths, shape (N,)."""
+        s = self._settings
+        heights = widths * HEIGHT_PER_WIDTH
+        wish = faces[:, 1] + faces[:, 3] * _EYES_IN_BOX + heights * (0.5 - s.eye_line)
+        inside = heights / 2 - faces[:, 3] * (0.5 + s.face_margin)
+        middle = faces[:, 1] + faces[:, 3] / 2
+        zone = widths * s.dead_zone_vertical
+        return self._position(wish, middle, zone, np.maximum(inside, 0), heights / 2, self.height)
+
+    def _position(
+        self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int
+    ) -> Wishes:
+        """``inside`` is how far the crop's middle may be from the face's; ``half`` the crop's half size."""
+        least, most = half, size - half
+        hard = _around(middle, inside).clipped(least, most)
+        wish = np.clip(wish, hard.lo, hard.hi)
+        return Wishes(
+            near=_around(wish, zone * self._settings.settle).clipped(hard.lo, hard.hi),
+            soft=_around(wish, zone).clipped(hard.lo, hard.hi),
+            hard=hard,
+        )
+
+
+def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
+    """Whether the face's middle is in the crop, or nearer than ``margin`` crop widths to it."""
+    m = margin * crop.w
+    return (
+        crop.x - m <= face.cx <= crop.x + crop.w + m and crop.y - m <= face.cy <= crop.y + crop.h + m
+    )
+
+
+def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
+    """Whether all of the face that the picture shows is in the crop."""
+    left, right = max(face.x, 0.0), min(face.x + face.w, float(width))
+    top, bottom = max(face.y, 0.0), min(face.y + face.h, float(height))
+    return crop.x <= left and right <= crop.x + crop.w and crop.y <= top and bottom <= crop.y + crop.h
+
+
+def overlapping(faces: Array, others: Array) -> NDArray[np.bool_]:
+    """Whether two faces overlap, row by row; False where one is unknown (NaN)."""
+    gap = np.abs(faces[:, :2] + faces[:, 2:] / 2 - others[:, :2] - others[:, 2:] / 2)
+    return np.asarray(np.all(gap < (faces[:, 2:] + others[:, 2:]) / 2, axis=1))
+
+
+def _centre_x(boxes: Array) -> Array:
+    return boxes[:, 0] + boxes[:, 2] / 2
+
+
+def _around(middle: Array, radius: Array) -> Band:
+    return Band(middle - radius, middle + radius)
+
+
+def _floor(value: float) -> float:
+    return math.floor(value * _GRID) / _GRID
+
+
+def _round(value: float) -> float:
+    return math.floor(value * _GRID + 0.5) / _GRID
