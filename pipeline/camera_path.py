@@ -57,7 +57,7 @@ class CameraPath:
 
     def reach(self, time: Array) -> int:
         """How many control points, from the first in memory on, shape the path up to this time, shape (1,)."""
-        return math.floor(self.knots(time)[0]) + _ORDER
+        return math.floor(float(self.knots(time)[0])) + _ORDER
 
     def at(self, times: Array) -> Array:
         """Width and middle at these times, shape (N, 3)."""
