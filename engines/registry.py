@@ -1,0 +1,137 @@
+"""Chooses a device and hands out the parts of its backend."""
+
+from __future__ import annotations
+
+import importlib.util
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import structlog
+
+from engines.cpu.compose import CpuCompositor
+from engines.cpu.preprocess import CpuPreprocessor
+from engines.errors import DeviceUnavailableError
+from engines.frames import ColorTags, MediaInfo
+from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.models import face_embedding, yunet
+from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
+from engines.settings import DeviceSettings, EncoderSettings
+
+_CUDA_PACKAGES = ("cupy", "PyNvVideoCodec")
+
+
+class Backend(Protocol):
+    """All parts of one device. Parts belong to one job each; the backend itself may serve several.
+
+    Attributes:
+        device: for the report, e.g. "cpu".
+        notes: why something better is not in use, one sentence each; for the report and the journal.
+    """
+
+    device: str
+    notes: tuple[str, ...]
+
+    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder: ...
+
+    def detector(self, *, threads: int = 1) -> InferenceEngine:
+        """YuNet; ``engines.models.yunet.decode`` reads its outputs."""
+        ...
+
+    def embedder(self, *, threads: int = 1) -> InferenceEngine:
+        """The face embedding: chips (N, 3, 150, 150) RGB 0..255 in, one output (N, 128)."""
+        ...
+
+    def preprocessor(self, info: MediaInfo) -> Preprocessor: ...
+
+    def compositor(self, width: int = 1920, height: int = 1080) -> Compositor: ...
+
+    def encoder(
+        self,
+        width: int,
+        height: int,
+        *,
+        time_base: Fraction,
+        fps: Fraction,
+        color: ColorTags,
+        settings: EncoderSettings,
+    ) -> Encoder: ...
+
+    def close(self) -> None:
+        """Give the device's memory back; parts that were handed out must be closed before."""
+        ...
+
+
+class CpuBackend:
+    """PyAV, ONNX Runtime, OpenCV and x264."""
+
+    device = "cpu"
+
+    def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:
+        self.notes = notes
+        self._cache_dir = cache_dir
+        # The stages run beside each other already; OpenCV's own threads would only take cores from them.
+        cv2.setNumThreads(1)
+
+    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
+        from engines.cpu.decode import PyAvDecoder  # noqa: PLC0415
+
+        return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
+
+    def detector(self, *, threads: int = 1) -> InferenceEngine:
+        return OnnxRuntimeEngine(yunet.load(), threads=threads)
+
+    def embedder(self, *, threads: int = 1) -> InferenceEngine:
+        return OnnxRuntimeEngine(face_embedding.load(self._cache_dir), threads=threads)
+
+    def preprocessor(self, info: MediaInfo) -> Preprocessor:
+        return CpuPreprocessor(info.video.width / info.video.height)
+
+    def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
+        return CpuCompositor(width, height)
+
+    def encoder(
+        self,
+        width: int,
+        height: int,
+        *,
+        time_base: Fraction,
+        fps: Fraction,
+        color: ColorTags,
+        settings: EncoderSettings,
+    ) -> Encoder:
+        from engines.cpu.encode import X264Encoder  # noqa: PLC0415
+
+        if settings.encoder == "nvenc":
+            raise DeviceUnavailableError("encoder: nvenc is set, but the work runs on the CPU")
+        return X264Encoder(
+            width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
+        )
+
+    def close(self) -> None:
+        """The CPU holds nothing beyond its parts."""
+
+
+def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backend:
+    """The backend that the settings name; "auto" takes the CPU where CUDA cannot work, and notes why.
+
+    ``cache_dir`` is where converted models are kept; None is the user's own cache.
+
+    Raises:
+        DeviceUnavailableError: CUDA is demanded and cannot work.
+    """
+    if device.backend == "cpu":
+        return CpuBackend(cache_dir=cache_dir)
+    obstacle = _cuda_obstacle()
+    if device.backend == "cuda":
+        raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle}")
+    structlog.get_logger().info("device chosen", device="cpu", reason=obstacle)
+    return CpuBackend((f"CUDA is not used: {obstacle}",), cache_dir)
+
+
+def _cuda_obstacle() -> str:
+    missing = [name for name in _CUDA_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"the packages {', '.join(missing)} are not installed"
+    return "this version has no CUDA backend yet"
