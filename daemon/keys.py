@@ -38,11 +38,12 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One group of keys, its description and the names of what it holds."""
+    """One group of keys, its description and the names of what it holds; ``is_item``: it is repeated in a list."""
 
     path: tuple[str, ...]
     description: str
     names: tuple[str, ...]
+    is_item: bool = False
 
 
 def json_schema() -> Schema:
@@ -88,16 +89,18 @@ def _fits(template: tuple[str, ...], path: Sequence[str | int]) -> bool:
     )
 
 
-def _walk(schema: Schema, defs: Schema, path: tuple[str, ...]) -> Iterator[Key | Section]:
+def _walk(
+    schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = False
+) -> Iterator[Key | Section]:
     target = _resolved(schema, defs)
     text = schema.get("description") or target.get("description", "")
     if "properties" in target:
-        yield Section(path, text, tuple(target["properties"]))
+        yield Section(path, text, tuple(target["properties"]), is_item)
         for name, child in target["properties"].items():
             yield from _walk(child, defs, (*path, name))
     elif member := _member(target, defs):
         yield Section(path, text, ())
-        yield from _walk(member, defs, (*path, ANY))
+        yield from _walk(member, defs, (*path, ANY), is_item="items" in target)
     else:
         yield Key(path, text, schema.get("unit", ""), _allowed(target), schema.get("default"))
 
@@ -128,15 +131,13 @@ def _allowed(schema: Schema) -> str:
 
 
 def _range(schema: Schema) -> str:
-    bounds = []
-    if "minimum" in schema:
-        bounds.append(f"from {schema['minimum']:.12g}")
-    if "exclusiveMinimum" in schema:
-        bounds.append(f"above {schema['exclusiveMinimum']:.12g}")
-    if "maximum" in schema:
-        bounds.append(f"up to {schema['maximum']:.12g}")
-    if "exclusiveMaximum" in schema:
-        bounds.append(f"below {schema['exclusiveMaximum']:.12g}")
-    if "multipleOf" in schema:
-        bounds.append(f"in steps of {schema['multipleOf']}")
-    return " ".join(["", *bounds])
+    words = {
+        "minimum": "from", "exclusiveMinimum": "above",
+        "maximum": "up to", "exclusiveMaximum": "below",
+        "multipleOf": "in steps of",
+    }
+    return "".join(f" {word} {_plain(schema[name])}" for name, word in words.items() if name in schema)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"

@@ -71,7 +71,10 @@ def read_file(path: Path) -> Layer:
         return Layer()
     if not isinstance(node, yaml.MappingNode):
         return _unusable(path, "the file does not hold `key: value` lines", "compare it with the sample")
-    return _from_node(node, path)
+    try:
+        return _from_node(node, path)
+    except RecursionError:
+        return _unusable(path, "an anchor (&) holds an alias (*) to itself", "write the values out")
 
 
 def read_environment(environment: Mapping[str, str]) -> Layer:

@@ -1,0 +1,96 @@
+"""The configuration as text: the commented sample file, and every value in force with its origin."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from daemon import keys
+from daemon.config import Loaded
+
+_HEAD = """\
+Configuration of dualface. Every key has a safe default, shown here: remove its # to change it.
+Check the file with:  dualface config check FILE
+See what is in force: dualface config show --origin
+The environment wins over this file: DUALFACE__SHARE__ROOT=/mnt/nas sets share.root.
+"""
+_WIDTH = 104
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value in force."""
+
+    key: str
+    value: Any
+    unit: str
+    origin: str
+    description: str
+
+
+def rows(loaded: Loaded) -> list[Row]:
+    """Every key of the settings with its value, unit, origin and description."""
+    values = loaded.settings.model_dump(mode="json")
+    return [
+        Row(keys.dotted(path), value, key.unit, loaded.origin(path), key.description)
+        for path, value in _leaves(values, ())
+        if isinstance(key := keys.find(path), keys.Key)
+    ]
+
+
+def schema_text() -> str:
+    """The JSON Schema of the configuration file, as it is checked in."""
+    return json.dumps(keys.json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def sample_text() -> str:
+    """The commented sample file. It changes nothing until a # is removed."""
+    lines = _comment(_HEAD.rstrip(), "")
+    for entry in keys.catalogue():
+        lines += _section(entry) if isinstance(entry, keys.Section) else _key(entry)
+    return "\n".join(lines) + "\n"
+
+
+def _leaves(value: Any, path: keys.Path) -> Iterator[tuple[keys.Path, Any]]:
+    if isinstance(keys.find(path), keys.Key):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield from _leaves(child, (*path, name))
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from _leaves(child, (*path, number))
+
+
+def _section(section: keys.Section) -> list[str]:
+    if not section.path or section.is_item:
+        return []
+    indent, name = _indent(section.path), section.path[-1]
+    gap = [""] if len(section.path) == 1 else []
+    heading = "default" if name == keys.ANY else name
+    return [*gap, *_comment(section.description, indent), f"{indent}{heading}:"]
+
+
+def _key(key: keys.Key) -> list[str]:
+    value = json.dumps(key.default, ensure_ascii=False) if isinstance(key.default, list | bool) else key.default
+    unit = f" [{key.unit}]" if key.unit else ""
+    indent, line = _indent(key.path), f"{key.path[-1]}: {value}  # {key.allowed}{unit}"
+    comment = _comment(key.description, indent)
+    parent = keys.find(key.path[:-1])
+    if isinstance(parent, keys.Section) and parent.is_item:
+        # A list's item needs one real key: the first carries the dash.
+        return [*comment, f"{indent[:-2]}- {line}" if parent.names[0] == key.path[-1] else f"{indent}#{line}"]
+    return [*comment, f"{indent}#{line}"]
+
+
+def _indent(path: tuple[str, ...]) -> str:
+    return "  " * (len(path) - 1)
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    lead = f"{indent}# "
+    return [line for part in text.splitlines() for line in textwrap.wrap(
+        part, _WIDTH, initial_indent=lead, subsequent_indent=lead, break_on_hyphens=False)]

@@ -1,0 +1,173 @@
+"""Loading the configuration: layers, origins, and messages that say everything at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from daemon import config, config_text, keys
+from daemon.settings import Settings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "absent.yaml")
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def to_file(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return to_file
+
+
+def problems(path: Path | None, **overrides: object) -> dict[str, config.Problem]:
+    with pytest.raises(config.InvalidConfigError) as caught:
+        config.load(path, overrides)
+    return {problem.key: problem for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "share:\nprofiles:\n  default:\n", "{}"])
+def test_an_empty_file_is_a_valid_configuration(write, text: str) -> None:
+    assert config.load(write(text)) == Settings()
+
+
+def test_later_layers_win_key_by_key(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("profiles: {fast: {crf: 30, preset: ultrafast}}\nsettle: {local_s: 1, nfs_s: 2}\n")
+    monkeypatch.setenv("DUALFACE__PROFILES__FAST__CRF", "31")
+    monkeypatch.setenv("DUALFACE__SETTLE__NFS_S", "9")
+    settings = config.load(path, {"settle.nfs_s": 10})
+    assert (settings.profiles["fast"].crf, settings.profiles["fast"].preset) == (31, "ultrafast")
+    assert (settings.settle.local_s, settings.settle.nfs_s) == (1, 10)
+
+
+def test_every_value_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("share:\n  root: /mnt/nas\ninboxes:\n  - path: a\n")
+    monkeypatch.setenv("DUALFACE__SETTLE", "{local_s: 3}")
+    loaded = config.load_with_origins(path, {"limits.pixels": 5000})
+    origins = {row.key: row.origin for row in config_text.rows(loaded)}
+    assert origins["share.root"] == f"{path}, line 2"
+    assert origins["inboxes.0.path"] == f"{path}, line 4"
+    assert origins["inboxes.0.profile"] == origins["settle.nfs_s"] == origins["share.low_bytes"] == "default"
+    assert origins["settle.local_s"] == "environment DUALFACE__SETTLE"
+    assert origins["limits.pixels"] == "--set limits.pixels"
+
+
+def test_a_list_from_a_later_layer_replaces_the_list(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALFACE__INBOXES", "[{path: b}]")
+    loaded = config.load_with_origins(write("inboxes:\n  - path: a\n    priority: 3\n  - path: c\n"))
+    assert [(inbox.path, inbox.priority) for inbox in loaded.settings.inboxes] == [("b", 0)]
+    assert loaded.origin(("inboxes", 0, "path")) == "environment DUALFACE__INBOXES"
+    assert loaded.origin(("inboxes", 0, "priority")) == "default"
+
+
+def test_everything_that_is_wrong_is_said_at_once(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALFACE__SEGMENTS__SECONDS", "0")
+    path = write(
+        "crf: 20\nsetle: {local_s: 4}\nworkers:\n  concurrent_jobs: maybe\n"
+        "profiles:\n  fast:\n    crf: 99\n    presett: fast\n    detect: 5\n"
+        "inboxes: [{path: in, profile: nope}]\nleases: {renew_s: 500}\nscan: {extensions: [a/b]}\n"
+    )
+    found = problems(path, **{"limits.pixels": 1})
+    assert found.keys() == {
+        "crf", "setle", "workers.concurrent_jobs", "profiles.fast.crf", "profiles.fast.presett",
+        "profiles.fast.detect", "inboxes.0.profile", "leases.expire_s", "scan.extensions",
+        "segments.seconds", "limits.pixels",
+    }  # fmt: skip
+    assert found["setle"].remedy == "did you mean settle?"
+    assert found["profiles.fast.presett"].remedy == "did you mean profiles.fast.preset?"
+    assert found["crf"].remedy == "it belongs at profiles.NAME.crf"
+    assert found["profiles.fast.crf"].remedy == "give a whole number from 0 up to 51 (CRF)"
+    assert found["profiles.fast.crf"].origin == f"{path}, line 7"
+    assert found["workers.concurrent_jobs"].remedy == "give auto or a whole number from 1 up to 256 (jobs)"
+    assert "no profile 'nope'" in found["inboxes.0.profile"].what
+    assert found["segments.seconds"].origin == "environment DUALFACE__SEGMENTS__SECONDS"
+    assert found["limits.pixels"].origin == "--set limits.pixels"
+
+
+def test_the_message_names_every_key(write) -> None:
+    with pytest.raises(config.InvalidConfigError, match="2 problems") as caught:
+        config.load(write("a: 1\nlog: {level: loud}\n"))
+    assert re.search(r"^  a \(.*line 1\): there is no such key; known here: share, ", caught.value.message, re.M)
+    assert re.search(r"^  log\.level .*'loud'.*one of debug, info, warning, error", caught.value.message, re.M)
+
+
+def test_a_key_given_twice_is_an_error(write) -> None:
+    assert problems(write("log:\n  level: info\n  level: debug\n"))["log.level"].what == "it is given twice"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: b: c\n", "not YAML"),
+        ("- a\n", "does not hold"),
+        ("just text", "does not hold"),
+        ("a: [1\n", "not YAML"),
+        ("log: !!python/object:os.system {}\n", "not YAML"),
+        ("a: *nowhere\n", "not YAML"),
+        ("a: &x [*x]\n", "to itself"),
+        ("a: &x {b: *x}\n", "to itself"),
+    ],
+)
+def test_a_file_that_is_not_a_configuration_is_explained(write, text: str, what: str) -> None:
+    assert what in problems(write(text))[""].what
+
+
+def test_a_file_that_cannot_be_read_is_explained(tmp_path: Path) -> None:
+    assert "No such file" in problems(tmp_path / "nothing.yaml")[""].what
+    assert "directory" in problems(tmp_path)[""].what
+    (tmp_path / "latin.yaml").write_bytes("a: ä".encode("latin-1"))
+    assert "UTF-8" in problems(tmp_path / "latin.yaml")[""].what
+
+
+def test_values_and_sections_in_each_others_place_are_explained(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALFACE__LOG", "loud")
+    monkeypatch.setenv("DUALFACE__LOG__LEVEL", "debug")
+    found = problems(write("settle: 5\nsegments: {seconds: {a: 1}}\nprofiles: [1]\ninboxes: []\n"))
+    assert "one of them" in found["log.level"].remedy
+    assert "below it" in found["settle"].remedy
+    assert "give a number from 1" in found["segments.seconds"].remedy
+    assert {"profiles", "inboxes", "log"} <= found.keys()
+
+
+def test_no_key_of_a_section_is_missing_from_the_catalogue() -> None:
+    found = {key.path for key in keys.catalogue() if isinstance(key, keys.Key)}
+    assert ("profiles", "*", "crf") in found
+    shown = {row.key for row in config_text.rows(config.load_with_origins())}
+    concrete = {path for path in found if "*" not in path}
+    assert {".".join(path) for path in concrete} < shown
+    assert all(entry.description for entry in keys.catalogue()), "every key and section has a description"
+
+
+def test_the_sample_is_up_to_date_and_changes_nothing() -> None:
+    text = (CONFIGS / "config.yaml").read_text(encoding="utf-8")
+    assert text == config_text.sample_text(), "run: dualface config sample > configs/config.yaml"
+    assert config.load(CONFIGS / "config.yaml") == Settings()
+
+
+def test_the_sample_shows_the_defaults(write) -> None:
+    text = (CONFIGS / "config.yaml").read_text(encoding="utf-8")
+    path = write(re.sub(r"^( *)#(\w+:)", r"\1\2", text, flags=re.M))
+    loaded = config.load_with_origins(path)
+    assert loaded.settings == Settings()
+    assert all(row.origin != "default" for row in config_text.rows(loaded))
+
+
+def test_the_schema_is_up_to_date_and_judges_like_the_models() -> None:
+    text = (CONFIGS / "config.schema.json").read_text(encoding="utf-8")
+    assert text == config_text.schema_text(), "run: dualface config schema > configs/config.schema.json"
+    validator = jsonschema.Draft202012Validator(json.loads(text))
+    validator.check_schema(validator.schema)
+    assert validator.is_valid(yaml.safe_load("profiles: {fast: {crf: 18}}"))
+    assert not validator.is_valid(yaml.safe_load("profiles: {fast: {crf: 99}}"))
+    assert not validator.is_valid(yaml.safe_load("profile: {}"))
