@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.frames import EncodedPacket, Frame, FrameBatch, Rect
+from engines.frames import ColorTags, EncodedPacket, Frame, FrameBatch, Rect
 
 
 class Decoder(Protocol):
@@ -22,6 +22,7 @@ class Decoder(Protocol):
     name: str  # for the report, e.g. "pyav"
     surface_width: int  # size of the pictures it yields; may be smaller than the displayed picture
     surface_height: int
+    color: ColorTags  # of the pictures it yields
     decode_errors: int  # packets or pictures the codec complained about, so far
     replaced_frames: int
     truncated: bool  # the container announces more than the file holds

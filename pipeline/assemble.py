@@ -10,7 +10,7 @@ from pathlib import Path
 from engines.cpu.mux import AudioOutcome, assemble_mp4
 from engines.cpu.verify import VerifyFailedError, verify_mp4
 
-from engines.frames import EncodedPacket, MediaInfo
+from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import commit, storage_errors
 from pipeline.errors import JobStopped, VerificationError
@@ -29,6 +29,7 @@ class AssemblyOrder:
     checkpoint: Checkpoint
     width: int
     height: int
+    color: ColorTags
     on_stage: Callable[[str, float], None]  # "assemble" or "verify", and the seconds of output done
     should_stop: StopCheck
 
@@ -80,7 +81,7 @@ def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
         time_base=source.time_base,
         width=order.width,
         height=order.height,
-        color=source.color,
+        color=order.color,
         fps=source.fps,
         last_duration=order.checkpoint.segments[-1].last_duration,
     )

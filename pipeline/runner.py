@@ -9,18 +9,19 @@ import structlog
 
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
-from engines.frames import MediaInfo
+from engines.frames import ColorTags, MediaInfo
 from engines.registry import open_backend
 from pipeline import checkpoint as checkpoints
 from pipeline.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import PipelineError
+from pipeline.evidence import Evidence, success_report
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
 from pipeline.limits import check_limits
 from pipeline.pace import Pace
-from pipeline.report import MODELS, Evidence, success_report, versions
+from pipeline.report import MODELS, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
 from pipeline.timing import JobClock
 
@@ -80,7 +81,7 @@ class _Job:
                 on_frames=lambda frames, t: self._progress("render", info, frames, t),
             )
         )
-        assembled = self._assemble(info, checkpoint)
+        assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
                 info=info,
@@ -116,7 +117,7 @@ class _Job:
         checkpoint.resumed_at_s.append(resumed_at_s)
         log.info("job resumes", at_s=resumed_at_s, frames_done=checkpoint.frames)
 
-    def _assemble(self, info: MediaInfo, checkpoint: Checkpoint) -> Assembled:
+    def _assemble(self, info: MediaInfo, checkpoint: Checkpoint, color: ColorTags) -> Assembled:
         return assemble(
             AssemblyOrder(
                 work_dir=self._spec.work_dir,
@@ -125,6 +126,7 @@ class _Job:
                 checkpoint=checkpoint,
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
+                color=color,
                 should_stop=self._should_stop,
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )

@@ -99,7 +99,8 @@ class SegmentWriter:
         self._last_duration = 0
         with storage_errors("opening a segment"):
             self._video: IO[bytes] = self._parts[0].open("wb")
-            self._tracks = gzip.GzipFile(filename="", fileobj=self._parts[2].open("wb"), mode="wb", mtime=0)
+            self._tracks_file: IO[bytes] = self._parts[2].open("wb")
+            self._tracks = gzip.GzipFile(filename="", fileobj=self._tracks_file, mode="wb", mtime=0)
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -137,10 +138,8 @@ class SegmentWriter:
         return SegmentRecord(self._index, pts[0], pts[-1], self._last_duration, len(pts), size, digest)
 
     def _close(self) -> None:
-        tracks_file = self._tracks.fileobj
         self._tracks.close()
-        if tracks_file is not None:
-            tracks_file.close()
+        self._tracks_file.close()
         self._video.close()
 
     def _discard(self) -> None:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from engines.errors import DecodeFailedError
-from engines.frames import Frame, FrameBatch, MediaInfo
+from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
@@ -54,6 +54,7 @@ class StreamOutcome:
     decoder: str
     inference: str
     compositor: str
+    color: ColorTags
     notes: tuple[str, ...]
 
 
@@ -149,7 +150,7 @@ def _renderer(
         decoder=decoder,
         analysis=analysis,
         painter=painter,
-        new_encoder=lambda: _encoder(job),
+        new_encoder=lambda: _encoder(job, decoder.color),
         checkpoint=job.checkpoint,
         clock=job.clock,
         on_frames=job.on_frames,
@@ -177,14 +178,14 @@ def _fetch(job: StreamJob, pts: int) -> Frame:
     return batch.frames[0]
 
 
-def _encoder(job: StreamJob) -> Encoder:
+def _encoder(job: StreamJob, color: ColorTags) -> Encoder:
     video = job.info.video
     return job.backend.encoder(
         OUTPUT_WIDTH,
         OUTPUT_HEIGHT,
         time_base=video.time_base,
         fps=video.fps,
-        color=video.color,
+        color=color,
         settings=job.spec.profile.model_copy(update={"threads": _encoder_threads(job)}),
     )
 

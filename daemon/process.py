@@ -1,0 +1,262 @@
+"""`dualface process`: the service's work on named files, without a share.
+
+Each file is worked on in a directory under DIR/.dualface that is named after the file and its settings, so a command
+that was interrupted goes on where it was when it is given again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from daemon.errors import DaemonError, InvalidOutputError, WorkerDiedError, WorkerStalledError
+from daemon.messages import Failed, Finished, Stopped, Work
+from daemon.moves import move_no_replace
+from daemon.naming import failed_names, first_free, output_names, printable
+from daemon.settings import Settings
+from daemon.workers import Died, Outcome, Pool, Stalled
+from engines.errors import EmptyFileError, ExplainedError
+from pipeline.durable import storage_errors, write_durably
+from pipeline.job import JobSpec, Progress
+from pipeline.report import failure_report
+
+_STATE_DIR = ".dualface"
+_POLL_S = 0.2
+_KINDS = ("video", "tracks", "preview", "debug", "report")  # the report last: it says "complete"
+
+log = structlog.get_logger(__name__)
+
+
+class NoSuchFileError(DaemonError):
+    code = "NO_FILE"
+    remedy = "Check the path."
+
+
+class InterruptedJobError(DaemonError):
+    code = "INTERRUPTED"
+    remedy = "Give the same command again: it goes on where it was."
+
+
+@dataclass(slots=True)
+class Item:
+    """One file of the command line, and what became of it. ``video`` or ``error`` is set at the end."""
+
+    source: Path
+    job: str
+    spec: JobSpec
+    progress: Progress | None = None
+    video: Path | None = None
+    verdict: str = ""
+    error: ExplainedError | None = None
+    report: Path | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.video is not None or self.error is not None
+
+
+@dataclass(slots=True)
+class Batch:
+    """The files of one command, at most ``slots`` at a time.
+
+    Args:
+        on_change: called with an item whenever it moved on.
+    """
+
+    settings: Settings
+    output: Path
+    items: list[Item]
+    slots: int
+    on_change: Callable[[Item], None]
+    stopping: bool = False
+    _waiting: list[Item] = field(default_factory=list)
+    _running: dict[str, Item] = field(default_factory=dict)
+
+    def run(self) -> list[Item]:
+        """Work on all files, whatever becomes of the others; returns them with their outcome."""
+        self._waiting = [item for item in self.items if not item.ended]
+        with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
+            pool = Pool(selector, stall_timeout_s=self.settings.workers.stall_timeout_s, clock=time.monotonic)
+            while (self._waiting and not self.stopping) or self._running:
+                self._fill(pool)
+                selector.select(_POLL_S)
+                self._take(pool)
+                if asked_to_stop() and not self.stopping:
+                    self.stopping = True
+                    pool.stop()
+        for item in self._waiting:
+            self._fail(item, InterruptedJobError("The command was stopped before this file was begun."))
+        return self.items
+
+    def _fill(self, pool: Pool) -> None:
+        while self._waiting and len(pool) < self.slots and not self.stopping:
+            item = self._waiting.pop(0)
+            self._running[item.job] = item
+            worker_log = log.bind(job=item.job, file=item.spec.input_name)
+            pool.start(item.job, Work(item.spec, nice=0, log_level="warning"), worker_log)
+
+    def _take(self, pool: Pool) -> None:
+        for job, outcome in pool.poll():
+            self._end(self._running.pop(job), outcome)
+        for item in self._running.values():
+            progress = pool.progress(item.job)
+            if progress is not None and progress != item.progress:
+                item.progress = progress
+                self.on_change(item)
+
+    def _end(self, item: Item, outcome: Outcome) -> None:
+        if not isinstance(outcome, Finished):
+            self._fail(item, _error(outcome))
+            return
+        try:
+            with storage_errors("delivering the output"):
+                item.video = publish(item, outcome, self.output)
+        except ExplainedError as exc:
+            self._fail(item, exc)
+            return
+        item.verdict = outcome.verdict
+        shutil.rmtree(item.spec.work_dir, ignore_errors=True)
+        self.on_change(item)
+
+    def _fail(self, item: Item, error: ExplainedError) -> None:
+        item.error = error
+        if not isinstance(error, InterruptedJobError):
+            item.report = _write_failure(item, error, self.output)
+            shutil.rmtree(item.spec.work_dir, ignore_errors=True)
+        self.on_change(item)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[Callable[[], bool]]:
+        """Ctrl-C and SIGTERM ask for a stop instead of ending the program; a second Ctrl-C ends it."""
+        asked: list[int] = []
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            if asked and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            asked.append(number)
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield lambda: bool(asked)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def prepare(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> list[Item]:
+    """Make an item for each file; those that cannot be worked on carry their error already."""
+    return [_item(path, output, settings, profile, debug_overlay) for path in files]
+
+
+def clean_up(output: Path) -> None:
+    """Remove the working directory where nothing waits in it."""
+    try:
+        (output / _STATE_DIR).rmdir()
+    except OSError:
+        log.debug("the working directory is kept", path=str(output / _STATE_DIR))
+
+
+def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
+    spec = JobSpec(
+        job_id="",
+        source=path.absolute(),
+        input_name=printable(path),
+        work_dir=output.absolute(),
+        profile=settings.profiles[profile],
+        profile_name=profile,
+        device=settings.device,
+        limits=settings.limits,
+        segments=settings.segments,
+        host=socket.gethostname(),
+        debug_overlay=debug_overlay,
+    )
+    job = _job_id(spec)
+    work_dir = output.absolute() / _STATE_DIR / job
+    item = Item(path, job, replace(spec, job_id=job, work_dir=work_dir))
+    item.error = _obstacle(path)
+    if item.error is None:
+        work_dir.mkdir(parents=True, exist_ok=True)
+    else:
+        item.report = _write_failure(item, item.error, output)
+    return item
+
+
+def _job_id(spec: JobSpec) -> str:
+    """The same file and settings give the same id, so that a second try finds the first one's checkpoint."""
+    what = [os.fsdecode(spec.source), spec.profile_name, spec.profile.model_dump(mode="json"), spec.debug_overlay]
+    return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _obstacle(path: Path) -> ExplainedError | None:
+    if not path.exists():
+        return NoSuchFileError(f"There is no file {printable(path)}.")
+    if not path.is_file():
+        return NoSuchFileError(f"{printable(path)} is not a file.")
+    if path.stat().st_size == 0:
+        return EmptyFileError(f"{printable(path)} is empty.")
+    return None
+
+
+def _error(outcome: Outcome) -> ExplainedError:
+    if isinstance(outcome, Failed):
+        return outcome.error()
+    if isinstance(outcome, Stopped):
+        return InterruptedJobError("The command was stopped; what is done so far is kept.")
+    if isinstance(outcome, Stalled):
+        return WorkerStalledError(f"The work made no progress for {outcome.seconds:.0f} s.")
+    if isinstance(outcome, Died):
+        return WorkerDiedError(f"The worker ended with {outcome.signal_name or outcome.exit_status}.")
+    return InvalidOutputError("The worker ended without a result.")
+
+
+def publish(item: Item, outcome: Finished, output: Path) -> Path:
+    """Give the finished files their final names, all with one number, overwriting nothing; returns the video.
+
+    Raises:
+        OSError: the output directory refuses them.
+    """
+    work_dir = item.spec.work_dir
+    kinds = [kind for kind in _KINDS if kind in outcome.files]
+    while True:
+        number = first_free(output, lambda n: output_names(item.source.name, n))
+        names = output_names(item.source.name, number)
+        _name_output(work_dir / outcome.files["report"], output / names["video"])
+        moved: list[str] = []
+        try:
+            for kind in kinds:
+                move_no_replace(work_dir / outcome.files[kind], output / names[kind])
+                moved.append(kind)
+        except FileExistsError:
+            for kind in moved:
+                move_no_replace(output / names[kind], work_dir / outcome.files[kind])
+        else:
+            return output / names["video"]
+
+
+def _name_output(report_path: Path, video: Path) -> None:
+    report = json.loads(report_path.read_bytes())
+    report["output"]["path"] = printable(video)
+    write_durably(report_path, json.dumps(report, indent=2, ensure_ascii=False).encode())
+
+
+def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path:
+    def report_name(number: int) -> dict[str, str]:
+        return {"report": failed_names(item.source.name, number)["report"]}
+
+    path = output / report_name(first_free(output, report_name))["report"]
+    report = failure_report(item.spec, error)
+    write_durably(path, json.dumps(report, indent=2, ensure_ascii=False).encode())
+    return path
