@@ -10,7 +10,7 @@ import json
 import pickle
 import struct
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
@@ -93,13 +93,13 @@ Message: TypeAlias = Progress | Finished | Failed | Stopped | Ready
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Progress, Finished, Failed, Stopped, Ready)}
 
 
-def send_order(pipe: BinaryIO, order: Order) -> None:
+def send_order(pipe: IO[bytes], order: Order) -> None:
     data = pickle.dumps(order)
     pipe.write(_LENGTH.pack(len(data)) + data)
     pipe.flush()
 
 
-def receive_order(pipe: BinaryIO) -> Order:
+def receive_order(pipe: IO[bytes]) -> Order:
     """Read the order.
 
     Raises:

@@ -1,0 +1,158 @@
+"""Handing over: finished files to the outbox, sources to originals, failures with their explanation to failed.
+
+Which file goes where is written into the manifest first, then done. Every move can be repeated, so a crash in
+between costs nothing, and no name is ever taken from a file that is there already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+
+from daemon.errors import InvalidOutputError
+from daemon.jobs import SOURCE, Job, Move, State
+from daemon.moves import FileMark, make_dirs, move_once
+from daemon.naming import NamesFor, failed_names, first_free, original_name, output_names, valid_text
+from daemon.share import Share
+from pipeline.durable import storage_errors, write_durably
+
+PUBLISHED_REPORT = "published.report.json"
+FAILURE_REPORT = "failure.report.json"
+_OUTPUT_ORDER = ("video", "tracks", "preview", "debug")     # the report follows: its presence says "complete"
+
+# Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
+Planner: TypeAlias = Callable[[Job, PurePath, dict[str, str]], list[Move]]
+
+
+class Delivery:
+    """The last steps of a job. Every method may be called again after a crash or an error."""
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+
+    def deliver(self, job: Job) -> str:
+        """Publish a finished job's files, the report last, then retire its source and remove its directory.
+
+        Returns:
+            The video's path, relative to the share's root.
+
+        Raises:
+            InvalidOutputError: the worker's files are not what it said.
+            DiskFullError, StorageError: not now; call again later.
+        """
+        manifest = job.manifest
+        with storage_errors("delivering"):
+            names = partial(output_names, job.source_name)
+            self._carry_out(job, manifest.publish, self._share.outbox, names, _plan_outputs)
+            if manifest.retire or FileMark.of(job.source):
+                self._carry_out(job, manifest.retire, self._share.originals, _original(job), _plan_original)
+            video = next(move.target for move in manifest.publish if move.kind == "video")
+            _finish(job)
+        return video
+
+    def fail(self, job: Job, report: Callable[[], dict[str, Any]]) -> str:
+        """Put the untouched source and the explanation into failed, and remove the job directory.
+
+        Returns:
+            The report's path, relative to the share's root.
+
+        Raises:
+            DiskFullError, StorageError: not now; call again later.
+        """
+        moves = job.manifest.retire
+        if not moves:
+            write_durably(job.folder / FAILURE_REPORT, _to_json(report()))
+        with storage_errors("moving a file to failed"):
+            names = partial(failed_names, job.source_name)
+            self._carry_out(job, moves, self._share.failed, names, _plan_failure)
+            target = moves[-1].target
+            _finish(job)
+        return target
+
+    def _carry_out(self, job: Job, moves: list[Move], base: Path, names: NamesFor, plan: Planner) -> None:
+        """Do the moves that the manifest holds; decide on them first where it holds none.
+
+        ``moves`` is the manifest's own list, filled in place.
+        """
+        folder = make_dirs(base, job.subfolder)
+        done = False
+        while not done:
+            if not moves:
+                moves[:] = plan(job, self._share.relative(folder), names(first_free(folder, names)))
+                job.save()
+            done = self._try_moves(job, moves)
+
+    def _try_moves(self, job: Job, moves: list[Move]) -> bool:
+        """True when all files are at their targets; False, and all taken back, where a name was taken meanwhile."""
+        try:
+            for move in moves:
+                move_once(job.folder / move.name, self._share.root / move.target, move.mark)
+        except FileExistsError:
+            self._take_back(job, moves)
+            return False
+        return True
+
+    def _take_back(self, job: Job, moves: list[Move]) -> None:
+        for move in reversed(moves):
+            target = self._share.root / move.target
+            if FileMark.of(target) == move.mark:
+                move_once(target, job.folder / move.name, move.mark)
+        moves.clear()
+
+
+def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
+    files = (job.manifest.result or {}).get("files", {})
+    missing = [kind for kind in ("video", "tracks", "preview", "report") if kind not in files]
+    if missing:
+        raise InvalidOutputError(f"The job ended without its {', '.join(missing)}.")
+    _write_report(job, job.folder / files["report"], str(folder / names["video"]))
+    outputs = {kind: files[kind] for kind in _OUTPUT_ORDER if kind in files}
+    return [
+        _move(job, kind, name, folder / names[kind])
+        for kind, name in (*outputs.items(), ("report", PUBLISHED_REPORT))
+    ]
+
+
+def _plan_original(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
+    return [_move(job, "source", SOURCE, folder / names["source"])]
+
+
+def _plan_failure(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
+    there = [("source", SOURCE)] if FileMark.of(job.source) else []
+    return [
+        _move(job, kind, name, folder / names[kind]) for kind, name in (*there, ("report", FAILURE_REPORT))
+    ]
+
+
+def _original(job: Job) -> NamesFor:
+    return lambda number: {"source": original_name(job.source_name, number)}
+
+
+def _move(job: Job, kind: str, name: str, target: PurePath) -> Move:
+    mark = FileMark.of(job.folder / name)
+    if mark is None or (mark.size == 0 and kind != "source"):
+        raise InvalidOutputError(f"The job's {kind} is missing or empty.")
+    return Move(kind, name, str(target), mark)
+
+
+def _write_report(job: Job, path: Path, video: str) -> None:
+    """The report with what only delivery knows: the final name and the number of attempts."""
+    try:
+        report = json.loads(path.read_bytes())
+        report["output"]["path"] = valid_text(video)
+        report["resilience"]["attempts"] = job.manifest.attempts
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
+        raise InvalidOutputError(f"The job's report cannot be read: {exc}") from exc
+    write_durably(job.folder / PUBLISHED_REPORT, _to_json(report))
+
+
+def _to_json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _finish(job: Job) -> None:
+    job.save(State.DONE)
+    job.remove()

@@ -1,0 +1,214 @@
+"""From what lies in the inboxes to the next file to be claimed: scanning in slices, settling, and fair turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from daemon.claims import Candidate
+from daemon.naming import printable
+from daemon.scanner import Found, LeftAlone, Walk
+from daemon.settings import InboxSettings, ScanSettings, SettleSettings
+from daemon.settle import Clock, SettleTracker
+
+_LOGGED_AT_MOST = 10_000
+_SCAN_SHARE = 0.2       # a scan of a large or slow inbox may take this part of the time
+
+log = structlog.get_logger(__name__)
+
+
+class FairTurns:
+    """Round robin among equals: of the inboxes with the highest priority, the one that waited longest."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Hashable, int] = {}
+        self._count = 0
+
+    def choose(self, waiting: Iterable[tuple[Hashable, int]]) -> Hashable | None:
+        """Choose among (key, priority) pairs; None where there are none. The choice counts as a turn."""
+        keys = sorted(waiting, key=lambda pair: (-pair[1], self._turns.get(pair[0], 0)))
+        if not keys:
+            return None
+        self._count += 1
+        self._turns[keys[0][0]] = self._count
+        return keys[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When an inbox is scanned next: often while files settle, ever more rarely where nothing happens."""
+
+    scan: ScanSettings
+    quiet_s: float
+    polls: int
+
+    def busy_s(self) -> float:
+        """Interval while files settle: enough polls in the quiet time, no more."""
+        return min(max(self.quiet_s / (self.polls + 1), self.scan.min_interval_s), self.scan.max_interval_s)
+
+    def next_s(self, last_s: float, *, settling: bool, changed: bool, took_s: float) -> float:
+        """Time until the next scan, from the last interval and what the last scan saw and cost."""
+        wanted = self.busy_s() if settling or changed else min(last_s * 2, self.scan.max_interval_s)
+        return max(wanted, took_s / _SCAN_SHARE)
+
+
+class Inbox:
+    """One watched folder: which files lie in it, and which of them are settled."""
+
+    def __init__(
+        self, settings: InboxSettings, folder: Path, scan: ScanSettings, settle: SettleSettings, *,
+        quiet_s: float, clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self._extensions = scan.extensions
+        self._tracker = SettleTracker(
+            quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock
+        )
+        self._pace = Pace(scan, quiet_s, settle.polls)
+        self._clock = clock
+        self._ready: dict[str, Found] = {}
+        self._settling: set[str] = set()
+        self._empty: set[str] = set()       # may stay so for minutes: no reason to scan often
+        self._logged: set[str] = set()
+        self._walk: Iterator[None] | None = None
+        self._interval_s = scan.min_interval_s
+        self._next_at = clock()
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    @property
+    def settling(self) -> int:
+        return len(self._settling)
+
+    @property
+    def next_at(self) -> float:
+        """Monotonic time of the next slice of work."""
+        return self._clock() if self._walk is not None else self._next_at
+
+    def wake(self) -> None:
+        """Something happened in the folder: scan as soon as the pace allows."""
+        self._interval_s = self._pace.scan.min_interval_s
+        self._next_at = min(self._next_at, self._clock() + self._interval_s)
+
+    def advance(self, budget_s: float) -> None:
+        """Scan for at most ``budget_s``, if it is time.
+
+        Raises:
+            OSError: the inbox itself cannot be read.
+        """
+        if self._walk is None:
+            if self._clock() < self._next_at:
+                return
+            self._walk = self._scan()
+        deadline = time.monotonic() + budget_s
+        for _ in self._walk:
+            if time.monotonic() > deadline:
+                return
+
+    def oldest(self) -> Candidate | None:
+        """The settled file that was last changed longest ago."""
+        if not self._ready:
+            return None
+        found = min(self._ready.values(), key=lambda f: (f.signature.mtime_ns, f.relative))
+        return Candidate(self.settings, found)
+
+    def forget(self, relative: str) -> None:
+        """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
+        self._drop(relative)
+        self._tracker.forget(relative)
+
+    def _scan(self) -> Iterator[None]:
+        """One pass, an entry a step."""
+        begun, before = self._clock(), len(self._ready) + len(self._settling)
+        try:
+            walk = Walk(self.folder, self._extensions)
+            present: set[str] = set()
+            for entry in walk:
+                if isinstance(entry, Found):
+                    present.add(entry.relative)
+                    self._observe(entry)
+                elif isinstance(entry, LeftAlone):
+                    self._log_once(entry)
+                yield
+            if walk.complete:
+                self._forget_all_but(present)
+        finally:
+            self._walk = None
+            changed = len(self._ready) + len(self._settling) != before
+            self._plan_next(changed=changed, took_s=self._clock() - begun)
+
+    def _observe(self, found: Found) -> None:
+        if self._tracker.observe(found.relative, found.signature):
+            self._drop(found.relative)
+            self._ready[found.relative] = found
+        else:
+            self._drop(found.relative)
+            (self._settling if found.signature.size else self._empty).add(found.relative)
+
+    def _drop(self, relative: str) -> None:
+        self._ready.pop(relative, None)
+        self._settling.discard(relative)
+        self._empty.discard(relative)
+
+    def _forget_all_but(self, present: set[str]) -> None:
+        for relative in (self._ready.keys() | self._settling | self._empty) - present:
+            self.forget(relative)
+
+    def _plan_next(self, *, changed: bool, took_s: float) -> None:
+        settling = bool(self._settling)
+        self._interval_s = self._pace.next_s(self._interval_s, settling=settling, changed=changed, took_s=took_s)
+        self._next_at = self._clock() + self._interval_s
+
+    def _log_once(self, left: LeftAlone) -> None:
+        if left.relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
+            self._logged.add(left.relative)
+            log.info("left alone", file=printable(left.relative), inbox=self.settings.path, reason=left.reason.value)
+
+
+class Intake:
+    """All inboxes of the service."""
+
+    def __init__(self, inboxes: list[Inbox]) -> None:
+        self.inboxes = inboxes
+        self._turns = FairTurns()
+
+    @property
+    def ready(self) -> int:
+        return sum(inbox.ready for inbox in self.inboxes)
+
+    @property
+    def settling(self) -> int:
+        return sum(inbox.settling for inbox in self.inboxes)
+
+    @property
+    def next_at(self) -> float:
+        return min(inbox.next_at for inbox in self.inboxes)
+
+    def wake(self) -> None:
+        for inbox in self.inboxes:
+            inbox.wake()
+
+    def advance(self, budget_s: float) -> None:
+        """A slice of scanning in every inbox, so that a large one does not hold up the others.
+
+        Raises:
+            OSError: an inbox cannot be read.
+        """
+        for inbox in self.inboxes:
+            inbox.advance(budget_s / len(self.inboxes))
+
+    def choose(self) -> tuple[Inbox, Candidate] | None:
+        """The next file to be claimed: highest priority first, inboxes in turn, oldest first."""
+        waiting = [(number, inbox.settings.priority) for number, inbox in enumerate(self.inboxes) if inbox.ready]
+        number = self._turns.choose(waiting)
+        if not isinstance(number, int):
+            return None
+        candidate = self.inboxes[number].oldest()
+        return (self.inboxes[number], candidate) if candidate else None
