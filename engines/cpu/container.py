@@ -1,0 +1,119 @@
+"""Opening files that strangers made: local demuxers only, typed errors, and a reader that survives damage."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from engines.cpu.sniff import reject_hopeless, why_unreadable
+from engines.errors import NoVideoError, NotMediaError
+
+# Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,flv,live_flv,asf,asf_o,ogg,mxf,gxf,"
+    "nut,ivf,h264,hevc,obu,av1,dv,rm,wtv,nsv,y4m,yuv4mpegpipe,mjpeg,gif,apng,swf,"
+    "mp3,aac,wav,w64,flac,ac3,eac3,aiff,amr,caf,au"
+)
+OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+MAX_ERRORS_IN_A_ROW = 64
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a file for demuxing.
+
+    Raises:
+        EmptyFileError, StillImageError, NotMediaError, TruncatedFileError: what is wrong with the content.
+        OSError: the storage failed.
+    """
+    reject_hopeless(path)
+    try:
+        return av.open(f"file:{path.absolute()}", "r", options=dict(OPEN_OPTIONS), metadata_errors="replace")
+    except av.FFmpegError as error:
+        if is_storage_failure(error, path):
+            raise
+        raise why_unreadable(path, _words(error)) from error
+
+
+def pick_video(container: InputContainer) -> VideoStream:
+    """The first video stream that is not cover art or a thumbnail; the default one goes before the others."""
+    streams = [s for s in container.streams.video if not _is_picture(s)]
+    if streams:
+        return max(streams, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
+    if not any(_has_parameters(s) for s in container.streams.audio):
+        raise NotMediaError("The file holds neither video nor sound.")
+    raise NoVideoError("The file holds sound but no video.")
+
+
+def is_storage_failure(error: av.FFmpegError, path: Path) -> bool:
+    """Whether an error of FFmpeg is the disk's or the network's, not the file's.
+
+    Demuxers also say EIO when a file ends too early; then the file itself still reads.
+    """
+    if not isinstance(error, OSError) or isinstance(error, (BlockingIOError, av.error.EOFError)):
+        return False
+    if error.errno == errno.EIO:
+        _read_ends(path)
+        return False
+    return True
+
+
+class PacketReader:
+    """Reads the packets of some streams to the end, over damaged stretches.
+
+    Attributes:
+        errors: how often the demuxer complained.
+        broken_end: the demuxer gave up before the end of the file.
+    """
+
+    def __init__(self, container: InputContainer, streams: list[Stream], path: Path) -> None:
+        self._container = container
+        self._streams = streams
+        self._path = path
+        self.errors = 0
+        self.broken_end = False
+
+    def __iter__(self) -> Iterator[Packet[Stream]]:
+        in_a_row = 0
+        while in_a_row < MAX_ERRORS_IN_A_ROW:
+            try:
+                for packet in self._container.demux(self._streams):
+                    if packet.size == 0 and packet.dts is None and packet.pts is None:
+                        continue                       # PyAV's sign to flush
+                    in_a_row = 0
+                    yield packet
+            except av.FFmpegError as error:
+                if is_storage_failure(error, self._path):
+                    raise
+                self.errors += 1
+                in_a_row += 1
+            else:
+                self.broken_end = in_a_row > 0
+                return
+        self.broken_end = True
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    flags = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return bool(stream.disposition & flags)
+
+
+def _has_parameters(stream: Stream) -> bool:
+    return stream.codec_context is not None and bool(getattr(stream.codec_context, "sample_rate", 0))
+
+
+def _read_ends(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
+        file.seek(max(0, path.stat().st_size - 1))
+        file.read(1)
+
+
+def _words(error: av.FFmpegError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,144 @@
+"""Decoding through PyAV: FFmpeg's codecs on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from engines.cpu.codec import CodecRun
+from engines.cpu.filters import Converter, Deinterlacer, Picture, Planes, output_color, surface_size
+from engines.cpu.seeking import feed_from
+from engines.cpu.timeline import Slot, step_ticks
+from engines.errors import DecodeFailedError
+from engines.frames import Frame, FrameBatch, MediaInfo
+
+RUN_UPS = (2, 8, 32, None)      # keyframes to go back before a start in the middle; None: the start of the file
+
+
+class PyAvDecoder:
+    """Decodes one video stream into upright NV12 pictures. Satisfies ``engines.protocols.Decoder``.
+
+    Args:
+        path: the file.
+        info: what ``probe`` said about it.
+        max_surface_pixels: larger pictures are scaled down, aspect kept.
+        threads: decoder threads; 0 chooses from the cores.
+
+    Attributes:
+        color: tags that are true for the pictures that come out (limited range, never RGB).
+        truncated: the file ended before its header said, known after the last batch.
+
+    Timestamps are the container's, whatever its rate does. Pictures without a presentation time (AVI) get the packets'
+    times in order; a time that repeats moves to the next free tick. The last picture's duration is its packet's, or
+    that of the picture before.
+
+    A lost or damaged picture repeats the last good one, and the first good one where none came before. The output
+    from ``start_pts`` on is identical to the same stretch of an uninterrupted run: decoding starts at least two
+    keyframes earlier, and as far back as it takes to find a good picture.
+    """
+
+    name = "pyav"
+
+    def __init__(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> None:
+        self._path = path
+        self._info = info
+        self._threads = threads
+        self.surface_width, self.surface_height = surface_size(info.video, max_surface_pixels)
+        self.color = output_color(info.video)
+        self.decode_errors = 0
+        self.replaced_frames = 0
+        self.truncated = False
+        self._running: Iterator[FrameBatch] | None = None
+
+    def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
+        """Yield batches of up to ``size`` pictures from the first whose pts is >= ``start_pts``.
+
+        Raises:
+            DecodeFailedError: no picture of the file could be decoded.
+            OSError: the storage failed.
+        """
+        self._running = self._batches(start_pts, size)
+        return self._running
+
+    def close(self) -> None:
+        """Release the file and the codec. Call it from the thread that takes the batches."""
+        close = getattr(self._running, "close", None)
+        if close is not None:
+            close()
+        self._running = None
+
+    def _batches(self, start_pts: int | None, size: int) -> Iterator[FrameBatch]:
+        batch: list[Frame] = []
+        for frame in self._frames(start_pts):
+            batch.append(frame)
+            if len(batch) == size:
+                yield FrameBatch(tuple(batch), self._info.video.time_base)
+                batch = []
+        if batch:
+            yield FrameBatch(tuple(batch), self._info.video.time_base)
+
+    def _frames(self, start_pts: int | None) -> Iterator[Frame]:
+        """Add durations, which are known one picture later."""
+        held: tuple[Slot[Planes], bool] | None = None
+        step = step_ticks(self._info.video.fps, self._info.video.time_base)
+        for slot, is_replaced in self._filled(start_pts):
+            if held is not None:
+                step = slot.pts - held[0].pts
+                yield self._frame(held[0], step, is_replaced=held[1])
+            held = (slot, is_replaced)
+        if held is not None:
+            yield self._frame(held[0], held[0].duration or step, is_replaced=held[1])
+
+    def _frame(self, slot: Slot[Planes], duration: int, *, is_replaced: bool) -> Frame:
+        assert slot.picture is not None
+        self.decode_errors += is_replaced
+        self.replaced_frames += is_replaced
+        y, uv = slot.picture
+        return Frame(y, uv, slot.pts, duration, replaced=is_replaced)
+
+    def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Planes], bool]]:
+        """Fill lost places with the last good picture; the flag says which were filled."""
+        converter = Converter(self.surface_width, self.surface_height)
+        good: Planes | None = None
+        waiting: list[Slot[Picture]] = []
+        for slot in self._slots(start_pts):
+            if slot.picture is not None:
+                good = converter.convert(slot.picture)
+            if start_pts is not None and slot.pts < start_pts:
+                continue
+            if good is None:
+                waiting.append(slot)
+                continue
+            for early in waiting:
+                yield Slot(early.pts, early.duration, good), True
+            waiting.clear()
+            yield Slot(slot.pts, slot.duration, good), slot.picture is None
+        if good is None:
+            raise DecodeFailedError("No picture of the file could be decoded.")
+
+    def _slots(self, start_pts: int | None) -> Iterator[Slot[Picture]]:
+        """Slots from ``start_pts`` on, led by the last good one before it, whose picture may have to stand in."""
+        for keyframes_back in RUN_UPS:
+            with feed_from(self._path, start_pts, keyframes_back) as feed:
+                run = CodecRun(self._path, self._info.video, feed, self._threads)
+                slots = Deinterlacer(self._info.video.interlaced).run(run.slots())
+                last, good, first = _run_up(slots, start_pts)
+                if not feed.from_start and (last is None or last.picture is None):
+                    continue
+                yield from (slot for slot in (good, first) if slot is not None)
+                yield from slots
+                self.truncated = run.broken_end
+                return
+
+
+def _run_up(
+    slots: Iterator[Slot[Picture]], start_pts: int | None
+) -> tuple[Slot[Picture] | None, Slot[Picture] | None, Slot[Picture] | None]:
+    """Take slots up to the first from ``start_pts`` on; returns the last and the last good before it, and it."""
+    last = good = None
+    for slot in slots:
+        if start_pts is None or slot.pts >= start_pts:
+            return last, good, slot
+        last = slot
+        good = slot if slot.picture is not None else good
+    return last, good, None

@@ -1,0 +1,97 @@
+"""Encoding with x264 through PyAV."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.codec.context import CodecContext, Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from engines.cpu.filters import planes_of
+from engines.errors import EncodeFailedError
+from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.settings import EncoderSettings
+
+GOP_S = 8
+GOP_FRAMES_MIN, GOP_FRAMES_MAX = 12, 600
+RANGE_LIMITED, RANGE_FULL = 1, 2
+
+
+class X264Encoder:
+    """libx264, H.264 High, 4:2:0, from NV12. Satisfies ``engines.protocols.Encoder``.
+
+    The same pictures give the same packets every time, for a given number of threads. x264 works with frame threads:
+    PyAV's default, sliced threads, costs quality and speed.
+
+    Args:
+        width, height: size of every picture that will come.
+        time_base: of the pictures' pts, which may be unevenly spaced.
+        fps: mean rate; it only steers rate control and the distance of keyframes.
+        threads: of the encoder; 0 lets x264 choose from the cores, which makes output depend on the machine.
+
+    Raises:
+        EncodeFailedError: x264 refused the parameters or a picture.
+    """
+
+    name = "libx264"
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        time_base: Fraction,
+        fps: Fraction,
+        color: ColorTags,
+        settings: EncoderSettings,
+        threads: int,
+    ) -> None:
+        context = CodecContext.create("libx264", "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height, context.pix_fmt = width, height, "nv12"
+        context.time_base, context.framerate = time_base, fps
+        context.gop_size = gop_frames(fps)
+        context.thread_count, context.thread_type = threads, "FRAME"
+        context.flags |= Flags.global_header | Flags.closed_gop
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        context.colorspace = color.matrix
+        context.color_range = RANGE_FULL if color.full_range else RANGE_LIMITED
+        context.options = {"preset": settings.preset, "crf": str(settings.crf), "profile": "high"}
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            raise EncodeFailedError(f"x264 does not accept {width}x{height} with these settings: {error}.") from error
+        self._context = context
+        self._time_base = time_base
+        self.extradata: bytes = context.extradata or b""
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
+        return self._send(self._as_video_frame(frame))
+
+    def flush(self) -> list[EncodedPacket]:
+        """The remaining packets. The encoder cannot be used afterwards."""
+        return self._send(None)
+
+    def _send(self, picture: VideoFrame | None) -> list[EncodedPacket]:
+        try:
+            packets = self._context.encode(picture)
+        except av.FFmpegError as error:
+            raise EncodeFailedError(f"x264 failed: {error}.") from error
+        return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
+
+    def _as_video_frame(self, frame: Frame) -> VideoFrame:
+        picture = VideoFrame(frame.width, frame.height, "nv12")
+        y, uv = planes_of(picture)
+        np.copyto(y, frame.y)
+        np.copyto(uv, frame.uv)
+        picture.pts, picture.time_base = frame.pts, self._time_base
+        return picture
+
+
+def gop_frames(fps: Fraction) -> int:
+    """Largest distance of keyframes: eight seconds, within reason."""
+    return min(GOP_FRAMES_MAX, max(GOP_FRAMES_MIN, round(fps * GOP_S)))

@@ -1,0 +1,214 @@
+"""From whatever a codec puts out to upright 8-bit NV12 of one size: swscale and libavfilter, each frame at most once.
+
+Full-range pictures become limited range and RGB becomes BT.709, so that one set of tags, ``output_color``, is true for
+everything that comes out. More than 8 bits are dithered (ordered, 8x8) to 8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import VideoReformatter
+
+from engines.cpu import orientation
+from engines.cpu.orientation import Orientation
+from engines.cpu.timeline import Slot
+from engines.frames import ColorTags, Plane, VideoInfo
+
+Picture: TypeAlias = VideoFrame
+Planes: TypeAlias = tuple[Plane, Plane]
+
+MATRIX_RGB, MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_BT601 = 0, 1, 2, 6
+SD_LINES = 576
+RANGE_FULL = 2
+_Key: TypeAlias = tuple[int, int, str, int, int]
+
+
+def output_color(info: VideoInfo) -> ColorTags:
+    """Colour tags of the pictures that come out: the source's, limited range, and never RGB.
+
+    Untagged standard-definition video is BT.601 by every player's convention; in a 1080-line output it would be taken
+    for BT.709, so it gets its tag here.
+    """
+    tags = replace(info.color, full_range=False)
+    if tags.matrix == MATRIX_RGB or info.pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8")):
+        return replace(tags, matrix=MATRIX_BT709)
+    if tags.matrix == MATRIX_UNSPECIFIED and info.coded_height <= SD_LINES:
+        return replace(tags, matrix=MATRIX_BT601)
+    return tags
+
+
+def surface_size(info: VideoInfo, max_pixels: int) -> tuple[int, int]:
+    """Size of the upright pictures, pixel aspect left alone: the stored size, or the largest even one that fits."""
+    width, height = info.coded_width, info.coded_height
+    if info.rotation_deg in (90, 270):
+        width, height = height, width
+    if width * height <= max_pixels:
+        return width, height
+    shrink = math.sqrt(max_pixels / (width * height))
+    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
+
+
+def planes_of(frame: VideoFrame) -> Planes:
+    """Views of an NV12 frame's memory, which live as long as the arrays do."""
+    luma, chroma = frame.planes
+    y = _rows(luma)[:, :frame.width]
+    uv = _rows(chroma).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
+    return y, uv
+
+
+def _rows(plane: VideoPlane) -> Plane:
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+
+
+class Converter:
+    """Turns decoded pictures into upright NV12 of one size; pictures that change size midway are scaled to it.
+
+    Args:
+        width, height: size of the surface, upright.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width = width
+        self._height = height
+        self._reformatter = VideoReformatter()
+        self._orientation: Orientation | None = None
+        self._graph: Graph | None = None
+        self._graph_key: _Key | None = None
+
+    def convert(self, frame: VideoFrame) -> Planes:
+        """NV12 planes of a picture; may be views of the codec's own memory, so treat them as read-only."""
+        if self._orientation is None:
+            self._orientation = orientation.of_frame(frame)
+        if not self._is_plain(frame):
+            frame = self._filtered(frame)
+        if frame.format.name != "nv12":
+            frame = self._reformatter.reformat(frame, format="nv12", threads=1)
+        return planes_of(frame)
+
+    def _is_plain(self, frame: VideoFrame) -> bool:
+        return (
+            frame.format.name in ("yuv420p", "nv12")
+            and frame.color_range != RANGE_FULL
+            and (frame.width, frame.height) == (self._width, self._height)
+            and self._orientation == Orientation()
+        )
+
+    def _filtered(self, frame: VideoFrame) -> VideoFrame:
+        key = (frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace))
+        if self._graph is None or key != self._graph_key:
+            self._graph, self._graph_key = self._build(frame), key
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+    def _build(self, frame: VideoFrame) -> Graph:
+        held = self._orientation or Orientation()
+        size = (self._height, self._width) if held.swaps_sides else (self._width, self._height)
+        rgb = frame.format.is_rgb or frame.format.name == "pal8"
+        scale = f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
+        scale += ":out_color_matrix=bt709" if rgb else ""
+        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *held.filters()])
+
+
+class Deinterlacer:
+    """bwdif on pictures flagged as interlaced, one picture out per picture in; untouched ones pass.
+
+    It sets in with the first flagged picture and is primed with the one before, so that a picture looks the same
+    wherever decoding began. bwdif looks one picture ahead, which delays slots by one.
+    """
+
+    def __init__(self, interlaced: bool) -> None:
+        self._active = interlaced
+        self._graph: Graph | None = None
+        self._key: _Key | None = None
+        self._previous: VideoFrame | None = None
+        self._pending: deque[Slot[Picture]] = deque()
+        self._skip = 0
+        self._clock = 0
+
+    def run(self, slots: Iterator[Slot[Picture]]) -> Iterator[Slot[Picture]]:
+        """Deinterlace a stream of slots; lost pictures pass in their places."""
+        for slot in slots:
+            self._active = self._active or bool(slot.picture and slot.picture.interlaced_frame)
+            if self._active:
+                yield from self._through(slot)
+            else:
+                self._previous = slot.picture or self._previous
+                yield slot
+        yield from self._drain()
+
+    def _through(self, slot: Slot[Picture]) -> Iterator[Slot[Picture]]:
+        if slot.picture is not None:
+            yield from self._follow(slot.picture)
+            self._push(slot.picture)
+        self._pending.append(slot)
+        yield from self._settled()
+
+    def _follow(self, frame: VideoFrame) -> Iterator[Slot[Picture]]:
+        """Make sure the graph fits the picture: a first graph, or a new one after the size changed."""
+        key = (frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace))
+        if key == self._key:
+            return
+        yield from self._drain()
+        self._key = key
+        self._graph = build_graph(frame, [("bwdif", "mode=send_frame:parity=auto:deint=interlaced")])
+        if self._previous is not None and self._previous.format.name == frame.format.name:
+            if (self._previous.width, self._previous.height) == key[:2]:
+                self._push(self._previous)
+                self._skip = 1
+        self._previous = None
+
+    def _push(self, frame: VideoFrame) -> None:
+        assert self._graph is not None
+        frame.pts = self._clock
+        self._clock += 1
+        self._graph.vpush(frame)
+
+    def _settled(self) -> Iterator[Slot[Picture]]:
+        while True:
+            while self._pending and self._pending[0].picture is None:
+                yield self._pending.popleft()
+            frame = self._pull()
+            if frame is None:
+                return
+            if self._skip:
+                self._skip -= 1
+            else:
+                slot = self._pending.popleft()
+                yield replace(slot, picture=frame)
+
+    def _pull(self) -> VideoFrame | None:
+        try:
+            return self._graph.vpull() if self._graph else None
+        except (BlockingIOError, EOFError):
+            return None
+
+    def _drain(self) -> Iterator[Slot[Picture]]:
+        if self._graph is not None:
+            self._graph.vpush(None)
+        yield from self._settled()
+        yield from self._pending
+        self._pending.clear()
+        self._graph, self._key = None, None
+
+
+def build_graph(frame: VideoFrame, filters: list[tuple[str, str]]) -> Graph:
+    """A chain of libavfilter filters that takes pictures like ``frame``."""
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add(
+        "buffer",
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000:pixel_aspect=1/1"
+        f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
+    )
+    nodes = [source, *(graph.add(name, args or None) for name, args in filters), graph.add("buffersink")]
+    graph.link_nodes(*nodes).configure()
+    return graph

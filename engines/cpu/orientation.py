@@ -1,0 +1,50 @@
+"""Which way is up: the display matrix of ISO/IEC 14496-12, section 8.3.2, reduced to the eight ways a camera is held."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.frame import VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a stored picture becomes upright: turned clockwise, then mirrored left to right."""
+
+    clockwise_deg: int = 0
+    mirrored: bool = False
+
+    @property
+    def swaps_sides(self) -> bool:
+        return self.clockwise_deg in (90, 270)
+
+    def filters(self) -> list[tuple[str, str]]:
+        """libavfilter's (name, arguments), in order; empty for an upright picture."""
+        turn = {0: [], 90: [("transpose", "clock")], 180: [("hflip", ""), ("vflip", "")],
+                270: [("transpose", "cclock")]}[self.clockwise_deg]
+        return [*turn, *([("hflip", "")] if self.mirrored else [])]
+
+
+def from_matrix(matrix: bytes) -> Orientation:
+    """Read nine 32-bit numbers, row by row (a b u, c d v, x y w); a slanted matrix counts as upright.
+
+    A stored point (x, y) is shown at (a x + c y, b x + d y), y downwards.
+    """
+    if len(matrix) < 36:
+        return Orientation()
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix[:36])
+    if b == c == 0 and a and d:
+        return Orientation(0 if d > 0 else 180, mirrored=(a > 0) != (d > 0))
+    if a == d == 0 and b and c:
+        return Orientation(90 if b > 0 else 270, mirrored=(b > 0) == (c > 0))
+    return Orientation()
+
+
+def of_frame(frame: VideoFrame) -> Orientation:
+    """Orientation from the side data that the decoder attaches to every picture."""
+    for side_data in frame.side_data:
+        if side_data.type == SideDataType.DISPLAYMATRIX:
+            return from_matrix(bytes(side_data))
+    return Orientation()

@@ -1,0 +1,186 @@
+"""What a file holds, from its headers and at most one decoded picture."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engines.cpu import orientation
+from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+from engines.cpu.orientation import Orientation
+from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
+from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
+
+FIELD_ORDERS_INTERLACED = range(2, 6)          # AVFieldOrder TT, BB, TB, BT
+ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
+PACKETS_TO_TRY = 8
+INDEX_ENTRIES_FOR_VFR = 4096
+FALLBACK_FPS = Fraction(25)
+
+
+def probe(path: Path, *, first_picture_pixels: int = 2**26) -> MediaInfo:
+    """Describe a file without decoding more than its first picture.
+
+    Args:
+        first_picture_pixels: larger pictures are not decoded at all; then rotation that only the picture could
+            tell, and interlacing that the header does not, stay unknown (0 and False).
+
+    Raises:
+        EmptyFileError, NotMediaError, TruncatedFileError, NoVideoError, StillImageError, UnsupportedCodecError,
+        EncryptedMediaError: why this file cannot be worked on.
+        OSError: the storage failed.
+    """
+    with open_media(path) as container:
+        stream = pick_video(container)
+        _require_decodable(stream)
+        _reject_single_picture_formats(container, stream, path)
+        pixels = stream.codec_context.width * stream.codec_context.height
+        picture = _first_picture(container, stream, path) if pixels <= first_picture_pixels else None
+        return MediaInfo(
+            container=container.format.name,
+            bytes=path.stat().st_size,
+            duration_s=_container_duration(container, stream),
+            video=_video_info(stream, picture),
+            audio=tuple(_audio_info(s) for s in container.streams.audio if s.codec_context is not None),
+        )
+
+
+def _require_decodable(stream: VideoStream) -> None:
+    context: CodecContext | None = stream.codec_context
+    if context is None:
+        raise UnsupportedCodecError("The video is stored in a format for which there is no decoder here.")
+    if _tag(context) in ENCRYPTED_TAGS or "enc_key_id" in {k.lower() for k in stream.metadata}:
+        raise EncryptedMediaError("The video is encrypted.")
+    if stream.codec_context.width <= 0 or stream.codec_context.height <= 0:
+        raise UnsupportedCodecError(f"The header does not say how large the {context.name} picture is.")
+
+
+def _reject_single_picture_formats(container: InputContainer, stream: VideoStream, path: Path) -> None:
+    if container.format.name not in ("gif", "apng"):
+        return
+    with open_media(path) as again:
+        packets = iter(PacketReader(again, [again.streams[stream.index]], path))
+        if sum(1 for _ in zip(range(2), packets, strict=False)) < 2:
+            raise StillImageError("The file is a still image.")
+
+
+def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame | None:
+    """Decode packets one by one, without threads, until one gives a picture."""
+    stream.codec_context.thread_count = 1
+    packets = PacketReader(container, [stream], path)
+    for _, packet in zip(range(PACKETS_TO_TRY), packets, strict=False):
+        if packet.has_sidedata("encryption_info"):
+            raise EncryptedMediaError("The video is encrypted.")
+        try:
+            frames = [*stream.decode(packet), *stream.decode(None)]  # type: ignore[arg-type]
+        except av.FFmpegError as error:
+            if is_storage_failure(error, path):
+                raise
+            frames = []
+        if frames:
+            return frames[0]
+        stream.codec_context.flush_buffers()
+    return None
+
+
+def _video_info(stream: VideoStream, picture: VideoFrame | None) -> VideoInfo:
+    context = stream.codec_context
+    coded = (picture.width, picture.height) if picture else (context.width, context.height)
+    held = orientation.of_frame(picture) if picture else Orientation()
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = displayed_size(*coded, aspect, held)
+    pixel_format = picture.format if picture else context.format
+    time_base = stream.time_base or Fraction(1, 90_000)
+    return VideoInfo(
+        codec=context.codec.canonical_name,
+        coded_width=coded[0],
+        coded_height=coded[1],
+        width=width,
+        height=height,
+        pix_fmt=pixel_format.name if pixel_format else "unknown",
+        bit_depth=max((c.bits for c in pixel_format.components), default=8) if pixel_format else 8,
+        fps=frame_rate(stream),
+        vfr=_is_vfr(stream),
+        frames_from_header=stream.frames or None,
+        rotation_deg=held.clockwise_deg,
+        sample_aspect=aspect,
+        interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(picture and picture.interlaced_frame),
+        time_base=time_base,
+        start_pts=stream.start_time or 0,
+        duration_s=_seconds(stream.duration, time_base),
+        color=_color_tags(context, picture),
+    )
+
+
+def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> tuple[int, int]:
+    """Size in square pixels, upright, of a stored picture; the stored height is kept."""
+    shown = (max(1, round(width * aspect)), height)
+    return (shown[1], shown[0]) if held.swaps_sides else shown
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Mean rate as the container tells or FFmpeg guesses it; never 0."""
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    return rate if rate and 0 < rate <= 1000 else FALLBACK_FPS
+
+
+def _is_vfr(stream: VideoStream) -> bool:
+    """Guess from the index where the container has one for every picture, else from the two rates it states."""
+    entries = stream.index_entries
+    if stream.frames and len(entries) == stream.frames:
+        times = [entries[i].timestamp for i in range(min(len(entries), INDEX_ENTRIES_FOR_VFR))]
+        steps = {b - a for a, b in zip(times[:-1], times[1:], strict=True)}
+        return bool(steps) and max(steps) - min(steps) > max(1, 0.02 * max(steps))
+    mean, lowest = stream.average_rate, stream.base_rate
+    return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
+
+
+def _color_tags(context: CodecContext, picture: VideoFrame | None) -> ColorTags:
+    source = picture if picture is not None else context
+    return ColorTags(
+        primaries=int(source.color_primaries),     # type: ignore[attr-defined]
+        transfer=int(source.color_trc),            # type: ignore[attr-defined]
+        matrix=int(source.colorspace),             # type: ignore[attr-defined]
+        full_range=int(source.color_range) == 2 or _is_full_range_format(source),  # type: ignore[attr-defined]
+    )
+
+
+def _is_full_range_format(source: object) -> bool:
+    pixel_format = getattr(source, "format", None)
+    return bool(pixel_format and pixel_format.name.startswith("yuvj"))
+
+
+def _audio_info(stream: AudioStream) -> AudioInfo:
+    return AudioInfo(
+        index=stream.index,
+        codec=stream.codec_context.codec.canonical_name,
+        sample_rate=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        duration_s=_seconds(stream.duration, stream.time_base),
+        language=stream.language,
+    )
+
+
+def _container_duration(container: InputContainer, stream: Stream) -> float | None:
+    if container.duration:
+        return container.duration / av.time_base
+    return _seconds(stream.duration, stream.time_base)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    return float(ticks * time_base) if ticks and time_base else None
+
+
+def _tag(context: CodecContext) -> str:
+    try:
+        return context.codec_tag
+    except UnicodeDecodeError:
+        return ""

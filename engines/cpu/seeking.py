@@ -1,0 +1,118 @@
+"""Where to begin reading so that decoding from the middle gives exactly the pictures of a run from the start.
+
+Only MP4 and Matroska are trusted to seek: their packets carry exact times of their own. In the other formats times are
+worked out while reading, so reading starts at the beginning and the packets before the keyframe are thrown away unread
+by the codec, which costs a pass over the file but no decoding. AVI has no presentation times at all and is decoded from
+the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+
+SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
+
+
+@dataclass(slots=True)
+class Feed:
+    """Packets of the video stream from a keyframe on. Close it, or use it as a context manager."""
+
+    container: InputContainer
+    stream: VideoStream
+    reader: PacketReader
+    packets: Iterator[Packet[Stream]]
+    from_start: bool
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> Feed:
+    """Open the file ``keyframes_back`` keyframes before ``start_pts``; None for either means at its beginning."""
+    feed = _open(path)
+    if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
+        return feed
+    if feed.container.format.name in SEEKABLE and _seek_back(feed, path, start_pts, keyframes_back):
+        return feed
+    feed.close()
+    skipped = _packets_before(path, start_pts, keyframes_back)
+    feed = _open(path)
+    feed.packets = islice(feed.packets, skipped, None)
+    feed.from_start = skipped == 0
+    return feed
+
+
+def _open(path: Path) -> Feed:
+    container = open_media(path)
+    stream = pick_video(container)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    reader = PacketReader(container, [stream], path)
+    return Feed(container, stream, reader, iter(reader), from_start=True)
+
+
+def _seek_back(feed: Feed, path: Path, start_pts: int, keyframes_back: int) -> bool:
+    """Seek keyframe by keyframe; False where the container did not lead to a keyframe at or before the place."""
+    target = start_pts
+    for _ in range(keyframes_back):
+        first = _keyframe_at(feed, path, target)
+        if first is None or first.pts is None:
+            return False
+        feed.packets = chain([first], feed.packets)
+        feed.from_start = _is_first(feed.stream, first)
+        if feed.from_start:
+            return True
+        target = first.pts - 1
+    return True
+
+
+def _keyframe_at(feed: Feed, path: Path, target: int) -> Packet[Stream] | None:
+    try:
+        feed.container.seek(target, stream=feed.stream, backward=True)
+    except av.FFmpegError as error:
+        if is_storage_failure(error, path):
+            raise
+        return None
+    feed.reader = PacketReader(feed.container, [feed.stream], path)
+    feed.packets = iter(feed.reader)
+    first = next(feed.packets, None)
+    if first is None or not first.is_keyframe or first.pts is None or first.pts > target:
+        return None
+    return first
+
+
+def _is_first(stream: VideoStream, packet: Packet[Stream]) -> bool:
+    return stream.start_time is not None and packet.pts is not None and packet.pts <= stream.start_time
+
+
+def _packets_before(path: Path, start_pts: int, keyframes_back: int) -> int:
+    """How many packets come before the ``keyframes_back``-th last keyframe at or before ``start_pts``."""
+    keyframes = [0]
+    with _open(path) as feed:
+        for number, packet in enumerate(feed.packets):
+            if packet.pts is None:
+                return 0
+            if packet.is_keyframe and packet.pts > start_pts:
+                break
+            if packet.is_keyframe:
+                keyframes.append(number)
+    return keyframes[-keyframes_back] if len(keyframes) > keyframes_back else 0

@@ -1,0 +1,91 @@
+"""What a file's first bytes give away before any library parses it.
+
+FFmpeg answers "invalid data" to a text file, a photograph and half a copied recording alike; a user needs to know which
+one it is. Magic numbers are those of the formats' specifications; boxes are ISO/IEC 14496-12.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from engines.errors import EmptyFileError, MediaError, NotMediaError, StillImageError, TruncatedFileError
+
+HEAD_BYTES = 4096
+MAX_BOXES = 100_000
+
+STILL_MAGIC: tuple[tuple[int, bytes], ...] = (
+    (0, b"\xff\xd8\xff"),            # JPEG
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (0, b"BM"),
+    (0, b"II*\x00"),                 # TIFF
+    (0, b"MM\x00*"),
+    (0, b"8BPS"),                    # Photoshop
+    (8, b"WEBP"),
+)
+STILL_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
+CONTAINER_MAGIC = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"OggS", b"\x00\x00\x01\xba")
+BOX_TYPES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"uuid", b"pnot"}
+
+
+def reject_hopeless(path: Path) -> None:
+    """Raise for what no demuxer needs to look at: an empty file or a still image. OSErrors pass through."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise EmptyFileError("The file is empty (0 bytes).")
+    if _is_still(head):
+        raise StillImageError("The file is a still image.")
+
+
+def why_unreadable(path: Path, detail: str) -> MediaError:
+    """The error for a file that the demuxer refused with ``detail``."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        if _is_iso_media(head):
+            return _why_iso_unreadable(file, detail)
+    if head.startswith(CONTAINER_MAGIC):
+        return TruncatedFileError(f"The file begins like a video but its structure is cut off or damaged ({detail}).")
+    return NotMediaError(f"The file's content is not a known video format ({detail}).")
+
+
+def iso_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (type, offset, size) of the top-level boxes; a box may claim to reach beyond the end of the file."""
+    end = file.seek(0, os.SEEK_END)
+    offset = 0
+    for _ in range(MAX_BOXES):
+        file.seek(offset)
+        header = file.read(16)
+        if len(header) < 8:
+            return
+        size = int.from_bytes(header[:4], "big")
+        if size == 1 and len(header) == 16:
+            size = int.from_bytes(header[8:], "big")
+        elif size == 0:
+            size = end - offset
+        yield header[4:8], offset, size
+        if size < 8:
+            return
+        offset += size
+
+
+def _is_still(head: bytes) -> bool:
+    if any(head[at:at + len(magic)] == magic for at, magic in STILL_MAGIC):
+        return True
+    return head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS
+
+
+def _is_iso_media(head: bytes) -> bool:
+    return head[4:8] in BOX_TYPES
+
+
+def _why_iso_unreadable(file: BinaryIO, detail: str) -> MediaError:
+    end = file.seek(0, os.SEEK_END)
+    moov_ends = [offset + size for kind, offset, size in iso_boxes(file) if kind == b"moov"]
+    if not moov_ends:
+        return TruncatedFileError("The recording was not finished: its index (the moov box) is missing.")
+    if max(moov_ends) > end:
+        return TruncatedFileError("The file is cut off inside its index (the moov box).")
+    return TruncatedFileError(f"The file's structure is damaged ({detail}).")

@@ -1,0 +1,147 @@
+"""Puts decoded pictures in their places on the timeline that the container's packets announce.
+
+A packet's number, not its timestamp, travels through the codec, so a picture always leads back to its packet. The
+packets say which times there must be; a time whose picture never comes is a lost picture. Two kinds of stream need a
+second thought:
+
+* the container stores no presentation times, or stores them in decoding order (AVI): then the n-th picture that the
+  codec puts out gets the n-th smallest time;
+* packets without a picture are legal (hidden reference pictures of VP8 and VP9, packed MPEG-4, single fields): there a
+  picture that never comes counts as lost only if the codec complained.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+from av.packet import Packet
+from av.stream import Stream
+
+PATIENCE_PICTURES = 8           # a skipped picture may still come within this many: more than codecs in use reorder
+
+PictureT = TypeVar("PictureT")
+
+
+@dataclass(slots=True)
+class Slot(Generic[PictureT]):
+    """One place on the timeline. ``picture`` is None where it was lost; ``duration`` is the packet's, 0 if unknown."""
+
+    pts: int
+    duration: int
+    picture: PictureT | None
+
+
+@dataclass(slots=True)
+class Timeline(Generic[PictureT]):
+    """Collects announcements and pictures, gives out slots in order of pts, pts strictly rising.
+
+    Args:
+        step: ticks between pictures, for packets without any timestamp.
+        hidden_packets: whether packets without a picture are legal in this stream.
+    """
+
+    step: int
+    hidden_packets: bool
+    _announced: list[tuple[int, int, int]] = field(default_factory=list)   # heap of (time, packet number, duration)
+    _times: dict[int, int] = field(default_factory=dict)                   # packet number -> time
+    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)   # (time, picture)
+    _packets: int = 0
+    _last_dts: int | None = None
+    _last_pts: int | None = None
+    _latest: int | None = None                                             # largest time among the pictures so far
+    _complaints: int = 0
+    _in_order_only: bool = False                                           # times are not the pictures' own
+
+    def announce(self, packet: Packet[Stream]) -> int:
+        """Note a packet's time; returns the number to send through the codec in place of its pts."""
+        number = self._packets
+        self._packets += 1
+        time = packet.pts
+        if time is None:
+            self._in_order_only = True
+            time = packet.dts if packet.dts is not None else self._next_time()
+        self._last_dts = packet.dts if packet.dts is not None else time
+        self._times[number] = time
+        heapq.heappush(self._announced, (time, number, packet.duration or 0))
+        return number
+
+    def complain(self) -> list[Slot[PictureT]]:
+        """Note that the codec refused a packet; returns the slots that are now certain.
+
+        Where pictures cannot be told apart by their times, the loss is booked where it was noticed.
+        """
+        self._complaints += 1
+        return self._give_up() if self._in_order_only and self._announced else []
+
+    def place(self, number: int | None, picture: PictureT | None) -> list[Slot[PictureT]]:
+        """Take the picture of packet ``number``, None if it is damaged; returns the slots that are now certain."""
+        time = None if number is None else self._times.pop(number, None)
+        if time is None:
+            self._in_order_only = True
+            time = self._latest if self._latest is not None else 0
+        if self._latest is not None and time < self._latest:
+            self._in_order_only = True
+        self._latest = time if self._latest is None else max(time, self._latest)
+        self._waiting.append((time, picture))
+        return self._settle(PATIENCE_PICTURES)
+
+    def finish(self) -> list[Slot[PictureT]]:
+        """The rest: whatever was announced and has not come is lost."""
+        slots = self._settle(0)
+        while self._announced:
+            slots += self._give_up()
+        self._waiting.clear()
+        return slots
+
+    @property
+    def missing_from(self) -> int | None:
+        """Time of the earliest announced picture that has not come, if pictures can be told apart by their times."""
+        return self._announced[0][0] if self._announced and not self._in_order_only else None
+
+    @property
+    def last_pts(self) -> int | None:
+        """Time of the last slot given out."""
+        return self._last_pts
+
+    def _next_time(self) -> int:
+        return 0 if self._last_dts is None else self._last_dts + self.step
+
+    def _settle(self, patience: int) -> list[Slot[PictureT]]:
+        slots: list[Slot[PictureT]] = []
+        while self._waiting and self._announced:
+            time, picture = self._waiting[0]
+            earliest, _, duration = self._announced[0]
+            if self._in_order_only or time == earliest:
+                self._waiting.popleft()
+                heapq.heappop(self._announced)
+                slots.append(self._slot(earliest, duration, picture))
+            elif time < earliest:
+                self._waiting.popleft()              # given up before it came
+            elif len(self._waiting) > patience:
+                slots += self._give_up()
+            else:
+                break
+        return slots
+
+    def _give_up(self) -> list[Slot[PictureT]]:
+        """Drop the earliest announcement: its picture is lost, or there never was one."""
+        time, number, duration = heapq.heappop(self._announced)
+        self._times.pop(number, None)
+        if self.hidden_packets and not self._complaints:
+            return []
+        self._complaints = max(0, self._complaints - 1)
+        return [self._slot(time, duration, None)]
+
+    def _slot(self, time: int, duration: int, picture: PictureT | None) -> Slot[PictureT]:
+        pts = time if self._last_pts is None else max(time, self._last_pts + 1)
+        self._last_pts = pts
+        return Slot(pts, duration, picture)
+
+
+def step_ticks(fps: Fraction, time_base: Fraction) -> int:
+    """Ticks between pictures at a steady rate, at least one."""
+    return max(1, round(1 / (fps * time_base)))
