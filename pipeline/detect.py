@@ -24,7 +24,8 @@ class FaceFinder:
     """Runs the models of a backend on the pictures of one stream.
 
     Attributes:
-        no_embedding: why faces cannot be compared, or None where they can.
+        can_embed: whether faces can be compared.
+        notes: for the report: why they cannot.
     """
 
     def __init__(self, backend: Backend, settings: DetectSettings, info: MediaInfo, decoder: Decoder) -> None:
@@ -32,11 +33,12 @@ class FaceFinder:
         self._preprocessor = backend.preprocessor(info)
         self._detector = backend.detector()
         self.engine_name = self._detector.name
-        self.no_embedding: str | None = None
+        self.notes: tuple[str, ...] = ()
         try:
             self._embedder = backend.embedder()
         except ModelUnavailableError as exc:
-            self.no_embedding = exc.message
+            self.notes = (f"People are told apart by motion alone: {exc.message}",)
+        self.can_embed = not self.notes
         width, height = info.video.width, info.video.height
         self._surface_scale = np.array([decoder.surface_width / width, decoder.surface_height / height], np.float32)
         self._input_width, self._input_height = yunet.input_size(width / height, settings.long_side)

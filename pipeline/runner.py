@@ -16,13 +16,13 @@ from pipeline.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import PipelineError
-from pipeline.evidence import Evidence, success_report
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
 from pipeline.limits import check_limits
 from pipeline.pace import Pace
 from pipeline.report import MODELS, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
+from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
 
 log = structlog.get_logger(__name__)

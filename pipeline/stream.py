@@ -76,11 +76,13 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         if first is not None:
             painter = _painter(job, compositor, decoder)
             _renderer(job, decoder, analysis, painter, chain([first], batches)).run()
-        notes = (
-            () if finder.no_embedding is None else (f"People are told apart by motion alone: {finder.no_embedding}",)
-        )
         return StreamOutcome(
-            people.summary(), decoder.name, finder.engine_name, compositor.name, (*job.backend.notes, *notes)
+            identity=people.summary(),
+            decoder=decoder.name,
+            inference=finder.engine_name,
+            compositor=compositor.name,
+            color=decoder.color,
+            notes=(*job.backend.notes, *finder.notes),
         )
 
 
@@ -105,7 +107,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, decoder: Decoder, first_pts: i
         profile.identity,
         assignment=profile.assignment,
         lookahead_s=profile.lookahead.identity_s * share,
-        embed=embedder if finder.no_embedding is None else None,
+        embed=embedder if finder.can_embed else None,
         width=video.width,
         height=video.height,
     )
