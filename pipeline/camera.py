@@ -13,7 +13,7 @@ from pipeline.tile_camera import TileCamera, View, rect_state
 
 _PLANS_PER_LOOKAHEAD = 4          # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
 _LONGEST_STEP_S = 0.2             # a longer pause between two pictures (VFR) counts as this much of camera time
-_BRIDGE_SHARE = 0.6               # of the look-ahead: gaps up to this length are seen whole before they begin
+_BRIDGE_SHARE = 0.75              # of the look-ahead: gaps up to this length are seen whole before they begin
 
 
 class CameraOperator:

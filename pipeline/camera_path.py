@@ -21,6 +21,7 @@ from pipeline.path_cost import KNOT_S, Demand, cheapest
 from pipeline.settings import CameraSettings
 
 _TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
+_ZOOM_UNIT = 0.4                  # changing the width by so much counts as much as moving by one width
 _ORDER = 4                        # control points that shape one picture
 _GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
 
@@ -109,7 +110,8 @@ class PathPlanner:
         seconds = _durations(known.times)
 
         def plan(axis: int, wishes: Wishes, least: Array, most: Array) -> Array:
-            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), scale)
+            unit = scale * _ZOOM_UNIT if axis == 0 else scale
+            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), unit)
 
         wishes = framing.width_wishes(known.faces, known.others)
         scale = float(fixed[-1, 0]) if len(fixed) else wishes.usual()
@@ -122,13 +124,13 @@ class PathPlanner:
         ys = plan(2, framing.y_wishes(known.faces, seen_widths), half, framing.height - half)
         return np.stack([widths, xs, ys], axis=1)
 
-    def _plan_axis(self, fixed: Array, demand: Demand, scale: float) -> Array:
+    def _plan_axis(self, fixed: Array, demand: Demand, unit: float) -> Array:
         count, done = len(demand.least), len(fixed)
         rest = _rest(fixed, demand)
         if rest is not None:
             return np.concatenate([fixed, np.full(count - done, rest)])
         start = float(fixed[-1]) if done else demand.wishes.usual()
-        found = cheapest((fixed - start) / scale, demand.measured(start, scale), self._settings) * scale + start
+        found = cheapest((fixed - start) / unit, demand.measured(start, unit), self._settings) * unit + start
         free = np.clip(np.round(found * _GRID) / _GRID, demand.least[done:], demand.most[done:])
         return np.concatenate([fixed, free])
 

@@ -20,6 +20,7 @@ HEIGHT_PER_WIDTH = 1.125          # tiles are 960x1080
 _EYES_IN_BOX = 0.42               # height of the eyes in a face's box, from its top
 _OWN_SHARE = 0.25                 # of the way to a neighbour: how far the crop's middle may stray from its own face
 _ZOOM_ALWAYS = 1.5                # small pictures are blurred anyway: so much zoom is allowed all the same
+_SLIVER = 0.05                    # of a face's width
 _GRID = 64                        # crops lie on 1/64 pixel, so that edges add up exactly
 
 
@@ -143,10 +144,18 @@ def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
 
 
 def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
-    """Whether all of the face that the picture shows is in the crop."""
+    """Whether all of the face that the picture shows is in the crop, but for a sliver."""
+    slack = _SLIVER * face.w
     left, right = max(face.x, 0.0), min(face.x + face.w, float(width))
     top, bottom = max(face.y, 0.0), min(face.y + face.h, float(height))
-    return crop.x <= left and right <= crop.x + crop.w and crop.y <= top and bottom <= crop.y + crop.h
+    across = crop.x - slack <= left and right <= crop.x + crop.w + slack
+    return across and crop.y - slack <= top and bottom <= crop.y + crop.h + slack
+
+
+def touches(crop: Rect, face: Rect) -> bool:
+    """Whether any part of the face is in the crop."""
+    across = face.x < crop.x + crop.w and crop.x < face.x + face.w
+    return across and face.y < crop.y + crop.h and crop.y < face.y + face.h
 
 
 def overlapping(faces: Array, others: Array) -> NDArray[np.bool_]:

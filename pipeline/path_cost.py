@@ -22,8 +22,9 @@ from pipeline.interior_point import Kinks, minimise
 from pipeline.settings import CameraSettings
 
 KNOT_S = 0.1
-_PAN, _ENERGY, _JERK, _OUT = 1.0, 0.08, 0.001, 30.0
-_CUT_OFF, _LIMIT, _PICTURE = 600.0, 2000.0, 5000.0
+_PAN, _ENERGY, _JERK = 1.0, 0.08, 0.001
+_OFF_CENTRE, _OUT, _CUT_OFF = 4.0, 30.0, 600.0
+_LIMIT, _PICTURE = 2000.0, 5000.0
 _RIDGE = 1e-6                     # makes the cost strictly convex where nothing else decides
 
 
@@ -63,15 +64,14 @@ def cheapest(fixed: Array, demand: Demand, settings: CameraSettings) -> Array:
 
 def _kinks(demand: Demand, fastest: float, strongest: float) -> Kinks:
     limits = _limits(len(demand.least), fastest, strongest)
-    wishes, dear = demand.wishes, _CUT_OFF * demand.seconds
-    out, free = _OUT * demand.seconds, np.zeros(len(demand.seconds))
-    rows = np.concatenate([limits.rows, *[demand.weights] * 4])
-    at = np.concatenate([
-        limits.at[: -2 * len(demand.least)], demand.most, demand.least,
-        wishes.near.hi, wishes.near.lo, wishes.hard.hi, wishes.hard.lo,
-    ])
-    up = np.concatenate([limits.up, out, free, dear, free])
-    down = np.concatenate([limits.down, free, out, free, dear])
+    bands = (demand.wishes.near, demand.wishes.soft, demand.wishes.hard)
+    rows = np.concatenate([limits.rows, *[demand.weights] * (2 * len(bands))])
+    fixed = limits.at[: -2 * len(demand.least)]
+    at = np.concatenate([fixed, demand.most, demand.least, *[b.hi for b in bands], *[b.lo for b in bands]])
+    prices = np.concatenate([price * demand.seconds for price in (_OFF_CENTRE, _OUT, _CUT_OFF)])
+    nothing = np.zeros(len(prices))
+    up = np.concatenate([limits.up, prices, nothing])
+    down = np.concatenate([limits.down, nothing, prices])
     return Kinks(rows, at, up, down)
 
 

@@ -189,7 +189,7 @@ class CameraSettings(Section):
         float,
         Field(ge=0, le=2, description="A face lost for no longer than this is waited for as if it had been there",
               json_schema_extra={"unit": "s"}),
-    ] = 0.5
+    ] = 0.6
     unfreeze_s: Annotated[
         float,
         Field(ge=0, le=5, description="A frozen tile goes live once the other person stays out of it for this long",

@@ -11,24 +11,30 @@ import numpy as np
 
 from engines.frames import Rect
 from pipeline.camera_path import CameraPath, PathPlanner, Stretch
-from pipeline.framing import Array, Framing, contains_centre, contains_face
+from pipeline.framing import Array, Framing, contains_centre, contains_face, touches
 from pipeline.people import Scene, Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
 _UNKNOWN = (np.nan,) * 4
 _REMEMBER_S = 2.0                 # the other person's last place counts for so long
 _FAR_JUMP = 2.5                   # face heights between two pictures: nobody moves like that
+_STALE_S = 5.0                    # after so long a worse still is better than an old one
 _CLEARANCE = 0.05                 # crop widths the other person must be away before a still ends
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """The picture that a frozen tile repeats. A ``good`` one does not show the other person."""
+    """A picture that a frozen tile may repeat.
+
+    ``quality`` is 2 where the other person is not in it, 1 where they are at its edge, 0 where they fill it too or the
+    own face is cut off.
+    """
 
     pts: int
+    time: float
     person: int
     crop: Rect
-    good: bool
+    quality: int
 
 
 class View:
@@ -174,12 +180,20 @@ class TileCamera:
         if own is None or face is None:
             return Tile(own.person if own else None, None, crop, "held")
         self._last, self._last_s = own, float(view.times[i])
-        good = contains_face(crop, face, self._framing.width, self._framing.height) and not (
-            other and contains_centre(crop, other, _CLEARANCE)
-        )
-        if good or self.still is None or not self.still.good or self.still.person != own.person:
-            self.still = Still(view.scenes[i].pts, own.person, crop, good)
+        self._keep_still(Still(view.scenes[i].pts, self._last_s, own.person, crop, self._quality(crop, face, other)))
         return Tile(own.person, face, crop, own.source)
+
+    def _quality(self, crop: Rect, face: Rect, other: Rect | None) -> int:
+        if not contains_face(crop, face, self._framing.width, self._framing.height):
+            return 0
+        if other is None or not touches(crop, other):
+            return 2
+        return 0 if contains_centre(crop, other, _CLEARANCE) else 1
+
+    def _keep_still(self, new: Still) -> None:
+        old = self.still
+        if old is None or old.person != new.person or new.quality >= old.quality or new.time - old.time > _STALE_S:
+            self.still = new
 
     # waiting
 
@@ -272,7 +286,7 @@ class TileCamera:
             "last": [last.person, rect_state(last.box), last.source] if last else None,
             "last_s": self._last_s,
             "other": [rect_state(other[0]), other[1]] if other else None,
-            "still": [still.pts, still.person, rect_state(still.crop), still.good] if still else None,
+            "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -282,7 +296,7 @@ class TileCamera:
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._last_s = state["last_s"]
         self._other = (Rect(*other[0]), other[1]) if other else None
-        self.still = Still(still[0], still[1], Rect(*still[2]), still[3]) if still else None
+        self.still = Still(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 
 
 def is_jump(before: Seen | None, after: Seen | None) -> bool:
