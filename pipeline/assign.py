@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from pipeline.founding import Person
 from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
@@ -59,18 +60,12 @@ class Assigner:
         self._settings = settings
         self._width = width
 
-    def decide(
-        self, tracklets: Sequence[Tracklet], anchors: Holders, heights: tuple[float, float], people: int
-    ) -> Decision:
-        """Label ``tracklets``.
-
-        ``anchors`` are the people's latest tracklets from before the window, ``heights`` their usual face heights in
-        pixels in this shot (0: unknown), ``people`` how many of the two are known.
-        """
+    def decide(self, tracklets: Sequence[Tracklet], anchors: Holders, people: Sequence[Person]) -> Decision:
+        """Label ``tracklets``; ``anchors`` are the two people's latest tracklets from before the window."""
         order = sorted(tracklets, key=lambda k: (k.t0, k.id))
         beam = [Hypothesis(0.0, anchors, ())]
         for tracklet in order:
-            gains = [self._gain(tracklet, k, heights[k - 1]) for k in range(1, people + 1)]
+            gains = [self._gain(tracklet, p.number, p.height_in(tracklet.shot)) for p in people]
             grown = [g for h in beam for g in self._extend(h, tracklet, gains)]
             beam = sorted(grown, key=lambda h: (-h.score, h.labels))[:BEAM]
         best = beam[0]
@@ -101,7 +96,7 @@ class Assigner:
         return result
 
     def _gain(self, tracklet: Tracklet, person: int, height: float) -> float:
-        """What speaks for this person whatever came before: it looks like a face, of the right size, like the person."""
+        """What speaks for this person whatever came before: a confident face, of the right size, like the person's."""
         score = SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN
         nats = max(-2.0, min(3.0, score)) - CLAIM
         if height > 0:

@@ -60,12 +60,13 @@ def _blocks(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         BLOCK_ROWS, rows // BLOCK_ROWS, BLOCK_COLUMNS, columns // BLOCK_COLUMNS
     )
     blocks = grid.transpose(0, 2, 1, 3).reshape(BLOCK_ROWS * BLOCK_COLUMNS, -1)
-    return blocks - blocks.mean(axis=1, keepdims=True)
+    centred: NDArray[np.float32] = blocks - blocks.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _change(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
     """Share of the pictures' detail that is not common to both: 0 for the same view, about 1 for two views."""
-    pixels = before.shape[1]
+    pixels = int(before.shape[1])
     common = 2.0 * float((before * after).sum()) / pixels
     detail = (float((before * before).sum()) + float((after * after).sum())) / pixels
     return 1.0 - (common + NOISE_VARIANCE) / (detail + NOISE_VARIANCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -43,7 +44,9 @@ class Tracklet:
     height_sum: float = 0.0
     label: int = UNDECIDED
     proposed: int = UNDECIDED
+    margin: float = 0.0
     embedded: int = 0
+    reported: int = 0
     embedded_t: float = -1e9
     evidence: list[list[float | None]] = field(default_factory=list)
     views: list[tuple[int, list[float]]] = field(default_factory=list)
@@ -89,8 +92,8 @@ class Hit:
 class TrackletBuilder:
     """Tracks all faces and cuts the tracks where one face could have become another.
 
-    That is at their beginning, at a cut, after a gap, at a jump of place or size, where faces touch and where they part.
-    While faces touch, a tracklet also ends wherever the tracker could as well have chosen the other face.
+    That is at their beginning, at a cut, after a gap, at a jump of place or size, where faces touch and where they
+    part. While faces touch, a tracklet also ends wherever the tracker could as well have chosen the other face.
     """
 
     def __init__(self, settings: IdentitySettings) -> None:
@@ -131,7 +134,7 @@ class TrackletBuilder:
         return hits, born
 
     def state(self) -> dict[str, Any]:
-        """Tracker and counters; ``_current`` as pairs of track and tracklet id, since the tracklets are kept elsewhere."""
+        """Tracker and counters; the current tracklets by their ids, since they are kept elsewhere."""
         return {
             "tracker": self._tracker.state(), "next": self._next, "shot": self._shot,
             "current": [[track, k.id] for track, k in self._current.items()],
@@ -189,5 +192,5 @@ def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
 
 
 def _alike(a: Rect, b: Rect) -> bool:
-    ratio = (a.w * a.h / max(1.0, b.w * b.h)) ** 0.5
+    ratio = math.sqrt(a.w * a.h / max(1.0, b.w * b.h))
     return RIVAL_SIZE <= ratio <= 1 / RIVAL_SIZE

@@ -1,0 +1,157 @@
+"""Choice of the two people among all faces, and of their sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.people import Side
+from pipeline.settings import IdentitySettings
+from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
+
+LEAST_SCORE = 0.6
+LEAST_HITS = 3
+LARGE = 0.10                   # of the picture's height: a face like this is not just passing in the background
+PASSING = 0.7                  # face heights per second: faster than people sway
+CENTRED = 0.10                 # of the picture's width: nearer to the middle a lone face has no side
+WEIGHT_S = 30.0                # presence beyond this earns no further precedence
+SUCCESSION = 2.0               # a stranger must have been this much more present to take a person's place
+
+
+@dataclass(slots=True)
+class Person:
+    """One of the two people: the tile, the usual size of the face, and what the report says.
+
+    ``weight`` is presence so far, seconds times face height. ``height`` is for shot ``shot`` alone.
+    """
+
+    number: int
+    side: Side
+    certain_side: bool
+    founded_shot: int
+    founded_s: float
+    shot: int = -1
+    height: float = 0.0
+    weight: float = 0.0
+    pictures: int = 0
+    compared: int = 0
+    own_distance: float = 0.0
+    other_compared: int = 0
+    margin: float = 0.0
+
+    def height_in(self, shot: int) -> float:
+        """Usual face height in a shot, in pixels; 0 while unknown."""
+        return self.height if self.shot == shot else 0.0
+
+    def seen(self, shot: int, height: float, seconds: float) -> None:
+        """The face was detected at this height, ``seconds`` after the detection before."""
+        self.height = height if self.shot != shot else self.height + 0.1 * (height - self.height)
+        self.shot = shot
+        self.weight = min(self.weight + seconds * height, WEIGHT_S * self.height)
+
+
+class Founding:
+    """Who the two people are: the two leading faces by presence, size and persistence.
+
+    Faces at the start are compared with each other; a face that comes later must be large and stay, or stay long.
+    The left person of two who are there at the start gets the left tile; a lone one the tile of the half where the
+    face is; who comes later gets the other. If both were first seen alone, in different shots, and the first one in
+    the middle of the picture, their order in the first shot of both decides.
+    """
+
+    def __init__(self, settings: IdentitySettings, width: int, height: int) -> None:
+        self._settings = settings
+        self._width, self._height = width, height
+        self.people: list[Person] = []
+
+    def found(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
+        """Found who can be founded, and label their tracklets; returns those.
+
+        ``appearance_rejects`` says of tracklets with embeddings whether they are not the first person. ``final``: no
+        more pictures will come, so nobody need stay any longer.
+        """
+        if len(self.people) == 2:
+            return []
+        tracklets = list(window)
+        free = [k for k in tracklets if k.label in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
+        free.sort(key=lambda k: (-_prominence(k), k.id))
+        if not self.people:
+            return self._found_first(free)
+        others = [k for k in tracklets if k.person() == self.people[0].number]
+        late = [k for k in free if self._is_second(k, others, appearance_rejects)]
+        return [self._add(late[0], _opposite(self.people[0].side), certain=True)] if late else []
+
+    def settle_sides(self, shot: int, x1: float, x2: float) -> None:
+        """Both people are seen together, at these centres: their order decides where nothing else did."""
+        if len(self.people) < 2 or self.people[0].certain_side:
+            return
+        first, second = self.people
+        if shot != first.founded_shot:
+            first.side, second.side = ("left", "right") if x1 <= x2 else ("right", "left")
+        first.certain_side = True
+
+    def state(self) -> list[Any]:
+        return [asdict(p) for p in self.people]
+
+    def restore(self, state: list[Any]) -> None:
+        self.people = [Person(**p) for p in state]
+
+    def _found_first(self, free: list[Tracklet]) -> list[Tracklet]:
+        if not free:
+            return []
+        first = free[0]
+        pair = [k for k in free[1:] if _together(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
+        if not pair and self._is_passing(first):
+            return []
+        if not pair:
+            x = first.first[0] / self._width - 0.5
+            return [self._add(first, "left" if x < 0 else "right", certain=abs(x) > CENTRED)]
+        left, right = sorted((first, pair[0]), key=lambda k: k.first[0])
+        return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
+
+    def _is_candidate(self, tracklet: Tracklet, final: bool) -> bool:
+        stable = tracklet.t1 - tracklet.t0 >= self._settings.stable_s - 1e-6 and tracklet.hits >= LEAST_HITS
+        large = tracklet.height >= self._settings.least_height * self._height
+        return (stable or final) and large and tracklet.score >= LEAST_SCORE
+
+    def _is_equal(self, tracklet: Tracklet, other: Tracklet) -> bool:
+        return tracklet.height >= self._settings.least_size_ratio * other.height
+
+    def _is_passing(self, tracklet: Tracklet) -> bool:
+        """A small face that moves on: somebody in the background."""
+        seconds = max(0.1, tracklet.t1 - tracklet.t0)
+        speed = abs(tracklet.last[0] - tracklet.first[0]) / seconds / tracklet.height
+        return tracklet.height < LARGE * self._height and speed > PASSING
+
+    def _is_second(self, tracklet: Tracklet, first: list[Tracklet], rejects: dict[int, bool]) -> bool:
+        together = any(_together(k, tracklet) >= self._settings.stable_s / 2 for k in first)
+        if not together and not rejects.get(tracklet.id, False):
+            return False
+        known = self.people[0].height_in(tracklet.shot)
+        small = known > 0 and tracklet.height < self._settings.least_size_ratio * known
+        if small or self._is_passing(tracklet):
+            patient = tracklet.t1 - tracklet.t0 >= self._settings.bystander_s
+            return patient and not self._is_passing(tracklet)
+        return True
+
+    def _add(self, tracklet: Tracklet, side: Side, certain: bool) -> Tracklet:
+        number = len(self.people) + 1
+        tracklet.label = number
+        person = Person(number, side, certain, tracklet.shot, tracklet.t0)
+        person.seen(tracklet.shot, tracklet.height, 0.0)
+        self.people.append(person)
+        return tracklet
+
+
+def _prominence(tracklet: Tracklet) -> float:
+    return tracklet.height * min(1.0, tracklet.t1 - tracklet.t0 + 0.1) * tracklet.score**2
+
+
+def _together(a: Tracklet, b: Tracklet) -> float:
+    """Seconds during which both were seen."""
+    return min(a.t1, b.t1) - max(a.t0, b.t0)
+
+
+def _opposite(side: Side) -> Side:
+    return "right" if side == "left" else "left"

@@ -1,0 +1,153 @@
+"""What the report says about identity: presence, likeness, suspected and repaired exchanges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engines.frames import Rect
+from pipeline.founding import Person
+from pipeline.reidentify import Recogniser
+from pipeline.tracklets import STRANGER, Tracklet
+
+EPISODE_S = 1.0                # suspicions nearer than this are one
+MOST_EVENTS = 1000             # the report lists no more; they are counted all the same
+CONTESTED = ("contact", "parted", "jump", "cut")
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Sums over the embeddings of one person's face."""
+
+    own: int = 0
+    own_distance: float = 0.0
+    both: int = 0
+    margin: float = 0.0
+
+    def add(self, own: float | None, other: float | None) -> None:
+        if own is None:
+            return
+        self.own, self.own_distance = self.own + 1, self.own_distance + own
+        if other is not None:
+            self.both, self.margin = self.both + 1, self.margin + other - own
+
+
+@dataclass(slots=True)
+class IdentityRecord:
+    """Collects the summary as decisions are made. Plain numbers and lists, so that a checkpoint can hold it."""
+
+    pictures: int = 0
+    both: int = 0
+    present: list[int] = field(default_factory=lambda: [0, 0])
+    comparisons: list[Comparison] = field(default_factory=lambda: [Comparison(), Comparison()])
+    log_confidence: float = 0.0
+    suspected: list[dict[str, Any]] = field(default_factory=list)
+    repaired: list[dict[str, Any]] = field(default_factory=list)
+    suspected_total: int = 0
+    repaired_total: int = 0
+    suspected_t: float = -1e9
+    person_of_track: list[list[int]] = field(default_factory=list)      # latest tracks and whose they were
+
+    def founded(self, tracklet: Tracklet) -> None:
+        """A tracklet has become one of the two people: nothing to doubt yet."""
+        self._remember(tracklet)
+
+    def committed(self, tracklet: Tracklet) -> None:
+        """It has been decided whose tracklet this is, before any of its pictures was returned."""
+        if tracklet.label == STRANGER:
+            return
+        self._weigh(tracklet)
+        if tracklet.reason in CONTESTED:
+            self._suspect(tracklet.t0, tracklet)
+        before = next((person for track, person in self.person_of_track if track == tracklet.track), tracklet.label)
+        if before != tracklet.label:
+            self._repair(tracklet.t0, tracklet, before, shown=False)
+        self._remember(tracklet)
+
+    def overturned(self, tracklet: Tracklet, before: int, t: float) -> None:
+        """A decision was changed after pictures of the tracklet had been returned; from ``t`` on it is right."""
+        if STRANGER not in (before, tracklet.label):
+            self._suspect(t, tracklet)
+            self._repair(t, tracklet, before, shown=True)
+        self._weigh(tracklet)
+        self._remember(tracklet)
+
+    def compare(self, tracklet: Tracklet) -> None:
+        """Count the embeddings of a tracklet that have come since the last call."""
+        new = tracklet.embedded - tracklet.reported
+        tracklet.reported = tracklet.embedded
+        if new <= 0 or tracklet.label == STRANGER:
+            return
+        for pair in tracklet.evidence[-new:]:
+            self.comparisons[tracklet.label - 1].add(pair[tracklet.label - 1], pair[2 - tracklet.label])
+
+    def returned(self, boxes: Sequence[Rect | None]) -> None:
+        """One picture has been returned with these boxes of persons 1 and 2."""
+        self.pictures += 1
+        self.both += all(box is not None for box in boxes)
+        for i, box in enumerate(boxes):
+            self.present[i] += box is not None
+
+    def summary(self, people: Sequence[Person], recogniser: Recogniser) -> dict[str, Any]:
+        """The report's identity section; times in seconds since the first picture.
+
+        ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
+        embeddings to the person's own views, the margin is how much farther they are from the other person's; null
+        without embeddings. ``confidence`` is the probability that the two tiles never changed people: the product
+        over all decisions.
+        """
+        pictures = max(1, self.pictures)
+        sides = {p.side: self._person(p) for p in people}
+        return {
+            "people_seen": len(people), "left": sides.get("left"), "right": sides.get("right"),
+            "suspected_swaps": deepcopy(self.suspected), "suspected_swaps_total": self.suspected_total,
+            "repaired_swaps": deepcopy(self.repaired), "repaired_swaps_total": self.repaired_total,
+            "reid_activation_ratio": round(recogniser.activations / pictures, 4),
+            "both_visible_ratio": round(self.both / pictures, 4),
+            "confidence": round(math.exp(self.log_confidence), 4),
+            "reidentification": recogniser.condition, "reidentification_error": recogniser.failure,
+        }
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> IdentityRecord:
+        state = deepcopy(state)
+        return cls(**{**state, "comparisons": [Comparison(**c) for c in state["comparisons"]]})
+
+    def _person(self, person: Person) -> dict[str, Any]:
+        c = self.comparisons[person.number - 1]
+        return {
+            "person": person.number,
+            "presence_ratio": round(self.present[person.number - 1] / max(1, self.pictures), 4),
+            "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
+            "mean_margin": round(c.margin / c.both, 4) if c.both else None,
+        }
+
+    def _weigh(self, tracklet: Tracklet) -> None:
+        """The odds against the exchanged hypothesis give the probability that this decision was right."""
+        self.log_confidence -= math.log1p(math.exp(-tracklet.margin))
+
+    def _suspect(self, t: float, tracklet: Tracklet) -> None:
+        if t - self.suspected_t >= EPISODE_S:
+            self.suspected_total += 1
+            _append(self.suspected, {"t": round(t, 3), "reason": tracklet.reason, "person": tracklet.label})
+        self.suspected_t = t
+
+    def _repair(self, t: float, tracklet: Tracklet, before: int, *, shown: bool) -> None:
+        self.repaired_total += 1
+        event = {"t": round(t, 3), "reason": tracklet.reason, "from": before, "to": tracklet.label, "shown": shown}
+        _append(self.repaired, event)
+
+    def _remember(self, tracklet: Tracklet) -> None:
+        others = [[track, person] for track, person in self.person_of_track if track != tracklet.track]
+        self.person_of_track = [*others, [tracklet.track, tracklet.label]][-8:]
+
+
+def _append(events: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    if len(events) < MOST_EVENTS:
+        events.append(event)

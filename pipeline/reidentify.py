@@ -1,0 +1,211 @@
+"""Recognition of faces: galleries of the two people, and when looking is worth the cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import ExplainedError
+from pipeline.people import Face
+from pipeline.settings import IdentitySettings
+from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet
+
+Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]]
+
+YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)     # nose beside the middle of the eyes, in parts of their distance
+PROFILE = 0.75                             # beyond this the far eye is a guess
+LEAST_SCORE = 0.6
+FIRST_VIEWS = 4                            # a new person's gallery begins with this many
+VIEW_S = 0.25                              # between two embeddings that are not urgent
+URGENT, MOST = 2, 5                        # embeddings of a tracklet: at once, and at most, until decided
+DECISIVE = 6.0                             # nats between the two people that need no further look
+CERTAIN = 3.0                              # nats by which a face must be a person's to enter the gallery
+DIVERSE = 0.12                             # a view nearer than this to a known one teaches nothing
+TOKENS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One embedding of a person's face, and the tracklet it came from."""
+
+    yaw: int
+    tracklet: int
+    vector: list[float]
+
+
+class Gallery:
+    """A person's views: some per direction of the head, the first one of each direction for good."""
+
+    def __init__(self, per_yaw: int) -> None:
+        self._per_yaw = per_yaw
+        self.views: list[View] = []
+
+    def distance(self, vector: Sequence[float]) -> float | None:
+        """Mean Euclidean distance to the two nearest views; None for an empty gallery."""
+        nearest = sorted(math.dist(vector, v.vector) for v in self.views)[:2]
+        return sum(nearest) / len(nearest) if nearest else None
+
+    def has(self, yaw: int) -> bool:
+        return any(v.yaw == yaw for v in self.views)
+
+    def add(self, view: View) -> None:
+        same = [v for v in self.views if v.yaw == view.yaw]
+        if any(math.dist(view.vector, v.vector) < DIVERSE for v in same):
+            return
+        if len(same) >= self._per_yaw:
+            self.views.remove(same[min(1, len(same) - 1)])
+        self.views.append(view)
+
+    def take(self, tracklet: int) -> list[View]:
+        """Remove and return the views that came from a tracklet which turned out to be somebody else's."""
+        taken = [v for v in self.views if v.tracklet == tracklet]
+        self.views = [v for v in self.views if v.tracklet != tracklet]
+        return taken
+
+    def state(self) -> list[Any]:
+        return [[v.yaw, v.tracklet, v.vector] for v in self.views]
+
+    def restore(self, state: list[Any]) -> None:
+        self.views = [View(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state]
+
+
+class Recogniser:
+    """Takes embeddings where they can settle who somebody is, and keeps the galleries.
+
+    Faces are embedded when a tracklet begins under suspicion, until it is clear whose it is; while a gallery is young;
+    and, within a budget, when a person shows the head from a new side. Without an embedder, or once it has failed,
+    nothing is embedded and nothing else changes.
+    """
+
+    def __init__(self, settings: IdentitySettings, embed: Embedder | None, width: int, height: int) -> None:
+        self._settings = settings
+        self._embed = embed if settings.reidentify else None
+        self._width, self._height = width, height
+        self.galleries = (Gallery(settings.gallery_views), Gallery(settings.gallery_views))
+        self.failure: dict[str, str] | None = None
+        self.activations = 0                             # pictures in which a face was embedded
+        self._tokens = TOKENS
+
+    @property
+    def active(self) -> bool:
+        return self._embed is not None and self.failure is None
+
+    @property
+    def condition(self) -> str:
+        """For the report: active, off or failed."""
+        return "failed" if self.failure else "active" if self.active else "off"
+
+    def look(
+        self, pts: int, t: float, hits: Sequence[Hit], tracklets: dict[int, Tracklet], people: int, complete: bool
+    ) -> set[int]:
+        """Embed the faces of one picture that need it; returns their tracklets.
+
+        ``complete``: both people are known and seen in this picture, so whoever enters is somebody else.
+        """
+        if not self.active:
+            return set()
+        wanted = [h for h in hits if self._is_wanted(t, h, tracklets[h.tracklet], people, complete)]
+        vectors = self._run(pts, wanted)
+        for hit, vector in zip(wanted, vectors, strict=False):
+            self._learn(t, hit, tracklets[hit.tracklet], vector, people)
+        self.activations += bool(vectors)
+        return {h.tracklet for h in wanted} if vectors else set()
+
+    def earn(self) -> None:
+        """One more picture has passed: the budget for views grows."""
+        self._tokens = min(TOKENS, self._tokens + self._settings.reid_share)
+
+    def enrol(self, tracklet: Tracklet) -> None:
+        """Put a tracklet's views into its person's gallery, if it is certain enough that they are."""
+        if tracklet.label in (1, 2) and tracklet.margin >= CERTAIN:
+            for yaw, vector in tracklet.views:
+                self.galleries[tracklet.label - 1].add(View(yaw, tracklet.id, vector))
+        tracklet.views = []
+
+    def move(self, tracklet: Tracklet, source: int) -> None:
+        """A tracklet was taken for person ``source`` by mistake: its views go where it belongs now, or are dropped."""
+        views = self.galleries[source - 1].take(tracklet.id)
+        for view in views if tracklet.label in (1, 2) else ():
+            self.galleries[tracklet.label - 1].add(view)
+
+    def state(self) -> dict[str, Any]:
+        return {"galleries": [g.state() for g in self.galleries], "failure": self.failure,
+                "activations": self.activations, "tokens": self._tokens}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for gallery, views in zip(self.galleries, state["galleries"], strict=True):
+            gallery.restore(views)
+        self.failure, self.activations = state["failure"], int(state["activations"])
+        self._tokens = float(state["tokens"])
+
+    def _is_wanted(self, t: float, hit: Hit, tracklet: Tracklet, people: int, complete: bool) -> bool:
+        if hit.covered or not self._is_clear(hit.face):
+            return False
+        rested = t - tracklet.embedded_t >= VIEW_S - 1e-6
+        if tracklet.label in (1, 2) and tracklet.embedded and not hit.crowded:
+            return rested and self._is_new_view(hit.face, tracklet.label)
+        if tracklet.embedded >= MOST or not (rested or tracklet.embedded < URGENT):
+            return False
+        if people and complete and tracklet.reason == "entry" and tracklet.label in (UNDECIDED, STRANGER):
+            return False
+        return not self._is_decided(tracklet, people)
+
+    def _is_clear(self, face: Face) -> bool:
+        box = face.box
+        inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
+        inside = inside and box.x + 0.9 * box.w < self._width and box.y + 0.9 * box.h < self._height
+        large = box.h >= self._settings.least_embedded_height
+        return inside and large and face.score >= LEAST_SCORE and abs(_yaw(face)) < PROFILE
+
+    def _is_new_view(self, face: Face, person: int) -> bool:
+        gallery = self.galleries[person - 1]
+        if len(gallery.views) >= FIRST_VIEWS and (gallery.has(_yaw_bin(face)) or self._tokens < 1):
+            return False
+        self._tokens -= 1
+        return True
+
+    def _is_decided(self, tracklet: Tracklet, people: int) -> bool:
+        """Whether the embeddings so far leave no doubt which person this is, or that it is neither."""
+        known = [pair for pair in tracklet.evidence if None not in pair[:people]]
+        if not known or people == 0:
+            return False
+        limit, scale = self._settings.stranger_distance, 2 * self._settings.embedding_spread**2
+        nats = [sum((limit**2 - (p[k] or 0.0) ** 2) / scale for p in known) for k in range(people)]
+        best = max(nats)
+        return best - min(nats) >= DECISIVE if people == 2 and best > 0 else abs(best) >= DECISIVE / 2
+
+    def _run(self, pts: int, wanted: Sequence[Hit]) -> list[list[float]]:
+        if not wanted or self._embed is None:
+            return []
+        try:
+            vectors = self._embed([(pts, h.face) for h in wanted])
+        except ExplainedError as error:
+            self.failure = {"code": error.code, "message": error.message}
+            return []
+        return [[float(v) for v in vector] for vector in vectors]
+
+    def _learn(self, t: float, hit: Hit, tracklet: Tracklet, vector: list[float], people: int) -> None:
+        tracklet.embedded += 1
+        tracklet.embedded_t = t
+        known = [self.galleries[k].distance(vector) if k < people else None for k in (0, 1)]
+        tracklet.evidence = [*tracklet.evidence, known][-MOST:]
+        if not hit.crowded:
+            tracklet.views = [*tracklet.views, (_yaw_bin(hit.face), vector)][-MOST:]
+
+
+def _yaw(face: Face) -> float:
+    """Turn of the head: where the nose lies beside the middle of the eyes, in parts of the eyes' distance."""
+    (rx, ry), (lx, ly), (nx, ny) = face.landmarks[:3]
+    ex, ey = lx - rx, ly - ry
+    square = max(1.0, ex * ex + ey * ey)
+    return ((nx - (rx + lx) / 2) * ex + (ny - (ry + ly) / 2) * ey) / square
+
+
+def _yaw_bin(face: Face) -> int:
+    yaw = _yaw(face)
+    return sum(yaw > edge for edge in YAW_EDGES)
