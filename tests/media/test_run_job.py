@@ -1,0 +1,179 @@
+"""The whole pipeline on small real recordings: what comes out, and that a stop and a resume change nothing."""
+
+import gzip
+import json
+
+import av
+import jsonschema
+import pytest
+
+from engines.errors import EmptyFileError, NotMediaError, NoVideoError
+from engines.settings import LimitsSettings
+from pipeline.errors import JobStopped, TooLargeError, TooLongError
+from pipeline.job import JobSpec
+from pipeline.report_model import json_schema
+from pipeline.runner import run_job
+from pipeline.settings import SegmentSettings
+from tests.scenes import packets, still, walk, write_recording
+
+
+def spec_for(source, work_dir, **fields):
+    work_dir.mkdir(exist_ok=True)
+    return JobSpec("job", source, source.name, work_dir, segments=SegmentSettings(seconds=1), **fields)
+
+
+def run(spec, should_stop=lambda: False):
+    progress = []
+    result = run_job(spec, on_progress=progress.append, should_stop=should_stop)
+    return result, progress
+
+
+def rows(result):
+    return [json.loads(line) for line in gzip.decompress(result.files.tracks.read_bytes()).splitlines()]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return write_recording(tmp_path_factory.mktemp("source") / "two people.mp4", seconds=4)
+
+
+@pytest.fixture(scope="module")
+def finished(recording, tmp_path_factory):
+    return run(spec_for(recording, tmp_path_factory.mktemp("finished")))
+
+
+def test_the_output_has_the_sources_pictures_and_sound(recording, finished):
+    result, _ = finished
+    with av.open(str(result.files.video)) as out:
+        video, audio = out.streams.video[0], out.streams.audio[0]
+        assert (video.codec_context.name, video.width, video.height) == ("h264", 1920, 1080)
+        assert (video.profile, video.pix_fmt) == ("High", "yuv420p")
+        assert audio.codec_context.name == "aac"
+    base = lambda path: [pts for pts, _, _ in sorted(packets(path))]  # noqa: E731
+    assert base(result.files.video) == base(recording)
+    assert [data for _, _, data in packets(result.files.video, "audio")] == [
+        data for _, _, data in packets(recording, "audio")
+    ]
+
+
+def test_each_person_is_in_their_own_tile(finished):
+    result, _ = finished
+    for row in rows(result)[15:]:
+        left, right = row["left"], row["right"]
+        assert (left["person"], right["person"]) == (1, 2)
+        assert left["face"][0] < 320 < right["face"][0]
+        for tile in (left, right):
+            x, y, w, h = tile["face"]
+            cx, cy, cw, ch = tile["crop"]
+            assert cx <= x and cy <= y and x + w <= cx + cw and y + h <= cy + ch
+
+
+def test_the_report_obeys_its_schema_and_says_what_was_done(recording, finished):
+    result, _ = finished
+    report = json.loads(result.files.report.read_bytes())
+    jsonschema.validate(report, json_schema())
+    assert report["status"] == "succeeded"
+    assert report["input"]["bytes"] == recording.stat().st_size
+    assert report["output"]["frames"] == 120
+    assert report["output"]["audio"]["mode"] == "copied"
+    assert report["identity"]["people_seen"] == 2
+    assert report["resilience"]["checkpoints"] == 4
+    assert all(stage["total_s"] > 0 for stage in report["timing"]["stages"].values())
+
+
+def test_progress_rises_to_the_end(finished):
+    _, progress = finished
+    assert [p.stage for p in progress if p.stage == "probe"]
+    done = [p.seconds_done for p in progress if p.stage == "render"]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(4, abs=0.1)
+    assert {p.stage for p in progress} >= {"probe", "render", "assemble", "verify"}
+
+
+@pytest.mark.parametrize("stops", [[1], [1, 1, 1], [2, 1]])
+def test_a_stopped_job_goes_on_as_if_nothing_had_happened(recording, finished, tmp_path, stops):
+    work_dir = tmp_path / "work"
+    for segments in stops:
+        asked = iter([False] * (segments - 1) + [True] * 10)
+        with pytest.raises(JobStopped):
+            run(spec_for(recording, work_dir), should_stop=lambda asked=asked: next(asked))
+    result, _ = run(spec_for(recording, work_dir))
+    undisturbed, _ = finished
+    assert packets(result.files.video) == packets(undisturbed.files.video)
+    assert rows(result) == rows(undisturbed)
+    report = json.loads(result.files.report.read_bytes())
+    assert len(report["resilience"]["resumed_at_s"]) == len(stops)
+    assert report["identity"] == json.loads(undisturbed.files.report.read_bytes())["identity"]
+
+
+def test_a_freeze_survives_a_resume(tmp_path):
+    """The second person walks out; wherever the tile freezes or holds, a resumed job shows the same pictures."""
+    source = write_recording(tmp_path / "leaves.mp4", seconds=5, people=(walk(0.3, 0.6, 4), walk(0.7, 1.4, 1.5)))
+    whole, _ = run(spec_for(source, tmp_path / "whole"))
+    for _ in range(4):
+        with pytest.raises(JobStopped):
+            run(spec_for(source, tmp_path / "parts"), should_stop=lambda: True)
+    result, _ = run(spec_for(source, tmp_path / "parts"))
+    assert packets(result.files.video) == packets(whole.files.video)
+    assert rows(result) == rows(whole)
+    assert {row["right"]["source"] for row in rows(result)} & {"held", "frozen"}
+
+
+def test_other_settings_start_over(recording, tmp_path):
+    work_dir = tmp_path / "work"
+    with pytest.raises(JobStopped):
+        run(spec_for(recording, work_dir), should_stop=lambda: True)
+    spec = spec_for(recording, work_dir)
+    other = JobSpec(
+        **{f: getattr(spec, f) for f in spec.__slots__} | {"profile": spec.profile.model_copy(update={"crf": 30})}
+    )
+    result, _ = run(other)
+    assert json.loads(result.files.report.read_bytes())["resilience"]["resumed_at_s"] == []
+
+
+def test_nobody_in_the_picture_is_delivered_and_said(tmp_path):
+    source = write_recording(tmp_path / "room.mp4", seconds=1, people=(None, None), sound=False)
+    result, _ = run(spec_for(source, tmp_path / "work"))
+    report = json.loads(result.files.report.read_bytes())
+    assert report["identity"]["people_seen"] == 0
+    assert "Nobody" in report["verdict"]
+    assert report["output"]["audio"]["mode"] == "none"
+    assert all(row["left"]["crop"][0] + row["left"]["crop"][2] <= row["right"]["crop"][0] + 1 for row in rows(result))
+
+
+def test_one_person_never_fills_both_tiles(tmp_path):
+    source = write_recording(tmp_path / "solo.mp4", seconds=2, people=(still(0.3), None))
+    result, _ = run(spec_for(source, tmp_path / "work"))
+    for row in rows(result):
+        x, _, w, _ = row["left"]["face"] or (190, 180, 1, 1)
+        cx, _, cw, _ = row["right"]["crop"]
+        assert row["right"]["source"] == "placeholder" or not cx <= x + w / 2 <= cx + cw
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(b"", EmptyFileError), (b"This is a letter, not a film.\n" * 100, NotMediaError)]
+)
+def test_what_is_no_video_is_explained(tmp_path, content, error):
+    path = tmp_path / "wrong.mp4"
+    path.write_bytes(content)
+    with pytest.raises(error):
+        run(spec_for(path, tmp_path / "work"))
+
+
+def test_sound_alone_is_explained(tmp_path):
+    path = tmp_path / "sound.m4a"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=48000)
+        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+        frame.sample_rate = 48000
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with pytest.raises(NoVideoError):
+        run(spec_for(path, tmp_path / "work"))
+
+
+def test_limits_are_checked_before_anything_is_decoded(recording, tmp_path):
+    with pytest.raises(TooLargeError):
+        run(spec_for(recording, tmp_path / "a", limits=LimitsSettings(pixels=100 * 100)))
+    with pytest.raises(TooLongError):
+        run(spec_for(recording, tmp_path / "b", limits=LimitsSettings(duration_s=2)))
