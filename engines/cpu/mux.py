@@ -1,0 +1,210 @@
+"""Putting the finished file together: video packets of all segments and the source's sound, in one MP4."""
+
+from __future__ import annotations
+
+import heapq
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.codec.context import CodecContext
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
+from engines.cpu.container import open_media
+from engines.cpu.timeline import step_ticks
+from engines.errors import EncodeFailedError
+from engines.frames import ColorTags, EncodedPacket
+
+UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
+TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
+MOVIE_TIMESCALE_MAX = 10_000_000
+PROGRESS_EVERY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """The video stream to be written. ``extradata`` holds its H.264 parameter sets, as the encoder gave them."""
+
+    width: int
+    height: int
+    time_base: Fraction
+    fps: Fraction
+    color: ColorTags
+    extradata: bytes
+
+
+def assemble_mp4(
+    out: Path,
+    *,
+    source: Path,
+    track: VideoTrack,
+    video: Iterable[EncodedPacket],
+    last_duration: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> AudioOutcome:
+    """Write an MP4 whose index comes first.
+
+    Both streams keep the source's timeline, less one common origin: the moment when the first of them begins. A picture's
+    time differs from the source's by exactly that origin, in the same time base. Memory does not grow with length.
+
+    Args:
+        out: the file to write; its contents are complete when this returns, but not synced to disk.
+        source: where the sound, the title and the chapters come from.
+        video: packets in decoding order; every segment starts with a keyframe and is later than those before.
+        last_duration: ticks that the last picture is shown.
+        on_progress: called now and then with the number of video packets written.
+
+    Raises:
+        EncodeFailedError: there is no video packet, or the packets' order makes no valid stream.
+        OSError: the storage failed.
+    """
+    packets = iter(video)
+    first = next(packets, None)
+    if first is None:
+        raise EncodeFailedError("There is no picture to write.")
+    with open_media(source) as sound, _create(out, track) as output:
+        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        origin = origin_ticks * track.time_base
+        stream = _add_video(output, track)
+        pump = AudioPump(source, sound, output, origin)
+        _copy_description(sound, output, origin)
+        ordered = decoding_times(_chained(first, packets), reorder_depth(track.extradata), _step(track))
+        pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
+        _interleave(output, pictures, pump.packets(), on_progress)
+    return pump.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPacket:
+    """An encoded picture with the time at which it must be decoded, in the same ticks as its pts."""
+
+    packet: EncodedPacket
+    dts: int
+
+
+def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> Iterator[TimedPacket]:
+    """Give packets in decoding order rising decoding times, none later than its pts.
+
+    The n-th packet is decoded when the (n - depth)-th picture is shown, the first ones ``step`` ticks apart before
+    that. With at most ``depth`` earlier packets shown later (what ``max_num_reorder_frames`` in H.264 says) that is
+    always in time, however uneven the pictures are spaced.
+    """
+    shown: list[int] = []
+    start: int | None = None
+    for number, packet in enumerate(packets):
+        heapq.heappush(shown, packet.pts)
+        start = packet.pts if start is None else start
+        dts = start - (depth - number) * step if number < depth else heapq.heappop(shown)
+        if dts > packet.pts:
+            raise EncodeFailedError(f"The encoder reorders pictures more deeply than its header says ({depth}).")
+        yield TimedPacket(packet, dts)
+
+
+def reorder_depth(extradata: bytes) -> int:
+    """How many pictures may precede one in decoding order and follow it in time, as the parameter sets say."""
+    context = CodecContext.create("h264", "r")
+    context.extradata = extradata
+    context.thread_count = 1
+    context.open()
+    return int(context.reorder_depth)  # type: ignore[attr-defined]
+
+
+def _create(out: Path, track: VideoTrack) -> OutputContainer:
+    """Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture exact."""
+    scale = track.time_base.denominator
+    while scale < 10_000:
+        scale *= 2
+    options = {"movflags": "+faststart", "movie_timescale": str(min(scale, MOVIE_TIMESCALE_MAX))}
+    return av.open(f"file:{out.absolute()}", "w", format="mp4", options=options)
+
+
+def _add_video(output: OutputContainer, track: VideoTrack) -> VideoStream:
+    """A stream for packets that are already encoded; a template spares opening an encoder."""
+    with av.open(io.BytesIO(), "w", format="mp4") as scratch:
+        template = scratch.add_stream("libx264", rate=track.fps, width=track.width, height=track.height)
+        stream = output.add_stream_from_template(template, opaque=True)
+    context = stream.codec_context
+    context.extradata = track.extradata
+    context.framerate = track.fps
+    context.color_primaries, context.color_trc = track.color.primaries, track.color.transfer
+    context.colorspace, context.color_range = track.color.matrix, 2 if track.color.full_range else 1
+    stream.time_base = track.time_base
+    return stream
+
+
+def _origin_ticks(first_pts: int, time_base: Fraction, sound: InputContainer) -> int:
+    """The earliest beginning of any stream, in whole ticks of the video's time base."""
+    return min([first_pts, *(int(start / time_base) for start in audio_starts(sound))])
+
+
+def _copy_description(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:
+    if "title" in source.metadata:
+        output.metadata["title"] = source.metadata["title"]
+    chapters = source.chapters()
+    for chapter in chapters:
+        shift = round(origin / (chapter["time_base"] or Fraction(1)))
+        chapter["start"], chapter["end"] = max(0, chapter["start"] - shift), max(0, chapter["end"] - shift)
+    if chapters:
+        output.set_chapters(chapters)
+
+
+def _video_packets(
+    timed: Iterable[TimedPacket], stream: VideoStream, track: VideoTrack, origin_ticks: int, last_duration: int
+) -> Iterator[tuple[Fraction, Packet[Stream]]]:
+    tail: deque[TimedPacket] = deque()
+    for item in timed:
+        tail.append(item)
+        if len(tail) > TAIL_PACKETS:
+            yield _as_packet(tail.popleft(), stream, track, origin_ticks, _step(track))
+    shown = sorted(item.packet.pts for item in tail)
+    durations = {a: b - a for a, b in zip(shown[:-1], shown[1:], strict=True)} | {shown[-1]: last_duration}
+    for item in tail:
+        yield _as_packet(item, stream, track, origin_ticks, durations[item.packet.pts])
+
+
+def _as_packet(
+    item: TimedPacket, stream: VideoStream, track: VideoTrack, origin_ticks: int, duration: int
+) -> tuple[Fraction, Packet[Stream]]:
+    packet: Packet[Stream] = Packet(item.packet.data)
+    packet.stream = stream
+    packet.time_base = track.time_base
+    packet.pts, packet.dts = item.packet.pts - origin_ticks, item.dts - origin_ticks
+    packet.duration = duration
+    packet.is_keyframe = item.packet.is_keyframe
+    return packet.dts * track.time_base, packet
+
+
+def _interleave(
+    output: OutputContainer,
+    video: Iterator[tuple[Fraction, Packet[Stream]]],
+    audio: Iterator[tuple[Fraction, Packet[Stream]]],
+    on_progress: Callable[[int], None] | None,
+) -> None:
+    next_audio = next(audio, None)
+    for number, (time, packet) in enumerate(video, 1):
+        while next_audio is not None and next_audio[0] <= time:
+            output.mux(next_audio[1])
+            next_audio = next(audio, None)
+        output.mux(packet)
+        if on_progress is not None and number % PROGRESS_EVERY == 0:
+            on_progress(number)
+    while next_audio is not None:
+        output.mux(next_audio[1])
+        next_audio = next(audio, None)
+
+
+def _chained(first: EncodedPacket, rest: Iterator[EncodedPacket]) -> Iterator[EncodedPacket]:
+    yield first
+    yield from rest
+
+
+def _step(track: VideoTrack) -> int:
+    return step_ticks(track.fps, track.time_base)

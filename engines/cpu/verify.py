@@ -1,0 +1,138 @@
+"""The last look at a finished file before anybody else sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+from engines.errors import EngineError
+
+DURATION_TOLERANCE_S = 0.005
+
+
+class VerifyFailedError(EngineError):
+    """The finished file is not what was meant to be written."""
+
+    code = "VERIFICATION_FAILED"
+    remedy = "The finished video did not pass its check and was not delivered. Retry the file."
+    retryable = True
+
+
+def verify_mp4(
+    path: Path,
+    *,
+    expected_frames: int,
+    expected_duration_s: float,
+    width: int,
+    height: int,
+    keyframes_only: bool = False,
+    threads: int = 0,
+) -> None:
+    """Read a finished file to its end and decode it.
+
+    Args:
+        expected_duration_s: from the first picture's pts to the end of the last one.
+        keyframes_only: decode the keyframes and the last group of pictures only, about a tenth of the work; all
+            packets are read and counted either way.
+
+    Raises:
+        VerifyFailedError: what is wrong with the file.
+        OSError: the storage failed.
+    """
+    with open_media(path) as container:
+        stream = pick_video(container)
+        _require((stream.codec_context.width, stream.codec_context.height) == (width, height),
+                 f"the picture is {stream.codec_context.width}x{stream.codec_context.height}, not {width}x{height}")
+        survey = _survey(container, stream, path)
+    _require(len(survey.pts) == expected_frames, f"it holds {len(survey.pts)} pictures instead of {expected_frames}")
+    _check_times(survey, expected_duration_s)
+    decoded = _decode(path, survey, threads, keyframes_only=keyframes_only)
+    wanted = survey.decodable(keyframes_only)
+    _require(decoded == wanted, f"{decoded} of {wanted} pictures could be decoded")
+
+
+@dataclass(slots=True)
+class _Survey:
+    """All video packets of a file: times in decoding order, and where the keyframes are."""
+
+    time_base: Fraction
+    pts: list[int] = field(default_factory=list)
+    keyframes: list[int] = field(default_factory=list)
+    end: int = 0
+
+    def add(self, packet: Packet[Stream]) -> None:
+        _require(packet.pts is not None and packet.size > 0, "a picture has no time or no data")
+        assert packet.pts is not None
+        if packet.is_keyframe:
+            self.keyframes.append(len(self.pts))
+        self.pts.append(packet.pts)
+        self.end = max(self.end, packet.pts + (packet.duration or 0))
+
+    def decodable(self, keyframes_only: bool) -> int:
+        """How many pictures a complete or a short decoding must give."""
+        if not keyframes_only:
+            return len(self.pts)
+        return len(self.keyframes) - 1 + len(self.pts) - self.keyframes[-1]
+
+
+def _survey(container: InputContainer, stream: VideoStream, path: Path) -> _Survey:
+    survey = _Survey(stream.time_base or Fraction(1))
+    reader = _video_reader(container, stream, path)
+    for packet in reader:
+        survey.add(packet)
+    _require(not reader.errors, "it cannot be read to the end")
+    _require(bool(survey.keyframes) and survey.keyframes[0] == 0, "it does not begin with a keyframe")
+    return survey
+
+
+def _check_times(survey: _Survey, expected_duration_s: float) -> None:
+    shown = sorted(survey.pts)
+    _require(all(a < b for a, b in pairwise(shown)), "two pictures have the same time")
+    duration_s = float((survey.end - shown[0]) * survey.time_base)
+    tolerance = DURATION_TOLERANCE_S + float(survey.time_base)
+    _require(abs(duration_s - expected_duration_s) <= tolerance,
+             f"it lasts {duration_s:.3f} s instead of {expected_duration_s:.3f} s")
+
+
+def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) -> int:
+    """Number of pictures that come out undamaged."""
+    last_group = survey.keyframes[-1]
+    wanted = set(survey.keyframes)
+    with open_media(path) as container:
+        stream = pick_video(container)
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        packets: Iterable[Packet[Stream]] = _video_reader(container, stream, path)
+        if keyframes_only:
+            packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)
+        try:
+            return sum(_good(stream, packet) for packet in packets) + _good(stream, None)
+        except av.FFmpegError as error:
+            if is_storage_failure(error, path):
+                raise
+            raise VerifyFailedError(f"The finished file does not decode: {error.strerror}.") from error
+
+
+def _good(stream: VideoStream, packet: Packet[Stream] | None) -> int:
+    return sum(not frame.is_corrupt for frame in stream.decode(packet))  # type: ignore[arg-type]
+
+
+def _video_reader(container: InputContainer, stream: VideoStream, path: Path) -> PacketReader:
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    return PacketReader(container, [stream], path)
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise VerifyFailedError(f"The finished file is wrong: {otherwise}.")
