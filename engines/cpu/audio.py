@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -73,22 +73,25 @@ class AudioPump:
 
     Args:
         container: the source, opened for this purpose alone.
+        indices: of the audio streams to take.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every timestamp.
     """
 
-    def __init__(self, path: Path, container: InputContainer, output: OutputContainer, origin: Fraction) -> None:
+    def __init__(
+        self, path: Path, container: InputContainer, indices: Iterable[int], output: OutputContainer, origin: Fraction
+    ) -> None:
         self._path = path
         self._container = container
         self._tracks: dict[int, _Track] = {}
-        dropped = []
-        for stream in container.streams.audio:
+        self._dropped: list[AudioStreamOutcome] = []
+        for index in indices:
+            stream = cast(AudioStream, container.streams[index])
             track = _make_track(stream, output, origin)
             if track is None:
-                dropped.append(AudioStreamOutcome(stream.index, _codec_name(stream), "dropped"))
+                self._dropped.append(AudioStreamOutcome(index, _codec_name(stream), "dropped"))
             else:
-                self._tracks[stream.index] = track
-        self._dropped = dropped
+                self._tracks[index] = track
 
     @property
     def outcome(self) -> AudioOutcome:
@@ -165,7 +168,7 @@ class _TranscodeTrack:
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         try:
-            return self._encode(self._source.decode(packet))    # type: ignore[arg-type]
+            return self._encode(self._source.decode(packet))
         except (av.FFmpegError, ValueError):
             self.outcome.skipped_packets += 1
             return []

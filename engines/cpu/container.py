@@ -13,7 +13,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.sniff import reject_hopeless, why_unreadable
-from engines.errors import NoVideoError, NotMediaError
+from engines.errors import NotMediaError, NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (

@@ -66,7 +66,7 @@ def planes_of(frame: VideoFrame) -> Planes:
 
 
 def _rows(plane: VideoPlane) -> Plane:
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
 
 
 class Converter:
@@ -103,7 +103,7 @@ class Converter:
         )
 
     def _filtered(self, frame: VideoFrame) -> VideoFrame:
-        key = (frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace))
+        key = _key_of(frame)
         if self._graph is None or key != self._graph_key:
             self._graph, self._graph_key = self._build(frame), key
         self._graph.vpush(frame)
@@ -154,16 +154,15 @@ class Deinterlacer:
 
     def _follow(self, frame: VideoFrame) -> Iterator[Slot[Picture]]:
         """Make sure the graph fits the picture: a first graph, or a new one after the size changed."""
-        key = (frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace))
+        key = _key_of(frame)
         if key == self._key:
             return
         yield from self._drain()
         self._key = key
         self._graph = build_graph(frame, [("bwdif", "mode=send_frame:parity=auto:deint=interlaced")])
-        if self._previous is not None and self._previous.format.name == frame.format.name:
-            if (self._previous.width, self._previous.height) == key[:2]:
-                self._push(self._previous)
-                self._skip = 1
+        if self._previous is not None and _key_of(self._previous) == key:
+            self._push(self._previous)
+            self._skip = 1
         self._previous = None
 
     def _push(self, frame: VideoFrame) -> None:
@@ -198,6 +197,10 @@ class Deinterlacer:
         yield from self._pending
         self._pending.clear()
         self._graph, self._key = None, None
+
+
+def _key_of(frame: VideoFrame) -> _Key:
+    return frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace)
 
 
 def build_graph(frame: VideoFrame, filters: list[tuple[str, str]]) -> Graph:

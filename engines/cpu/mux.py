@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -21,7 +22,7 @@ from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
 from engines.cpu.container import open_media
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
-from engines.frames import ColorTags, EncodedPacket
+from engines.frames import ColorTags, EncodedPacket, MediaInfo
 
 UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
 TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
@@ -30,8 +31,8 @@ PROGRESS_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True)
-class VideoTrack:
-    """The video stream to be written. ``extradata`` holds its H.264 parameter sets, as the encoder gave them."""
+class _VideoTrack:
+    """The video stream to be written."""
 
     width: int
     height: int
@@ -40,25 +41,38 @@ class VideoTrack:
     color: ColorTags
     extradata: bytes
 
+    @property
+    def step(self) -> int:
+        return step_ticks(self.fps, self.time_base)
+
 
 def assemble_mp4(
     out: Path,
     *,
     source: Path,
-    track: VideoTrack,
+    info: MediaInfo,
+    extradata: bytes,
     video: Iterable[EncodedPacket],
+    time_base: Fraction,
+    width: int,
+    height: int,
+    color: ColorTags,
+    fps: Fraction,
     last_duration: int,
     on_progress: Callable[[int], None] | None = None,
 ) -> AudioOutcome:
     """Write an MP4 whose index comes first.
 
-    Both streams keep the source's timeline, less one common origin: the moment when the first of them begins. A picture's
-    time differs from the source's by exactly that origin, in the same time base. Memory does not grow with length.
+    All streams keep the source's timeline, less one common origin: the moment when the first of them begins. A
+    picture's time differs from the source's by exactly that origin, in the same time base. Memory does not grow with
+    length.
 
     Args:
         out: the file to write; its contents are complete when this returns, but not synced to disk.
-        source: where the sound, the title and the chapters come from.
+        source: where the sound, the title and the chapters come from; ``info`` is what ``probe`` said about it.
+        extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
+        time_base: of the packets, which is the source's.
         last_duration: ticks that the last picture is shown.
         on_progress: called now and then with the number of video packets written.
 
@@ -66,6 +80,7 @@ def assemble_mp4(
         EncodeFailedError: there is no video packet, or the packets' order makes no valid stream.
         OSError: the storage failed.
     """
+    track = _VideoTrack(width, height, time_base, fps, color, extradata)
     packets = iter(video)
     first = next(packets, None)
     if first is None:
@@ -74,9 +89,9 @@ def assemble_mp4(
         origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
-        pump = AudioPump(source, sound, output, origin)
+        pump = AudioPump(source, sound, [stream.index for stream in info.audio], output, origin)
         _copy_description(sound, output, origin)
-        ordered = decoding_times(_chained(first, packets), reorder_depth(track.extradata), _step(track))
+        ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
         _interleave(output, pictures, pump.packets(), on_progress)
     return pump.outcome
@@ -114,10 +129,10 @@ def reorder_depth(extradata: bytes) -> int:
     context.extradata = extradata
     context.thread_count = 1
     context.open()
-    return int(context.reorder_depth)  # type: ignore[attr-defined]
+    return int(context.reorder_depth)
 
 
-def _create(out: Path, track: VideoTrack) -> OutputContainer:
+def _create(out: Path, track: _VideoTrack) -> OutputContainer:
     """Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture exact."""
     scale = track.time_base.denominator
     while scale < 10_000:
@@ -126,7 +141,7 @@ def _create(out: Path, track: VideoTrack) -> OutputContainer:
     return av.open(f"file:{out.absolute()}", "w", format="mp4", options=options)
 
 
-def _add_video(output: OutputContainer, track: VideoTrack) -> VideoStream:
+def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     """A stream for packets that are already encoded; a template spares opening an encoder."""
     with av.open(io.BytesIO(), "w", format="mp4") as scratch:
         template = scratch.add_stream("libx264", rate=track.fps, width=track.width, height=track.height)
@@ -157,21 +172,21 @@ def _copy_description(source: InputContainer, output: OutputContainer, origin: F
 
 
 def _video_packets(
-    timed: Iterable[TimedPacket], stream: VideoStream, track: VideoTrack, origin_ticks: int, last_duration: int
+    timed: Iterable[TimedPacket], stream: VideoStream, track: _VideoTrack, origin_ticks: int, last_duration: int
 ) -> Iterator[tuple[Fraction, Packet[Stream]]]:
     tail: deque[TimedPacket] = deque()
     for item in timed:
         tail.append(item)
         if len(tail) > TAIL_PACKETS:
-            yield _as_packet(tail.popleft(), stream, track, origin_ticks, _step(track))
+            yield _as_packet(tail.popleft(), stream, track, origin_ticks, track.step)
     shown = sorted(item.packet.pts for item in tail)
-    durations = {a: b - a for a, b in zip(shown[:-1], shown[1:], strict=True)} | {shown[-1]: last_duration}
+    durations = {a: b - a for a, b in pairwise(shown)} | {shown[-1]: last_duration}
     for item in tail:
         yield _as_packet(item, stream, track, origin_ticks, durations[item.packet.pts])
 
 
 def _as_packet(
-    item: TimedPacket, stream: VideoStream, track: VideoTrack, origin_ticks: int, duration: int
+    item: TimedPacket, stream: VideoStream, track: _VideoTrack, origin_ticks: int, duration: int
 ) -> tuple[Fraction, Packet[Stream]]:
     packet: Packet[Stream] = Packet(item.packet.data)
     packet.stream = stream
@@ -199,12 +214,3 @@ def _interleave(
     while next_audio is not None:
         output.mux(next_audio[1])
         next_audio = next(audio, None)
-
-
-def _chained(first: EncodedPacket, rest: Iterator[EncodedPacket]) -> Iterator[EncodedPacket]:
-    yield first
-    yield from rest
-
-
-def _step(track: VideoTrack) -> int:
-    return step_ticks(track.fps, track.time_base)

@@ -1,11 +1,13 @@
-"""Which way is up: the display matrix of ISO/IEC 14496-12, section 8.3.2, reduced to the eight ways a camera is held."""
+"""Which way is up: the display matrix of ISO/IEC 14496-12, section 8.3.2, reduced to eight ways to hold a camera."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
-from av.sidedata.sidedata import Type as SideDataType
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
 
@@ -44,7 +46,5 @@ def from_matrix(matrix: bytes) -> Orientation:
 
 def of_frame(frame: VideoFrame) -> Orientation:
     """Orientation from the side data that the decoder attaches to every picture."""
-    for side_data in frame.side_data:
-        if side_data.type == SideDataType.DISPLAYMATRIX:
-            return from_matrix(bytes(side_data))
-    return Orientation()
+    matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
+    return from_matrix(matrices[0]) if matrices else Orientation()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -10,6 +11,7 @@ from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -24,6 +26,7 @@ ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 INDEX_ENTRIES_FOR_VFR = 4096
 FALLBACK_FPS = Fraction(25)
+RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
 def probe(path: Path, *, first_picture_pixels: int = 2**26) -> MediaInfo:
@@ -49,7 +52,7 @@ def probe(path: Path, *, first_picture_pixels: int = 2**26) -> MediaInfo:
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=_video_info(stream, picture),
-            audio=tuple(_audio_info(s) for s in container.streams.audio if s.codec_context is not None),
+            audio=tuple(_audio_info(s) for s in container.streams.audio),
         )
 
 
@@ -80,7 +83,7 @@ def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -
         if packet.has_sidedata("encryption_info"):
             raise EncryptedMediaError("The video is encrypted.")
         try:
-            frames = [*stream.decode(packet), *stream.decode(None)]  # type: ignore[arg-type]
+            frames = [*stream.decode(packet), *stream.decode(None)]
         except av.FFmpegError as error:
             if is_storage_failure(error, path):
                 raise
@@ -137,35 +140,32 @@ def _is_vfr(stream: VideoStream) -> bool:
     entries = stream.index_entries
     if stream.frames and len(entries) == stream.frames:
         times = [entries[i].timestamp for i in range(min(len(entries), INDEX_ENTRIES_FOR_VFR))]
-        steps = {b - a for a, b in zip(times[:-1], times[1:], strict=True)}
+        steps = {b - a for a, b in pairwise(times)}
         return bool(steps) and max(steps) - min(steps) > max(1, 0.02 * max(steps))
     mean, lowest = stream.average_rate, stream.base_rate
     return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
 
 
-def _color_tags(context: CodecContext, picture: VideoFrame | None) -> ColorTags:
-    source = picture if picture is not None else context
+def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> ColorTags:
+    source = context if picture is None else picture
+    pixel_format = source.format
     return ColorTags(
-        primaries=int(source.color_primaries),     # type: ignore[attr-defined]
-        transfer=int(source.color_trc),            # type: ignore[attr-defined]
-        matrix=int(source.colorspace),             # type: ignore[attr-defined]
-        full_range=int(source.color_range) == 2 or _is_full_range_format(source),  # type: ignore[attr-defined]
+        primaries=int(source.color_primaries),
+        transfer=int(source.color_trc),
+        matrix=int(source.colorspace),
+        full_range=int(source.color_range) == RANGE_FULL or bool(pixel_format and pixel_format.name.startswith("yuvj")),
     )
 
 
-def _is_full_range_format(source: object) -> bool:
-    pixel_format = getattr(source, "format", None)
-    return bool(pixel_format and pixel_format.name.startswith("yuvj"))
-
-
 def _audio_info(stream: AudioStream) -> AudioInfo:
+    context = stream.codec_context                 # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
-        codec=stream.codec_context.codec.canonical_name,
-        sample_rate=stream.codec_context.sample_rate,
-        channels=stream.codec_context.channels,
+        codec=context.codec.canonical_name if context else "unknown",
+        sample_rate=context.sample_rate if context else 0,
+        channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),
-        language=stream.language,
+        language=None if stream.language == "und" else stream.language,
     )
 
 

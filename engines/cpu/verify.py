@@ -23,7 +23,7 @@ DURATION_TOLERANCE_S = 0.005
 class VerifyFailedError(EngineError):
     """The finished file is not what was meant to be written."""
 
-    code = "VERIFICATION_FAILED"
+    code = "OUTPUT_INVALID"
     remedy = "The finished video did not pass its check and was not delivered. Retry the file."
     retryable = True
 
@@ -123,7 +123,7 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
 
 
 def _good(stream: VideoStream, packet: Packet[Stream] | None) -> int:
-    return sum(not frame.is_corrupt for frame in stream.decode(packet))  # type: ignore[arg-type]
+    return sum(not frame.is_corrupt for frame in stream.decode(packet))
 
 
 def _video_reader(container: InputContainer, stream: VideoStream, path: Path) -> PacketReader:
