@@ -11,6 +11,8 @@ import cv2
 import structlog
 
 from engines.cpu.compose import CpuCompositor
+from engines.cpu.decode import PyAvDecoder
+from engines.cpu.encode import X264Encoder
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
@@ -75,8 +77,6 @@ class CpuBackend:
         cv2.setNumThreads(1)
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
-        from engines.cpu.decode import PyAvDecoder  # noqa: PLC0415
-
         return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
@@ -101,8 +101,6 @@ class CpuBackend:
         color: ColorTags,
         settings: EncoderSettings,
     ) -> Encoder:
-        from engines.cpu.encode import X264Encoder  # noqa: PLC0415
-
         if settings.encoder == "nvenc":
             raise DeviceUnavailableError("encoder: nvenc is set, but the work runs on the CPU")
         return X264Encoder(
