@@ -34,7 +34,7 @@ class Delivery:
         self._share = share
 
     def deliver(self, job: Job) -> str:
-        """Publish a finished job's files, the report last, then retire its source and remove its directory.
+        """Publish a finished job's files, the report last, then retire its source; the job is then DONE.
 
         Returns:
             The video's path, relative to the share's root.
@@ -50,11 +50,11 @@ class Delivery:
             if manifest.retire or FileMark.of(job.source):
                 self._carry_out(job, manifest.retire, self._share.originals, _original(job), _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
-            _finish(job)
+            job.save(State.DONE)
         return video
 
     def fail(self, job: Job, report: Callable[[], dict[str, Any]]) -> str:
-        """Put the untouched source and the explanation into failed, and remove the job directory.
+        """Put the untouched source and the explanation into failed; the job is then DONE.
 
         Returns:
             The report's path, relative to the share's root.
@@ -69,7 +69,7 @@ class Delivery:
             names = partial(failed_names, job.source_name)
             self._carry_out(job, moves, self._share.failed, names, _plan_failure)
             target = moves[-1].target
-            _finish(job)
+            job.save(State.DONE)
         return target
 
     def _carry_out(self, job: Job, moves: list[Move], base: Path, names: NamesFor, plan: Planner) -> None:
@@ -151,8 +151,3 @@ def _write_report(job: Job, path: Path, video: str) -> None:
 
 def _to_json(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
-
-
-def _finish(job: Job) -> None:
-    job.save(State.DONE)
-    job.remove()

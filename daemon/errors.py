@@ -21,6 +21,12 @@ class ShareAwayError(DaemonError):
     environmental = True
 
 
+class ShareReplacedError(DaemonError):
+    code = "SHARE_REPLACED"
+    remedy = "Nothing to do where this was meant: the service starts again on the new share."
+    environmental = True
+
+
 class ShareUnusableError(DaemonError):
     code = "SHARE_UNUSABLE"
     remedy = "Give the service's user write permission on the share's folders."
@@ -71,6 +77,18 @@ class JobBusyError(DaemonError):
 class SourceGoneError(DaemonError):
     code = "SOURCE_GONE"
     remedy = "Somebody removed the file while it was worked on. Drop it again."
+
+
+class ManifestLostError(DaemonError):
+    code = "RECORD_LOST"
+    remedy = "The file itself is complete. Give it its name back and drop it again."
+
+
+class ProfileGoneError(DaemonError):
+    code = "PROFILE_GONE"
+    remedy = "Add the profile to the configuration again and restart the service."
+    retryable = True
+    environmental = True
 
 
 class InvalidOutputError(DaemonError):

@@ -135,7 +135,7 @@ class Inbox:
                     present.add(entry.relative)
                     self._observe(entry)
                 elif isinstance(entry, LeftAlone):
-                    self._log_once(entry)
+                    self.log_once(entry.relative, entry.reason.value)
                 yield
             if walk.complete:
                 self._forget_all_but(present)
@@ -166,10 +166,11 @@ class Inbox:
         self._interval_s = self._pace.next_s(self._interval_s, settling=settling, changed=changed, took_s=took_s)
         self._next_at = self._clock() + self._interval_s
 
-    def _log_once(self, left: LeftAlone) -> None:
-        if left.relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
-            self._logged.add(left.relative)
-            log.info("left alone", file=printable(left.relative), inbox=self.settings.path, reason=left.reason.value)
+    def log_once(self, relative: str, reason: str) -> None:
+        """Say why a file is not taken, the first time only."""
+        if relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
+            self._logged.add(relative)
+            log.info("left alone", file=printable(relative), inbox=self.settings.path, reason=reason)
 
 
 class Intake:

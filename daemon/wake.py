@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import socket
 from collections.abc import Iterator
@@ -53,6 +52,12 @@ class Alarm(FileSystemEventHandler):
         except BlockingIOError:
             return rung
         return rung
+
+    def __enter__(self) -> Alarm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._receiver.close()
@@ -110,8 +115,3 @@ def stop_signals(alarm: Alarm) -> Iterator[StopRequest]:
         signal.set_wakeup_fd(wakeup)
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def sleep(selector: selectors.BaseSelector, seconds: float) -> None:
-    """Wait until something is readable, or the time is up."""
-    selector.select(max(0.0, seconds))

@@ -1,0 +1,97 @@
+"""What keeps the service from starting work: the share is away, somebody paused it, or space runs out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from daemon.errors import ShareAwayError, ShareReplacedError
+from daemon.retry import Backoff
+from daemon.settings import Settings
+from daemon.settle import Clock
+from daemon.share import Share, ShareIdentity
+
+_LOOK_EVERY_S = 1.0
+_MIB = 2**20
+
+log = structlog.get_logger(__name__)
+
+
+class Hindrance(StrEnum):
+    """Why nothing new is started; NONE when nothing stands in the way."""
+
+    NONE = "none"
+    SHARE_AWAY = "share_away"
+    PAUSED = "paused"
+    LOW_SPACE = "low_space"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A hindrance and its reason in words."""
+
+    hindrance: Hindrance = Hindrance.NONE
+    reason: str = ""
+
+
+class Conditions:
+    """Looks at the share now and then, and says when something changes."""
+
+    def __init__(self, share: Share, identity: ShareIdentity, settings: Settings, clock: Clock) -> None:
+        self._share = share
+        self._identity = identity
+        self._settings = settings.share
+        self._clock = clock
+        self._away = Backoff(settings.retry, clock)
+        self._look_at = clock()
+        self._short_of_space = False
+        self.now = Condition()
+
+    def look(self) -> Condition:
+        """The present condition.
+
+        Raises:
+            ShareReplacedError: another share lies there now.
+        """
+        if self._clock() < self._look_at or not self._away.due:
+            return self.now
+        self._look_at = self._clock() + _LOOK_EVERY_S
+        try:
+            self._check_identity()
+            self._change(self._hindrance())
+        except (ShareAwayError, OSError) as exc:
+            self.lost(exc)
+        return self.now
+
+    def lost(self, error: ShareAwayError | OSError) -> None:
+        """The share has been found to be away: leave everything as it is, and look again later."""
+        self._away.fail()
+        self._change(Condition(Hindrance.SHARE_AWAY, str(error)))
+
+    def _check_identity(self) -> None:
+        identity = self._share.identity()
+        if identity.share_id != self._identity.share_id:
+            raise ShareReplacedError(f"Another share lies at {self._share.root} now.")
+        if identity.device != self._identity.device:
+            log.info("share was mounted anew", device=identity.device)
+        self._identity = identity
+        self._away.succeed()
+
+    def _hindrance(self) -> Condition:
+        reason = self._share.pause_reason()
+        if reason is not None:
+            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share")
+        free = self._share.free_bytes()
+        limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
+        self._short_of_space = free < limit
+        if self._short_of_space:
+            return Condition(Hindrance.LOW_SPACE, f"{limit // _MIB} MiB of free space are needed")
+        return Condition()
+
+    def _change(self, condition: Condition) -> None:
+        if condition.hindrance is not self.now.hindrance:
+            level = log.warning if condition.hindrance in (Hindrance.SHARE_AWAY, Hindrance.LOW_SPACE) else log.info
+            level("condition changed", hindrance=condition.hindrance.value, reason=condition.reason)
+        self.now = condition

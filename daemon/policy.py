@@ -1,0 +1,85 @@
+"""What happens to a job after its worker has ended: a pure decision, from counts that the manifest keeps.
+
+A job is given up after ``max_attempts`` bad ends in a row. An attempt that has written a new checkpoint has moved
+the job on, so the row starts anew with it: a long file survives many accidents, a file that kills its worker at one
+place does not. The death of the whole service may be the file's doing (memory), but mostly is not: it counts less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import Enum
+
+from daemon.errors import WorkerDiedError, WorkerStalledError
+from daemon.jobs import Manifest, State
+from daemon.messages import Failed, Finished, Stopped
+from daemon.workers import Died, Outcome, Stalled
+
+_ALONE_FROM = 2                 # bad ends in a row after which a job runs alone
+_INTERRUPTIONS_PER_ATTEMPT = 5
+
+
+class Next(Enum):
+    """What to do with the job now."""
+
+    GO_ON = "go on"             # as its new state says
+    WAIT = "wait"               # start it again, but later
+
+
+def after_worker(manifest: Manifest, outcome: Outcome, *, progressed: bool, max_attempts: int) -> Next:
+    """Record in the manifest how an attempt has ended.
+
+    Args:
+        progressed: the attempt has written a new checkpoint.
+    """
+    if progressed:
+        manifest.strikes = manifest.interruptions = 0
+    if isinstance(outcome, Finished):
+        manifest.state, manifest.result = State.DELIVERING, asdict(outcome)
+        return Next.GO_ON
+    manifest.state = State.QUEUED
+    if isinstance(outcome, Stopped):
+        manifest.attempts -= 1
+        return Next.GO_ON
+    failure = explain(outcome)
+    if failure.environmental:
+        manifest.attempts -= 1
+        return Next.WAIT
+    manifest.strikes += 1
+    if not failure.retryable or manifest.strikes >= max_attempts:
+        give_up(manifest, failure)
+        return Next.GO_ON
+    return Next.WAIT
+
+
+def after_crash(manifest: Manifest, *, progressed: bool, max_attempts: int) -> None:
+    """Record in the manifest that the service died while the job was worked on."""
+    if progressed:
+        manifest.strikes = manifest.interruptions = 0
+    manifest.interruptions += 1
+    manifest.state = State.QUEUED
+    if manifest.interruptions >= max_attempts * _INTERRUPTIONS_PER_ATTEMPT:
+        times = manifest.interruptions
+        give_up(manifest, Failed.of(WorkerDiedError(f"The service died {times} times while it worked on this file.")))
+
+
+def give_up(manifest: Manifest, failure: Failed) -> None:
+    """The job goes to failed."""
+    manifest.state, manifest.error = State.FAILING, asdict(failure)
+
+
+def runs_alone(manifest: Manifest) -> bool:
+    """Whether the job was in flight at so many deaths that nothing else should suffer from the next."""
+    return manifest.strikes >= _ALONE_FROM or manifest.interruptions >= _ALONE_FROM
+
+
+def explain(outcome: Outcome) -> Failed:
+    """The bad end of an attempt in words."""
+    if isinstance(outcome, Failed):
+        return outcome
+    if isinstance(outcome, Stalled):
+        return Failed.of(WorkerStalledError(f"Nothing moved for {outcome.seconds:.0f} seconds."))
+    if isinstance(outcome, Died):
+        how = outcome.signal_name or f"exit status {outcome.exit_status}"
+        return Failed.of(WorkerDiedError(f"The worker process died ({how})."))
+    return Failed.of(WorkerDiedError("The worker process ended without a result."))

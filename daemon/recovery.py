@@ -1,0 +1,82 @@
+"""Taking up jobs that an earlier run, or another host, has left on the share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from daemon import jobs, leases, policy
+from daemon.errors import ManifestLostError, SourceGoneError
+from daemon.jobs import MANIFEST, Job, Manifest, State
+from daemon.leases import Lease
+from daemon.messages import Failed
+from daemon.moves import FileMark
+from pipeline.checkpoint import FILE_NAME as CHECKPOINT
+
+log = structlog.get_logger(__name__)
+
+
+def adopt(folder: Path, lease: Lease, *, max_attempts: int) -> Job | None:
+    """Make a job directory ours and bring its manifest into a state to go on from.
+
+    Returns:
+        The job, or None where nothing is left to be done; the directory is then gone.
+
+    Raises:
+        OSError, DiskFullError, StorageError, LeaseLostError: not now.
+    """
+    leases.write(folder, lease)
+    job = _load(folder)
+    if job is None:
+        return None
+    _bring_forward(job, max_attempts)
+    if job.manifest.state is State.DONE:
+        job.remove()
+        return None
+    job.save()
+    log.info("job taken up", job=job.id, file=job.label, state=job.manifest.state.value)
+    return job
+
+
+def checkpoint_mark(job: Job) -> FileMark | None:
+    """What tells a new checkpoint from the one before."""
+    return FileMark.of(job.folder / CHECKPOINT)
+
+
+def has_progressed(job: Job) -> bool:
+    """Whether the last attempt has written a checkpoint."""
+    try:
+        mark = checkpoint_mark(job)
+    except OSError:
+        return False
+    return mark is not None and mark != job.manifest.checkpoint
+
+
+def _load(folder: Path) -> Job | None:
+    try:
+        return jobs.load(folder)
+    except (FileNotFoundError, ValueError) as exc:
+        if FileMark.of(folder / jobs.SOURCE) is not None:
+            return _rescue(folder, exc)
+        Job(folder, Manifest(job=folder.name, inbox="", relative="", profile="")).remove()
+        return None
+
+
+def _rescue(folder: Path, reason: Exception) -> Job:
+    """A source without a readable manifest: only its name is lost; it goes to failed under the job's id."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default")
+    policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))
+    return Job(folder, manifest)
+
+
+def _bring_forward(job: Job, max_attempts: int) -> None:
+    manifest = job.manifest
+    has_source = FileMark.of(job.source) is not None
+    if manifest.state is State.CLAIMING:
+        manifest.state = State.SETTLING if has_source else State.DONE
+    elif manifest.state is State.WORKING:
+        policy.after_crash(manifest, progressed=has_progressed(job), max_attempts=max_attempts)
+    if manifest.state in (State.SETTLING, State.QUEUED) and not has_source:
+        policy.give_up(manifest, Failed.of(SourceGoneError("The source has gone from the job's directory.")))

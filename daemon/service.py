@@ -1,0 +1,217 @@
+"""The service: one loop that scans, schedules, listens to workers and tells everybody how it stands.
+
+The loop never blocks on purpose, except in its one sleep. Media is opened in worker processes only.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from daemon import logs
+from daemon.board import Bulletin, Chronicle
+from daemon.conditions import Conditions, Hindrance
+from daemon.errors import BackendUnusableError, DaemonError, ShareAwayError
+from daemon.intake import Inbox, Intake
+from daemon.leases import only_service_of_host
+from daemon.messages import Check, Ready
+from daemon.notify import Notifier, Pulse, watchdog_interval_s
+from daemon.policy import explain
+from daemon.retention import Retention
+from daemon.scheduler import Scheduler, job_slots
+from daemon.settings import Settings
+from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
+from daemon.status import History
+from daemon.wake import Alarm, StopRequest, stop_signals, watching
+from daemon.workers import Outcome, Pool
+
+EXIT_OK = 0
+EXIT_ENVIRONMENT = 3
+_SCAN_SLICE_S = 0.25
+_TICK_S = 1.0               # the longest sleep: leases, the page and the watchdog want their turn
+_BREATH_S = 0.01            # between two turns, however fast events come in
+_CHECK = "backend check"
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run the service in the foreground until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0 after an orderly stop, 3 where the share or the backend cannot be used.
+    """
+    logs.configure(settings.log)
+    try:
+        _run(settings)
+    except DaemonError as exc:
+        log.error("service cannot run", code=exc.code, reason=exc.message, remedy=exc.remedy)  # noqa: TRY400
+        return EXIT_ENVIRONMENT
+    return EXIT_OK
+
+
+def _run(settings: Settings) -> None:
+    notifier = Notifier()
+    share = Share(settings)
+    identity = share.prepare()
+    pulse = Pulse(notifier, watchdog_interval_s())
+    with (
+        only_service_of_host(share.hosts),
+        Alarm() as alarm,
+        stop_signals(alarm) as stop,
+        selectors.DefaultSelector() as selector,
+        pulse.running(),
+    ):
+        selector.register(alarm, selectors.EVENT_READ)
+        pool = Pool(selector, stall_timeout_s=settings.workers.stall_timeout_s, clock=time.monotonic)
+        notifier.status("Checking the backend")
+        _check_backend(settings, pool, selector, pulse, stop)
+        loop = _Loop(settings, share, identity, pool, selector, alarm, stop, notifier, pulse)
+        with _events(settings, share, alarm):
+            loop.run()
+
+
+def _check_backend(
+    settings: Settings, pool: Pool, selector: selectors.BaseSelector, pulse: Pulse, stop: StopRequest
+) -> None:
+    """Let a short-lived worker open the backend.
+
+    Raises:
+        BackendUnusableError: it cannot be opened, or the check does not end in time.
+    """
+    pool.start(_CHECK, Check(settings.device), log)
+    deadline = time.monotonic() + settings.workers.start_timeout_s
+    outcome: Outcome | None = None
+    while outcome is None and not stop:
+        pulse.beat()
+        if time.monotonic() > deadline:
+            pool.kill(_CHECK)
+        selector.select(_TICK_S)
+        outcome = next((ended for _, ended in pool.poll()), None)
+    if isinstance(outcome, Ready):
+        log.info("backend works", device=outcome.device)
+    elif outcome is not None:
+        failure = explain(outcome)
+        raise BackendUnusableError(failure.message, remedy=failure.remedy)
+
+
+@contextmanager
+def _events(settings: Settings, share: Share, alarm: Alarm) -> Iterator[None]:
+    """inotify as an alarm clock, where it can be trusted to see everything or at least does no harm."""
+    kind = file_system(share.jobs)
+    if settings.scan.events == "off" or is_network(kind):
+        log.info("share is polled", file_system=kind, events=False)
+        yield
+        return
+    with watching(list(share.inboxes), alarm) as works:
+        log.info("share is polled", file_system=kind, events=works)
+        yield
+
+
+class _Loop:
+    """The running service, after everything has been checked."""
+
+    def __init__(
+        self, settings: Settings, share: Share, identity: ShareIdentity, pool: Pool,
+        selector: selectors.BaseSelector, alarm: Alarm, stop: StopRequest, notifier: Notifier, pulse: Pulse,
+    ) -> None:
+        clock = time.monotonic
+        quiet_s = settle_s(file_system(share.jobs), settings.settle)
+        history = History(settings.status.finished_listed)
+        history.restore(share.root)
+        self._settings = settings
+        self._share = share
+        self._pool = pool
+        self._selector = selector
+        self._alarm = alarm
+        self._stop = stop
+        self._notifier = notifier
+        self._pulse = pulse
+        self._conditions = Conditions(share, identity, settings, clock)
+        self._intake = Intake([
+            Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
+            for inbox in settings.inboxes
+        ])
+        self._scheduler = Scheduler(
+            settings, share, self._intake, pool, Chronicle(history), settle_s=quiet_s, clock=clock
+        )
+        self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, clock)
+        self._retention = Retention(share.originals, settings.retention, clock)
+
+    def run(self) -> None:
+        """Work until asked to stop.
+
+        Raises:
+            ShareReplacedError: another share lies at the root now; a fresh start finds its way in it.
+        """
+        log.info("service started", root=str(self._share.root), slots=job_slots(self._settings))
+        self._notifier.ready()
+        try:
+            while not self._stop:
+                self._turn()
+                time.sleep(_BREATH_S)
+                self._selector.select(self._sleep_s())
+        finally:
+            self._shut_down()
+
+    def _turn(self) -> None:
+        self._pulse.beat()
+        if self._alarm.silence():
+            self._intake.wake()
+        with self._pulse.share_io():
+            self._scheduler.listen()
+            condition = self._conditions.look()
+            if condition.hindrance is not Hindrance.SHARE_AWAY:
+                self._work(may_start=condition.hindrance is Hindrance.NONE)
+            self._bulletin.show(self._conditions.now)
+
+    def _work(self, *, may_start: bool) -> None:
+        try:
+            self._scan()
+            self._scheduler.advance(may_start=may_start)
+            self._retention.advance()
+        except (ShareAwayError, OSError) as exc:
+            self._conditions.lost(exc)
+
+    def _scan(self) -> None:
+        try:
+            self._intake.advance(_SCAN_SLICE_S)
+        except FileNotFoundError:
+            # An inbox has gone. If the share is there (this raises where it is not), somebody removed the folder.
+            self._share.identity()
+            for folder in self._share.inboxes:
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def _sleep_s(self) -> float:
+        if self._conditions.now.hindrance is Hindrance.SHARE_AWAY:
+            return _TICK_S
+        return min(_TICK_S, max(0.0, self._intake.next_at - time.monotonic()))
+
+    def _shut_down(self) -> None:
+        """Let workers finish their segment, deliver what is done, and end what does not end by itself."""
+        self._notifier.stopping()
+        log.info("service stops", jobs=len(self._pool))
+        self._scheduler.stop()
+        deadline = time.monotonic() + self._settings.workers.stop_timeout_s
+        while len(self._pool):
+            if time.monotonic() > deadline or self._stop.at_once:
+                self._pool.kill_all()
+            self._turn_down("stopping")
+            self._selector.select(_TICK_S)
+        self._turn_down("stopped")
+        log.info("service stopped")
+
+    def _turn_down(self, phase: str) -> None:
+        self._pulse.beat()
+        self._alarm.silence()
+        with self._pulse.share_io():
+            self._scheduler.listen()
+            try:
+                self._scheduler.advance(may_start=False)
+            except (ShareAwayError, OSError) as exc:
+                self._conditions.lost(exc)
+            self._bulletin.show(self._conditions.now, phase=phase, at_once=phase == "stopped")
