@@ -13,7 +13,6 @@ from pipeline.tile_camera import TileCamera, View, rect_state
 
 _PLANS_PER_LOOKAHEAD = 4          # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
 _LONGEST_STEP_S = 0.2             # a longer pause between two pictures (VFR) counts as this much of camera time
-_BRIDGE_SHARE = 0.75              # of the look-ahead: gaps up to this length are seen whole before they begin
 
 
 class CameraOperator:
@@ -27,7 +26,7 @@ class CameraOperator:
         self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int
     ) -> None:
         framing = Framing(settings, width, height)
-        bridge_s = min(settings.bridge_s, lookahead_s * _BRIDGE_SHARE)
+        bridge_s = min(settings.bridge_s, lookahead_s)
         sides: tuple[Side, Side] = ("left", "right")
         self._left, self._right = (
             TileCamera(s, settings, framing, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides

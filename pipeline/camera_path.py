@@ -23,6 +23,7 @@ from pipeline.settings import CameraSettings
 _TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
 _ZOOM_UNIT = 0.4                  # changing the width by so much counts as much as moving by one width
 _ORDER = 4                        # control points that shape one picture
+_EVEN = 16.0
 _GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
 
 
@@ -141,10 +142,16 @@ def _rest(fixed: Array, demand: Demand) -> float | None:
     low = max([float(demand.least.max()), *soft.lo])
     high = min([float(demand.most.min()), *soft.hi])
     if not len(fixed):
-        return None if low > high else float(min(max(demand.wishes.usual(), low), high))
+        return None if low > high else _even(min(max(demand.wishes.usual(), low), high), low, high)
     here = float(fixed[-1])
     still = bool(np.all(fixed[1 - _ORDER :] == here))
     return here if still and low <= here <= high else None
+
+
+def _even(value: float, low: float, high: float) -> float:
+    """A multiple of 16 near the value: such crops begin and end on whole pixels and stay sharp."""
+    even = _EVEN * round(value / _EVEN)
+    return even if low <= even <= high else value
 
 
 def _weights(knots: Array, count: int) -> Array:

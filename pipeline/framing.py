@@ -18,7 +18,7 @@ Array: TypeAlias = NDArray[np.float64]
 TILE_HEIGHT = 1080
 HEIGHT_PER_WIDTH = 1.125          # tiles are 960x1080
 _EYES_IN_BOX = 0.42               # height of the eyes in a face's box, from its top
-_OWN_SHARE = 0.25                 # of the way to a neighbour: how far the crop's middle may stray from its own face
+_OWN_SHARE = 0.35                 # of the way to a neighbour: how far the crop's middle may stray from its own face
 _ZOOM_ALWAYS = 1.5                # small pictures are blurred anyway: so much zoom is allowed all the same
 _SLIVER = 0.05                    # of a face's width
 _GRID = 64                        # crops lie on 1/64 pixel, so that edges add up exactly
@@ -64,7 +64,7 @@ class Framing:
 
     def crop(self, cx: float, cy: float, width: float) -> Rect:
         """The crop with this centre and width, moved and shrunk as little as it takes to lie inside the picture."""
-        w = _floor(min(width, self.widest))
+        w = min(_round(width), self.widest)
         h = w * HEIGHT_PER_WIDTH
         x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
         y = min(max(_round(cy - h / 2), 0.0), _floor(self.height - h))
@@ -95,9 +95,8 @@ class Framing:
         """Widest crop that still has its own person nearest to its middle, where the picture's edge is close."""
         own, other = _centre_x(faces), _centre_x(others)
         apart = np.abs(other - own)
-        from_left = own + other
-        from_right = 2 * self.width - from_left
-        limit = np.where(other > own, from_left, from_right) - 2 * _OWN_SHARE * apart
+        to_edge = np.where(other > own, own, self.width - own)
+        limit = 2 * (to_edge + _OWN_SHARE * apart)
         return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
 
     def x_wishes(self, faces: Array, others: Array, widths: Array) -> Wishes:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.framing import Array
 
 _ITERATIONS = 30
 _GAP = 1e-6                       # mean complementarity at which a solution is good enough
-_TO_BOUNDARY = 0.95               # share of the way to the boundary that one step may go
+_CENTRING = 0.1                   # share of the gap that one step aims at
+_TO_BOUNDARY = 0.98               # share of the way to the boundary that one step may go
 
 
 @dataclass(frozen=True, slots=True)
 class Kinks:
-    """Piecewise linear costs of ``y = rows @ x - at``: ``up * y`` where y > 0, ``down * -y`` where y < 0.
+    """Piecewise linear costs of ``y = (rows @ x)[of] - at``: ``up * y`` where y > 0, ``down * -y`` where y < 0.
 
-    ``rows`` is (R, N); ``at``, ``up`` and ``down`` are (R,), and ``up + down`` is positive everywhere.
+    ``rows`` is (R, N); ``of``, ``at``, ``up`` and ``down`` are (K,): several kinks may be of one row. ``up + down`` is
+    positive everywhere.
     """
 
     rows: Array
+    of: NDArray[np.intp]
     at: Array
     up: Array
     down: Array
@@ -33,23 +37,30 @@ def minimise(hessian: Array, linear: Array, kinks: Kinks, start: Array) -> Array
     number between ``-down`` and ``up`` (Portnoy and Koenker, "The Gaussian hare and the Laplacian tortoise", 1997).
     ``hessian`` must be positive definite.
     """
-    x, a = start.copy(), kinks.rows
-    y = a @ x - kinks.at
+    x, rows, of = start.copy(), kinks.rows, kinks.of
+    y = (rows @ x)[of] - kinks.at
     slack = 0.1 * (1 + np.abs(y))
     above, below = np.maximum(y, 0) + slack, np.maximum(-y, 0) + slack
     dual = (kinks.up - kinks.down) / 2
+
+    def gathered(values: Array) -> Array:
+        sums: Array = np.bincount(of, values, len(rows)).astype(np.float64, copy=False)
+        return sums
+
     for _ in range(_ITERATIONS):
         to_up, to_down = kinks.up - dual, kinks.down + dual
-        gap = float(above @ to_up + below @ to_down) / (2 * len(y))
-        gradient = hessian @ x + linear + dual @ a
-        residual = a @ x - kinks.at - above + below
+        gap = float(above @ to_up + below @ to_down) / (2 * len(of))
+        gradient = hessian @ x + linear + gathered(dual) @ rows
+        residual = (rows @ x)[of] - kinks.at - above + below
         if gap < _GAP and np.abs(gradient).max() < 1e-4 and np.abs(residual).max() < 1e-5:
             break
-        target = 0.15 * gap
+        target = _CENTRING * gap
         weight = 1 / (above / to_up + below / to_down)
-        shift = -residual + (target / to_up - above) - (target / to_down - below)
-        dx = np.linalg.solve(hessian + (a.T * weight) @ a, -gradient + (weight * shift) @ a)
-        dp = weight * (a @ dx - shift)
+        shift = (target / to_up - above) - (target / to_down - below) - residual
+        dx = np.linalg.solve(
+            hessian + (rows.T * gathered(weight)) @ rows, gathered(weight * shift) @ rows - gradient
+        )
+        dp = weight * ((rows @ dx)[of] - shift)
         d_above = (target + above * dp) / to_up - above
         d_below = (target - below * dp) / to_down - below
         primal = _step(above, d_above, below, d_below)

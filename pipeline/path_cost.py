@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.framing import Array, Band, Wishes
 from pipeline.interior_point import Kinks, minimise
 from pipeline.settings import CameraSettings
+
+_Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array | float]   # rows, at, up, down
 
 KNOT_S = 0.1
 _PAN, _ENERGY, _JERK = 1.0, 0.08, 0.001
@@ -56,41 +60,36 @@ def cheapest(fixed: Array, demand: Demand, settings: CameraSettings) -> Array:
     """The control points that follow the ``fixed`` ones, shape (C - len(fixed),), all in crop widths."""
     count, done = len(demand.least), len(fixed)
     hessian = _smoothness(count)
-    kinks = _kinks(demand, settings.speed_max, settings.acceleration_max)
-    free = Kinks(kinks.rows[:, done:], kinks.at - kinks.rows[:, :done] @ fixed, kinks.up, kinks.down)
+    kinks = _kinks(demand, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
+    already = (kinks.rows[:, :done] @ fixed)[kinks.of]
+    free = Kinks(kinks.rows[:, done:], kinks.of, kinks.at - already, kinks.up, kinks.down)
     start = np.full(count - done, fixed[-1] if done else 0.0)
     return minimise(hessian[done:, done:], hessian[done:, :done] @ fixed, free, start)
 
 
 def _kinks(demand: Demand, fastest: float, strongest: float) -> Kinks:
-    limits = _limits(len(demand.least), fastest, strongest)
-    bands = (demand.wishes.near, demand.wishes.soft, demand.wishes.hard)
-    rows = np.concatenate([limits.rows, *[demand.weights] * (2 * len(bands))])
-    fixed = limits.at[: -2 * len(demand.least)]
-    at = np.concatenate([fixed, demand.most, demand.least, *[b.hi for b in bands], *[b.lo for b in bands]])
-    prices = np.concatenate([price * demand.seconds for price in (_OFF_CENTRE, _OUT, _CUT_OFF)])
-    nothing = np.zeros(len(prices))
-    up = np.concatenate([limits.up, prices, nothing])
-    down = np.concatenate([limits.down, nothing, prices])
-    return Kinks(rows, at, up, down)
-
-
-@lru_cache(maxsize=64)
-def _limits(count: int, fastest: float, strongest: float) -> Kinks:
-    """Prices of moving and of the limits; the last 2 * count rows are the control points, to be kept in the picture."""
+    """The prices of moving, of the limits, and of what the pictures wish for."""
+    count = len(demand.least)
     speed, acceleration, _ = _differences(count)
-    eye = np.eye(count)
-    parts: list[tuple[Array, float, float, float]] = [
-        (speed, 0.0, _PAN, _PAN),
-        (speed, fastest * KNOT_S, _LIMIT, 0.0),
-        (speed, -fastest * KNOT_S, 0.0, _LIMIT),
-        (acceleration, strongest * KNOT_S**2, _LIMIT, 0.0),
-        (acceleration, -strongest * KNOT_S**2, 0.0, _LIMIT),
-        (eye, 0.0, _PICTURE, 0.0),
-        (eye, 0.0, 0.0, _PICTURE),
+    rows = np.concatenate([speed, acceleration, np.eye(count), demand.weights])
+    speeds, accelerations, points, seen = np.split(np.arange(len(rows)), np.cumsum([count - 1, count - 2, count]))
+    wishes = demand.wishes
+    terms: list[_Term] = [
+        (speeds, 0.0, _PAN, _PAN),
+        *_between(speeds, -fastest, fastest, _LIMIT),
+        *_between(accelerations, -strongest, strongest, _LIMIT),
+        *_between(points, demand.least, demand.most, _PICTURE),
+        *_between(seen, wishes.near.lo, wishes.near.hi, _OFF_CENTRE * demand.seconds),
+        *_between(seen, wishes.soft.lo, wishes.soft.hi, _OUT * demand.seconds),
+        *_between(seen, wishes.hard.lo, wishes.hard.hi, _CUT_OFF * demand.seconds),
     ]
-    columns = [np.concatenate([np.full(len(p[0]), p[k]) for p in parts]) for k in (1, 2, 3)]
-    return Kinks(np.concatenate([p[0] for p in parts]), columns[0], columns[1], columns[2])
+    at, up, down = (np.concatenate([t[k] + np.zeros(len(t[0])) for t in terms]) for k in (1, 2, 3))
+    return Kinks(rows, np.concatenate([t[0] for t in terms]), at, up, down)
+
+
+def _between(rows: NDArray[np.intp], lo: Array | float, hi: Array | float, price: Array | float) -> list[_Term]:
+    """The price of being below ``lo`` or above ``hi``."""
+    return [(rows, hi, price, 0.0), (rows, lo, 0.0, price)]
 
 
 @lru_cache(maxsize=64)
@@ -101,6 +100,7 @@ def _smoothness(count: int) -> Array:
     return energy + _JERK / KNOT_S**5 * jerk.T @ jerk + _RIDGE * np.eye(count)
 
 
+@lru_cache(maxsize=64)
 def _differences(count: int) -> tuple[Array, Array, Array]:
     """First, second and third differences of ``count`` control points, as matrices."""
     eye = np.eye(count)

@@ -83,7 +83,7 @@ class IdentitySettings(Section):
         float,
         Field(gt=0, le=1, description="A face this much smaller than the other person's is a bystander at first",
               json_schema_extra={"unit": "fraction"}),
-    ] = 0.60
+    ] = 0.40
     bystander_s: Annotated[
         float,
         Field(gt=0, le=60, description="How long a small face must stay, and stay put, to be taken for the second person",
@@ -187,9 +187,9 @@ class CameraSettings(Section):
     ] = 2.5
     bridge_s: Annotated[
         float,
-        Field(ge=0, le=2, description="A face lost for no longer than this is waited for as if it had been there",
+        Field(ge=0, le=2, description="Longest loss of a face that the camera's path spans, at most the look-ahead",
               json_schema_extra={"unit": "s"}),
-    ] = 0.6
+    ] = 0.8
     unfreeze_s: Annotated[
         float,
         Field(ge=0, le=5, description="A frozen tile goes live once the other person stays out of it for this long",

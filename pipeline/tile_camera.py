@@ -95,6 +95,7 @@ class TileCamera:
         self._waiting = False
         self._last: Seen | None = None        # the person in the last picture that showed them
         self._last_s = 0.0
+        self._covered = False                 # ... and whether the other one overlapped them there
         self._other: tuple[Rect, float] | None = None
         self.still: Still | None = None
 
@@ -123,12 +124,19 @@ class TileCamera:
             self._other = None
 
     def _present(self, view: View, i: int) -> bool:
-        """Whether the person is there, or back so soon that the camera need not know they were lost."""
+        """Whether the person is there, or back so soon that the camera goes on as if they were."""
         if view.faces[i] is not None:
             return True
         back = view.next_face(i)
-        since = self._last_s if self._path is not None and not self._away else float(view.times[i])
-        return back is not None and float(view.times[back]) - since <= self._bridge_s and not self._waiting
+        if back is None or self._frozen or self._away:
+            return False
+        if self._path is None:
+            return not self._waiting and float(view.times[back] - view.times[i]) <= self._bridge_s
+        return self._bridged(self._last, self._last_s, view, back)
+
+    def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
+        """Whether the path may lead from the last sight of the person to picture ``back``."""
+        return float(view.times[back]) - last_s <= self._bridge_s and not is_jump(last, view.own[back])
 
     def _run(self, view: View, i: int, commit: int) -> int:
         """Where the phase that begins at picture ``i`` ends, at most ``commit``."""
@@ -141,7 +149,7 @@ class TileCamera:
 
     def _follow(self, view: View, i: int, commit: int) -> list[Tile]:
         path = self._path
-        if path is None or (self._waiting and not self._in_shot(view, i)):
+        if path is None or (self._waiting and view.faces[i] is not None and not self._in_shot(view, i)):
             path = self._path = CameraPath(float(view.times[i]))
         self._waiting = self._frozen = self._away = False
         j = self._run(view, i, commit)
@@ -153,12 +161,12 @@ class TileCamera:
 
     def _horizon(self, view: View, i: int) -> int:
         """Where the take that runs through picture ``i`` ends, as far as one can see."""
-        end, last = view.next_break(i), float(view.times[i])
+        end, last, last_s = view.next_break(i), view.own[i], float(view.times[i])
         for k in range(i, end):
             if view.faces[k] is not None:
-                if float(view.times[k]) - last > self._bridge_s:
+                if not self._bridged(last, last_s, view, k):
                     return k
-                last = float(view.times[k])
+                last, last_s = view.own[k], float(view.times[k])
         return end
 
     def _in_shot(self, view: View, i: int) -> bool:
@@ -180,6 +188,7 @@ class TileCamera:
         if own is None or face is None:
             return Tile(own.person if own else None, None, crop, "held")
         self._last, self._last_s = own, float(view.times[i])
+        self._covered = other is not None and touches(face, other)
         self._keep_still(Still(view.scenes[i].pts, self._last_s, own.person, crop, self._quality(crop, face, other)))
         return Tile(own.person, face, crop, own.source)
 
@@ -221,13 +230,17 @@ class TileCamera:
         if self._freeze:
             return True
         if not self._frozen:
-            return self._intruded(float(view.times[i]), crop, 0.0)
+            return self._intruded(float(view.times[i]), crop, 0.0) and not self._passing(float(view.times[i]))
         clear_until = float(view.times[i]) + self._settings.unfreeze_s
         ahead = [k for k in range(i, view.next_break(i)) if float(view.times[k]) <= clear_until]
         soon = (view.others[k] for k in ahead)
         return self._intruded(float(view.times[i]), crop, _CLEARANCE) or any(
             o is not None and contains_centre(crop, o, _CLEARANCE) for o in soon
         )
+
+    def _passing(self, time: float) -> bool:
+        """Whether the person was lost because the other one stepped before them, just now."""
+        return self._covered and time - self._last_s <= self._bridge_s
 
     def _intruded(self, time: float, crop: Rect, margin: float) -> bool:
         if self._other is None or time - self._other[1] > _REMEMBER_S:
@@ -285,6 +298,7 @@ class TileCamera:
             "waiting": self._waiting,
             "last": [last.person, rect_state(last.box), last.source] if last else None,
             "last_s": self._last_s,
+            "covered": self._covered,
             "other": [rect_state(other[0]), other[1]] if other else None,
             "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
@@ -294,7 +308,7 @@ class TileCamera:
         self._path = CameraPath.restored(state["path"]) if state["path"] else None
         self._away, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
-        self._last_s = state["last_s"]
+        self._last_s, self._covered = state["last_s"], state["covered"]
         self._other = (Rect(*other[0]), other[1]) if other else None
         self.still = Still(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 
