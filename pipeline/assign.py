@@ -48,6 +48,14 @@ class Decision:
     margins: dict[int, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Nats for one person: of a face where none was followed before, and of its embeddings."""
+
+    face: float
+    appearance: float
+
+
 class Assigner:
     """Decides jointly whose tracklets those of a window are.
 
@@ -60,13 +68,23 @@ class Assigner:
         self._settings = settings
         self._width = width
 
-    def decide(self, tracklets: Sequence[Tracklet], anchors: Holders, people: Sequence[Person]) -> Decision:
-        """Label ``tracklets``; ``anchors`` are the two people's latest tracklets from before the window."""
+    def decide(
+        self, tracklets: Sequence[Tracklet], anchors: Holders, people: Sequence[Person], returned_t: float
+    ) -> Decision:
+        """Label ``tracklets``; ``anchors`` are the two people's latest tracklets from before the window.
+
+        Tracklets that ended before ``returned_t`` have been shown as a whole and keep their label.
+        """
         order = sorted(tracklets, key=lambda k: (k.t0, k.id))
         beam = [Hypothesis(0.0, anchors, ())]
-        for tracklet in order:
-            gains = [self._gain(tracklet, p.number, p.height_in(tracklet.shot)) for p in people]
-            grown = [g for h in beam for g in self._extend(h, tracklet, gains)]
+        for i, tracklet in enumerate(order):
+            if tracklet.t1 < returned_t and tracklet.label != UNDECIDED:
+                beam = [_settled(h, tracklet) for h in beam]
+                continue
+            before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
+            gains = [self._gain(tracklet, p) for p in people]
+            stay = 0.0 if before is None else link(order[before], tracklet)
+            grown = [g for h in beam for g in self._extend(h, tracklet, gains, before, stay)]
             beam = sorted(grown, key=lambda h: (-h.score, h.labels))[:BEAM]
         best = beam[0]
         labels = {k.id: label for k, label in zip(order, best.labels, strict=True)}
@@ -83,34 +101,53 @@ class Assigner:
         mean = sum(max(-APPEARANCE_LIMIT, min(APPEARANCE_LIMIT, n)) for n in nats) / len(nats)
         return mean * (1 + FURTHER_VIEW * (len(nats) - 1))
 
-    def _extend(self, before: Hypothesis, tracklet: Tracklet, gains: list[float]) -> list[Hypothesis]:
-        kept = KEEP_STRANGER if tracklet.label == STRANGER else 0.0
-        result = [Hypothesis(before.score + kept, before.holders, (*before.labels, STRANGER))]
+    def _extend(
+        self, hypothesis: Hypothesis, tracklet: Tracklet, gains: list[Gain], before: int | None, stay: float
+    ) -> list[Hypothesis]:
+        """The hypothesis with each label for one more tracklet.
+
+        ``before`` is the place of the same track's tracklet before this one, ``stay`` what speaks for the same label:
+        a stranger's face goes on as a person's does.
+        """
+        same = before is not None and hypothesis.labels[before] == STRANGER
+        kept = KEEP_STRANGER if tracklet.label == STRANGER else stay if same else 0.0
+        result = [_extended(hypothesis, tracklet, STRANGER, kept)]
         for person, gain in enumerate(gains, start=1):
-            holder = before.holders[person - 1]
-            if holder is not None and holder.t1 >= tracklet.t0:
-                continue
-            score = before.score + gain + self._continuity(holder, tracklet, person)
-            holders = (tracklet, before.holders[1]) if person == 1 else (before.holders[0], tracklet)
-            result.append(Hypothesis(score, holders, (*before.labels, person)))
+            holder = hypothesis.holders[person - 1]
+            if holder is None or holder.t1 < tracklet.t0:
+                nats = self._continuity(holder, tracklet, person, gain)
+                result.append(_extended(hypothesis, tracklet, person, nats))
         return result
 
-    def _gain(self, tracklet: Tracklet, person: int, height: float) -> float:
-        """What speaks for this person whatever came before: a confident face, of the right size, like the person's."""
-        score = SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN
-        nats = max(-2.0, min(3.0, score)) - CLAIM
+    def _gain(self, tracklet: Tracklet, person: Person) -> Gain:
+        """What speaks for a person whatever came before: a confident face, of the right size, like the person's."""
+        face = max(-2.0, min(3.0, SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN)) - CLAIM
+        height = person.height_in(tracklet.shot)
         if height > 0:
-            nats -= 0.5 * (math.log(tracklet.height / height) / SIZE_SPREAD) ** 2
-        return nats + (self.appearance(tracklet, person) or 0.0)
+            face -= 0.5 * (math.log(tracklet.height / height) / SIZE_SPREAD) ** 2
+        return Gain(face, self.appearance(tracklet, person.number) or 0.0)
 
-    def _continuity(self, holder: Tracklet | None, tracklet: Tracklet, person: int) -> float:
+    def _continuity(self, holder: Tracklet | None, tracklet: Tracklet, person: int, gain: Gain) -> float:
         if tracklet.label != UNDECIDED:
-            return KEEP_PERSON if tracklet.label == person else 0.0
+            return gain.appearance + max(0.0, gain.face) + (KEEP_PERSON if tracklet.label == person else 0.0)
         if holder is None:
-            return 0.0
-        if holder.shot != tracklet.shot:
-            return ORDER_NATS * (1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width)
-        return link(holder, tracklet)
+            return gain.appearance + gain.face
+        if holder.track == tracklet.track:
+            return gain.appearance + link(holder, tracklet)
+        if holder.shot == tracklet.shot:
+            return gain.appearance + gain.face + link(holder, tracklet)
+        order = 1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width
+        return gain.appearance + gain.face + ORDER_NATS * order
+
+
+def _settled(hypothesis: Hypothesis, tracklet: Tracklet) -> Hypothesis:
+    return _extended(hypothesis, tracklet, tracklet.label, 0.0)
+
+
+def _extended(hypothesis: Hypothesis, tracklet: Tracklet, label: int, nats: float) -> Hypothesis:
+    first, second = hypothesis.holders
+    holders = (tracklet if label == 1 else first, tracklet if label == 2 else second)
+    return Hypothesis(hypothesis.score + nats, holders, (*hypothesis.labels, label))
 
 
 def link(a: Tracklet, b: Tracklet) -> float:

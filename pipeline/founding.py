@@ -13,6 +13,7 @@ from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 LEAST_SCORE = 0.6
 LEAST_HITS = 3
 LARGE = 0.10                   # of the picture's height: a face like this is not just passing in the background
+USUAL_SCORE = 0.9              # of a face that is plainly seen
 PASSING = 0.7                  # face heights per second: faster than people sway
 CENTRED = 0.10                 # of the picture's width: nearer to the middle a lone face has no side
 WEIGHT_S = 30.0                # presence beyond this earns no further precedence
@@ -116,7 +117,9 @@ class Founding:
         return (stable or final) and large and tracklet.score >= LEAST_SCORE
 
     def _is_equal(self, tracklet: Tracklet, other: Tracklet) -> bool:
-        return tracklet.height >= self._settings.least_size_ratio * other.height
+        """As clear and nearly as large: a partner at first sight."""
+        equal = _quality(tracklet) >= self._settings.least_size_ratio * _quality(other)
+        return equal and not self._is_passing(tracklet)
 
     def _is_passing(self, tracklet: Tracklet) -> bool:
         """A small face that moves on: somebody in the background."""
@@ -129,11 +132,9 @@ class Founding:
         if not together and not rejects.get(tracklet.id, False):
             return False
         known = self.people[0].height_in(tracklet.shot)
-        small = known > 0 and tracklet.height < self._settings.least_size_ratio * known
-        if small or self._is_passing(tracklet):
-            patient = tracklet.t1 - tracklet.t0 >= self._settings.bystander_s
-            return patient and not self._is_passing(tracklet)
-        return True
+        small = _quality(tracklet) < self._settings.least_size_ratio * known * USUAL_SCORE**2
+        stays = tracklet.t1 - tracklet.t0 >= self._settings.bystander_s
+        return not self._is_passing(tracklet) and (stays or not small)
 
     def _add(self, tracklet: Tracklet, side: Side, certain: bool) -> Tracklet:
         number = len(self.people) + 1
@@ -144,8 +145,13 @@ class Founding:
         return tracklet
 
 
+def _quality(tracklet: Tracklet) -> float:
+    """Face height, less for faces that the detector doubts."""
+    return tracklet.height * tracklet.score**2
+
+
 def _prominence(tracklet: Tracklet) -> float:
-    return tracklet.height * min(1.0, tracklet.t1 - tracklet.t0 + 0.1) * tracklet.score**2
+    return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.t0 + 0.1)
 
 
 def _together(a: Tracklet, b: Tracklet) -> float:

@@ -17,6 +17,7 @@ from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
 CLEAR = 50.0                   # nats, where no other reading is left
+MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
 
 
@@ -188,7 +189,8 @@ class PeopleResolver:
         self._enrol(tracklet)
 
     def _assign(self, window: Sequence[Tracklet]) -> None:
-        decision = self._assigner.decide(window, (self._anchors[0], self._anchors[1]), self._people)
+        anchors = (self._anchors[0], self._anchors[1])
+        decision = self._assigner.decide(window, anchors, self._people, self._waiting[0].t)
         for tracklet in window:
             label = decision.labels[tracklet.id]
             if tracklet.label == UNDECIDED:
@@ -216,9 +218,9 @@ class PeopleResolver:
             self._recogniser.enrol(tracklet)
 
     def _forget(self) -> None:
-        """Drop tracklets that lie wholly in returned pictures; the two people's latest stay as anchors."""
+        """Drop tracklets that ended a while before the oldest waiting picture; the people's latest stay as anchors."""
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
-        for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest and k.id not in live]:
+        for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
             if tracklet.label in (1, 2):
                 self._anchor(tracklet)

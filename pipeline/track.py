@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ ACCELERATION = 6.0         # face heights per s^2: how suddenly people move
 GROWTH = 2.0               # face heights per s^2: how suddenly boxes grow and shrink
 BOX_MARGIN = 0.3           # boxes are widened by this share before they are compared
 LOW_IOU = 0.3              # a face of low confidence must lie this well on its track
-JUMP_IOU = 0.25            # a face that lies worse than this on its track's prediction has jumped
+JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly
 SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
 IMPOSSIBLE = 1e6
 
@@ -143,7 +144,8 @@ class ByteTrack:
     def _continue(self, face: int, track: Track, box: Rect) -> Match:
         expected = track.box()
         ratio = (expected.w * expected.h / (box.w * box.h)) ** 0.5
-        anomaly = iou(expected, box) < JUMP_IOU or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
+        jump = math.hypot(expected.cx - box.cx, expected.cy - box.cy) / box.h
+        anomaly = jump > JUMP or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
         track.update(box)
         return Match(face, track.id, new=False, anomaly=anomaly)
 
