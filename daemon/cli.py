@@ -1,0 +1,228 @@
+"""The command `dualface`. What a command needs is imported when it runs, so that help appears at once.
+
+Exit codes: 0 done; 1 a job failed; 2 wrong usage or configuration; 3 the environment cannot do it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.errors import ConfigError, DaemonError
+from engines.errors import ExplainedError
+
+if TYPE_CHECKING:
+    from daemon.settings import Settings
+
+EXIT_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT = 1, 2, 3
+
+_EXAMPLES = """\b
+dualface demo                                   see what it does, in ./demo
+dualface process interview.mp4 --output out     one file, with a progress bar
+dualface run --config /etc/dualface/config.yaml the service, in the foreground
+dualface status                                 what the service is doing
+"""
+
+
+class OutputFolderError(DaemonError):
+    code = "OUTPUT_FOLDER"
+    remedy = "Name a folder that you may write to."
+    environmental = True
+
+
+class NoStatusError(DaemonError):
+    code = "NO_STATUS"
+    remedy = "Check share.root in the configuration, and that the service runs: systemctl status dualface"
+    environmental = True
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turns recordings of two people into a smoothly framed split screen.\n\n" + _EXAMPLES,
+)
+config_app = typer.Typer(no_args_is_help=True, help="Check and show the configuration.")
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Configuration; /etc/dualface/config.yaml if it exists."),
+]
+
+
+def main() -> None:
+    """Entry point of the command: whatever goes wrong ends in a sentence and an exit code."""
+    try:
+        app(prog_name="dualface")
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Say what happened and what to do; return the exit code."""
+    if not isinstance(error, ExplainedError):
+        _say(f"A fault of the program: {type(error).__name__}: {error}.", "Report it with the output of --debug.")
+        return EXIT_FAILED
+    _say(error.message if "\n" in error.message else f"{error.message.rstrip('.')}.", error.remedy)
+    return _exit_code(error)
+
+
+def _exit_code(error: ExplainedError) -> int:
+    if isinstance(error, ConfigError):
+        return EXIT_USAGE
+    return EXIT_ENVIRONMENT if error.environmental else EXIT_FAILED
+
+
+def _say(*sentences: str) -> None:
+    print(*sentences, sep="\n" if "\n" in sentences[0] else " ", file=sys.stderr)  # noqa: T201
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"dualface {version('dualface')}")
+        except PackageNotFoundError:
+            typer.echo("dualface, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Watch the share's inboxes and work until told to stop."""
+    from daemon import service
+    from daemon.config import load
+
+    raise typer.Exit(service.run(load(config)))
+
+
+@app.command()
+def process(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to work on.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the results go.")],
+    profile: Annotated[str, typer.Option("--profile", "-p", help="Profile of the configuration.")] = "default",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: crf=18, or limits.duration_s=60."),
+    ] = None,
+    config: ConfigOption = None,
+    debug_overlay: Annotated[
+        bool, typer.Option("--debug-overlay", help="Also write NAME.dual.debug.mp4: the source with what was seen.")
+    ] = False,
+) -> None:
+    """Work on named files, without a share.
+
+    A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
+    was when the same command is given again.
+    """
+    from daemon import console
+    from daemon.config import load
+    from daemon.overrides import parse
+
+    settings = load(config, parse(assignments or [], profile))
+    _check_profile(profile, settings)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputFolderError(f"{output} cannot be used: {error.strerror}") from error
+    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay)
+    raise typer.Exit(EXIT_FAILED if failed else 0)
+
+
+def _check_profile(profile: str, settings: Settings) -> None:
+    if profile not in settings.profiles:
+        known = ", ".join(sorted(settings.profiles))
+        raise ConfigError(f"There is no profile '{profile}'", remedy=f"Known profiles: {known}.")
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")] = Path("demo"),
+) -> None:
+    """Make a sample of two people, run the service on it in DIR and show what came out."""
+    from daemon.demo import Demo
+
+    Demo(directory).run()
+
+
+@app.command()
+def status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the service's status.json.")] = False,
+) -> None:
+    """Show what the service is doing, as its share tells."""
+    from daemon import console
+    from daemon.config import load
+    from daemon.status import read_status
+
+    root = load(config).share.root
+    found = read_status(root)
+    if found is None:
+        raise NoStatusError(f"No service has left its status in {root}")
+    if as_json:
+        typer.echo(_as_json(found))
+    else:
+        console.show_status(found)
+
+
+def _as_json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration to check.")],
+) -> None:
+    """Check a file, and report everything that is wrong with it."""
+    from daemon.config import load
+
+    load(file)
+    typer.echo(f"{file} is a valid configuration.")
+
+
+@config_app.command("show")
+def config_show(
+    config: ConfigOption = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Also show where each value was set.")] = False,
+) -> None:
+    """Show every value in force, with unit and description."""
+    from daemon import console
+    from daemon.config import load_with_origins
+    from daemon.config_text import rows
+
+    console.show_settings(rows(load_with_origins(config)), origin=origin)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from daemon.config_text import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@config_app.command("sample")
+def config_sample() -> None:
+    """Print the commented sample configuration."""
+    from daemon.config_text import sample_text
+
+    typer.echo(sample_text(), nl=False)

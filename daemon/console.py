@@ -1,0 +1,137 @@
+"""What the commands show on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from daemon import logs
+from daemon import process as processing
+from daemon.config_text import Row
+from daemon.naming import printable
+from daemon.process import Batch, Item
+from daemon.scheduler import job_slots
+from daemon.settings import Settings
+from pipeline import job
+
+_STALE_S = 150.0        # the service updates its status about every minute
+_LISTED = 10
+
+
+def process(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> int:
+    """Work on files under a progress bar for each; returns how many failed."""
+    console = Console(stderr=True)
+    with _progress(console) as progress:
+        logs.configure(settings.log)
+        items = processing.prepare(files, output, settings, profile, debug_overlay=debug_overlay)
+        bars = Bars(progress, items)
+        Batch(settings, output, items, job_slots(settings), bars.update).run()
+    processing.clean_up(output)
+    for item in items:
+        console.print(_outcome(item), soft_wrap=True)
+    return sum(item.error is not None for item in items)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+class Bars:
+    """One bar for each file."""
+
+    def __init__(self, progress: Progress, items: Iterable[Item]) -> None:
+        self._progress = progress
+        self._tasks: dict[int, TaskID] = {
+            id(item): progress.add_task(escape(printable(item.source.name)), total=100.0, speed="waits")
+            for item in items
+        }
+
+    def update(self, item: Item) -> None:
+        task = self._tasks[id(item)]
+        if item.ended:
+            self._progress.update(task, completed=100.0, speed="failed" if item.error else "done")
+        elif item.progress is not None:
+            self._progress.update(task, completed=item.progress.percent or 0.0, speed=speed(item.progress))
+
+
+def speed(progress: job.Progress) -> str:
+    """Pictures a second, how many times faster than the recording plays, and the time that is left."""
+    if progress.stage != "render" or not progress.fps or not progress.seconds_done:
+        return progress.stage
+    realtime = progress.fps * progress.seconds_done / max(1, progress.frames_done)
+    words = [f"{progress.fps:.0f} fps", f"{realtime:.1f}x realtime"]
+    if progress.duration_s:
+        words.append(f"{clock(max(0.0, progress.duration_s - progress.seconds_done) / realtime)} left")
+    return ", ".join(words)
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _outcome(item: Item) -> str:
+    name = f"[bold]{escape(printable(item.source.name))}[/]"
+    if item.error is None:
+        return f"[green]done[/]   {name}: {escape(printable(item.video or ''))}\n       {escape(item.verdict)}"
+    report = f"\n       report: {escape(printable(item.report))}" if item.report else ""
+    return f"[red]failed[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}{report}"
+
+
+def show_settings(rows: Sequence[Row], *, origin: bool) -> None:
+    """A table on a terminal; one tab-separated line for each key elsewhere."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            print("\t".join(_cells(row, origin)))  # noqa: T201
+        return
+    table = Table("key", "value", "unit", *(["origin"] if origin else []), "description", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, _cells(row, origin)), style="" if row.origin == "default" else "bold")
+    console.print(table)
+
+
+def _cells(row: Row, origin: bool) -> list[str]:
+    value = ", ".join(map(str, row.value)) if isinstance(row.value, list) else str(row.value)
+    return [row.key, value, row.unit, *([row.origin] if origin else []), row.description]
+
+
+def show_status(status: dict[str, Any]) -> None:
+    """What the service last wrote about itself, with a warning where that is old."""
+    console = Console()
+    reason = f" ({status['reason']})" if status["reason"] else ""
+    state = f"[bold]{escape(status['state'].replace('_', ' ') + reason)}[/] on {escape(status['host'])}"
+    counts = f"{status['queued']} waiting, {status['settling']} still arriving, level {status['level']}"
+    console.print(f"{state}, {counts}")
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
+    if age_s > _STALE_S and status["state"] != "stopped":
+        console.print(f"[yellow]This is {clock(age_s)} old: is the service still running?[/]")
+    _table(console, "running", status["running"], ("file", "stage", "percent", "fps", "eta_s", "level", "attempt"))
+    _table(console, "waiting", status["waiting"], ("file", "reason"))
+    _table(console, "finished", status["finished"][:_LISTED], ("file", "output", "verdict", "at"))
+    _table(console, "failed", status["failed"][:_LISTED], ("file", "message", "remedy", "at"))
+
+
+def _table(console: Console, title: str, jobs: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
+    if jobs:
+        table = Table(*keys, title=title, title_justify="left")
+        for entry in jobs:
+            table.add_row(*(escape(_cell(entry[key])) for key in keys))
+        console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,137 @@
+"""The command: exit codes, and one sentence with a remedy instead of a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from daemon import cli, config, overrides
+from daemon.status import Board, FailedJob, FinishedJob, RunningJob
+
+Dualface = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def dualface(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Dualface:
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "absent.yaml")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dualface", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        shown = capsys.readouterr()
+        return int(end.value.code or 0), shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DUALFACE__SHARE__ROOT", str(tmp_path))
+    (tmp_path / "outbox").mkdir()
+    return tmp_path
+
+
+def test_help_shows_examples_and_every_command(dualface: Dualface) -> None:
+    code, out, _ = dualface("--help")
+    assert code == 0
+    for word in ("dualface demo", "--output out", "run", "process", "status", "config"):
+        assert word in out
+
+
+def test_a_wrong_configuration_is_wrong_usage(dualface: Dualface, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("shar: {}\nlimits: {pixels: 1}\n")
+    code, out, err = dualface("config", "check", path)
+    assert (code, out) == (cli.EXIT_USAGE, "")
+    assert "did you mean share?" in err
+    assert "limits.pixels" in err
+    assert "Traceback" not in err
+    assert dualface("run", "--config", path)[0] == cli.EXIT_USAGE
+
+
+def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["dualface", "--debug", "config", "check", str(tmp_path / "none")])
+    with pytest.raises(config.InvalidConfigError):
+        cli.main()
+
+
+def test_a_right_configuration_is_said_to_be_right(dualface: Dualface, tmp_path: Path) -> None:
+    (tmp_path / "right.yaml").write_text("settle: {local_s: 2}\n")
+    code, out, _ = dualface("config", "check", tmp_path / "right.yaml")
+    assert code == 0
+    assert "is a valid configuration" in out
+
+
+def test_values_are_shown_with_unit_origin_and_description(dualface: Dualface, share: Path) -> None:
+    _, out, _ = dualface("config", "show", "--origin")
+    rows = {row[0]: row[1:] for row in (line.split("\t") for line in out.splitlines())}
+    assert rows["share.root"][:3] == [str(share), "", "environment DUALFACE__SHARE__ROOT"]
+    assert rows["settle.local_s"] == ["5.0", "s", "default", "Quiet time on local disks"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["process"], "FILE"),
+        (["process", "a.mp4"], "--output"),
+        (["process", "a.mp4", "-o", "out", "--profile", "fsat"], "no profile 'fsat'"),
+        (["process", "a.mp4", "-o", "out", "--set", "crf=99"], "profiles.default.crf"),
+        (["process", "a.mp4", "-o", "out", "--set", "crf"], "KEY=VALUE"),
+        (["process", "a.mp4", "-o", "out", "--set", "crg=1"], "did you mean profiles.default.crf?"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_is_explained(dualface: Dualface, arguments: list[str], words: str) -> None:
+    code, _, err = dualface(*arguments)
+    assert code == cli.EXIT_USAGE
+    assert words in err
+
+
+def test_an_output_folder_that_cannot_be_made_is_the_environments_fault(dualface: Dualface, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = dualface("process", "a.mp4", "--output", tmp_path / "file" / "out")
+    assert code == cli.EXIT_ENVIRONMENT
+    assert "Name a folder" in err
+
+
+def test_a_missing_recording_fails_alone(dualface: Dualface, tmp_path: Path) -> None:
+    code, _, err = dualface("process", tmp_path / "none.mp4", "--output", tmp_path / "out")
+    assert code == cli.EXIT_FAILED
+    assert "none.mp4" in err
+    assert json.loads((tmp_path / "out" / "none.report.json").read_bytes())["status"] == "failed"
+
+
+def test_no_status_is_the_environments_fault(dualface: Dualface, share: Path) -> None:
+    code, _, err = dualface("status")
+    assert code == cli.EXIT_ENVIRONMENT
+    assert str(share) in err
+
+
+def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> None:
+    board = Board(
+        host="nas1", pid=1, state="working", updated_at="2024-05-01T10:00:00+00:00", queued=3,
+        running=[RunningJob("1", "inbox/a.mp4", "render", 41.7, 55.2, 12, "normal", 1)],
+        finished=[FinishedJob("2", "inbox/b.mp4", "outbox/b.dual.mp4", "b.dual.mp4", "succeeded", "All fine", "T")],
+        failed=[FailedJob("3", "inbox/[c].mp4", "NO_VIDEO", "No video.", "Export it again.", "T")],
+    )
+    (share / "outbox" / "status.json").write_text(json.dumps(asdict(board)))
+    code, out, _ = dualface("status")
+    assert code == 0
+    for words in ("working", "3 waiting", "is the service still running?", "42", "All fine", "[c].mp4", "again."):
+        assert words in out
+    assert json.loads(dualface("status", "--json")[1]) == asdict(board)
+
+
+def test_a_setting_without_section_belongs_to_the_profile() -> None:
+    found = overrides.parse(["crf=18", "detect.rate_hz = 5", "limits.pixels=5000", "missing=freeze"], "fast")
+    assert found == {
+        "profiles.fast.crf": 18, "profiles.fast.detect.rate_hz": 5, "limits.pixels": 5000,
+        "profiles.fast.missing": "freeze",
+    }  # fmt: skip
