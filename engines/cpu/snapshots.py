@@ -1,0 +1,85 @@
+"""A few pictures of a finished video, evenly spread, without decoding all of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engines.cpu.container import open_media, pick_video
+from engines.errors import DecodeFailedError
+from engines.frames import Plane
+
+_SNAP_SHARE = 0.25                # of the spacing: a keyframe so near is taken instead of the exact moment
+_PICTURES_TO_SKIP = 20            # per snapshot: in such videos pictures that no other depends on are not decoded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One picture: ``t_s`` seconds after the video's first, ``bgr`` of shape (height, width, 3)."""
+
+    t_s: float
+    bgr: Plane
+
+
+def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
+    """Yield up to ``count`` different pictures, oldest first, scaled to this height.
+
+    Works on files with an index of all pictures, such as MP4.
+
+    Raises:
+        MediaError: the file is no video, or nothing in it can be decoded.
+        OSError: the storage failed.
+    """
+    with open_media(path) as container:
+        stream = pick_video(container)
+        stream.thread_type = "AUTO"
+        if len(stream.index_entries) > count * _PICTURES_TO_SKIP:
+            stream.codec_context.skip_frame = "NONREF"
+        start = stream.start_time or 0
+        found = 0
+        for frame in _pick(container, stream, count):
+            found += 1
+            width = max(2, round(height * frame.width / frame.height / 2) * 2)
+            t_s = float((frame.pts - start) * stream.time_base) if frame.pts is not None and stream.time_base else 0.0
+            yield Snapshot(t_s, frame.to_ndarray(format="bgr24", width=width, height=height).astype(np.uint8, copy=False))
+        if not found:
+            raise DecodeFailedError("No picture of the finished video could be decoded.")
+
+
+def _pick(container: InputContainer, stream: VideoStream, count: int) -> Iterator[VideoFrame]:
+    """The pictures at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
+    keyframes = [e.timestamp for e in stream.index_entries if e.is_keyframe]
+    here: int | None = None
+    pictures: Iterator[VideoFrame] = iter(())
+    for moment in _moments(stream, keyframes, count):
+        before = bisect_right(keyframes, moment)
+        if before and (here is None or keyframes[before - 1] > here):
+            container.seek(keyframes[before - 1], stream=stream)
+            pictures = container.decode(stream)
+        elif here is not None and here >= moment:
+            continue
+        frame = next((f for f in pictures if f.pts is not None and f.pts >= moment), None)
+        if frame is None or frame.pts is None:
+            return
+        here = frame.pts
+        yield frame
+
+
+def _moments(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
+    """When the pictures are wanted, in ticks of the stream."""
+    start = stream.start_time or 0
+    spacing = (stream.duration or 0) / count
+    moments = [start + int((k + 0.5) * spacing) for k in range(count)]
+    return [_snapped(moment, keyframes, spacing * _SNAP_SHARE) for moment in moments]
+
+
+def _snapped(moment: int, keyframes: list[int], reach: float) -> int:
+    nearest = min(keyframes, key=lambda k: abs(k - moment), default=moment)
+    return nearest if abs(nearest - moment) <= reach else moment
