@@ -91,7 +91,7 @@ def assemble_mp4(
         stream = _add_video(output, track)
         pump = AudioPump(source, sound, [stream.index for stream in info.audio], output, origin)
         _copy_description(sound, output, origin)
-        ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata), track.step)
+        ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
         _interleave(output, pictures, pump.packets(), on_progress)
     return pump.outcome
@@ -123,12 +123,16 @@ def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> I
         yield TimedPacket(packet, dts)
 
 
-def reorder_depth(extradata: bytes) -> int:
-    """How many pictures may precede one in decoding order and follow it in time, as the parameter sets say."""
+def reorder_depth(extradata: bytes, keyframe: EncodedPacket) -> int:
+    """How many pictures may precede one in decoding order and follow it in time, as the parameter sets say.
+
+    A decoder tells only when it has seen a picture that uses them.
+    """
     context = CodecContext.create("h264", "r")
     context.extradata = extradata
     context.thread_count = 1
     context.open()
+    context.decode(Packet(keyframe.data))
     return int(context.reorder_depth)
 
 
