@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.cpu.mux import AudioOutcome, assemble_mp4
-from engines.cpu.verify import VerifyFailedError, verify_mp4
-
+from engines.cpu.verify import verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import commit, storage_errors
-from pipeline.errors import JobStopped, VerificationError
+from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.preview import write_preview
 from pipeline.segments import read_packets, tracks_path
@@ -49,7 +48,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
     """Make and check the files that are delivered.
 
     Raises:
-        VerificationError: the finished video is not what was rendered.
+        VerifyFailedError: the finished video is not what was rendered.
         JobStopped: asked to stop; assembly starts over next time, from the finished segments.
         DiskFullError, StorageError: the work directory cannot be written.
     """
@@ -100,16 +99,13 @@ def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
 
 def _verify(order: AssemblyOrder, video: Path, duration_s: float) -> None:
     order.on_stage("verify", duration_s)
-    try:
-        verify_mp4(
-            video,
-            expected_frames=order.checkpoint.frames,
-            expected_duration_s=duration_s,
-            width=order.width,
-            height=order.height,
-        )
-    except VerifyFailedError as exc:
-        raise VerificationError(f"The finished video did not pass its check: {exc.message}") from exc
+    verify_mp4(
+        video,
+        expected_frames=order.checkpoint.frames,
+        expected_duration_s=duration_s,
+        width=order.width,
+        height=order.height,
+    )
 
 
 def _join_tracks(order: AssemblyOrder, tracks: Path) -> None:

@@ -40,9 +40,3 @@ class StorageError(PipelineError):
     remedy = "Check the share and its mount: the job goes on when it can be written again."
     retryable = True
     environmental = True
-
-
-class VerificationError(PipelineError):
-    code = "VERIFICATION_FAILED"
-    remedy = "The finished video did not pass its check and was not delivered. Retry the file."
-    retryable = True

@@ -60,9 +60,18 @@ class OutputVideo(Part):
     height: int
 
 
+class OutputAudioStream(Part):
+    index: Annotated[int, Field(description="Of the stream in the source")]
+    codec: str
+    mode: Literal["copied", "transcoded", "dropped"]
+    output_codec: str | None
+    packets: int
+    skipped_packets: Annotated[int, Field(description="Damaged, left out")]
+
+
 class OutputAudio(Part):
     mode: Literal["copied", "transcoded", "none"]
-    streams: list[dict[str, Any]] = []
+    streams: list[OutputAudioStream] = []
 
 
 class Output(Part):

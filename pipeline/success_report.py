@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
 from pipeline.assemble import Assembled
@@ -15,6 +15,7 @@ from pipeline.report_model import (
     Model,
     Output,
     OutputAudio,
+    OutputAudioStream,
     OutputVideo,
     Report,
     Resilience,
@@ -109,7 +110,9 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             frames=checkpoint.frames,
             duration_s=round(assembled.duration_s, 6),
             video=OutputVideo(codec="h264", encoder=checkpoint.encoder, width=evidence.width, height=evidence.height),
-            audio=OutputAudio(mode=assembled.audio.mode, streams=assembled.audio.streams),
+            audio=OutputAudio(
+                mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
+            ),
         ),
         identity=evidence.outcome.identity,
         timing=describe_timing(
