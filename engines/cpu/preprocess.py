@@ -29,9 +29,8 @@ class CpuPreprocessor:
         batch = np.zeros((len(frames), 3, height, width), np.float32)
         for picture, frame in zip(batch, frames, strict=True):
             fit_w, fit_h = content_size(self._aspect or frame.width / frame.height, width, height)
-            small = _small_bgr(frame, fit_w, fit_h)
-            for channel in range(3):
-                picture[channel, :fit_h, :fit_w] = small[..., channel]
+            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h))):
+                picture[channel, :fit_h, :fit_w] = values
         return batch
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:

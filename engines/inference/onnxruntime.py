@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engines.errors import EngineError, ModelUnavailableError
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4                  # errors are raised; on stderr they would come twice
 
 
 class InferenceFailedError(EngineError):
@@ -61,7 +61,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     # Waiting threads must not take the cores that decode and encode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -1,0 +1,88 @@
+"""What every inference engine must do, shown with both models."""
+
+import numpy as np
+import pytest
+
+from engines.cpu.preprocess import CpuPreprocessor
+from engines.errors import EngineError, ModelUnavailableError
+from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.models import face_embedding, yunet
+from tests.pictures import collins, hopper, nv12
+
+ENGINES = [
+    pytest.param(lambda model: OnnxRuntimeEngine(model, threads=1), id="onnxruntime-cpu"),
+    pytest.param(lambda model: OnnxRuntimeEngine(model, threads=2), id="onnxruntime-cpu-2-threads"),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def make(request):
+    engines = []
+
+    def build(model):
+        engines.append(request.param(model))
+        return engines[-1]
+
+    yield build
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    frames = [nv12(collins()), nv12(collins()[:, ::-1]), nv12(hopper()[:512])]
+    return CpuPreprocessor().detector_input(frames, 256, 256)
+
+
+@pytest.mark.parametrize(("batch", "width", "height"), [(1, 640, 384), (3, 320, 192), (2, 32, 64), (8, 192, 320)])
+def test_the_detector_takes_any_batch_and_size(make, batch, width, height):
+    outputs = make(yunet.load()).run(np.zeros((batch, 3, height, width), np.float32))
+    priors = [width * height // stride**2 for stride in yunet.STRIDES]
+    expected = [(batch, count, channels) for channels in (1, 1, 4, 10) for count in priors]
+    assert [output.shape for output in outputs] == expected
+    assert {output.dtype for output in outputs} == {np.dtype(np.float32)}
+
+
+def test_the_embedding_takes_any_batch(make):
+    engine = make(face_embedding.load())
+    for batch in (1, 3):
+        (output,) = engine.run(np.full((batch, 3, 150, 150), 100, np.float32))
+        assert output.shape == (batch, 128)
+        assert output.dtype == np.float32
+
+
+def test_results_repeat_bit_by_bit_whatever_they_are_batched_with(make, pictures):
+    engine = make(yunet.load())
+    together = engine.run(pictures)
+    alone = [engine.run(pictures[i : i + 1]) for i in range(len(pictures))]
+    for k, output in enumerate(together):
+        assert np.array_equal(output, np.concatenate([one[k] for one in alone]))
+
+
+def test_two_engines_agree_on_faces(make, pictures):
+    reference = OnnxRuntimeEngine(yunet.load())
+    expected = yunet.decode(reference.run(pictures), 256, 256)
+    found = yunet.decode(make(yunet.load()).run(pictures), 256, 256)
+    assert [len(f.boxes) for f in found] == [1, 1, 1]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.5)
+        np.testing.assert_allclose(one.scores, other.scores, atol=0.01)
+
+
+def test_a_strided_input_is_read_as_it_looks(make, pictures):
+    engine = make(yunet.load())
+    wide = np.repeat(pictures, 2, axis=3)
+    assert np.array_equal(engine.run(wide[..., ::2])[0], engine.run(pictures)[0])
+
+
+def test_an_input_that_does_not_fit_is_an_engine_error(make):
+    engine = make(face_embedding.load())
+    with pytest.raises(EngineError) as caught:
+        engine.run(np.zeros((1, 3, 10, 10), np.float32))
+    assert caught.value.code == "INFERENCE_FAILED"
+    assert engine.run(np.zeros((1, 3, 150, 150), np.float32))[0].shape == (1, 128)
+
+
+def test_a_broken_model_is_reported(make):
+    with pytest.raises(ModelUnavailableError):
+        make(b"this is no model")
