@@ -81,6 +81,13 @@ def write_recording(
     return path
 
 
+def write_sound(path: Path, *, seconds: float = 1.0) -> Path:
+    """Write a recording without a picture."""
+    with av.open(str(path), "w") as out:
+        _write_tone(out, out.add_stream("aac", rate=48000, layout="stereo"), seconds)
+    return path
+
+
 def _write_tone(out: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
     rate, block = 48000, 1024
     for begin in range(0, int(seconds * rate), block):

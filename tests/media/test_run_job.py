@@ -14,7 +14,7 @@ from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
-from tests.scenes import packets, still, walk, write_recording
+from tests.scenes import packets, still, walk, write_recording, write_sound
 
 
 def spec_for(source, work_dir, **fields):
@@ -161,13 +161,7 @@ def test_what_is_no_video_is_explained(tmp_path, content, error):
 
 
 def test_sound_alone_is_explained(tmp_path):
-    path = tmp_path / "sound.m4a"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("aac", rate=48000)
-        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-        frame.sample_rate = 48000
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode())
+    path = write_sound(tmp_path / "sound.m4a")
     with pytest.raises(NoVideoError):
         run(spec_for(path, tmp_path / "work"))
 
