@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -24,7 +24,8 @@ from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 FIELD_ORDERS_INTERLACED = range(2, 6)          # AVFieldOrder TT, BB, TB, BT
 ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
-INDEX_ENTRIES_FOR_VFR = 4096
+TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
+REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
 FALLBACK_FPS = Fraction(25)
 RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
@@ -51,7 +52,7 @@ def probe(path: Path, *, first_picture_pixels: int = 2**26) -> MediaInfo:
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture),
+            video=_video_info(stream, picture, _times(stream, path)),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
         )
 
@@ -70,8 +71,8 @@ def _reject_single_picture_formats(container: InputContainer, stream: VideoStrea
     if container.format.name not in ("gif", "apng"):
         return
     with open_media(path) as again:
-        packets = iter(PacketReader(again, [again.streams[stream.index]], path))
-        if sum(1 for _ in zip(range(2), packets, strict=False)) < 2:
+        packets = islice(PacketReader(again, [again.streams[stream.index]], path), 2)
+        if len(list(packets)) < 2:
             raise StillImageError("The file is a still image.")
 
 
@@ -79,7 +80,7 @@ def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -
     """Decode packets one by one, without threads, until one gives a picture."""
     stream.codec_context.thread_count = 1
     packets = PacketReader(container, [stream], path)
-    for _, packet in zip(range(PACKETS_TO_TRY), packets, strict=False):
+    for packet in islice(packets, PACKETS_TO_TRY):
         if packet.has_sidedata("encryption_info"):
             raise EncryptedMediaError("The video is encrypted.")
         try:
@@ -94,7 +95,7 @@ def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -
     return None
 
 
-def _video_info(stream: VideoStream, picture: VideoFrame | None) -> VideoInfo:
+def _video_info(stream: VideoStream, picture: VideoFrame | None, times: list[int]) -> VideoInfo:
     context = stream.codec_context
     coded = (picture.width, picture.height) if picture else (context.width, context.height)
     held = orientation.of_frame(picture) if picture else Orientation()
@@ -111,7 +112,7 @@ def _video_info(stream: VideoStream, picture: VideoFrame | None) -> VideoInfo:
         pix_fmt=pixel_format.name if pixel_format else "unknown",
         bit_depth=max((c.bits for c in pixel_format.components), default=8) if pixel_format else 8,
         fps=frame_rate(stream),
-        vfr=_is_vfr(stream),
+        vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
         rotation_deg=held.clockwise_deg,
         sample_aspect=aspect,
@@ -135,13 +136,22 @@ def frame_rate(stream: VideoStream) -> Fraction:
     return rate if rate and 0 < rate <= 1000 else FALLBACK_FPS
 
 
-def _is_vfr(stream: VideoStream) -> bool:
-    """Guess from the index where the container has one for every picture, else from the two rates it states."""
+def _times(stream: VideoStream, path: Path) -> list[int]:
+    """When the first pictures are shown or decoded, in order: from the index if it is complete, else read."""
     entries = stream.index_entries
     if stream.frames and len(entries) == stream.frames:
-        times = [entries[i].timestamp for i in range(min(len(entries), INDEX_ENTRIES_FOR_VFR))]
-        steps = {b - a for a, b in pairwise(times)}
-        return bool(steps) and max(steps) - min(steps) > max(1, 0.02 * max(steps))
+        return [entries[i].timestamp for i in range(min(len(entries), TIMES_FROM_INDEX))]
+    with open_media(path) as again:
+        packets = islice(PacketReader(again, [again.streams[stream.index]], path), TIMES_FROM_PACKETS)
+        times = sorted(p.pts for p in packets if p.pts is not None)
+    return times[:-REORDERED_AT_END] if len(times) == TIMES_FROM_PACKETS else times
+
+
+def _is_vfr(times: list[int], stream: VideoStream) -> bool:
+    """Whether distances differ by more than rounding; without times, whether the header's two rates do."""
+    steps = {b - a for a, b in pairwise(times)}
+    if steps:
+        return max(steps) - min(steps) > max(1, 0.02 * max(steps))
     mean, lowest = stream.average_rate, stream.base_rate
     return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
 
