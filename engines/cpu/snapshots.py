@@ -48,7 +48,8 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
             found += 1
             width = max(2, round(height * frame.width / frame.height / 2) * 2)
             t_s = float((frame.pts - start) * stream.time_base) if frame.pts is not None and stream.time_base else 0.0
-            yield Snapshot(t_s, frame.to_ndarray(format="bgr24", width=width, height=height).astype(np.uint8, copy=False))
+            bgr = frame.to_ndarray(format="bgr24", width=width, height=height)
+            yield Snapshot(t_s, bgr.astype(np.uint8, copy=False))
         if not found:
             raise DecodeFailedError("No picture of the finished video could be decoded.")
 

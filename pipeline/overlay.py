@@ -1,0 +1,103 @@
+"""The debug overlay: what the pipeline saw and decided, drawn onto the source picture.
+
+Everything is drawn on the NV12 planes themselves, so the rest of the picture stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from engines.frames import Frame, Plane, Rect
+from pipeline.people import Row, Side, Tile
+
+_Point: TypeAlias = tuple[int, int]
+
+_TEXT_HEIGHT = 1 / 40             # of the picture's height
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_HEIGHT = 22                 # of capital letters at scale 1, pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _Ink:
+    y: int
+    u: int
+    v: int
+
+
+_INKS: dict[Side, _Ink] = {"left": _Ink(170, 166, 16), "right": _Ink(173, 42, 186)}      # cyan, orange
+_GREY, _BLACK = _Ink(180, 128, 128), _Ink(16, 128, 128)
+
+
+def draw_overlay(frame: Frame, row: Row, others: Sequence[Rect] = (), *, width: int, height: int) -> Frame:
+    """Draw crops, face boxes, people's numbers and how each was decided onto a copy of the source picture.
+
+    Args:
+        frame: the source picture; it may be smaller than the displayed picture.
+        row: the decisions for it, in pixels of the displayed picture.
+        others: bystanders' faces.
+        width: width of the displayed picture, pixels.
+        height: height of the displayed picture, pixels.
+    """
+    canvas = _Canvas(frame)
+    sx, sy = frame.width / width, frame.height / height
+    for box in others:
+        canvas.box(box.scaled(sx, sy), _GREY, 1)
+    sides: tuple[tuple[Side, Tile], ...] = (("left", row.left), ("right", row.right))
+    for side, tile in sides:
+        if tile.face is not None:
+            canvas.box(tile.face.scaled(sx, sy), _INKS[side], 1)
+            canvas.label(_person(tile), tile.face.scaled(sx, sy), _INKS[side], 0)
+        if tile.source != "placeholder":
+            canvas.box(tile.crop.scaled(sx, sy), _INKS[side], 2)
+    for line, (side, tile) in enumerate(sides):
+        canvas.label(f"{side} {_person(tile)} {tile.source}", None, _INKS[side], line)
+    canvas.label(f"{row.t:.3f} s", None, _GREY, len(sides))
+    return canvas.frame()
+
+
+def _person(tile: Tile) -> str:
+    return "-" if tile.person is None else str(tile.person)
+
+
+class _Canvas:
+    """A copy of a picture that can be drawn on; all sizes in its own pixels."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._source = frame
+        self._y: Plane = np.array(frame.y, order="C")
+        self._uv: Plane = np.array(frame.uv, order="C")
+        self._text_px = max(8.0, frame.height * _TEXT_HEIGHT)
+        self._line = max(1, round(frame.height / 540))
+
+    def frame(self) -> Frame:
+        source = self._source
+        return Frame(self._y, self._uv, source.pts, source.duration, replaced=source.replaced)
+
+    def box(self, rect: Rect, ink: _Ink, weight: int) -> None:
+        """A rectangle; heavier ones are drawn with more lines, inwards."""
+        for inset in range(weight * self._line):
+            first = (round(rect.x) + inset, round(rect.y) + inset)
+            last = (round(rect.x + rect.w) - 1 - inset, round(rect.y + rect.h) - 1 - inset)
+            if first[0] < last[0] and first[1] < last[1]:
+                cv2.rectangle(self._y, first, last, ink.y)
+                cv2.rectangle(self._uv, _halved(first), _halved(last), (ink.u, ink.v))
+
+    def label(self, text: str, above: Rect | None, ink: _Ink, line: int) -> None:
+        """Text on black: above a rectangle, or as a line in the picture's upper left corner."""
+        scale = self._text_px / _FONT_HEIGHT
+        (width, height), below = cv2.getTextSize(text, _FONT, scale, self._line)
+        step = height + below + 4
+        x, bottom = (4, 4 + (line + 1) * step) if above is None else (round(above.x), max(step, round(above.y)))
+        first, last = (x, bottom - step), (x + width + 6, bottom - 1)
+        cv2.rectangle(self._y, first, last, _BLACK.y, cv2.FILLED)
+        cv2.rectangle(self._uv, _halved(first), _halved(last), (ink.u, ink.v), cv2.FILLED)
+        cv2.putText(self._y, text, (x + 3, bottom - below - 2), _FONT, scale, ink.y, self._line, cv2.LINE_AA)
+
+
+def _halved(point: _Point) -> _Point:
+    return point[0] // 2, point[1] // 2
