@@ -89,7 +89,7 @@ def write(path: Path) -> None:
         SampleSourceError: the packages with the portraits are not installed.
     """
     people = [_cut_out(COLLINS), _cut_out(HOPPER)]
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "20"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
