@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -141,7 +142,7 @@ def test_interlaced_pictures_lose_their_combs_and_keep_their_number(tmp_path: Pa
     path = clip.write(tmp_path / f"fields.{suffix}")
     frames = decoded(path)
     assert len(frames) == 40
-    steps = {b.pts - a.pts for a, b in zip(frames[:-1], frames[1:], strict=True)}
+    steps = {b.pts - a.pts for a, b in pairwise(frames)}
     assert len(steps) == 1
     assert combing(frames[20].y) < 0.25 * combing(np.asarray(combed(20, 320, 180).to_ndarray()[:180]))
     assert_same_tail(path, (0, 1, 12, 13, 25, 39))
