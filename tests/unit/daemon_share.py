@@ -1,0 +1,70 @@
+"""A share on a temporary folder, for the tests of the service's parts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from daemon import claims
+from daemon.claims import Candidate
+from daemon.jobs import Job, State
+from daemon.leases import Lease
+from daemon.moves import FileMark
+from daemon.scanner import Found
+from daemon.settings import Settings
+from daemon.settle import Signature
+from daemon.share import Share
+
+LEASE = Lease("this-host", 1, "boot")
+
+
+def settings_for(root: Path, **sections: Any) -> Settings:
+    return Settings.model_validate({"share": {"root": root, "low_bytes": 0, "resume_bytes": 0}, **sections})
+
+
+def make_share(root: Path) -> Share:
+    share = Share(settings_for(root))
+    share.prepare()
+    return share
+
+
+def candidate(share: Share, relative: str) -> Candidate:
+    settings = settings_for(share.root)
+    found = (share.inboxes[0] / relative).lstat()
+    return Candidate(settings.inboxes[0], Found(relative, Signature.of(found)))
+
+
+def drop(share: Share, relative: str, content: bytes = b"recording") -> Path:
+    path = share.inboxes[0] / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def claimed(share: Share, relative: str, content: bytes = b"recording") -> Job:
+    drop(share, relative, content)
+    job = claims.claim(share, candidate(share, relative), share.inboxes[0], LEASE)
+    assert job is not None
+    return job
+
+
+def finished(share: Share, relative: str) -> Job:
+    """A job whose worker has just ended well."""
+    job = claimed(share, relative)
+    files = {"video": "output.mp4", "tracks": "tracks.gz", "preview": "preview.jpg", "report": "output.report.json"}
+    for kind, name in files.items():
+        (job.folder / name).write_bytes(f"{kind} of {job.id}".encode())
+    report = {"status": "succeeded", "output": {"path": None}, "resilience": {"attempts": 1}}
+    (job.folder / files["report"]).write_text(json.dumps(report))
+    job.manifest.result = {"status": "succeeded", "verdict": "fine", "files": files}
+    job.manifest.attempts = 2
+    job.manifest.source = FileMark.of(job.source)
+    job.save(State.DELIVERING)
+    return job
+
+
+def tree(folder: Path) -> set[str]:
+    """All files below a folder, hidden ones left out."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return {str(path) for path in files if not any(part.startswith(".") for part in path.parts)}

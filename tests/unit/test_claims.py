@@ -1,0 +1,139 @@
+"""Claiming: exactly one wins, nothing but a regular file is taken, a writer keeps the file from being worked on."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon import claims
+from daemon.claims import Candidate, is_quiet
+from daemon.jobs import State, folders, load
+from daemon.leases import read
+from daemon.settle import Signature
+from daemon.share import Share
+from daemon.writers import is_being_written
+from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    return make_share(tmp_path)
+
+
+@pytest.mark.parametrize("name", [
+    "x.mp4", "a/b/인터뷰 1.mov", "new\nline.mp4", os.fsdecode(b"\xff.mp4"), "n" * 251 + ".mp4",
+])
+def test_claim_moves_the_file_and_remembers_where_it_was(share: Share, name: str) -> None:
+    job = claimed(share, name, b"content")
+    assert job.source.read_bytes() == b"content"
+    assert not (share.inboxes[0] / name).exists()
+    again = load(job.folder)
+    assert (again.manifest.inbox, again.manifest.relative, again.manifest.state) == ("inbox", name, State.SETTLING)
+    assert read(job.folder) == LEASE
+
+
+def test_a_file_that_has_gone_is_no_job(share: Share) -> None:
+    path = drop(share, "x.mp4")
+    chosen = candidate(share, "x.mp4")
+    path.unlink()
+    assert claims.claim(share, chosen, share.inboxes[0], LEASE) is None
+    assert list(folders(share.jobs)) == []
+
+
+def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(share, "x.mp4")
+
+    def busy(*args: object) -> bool:
+        raise OSError(errno.EBUSY, "text file busy")
+
+    monkeypatch.setattr(claims, "_take", busy)
+    with pytest.raises(OSError, match="busy"):
+        claims.claim(share, candidate(share, "x.mp4"), share.inboxes[0], LEASE)
+    assert (share.inboxes[0] / "x.mp4").exists()
+    assert list(folders(share.jobs)) == []
+
+
+@pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
+def test_what_took_the_place_of_the_file_is_given_back(share: Share, trick: str, tmp_path: Path) -> None:
+    path = drop(share, "x.mp4")
+    chosen = candidate(share, "x.mp4")
+    path.unlink()
+    if trick == "link":
+        path.symlink_to("/etc/passwd")
+    elif trick == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    assert claims.claim(share, chosen, share.inboxes[0], LEASE) is None
+    assert os.path.lexists(path)
+    assert list(folders(share.jobs)) == []
+
+
+def test_a_folder_that_became_a_link_is_not_followed(share: Share, tmp_path: Path) -> None:
+    path = drop(share, "a/x.mp4")
+    chosen = candidate(share, "a/x.mp4")
+    path.unlink()
+    path.parent.rmdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.mp4").write_text("private")
+    path.parent.symlink_to(elsewhere)
+    with pytest.raises(OSError):
+        claims.claim(share, chosen, share.inboxes[0], LEASE)
+    assert (elsewhere / "x.mp4").read_text() == "private"
+
+
+def _take_all(share: Share, chosen: list[Candidate], wins: Any) -> None:
+    wins.put([c.relative for c in chosen if claims.claim(share, c, share.inboxes[0], LEASE)])
+
+
+def test_of_many_takers_one_wins_each_file(share: Share) -> None:
+    names = [f"{number}.mp4" for number in range(40)]
+    for name in names:
+        drop(share, name)
+    chosen = [candidate(share, name) for name in names]
+    context = multiprocessing.get_context("fork")
+    wins = context.Queue()
+    takers = [context.Process(target=_take_all, args=(share, chosen, wins)) for _ in range(3)]
+    for taker in takers:
+        taker.start()
+    won = [name for _ in takers for name in wins.get(timeout=60)]
+    for taker in takers:
+        taker.join()
+    assert sorted(won) == sorted(names)
+    assert len(list(folders(share.jobs))) == len(names)
+
+
+def test_an_open_writer_is_noticed(share: Share) -> None:
+    job = claimed(share, "x.mp4")
+    signature = Signature.of(job.source.lstat())
+    assert is_quiet(job, signature)
+    with job.source.open("ab"):
+        assert not is_quiet(job, signature)
+    with job.source.open("rb"):
+        assert is_quiet(job, signature)
+    with job.source.open("ab") as file:
+        file.write(b"more")
+    assert not is_quiet(job, signature)
+
+
+def test_writers_are_found_by_their_descriptors_where_the_kernel_gives_no_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"x")
+
+    def refused(*args: object) -> int:
+        raise PermissionError(errno.EACCES, "not your file")
+
+    monkeypatch.setattr("daemon.writers.fcntl.fcntl", refused)
+    assert not is_being_written(path)
+    with path.open("rb"):
+        assert not is_being_written(path)
+    with path.open("ab"):
+        assert is_being_written(path)

@@ -1,0 +1,76 @@
+"""What systemd hears, on a real notification socket, and that a stuck loop earns no ping."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import notify
+from daemon.notify import Notifier, Pulse, watchdog_interval_s
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield receiver
+
+
+def test_messages_arrive(systemd: socket.socket) -> None:
+    notifier = Notifier()
+    notifier.ready()
+    notifier.status("idle; queue 0")
+    notifier.status("idle; queue 0")
+    notifier.stopping()
+    assert [systemd.recv(1000) for _ in range(3)] == [b"READY=1", b"STATUS=idle; queue 0", b"STOPPING=1"]
+
+
+def test_watchdog_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    assert watchdog_interval_s() is None
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    assert watchdog_interval_s() == 10
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert watchdog_interval_s() is None
+
+
+def test_a_turning_loop_is_alive_and_pings(systemd: socket.socket) -> None:
+    with Pulse(Notifier(), 0.05).running() as pulse:
+        pulse.beat()
+        assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "_FRESH_S", 0.0)
+    pulse = Pulse(Notifier(), 0.01)
+    pulse.beat()
+    answers: dict[str, bool] = {}
+
+    def ask(name: str) -> None:
+        time.sleep(0.1)
+        answers[name] = pulse.is_alive()
+
+    for name, marked, blocks in (("blocked on the share", True, True), ("blocked elsewhere", False, True),
+                                 ("busy on the share", True, False)):
+        asking = threading.Thread(target=ask, args=(name,))
+        asking.start()
+        if marked:
+            with pulse.share_io():
+                _spend(asking, blocks=blocks)
+        else:
+            _spend(asking, blocks=blocks)
+    assert answers == {"blocked on the share": True, "blocked elsewhere": False, "busy on the share": False}
+
+
+def _spend(asking: threading.Thread, *, blocks: bool) -> None:
+    if blocks:
+        asking.join()
+    while asking.is_alive():
+        sum(range(1000))

@@ -1,0 +1,81 @@
+"""When a job is tried again, runs alone, or is given up."""
+
+from __future__ import annotations
+
+from daemon.jobs import Manifest, State
+from daemon.messages import Failed, Finished, Stopped
+from daemon.policy import Next, after_crash, after_worker, runs_alone
+from daemon.workers import Died, Stalled
+
+KILLED = Died("SIGKILL", -9)
+FULL = Failed("DISK_FULL", "full", "free space", retryable=True, environmental=True)
+BROKEN = Failed("NOT_MEDIA", "no video", "export again")
+
+
+def manifest() -> Manifest:
+    return Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", state=State.WORKING, attempts=1)
+
+
+def test_success_leads_to_delivery() -> None:
+    job = manifest()
+    after_worker(job, Finished("succeeded", "fine", {}, 1, 1.0, 1.0), progressed=True, max_attempts=3)
+    assert job.state is State.DELIVERING
+    assert job.result is not None
+
+
+def test_three_deaths_without_progress_are_the_end() -> None:
+    job = manifest()
+    states = []
+    for _ in range(3):
+        after_worker(job, KILLED, progressed=False, max_attempts=3)
+        states.append((job.state, runs_alone(job)))
+    assert states == [(State.QUEUED, False), (State.QUEUED, True), (State.FAILING, True)]
+    assert job.error is not None
+    assert job.error["code"] == "WORKER_DIED"
+    assert "SIGKILL" in job.error["message"]
+
+
+def test_a_hang_counts_like_a_death() -> None:
+    job = manifest()
+    for _ in range(3):
+        after_worker(job, Stalled(300), progressed=False, max_attempts=3)
+    assert job.error is not None
+    assert job.error["code"] == "WORKER_STALLED"
+
+
+def test_progress_starts_the_row_anew() -> None:
+    job = manifest()
+    for _ in range(20):
+        after_worker(job, KILLED, progressed=True, max_attempts=3)
+    assert job.state is State.QUEUED
+
+
+def test_the_file_s_own_fault_is_final_at_once() -> None:
+    job = manifest()
+    after_worker(job, BROKEN, progressed=False, max_attempts=3)
+    assert job.state is State.FAILING
+    assert job.error is not None
+    assert job.error["code"] == "NOT_MEDIA"
+
+
+def test_trouble_of_the_environment_costs_no_attempt() -> None:
+    job = manifest()
+    for _ in range(50):
+        job.attempts += 1
+        assert after_worker(job, FULL, progressed=False, max_attempts=3) is Next.WAIT
+    assert (job.state, job.attempts, job.strikes) == (State.QUEUED, 1, 0)
+
+
+def test_an_orderly_stop_costs_no_attempt() -> None:
+    job = manifest()
+    assert after_worker(job, Stopped(), progressed=False, max_attempts=3) is Next.GO_ON
+    assert (job.state, job.attempts) == (State.QUEUED, 0)
+
+
+def test_a_file_that_takes_the_whole_service_down_is_given_up_late() -> None:
+    job = manifest()
+    for count in range(1, 16):
+        assert job.state is not State.FAILING
+        after_crash(job, progressed=False, max_attempts=3)
+        assert runs_alone(job) == (count >= 2)
+    assert job.state is State.FAILING

@@ -1,0 +1,132 @@
+"""Taking up job directories in every state that a crash can leave them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon import jobs
+from daemon.errors import LeaseLostError, ShareUnusableError
+from daemon.jobs import MANIFEST, Job, State, load
+from daemon.leases import Lease, LeaseWatch, only_service_of_host, read, take_over, write
+from daemon.recovery import adopt
+from daemon.share import Share
+from tests.unit.daemon_share import LEASE, claimed, make_share
+
+MINE = Lease("this-host", 2, "later boot")
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    return make_share(tmp_path)
+
+
+def in_state(share: Share, state: State) -> Job:
+    job = claimed(share, "x.mp4")
+    job.save(state)
+    return job
+
+
+def test_claim_without_its_source_is_cleared_away(share: Share) -> None:
+    job = in_state(share, State.CLAIMING)
+    job.source.unlink()
+    assert adopt(job.folder, MINE, max_attempts=3) is None
+    assert not job.folder.exists()
+
+
+def test_claim_with_its_source_goes_on(share: Share) -> None:
+    job = adopt(in_state(share, State.CLAIMING).folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.state is State.SETTLING
+    assert read(job.folder) == MINE
+
+
+def test_work_in_progress_is_queued_again(share: Share) -> None:
+    job = adopt(in_state(share, State.WORKING).folder, MINE, max_attempts=3)
+    assert job is not None
+    assert (job.manifest.state, job.manifest.interruptions) == (State.QUEUED, 1)
+
+
+def test_a_checkpoint_since_then_counts_as_progress(share: Share) -> None:
+    before = in_state(share, State.WORKING)
+    before.manifest.strikes = before.manifest.interruptions = 2
+    before.save()
+    (before.folder / "checkpoint.json").write_text("{}")
+    job = adopt(before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert (job.manifest.strikes, job.manifest.interruptions) == (0, 1)
+
+
+@pytest.mark.parametrize("state", [State.DELIVERING, State.FAILING, State.SETTLING, State.QUEUED])
+def test_other_states_are_kept(share: Share, state: State) -> None:
+    job = adopt(in_state(share, state).folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.state is state
+
+
+def test_done_is_cleared_away(share: Share) -> None:
+    job = in_state(share, State.DONE)
+    assert adopt(job.folder, MINE, max_attempts=3) is None
+    assert not job.folder.exists()
+
+
+def test_a_source_that_has_gone_is_explained(share: Share) -> None:
+    before = in_state(share, State.QUEUED)
+    before.source.unlink()
+    job = adopt(before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.error is not None
+    assert job.manifest.error["code"] == "SOURCE_GONE"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 99}', b'{"format": 1, "job": "x"}', None])
+def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: bytes | None) -> None:
+    before = claimed(share, "x.mp4")
+    if damage is None:
+        (before.folder / MANIFEST).unlink()
+    else:
+        (before.folder / MANIFEST).write_bytes(damage)
+    job = adopt(before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
+    assert load(job.folder).manifest.error == job.manifest.error
+
+
+def test_an_empty_directory_is_cleared_away(share: Share) -> None:
+    (share.jobs / "20260101-000000-00000000").mkdir()
+    assert adopt(share.jobs / "20260101-000000-00000000", MINE, max_attempts=3) is None
+    assert list(jobs.folders(share.jobs)) == []
+
+
+def test_lease_expires_only_by_standing_still_before_the_observer(share: Share) -> None:
+    times = iter([0.0, 9.0, 18.0, 27.0, 36.9, 37.0])
+    watch = LeaseWatch(expire_s=10, clock=lambda: next(times))
+    lease = LEASE
+    for _ in range(4):
+        lease = lease.renewed()
+        assert not watch.expired("job", lease)
+    assert not watch.expired("job", lease)
+    assert watch.expired("job", lease)
+
+
+def test_takeover_has_one_winner_and_fences_the_former_owner(share: Share) -> None:
+    job = claimed(share, "x.mp4")
+    taken = take_over(job.folder)
+    assert taken is not None
+    assert take_over(job.folder) is None
+    with pytest.raises(LeaseLostError):
+        write(job.folder, LEASE.renewed())
+    assert load(taken).manifest.job == job.id
+    assert take_over(taken) == taken.with_name(f"{job.id}~3")
+
+
+def test_one_service_a_host(share: Share) -> None:
+    with (
+        only_service_of_host(share.hosts),
+        pytest.raises(ShareUnusableError, match="already works"),
+        only_service_of_host(share.hosts),
+    ):
+        pass
+    with only_service_of_host(share.hosts):
+        pass

@@ -1,0 +1,110 @@
+"""The scan: what is found, what is ignored, and that no trick is followed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.scanner import Found, LeftAlone, Refusal, Walk, is_ignored
+
+EXTENSIONS = ("mp4", "mov")
+
+
+def walk(inbox: Path) -> tuple[set[str], dict[str, Refusal]]:
+    entries = list(Walk(inbox, EXTENSIONS))
+    found = {entry.relative for entry in entries if isinstance(entry, Found)}
+    return found, {entry.relative: entry.reason for entry in entries if isinstance(entry, LeftAlone)}
+
+
+@pytest.mark.parametrize("name", [
+    ".x.mp4", "~$x.mp4", "@eaDir", "#recycle", "__MACOSX", ".stfolder", "~syncthing~x.mp4.tmp", ".syncthing.x.mp4",
+    ".nfs000123", "x.mp4.part", "x.partial", "x.mp4.crdownload", "x.tmp", "x.filepart", "Thumbs.db", "desktop.ini",
+    "THUMBS.DB", "X.MP4.PART", ".DS_Store", "._x.mp4",
+])
+def test_what_tools_leave_is_ignored(name: str, tmp_path: Path) -> None:
+    assert is_ignored(name)
+    (tmp_path / name).write_bytes(b"x")
+    assert walk(tmp_path) == (set(), {})
+
+
+@pytest.mark.parametrize("name", [
+    "x.mp4", "X.MP4", "a b.mov", "newline\n.mp4", "인터뷰.mp4", "part.mp4", "tmp.mp4", "-rf.mp4", "a" * 251 + ".mp4",
+    os.fsdecode(b"\xff\xfe.mp4"), "\x1b[31m.mp4", "<b>&amp;.mp4", "x.part.mp4", " .mp4",
+])
+def test_any_name_is_found(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert walk(tmp_path) == ({name}, {})
+
+
+def test_ignored_folders_are_not_entered(tmp_path: Path) -> None:
+    for folder in ("@eaDir", "#recycle", ".hidden", "good"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.mp4").write_bytes(b"x")
+    assert walk(tmp_path) == ({"good/x.mp4"}, {})
+
+
+def test_subfolders_are_entered(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (deep / "x.mov").write_bytes(b"x")
+    assert walk(tmp_path)[0] == {"a/b/c/x.mov"}
+
+
+def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret.mp4").write_bytes(b"secret")
+    (inbox / "link.mp4").symlink_to(elsewhere / "secret.mp4")
+    (inbox / "dangling.mp4").symlink_to("nowhere")
+    (inbox / "folder-link").symlink_to(elsewhere)
+    (inbox / "loop").symlink_to(inbox)
+    (inbox / "folder.mp4").mkdir()
+    (inbox / "folder.mp4" / "inside.mp4").write_bytes(b"x")
+    os.mkfifo(inbox / "fifo.mp4")
+    with socket.socket(socket.AF_UNIX) as listening:
+        here = Path.cwd()
+        os.chdir(inbox)     # the path of a socket must be short
+        listening.bind("socket.mp4")
+        os.chdir(here)
+        begun = time.monotonic()
+        found, left = walk(inbox)
+    assert time.monotonic() - begun < 1
+    assert found == set()
+    assert left == {
+        "link.mp4": Refusal.LINK, "dangling.mp4": Refusal.LINK, "folder-link": Refusal.LINK, "loop": Refusal.LINK,
+        "folder.mp4": Refusal.FOLDER, "fifo.mp4": Refusal.SPECIAL, "socket.mp4": Refusal.SPECIAL,
+    }
+
+
+def test_other_extensions_are_left_alone_with_a_reason(tmp_path: Path) -> None:
+    for name in ("x.txt", "x", "x.mp4x", "mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    found, left = walk(tmp_path)
+    assert not found
+    assert set(left.values()) == {Refusal.EXTENSION}
+
+
+def test_file_that_vanishes_during_the_walk_is_no_error(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.mp4").write_bytes(b"x")
+    steps = Walk(tmp_path, EXTENSIONS)
+    iterator = iter(steps)
+    next(iterator)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert all(entry is None or isinstance(entry, Found) for entry in iterator)
+    assert steps.complete
+
+
+def test_twenty_thousand_files_are_walked_quickly(tmp_path: Path) -> None:
+    for number in range(20_000):
+        os.close(os.open(tmp_path / f"{number}.mp4", os.O_CREAT | os.O_WRONLY))
+    begun = time.monotonic()
+    assert len(walk(tmp_path)[0]) == 20_000
+    assert time.monotonic() - begun < 10

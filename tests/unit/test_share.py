@@ -1,0 +1,98 @@
+"""The share: prepared once, recognised later, and never confused with an empty mount point."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from daemon.conditions import Conditions, Hindrance
+from daemon.errors import ShareAwayError, ShareReplacedError
+from daemon.settings import SettleSettings
+from daemon.share import Share, file_system, is_network, settle_s
+from tests.unit.daemon_share import make_share, settings_for
+
+
+def test_prepare_makes_the_folders_once(tmp_path: Path) -> None:
+    first = make_share(tmp_path).prepare()
+    assert {path.name for path in tmp_path.iterdir()} == {"inbox", "outbox", "failed", "originals", ".dualface"}
+    assert make_share(tmp_path).prepare() == first
+    assert list((tmp_path / "outbox").iterdir()) == []
+
+
+def test_a_root_that_is_missing_is_not_made_up(tmp_path: Path) -> None:
+    with pytest.raises(ShareAwayError):
+        Share(settings_for(tmp_path / "not mounted")).prepare()
+    assert not (tmp_path / "not mounted").exists()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1000      # past every wait
+        return self.now
+
+
+def conditions(share: Share, **share_settings: int) -> Conditions:
+    settings = settings_for(share.root, retry={"first_s": 1, "longest_s": 1})
+    settings = settings.model_copy(update={"share": settings.share.model_copy(update=share_settings)})
+    return Conditions(share, share.identity(), settings, Clock())
+
+
+def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
+    share = make_share(tmp_path)
+    watched = conditions(share)
+    assert watched.look().hindrance is Hindrance.NONE
+    share.state.rename(tmp_path / ".elsewhere")
+    assert watched.look().hindrance is Hindrance.SHARE_AWAY
+    assert watched.look().hindrance is Hindrance.SHARE_AWAY
+    (tmp_path / ".elsewhere").rename(share.state)
+    assert watched.look().hindrance is Hindrance.NONE
+
+
+def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:
+    share = make_share(tmp_path)
+    watched = conditions(share)
+    shutil.rmtree(share.state)
+    share.prepare()
+    with pytest.raises(ShareReplacedError):
+        watched.look()
+
+
+def test_pause_file_and_its_reason(tmp_path: Path) -> None:
+    share = make_share(tmp_path)
+    watched = conditions(share)
+    share.pause_file.write_text("maintenance\nuntil noon\n")
+    assert watched.look().reason == "maintenance until noon"
+    assert watched.now.hindrance is Hindrance.PAUSED
+    share.pause_file.unlink()
+    assert watched.look().hindrance is Hindrance.NONE
+    share.pause_file.mkdir()
+    assert watched.look().hindrance is Hindrance.PAUSED
+
+
+def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = make_share(tmp_path)
+    watched = conditions(share, low_bytes=100, resume_bytes=200)
+    seen = []
+    for free in (150, 99, 150, 199, 200, 150):
+        monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
+        seen.append(watched.look().hindrance is Hindrance.LOW_SPACE)
+    assert seen == [False, True, True, True, False, False]
+
+
+def test_kinds_of_file_systems() -> None:
+    settle = SettleSettings(local_s=1, nfs_s=2, smb_s=3)
+    for kind, network, quiet_s in (
+        ("ext4", False, 1), ("xfs", False, 1), ("tmpfs", False, 1), ("overlay", False, 1), ("fuseblk", False, 1),
+        ("nfs", True, 2), ("nfs4", True, 2), ("cifs", True, 3), ("smb3", True, 3), ("fuse.sshfs", True, 3),
+        ("9p", True, 3),
+    ):
+        assert (is_network(kind), settle_s(kind, settle)) == (network, quiet_s), kind
+
+
+def test_the_file_system_of_a_path_is_found(tmp_path: Path) -> None:
+    assert file_system(Path("/proc")) == "proc"
+    assert file_system(tmp_path)
