@@ -23,7 +23,8 @@ from pipeline.settings import CameraSettings
 _TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
 _ZOOM_UNIT = 0.4                  # changing the width by so much counts as much as moving by one width
 _ORDER = 4                        # control points that shape one picture
-_EVEN = 16.0
+_EVEN = 16.0                      # pixels
+_GRAIN = 1e-3                     # of a pixel: less is rounding
 _GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
 
 
@@ -145,7 +146,7 @@ def _rest(fixed: Array, demand: Demand) -> float | None:
         return None if low > high else _even(min(max(demand.wishes.usual(), low), high), low, high)
     here = float(fixed[-1])
     still = bool(np.all(fixed[1 - _ORDER :] == here))
-    return here if still and low <= here <= high else None
+    return here if still and low - _GRAIN <= here <= high + _GRAIN else None
 
 
 def _even(value: float, low: float, high: float) -> float:

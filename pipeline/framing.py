@@ -39,17 +39,18 @@ class Band:
 class Wishes:
     """What the pictures of a stretch ask of one quantity.
 
-    ``near`` is the dead zone's narrow core, where a movement should end; ``soft`` the dead zone itself; ``hard`` what
+    ``want`` is the ideal, shape (N,); ``near`` is the dead zone's narrow core, where a movement should end; ``soft`` the dead zone itself; ``hard`` what
     keeps the face inside.
     """
 
+    want: Array
     near: Band
     soft: Band
     hard: Band
 
     def usual(self) -> float:
-        """The wish of a typical picture."""
-        return float(np.median(self.near.lo + self.near.hi)) / 2
+        """The ideal of a typical picture."""
+        return float(np.median(self.want))
 
 
 class Framing:
@@ -86,6 +87,7 @@ class Framing:
         wish = np.clip(wish, least, most)
         tolerance = wish * s.zoom_tolerance
         return Wishes(
+            want=wish,
             near=_around(wish, tolerance * s.settle).clipped(least, most),
             soft=_around(wish, tolerance).clipped(least, most),
             hard=Band(least, most),
@@ -128,6 +130,7 @@ class Framing:
         hard = _around(middle, inside).clipped(least, most)
         wish = np.clip(wish, hard.lo, hard.hi)
         return Wishes(
+            want=wish,
             near=_around(wish, zone * self._settings.settle).clipped(hard.lo, hard.hi),
             soft=_around(wish, zone).clipped(hard.lo, hard.hi),
             hard=hard,

@@ -52,7 +52,8 @@ class Demand:
         def band(b: Band) -> Band:
             return Band((b.lo - start) / unit, (b.hi - start) / unit)
 
-        wishes = Wishes(band(self.wishes.near), band(self.wishes.soft), band(self.wishes.hard))
+        want = (self.wishes.want - start) / unit
+        wishes = Wishes(want, band(self.wishes.near), band(self.wishes.soft), band(self.wishes.hard))
         return Demand(self.weights, self.seconds, wishes, (self.least - start) / unit, (self.most - start) / unit)
 
 

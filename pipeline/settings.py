@@ -160,12 +160,12 @@ class CameraSettings(Section):
         float,
         Field(ge=0.01, le=0.3, description="How far the face may sway sideways before the camera follows",
               json_schema_extra={"unit": "fraction of the crop's width"}),
-    ] = 0.09
+    ] = 0.11
     dead_zone_vertical: Annotated[
         float,
         Field(ge=0.01, le=0.3, description="How far the face may bob before the camera follows",
               json_schema_extra={"unit": "fraction of the crop's width"}),
-    ] = 0.08
+    ] = 0.09
     zoom_tolerance: Annotated[
         float,
         Field(ge=0.02, le=0.5, description="How far the face's size may drift before the camera zooms",
@@ -175,7 +175,7 @@ class CameraSettings(Section):
         float,
         Field(ge=0.05, le=1, description="How close to the wanted framing a movement ends",
               json_schema_extra={"unit": "fraction of the dead zone"}),
-    ] = 0.35
+    ] = 0.6
     speed_max: Annotated[
         float,
         Field(ge=0.1, le=20, description="Fastest pan", json_schema_extra={"unit": "crop widths per second"}),
