@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Runs inside the container that nspawn.sh boots: installs, works, stops in the middle of a job, goes on, uninstalls.
+set -euo pipefail
+cd /root/dualface
+
+SHARE=/srv/dualface
+
+say() { printf '\n######## %s\n' "$*"; }
+
+die() {
+    say "FAILED: $*"
+    systemctl status --no-pager dualface || true
+    journalctl --no-pager -u dualface -n 50 || true
+    exit 1
+}
+
+wait_until() {   # SECONDS WHAT COMMAND...
+    local deadline=$((SECONDS + $1)) what="$2"
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || die "$what did not happen in time"
+        sleep 0.5
+    done
+}
+
+status_text() { systemctl show -P StatusText dualface; }
+works_on() { status_text | grep -Eq "$1 (render|working)[^;]* [1-9][0-9]* %"; }
+
+say "The demonstration, on a bare machine"
+./install.sh demo /root/demo
+sample=/root/demo/originals/interview.mp4
+
+say "Nothing happens in a dry run"
+before="$(find /etc /opt /srv | sort | sha256sum)"
+./install.sh service --dry-run >/root/dry-run.txt
+[[ $before == "$(find /etc /opt /srv | sort | sha256sum)" ]] || die "a dry run changed something"
+
+say "Install the service, twice"
+./install.sh service
+systemctl is-active dualface
+./install.sh service
+systemctl is-active dualface
+systemd-analyze verify /etc/systemd/system/dualface.service
+systemd-analyze security --no-pager --threshold=35 dualface | tail -n 1
+
+say "An editor drops a file"
+useradd -m -G dualface editor
+runuser -u editor -- cp "$sample" "$SHARE/inbox/interview.mp4"
+wait_until 120 "work on the file" works_on interview.mp4
+systemctl status --no-pager dualface
+
+say "Stop in the middle of the job"
+begin=$SECONDS
+systemctl stop dualface
+echo "stopped after $((SECONDS - begin)) s: $(systemctl show -P Result,ExecMainStatus dualface | tr '\n' ' ')"
+[[ $(systemctl show -P Result dualface) == success ]] || die "the service did not stop in order"
+ls "$SHARE"/.dualface/jobs/*/checkpoint.json || die "no checkpoint was kept"
+[[ ! -e $SHARE/outbox/interview.dual.mp4 ]] || die "the job was over already"
+
+say "It goes on after a start"
+systemctl start dualface
+wait_until 300 "delivery" test -e "$SHARE/outbox/interview.dual.report.json"
+/opt/dualface/bin/python - "$SHARE/outbox/interview.dual.report.json" <<'PYTHON'
+import json, sys
+report = json.load(open(sys.argv[1]))
+print(report["status"], report["output"]["frames"], "frames,", report["resilience"])
+assert report["output"]["frames"] == 600 and report["resilience"]["resumed_at_s"], "it did not go on from its checkpoint"
+PYTHON
+ls -l "$SHARE/outbox" "$SHARE/originals"
+runuser -u editor -- mv "$SHARE/outbox/interview.dual.mp4" "$SHARE/outbox/renamed by the editor.mp4"
+
+say "systemd starts it again after it was killed, and it works again"
+systemctl kill --signal=KILL --kill-whom=main dualface
+wait_until 10 "the end" bash -c '! systemctl is-active --quiet dualface'
+wait_until 60 "a restart" systemctl is-active --quiet dualface
+runuser -u editor -- cp "$sample" "$SHARE/inbox/again.mp4"
+wait_until 300 "delivery" test -e "$SHARE/outbox/again.dual.report.json"
+sleep 1
+systemctl status --no-pager dualface
+journalctl --no-pager -u dualface -o cat | cut -c 1-220 | tail -n 12
+journalctl -u dualface | grep -i "watchdog timeout" && die "the watchdog barked"
+
+say "Uninstall"
+files="$(find "$SHARE" -type f ! -name 'status.*' | sort | sha256sum)"
+./install.sh uninstall
+for path in /opt/dualface /etc/dualface /etc/systemd/system/dualface.service /etc/systemd/system/dualface.service.d \
+    /etc/sysusers.d/dualface.conf /etc/systemd/system/multi-user.target.wants/dualface.service; do
+    [[ ! -e $path ]] || die "$path is still there"
+done
+getent passwd dualface && die "the user is still there"
+[[ $files == "$(find "$SHARE" -type f ! -name 'status.*' | sort | sha256sum)" ]] || die "files of the share changed"
+./install.sh uninstall
+
+say "All is well"
