@@ -28,8 +28,8 @@ class CpuCompositor:
     Per plane and axis, with coordinates in which sample i covers [i, i + 1), a crop that begins at ``e`` and is
     ``size`` long becomes ``out`` samples:
 
-    1. block: with m = max(1, floor(size / out)), A(j) is the mean of the samples m j to m j + m - 1, rounded to
-       8 bits; e and size are divided by m. For m = 1 nothing happens.
+    1. block: with m the largest power of two that is at most size / out, A(j) is the mean of the samples m j to
+       m j + m - 1, rounded to 8 bits; e and size are divided by m. For m = 1, or size < out, nothing happens.
     2. filter: with s = size / out, r = max(1, s), n = floor(e) held inside the plane and g = e - n,
        S(j) = sum over k of A(n + j + k) w(k), where w(k) is the Lanczos kernel of three lobes at (k - g) / r,
        divided by the sum of all w. So one pass moves by the fraction of a sample and takes away what the tile
@@ -121,7 +121,7 @@ class _Axis:
 
     @classmethod
     def plan(cls, start: float, size: float, out: int, limit: int) -> _Axis:
-        block = min(max(1, math.floor(size / out)), limit)
+        block = 2 ** max(0, math.floor(math.log2(size / out)))
         start, size, limit = start / block, size / block, limit // block
         reach = math.ceil(_LOBES * max(1.0, size / out))
         first = min(max(math.floor(start), 0), limit - 1)
