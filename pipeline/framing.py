@@ -39,8 +39,8 @@ class Band:
 class Wishes:
     """What the pictures of a stretch ask of one quantity.
 
-    ``want`` is the ideal, shape (N,); ``near`` is the dead zone's narrow core, where a movement should end; ``soft`` the dead zone itself; ``hard`` what
-    keeps the face inside.
+    ``want`` is the ideal, shape (N,); ``near`` is the dead zone's narrow core, where a movement should end; ``soft``
+    the dead zone itself; ``hard`` what keeps the face inside.
     """
 
     want: Array

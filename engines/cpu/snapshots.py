@@ -66,11 +66,20 @@ def _pick(container: InputContainer, stream: VideoStream, count: int) -> Iterato
             pictures = container.decode(stream)
         elif here is not None and here >= moment:
             continue
-        frame = next((f for f in pictures if f.pts is not None and f.pts >= moment), None)
-        if frame is None or frame.pts is None:
+        frame = _first_from(pictures, moment)
+        if frame is None:
             return
         here = frame.pts
         yield frame
+
+
+def _first_from(pictures: Iterator[VideoFrame], moment: int) -> VideoFrame | None:
+    """The first picture from this moment on, or the last one of all."""
+    frame = None
+    for frame in pictures:
+        if frame.pts is not None and frame.pts >= moment:
+            break
+    return frame
 
 
 def _moments(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
