@@ -62,9 +62,14 @@ def load(cache_dir: Path | None = None) -> bytes:
 
 
 def default_cache_dir() -> Path:
-    """Where converted models are kept unless somebody says otherwise (XDG base directories)."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("CACHE_DIRECTORY") or "~/.cache"
-    return Path(base).expanduser() / "dualface"
+    """Where converted models are kept: systemd's cache directory, else that of the XDG base directories."""
+    base = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "dualface"
+    try:
+        return Path.home() / ".cache" / "dualface"
+    except RuntimeError:          # an account without a home; nobody can write here, so nothing will be kept
+        return Path("/nonexistent/dualface")
 
 
 def chip_transforms(landmarks: Floats, size: int = CHIP_SIZE) -> NDArray[np.float64]:

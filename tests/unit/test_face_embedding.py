@@ -137,3 +137,14 @@ def test_no_place_for_the_cache_is_no_obstacle(tmp_path, model):
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
     assert face_embedding.load(blocked / "cache") == model
+
+
+def test_the_cache_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    assert str(face_embedding.default_cache_dir()) == "/home/somebody/.cache/dualface"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/big/cache")
+    assert str(face_embedding.default_cache_dir()) == "/big/cache/dualface"
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/service:/var/cache/other")
+    assert str(face_embedding.default_cache_dir()) == "/var/cache/service/dualface"
