@@ -15,13 +15,14 @@ from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 CLAIM = 1.5                    # an unknown face must show more than this to be one of the two people
 SCORE_NATS, SCORE_ZERO, SCORE_SPAN = 4.0, 0.6, 0.3
 SIZE_SPREAD = 0.35             # of the logarithm of a person's face height within a shot
-LINK_NATS, LINK_LEAST = 2.5, -4.0
+LINK_NATS, LINK_LEAST = 2.5, -2.0
 LINK_MEMORY_S = 1.0            # after this time motion has lost most of its meaning
 DRIFT_S = 0.4                  # an unseen face keeps its speed for about this long
 POSITION_SPREAD = 0.25         # face heights, growing by ...
 POSITION_GROWTH = 1.5          # ... face heights per second unseen
 SPEED_SPREAD = 2.5             # face heights per second
 SAME_TRACK = 1.0               # the tracker thought so too
+GOES_ON = 1.5                  # a track that goes on rather keeps its label, be it a stranger's
 ORDER_NATS = 0.5               # across a cut people rather keep their sides
 KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5       # what has been shown already is not changed lightly
 APPEARANCE_LIMIT = 4.0         # what one embedding may weigh
@@ -83,7 +84,7 @@ class Assigner:
                 continue
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
             gains = [self._gain(tracklet, p) for p in people]
-            stay = 0.0 if before is None else link(order[before], tracklet)
+            stay = 0.0 if before is None else GOES_ON + link(order[before], tracklet)
             grown = [g for h in beam for g in self._extend(h, tracklet, gains, before, stay)]
             beam = sorted(grown, key=lambda h: (-h.score, h.labels))[:BEAM]
         best = beam[0]
@@ -133,7 +134,7 @@ class Assigner:
         if holder is None:
             return gain.appearance + gain.face
         if holder.track == tracklet.track:
-            return gain.appearance + link(holder, tracklet)
+            return gain.appearance + GOES_ON + link(holder, tracklet)
         if holder.shot == tracklet.shot:
             return gain.appearance + gain.face + link(holder, tracklet)
         order = 1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,14 +17,18 @@ USUAL_SCORE = 0.9              # of a face that is plainly seen
 PASSING = 0.7                  # face heights per second: faster than people sway
 CENTRED = 0.10                 # of the picture's width: nearer to the middle a lone face has no side
 WEIGHT_S = 30.0                # presence beyond this earns no further precedence
-SUCCESSION = 2.0               # a stranger must have been this much more present to take a person's place
+SUCCESSION = 2.0               # a stranger must have been this much more present to take a person's place ...
+SUCCESSION_S = 2.0             # ... and present for as long as this
+ABSENT_S = 0.7                 # a person unseen for this long is away
+YOUNG_S = 10.0                 # presence below which a person's tile may still be changed
 
 
 @dataclass(slots=True)
 class Person:
     """One of the two people: the tile, the usual size of the face, and what the report says.
 
-    ``weight`` is presence so far, seconds times face height. ``height`` is for shot ``shot`` alone.
+    ``quality`` is the face height lately, less where the detector is in doubt; ``weight`` is presence so far, seconds
+    times quality. ``height`` is for shot ``shot`` alone, ``unseen_s`` the time since the last detection.
     """
 
     number: int
@@ -34,22 +38,20 @@ class Person:
     founded_s: float
     shot: int = -1
     height: float = 0.0
+    quality: float = 0.0
     weight: float = 0.0
-    pictures: int = 0
-    compared: int = 0
-    own_distance: float = 0.0
-    other_compared: int = 0
-    margin: float = 0.0
+    unseen_s: float = 0.0
 
     def height_in(self, shot: int) -> float:
         """Usual face height in a shot, in pixels; 0 while unknown."""
         return self.height if self.shot == shot else 0.0
 
-    def seen(self, shot: int, height: float, seconds: float) -> None:
+    def seen(self, shot: int, height: float, score: float, seconds: float) -> None:
         """The face was detected at this height, ``seconds`` after the detection before."""
         self.height = height if self.shot != shot else self.height + 0.1 * (height - self.height)
-        self.shot = shot
-        self.weight = min(self.weight + seconds * height, WEIGHT_S * self.height)
+        self.shot, self.unseen_s = shot, 0.0
+        self.quality = height * score**2
+        self.weight = _heavier(self.weight, self.quality, seconds)
 
 
 class Founding:
@@ -65,6 +67,7 @@ class Founding:
         self._settings = settings
         self._width, self._height = width, height
         self.people: list[Person] = []
+        self._strangers: dict[int, float] = {}           # weight by track
 
     def found(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Found who can be founded, and label their tracklets; returns those.
@@ -75,8 +78,9 @@ class Founding:
         if len(self.people) == 2:
             return []
         tracklets = list(window)
-        free = [k for k in tracklets if k.label in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
+        free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
         free.sort(key=lambda k: (-_prominence(k), k.id))
+        free = [k for k in free if not self._is_passing(k)]
         if not self.people:
             return self._found_first(free)
         others = [k for k in tracklets if k.person() == self.people[0].number]
@@ -85,26 +89,68 @@ class Founding:
 
     def settle_sides(self, shot: int, x1: float, x2: float) -> None:
         """Both people are seen together, at these centres: their order decides where nothing else did."""
-        if len(self.people) < 2 or self.people[0].certain_side:
-            return
-        first, second = self.people
-        if shot != first.founded_shot:
+        unsettled = [p for p in self.people if not p.certain_side]
+        if unsettled and all(p.founded_shot != shot for p in unsettled):
+            first, second = self.people
             first.side, second.side = ("left", "right") if x1 <= x2 else ("right", "left")
-        first.certain_side = True
+        for person in unsettled:
+            person.certain_side = True
 
-    def state(self) -> list[Any]:
-        return [asdict(p) for p in self.people]
+    def note(self, strangers: Iterable[Tracklet], seconds: float) -> list[Tracklet]:
+        """Take in the strangers of one picture, ``seconds`` after the one before; returns those who could be leading."""
+        for person in self.people:
+            person.unseen_s += seconds
+        settled = [k for k in strangers if not self._is_passing(k) and k.score >= LEAST_SCORE]
+        self._strangers = {k.track: _heavier(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled}
+        return sorted(settled, key=lambda k: (-self._strangers[k.track], k.id))
 
-    def restore(self, state: list[Any]) -> None:
-        self.people = [Person(**p) for p in state]
+    def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
+        """The stranger who should take a person's place, if any, and that person; ``strangers`` as noted.
+
+        A choice made early may have been wrong: a picture on the wall, somebody who was there first. Whoever has been
+        present much more than one of the two people, in the same measure, is one of the two.
+        """
+        if len(self.people) < 2 or not strangers:
+            return None
+        stranger, quality = strangers[0], _quality(strangers[0])
+        person = min(self.people, key=lambda p: (p.weight, p.number))
+        holds = person.unseen_s < ABSENT_S and person.quality > quality
+        least = max(SUCCESSION * person.weight, SUCCESSION_S * quality)
+        return None if holds or self._strangers[stranger.track] < least else (stranger, person)
+
+    def vacancy(self, stranger: Tracklet) -> Person | None:
+        """The person who is away and whose size and place the stranger has, if the stranger has stayed for long enough.
+
+        It is rather the person, whom motion has lost, than somebody else who has come at just that time.
+        """
+        stays = stranger.t1 - stranger.t0 >= self._settings.stable_s
+        away = [p for p in self.people if p.unseen_s >= ABSENT_S and p.shot == stranger.shot]
+        return away[0] if stays and len(away) == 1 and self._fits(stranger, away[0]) else None
+
+    def _fits(self, stranger: Tracklet, person: Person) -> bool:
+        return self._settings.least_size_ratio < _quality(stranger) / person.quality < 1 / self._settings.least_size_ratio
+
+    def replace(self, stranger: Tracklet, person: Person) -> None:
+        """Give the person's number to the stranger. While the other person is new too, their order decides the sides."""
+        other = next(p for p in self.people if p is not person)
+        person.weight = self._strangers.pop(stranger.track)
+        person.shot, person.height = stranger.shot, stranger.height
+        if other.weight < YOUNG_S * other.height:
+            other.certain_side, other.founded_shot = False, -1
+        self.people.sort(key=lambda p: p.number)
+
+    def state(self) -> dict[str, Any]:
+        return {"people": [asdict(p) for p in self.people], "strangers": [list(k) for k in self._strangers.items()]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.people = [Person(**p) for p in state["people"]]
+        self._strangers = {int(track): weight for track, weight in state["strangers"]}
 
     def _found_first(self, free: list[Tracklet]) -> list[Tracklet]:
         if not free:
             return []
         first = free[0]
         pair = [k for k in free[1:] if _together(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
-        if not pair and self._is_passing(first):
-            return []
         if not pair:
             x = first.first[0] / self._width - 0.5
             return [self._add(first, "left" if x < 0 else "right", certain=abs(x) > CENTRED)]
@@ -118,8 +164,7 @@ class Founding:
 
     def _is_equal(self, tracklet: Tracklet, other: Tracklet) -> bool:
         """As clear and nearly as large: a partner at first sight."""
-        equal = _quality(tracklet) >= self._settings.least_size_ratio * _quality(other)
-        return equal and not self._is_passing(tracklet)
+        return _quality(tracklet) >= self._settings.least_size_ratio * _quality(other)
 
     def _is_passing(self, tracklet: Tracklet) -> bool:
         """A small face that moves on: somebody in the background."""
@@ -134,13 +179,13 @@ class Founding:
         known = self.people[0].height_in(tracklet.shot)
         small = _quality(tracklet) < self._settings.least_size_ratio * known * USUAL_SCORE**2
         stays = tracklet.t1 - tracklet.t0 >= self._settings.bystander_s
-        return not self._is_passing(tracklet) and (stays or not small)
+        return stays or not small
 
     def _add(self, tracklet: Tracklet, side: Side, certain: bool) -> Tracklet:
         number = len(self.people) + 1
         tracklet.label = number
         person = Person(number, side, certain, tracklet.shot, tracklet.t0)
-        person.seen(tracklet.shot, tracklet.height, 0.0)
+        person.seen(tracklet.shot, tracklet.height, tracklet.score, 0.0)
         self.people.append(person)
         return tracklet
 
@@ -152,6 +197,11 @@ def _quality(tracklet: Tracklet) -> float:
 
 def _prominence(tracklet: Tracklet) -> float:
     return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.t0 + 0.1)
+
+
+def _heavier(weight: float, quality: float, seconds: float) -> float:
+    """Weight after another picture; presence beyond ``WEIGHT_S`` counts no more."""
+    return max(weight, min(weight + seconds * quality, WEIGHT_S * quality))
 
 
 def _together(a: Tracklet, b: Tracklet) -> float:

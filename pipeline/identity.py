@@ -17,6 +17,7 @@ from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
 CLEAR = 50.0                   # nats, where no other reading is left
+UNLIKE = -1.0                  # nats of embeddings against a person
 MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
 
@@ -157,6 +158,8 @@ class PeopleResolver:
         picture = self._waiting[0]
         if picture.spots is not None or self._dirty:
             self._decide(picture, final)
+        if picture.spots is not None:
+            self._note_strangers(picture)
         scene = self._scene(picture)
         self._waiting.pop(0)
         self._forget()
@@ -181,7 +184,7 @@ class PeopleResolver:
         if len(self._people) != 1:
             return {}
         nats = {k.id: self._assigner.appearance(k, 1) for k in window}
-        return {number: n is not None and n < -1.0 for number, n in nats.items()}
+        return {number: n is not None and n < UNLIKE for number, n in nats.items()}
 
     def _founded(self, tracklet: Tracklet) -> None:
         tracklet.margin = CLEAR
@@ -195,14 +198,23 @@ class PeopleResolver:
             label = decision.labels[tracklet.id]
             if tracklet.label == UNDECIDED:
                 tracklet.proposed = label
-                tracklet.margin = decision.margins.get(tracklet.id, CLEAR)
+                self._doubt(tracklet, decision)
             elif label != tracklet.label:
-                self._overturn(tracklet, label, decision)
+                self._overturn(tracklet, label)
+                self._doubt(tracklet, decision)
 
-    def _overturn(self, tracklet: Tracklet, label: int, decision: Decision) -> None:
+    def _doubt(self, tracklet: Tracklet, decision: Decision) -> None:
+        tracklet.margin = min(CLEAR, decision.margins.get(tracklet.id, CLEAR))
+        tracklet.leaning = self._leaning(tracklet)
+
+    def _leaning(self, tracklet: Tracklet) -> float:
+        """Nats that the embeddings give for the tracklet's person against the other one."""
+        own, other = (self._assigner.appearance(tracklet, k) or 0.0 for k in (1, 2))
+        return own - other if tracklet.person() == 1 else other - own
+
+    def _overturn(self, tracklet: Tracklet, label: int) -> None:
         """Evidence contradicts what has been shown: change it from here on."""
         before, tracklet.label = tracklet.label, label
-        tracklet.margin = decision.margins.get(tracklet.id, 0.0)
         if before != STRANGER:
             self._recogniser.move(tracklet, before)
         self._record.overturned(tracklet, before, self._waiting[0].t)
@@ -217,11 +229,50 @@ class PeopleResolver:
             self._record.compare(tracklet)
             self._recogniser.enrol(tracklet)
 
+    def _note_strangers(self, picture: Waiting) -> None:
+        """Give strangers their due: a person's place, or back the identity that motion had lost."""
+        numbers = [s.tracklet for s in picture.spots or ()]
+        seen = [k for k in map(self._tracklets.__getitem__, numbers) if k.label == STRANGER]
+        strangers = self._founding.note(seen, self._step_s(picture))
+        successor = self._founding.successor(strangers)
+        if successor is not None:
+            self._succeed(*successor)
+            return
+        for stranger in strangers:
+            person = self._founding.vacancy(stranger)
+            if person is not None and self._may_be(stranger, person):
+                stranger.label, stranger.margin, stranger.leaning = person.number, 0.0, 0.0
+                self._record.claimed(stranger, picture.t)
+                return
+
+    def _may_be(self, stranger: Tracklet, person: Person) -> bool:
+        """Nothing speaks against it, and nobody else of that person is in the window."""
+        looks = self._assigner.appearance(stranger, person.number)
+        unlike = self._recogniser.active if looks is None else looks < UNLIKE
+        busy = any(k.person() == person.number and k.t1 >= stranger.t0 for k in self._tracklets.values())
+        return not unlike and not busy
+
+    def _succeed(self, stranger: Tracklet, person: Person) -> None:
+        """A stranger takes a person's number: nothing of the predecessor's is kept."""
+        self._founding.replace(stranger, person)
+        for tracklet in self._tracklets.values():
+            if tracklet.person() == person.number:
+                tracklet.label = STRANGER
+        stranger.label, stranger.margin = person.number, CLEAR
+        self._anchors[person.number - 1] = self._sightings[person.number - 1] = None
+        self._recogniser.begin(person.number)
+        self._record.succeeded(stranger, self._waiting[0].t)
+        self._enrol(stranger)
+
+    def _step_s(self, picture: Waiting) -> float:
+        return min(LONGEST_STEP_S, picture.t - self._detected_t)
+
     def _forget(self) -> None:
         """Drop tracklets that ended a while before the oldest waiting picture; the people's latest stay as anchors."""
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
+            self._record.closed(tracklet, tracklet.margin + self._leaning(tracklet) - tracklet.leaning)
             if tracklet.label in (1, 2):
                 self._anchor(tracklet)
 
@@ -258,8 +309,8 @@ class PeopleResolver:
     def _seen(self, picture: Waiting, person: Person) -> Seen:
         spot = self._spot(picture, person.number)
         if spot is not None:
-            seconds = min(LONGEST_STEP_S, picture.t - self._detected_t)
-            person.seen(picture.shot, spot.box.h, seconds)
+            score = self._tracklets[spot.tracklet].score
+            person.seen(picture.shot, spot.box.h, score, self._step_s(picture))
             self._sightings[person.number - 1] = Sighting(picture.t, picture.shot, spot.box)
             return Seen(person.number, spot.box, "reidentified" if spot.embedded else "detected")
         return Seen(person.number, self._between(picture, person.number), "tracked")

@@ -14,6 +14,7 @@ from pipeline.reidentify import Recogniser
 from pipeline.tracklets import STRANGER, Tracklet
 
 EPISODE_S = 1.0                # suspicions nearer than this are one
+PASSING_S = 0.5
 MOST_EVENTS = 1000             # the report lists no more; they are counted all the same
 CONTESTED = ("contact", "parted", "jump", "cut")
 
@@ -46,6 +47,7 @@ class IdentityRecord:
     log_confidence: float = 0.0
     suspected: list[dict[str, Any]] = field(default_factory=list)
     repaired: list[dict[str, Any]] = field(default_factory=list)
+    replaced: list[dict[str, Any]] = field(default_factory=list)
     suspected_total: int = 0
     repaired_total: int = 0
     suspected_t: float = -1e9
@@ -55,11 +57,20 @@ class IdentityRecord:
         """A tracklet has become one of the two people: nothing to doubt yet."""
         self._remember(tracklet)
 
+    def succeeded(self, tracklet: Tracklet, t: float) -> None:
+        """Somebody else turned out to be one of the two people."""
+        self.replaced.append({"t": round(t, 3), "person": tracklet.label})
+        self._remember(tracklet)
+
+    def claimed(self, tracklet: Tracklet, t: float) -> None:
+        """A face taken for a stranger's was given to the person who had been lost."""
+        self._suspect(t, tracklet)
+        self._remember(tracklet)
+
     def committed(self, tracklet: Tracklet) -> None:
         """It has been decided whose tracklet this is, before any of its pictures was returned."""
         if tracklet.label == STRANGER:
             return
-        self._weigh(tracklet)
         if tracklet.reason in CONTESTED:
             self._suspect(tracklet.t0, tracklet)
         before = next((person for track, person in self.person_of_track if track == tracklet.track), tracklet.label)
@@ -72,8 +83,15 @@ class IdentityRecord:
         if STRANGER not in (before, tracklet.label):
             self._suspect(t, tracklet)
             self._repair(t, tracklet, before, shown=True)
-        self._weigh(tracklet)
         self._remember(tracklet)
+
+    def closed(self, tracklet: Tracklet, margin: float) -> None:
+        """A tracklet is past: the odds against its exchange, in nats, give the probability that its label was right.
+
+        Short ones while faces touch do not count: they show people who pass before each other.
+        """
+        if tracklet.label != STRANGER and not (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
+            self.log_confidence -= math.log1p(math.exp(-margin))
 
     def compare(self, tracklet: Tracklet) -> None:
         """Count the embeddings of a tracklet that have come since the last call."""
@@ -105,6 +123,7 @@ class IdentityRecord:
             "people_seen": len(people), "left": sides.get("left"), "right": sides.get("right"),
             "suspected_swaps": deepcopy(self.suspected), "suspected_swaps_total": self.suspected_total,
             "repaired_swaps": deepcopy(self.repaired), "repaired_swaps_total": self.repaired_total,
+            "replaced_people": deepcopy(self.replaced),
             "reid_activation_ratio": round(recogniser.activations / pictures, 4),
             "both_visible_ratio": round(self.both / pictures, 4),
             "confidence": round(math.exp(self.log_confidence), 4),
@@ -128,9 +147,6 @@ class IdentityRecord:
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }
 
-    def _weigh(self, tracklet: Tracklet) -> None:
-        """The odds against the exchanged hypothesis give the probability that this decision was right."""
-        self.log_confidence -= math.log1p(math.exp(-tracklet.margin))
 
     def _suspect(self, t: float, tracklet: Tracklet) -> None:
         if t - self.suspected_t >= EPISODE_S:

@@ -122,10 +122,16 @@ class Recogniser:
 
     def enrol(self, tracklet: Tracklet) -> None:
         """Put a tracklet's views into its person's gallery, if it is certain enough that they are."""
-        if tracklet.label in (1, 2) and tracklet.margin >= CERTAIN:
+        if tracklet.label == STRANGER:
+            return
+        if tracklet.margin >= CERTAIN:
             for yaw, vector in tracklet.views:
                 self.galleries[tracklet.label - 1].add(View(yaw, tracklet.id, vector))
         tracklet.views = []
+
+    def begin(self, person: int) -> None:
+        """The person is somebody else from now on."""
+        self.galleries[person - 1].views = []
 
     def move(self, tracklet: Tracklet, source: int) -> None:
         """A tracklet was taken for person ``source`` by mistake: its views go where it belongs now, or are dropped."""

@@ -16,7 +16,8 @@ ACCELERATION = 6.0         # face heights per s^2: how suddenly people move
 GROWTH = 2.0               # face heights per s^2: how suddenly boxes grow and shrink
 BOX_MARGIN = 0.3           # boxes are widened by this share before they are compared
 LOW_IOU = 0.3              # a face of low confidence must lie this well on its track
-JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly
+JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly ...
+JUMP_SIGMA = 3.5           # ... once the filter is sure of it
 SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
 IMPOSSIBLE = 1e6
 
@@ -65,6 +66,11 @@ class Track:
     def velocity(self) -> tuple[float, float]:
         """Pixels per second."""
         return self.coordinates[0].v, self.coordinates[1].v
+
+    def spread(self) -> float:
+        """Standard deviation of where the next box is expected, in pixels."""
+        x, y, _, h = self.coordinates
+        return math.sqrt(x.pxx + y.pxx) + POSITION_NOISE * h.x
 
     def predict(self, t: float) -> None:
         dt, h = t - self.t, self.coordinates[3].x
@@ -144,8 +150,8 @@ class ByteTrack:
     def _continue(self, face: int, track: Track, box: Rect) -> Match:
         expected = track.box()
         ratio = (expected.w * expected.h / (box.w * box.h)) ** 0.5
-        jump = math.hypot(expected.cx - box.cx, expected.cy - box.cy) / box.h
-        anomaly = jump > JUMP or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
+        jump = math.hypot(expected.cx - box.cx, expected.cy - box.cy)
+        anomaly = jump > max(JUMP * box.h, JUMP_SIGMA * track.spread()) or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
         track.update(box)
         return Match(face, track.id, new=False, anomaly=anomaly)
 

@@ -26,7 +26,8 @@ class Tracklet:
 
     ``first`` and ``last`` are (centre x, centre y, width, height, speed x, speed y) in pixels and pixels per second.
     ``reason`` says why it began: entry, cut, jump, contact or parted. ``evidence`` holds one pair per embedding: the
-    distances to the two people's galleries, None where a gallery was empty. ``views`` are embeddings (yaw bin, vector)
+    distances to the two people's galleries, None where a gallery was empty. ``margin`` is by how many nats the decision
+    was better than the exchanged one, and ``leaning`` what embeddings had given of them by then. ``views`` are embeddings (yaw bin, vector)
     that enter a gallery once it is certain whose face this is.
     """
 
@@ -45,6 +46,7 @@ class Tracklet:
     label: int = UNDECIDED
     proposed: int = UNDECIDED
     margin: float = 0.0
+    leaning: float = 0.0
     embedded: int = 0
     reported: int = 0
     embedded_t: float = -1e9
