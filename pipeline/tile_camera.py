@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from engines.frames import Rect
-from pipeline.camera_path import CameraPath, PathPlanner, Stretch
+from pipeline.camera_path import CameraPath, PathPlanner
 from pipeline.framing import Array, Framing, contains_centre, contains_face, touches
-from pipeline.people import Scene, Seen, Side, Tile
+from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
+from pipeline.tile_view import Trace, View, is_jump, rect_state
 
-_UNKNOWN = (np.nan,) * 4
 _REMEMBER_S = 2.0                 # the other person's last place counts for so long
-_FAR_JUMP = 2.5                   # face heights between two pictures: nobody moves like that
 _STALE_S = 5.0                    # after so long a worse still is better than an old one
 _CLEARANCE = 0.05                 # crop widths the other person must be away before a still ends
 
@@ -37,47 +32,6 @@ class Still:
     quality: int
 
 
-class View:
-    """Consecutive pictures as one tile sees them."""
-
-    def __init__(self, side: Side, scenes: Sequence[Scene], times: Sequence[float]) -> None:
-        pairs = [(s.left, s.right) if side == "left" else (s.right, s.left) for s in scenes]
-        self.scenes = scenes
-        self.times = np.array(times)
-        self.own: list[Seen | None] = [own for own, _ in pairs]
-        self.faces = [own.box if own else None for own, _ in pairs]
-        self.others = [other.box if other else None for _, other in pairs]
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    @cached_property
-    def breaks(self) -> list[bool]:
-        """Where no path goes on: at a cut, another person, or a jump that is no movement."""
-        return [self._is_break(i) for i in range(len(self))]
-
-    def _is_break(self, i: int) -> bool:
-        if self.scenes[i].cut:
-            return True
-        return i > 0 and is_jump(self.own[i - 1], self.own[i])
-
-    def next_break(self, after: int) -> int:
-        return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
-
-    def next_face(self, start: int) -> int | None:
-        """The first picture from ``start`` on that shows the person, in the same take."""
-        for i in range(start, len(self)):
-            if i > start and self.breaks[i]:
-                return None
-            if self.faces[i] is not None:
-                return i
-        return None
-
-    def stretch(self, start: int, stop: int, *, follow: bool = True) -> Stretch:
-        faces = self.faces[start:stop] if follow else [None] * (stop - start)
-        return Stretch(self.times[start:stop], _boxes(faces), _boxes(self.others[start:stop]))
-
-
 class TileCamera:
     """One tile's camera. Every picture must be given to ``advance`` exactly once, in order."""
 
@@ -94,8 +48,7 @@ class TileCamera:
         self._frozen = False
         self._waiting = False
         self._last: Seen | None = None        # the person in the last picture that showed them
-        self._last_s = 0.0
-        self._covered = False                 # ... and whether the other one overlapped them there
+        self._trace = Trace()                 # ... and how they came there in this take
         self._other: tuple[Rect, float] | None = None
         self.still: Still | None = None
 
@@ -119,7 +72,7 @@ class TileCamera:
 
     def _end_take(self, view: View, i: int) -> None:
         self._path, self._frozen, self._away = None, False, False
-        self._last_s = float(view.times[i])
+        self._trace.forget(float(view.times[i]))
         if view.scenes[i].cut:
             self._other = None
 
@@ -132,7 +85,7 @@ class TileCamera:
             return False
         if self._path is None:
             return not self._waiting and float(view.times[back] - view.times[i]) <= self._bridge_s
-        return self._bridged(self._last, self._last_s, view, back)
+        return self._bridged(self._last, self._trace.last_s, view, back)
 
     def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
         """Whether the path may lead from the last sight of the person to picture ``back``."""
@@ -153,7 +106,7 @@ class TileCamera:
             path = self._path = CameraPath(float(view.times[i]))
         self._waiting = self._frozen = self._away = False
         j = self._run(view, i, commit)
-        self._planner.extend(path, view.stretch(i, self._horizon(view, i)), j - i)
+        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._horizon(view, i))), j - i)
         crops = self._crops(path, view.times[i:j])
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
         path.forget_before(float(view.times[j - 1]))
@@ -169,6 +122,25 @@ class TileCamera:
                 last, last_s = view.own[k], float(view.times[k])
         return end
 
+    def _gap_end(self, view: View, i: int) -> int:
+        """Where the gap that covers picture ``i`` ends, as far as one can see."""
+        back = view.next_face(i)
+        return view.next_break(i) if back is None else back
+
+    def _expected(self, view: View, i: int, end: int) -> list[Rect | None]:
+        """The person's boxes from picture ``i`` to ``end``.
+
+        Of who is lost behind the other one it is expected that they walk on; other gaps stay open.
+        """
+        faces, trace = view.faces[i:end], Trace.restored(self._trace.state())
+        for n, k in enumerate(range(i, end)):
+            time, face = float(view.times[k]), view.faces[k]
+            if face is not None:
+                trace.note(time, face, view.others[k])
+            elif trace.covered and time - trace.last_s <= self._bridge_s and self._gap_end(view, k) >= end:
+                faces[n] = trace.guess(time)
+        return faces
+
     def _in_shot(self, view: View, i: int) -> bool:
         """Whether the waiting live camera already shows the person who comes back."""
         face = view.faces[i]
@@ -179,7 +151,7 @@ class TileCamera:
 
     def _held_crop(self, view: View, i: int, path: CameraPath) -> Rect:
         """What the waiting camera shows at picture ``i``."""
-        self._planner.extend(path, view.stretch(i, i + 1, follow=False), 1)
+        self._planner.extend(path, view.stretch(i, [None]), 1)
         return self._crops(path, view.times[i : i + 1])[0]
 
     def _live(self, view: View, i: int, crop: Rect) -> Tile:
@@ -187,9 +159,10 @@ class TileCamera:
         self._note_other(view, i)
         if own is None or face is None:
             return Tile(own.person if own else None, None, crop, "held")
-        self._last, self._last_s = own, float(view.times[i])
-        self._covered = other is not None and touches(face, other)
-        self._keep_still(Still(view.scenes[i].pts, self._last_s, own.person, crop, self._quality(crop, face, other)))
+        self._last = own
+        self._trace.note(float(view.times[i]), face, other)
+        quality = self._quality(crop, face, other)
+        self._keep_still(Still(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
         return Tile(own.person, face, crop, own.source)
 
     def _quality(self, crop: Rect, face: Rect, other: Rect | None) -> int:
@@ -217,7 +190,7 @@ class TileCamera:
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
         """Let the camera come to rest where it is; show a still while the other person is in its picture."""
-        self._planner.extend(path, view.stretch(i, j, follow=False), j - i)
+        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
             self._note_other(view, k)
@@ -240,7 +213,7 @@ class TileCamera:
 
     def _passing(self, time: float) -> bool:
         """Whether the person was lost because the other one stepped before them, just now."""
-        return self._covered and time - self._last_s <= self._bridge_s
+        return self._trace.covered and time - self._trace.last_s <= self._bridge_s
 
     def _intruded(self, time: float, crop: Rect, margin: float) -> bool:
         if self._other is None or time - self._other[1] > _REMEMBER_S:
@@ -297,8 +270,7 @@ class TileCamera:
             "frozen": self._frozen,
             "waiting": self._waiting,
             "last": [last.person, rect_state(last.box), last.source] if last else None,
-            "last_s": self._last_s,
-            "covered": self._covered,
+            "trace": self._trace.state(),
             "other": [rect_state(other[0]), other[1]] if other else None,
             "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
@@ -308,29 +280,9 @@ class TileCamera:
         self._path = CameraPath.restored(state["path"]) if state["path"] else None
         self._away, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
-        self._last_s, self._covered = state["last_s"], state["covered"]
+        self._trace = Trace.restored(state["trace"])
         self._other = (Rect(*other[0]), other[1]) if other else None
         self.still = Still(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
-
-
-def is_jump(before: Seen | None, after: Seen | None) -> bool:
-    """Whether a tile's person is another one than before, or somewhere else without having moved there."""
-    if before is None or after is None:
-        return False
-    if before.person != after.person:
-        return True
-    if before.box is None or after.box is None:
-        return False
-    a, b = before.box, after.box
-    return bool(np.hypot(a.cx - b.cx, a.cy - b.cy) > _FAR_JUMP * max(a.h, b.h))
-
-
-def rect_state(rect: Rect | None) -> list[float] | None:
-    return None if rect is None else [rect.x, rect.y, rect.w, rect.h]
-
-
-def _boxes(rects: Sequence[Rect | None]) -> Array:
-    return np.array([_UNKNOWN if r is None else (r.x, r.y, r.w, r.h) for r in rects]).reshape(-1, 4)
 
 
 def _person(view: View, i: int) -> int | None:

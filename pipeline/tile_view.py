@@ -1,0 +1,121 @@
+"""What one tile's camera looks at: its person and the other one over consecutive pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from engines.frames import Rect
+from pipeline.camera_path import Stretch
+from pipeline.framing import Array
+from pipeline.people import Scene, Seen, Side
+
+_UNKNOWN = (np.nan,) * 4
+_FAR_JUMP = 2.5                   # face heights between two pictures: nobody moves like that
+_BODY = 2.0                       # face heights between the middles of two faces whose bodies may overlap
+_MEMORY_S = 0.3                   # a person's speed is taken over so long
+
+
+class View:
+    """Consecutive pictures as one tile sees them."""
+
+    def __init__(self, side: Side, scenes: Sequence[Scene], times: Sequence[float]) -> None:
+        pairs = [(s.left, s.right) if side == "left" else (s.right, s.left) for s in scenes]
+        self.scenes = scenes
+        self.times = np.array(times)
+        self.own: list[Seen | None] = [own for own, _ in pairs]
+        self.faces = [own.box if own else None for own, _ in pairs]
+        self.others = [other.box if other else None for _, other in pairs]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @cached_property
+    def breaks(self) -> list[bool]:
+        """Where no path goes on: at a cut, another person, or a jump that is no movement."""
+        return [self._is_break(i) for i in range(len(self))]
+
+    def _is_break(self, i: int) -> bool:
+        if self.scenes[i].cut:
+            return True
+        return i > 0 and is_jump(self.own[i - 1], self.own[i])
+
+    def next_break(self, after: int) -> int:
+        return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
+
+    def next_face(self, start: int) -> int | None:
+        """The first picture from ``start`` on that shows the person, in the same take."""
+        for i in range(start, len(self)):
+            if i > start and self.breaks[i]:
+                return None
+            if self.faces[i] is not None:
+                return i
+        return None
+
+    def stretch(self, start: int, faces: Sequence[Rect | None]) -> Stretch:
+        """The pictures from ``start`` on, with these faces for the tile's person."""
+        stop = start + len(faces)
+        return Stretch(self.times[start:stop], _boxes(faces), _boxes(self.others[start:stop]))
+
+
+class Trace:
+    """The last sights of a person: when and where, and whether the other one was close enough to step before them."""
+
+    def __init__(self) -> None:
+        self.last_s = 0.0
+        self.covered = False
+        self._seen: list[tuple[float, Rect]] = []
+
+    def note(self, time: float, face: Rect, other: Rect | None) -> None:
+        self.last_s = time
+        self.covered = other is not None and _close(face, other)
+        self._seen = [(t, box) for t, box in self._seen if time - t <= _MEMORY_S] + [(time, face)]
+
+    def forget(self, time: float) -> None:
+        """The person was not there before this time."""
+        self.last_s, self.covered, self._seen = time, False, []
+
+    def guess(self, time: float) -> Rect:
+        """Where a person who cannot be seen has gone, if they went on as before."""
+        (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
+        share = (time - last_s) / (last_s - first_s) if last_s > first_s else 0.0
+        return Rect(last.x + (last.cx - first.cx) * share, last.y + (last.cy - first.cy) * share, last.w, last.h)
+
+    def state(self) -> list[Any]:
+        return [self.last_s, self.covered, [[t, rect_state(box)] for t, box in self._seen]]
+
+    @classmethod
+    def restored(cls, state: list[Any]) -> Trace:
+        trace = cls()
+        trace.last_s, trace.covered = state[0], state[1]
+        trace._seen = [(t, Rect(*box)) for t, box in state[2]]
+        return trace
+
+
+def is_jump(before: Seen | None, after: Seen | None) -> bool:
+    """Whether a tile's person is another one than before, or somewhere else without having moved there."""
+    if before is None or after is None:
+        return False
+    if before.person != after.person:
+        return True
+    if before.box is None or after.box is None:
+        return False
+    a, b = before.box, after.box
+    return bool(np.hypot(a.cx - b.cx, a.cy - b.cy) > _FAR_JUMP * max(a.h, b.h))
+
+
+def _close(a: Rect, b: Rect) -> bool:
+    """Whether bodies may overlap: they are wider than faces."""
+    reach = _BODY * max(a.h, b.h)
+    return abs(a.cx - b.cx) < reach and abs(a.cy - b.cy) < reach
+
+
+def rect_state(rect: Rect | None) -> list[float] | None:
+    return None if rect is None else [rect.x, rect.y, rect.w, rect.h]
+
+
+def _boxes(rects: Sequence[Rect | None]) -> Array:
+    return np.array([_UNKNOWN if r is None else (r.x, r.y, r.w, r.h) for r in rects]).reshape(-1, 4)
