@@ -22,6 +22,7 @@ from pipeline.settings import CameraSettings
 
 _TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
 _ZOOM_UNIT = 0.4                  # changing the width by so much counts as much as moving by one width
+_PICTURES_PER_POINT = 2           # at higher frame rates the path cannot follow single pictures anyway
 _ORDER = 4                        # control points that shape one picture
 _EVEN = 16.0                      # pixels
 _GRAIN = 1e-3                     # of a pixel: less is rounding
@@ -39,9 +40,10 @@ class Stretch:
     faces: Array
     others: Array
 
-    def known(self) -> Stretch:
-        """Only the pictures in which the person is seen."""
-        seen = ~np.isnan(self.faces[:, 0])
+    def known(self, most: int) -> Stretch:
+        """Only pictures in which the person is seen, evenly thinned to at most this many."""
+        seen = np.flatnonzero(~np.isnan(self.faces[:, 0]))
+        seen = seen[:: max(1, math.ceil(len(seen) / most))]
         return Stretch(self.times[seen], self.faces[seen], self.others[seen])
 
 
@@ -101,7 +103,7 @@ class PathPlanner:
         need = path.reach(stretch.times[commit - 1 : commit])
         if need > len(path.points):
             count = path.reach(stretch.times[-1:]) + _TAIL
-            plan = self._plan(path, stretch.known(), count)
+            plan = self._plan(path, stretch.known(_PICTURES_PER_POINT * count), count)
             path.points += [[float(v) for v in point] for point in plan[len(path.points) : need]]
 
     def _plan(self, path: CameraPath, known: Stretch, count: int) -> Array:
