@@ -46,11 +46,12 @@ class Person:
         """Usual face height in a shot, in pixels; 0 while unknown."""
         return self.height if self.shot == shot else 0.0
 
-    def seen(self, shot: int, height: float, score: float, seconds: float) -> None:
-        """The face was detected at this height, ``seconds`` after the detection before."""
-        self.height = height if self.shot != shot else self.height + 0.1 * (height - self.height)
-        self.shot, self.unseen_s = shot, 0.0
-        self.quality = height * score**2
+    def seen(self, tracklet: Tracklet, seconds: float) -> None:
+        """The person was detected, ``seconds`` after the detection before."""
+        height = tracklet.last[3]
+        self.height = height if self.shot != tracklet.shot else self.height + 0.1 * (height - self.height)
+        self.shot, self.unseen_s = tracklet.shot, 0.0
+        self.quality = self.height * tracklet.score**2
         self.weight = _heavier(self.weight, self.quality, seconds)
 
 
@@ -96,11 +97,14 @@ class Founding:
         for person in unsettled:
             person.certain_side = True
 
-    def note(self, strangers: Iterable[Tracklet], seconds: float) -> list[Tracklet]:
-        """Take in the strangers of one picture, ``seconds`` after the one before; returns those who could be leading."""
+    def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
+        """Take in the faces of a picture, ``seconds`` after the one before; returns strangers who could lead."""
         for person in self.people:
             person.unseen_s += seconds
-        settled = [k for k in strangers if not self._is_passing(k) and k.score >= LEAST_SCORE]
+            for tracklet in tracklets:
+                if tracklet.label == person.number:
+                    person.seen(tracklet, seconds)
+        settled = [k for k in tracklets if k.label == STRANGER and not self._is_passing(k) and k.score >= LEAST_SCORE]
         self._strangers = {k.track: _heavier(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled}
         return sorted(settled, key=lambda k: (-self._strangers[k.track], k.id))
 
@@ -118,20 +122,24 @@ class Founding:
         least = max(SUCCESSION * person.weight, SUCCESSION_S * quality)
         return None if holds or self._strangers[stranger.track] < least else (stranger, person)
 
-    def vacancy(self, stranger: Tracklet) -> Person | None:
-        """The person who is away and whose size and place the stranger has, if the stranger has stayed for long enough.
+    def vacancies(self, stranger: Tracklet) -> list[Person]:
+        """The people who are away and whose size the stranger has, if the stranger has stayed for long enough.
 
-        It is rather the person, whom motion has lost, than somebody else who has come at just that time.
+        It is rather one of them, whom motion has lost, than somebody else who has come at just that time.
         """
-        stays = stranger.t1 - stranger.t0 >= self._settings.stable_s
-        away = [p for p in self.people if p.unseen_s >= ABSENT_S and p.shot == stranger.shot]
-        return away[0] if stays and len(away) == 1 and self._fits(stranger, away[0]) else None
+        if stranger.t1 - stranger.t0 < self._settings.stable_s:
+            return []
+        return [p for p in self.people if p.unseen_s >= ABSENT_S and self._fits(stranger, p)]
 
     def _fits(self, stranger: Tracklet, person: Person) -> bool:
-        return self._settings.least_size_ratio < _quality(stranger) / person.quality < 1 / self._settings.least_size_ratio
+        ratio, least = _quality(stranger) / person.quality, self._settings.least_size_ratio
+        return person.shot != stranger.shot or least < ratio < 1 / least
 
     def replace(self, stranger: Tracklet, person: Person) -> None:
-        """Give the person's number to the stranger. While the other person is new too, their order decides the sides."""
+        """Give the person's number to the stranger.
+
+        While the other person is new too, the order of both decides the sides once they are seen together.
+        """
         other = next(p for p in self.people if p is not person)
         person.weight = self._strangers.pop(stranger.track)
         person.shot, person.height = stranger.shot, stranger.height
@@ -185,7 +193,7 @@ class Founding:
         number = len(self.people) + 1
         tracklet.label = number
         person = Person(number, side, certain, tracklet.shot, tracklet.t0)
-        person.seen(tracklet.shot, tracklet.height, tracklet.score, 0.0)
+        person.seen(tracklet, 0.0)
         self.people.append(person)
         return tracklet
 

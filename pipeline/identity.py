@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from engines.frames import Rect
-from pipeline.assign import Assigner, Decision, PositionOrder
+from pipeline.assign import Assigner, Decision
 from pipeline.founding import Founding, Person
 from pipeline.identity_record import IdentityRecord
-from pipeline.people import Observation, Scene, Seen
+from pipeline.people import Observation, Scene
 from pipeline.reidentify import Embedder, Recogniser
+from pipeline.scenes import SceneMaker, Spot, Waiting
 from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
@@ -21,34 +20,6 @@ UNLIKE = -1.0                  # nats of embeddings against a person
 MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
 
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """One face in a picture that waits for its decision."""
-
-    tracklet: int
-    box: Rect
-    embedded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One picture that waits for its decision. ``spots`` is None where the detector was not run."""
-
-    pts: int
-    t: float
-    cut: bool
-    shot: int
-    spots: tuple[Spot, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """Where and when a person was last detected."""
-
-    t: float
-    shot: int
-    box: Rect
 
 
 class PeopleResolver:
@@ -64,18 +35,16 @@ class PeopleResolver:
         self, settings: IdentitySettings, *, assignment: Literal["identity", "position"], lookahead_s: float,
         width: int, height: int, embed: Embedder | None,
     ) -> None:
-        self._settings, self._width = settings, width
-        self._by_position, self._lookahead_s = assignment == "position", lookahead_s
+        self._lookahead_s = lookahead_s
         self._builder = TrackletBuilder(settings)
         self._assigner = Assigner(settings, width)
         self._founding = Founding(settings, width, height)
         self._recogniser = Recogniser(settings, embed, width, height)
-        self._order = PositionOrder()
         self._record = IdentityRecord()
+        self._scenes = SceneMaker(settings, width, by_position=assignment == "position")
         self._waiting: list[Waiting] = []
         self._tracklets: dict[int, Tracklet] = {}
         self._anchors: list[Tracklet | None] = [None, None]
-        self._sightings: list[Sighting | None] = [None, None]
         self._detected_t = 0.0
         self._dirty = False
 
@@ -103,12 +72,11 @@ class PeopleResolver:
         """Everything that later decisions depend on, as JSON can hold it."""
         return {
             "builder": self._builder.state(), "founding": self._founding.state(),
-            "recogniser": self._recogniser.state(), "order": self._order.state(), "record": self._record.state(),
-            "waiting": [_waiting_state(w) for w in self._waiting],
+            "recogniser": self._recogniser.state(), "record": self._record.state(), "scenes": self._scenes.state(),
+            "waiting": [w.state() for w in self._waiting],
+            "detected_t": self._detected_t, "dirty": self._dirty,
             "tracklets": [tracklet_state(k) for k in self._tracklets.values()],
             "anchors": [None if k is None else tracklet_state(k) for k in self._anchors],
-            "sightings": [None if s is None else [s.t, s.shot, _numbers(s.box)] for s in self._sightings],
-            "detected_t": self._detected_t, "dirty": self._dirty,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -118,11 +86,10 @@ class PeopleResolver:
         self._builder.restore(state["builder"], self._tracklets)
         self._founding.restore(state["founding"])
         self._recogniser.restore(state["recogniser"])
-        self._order = PositionOrder(**state["order"])
         self._record = IdentityRecord.restored(state["record"])
-        self._waiting = [_waiting(w) for w in state["waiting"]]
+        self._scenes.restore(state["scenes"])
+        self._waiting = [Waiting.restored(w) for w in state["waiting"]]
         self._anchors = [None if k is None else Tracklet.restored(k) for k in state["anchors"]]
-        self._sightings = [None if s is None else Sighting(s[0], s[1], Rect(*s[2])) for s in state["sightings"]]
         self._detected_t, self._dirty = state["detected_t"], state["dirty"]
 
     @property
@@ -159,11 +126,19 @@ class PeopleResolver:
         if picture.spots is not None or self._dirty:
             self._decide(picture, final)
         if picture.spots is not None:
-            self._note_strangers(picture)
-        scene = self._scene(picture)
+            self._note_presence(picture)
+        scene = self._show(picture)
         self._waiting.pop(0)
         self._forget()
         return scene
+
+    def _show(self, picture: Waiting) -> Scene:
+        labels = {k.id: k.person() for k in self._tracklets.values()}
+        boxes = self._scenes.locate(self._waiting, labels)
+        if boxes[0].box and boxes[1].box:
+            self._founding.settle_sides(picture.shot, boxes[0].box.cx, boxes[1].box.cx)
+        self._record.returned([seen.box for seen in boxes])
+        return self._scenes.scene(picture, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
 
     def _decide(self, picture: Waiting, final: bool) -> None:
         window = list(self._tracklets.values())
@@ -229,28 +204,32 @@ class PeopleResolver:
             self._record.compare(tracklet)
             self._recogniser.enrol(tracklet)
 
-    def _note_strangers(self, picture: Waiting) -> None:
-        """Give strangers their due: a person's place, or back the identity that motion had lost."""
-        numbers = [s.tracklet for s in picture.spots or ()]
-        seen = [k for k in map(self._tracklets.__getitem__, numbers) if k.label == STRANGER]
-        strangers = self._founding.note(seen, self._step_s(picture))
+    def _note_presence(self, picture: Waiting) -> None:
+        """Count who was there, and give strangers their due: a person's place, or an identity that motion had lost."""
+        seconds = min(LONGEST_STEP_S, picture.t - self._detected_t)
+        self._detected_t = picture.t
+        tracklets = [self._tracklets[s.tracklet] for s in picture.spots or ()]
+        strangers = self._founding.note(tracklets, seconds)
         successor = self._founding.successor(strangers)
         if successor is not None:
             self._succeed(*successor)
             return
         for stranger in strangers:
-            person = self._founding.vacancy(stranger)
-            if person is not None and self._may_be(stranger, person):
-                stranger.label, stranger.margin, stranger.leaning = person.number, 0.0, 0.0
-                self._record.claimed(stranger, picture.t)
-                return
+            self._give_back(stranger)
 
-    def _may_be(self, stranger: Tracklet, person: Person) -> bool:
-        """Nothing speaks against it, and nobody else of that person is in the window."""
-        looks = self._assigner.appearance(stranger, person.number)
-        unlike = self._recogniser.active if looks is None else looks < UNLIKE
-        busy = any(k.person() == person.number and k.t1 >= stranger.t0 for k in self._tracklets.values())
-        return not unlike and not busy
+    def _give_back(self, stranger: Tracklet) -> None:
+        away = [p.number for p in self._founding.vacancies(stranger) if self._is_free(p.number, stranger)]
+        looks = {k: self._assigner.appearance(stranger, k) for k in away}
+        if self._recogniser.active:
+            away = [k for k in away if (nats := looks[k]) is not None and nats >= UNLIKE]
+        if not away or (len(away) > 1 and not self._recogniser.active):
+            return
+        stranger.label = max(away, key=lambda k: looks[k] or 0.0)
+        stranger.margin = stranger.leaning = 0.0
+        self._record.claimed(stranger, self._waiting[0].t)
+
+    def _is_free(self, person: int, stranger: Tracklet) -> bool:
+        return all(k.person() != person or k.t1 < stranger.t0 for k in self._tracklets.values())
 
     def _succeed(self, stranger: Tracklet, person: Person) -> None:
         """A stranger takes a person's number: nothing of the predecessor's is kept."""
@@ -259,13 +238,11 @@ class PeopleResolver:
             if tracklet.person() == person.number:
                 tracklet.label = STRANGER
         stranger.label, stranger.margin = person.number, CLEAR
-        self._anchors[person.number - 1] = self._sightings[person.number - 1] = None
+        self._anchors[person.number - 1] = None
+        self._scenes.forget(person.number)
         self._recogniser.begin(person.number)
         self._record.succeeded(stranger, self._waiting[0].t)
         self._enrol(stranger)
-
-    def _step_s(self, picture: Waiting) -> float:
-        return min(LONGEST_STEP_S, picture.t - self._detected_t)
 
     def _forget(self) -> None:
         """Drop tracklets that ended a while before the oldest waiting picture; the people's latest stay as anchors."""
@@ -281,88 +258,3 @@ class PeopleResolver:
         if anchor is None or anchor.t1 <= tracklet.t1:
             tracklet.views, tracklet.evidence = [], []
             self._anchors[tracklet.label - 1] = tracklet
-
-    # Showing
-
-    def _scene(self, picture: Waiting) -> Scene:
-        seen = {p.number: self._seen(picture, p) for p in self._people}
-        boxes = [seen[k].box if k in seen else None for k in (1, 2)]
-        if boxes[0] and boxes[1]:
-            self._founding.settle_sides(picture.shot, boxes[0].cx, boxes[1].cx)
-        sides = {p.side: seen[p.number] for p in self._people}
-        left, right = self._placed(picture, sides.get("left"), sides.get("right"))
-        self._record.returned(boxes)
-        if picture.spots is not None:
-            self._detected_t = picture.t
-        return Scene(picture.pts, picture.t, picture.cut, left, right, self._others(picture))
-
-    def _placed(self, picture: Waiting, left: Seen | None, right: Seen | None) -> tuple[Seen | None, Seen | None]:
-        if not self._by_position:
-            return left, right
-        if picture.cut:
-            self._order.cut()
-        x_left = left.box.cx if left and left.box else None
-        x_right = right.box.cx if right and right.box else None
-        swapped = self._order.observe(x_left, x_right, self._width, self._settings)
-        return (right, left) if swapped else (left, right)
-
-    def _seen(self, picture: Waiting, person: Person) -> Seen:
-        spot = self._spot(picture, person.number)
-        if spot is not None:
-            score = self._tracklets[spot.tracklet].score
-            person.seen(picture.shot, spot.box.h, score, self._step_s(picture))
-            self._sightings[person.number - 1] = Sighting(picture.t, picture.shot, spot.box)
-            return Seen(person.number, spot.box, "reidentified" if spot.embedded else "detected")
-        return Seen(person.number, self._between(picture, person.number), "tracked")
-
-    def _between(self, picture: Waiting, number: int) -> Rect | None:
-        """A box between two detections of a person, if they are near enough in time."""
-        before, after = self._sightings[number - 1], self._next_sighting(picture, number)
-        if before is None or before.shot != picture.shot:
-            return None
-        if after is None:
-            return None if self._is_missed(picture) else before.box
-        if after.t - before.t > self._settings.gap_s:
-            return None
-        return _blend(before.box, after.box, (picture.t - before.t) / (after.t - before.t))
-
-    def _next_sighting(self, picture: Waiting, number: int) -> Sighting | None:
-        for later in self._waiting[1:]:
-            if later.shot != picture.shot:
-                return None
-            spot = self._spot(later, number)
-            if spot is not None:
-                return Sighting(later.t, later.shot, spot.box)
-        return None
-
-    def _is_missed(self, picture: Waiting) -> bool:
-        """Whether the detector has looked for the person since the last detection, and in vain."""
-        return picture.spots is not None or any(
-            w.spots is not None and w.shot == picture.shot for w in self._waiting[1:]
-        )
-
-    def _spot(self, picture: Waiting, number: int) -> Spot | None:
-        return next((s for s in picture.spots or () if self._tracklets[s.tracklet].person() == number), None)
-
-    def _others(self, picture: Waiting) -> tuple[Rect, ...]:
-        spots = picture.spots or ()
-        return tuple(s.box for s in spots if self._tracklets[s.tracklet].person() not in (1, 2))
-
-
-def _blend(a: Rect, b: Rect, share: float) -> Rect:
-    return Rect(*(p + share * (q - p) for p, q in zip(_numbers(a), _numbers(b), strict=True)))
-
-
-def _numbers(box: Rect) -> list[float]:
-    return [box.x, box.y, box.w, box.h]
-
-
-def _waiting_state(w: Waiting) -> list[Any]:
-    spots = None if w.spots is None else [[s.tracklet, _numbers(s.box), s.embedded] for s in w.spots]
-    return [w.pts, w.t, w.cut, w.shot, spots]
-
-
-def _waiting(state: Sequence[Any]) -> Waiting:
-    pts, t, cut, shot, spots = state
-    found = None if spots is None else tuple(Spot(k, Rect(*box), embedded) for k, box, embedded in spots)
-    return Waiting(pts, t, cut, shot, found)

@@ -26,9 +26,9 @@ class Tracklet:
 
     ``first`` and ``last`` are (centre x, centre y, width, height, speed x, speed y) in pixels and pixels per second.
     ``reason`` says why it began: entry, cut, jump, contact or parted. ``evidence`` holds one pair per embedding: the
-    distances to the two people's galleries, None where a gallery was empty. ``margin`` is by how many nats the decision
-    was better than the exchanged one, and ``leaning`` what embeddings had given of them by then. ``views`` are embeddings (yaw bin, vector)
-    that enter a gallery once it is certain whose face this is.
+    distances to the two people's galleries, None where a gallery was empty. ``views`` are embeddings (yaw bin, vector)
+    that enter a gallery once it is certain whose face this is. ``margin`` is by how many nats the decision was better
+    than the exchanged one, and ``leaning`` how many of them the embeddings had given by then.
     """
 
     id: int

@@ -1,0 +1,131 @@
+"""Decided pictures as scenes: boxes between detections, sides, bystanders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engines.frames import Rect
+from pipeline.assign import PositionOrder
+from pipeline.people import Scene, Seen, Side
+from pipeline.settings import IdentitySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One detected face in a picture that waits for its decision. ``embedded``: its embedding was taken."""
+
+    tracklet: int
+    box: Rect
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One picture that waits for its decision. ``spots`` is None where the detector was not run."""
+
+    pts: int
+    t: float
+    cut: bool
+    shot: int
+    spots: tuple[Spot, ...] | None
+
+    def state(self) -> list[Any]:
+        spots = None if self.spots is None else [[s.tracklet, _numbers(s.box), s.embedded] for s in self.spots]
+        return [self.pts, self.t, self.cut, self.shot, spots]
+
+    @classmethod
+    def restored(cls, state: Sequence[Any]) -> Waiting:
+        pts, t, cut, shot, spots = state
+        found = None if spots is None else tuple(Spot(k, Rect(*box), embedded) for k, box, embedded in spots)
+        return cls(pts, t, cut, shot, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where and when a person was detected."""
+
+    t: float
+    shot: int
+    box: Rect
+
+
+class SceneMaker:
+    """Says where the two people are in each picture, once it is known whose the tracklets are.
+
+    Between two detections of a person that are near enough in time, the box is interpolated. Where a person has left,
+    there is no box: none is better than a wrong one.
+    """
+
+    def __init__(self, settings: IdentitySettings, width: int, *, by_position: bool) -> None:
+        self._settings, self._width = settings, width
+        self._by_position = by_position
+        self._order = PositionOrder()
+        self._sightings: list[Sighting | None] = [None, None]
+
+    def locate(self, waiting: Sequence[Waiting], labels: Mapping[int, int]) -> tuple[Seen, Seen]:
+        """Persons 1 and 2 in the oldest waiting picture; ``labels`` gives the person of each tracklet."""
+        return self._seen(waiting, labels, 1), self._seen(waiting, labels, 2)
+
+    def scene(self, picture: Waiting, people: Sequence[tuple[Side, Seen]], labels: Mapping[int, int]) -> Scene:
+        """The picture with the known people on their sides, which in position mode depend on where they are."""
+        sides = dict(people)
+        left, right = sides.get("left"), sides.get("right")
+        if self._by_position:
+            left, right = self._by_order(picture.cut, left, right)
+        others = tuple(s.box for s in picture.spots or () if labels[s.tracklet] not in (1, 2))
+        return Scene(picture.pts, picture.t, picture.cut, left, right, others)
+
+    def forget(self, person: int) -> None:
+        """The person is somebody else from now on."""
+        self._sightings[person - 1] = None
+
+    def state(self) -> dict[str, Any]:
+        sightings = [None if s is None else [s.t, s.shot, _numbers(s.box)] for s in self._sightings]
+        return {"order": self._order.state(), "sightings": sightings}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._order = PositionOrder(**state["order"])
+        self._sightings = [None if s is None else Sighting(s[0], s[1], Rect(*s[2])) for s in state["sightings"]]
+
+    def _by_order(self, cut: bool, left: Seen | None, right: Seen | None) -> tuple[Seen | None, Seen | None]:
+        if cut:
+            self._order.cut()
+        centres = [seen.box.cx if seen and seen.box else None for seen in (left, right)]
+        exchanged = self._order.observe(centres[0], centres[1], self._width, self._settings)
+        return (right, left) if exchanged else (left, right)
+
+    def _seen(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Seen:
+        picture = waiting[0]
+        spot = _spot(picture, labels, person)
+        if spot is None:
+            return Seen(person, self._between(waiting, labels, person), "tracked")
+        self._sightings[person - 1] = Sighting(picture.t, picture.shot, spot.box)
+        return Seen(person, spot.box, "reidentified" if spot.embedded else "detected")
+
+    def _between(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Rect | None:
+        """A box between two detections of a person, if they are near enough in time."""
+        picture, before = waiting[0], self._sightings[person - 1]
+        if before is None or before.shot != picture.shot:
+            return None
+        shot = [w for w in waiting if w.shot == picture.shot and w.spots is not None]
+        after = next((w for w in shot if _spot(w, labels, person)), None)
+        if after is None:
+            return None if shot else before.box
+        if after.t - before.t > self._settings.gap_s:
+            return None
+        spot = _spot(after, labels, person)
+        return _blend(before.box, spot.box, (picture.t - before.t) / (after.t - before.t)) if spot else None
+
+
+def _spot(picture: Waiting, labels: Mapping[int, int], person: int) -> Spot | None:
+    return next((s for s in picture.spots or () if labels[s.tracklet] == person), None)
+
+
+def _blend(a: Rect, b: Rect, share: float) -> Rect:
+    return Rect(*(p + share * (q - p) for p, q in zip(_numbers(a), _numbers(b), strict=True)))
+
+
+def _numbers(box: Rect) -> list[float]:
+    return [box.x, box.y, box.w, box.h]
