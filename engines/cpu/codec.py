@@ -1,7 +1,14 @@
-"""One run of a codec over the packets of a feed: slots out, whatever the packets hold."""
+"""One run of a codec over the packets of a feed: slots out, whatever the packets hold.
+
+Decoding is frame-threaded, and strict, until the codec first complains. What FFmpeg's threads make of damaged pictures,
+and of those that refer to them, differs from run to run, and so does what they say about it. A single thread makes the
+same of them every time, so it decodes the rest of the file, leniently, from a keyframe before the damage on. (It also
+gives the pictures behind an error while the codec drains, to which PyAV has no way with several threads.)
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +25,11 @@ from engines.frames import VideoInfo
 
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "av1", "mpeg4", "msmpeg4v3", "h263"}
 NOT_SHOWN = -1                  # in place of a packet's number: an edit list hides its picture
-TAIL_KEYFRAMES_BACK = 2
+KEYFRAMES_BEFORE_DAMAGE = 2
 
 
 class CodecRun:
-    """Decodes a feed to its end, frame-threaded; the codec's work releases the GIL.
+    """Decodes a feed to its end; the codec's work releases the GIL.
 
     Args:
         threads: 0 chooses from the cores.
@@ -40,47 +47,63 @@ class CodecRun:
         self._context.thread_type = "AUTO"
         self._context.thread_count = threads
         self._context.flags |= Flags.output_corrupt          # damage is ours to see, not the codec's to hide
+        if threads != 1:
+            self._context.options = {"err_detect": "explode"}
         self._timeline: Timeline[Picture] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,
         )
+        self._damaged = False
         self.broken_end = False
 
     def slots(self) -> Iterator[Slot[Picture]]:
         """One slot per picture that the packets announce, in order of pts; lost and damaged ones without a picture."""
+        if self._threads == 1:
+            yield from self._all()
+            return
+        last_pts: int | None = None
+        held: deque[Slot[Picture]] = deque()                 # pictures that may refer to a later, damaged one
+        for slot in self._all():
+            held.append(slot)
+            if self._damaged:
+                break
+            if len(held) > self._context.reorder_depth + 1:
+                last_pts = held[0].pts
+                yield held.popleft()
+        if self._damaged:
+            yield from self._carefully(last_pts, held[0].pts if held else last_pts)
+        else:
+            yield from held
+
+    def _carefully(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Picture]]:
+        """The slots after ``last_pts``, decoded with one thread."""
+        self._feed.close()
+        with feed_from(self._path, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
+            run = CodecRun(self._path, self._video, feed, threads=1)
+            yield from (slot for slot in run.slots() if last_pts is None or slot.pts > last_pts)
+            self.broken_end = run.broken_end
+
+    def _all(self) -> Iterator[Slot[Picture]]:
         for packet in self._feed.packets:
             if packet.size == 0:
                 continue                                     # AVI's "show the last picture again"
             packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
-            yield from self._decode(packet)
-        yield from self._decode(None)
+            yield from self._noting_damage(self._decode(packet))
+        yield from self._noting_damage(self._decode(None))
+        yield from self._noting_damage(self._timeline.finish())
         self.broken_end = self._feed.reader.broken_end
-        missing_from = self._timeline.missing_from
-        if missing_from is None or self._threads == 1:
-            yield from self._timeline.finish()
-        else:
-            yield from self._tail(missing_from)
 
-    def _decode(self, packet: Packet[Stream] | None) -> Iterator[Slot[Picture]]:
+    def _noting_damage(self, slots: list[Slot[Picture]]) -> list[Slot[Picture]]:
+        self._damaged = self._damaged or any(slot.picture is None for slot in slots)
+        return slots
+
+    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Picture]]:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
             if is_storage_failure(error, self._path):
                 raise
-            yield from self._timeline.complain()
-            return
-        for frame in frames:
-            if frame.pts != NOT_SHOWN:
-                yield from self._timeline.place(frame.pts, None if frame.is_corrupt else frame)
-
-    def _tail(self, missing_from: int) -> Iterator[Slot[Picture]]:
-        """Decode the end again with one thread.
-
-        Where a codec with several threads meets an error while it drains, PyAV has no way to the pictures behind it;
-        with one thread errors come with their packets.
-        """
-        last_pts = self._timeline.last_pts
-        with feed_from(self._path, missing_from, TAIL_KEYFRAMES_BACK) as feed:
-            for slot in CodecRun(self._path, self._video, feed, threads=1).slots():
-                if last_pts is None or slot.pts > last_pts:
-                    yield slot
+            self._damaged = True
+            return self._timeline.complain()
+        placed = (self._timeline.place(f.pts, None if f.is_corrupt else f) for f in frames if f.pts != NOT_SHOWN)
+        return [slot for slots in placed for slot in slots]

@@ -8,6 +8,7 @@ from pathlib import Path
 from engines.cpu.codec import CodecRun
 from engines.cpu.filters import Converter, Deinterlacer, Picture, Planes, output_color, surface_size
 from engines.cpu.seeking import feed_from
+from engines.cpu.sniff import is_cut_off
 from engines.cpu.timeline import Slot, step_ticks
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
@@ -127,7 +128,7 @@ class PyAvDecoder:
                     continue
                 yield from (slot for slot in (good, first) if slot is not None)
                 yield from slots
-                self.truncated = run.broken_end
+                self.truncated = run.broken_end or is_cut_off(self._path)
                 return
 
 

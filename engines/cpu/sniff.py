@@ -26,7 +26,8 @@ STILL_MAGIC: tuple[tuple[int, bytes], ...] = (
     (8, b"WEBP"),
 )
 STILL_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
-CONTAINER_MAGIC = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"OggS", b"\x00\x00\x01\xba")
+EBML_MAGIC, SEGMENT_ID = b"\x1aE\xdf\xa3", b"\x18S\x80g"
+CONTAINER_MAGIC = (EBML_MAGIC, b"RIFF", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"OggS", b"\x00\x00\x01\xba")
 BOX_TYPES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"uuid", b"pnot"}
 
 
@@ -49,6 +50,29 @@ def why_unreadable(path: Path, detail: str) -> MediaError:
     if head.startswith(CONTAINER_MAGIC):
         return TruncatedFileError(f"The file begins like a video but its structure is cut off or damaged ({detail}).")
     return NotMediaError(f"The file's content is not a known video format ({detail}).")
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether the file's outermost structure (MP4, Matroska, AVI) promises more bytes than there are."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        end = file.seek(0, os.SEEK_END)
+        if _is_iso_media(head):
+            return any(offset + size > end for _, offset, size in iso_boxes(file))
+    if head.startswith(b"RIFF"):
+        return 8 + int.from_bytes(head[4:8], "little") > end
+    return head.startswith(EBML_MAGIC) and _matroska_end(head) > end
+
+
+def _matroska_end(head: bytes) -> int:
+    """Where the Segment ends (RFC 8794 lengths, RFC 9559 elements); 0 where that is left open, as in live recordings."""
+    at = head.find(SEGMENT_ID)
+    if at < 0 or at + 5 > len(head):
+        return 0
+    first = head[at + 4]
+    width = 9 - first.bit_length()
+    length = int.from_bytes(head[at + 4:at + 4 + width], "big") & ((1 << 7 * width) - 1)
+    return 0 if length == (1 << 7 * width) - 1 else at + 4 + width + length
 
 
 def iso_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
