@@ -28,7 +28,8 @@ works_on() { status_text | grep -Eq "$1 (render|working)[^;]* [1-9][0-9]* %"; }
 
 say "The demonstration, on a bare machine"
 ./install.sh demo /root/demo
-sample=/root/demo/originals/interview.mp4
+install -m 644 /root/demo/originals/interview.mp4 /var/tmp/sample.mp4
+sample=/var/tmp/sample.mp4
 
 say "Nothing happens in a dry run"
 before="$(find /etc /opt /srv | sort | sha256sum)"
