@@ -37,7 +37,7 @@ class JobSpec:
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
 
-    stage: str  # "probe", "render", "assemble", "verify"
+    stage: str  # "probe", "render", "assemble", "verify", "debug"
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0

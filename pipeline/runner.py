@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import orjson
 import structlog
@@ -14,6 +15,7 @@ from engines.registry import open_backend
 from pipeline import checkpoint as checkpoints
 from pipeline.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.checkpoint import Checkpoint
+from pipeline.debug_video import write_debug_video
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
@@ -151,9 +153,23 @@ class _Job:
         assembled = evidence.assembled
         return JobResult(
             status=report.status,
-            files=Deliverables(assembled.video, path, assembled.tracks, assembled.preview),
+            files=Deliverables(assembled.video, path, assembled.tracks, assembled.preview, self._debug(evidence)),
             verdict=report.verdict,
             frames=evidence.checkpoint.frames,
             duration_s=assembled.duration_s,
             wall_s=evidence.wall_s,
         )
+
+    def _debug(self, evidence: Evidence) -> Path | None:
+        if not self._spec.debug_overlay:
+            return None
+        out = self._spec.work_dir / "output.debug.mp4"
+        write_debug_video(
+            out,
+            source=self._spec.source,
+            info=evidence.info,
+            tracks=evidence.assembled.tracks,
+            last_duration=evidence.checkpoint.segments[-1].last_duration,
+            on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),
+        )
+        return out

@@ -171,3 +171,17 @@ def test_limits_are_checked_before_anything_is_decoded(recording, tmp_path):
         run(spec_for(recording, tmp_path / "a", limits=LimitsSettings(pixels=100 * 100)))
     with pytest.raises(TooLongError):
         run(spec_for(recording, tmp_path / "b", limits=LimitsSettings(duration_s=2)))
+
+
+def test_the_debug_video_shows_the_source_with_what_was_seen(recording, tmp_path):
+    result, _ = run(spec_for(recording, tmp_path / "work", debug_overlay=True))
+    with av.open(str(result.files.debug)) as drawn, av.open(str(recording)) as source:
+        assert (drawn.streams.video[0].width, drawn.streams.video[0].height) == (640, 360)
+        pairs = list(zip(drawn.decode(video=0), source.decode(video=0), strict=True))
+    assert [a.pts for a, _ in pairs] == [b.pts for _, b in pairs]
+    a, b = (frame.to_ndarray(format="rgb24").astype(int) for frame in pairs[60])
+    face = rows(result)[60]["left"]["face"]
+    x, y, w, h = (round(v) for v in face)
+    edge = abs(a - b)[y : y + h, x - 2 : x + 3].mean()
+    inside = abs(a - b)[y + h // 3 : y + h // 2, x + w // 3 : x + w // 2].mean()
+    assert edge > 4 * inside

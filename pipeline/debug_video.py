@@ -1,0 +1,97 @@
+"""The debug video: the source with faces, people and crops drawn on it, made from the finished tracks."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engines.cpu.decode import PyAvDecoder
+from engines.cpu.encode import X264Encoder
+from engines.cpu.mux import assemble_mp4
+from engines.frames import EncodedPacket, Frame, MediaInfo, Rect
+from engines.settings import EncoderSettings
+from pipeline.durable import commit
+from pipeline.overlay import draw_overlay
+from pipeline.people import Row, Tile
+
+MAX_PIXELS = 1920 * 1080
+_PACE_FRAMES = 25
+
+
+def write_debug_video(
+    out: Path,
+    *,
+    source: Path,
+    info: MediaInfo,
+    tracks: Path,
+    last_duration: int,
+    on_frames: Callable[[int, float], None],
+) -> None:
+    """Decode the source a second time and draw on it; slow, and only done on request.
+
+    Raises:
+        MediaError: the source cannot be decoded.
+        OSError: the storage failed.
+    """
+    video = info.video
+    with closing(PyAvDecoder(source, info, max_surface_pixels=MAX_PIXELS)) as decoder:
+        width, height = decoder.surface_width // 2 * 2, decoder.surface_height // 2 * 2
+        encoder = X264Encoder(
+            width,
+            height,
+            time_base=video.time_base,
+            fps=video.fps,
+            color=decoder.color,
+            settings=EncoderSettings(preset="veryfast", crf=23),
+            threads=0,
+        )
+        part = out.with_name(out.name + ".part")
+        assemble_mp4(
+            part,
+            source=source,
+            info=info,
+            extradata=encoder.extradata,
+            video=_packets(decoder, encoder, tracks, info, on_frames),
+            time_base=video.time_base,
+            width=width,
+            height=height,
+            color=decoder.color,
+            fps=video.fps,
+            last_duration=last_duration,
+        )
+    commit(part, out)
+
+
+def _packets(
+    decoder: PyAvDecoder, encoder: X264Encoder, tracks: Path, info: MediaInfo, on_frames: Callable[[int, float], None]
+) -> Iterator[EncodedPacket]:
+    frames = (frame for batch in decoder.batches() for frame in batch.frames)
+    for count, (frame, row) in enumerate(zip(frames, _rows(tracks), strict=True), start=1):
+        drawn = draw_overlay(frame, row, width=info.video.width, height=info.video.height)
+        yield from encoder.encode(_even(drawn))
+        if count % _PACE_FRAMES == 0:
+            on_frames(count, row.t)
+    yield from encoder.flush()
+
+
+def _even(frame: Frame) -> Frame:
+    """Without the last row and column of an odd picture, which 4:2:0 cannot hold."""
+    height, width = frame.height // 2 * 2, frame.width // 2 * 2
+    return Frame(frame.y[:height, :width], frame.uv[: height // 2, : width // 2], frame.pts, frame.duration)
+
+
+def _rows(tracks: Path) -> Iterator[Row]:
+    with gzip.open(tracks) as lines:
+        for line in lines:
+            row = orjson.loads(line)
+            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]))
+
+
+def _tile(data: dict[str, Any]) -> Tile:
+    face = None if data["face"] is None else Rect(*data["face"])
+    return Tile(data["person"], face, Rect(*data["crop"]), data["source"])
