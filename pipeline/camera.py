@@ -54,11 +54,6 @@ class CameraOperator:
             rows += self._commit()
         return rows
 
-    def stills(self) -> tuple[int | None, int | None]:
-        """The pts of the pictures that later rows may repeat in the left and in the right tile."""
-        left, right = self._left.still, self._right.still
-        return (left.pts if left else None, right.pts if right else None)
-
     def _append(self, scene: Scene) -> None:
         if self._last_t is not None:
             self._clock += min(max(scene.t - self._last_t, 0.0), _LONGEST_STEP_S)

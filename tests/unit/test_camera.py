@@ -318,17 +318,6 @@ def test_a_face_that_is_found_a_moment_after_the_start_is_framed_from_the_start(
     assert len({t.crop for t in lefts(film(scenes))}) == 1
 
 
-def test_stills_names_every_picture_that_is_repeated_later():
-    camera, kept = operator(), set()
-    scenes = [scene(i, face(560), face(1400) if i < 60 else "lost", cut=i == 60) for i in range(160)]
-    for one in scenes:
-        rows = camera.observe([one])
-        fresh = {row.pts for row in rows}
-        needed = {t.still_pts for row in rows for t in (row.left, row.right)} - {None}
-        assert needed <= kept | fresh
-        kept = set(camera.stills())
-
-
 # Two people near each other
 
 
