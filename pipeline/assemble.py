@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.cpu.mux import AudioOutcome, assemble_mp4
+from engines.cpu.audio import AudioOutcome
+from engines.cpu.mux import assemble_mp4
 from engines.cpu.verify import verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
