@@ -71,7 +71,8 @@ class TileCamera:
         return not self._waiting and view.faces[0] is not None
 
     def _end_take(self, view: View, i: int) -> None:
-        self._path, self._frozen, self._away = None, False, False
+        self._path, self._last = None, None
+        self._waiting = self._frozen = self._away = False
         self._trace.forget(float(view.times[i]))
         if view.scenes[i].cut:
             self._other = None

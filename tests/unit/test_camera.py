@@ -318,6 +318,14 @@ def test_a_face_that_is_found_a_moment_after_the_start_is_framed_from_the_start(
     assert len({t.crop for t in lefts(film(scenes))}) == 1
 
 
+def test_who_is_found_a_moment_after_a_cut_is_framed_from_the_cut_on():
+    scenes = [scene(i, face(500), face(1400) if i < 40 else "lost") for i in range(80)]
+    scenes += [scene(i, face(400), face(1200) if i >= 86 else "lost", cut=i == 80) for i in range(80, 140)]
+    tiles = rights(film(scenes))
+    assert len({t.crop for t in tiles[80:]}) == 1
+    assert not {t.source for t in tiles[80:]} & set(FROZEN)
+
+
 # Two people near each other
 
 
