@@ -6,6 +6,7 @@ share inside the kernel, nothing is wrong with the service. A hung mount must de
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 _FRESH_S = 15.0         # a loop that turned within this time is alive
 _HUNG_S = 20.0          # from then on a wait for the share is worth a word
+_STATUS_EVERY_S = 1.0
+_SEND_S = 2.0           # systemd may be slow to listen; better a message is lost than the service held up
 
 
 class Notifier:
@@ -27,7 +30,10 @@ class Notifier:
 
     def __init__(self) -> None:
         self._systemd = SystemdNotifier()
+        if self._systemd.socket is not None:
+            self._systemd.socket.settimeout(_SEND_S)
         self._status = ""
+        self._status_at = -math.inf
 
     def ready(self) -> None:
         self._systemd.notify("READY=1")
@@ -39,9 +45,10 @@ class Notifier:
         self._systemd.notify("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """Set the line that ``systemctl status`` shows; sent only when it changes."""
-        if text != self._status:
-            self._status = text
+        """Set the line that ``systemctl status`` shows; sent only when it changes, once a second at most."""
+        now = time.monotonic()
+        if text != self._status and now - self._status_at >= _STATUS_EVERY_S:
+            self._status, self._status_at = text, now
             self._systemd.notify(f"STATUS={text}")
 
 

@@ -1,0 +1,55 @@
+"""Fixtures of the service tests: a recording, an undisturbed run of it, and services that are always cleared away."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenes import packets, write_recording
+from tests.service.running import Service
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds, six segments."""
+    path = tmp_path_factory.mktemp("media") / "recording.mp4"
+    return write_recording(path, seconds=6, fps=15, size=(480, 270))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, int, bytes]]:
+    """The video packets that a run without any accident delivers."""
+    service = Service(tmp_path_factory.mktemp("undisturbed"))
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.exists("outbox/x.dual.report.json"), "the undisturbed run")
+    assert service.stop() == 0
+    assert service.report("outbox/x.dual.report.json")["resilience"]["resumed_at_s"] == []
+    return packets(service.root / "outbox" / "x.dual.mp4")
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Makes services; each is cleared away, and none may have logged an error that its test does not expect."""
+    made: list[Service] = []
+
+    def make(*, name: str = "service", **sections: dict[str, Any]) -> Service:
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Service(folder, **sections))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.close()
+    errors = [line for service in made for line in service.journal() if line["level"] in ("error", "critical")]
+    assert [line for line in errors if line["event"] != "service cannot run"] == []
+
+
+@pytest.fixture
+def service(make_service: Callable[..., Service]) -> Service:
+    return make_service()

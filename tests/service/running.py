@@ -1,0 +1,148 @@
+"""The real service as a subprocess on a share of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+FAST: dict[str, Any] = {
+    "share": {"low_bytes": 0, "resume_bytes": 0},
+    "settle": {"local_s": 0.4, "polls": 2},
+    "scan": {"min_interval_s": 0.1, "max_interval_s": 0.5, "empty_after_s": 1},
+    "segments": {"seconds": 1},
+    "retry": {"first_s": 0.1, "longest_s": 0.5},
+    "status": {"interval_s": 0.1},
+    "workers": {"concurrent_jobs": 1, "stop_timeout_s": 60},
+    "profiles": {"default": {"preset": "ultrafast", "crf": 30}},
+}
+
+
+class Service:
+    """Starts, watches, stops and kills `dualface run`."""
+
+    def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
+        self.folder = folder
+        self.root = folder / "share"
+        self.root.mkdir(exist_ok=True)
+        self.log_path = folder / "journal"
+        document = {name: {**FAST.get(name, {}), **sections.get(name, {})} for name in {*FAST, *sections}}
+        document["share"]["root"] = str(self.root)
+        self.config = folder / "config.yaml"
+        self.config.write_text(yaml.safe_dump(document))
+        self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._systemd.bind(str(folder / "notify"))
+        self._systemd.setblocking(False)
+        self.notified: list[str] = []
+        self.process: subprocess.Popen[bytes] | None = None
+
+    # -- life
+
+    def start(self, *, wait: bool = True) -> Service:
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
+        environment.pop("WATCHDOG_PID", None)
+        command = [sys.executable, "-m", "daemon", "run", "--config", str(self.config)]
+        seen = self._ready_count()
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+        if wait:
+            self.wait_for(lambda: self._ready_count() > seen, "READY=1")
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, as systemd does; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=90)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End what is left of it, and check that nothing survives it."""
+        if self.process is not None and self.process.poll() is None:
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            self.kill()
+            _, alive = psutil.wait_procs(children, timeout=10)
+            assert not alive, "workers outlived the service"
+        self._systemd.close()
+
+    def workers(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
+    # -- what it says
+
+    def notifications(self) -> list[str]:
+        while True:
+            try:
+                self.notified.append(self._systemd.recv(65536).decode())
+            except BlockingIOError:
+                return self.notified
+
+    def journal(self) -> list[dict[str, Any]]:
+        if not self.log_path.exists():
+            return []
+        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{")]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.journal() if line["event"] == name]
+
+    def status(self) -> dict[str, Any]:
+        path = self.root / "outbox" / "status.json"
+        return json.loads(path.read_text()) if path.exists() else {"state": "none", "running": []}
+
+    def wait_for(self, condition: Callable[[], object], what: str, timeout_s: float = 90) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            self.notifications()
+            assert self.process is None or self.process.poll() is None, f"the service ended: {self.tail()}"
+            assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}: {self.tail()}"
+            time.sleep(0.02)
+
+    def tail(self) -> str:
+        return "\n".join(self.log_path.read_text().splitlines()[-15:]) if self.log_path.exists() else "no journal"
+
+    def _ready_count(self) -> int:
+        return self.notifications().count("READY=1")
+
+    # -- what lies on the share
+
+    def inbox(self, relative: str) -> Path:
+        path = self.root / "inbox" / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def exists(self, relative: str) -> bool:
+        return (self.root / relative).exists()
+
+    def files(self, folder: str) -> set[str]:
+        """Files below a folder of the share, without hidden ones and the status page."""
+        base = self.root / folder
+        found = {str(path.relative_to(base)) for path in base.rglob("*") if not path.is_dir()}
+        return {name for name in found if not name.startswith(("status.", ".")) and "/." not in name}
+
+    def report(self, relative: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.root / relative).read_text())
+        return document
+
+    def jobs(self) -> list[Path]:
+        return list((self.root / ".dualface" / "jobs").iterdir())
+
+
+def outputs(stem: str, number: int = 1) -> set[str]:
+    """The four files that a finished job leaves in the outbox."""
+    mark = ".dual" if number == 1 else f".dual-{number}"
+    return {stem + mark + suffix for suffix in (".mp4", ".report.json", ".tracks.jsonl.gz", ".preview.jpg")}
