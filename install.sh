@@ -26,6 +26,7 @@ readonly UNIT=/etc/systemd/system/dualface.service
 readonly DROP_IN=/etc/systemd/system/dualface.service.d/10-install.conf
 readonly SYSUSERS=/etc/sysusers.d/dualface.conf
 readonly MODULES_LOAD=/etc/modules-load.d/dualface.conf
+readonly CACHE=/var/cache/dualface
 readonly ACCOUNT=dualface
 readonly DEFAULT_ROOT=/srv/dualface
 
@@ -108,7 +109,7 @@ make_venv() {   # DIRECTORY
 pip_install() {   # VENV ARGUMENTS...
     local venv="$1"
     shift
-    do_it "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "$@" ||
+    do_it "$venv/bin/python" -m pip install --disable-pip-version-check --quiet --use-pep517 "$@" ||
         fail "pip could not install the packages." "See its message above; a proxy or index is set as pip documents (PIP_INDEX_URL)."
 }
 
@@ -303,6 +304,7 @@ uninstall_program() {
     else
         printf '    %s holds no dualface\n' "$prefix"
     fi
+    do_it rm -rf "$CACHE"
 }
 
 uninstall_config() {

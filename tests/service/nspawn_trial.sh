@@ -80,11 +80,12 @@ sleep 1
 systemctl status --no-pager dualface
 journalctl --no-pager -u dualface -o cat | cut -c 1-220 | tail -n 12
 journalctl -u dualface | grep -i "watchdog timeout" && die "the watchdog barked"
+journalctl -u dualface | grep -i "read-only file system" && die "the confinement is in the way"
 
 say "Uninstall"
 files="$(find "$SHARE" -type f ! -name 'status.*' | sort | sha256sum)"
 ./install.sh uninstall
-for path in /opt/dualface /etc/dualface /etc/systemd/system/dualface.service /etc/systemd/system/dualface.service.d \
+for path in /opt/dualface /etc/dualface /var/cache/dualface /etc/systemd/system/dualface.service /etc/systemd/system/dualface.service.d \
     /etc/sysusers.d/dualface.conf /etc/systemd/system/multi-user.target.wants/dualface.service; do
     [[ ! -e $path ]] || die "$path is still there"
 done
