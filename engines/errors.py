@@ -93,3 +93,37 @@ class EncodeFailedError(EngineError):
     code = "ENCODE_FAILED"
     remedy = "Retry the file; if it fails again, report it with the journal's lines for the job."
     retryable = True
+
+
+class DeviceOutOfMemoryError(EngineError):
+    """The card has no memory left for what was asked of it; the same work may fit later, or smaller."""
+
+    code = "DEVICE_OUT_OF_MEMORY"
+    remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the card."
+    retryable = True
+    environmental = True
+
+
+class DeviceLostError(EngineError):
+    """The process's CUDA context is broken: only a new process can use the card again."""
+
+    code = "DEVICE_LOST"
+    remedy = "The work goes on in a new process; where this repeats, check the driver's messages with `dmesg`."
+    retryable = True
+    environmental = True
+
+
+class EncoderBusyError(EngineError):
+    """All encoder sessions that the card and its driver allow are taken."""
+
+    code = "ENCODER_BUSY"
+    remedy = "Wait for other jobs, lower workers.concurrent_jobs, or set encoder to auto or x264 in the profile."
+    retryable = True
+    environmental = True
+
+
+class EncoderMissingError(DeviceUnavailableError):
+    """The card has no encoder."""
+
+    code = "ENCODER_MISSING"
+    remedy = "Set encoder to auto or x264 in the profile: this card has no video encoder."

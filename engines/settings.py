@@ -30,6 +30,55 @@ class DeviceSettings(Section):
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.70
+    undecodable: Annotated[
+        Literal["cpu", "wait", "fail"],
+        Field(description="A stream that the card cannot decode: decode it on the CPU, let the job wait, or fail it"),
+    ] = "cpu"
+    batching: Annotated[
+        Literal["joint", "separate"],
+        Field(description="joint: all jobs of a device share one detector and its batches; separate: each has its own"),
+    ] = "joint"
+    max_batch: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=32,
+            description="Most pictures that go through the detector together",
+            json_schema_extra={"unit": "pictures"},
+        ),
+    ] = 16
+    max_wait_ms: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=100,
+            description="Longest time that a picture waits for others to share a detector batch with",
+            json_schema_extra={"unit": "ms"},
+        ),
+    ] = 6.0
+    inference: Annotated[
+        Literal["auto", "tensorrt", "onnxruntime"],
+        Field(description="Runtime of the models on a card; auto takes TensorRT where it works, else ONNX Runtime"),
+    ] = "auto"
+    precision: Annotated[
+        Literal["fp16", "fp32"], Field(description="Arithmetic of TensorRT engines; ONNX Runtime computes in fp32")
+    ] = "fp16"
+    nvenc_max_sessions: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=256)],
+        Field(
+            description="NVENC sessions that may be open at once; auto asks the card",
+            json_schema_extra={"unit": "sessions"},
+        ),
+    ] = "auto"
+    nvenc_wait_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="How long a job waits for a free NVENC session",
+            json_schema_extra={"unit": "s"},
+        ),
+    ] = 30.0
 
 
 class EncoderSettings(Section):
