@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.frames import Frame, FrameBatch, Rect
+from engines.frames import Frame, FrameBatch
 from pipeline.camera import CameraOperator
 from pipeline.cuts import CutDetector
 from pipeline.detect import FaceFinder
 from pipeline.identity import PeopleResolver
-from pipeline.people import Face, Observation, Row, Tile
+from pipeline.people import Face, Observation, Row, row_from_json
 from pipeline.timing import JobClock
 
 THUMBNAIL_SIZE = (64, 36)
@@ -134,7 +134,7 @@ class Analysis:
         self._last_detect_t = state["last_detect_t"]
         self._analysed_pts = state["analysed_pts"]
         self._finished = state["finished"]
-        self._rows = [_row(r) for r in state["rows"]]
+        self._rows = [row_from_json(r) for r in state["rows"]]
 
 
 class FaceEmbedder:
@@ -148,12 +148,3 @@ class FaceEmbedder:
         if self.analysis is None:
             raise RuntimeError("the embedder is asked before its analysis exists")
         return self._finder.embed([(self.analysis.frame(pts), face) for pts, face in faces])
-
-
-def _row(data: dict[str, Any]) -> Row:
-    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]))
-
-
-def _tile(data: dict[str, Any]) -> Tile:
-    face = None if data["face"] is None else Rect(**data["face"])
-    return Tile(data["person"], face, Rect(**data["crop"]), data["source"], data["still_pts"])

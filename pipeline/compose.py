@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from engines.frames import Frame, Rect
 from engines.protocols import Compositor, TileSource
-from pipeline.analyse import Planned
-from pipeline.people import Side, Tile
+from pipeline.people import Row, Side, Tile
 from pipeline.stills import StillStore
 
 
@@ -17,8 +16,8 @@ class TilePainter:
         self._stills = stills
         self._scale = scale_x, scale_y
 
-    def paint(self, planned: Planned) -> Frame:
-        frame, row = planned.frame, planned.row
+    def paint(self, frame: Frame, row: Row) -> Frame:
+        """The output picture for a source picture and what is to be shown of it."""
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
         self._stills.remember(frame)

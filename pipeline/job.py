@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from engines.settings import DeviceSettings, LimitsSettings
+from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import ProfileSettings, SegmentSettings
 
 
@@ -31,6 +32,7 @@ class JobSpec:
     attempt: int = 1
     host: str = ""
     debug_overlay: bool = False
+    corrections: Corrections = NO_CORRECTIONS
 
 
 @dataclass(frozen=True, slots=True)

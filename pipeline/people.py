@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from engines.frames import Rect
 
@@ -83,3 +83,13 @@ class Row:
     t: float
     left: Tile
     right: Tile
+
+
+def row_from_json(data: dict[str, Any]) -> Row:
+    """A row from what ``dataclasses.asdict`` or orjson made of it."""
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]))
+
+
+def _tile(data: dict[str, Any]) -> Tile:
+    face = None if data["face"] is None else Rect(**data["face"])
+    return Tile(data["person"], face, Rect(**data["crop"]), data["source"], data["still_pts"])

@@ -48,6 +48,7 @@ class Painted:
     """A chunk whose pictures are composed."""
 
     chunk: Chunk
+    shown: list[Row]
     pictures: list[Frame]
 
 
@@ -60,6 +61,7 @@ class Renderer:
     """Renders a stream into segments and keeps the checkpoint true.
 
     Args:
+        correct: gives the row to be shown for one that was decided.
         new_encoder: makes a fresh encoder for a segment.
         on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
         should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written.
@@ -72,6 +74,7 @@ class Renderer:
         batches: Iterator[FrameBatch],
         decoder: Decoder,
         analysis: Analysis,
+        correct: Callable[[Row], Row],
         painter: TilePainter,
         new_encoder: Callable[[], Encoder],
         grid: SegmentGrid,
@@ -85,6 +88,7 @@ class Renderer:
         self._batches = batches
         self._decoder = decoder
         self._analysis = analysis
+        self._correct = correct
         self._painter = painter
         self._new_encoder = new_encoder
         self._grid = grid
@@ -147,9 +151,10 @@ class Renderer:
     def _painted(self, chunks: Iterable[Chunk]) -> Iterator[Painted]:
         for chunk in chunks:
             begin = time.perf_counter()
-            pictures = [self._painter.paint(planned) for planned in chunk.planned]
+            shown = [self._correct(planned.row) for planned in chunk.planned]
+            pictures = [self._painter.paint(p.frame, row) for p, row in zip(chunk.planned, shown, strict=True)]
             self._clock.add("compose", time.perf_counter() - begin, len(pictures))
-            yield Painted(chunk, pictures)
+            yield Painted(chunk, shown, pictures)
 
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
         for first in painted:
@@ -176,9 +181,9 @@ class Renderer:
         return part.chunk.boundary
 
     def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> None:
-        for planned, picture in zip(part.chunk.planned, part.pictures, strict=True):
+        for planned, shown, picture in zip(part.chunk.planned, part.shown, part.pictures, strict=True):
             self._replaced_frames += planned.frame.replaced
-            writer.add_row(planned.row, planned.frame.duration)
+            writer.add_row(planned.row, shown, planned.frame.duration)
             writer.add_packets(encoder.encode(picture))
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:

@@ -1,17 +1,18 @@
 """Segments: parts of the output of about ten seconds that survive a crash.
 
-A segment is three files that appear together with the checkpoint that names them:
+A segment is four files that appear together with the checkpoint that names them; PLAN tells what it shows:
 
-    00012.h264             the packets in decode order, raw (Annex B or length-prefixed, as the encoder made them)
-    00012.packets.json     size, pts and keyframe flag of each packet
-    00012.tracks.jsonl.gz  one gzip member with the rows of its pictures
+    000012-PLAN.h264             the packets in decode order, raw, as the encoder made them
+    000012-PLAN.packets.json     size, pts and keyframe flag of each packet
+    000012-PLAN.tracks.jsonl.gz  one gzip member with the tracks of its pictures
+    000012-PLAN.rows.jsonl.gz    the rows as they were decided, before any correction
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -23,12 +24,15 @@ import orjson
 
 from engines.frames import EncodedPacket
 from pipeline.durable import commit, storage_errors
-from pipeline.people import Row, Tile
+from pipeline.people import Row, Tile, row_from_json
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """A finished segment, as the checkpoint remembers it. ``sha256`` is that of its three files one after another."""
+    """A finished segment, as the checkpoint remembers it.
+
+    ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another.
+    """
 
     index: int
     first_pts: int
@@ -36,7 +40,12 @@ class SegmentRecord:
     last_duration: int
     frames: int
     bytes: int
+    plan: str
     sha256: str
+
+    @property
+    def stem(self) -> str:
+        return _stem(self.index, self.plan)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,12 +62,16 @@ class SegmentGrid:
         return int((pts - self._first_pts) // self._ticks_per_segment)
 
 
-def _paths(directory: Path, index: int) -> tuple[Path, Path, Path]:
-    stem = f"{index:06d}"
+def _stem(index: int, plan: str) -> str:
+    return f"{index:06d}-{plan[:8]}"
+
+
+def _paths(directory: Path, stem: str) -> tuple[Path, Path, Path, Path]:
     return (
         directory / f"{stem}.h264",
         directory / f"{stem}.packets.json",
         directory / f"{stem}.tracks.jsonl.gz",
+        directory / f"{stem}.rows.jsonl.gz",
     )
 
 
@@ -86,12 +99,29 @@ def row_json(row: Row, frame: int) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
+class _LinesFile:
+    """A gzip file of JSON lines, and the hash of what went into it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", mtime=0)
+        self.content = hashlib.sha256()
+
+    def write(self, line: bytes) -> None:
+        self._gzip.write(line)
+        self.content.update(line)
+
+    def close(self) -> None:
+        self._gzip.close()
+        self._file.close()
+
+
 class SegmentWriter:
     """Writes one segment. Nothing counts until ``finish``; leaving the context without it removes the parts."""
 
     def __init__(self, directory: Path, index: int, first_frame: int) -> None:
-        self._finals = _paths(directory, index)
-        self._parts = [p.with_name(p.name + ".part") for p in self._finals]
+        self._directory = directory
+        self._parts = [p.with_name(p.name + ".part") for p in _paths(directory, f"{index:06d}")]
         self._index = index
         self._frame = first_frame
         self._packets: list[tuple[int, int, bool]] = []
@@ -99,8 +129,7 @@ class SegmentWriter:
         self._last_duration = 0
         with storage_errors("opening a segment"):
             self._video: IO[bytes] = self._parts[0].open("wb")
-            self._tracks_file: IO[bytes] = self._parts[2].open("wb")
-            self._tracks = gzip.GzipFile(filename="", fileobj=self._tracks_file, mode="wb", mtime=0)
+            self._tracks, self._rows = _LinesFile(self._parts[2]), _LinesFile(self._parts[3])
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -113,11 +142,13 @@ class SegmentWriter:
     def frames(self) -> int:
         return len(self._pts)
 
-    def add_row(self, row: Row, duration: int) -> None:
+    def add_row(self, decided: Row, shown: Row, duration: int) -> None:
+        """Note the next picture: as it was decided, as it is shown, and for how many ticks."""
         self._last_duration = duration
         with storage_errors("writing a segment"):
-            self._tracks.write(row_json(row, self._frame + len(self._pts)))
-        self._pts.append(row.pts)
+            self._tracks.write(row_json(shown, self._frame + len(self._pts)))
+            self._rows.write(orjson.dumps(decided, option=orjson.OPT_APPEND_NEWLINE))
+        self._pts.append(decided.pts)
 
     def add_packets(self, packets: list[EncodedPacket]) -> None:
         with storage_errors("writing a segment"):
@@ -127,19 +158,21 @@ class SegmentWriter:
 
     def finish(self) -> SegmentRecord:
         """Make the segment durable and return what the checkpoint needs to know of it."""
+        plan = self._tracks.content.hexdigest()
+        finals = _paths(self._directory, _stem(self._index, plan))
         with storage_errors("finishing a segment"):
             size = self._video.tell()
             self._close()
             self._parts[1].write_bytes(orjson.dumps(self._packets))
-            for part, final in zip(self._parts, self._finals, strict=True):
+            for part, final in zip(self._parts, finals, strict=True):
                 commit(part, final)
-            digest = _digest(self._finals)
+            digest = _digest(finals)
         pts = self._pts
-        return SegmentRecord(self._index, pts[0], pts[-1], self._last_duration, len(pts), size, digest)
+        return SegmentRecord(self._index, pts[0], pts[-1], self._last_duration, len(pts), size, plan, digest)
 
     def _close(self) -> None:
         self._tracks.close()
-        self._tracks_file.close()
+        self._rows.close()
         self._video.close()
 
     def _discard(self) -> None:
@@ -151,19 +184,40 @@ class SegmentWriter:
 
 def read_packets(directory: Path, record: SegmentRecord) -> Iterator[EncodedPacket]:
     """The packets of a finished segment, in decode order."""
-    video, packets, _ = _paths(directory, record.index)
+    video, packets, _, _ = _paths(directory, record.stem)
     with storage_errors("reading a segment"), video.open("rb") as f:
         for size, pts, key in orjson.loads(packets.read_bytes()):
             yield EncodedPacket(f.read(size), pts, key)
 
 
+def read_rows(directory: Path, record: SegmentRecord) -> list[Row]:
+    """The rows of a finished segment as they were decided, before any correction."""
+    path = _paths(directory, record.stem)[3]
+    with storage_errors("reading a segment"), gzip.open(path) as lines:
+        return [row_from_json(orjson.loads(line)) for line in lines]
+
+
+def plan_of(rows: Iterable[Row], first_frame: int) -> str:
+    """The hash that a segment with these rows, as they are shown, has as its plan."""
+    digest = hashlib.sha256()
+    for frame, row in enumerate(rows, start=first_frame):
+        digest.update(row_json(row, frame))
+    return digest.hexdigest()
+
+
 def tracks_path(directory: Path, record: SegmentRecord) -> Path:
-    return _paths(directory, record.index)[2]
+    return _paths(directory, record.stem)[2]
+
+
+def remove(directory: Path, record: SegmentRecord) -> None:
+    """Delete the files of a segment that nothing names any more."""
+    for path in _paths(directory, record.stem):
+        path.unlink(missing_ok=True)
 
 
 def is_intact(directory: Path, record: SegmentRecord) -> bool:
     """Whether a segment that a checkpoint names is there, whole and unchanged."""
-    files = _paths(directory, record.index)
+    files = _paths(directory, record.stem)
     return all(f.is_file() for f in files) and _digest(files) == record.sha256
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import structlog
+
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
 from engines.protocols import Compositor, Decoder, Encoder
@@ -21,11 +23,15 @@ from pipeline.cuts import CutDetector
 from pipeline.detect import FaceFinder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
+from pipeline.people import Row
 from pipeline.render import Renderer, batch_size
+from pipeline.renew import Renewal
 from pipeline.segments import SegmentGrid
 from pipeline.settings import LookaheadSettings
 from pipeline.stills import StillStore
 from pipeline.timing import JobClock
+
+log = structlog.get_logger(__name__)
 
 OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
 MAX_SURFACE_PIXELS = 3840 * 2160
@@ -73,6 +79,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         people, analysis = _analysis(job, finder, decoder, _first_pts(job, first))
         if job.checkpoint.analysis:
             analysis.restore(job.checkpoint.analysis)
+        _renew(job, compositor, decoder)
         if first is not None:
             painter = _painter(job, compositor, decoder)
             _renderer(job, decoder, analysis, painter, chain([first], batches)).run()
@@ -151,6 +158,7 @@ def _renderer(
         batches=batches,
         decoder=decoder,
         analysis=analysis,
+        correct=_corrector(job),
         painter=painter,
         new_encoder=lambda: _encoder(job, decoder.color),
         checkpoint=job.checkpoint,
@@ -159,6 +167,26 @@ def _renderer(
         grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
         should_stop=job.should_stop,
     )
+
+
+def _corrector(job: StreamJob) -> Callable[[Row], Row]:
+    video = job.info.video
+    return lambda row: job.spec.corrections.apply(row, video.width, video.height)
+
+
+def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
+    renewed = Renewal(
+        work_dir=job.spec.work_dir,
+        checkpoint=job.checkpoint,
+        correct=_corrector(job),
+        open_decoder=lambda: _open_decoder(job),
+        new_painter=lambda opened: _painter(job, compositor, opened),
+        new_encoder=lambda: _encoder(job, decoder.color),
+        on_frames=job.on_frames,
+        should_stop=job.should_stop,
+    ).run()
+    if renewed:
+        log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 
 def _painter(job: StreamJob, compositor: Compositor, decoder: Decoder) -> TilePainter:

@@ -9,6 +9,7 @@ import pytest
 
 from engines.errors import EmptyFileError, NotMediaError, NoVideoError
 from engines.settings import LimitsSettings
+from pipeline.corrections import parse
 from pipeline.errors import JobStopped, TooLargeError, TooLongError
 from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
@@ -185,3 +186,23 @@ def test_the_debug_video_shows_the_source_with_what_was_seen(recording, tmp_path
     edge = abs(a - b)[y : y + h, x - 2 : x + 3].mean()
     inside = abs(a - b)[y + h // 3 : y + h // 2, x + w // 3 : x + w // 2].mean()
     assert edge > 4 * inside
+
+
+def test_a_correction_renders_only_the_segments_that_it_changes(recording, finished, tmp_path):
+    work_dir = tmp_path / "work"
+    run(spec_for(recording, work_dir))
+    before = {p.name: p.stat().st_mtime_ns for p in (work_dir / "segments").iterdir()}
+    corrections = parse(
+        "swap_spans: [{from: 1.2, to: 1.8}]\npins: [{tile: right, from: 3, to: 4, crop: [0, 0, 320, 360]}]"
+    )
+    result, _ = run(spec_for(recording, work_dir, corrections=corrections))
+    after = {p.name: p.stat().st_mtime_ns for p in (work_dir / "segments").iterdir()}
+    kept = {name for name in before if after.get(name) == before[name]}
+    assert {name[:6] for name in kept} == {"000000", "000002"}
+    corrected, plain = rows(result), rows(finished[0])
+    for a, b in zip(corrected, plain, strict=True):
+        exchanged = 1.2 <= a["t"] < 1.8
+        assert a["left"] == (b["right"] if exchanged else b["left"])
+        assert (a["right"]["crop"] == [0, 0, 320, 360]) == (a["t"] >= 3)
+    fresh, _ = run(spec_for(recording, tmp_path / "fresh", corrections=corrections))
+    assert packets(fresh.files.video) == packets(result.files.video)

@@ -12,7 +12,16 @@ from engines.frames import EncodedPacket, Rect
 from pipeline import checkpoint as checkpoints
 from pipeline.checkpoint import Checkpoint
 from pipeline.people import Row, Tile
-from pipeline.segments import SegmentGrid, SegmentWriter, is_intact, read_packets, tracks_path
+from pipeline.segments import (
+    SegmentGrid,
+    SegmentWriter,
+    is_intact,
+    plan_of,
+    read_packets,
+    read_rows,
+    remove,
+    tracks_path,
+)
 
 PACKETS = [
     EncodedPacket(b"key", 0, True),
@@ -29,7 +38,7 @@ def row(pts: int) -> Row:
 def write(directory, index=0, first_frame=0):
     with SegmentWriter(directory, index, first_frame) as writer:
         for pts in (0, 1024, 2048):
-            writer.add_row(row(pts), 1024)
+            writer.add_row(row(pts), row(pts), 1024)
         writer.add_packets(PACKETS)
         return writer.finish()
 
@@ -48,6 +57,14 @@ def test_a_segment_gives_its_packets_and_rows_back(tmp_path):
     assert lines[1]["right"]["face"] is None
 
 
+def test_a_segment_gives_the_decided_rows_back_and_knows_its_plan(tmp_path):
+    record = write(tmp_path, first_frame=300)
+    assert read_rows(tmp_path, record) == [row(pts) for pts in (0, 1024, 2048)]
+    assert record.plan == plan_of(read_rows(tmp_path, record), 300) != plan_of(read_rows(tmp_path, record), 0)
+    remove(tmp_path, record)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_segment_is_the_same_bytes(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -63,11 +80,11 @@ def test_a_failed_segment_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".h264", ".packets.json", ".tracks.jsonl.gz"])
+@pytest.mark.parametrize("suffix", [".h264", ".packets.json", ".tracks.jsonl.gz", ".rows.jsonl.gz"])
 def test_a_missing_or_changed_file_is_noticed(tmp_path, suffix):
     record = write(tmp_path)
     assert is_intact(tmp_path, record)
-    path = tmp_path / f"000000{suffix}"
+    path = tmp_path / f"{record.stem}{suffix}"
     path.write_bytes(path.read_bytes()[:-1])
     assert not is_intact(tmp_path, record)
     path.unlink()
@@ -142,7 +159,7 @@ def test_a_damaged_checkpoint_starts_over(tmp_path):
 def test_a_lost_segment_starts_over(tmp_path):
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
-    (tmp_path / "segments" / "000000.h264").unlink()
+    next((tmp_path / "segments").glob("*.h264")).unlink()
     loaded, reason = checkpoints.load(tmp_path, "f")
     assert loaded is None
     assert "segment" in reason

@@ -1,0 +1,166 @@
+"""Corrections: what a person who watched the result wants changed, from the sidecar NAME.dualface.yaml.
+
+They are applied to decided rows, after recognition and cameras, so that changing them changes only what they name.
+
+    swap: true                       # left and right are exchanged for the whole file
+    swap_spans:                      # ... and exchanged (once more) in these stretches
+      - {from: 1:05, to: 1:20.5}
+    pins:                            # a tile shows this part of the source
+      - {tile: left, from: 0, to: 12, crop: [100, 80, 640, 720]}
+    profile: fast                    # another profile of the configuration
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from engines.frames import Rect
+from engines.settings import Section
+from pipeline.errors import PipelineError
+from pipeline.people import Row, Tile
+
+_ASPECT = 8 / 9  # of a tile, width to height
+_FULL_HEIGHT_LEAST = 16  # pixels
+
+
+class CorrectionsError(PipelineError):
+    code = "SIDECAR_INVALID"
+    remedy = "Correct the named line of the .dualface.yaml file and drop both files again."
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds from "h:mm:ss.s" or "m:ss"; YAML reads some of these as numbers by itself."""
+    if not isinstance(value, str):
+        return value
+    seconds = 0.0
+    for part in value.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+
+
+class Span(Section):
+    """A stretch of the video, in seconds since its first picture; ``to`` is not part of it."""
+
+    from_s: Annotated[Seconds, Field(alias="from", description="Begin", json_schema_extra={"unit": "s"})]
+    to_s: Annotated[Seconds, Field(alias="to", description="End", json_schema_extra={"unit": "s"})]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Span:
+        if self.to_s <= self.from_s:
+            raise ValueError("'to' must be later than 'from'")
+        return self
+
+    def contains(self, t: float) -> bool:
+        return self.from_s <= t < self.to_s
+
+
+class Pin(Span):
+    """A fixed crop of one tile for a stretch, in pixels of the displayed source."""
+
+    tile: Annotated[Literal["left", "right"], Field(description="Tile of the output")]
+    crop: Annotated[
+        tuple[float, float, float, float],
+        Field(description="Left, top, width, height in the source", json_schema_extra={"unit": "pixels"}),
+    ]
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Pin:
+        if min(self.crop[2:]) < _FULL_HEIGHT_LEAST:
+            raise ValueError(f"the crop must be at least {_FULL_HEIGHT_LEAST} pixels wide and high")
+        return self
+
+
+class Corrections(Section):
+    """The content of a sidecar."""
+
+    swap: Annotated[bool, Field(description="Exchange left and right for the whole file")] = False
+    swap_spans: Annotated[tuple[Span, ...], Field(description="Stretches in which they are exchanged once more")] = ()
+    pins: Annotated[tuple[Pin, ...], Field(description="Stretches in which a tile shows a fixed crop")] = ()
+    profile: Annotated[str | None, Field(description="Profile to use instead of the inbox's")] = None
+
+    def apply(self, row: Row, width: int, height: int) -> Row:
+        """The row as it is to be shown. ``width`` and ``height`` are those of the displayed source."""
+        if self.swap != any(span.contains(row.t) for span in self.swap_spans):
+            row = replace(row, left=row.right, right=row.left)
+        for pin in self.pins:
+            if pin.contains(row.t):
+                row = _pin(row, pin, fitted(Rect(*pin.crop), width, height))
+        return row
+
+
+NO_CORRECTIONS = Corrections()
+
+
+def _pin(row: Row, pin: Pin, crop: Rect) -> Row:
+    if pin.tile == "left":
+        return replace(row, left=_live(row.left, crop))
+    return replace(row, right=_live(row.right, crop))
+
+
+def _live(tile: Tile, crop: Rect) -> Tile:
+    return replace(tile, crop=crop, source="held", still_pts=None)
+
+
+def fitted(crop: Rect, width: int, height: int) -> Rect:
+    """The smallest 8:9 rectangle around ``crop``, moved and at last shrunk to lie inside the picture."""
+    h = min(max(crop.h, crop.w / _ASPECT), height, width / _ASPECT)
+    w = h * _ASPECT
+    return Rect(min(max(crop.cx - w / 2, 0), width - w), min(max(crop.cy - h / 2, 0), height - h), w, h)
+
+
+def parse(text: str) -> Corrections:
+    """Read a sidecar.
+
+    Raises:
+        CorrectionsError: with the number of the line that is wrong.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise CorrectionsError(f"The sidecar is no valid YAML, line {line}: {exc.problem}.") from exc
+    except yaml.YAMLError as exc:
+        raise CorrectionsError(f"The sidecar is no valid YAML: {exc}.") from exc
+    if data is None:
+        return NO_CORRECTIONS
+    try:
+        return Corrections.model_validate(data)
+    except ValidationError as exc:
+        problems = [_explain(error, node) for error in exc.errors()]
+        raise CorrectionsError("The sidecar cannot be used: " + "; ".join(problems) + ".") from exc
+
+
+def _explain(error: ErrorDetails, node: yaml.Node | None) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    return f"line {_line(node, error['loc'])}: {where + ': ' if where else ''}{message}"
+
+
+def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line, from 1, of the deepest part of ``location`` that is in the file."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for part in location:
+        child = _child(node, part)
+        if child is None:
+            break
+        line, node = child
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None

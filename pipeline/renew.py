@@ -1,0 +1,81 @@
+"""Renewal: finished segments that corrections have changed are rendered again, the others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.frames import Frame
+from engines.protocols import Decoder, Encoder
+from pipeline import segments
+from pipeline.checkpoint import Checkpoint
+from pipeline.compose import TilePainter
+from pipeline.errors import JobStopped
+from pipeline.job import StopCheck
+from pipeline.people import Row
+from pipeline.segments import SegmentRecord, SegmentWriter
+from pipeline.stages import Stage
+
+_DEPTH = 16
+_BATCH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What it takes to render a finished segment again."""
+
+    work_dir: Path
+    checkpoint: Checkpoint
+    correct: Callable[[Row], Row]
+    open_decoder: Callable[[], Decoder]
+    new_painter: Callable[[Decoder], TilePainter]
+    new_encoder: Callable[[], Encoder]
+    on_frames: Callable[[int, float], None]
+    should_stop: StopCheck
+
+    def run(self) -> int:
+        """Render each segment again that does not show what it should; returns how many.
+
+        Raises:
+            JobStopped: asked to stop; what is done so far is kept.
+            ExplainedError: whatever decoding, composing or encoding raised.
+        """
+        renewed, first_frame = 0, 0
+        for position, record in enumerate(self.checkpoint.segments):
+            rows = segments.read_rows(self._directory, record)
+            if segments.plan_of(map(self.correct, rows), first_frame) != record.plan:
+                self._renew(position, record, rows, first_frame)
+                renewed += 1
+            first_frame += record.frames
+        return renewed
+
+    @property
+    def _directory(self) -> Path:
+        return self.work_dir / "segments"
+
+    def _renew(self, position: int, record: SegmentRecord, rows: list[Row], first_frame: int) -> None:
+        if self.should_stop():
+            raise JobStopped("the job was asked to stop while it was corrected")
+        with (
+            SegmentWriter(self._directory, record.index, first_frame) as writer,
+            closing(self.open_decoder()) as decoder,
+        ):
+            encoder = self.new_encoder()
+            with closing(Stage("compose", self._pictures(decoder, record, rows), _DEPTH)) as pictures:
+                for row, shown, picture in pictures:
+                    writer.add_row(row, shown, picture.duration)
+                    writer.add_packets(encoder.encode(picture))
+            writer.add_packets(encoder.flush())
+            self.checkpoint.segments[position] = writer.finish()
+        self.checkpoint.save(self.work_dir)
+        segments.remove(self._directory, record)
+        self.on_frames(first_frame + record.frames, rows[-1].t)
+
+    def _pictures(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
+        painter = self.new_painter(decoder)
+        frames = (frame for batch in decoder.batches(record.first_pts, _BATCH) for frame in batch.frames)
+        for row, frame in zip(rows, frames, strict=False):
+            shown = self.correct(row)
+            yield row, shown, painter.paint(frame, shown)
