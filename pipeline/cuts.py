@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_ROWS, BLOCK_COLUMNS = 4, 4
-NOISE_VARIANCE = 16.0      # summed over blocks, in luma steps squared: detail below it is noise, however dark
+NOISE_VARIANCE = 48.0      # summed over blocks, in luma steps squared: detail below it is noise, however dark
 LEAST_CHANGE = 0.5         # a cut replaces at least half of the detail in the picture
 LEAST_RISE = 2.5           # ... and changes much more than the pictures just before it did
 LEVEL_DECAY = 0.9          # per picture: how fast the level of ordinary change is forgotten
@@ -49,7 +49,7 @@ class CutDetector:
             return False
         change = _change(previous, blocks)
         cut = change >= LEAST_CHANGE and change >= LEAST_RISE * self._level
-        self._level = 0.0 if cut else max(change, LEVEL_DECAY * self._level)
+        self._level = max(0.0 if cut else change, LEVEL_DECAY * self._level)
         return cut
 
 

@@ -11,13 +11,13 @@ from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
 LEAST_SCORE = 0.6
-LEAST_HITS = 3
+LEAST_HITS = 2
 LARGE = 0.10                   # of the picture's height: a face like this is not just passing in the background
 USUAL_SCORE = 0.9              # of a face that is plainly seen
 PASSING = 0.7                  # face heights per second: faster than people sway
 CENTRED = 0.10                 # of the picture's width: nearer to the middle a lone face has no side
 WEIGHT_S = 30.0                # presence beyond this earns no further precedence
-SUCCESSION = 2.0               # a stranger must have been this much more present to take a person's place ...
+SUCCESSION = 1.5               # a stranger must have been this much more present to take a person's place ...
 SUCCESSION_S = 2.0             # ... and present for as long as this
 ABSENT_S = 0.7                 # a person unseen for this long is away
 YOUNG_S = 10.0                 # presence below which a person's tile may still be changed
@@ -166,7 +166,7 @@ class Founding:
         return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
 
     def _is_candidate(self, tracklet: Tracklet, final: bool) -> bool:
-        stable = tracklet.t1 - tracklet.t0 >= self._settings.stable_s - 1e-6 and tracklet.hits >= LEAST_HITS
+        stable = tracklet.t1 - tracklet.since >= self._settings.stable_s - 1e-6 and tracklet.hits >= LEAST_HITS
         large = tracklet.height >= self._settings.least_height * self._height
         return (stable or final) and large and tracklet.score >= LEAST_SCORE
 
@@ -186,7 +186,7 @@ class Founding:
             return False
         known = self.people[0].height_in(tracklet.shot)
         small = _quality(tracklet) < self._settings.least_size_ratio * known * USUAL_SCORE**2
-        stays = tracklet.t1 - tracklet.t0 >= self._settings.bystander_s
+        stays = tracklet.t1 - tracklet.since >= self._settings.bystander_s
         return stays or not small
 
     def _add(self, tracklet: Tracklet, side: Side, certain: bool) -> Tracklet:
@@ -204,7 +204,7 @@ def _quality(tracklet: Tracklet) -> float:
 
 
 def _prominence(tracklet: Tracklet) -> float:
-    return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.t0 + 0.1)
+    return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
 
 
 def _heavier(weight: float, quality: float, seconds: float) -> float:
@@ -214,7 +214,7 @@ def _heavier(weight: float, quality: float, seconds: float) -> float:
 
 def _together(a: Tracklet, b: Tracklet) -> float:
     """Seconds during which both were seen."""
-    return min(a.t1, b.t1) - max(a.t0, b.t0)
+    return min(a.t1, b.t1) - max(a.since, b.since)
 
 
 def _opposite(side: Side) -> Side:

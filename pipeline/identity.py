@@ -13,9 +13,8 @@ from pipeline.people import Observation, Scene
 from pipeline.reidentify import Embedder, Recogniser
 from pipeline.scenes import SceneMaker, Spot, Waiting
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
+from pipeline.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
-CLEAR = 50.0                   # nats, where no other reading is left
 UNLIKE = -1.0                  # nats of embeddings against a person
 MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
@@ -62,6 +61,8 @@ class PeopleResolver:
         scenes = []
         while self._waiting:
             scenes.append(self._release(final=True))
+        self._builder.cut()
+        self._forget()
         return scenes
 
     def summary(self) -> dict[str, Any]:
@@ -249,7 +250,7 @@ class PeopleResolver:
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
-            self._record.closed(tracklet, tracklet.margin + self._leaning(tracklet) - tracklet.leaning)
+            self._record.closed(tracklet, self._leaning(tracklet))
             if tracklet.label in (1, 2):
                 self._anchor(tracklet)
 

@@ -11,10 +11,11 @@ from typing import Any
 from engines.frames import Rect
 from pipeline.founding import Person
 from pipeline.reidentify import Recogniser
-from pipeline.tracklets import STRANGER, Tracklet
+from pipeline.tracklets import CLEAR, STRANGER, Tracklet
 
 EPISODE_S = 1.0                # suspicions nearer than this are one
 PASSING_S = 0.5
+MOTION_NATS = 3.0
 MOST_EVENTS = 1000             # the report lists no more; they are counted all the same
 CONTESTED = ("contact", "parted", "jump", "cut")
 
@@ -85,13 +86,17 @@ class IdentityRecord:
             self._repair(t, tracklet, before, shown=True)
         self._remember(tracklet)
 
-    def closed(self, tracklet: Tracklet, margin: float) -> None:
-        """A tracklet is past: the odds against its exchange, in nats, give the probability that its label was right.
+    def closed(self, tracklet: Tracklet, leaning: float) -> None:
+        """A tracklet is past: the odds against its exchange give the probability that its label was right.
 
-        Short ones while faces touch do not count: they show people who pass before each other.
+        ``leaning`` is what all its embeddings give for its person against the other one, in nats. Motion is not
+        trusted beyond ``MOTION_NATS``. Short tracklets while faces touch show people who pass before each other.
         """
-        if tracklet.label != STRANGER and not (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
-            self.log_confidence -= math.log1p(math.exp(-margin))
+        if tracklet.label == STRANGER or (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
+            return
+        if tracklet.margin < CLEAR:
+            odds = min(MOTION_NATS, tracklet.margin - tracklet.leaning) + leaning
+            self.log_confidence -= math.log1p(math.exp(-odds))
 
     def compare(self, tracklet: Tracklet) -> None:
         """Count the embeddings of a tracklet that have come since the last call."""

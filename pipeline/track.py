@@ -17,7 +17,7 @@ GROWTH = 2.0               # face heights per s^2: how suddenly boxes grow and s
 BOX_MARGIN = 0.3           # boxes are widened by this share before they are compared
 LOW_IOU = 0.3              # a face of low confidence must lie this well on its track
 JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly ...
-JUMP_SIGMA = 3.5           # ... once the filter is sure of it
+JUMP_SIGMA = 2.5           # ... once the filter is sure of it
 SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
 IMPOSSIBLE = 1e6
 

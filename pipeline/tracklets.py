@@ -13,6 +13,7 @@ from pipeline.settings import IdentitySettings
 from pipeline.track import ByteTrack, Match, Track, grown, intersection, iou
 
 UNDECIDED, STRANGER = -1, 0    # labels besides the people 1 and 2
+CLEAR = 50.0                   # nats, where no other reading is left
 RIVAL_SIZE = 0.4               # faces smaller than this, relative to each other, are not mistaken for one another
 FREEZE_MARGIN = 0.5            # faces this near, in parts of their size, may hide part of each other
 PARTING = 2.0                  # contact ends at this multiple of the margin at which it begins
@@ -25,7 +26,8 @@ class Tracklet:
     """One face from one suspicion to the next.
 
     ``first`` and ``last`` are (centre x, centre y, width, height, speed x, speed y) in pixels and pixels per second.
-    ``reason`` says why it began: entry, cut, jump, contact or parted. ``evidence`` holds one pair per embedding: the
+    ``reason`` says why it began: entry, cut, jump, contact or parted; ``since`` is when the track's last one but jumps
+    did, because a jump alone is seldom somebody else. ``evidence`` holds one pair per embedding: the
     distances to the two people's galleries, None where a gallery was empty. ``views`` are embeddings (yaw bin, vector)
     that enter a gallery once it is certain whose face this is. ``margin`` is by how many nats the decision was better
     than the exchanged one, and ``leaning`` how many of them the embeddings had given by then.
@@ -40,6 +42,7 @@ class Tracklet:
     t1: float
     first: list[float]
     last: list[float]
+    since: float = 0.0
     hits: int = 0
     score_sum: float = 0.0
     height_sum: float = 0.0
@@ -104,6 +107,7 @@ class TrackletBuilder:
         self._next = 1
         self._shot = 0
         self._current: dict[int, Tracklet] = {}          # by track
+        self._hidden: set[int] = set()                   # tracks that missed their face while another one was near
 
     @property
     def shot(self) -> int:
@@ -117,7 +121,7 @@ class TrackletBuilder:
         """A new shot begins with the next picture."""
         self._shot += 1
         self._tracker.clear()
-        self._current = {}
+        self._current, self._hidden = {}, set()
 
     def step(self, t: float, faces: Sequence[Face], new_shot: bool) -> tuple[list[Hit], list[Tracklet]]:
         """Take in one picture's faces; returns them as parts of tracklets, and the tracklets that begin here."""
@@ -127,34 +131,40 @@ class TrackletBuilder:
         hits, born = [], []
         for match in matches:
             track, face = self._tracker.track(match.track), faces[match.face]
-            contact = self._in_contact(track, face)
+            contact = self._in_contact(track, face.box)
             reason = self._suspicion(t, match, track, contact)
             if reason:
-                born.append(self._begin(t, track, face, "cut" if new_shot else reason, contact))
+                born.append(self._begin(t, track, face, "cut" if new_shot and match.new else reason, contact))
             self._current[track.id].add(t, face, track)
             hits.append(self._hit(track, match, faces))
+        self._note_hidden(t)
         return hits, born
 
     def state(self) -> dict[str, Any]:
         """Tracker and counters; the current tracklets by their ids, since they are kept elsewhere."""
         return {
             "tracker": self._tracker.state(), "next": self._next, "shot": self._shot,
-            "current": [[track, k.id] for track, k in self._current.items()],
+            "current": [[track, k.id] for track, k in self._current.items()], "hidden": sorted(self._hidden),
         }
 
     def restore(self, state: dict[str, Any], tracklets: dict[int, Tracklet]) -> None:
         self._tracker.restore(state["tracker"])
         self._next, self._shot = int(state["next"]), int(state["shot"])
         self._current = {track: tracklets[number] for track, number in state["current"]}
+        self._hidden = set(state["hidden"])
 
-    def _in_contact(self, track: Track, face: Face) -> bool:
+    def _in_contact(self, track: Track, box: Rect) -> bool:
         before = self._current.get(track.id)
         margin = self._settings.contact_margin * (PARTING if before and before.contact else 1.0)
-        mine = grown(face.box, margin / 2)
+        mine = grown(box, margin / 2)
         return any(
-            _alike(face.box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            _alike(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
             for rival in self._tracker.tracks if rival.id != track.id
         )
+
+    def _note_hidden(self, t: float) -> None:
+        missed = {k.id for k in self._tracker.tracks if k.seen < t and self._in_contact(k, k.box())}
+        self._hidden = missed | {k.id for k in self._tracker.tracks if k.seen < t and k.id in self._hidden}
 
     def _suspicion(self, t: float, match: Match, track: Track, contact: bool) -> str | None:
         """Why the track's tracklet should end before this face, if at all."""
@@ -163,7 +173,7 @@ class TrackletBuilder:
             return "entry"
         if match.anomaly or t - before.t1 > LOST_SPLIT_S:
             return "jump"
-        if contact != before.contact:
+        if contact != before.contact or track.id in self._hidden:
             return "contact" if contact else "parted"
         return "contact" if contact and self._ambiguous(track) else None
 
@@ -174,7 +184,9 @@ class TrackletBuilder:
     def _begin(self, t: float, track: Track, face: Face, reason: str, contact: bool) -> Tracklet:
         box = face.box
         first = [box.cx, box.cy, box.w, box.h, *track.velocity()]
-        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first))
+        before = self._current.get(track.id)
+        since = before.since if before and reason == "jump" else t
+        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first), since)
         self._next += 1
         self._current[track.id] = tracklet
         return tracklet

@@ -1,0 +1,320 @@
+"""Who is who, from faces to scenes: recordings with known paths, and checkpoints at any point."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from actors import Actor, Path, Recording, line, missing, play, resolver, still, wrong
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.identity import PeopleResolver
+from pipeline.people import Observation, Scene
+
+NEVER = None
+
+
+def crossing(**options: object) -> Recording:
+    """They change places between 3 and 4 s, A in front."""
+    a = Actor("A", line((0, 500, 420), (3, 500, 420), (4, 1400, 420), (8, 1400, 420)))
+    b = Actor("B", line((0, 1400, 400), (3, 1400, 400), (4, 500, 400), (8, 500, 400)), depth=1)
+    return Recording([a, b], **options)
+
+
+def share(indices: list[int], scenes: list[Scene]) -> float:
+    return len(indices) / len(scenes)
+
+
+def right(recording: Recording, scenes: list[Scene], allowed: float = 0.02, **sides: str) -> None:
+    assert share(wrong(recording, scenes, **sides), scenes) <= 0.005
+    assert share(missing(recording, scenes, **sides), scenes) <= allowed
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
+def test_people_keep_their_tiles_when_they_cross(fps: float) -> None:
+    recording = crossing(fps=fps)
+    right(recording, play(recording))
+
+
+@pytest.mark.parametrize("detector_hz", [6, 10, 15, 30])
+def test_at_any_detector_rate(detector_hz: float) -> None:
+    recording = crossing(detector_hz=detector_hz)
+    right(recording, play(recording), allowed=0.03)
+
+
+def test_motion_alone_carries_a_crossing() -> None:
+    recording = crossing()
+    right(recording, play(recording, embed=False))
+
+
+def test_similar_people_are_told_apart() -> None:
+    recording = crossing(likeness=0.5)
+    right(recording, play(recording))
+
+
+def test_people_who_meet_and_part_keep_their_tiles() -> None:
+    a = Actor("A", line((0, 500, 420), (2, 500, 420), (3, 930, 420), (5, 930, 420), (6, 500, 420), (8, 500, 420)))
+    b = Actor("B", line((0, 1400, 400), (2, 1400, 400), (3, 980, 400), (5, 980, 400), (6, 1400, 400), (8, 1400, 400)),
+              depth=1)
+    recording = Recording([a, b])
+    scenes = play(recording)
+    assert not [i for i in wrong(recording, scenes) if not 2.8 < scenes[i].t < 5.2]
+
+
+def test_both_leave_and_return_at_the_other_side() -> None:
+    def out_and_back(side: int) -> Path:
+        gone = line((0, 960 + 450 * side, 420), (2, 960 + 450 * side, 420), (3, 960 + 1300 * side, 420))
+        back = line((5, 960 - 1300 * side, 420), (6, 960 - 450 * side, 420), (9, 960 - 450 * side, 420))
+        return lambda t: gone(t) or back(t)
+
+    recording = Recording([Actor("A", out_and_back(-1)), Actor("B", out_and_back(1))])
+    scenes = play(recording)
+    right(recording, scenes, allowed=0.03)
+    away = [s for s in scenes if 3.4 < s.t < 4.6]
+    assert all(s.left.box is NEVER and s.right.box is NEVER for s in away)
+
+
+def test_a_close_up_shows_nobody_in_the_other_tile() -> None:
+    def zoom(t: float) -> float:
+        return 2.0 if 2 <= t < 4 or t >= 6 else 1.0
+
+    a = Actor("A", lambda t: None if t >= 6 else (960, 500) if 2 <= t < 4 else (500, 420), zoom=zoom)
+    b = Actor("B", lambda t: None if 2 <= t < 4 else (960, 500) if t >= 6 else (1400, 420), zoom=zoom)
+    recording = Recording([a, b], cuts=[2, 4, 6])
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes), "people are there from the first picture of a shot"
+    assert all(s.right.box is NEVER for s in scenes if 2 <= s.t < 4)
+    assert all(s.left.box is NEVER for s in scenes if s.t >= 6)
+
+
+def test_people_who_change_places_at_a_cut_keep_their_tiles() -> None:
+    a = Actor("A", lambda t: (500, 420) if t < 3 else (1400, 420))
+    b = Actor("B", lambda t: (1400, 420) if t < 3 else (500, 420))
+    recording = Recording([a, b], cuts=[3])
+    right(recording, play(recording), allowed=0.0)
+
+
+def test_a_cut_to_other_people_shows_neither() -> None:
+    a = Actor("A", lambda t: (500, 420) if not 3 <= t < 5 else None)
+    b = Actor("B", lambda t: (1400, 420) if not 3 <= t < 5 else None)
+    c = Actor("C", lambda t: (900, 420) if 3 <= t < 5 else None, height=320)
+    recording = Recording([a, b, c], cuts=[3, 5])
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("height", [110, 230])
+def test_a_bystander_who_passes_stays_one(height: float) -> None:
+    a, b = Actor("A", still(500), depth=1), Actor("B", still(1400), depth=1)
+    c = Actor("C", line((2, -200, 400), (6, 2200, 400)), height=height, depth=0 if height > 200 else 2)
+    recording = Recording([a, b, c])
+    scenes = play(recording)
+    assert share(wrong(recording, scenes), scenes) <= 0.01
+    assert any(s.others for s in scenes)
+
+
+def test_a_bystander_who_passes_first_is_nobody() -> None:
+    a = Actor("A", lambda t: still(500)(t) if t >= 3 else None)
+    b = Actor("B", lambda t: still(1400)(t) if t >= 3.5 else None)
+    c = Actor("C", line((0, -60, 330), (6, 2000, 330)), height=85, depth=2)
+    recording = Recording([a, b, c])
+    scenes = play(recording)
+    assert all(s.left is None and s.right is None for s in scenes if s.t < 2.2)
+    right(recording, [s for s in scenes if s.t >= 3.5], allowed=0.03)
+
+
+def test_a_bystander_does_not_take_the_place_of_somebody_who_is_away() -> None:
+    a, b = Actor("A", still(500)), Actor("B", lambda t: still(1400)(t) if not 3 <= t < 6 else None)
+    c = Actor("C", line((3.2, 2000, 380), (4.2, 1350, 380), (5, 1350, 380), (6, 2000, 380)), height=180)
+    recording = Recording([a, b, c])
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+
+
+def test_a_face_on_the_wall_gives_way_to_the_second_person() -> None:
+    a = Actor("A", still(500))
+    wall = Actor("C", lambda t: (960.0, 180.0), height=120, score=0.75)
+    b = Actor("B", lambda t: still(1400)(t) if t >= 4 else None)
+    recording = Recording([a, wall, b], seconds=20)
+    scenes = play(recording)
+    late = [s for s in scenes if s.t > 15]
+    assert not wrong(recording, late)
+    assert not missing(recording, late)
+
+
+@pytest.mark.parametrize(("x", "side"), [(400, "left"), (1500, "right")])
+def test_a_lone_person_gets_the_tile_of_the_half(x: float, side: str) -> None:
+    recording = Recording([Actor("A", still(x))], seconds=4)
+    scenes = play(recording)
+    other = "right" if side == "left" else "left"
+    assert all(getattr(s, side).box is not None for s in scenes)
+    assert all(getattr(s, other) is None for s in scenes)
+
+
+@pytest.mark.parametrize("late_x", [1400, 150])
+def test_who_comes_late_gets_the_other_tile(late_x: float) -> None:
+    a = Actor("A", still(450))
+    b = Actor("B", lambda t: still(late_x)(t) if t >= 3 else None)
+    recording = Recording([a, b])
+    right(recording, play(recording), allowed=0.02)
+
+
+def test_a_video_that_opens_with_close_ups_takes_its_order_from_the_first_shot_of_both() -> None:
+    def zoom(t: float) -> float:
+        return 2.0 if t < 4 else 1.0
+
+    a = Actor("A", lambda t: None if t < 2 else (980, 500) if t < 4 else (500, 420), zoom=zoom)
+    b = Actor("B", lambda t: (940, 500) if t < 2 else None if t < 4 else (1400, 420), zoom=zoom)
+    recording = Recording([a, b], cuts=[2, 4])
+    scenes = play(recording)
+    right(recording, [s for s in scenes if s.t >= 4], allowed=0.0)
+
+
+def test_a_turned_head_is_bridged_only_when_it_is_short() -> None:
+    a = Actor("A", still(500), away=[(2, 2.4), (4, 6.5)])
+    recording = Recording([a, Actor("B", still(1400))])
+    scenes = play(recording)
+    assert len(missing(recording, scenes)) <= 3, "nothing is shown once the detector has looked in vain"
+    assert all(s.left.box is not None for s in scenes if 2 <= s.t < 2.4)
+    assert all(s.left.box is NEVER for s in scenes if 4.2 <= s.t < 6.3)
+    assert all(s.left.source == "tracked" for s in scenes if 2.1 <= s.t < 2.3)
+
+
+def test_nobody_is_nobody() -> None:
+    scenes = play(Recording([], seconds=3))
+    assert len(scenes) == 90
+    assert all(s.left is None and s.right is None for s in scenes)
+
+
+def test_a_clip_of_a_moment_still_shows_who_is_there() -> None:
+    recording = Recording([Actor("A", still(500)), Actor("B", still(1400))], seconds=0.3)
+    right(recording, play(recording), allowed=0.0)
+
+
+def test_a_wrong_decision_is_overturned_from_the_first_picture_not_yet_shown() -> None:
+    """The faces are exchanged at one place without any suspicion: only the embeddings can tell."""
+    a = Actor("A", lambda t: (900, 420), depth=0)
+    b = Actor("B", still(1500))
+    recording = Recording([a, b], seconds=6)
+    people = resolver(recording)
+    scenes = people.observe(recording.observations[:120])
+    (live,) = [k for k in people._tracklets.values() if k.label == 1]
+    (other,) = [k for k in people._tracklets.values() if k.label == 2]
+    live.evidence, other.evidence = [[0.8, 0.3]] * 2, [[0.3, 0.8]] * 2
+    people._dirty = True
+    later = people.observe(recording.observations[120:121])
+    later += people.observe(recording.observations[121:]) + people.finish()
+    assert len(scenes) + len(later) == 180
+    assert scenes[-1].left.box.cx == pytest.approx(900, abs=30)
+    assert later[0].left.box.cx == pytest.approx(1500, abs=30)
+    (repair,) = people.summary()["repaired_swaps"][:1]
+    assert repair["t"] == pytest.approx(later[0].t, abs=0.04)
+    assert repair["shown"]
+
+
+def test_position_mode_shows_the_left_one_left() -> None:
+    recording = crossing()
+    scenes = play(recording, assignment="position")
+    before, after = [s for s in scenes if s.t < 3], [s for s in scenes if s.t > 5]
+    assert all(s.left.person == 1 and s.right.person == 2 for s in before)
+    assert all(s.left.person == 2 and s.right.person == 1 for s in after)
+    assert all(s.left.box.cx < s.right.box.cx for s in after)
+
+
+def test_the_summary_says_what_happened() -> None:
+    recording = crossing()
+    people = resolver(recording)
+    play(recording, people)
+    summary = people.summary()
+    assert summary["people_seen"] == 2
+    assert summary["left"]["person"] == 1
+    assert summary["left"]["presence_ratio"] > 0.98
+    assert summary["left"]["mean_similarity"] > 0.6
+    assert summary["right"]["mean_margin"] > 0.3
+    assert summary["suspected_swaps_total"] >= 1
+    assert all(2.5 < s["t"] < 4.5 for s in summary["suspected_swaps"])
+    assert 0 < summary["reid_activation_ratio"] < 0.06
+    assert summary["both_visible_ratio"] > 0.95
+    assert summary["confidence"] > 0.95
+    assert json.loads(json.dumps(summary)) == summary
+
+
+def test_motion_alone_is_less_confident() -> None:
+    def confidence(**options: object) -> float:
+        recording = crossing()
+        people = resolver(recording, **options)
+        play(recording, people)
+        return people.summary()["confidence"]
+
+    assert confidence(embed=False) < confidence(embed=True)
+
+
+def busy() -> Recording:
+    """Crossing, a cut, a bystander, somebody who leaves: everything that state is made of."""
+    a = Actor("A", line((0, 500, 420), (1, 500, 420), (1.8, 1400, 420), (3, 1400, 420), (8, 400, 420)))
+    path = line((0, 1400, 400), (1, 1400, 400), (1.8, 500, 400), (9, 500, 400))
+    b = Actor("B", lambda t: None if 4 <= t < 5.2 else path(t), depth=1)
+    c = Actor("C", line((2, -100, 330), (6, 2000, 330)), height=120, depth=2)
+    return Recording([a, b, c], seconds=6.5, cuts=[3])
+
+
+BUSY = busy()
+WHOLE = play(BUSY)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, len(BUSY.observations)), min_size=1, max_size=4).map(sorted), st.booleans())
+def test_restored_at_any_point_it_goes_on_bit_for_bit(splits: list[int], through_json: bool) -> None:
+    people, scenes, start = resolver(BUSY), [], 0
+    for split in splits:
+        scenes += people.observe(BUSY.observations[start:split])
+        state = people.state()
+        people, start = resolver(BUSY), split
+        people.restore(json.loads(json.dumps(state)) if through_json else state)
+    scenes += people.observe(BUSY.observations[start:]) + people.finish()
+    assert scenes == WHOLE
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
+def test_batches_make_no_difference(sizes: list[int]) -> None:
+    people, scenes, start = resolver(BUSY), [], 0
+    for size in sizes:
+        scenes += people.observe(BUSY.observations[start:start + size])
+        start += size
+    scenes += people.observe(BUSY.observations[start:]) + people.finish()
+    assert scenes == WHOLE
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.001, 0.6), st.booleans(), st.integers(0, 2)), max_size=60), st.integers(1, 9))
+def test_each_picture_comes_out_once_in_order_whatever_the_times(
+    steps: list[tuple[float, bool, int]], batch: int
+) -> None:
+    t, observations = 0.0, []
+    for i, (dt, cut, n) in enumerate(steps):
+        faces = BUSY.observations[0].faces[:n]
+        observations.append(Observation(i * 7, t, faces if n or cut else None, cut))
+        t += dt
+    people, scenes = resolver(None), []
+    for i in range(0, len(observations), batch):
+        scenes += people.observe(observations[i:i + batch])
+        late = observations[min(i + batch, len(observations)) - 1].t - 0.7
+        assert len(scenes) == sum(o.t <= late for o in observations), "no picture waits longer than the look-ahead"
+    scenes += people.finish()
+    assert [(s.pts, s.t, s.cut) for s in scenes] == [(o.pts, o.t, o.cut) for o in observations]
+
+
+def test_memory_stays_flat() -> None:
+    jumping = Actor("A", lambda t: (960 + 500 * (-1) ** int(t / 2), 420), away=[(i, i + 0.6) for i in range(0, 90, 2)])
+    recording = Recording([jumping, Actor("B", still(960))], seconds=90)
+    people: PeopleResolver = resolver(recording)
+    sizes = []
+    for i in range(0, len(recording.observations), 30):
+        people.observe(recording.observations[i:i + 30])
+        sizes.append(len(json.dumps({k: v for k, v in people.state().items()})))
+    assert max(sizes[60:]) < 1.3 * max(sizes[20:30])
+    assert max(sizes) < 500_000
