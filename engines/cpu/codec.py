@@ -19,7 +19,7 @@ from av.stream import Stream
 
 from engines.cpu.container import is_storage_failure
 from engines.cpu.filters import Picture
-from engines.cpu.seeking import Feed, feed_from
+from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
 from engines.frames import VideoInfo
 
@@ -52,6 +52,7 @@ class CodecRun:
         self._timeline: Timeline[Picture] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,
+            in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
         )
         self._damaged = False
         self.broken_end = False

@@ -114,12 +114,14 @@ def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> I
     """
     shown: list[int] = []
     start: int | None = None
+    last: int | None = None
     for number, packet in enumerate(packets):
         heapq.heappush(shown, packet.pts)
         start = packet.pts if start is None else start
         dts = start - (depth - number) * step if number < depth else heapq.heappop(shown)
-        if dts > packet.pts:
+        if dts > packet.pts or (last is not None and dts <= last):
             raise EncodeFailedError(f"The encoder reorders pictures more deeply than its header says ({depth}).")
+        last = dts
         yield TimedPacket(packet, dts)
 
 

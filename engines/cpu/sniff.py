@@ -65,7 +65,7 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _matroska_end(head: bytes) -> int:
-    """Where the Segment ends (RFC 8794 lengths, RFC 9559 elements); 0 where that is left open, as in live recordings."""
+    """Where the Segment ends (RFC 8794 lengths, RFC 9559 elements); 0 if that is left open, as in live recordings."""
     at = head.find(SEGMENT_ID)
     if at < 0 or at + 5 > len(head):
         return 0

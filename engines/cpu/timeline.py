@@ -4,7 +4,7 @@ A packet's number, not its timestamp, travels through the codec, so a picture al
 packets say which times there must be; a time whose picture never comes is a lost picture. Two kinds of stream need a
 second thought:
 
-* the container stores no presentation times, or stores them in decoding order (AVI): then the n-th picture that the
+* the container stores no presentation times (AVI), or stores them in decoding order: then the n-th picture that the
   codec puts out gets the n-th smallest time;
 * packets without a picture are legal (hidden reference pictures of VP8 and VP9, packed MPEG-4, single fields): there a
   picture that never comes counts as lost only if the codec complained.
@@ -42,10 +42,12 @@ class Timeline(Generic[PictureT]):
     Args:
         step: ticks between pictures, for packets without any timestamp.
         hidden_packets: whether packets without a picture are legal in this stream.
+        in_order_only: the container has no presentation times, whatever the demuxer makes of them.
     """
 
     step: int
     hidden_packets: bool
+    in_order_only: bool = False
     _announced: list[tuple[int, int, int]] = field(default_factory=list)   # heap of (time, packet number, duration)
     _times: dict[int, int] = field(default_factory=dict)                   # packet number -> time
     _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)   # (time, picture)
@@ -54,16 +56,16 @@ class Timeline(Generic[PictureT]):
     _last_pts: int | None = None
     _latest: int | None = None                                             # largest time among the pictures so far
     _complaints: int = 0
-    _in_order_only: bool = False                                           # times are not the pictures' own
+    _in_order: bool = False                                                # times are not the pictures' own
 
     def announce(self, packet: Packet[Stream]) -> int:
         """Note a packet's time; returns the number to send through the codec in place of its pts."""
         number = self._packets
         self._packets += 1
-        time = packet.pts
+        self._in_order = self._in_order or self.in_order_only or packet.pts is None
+        time = packet.dts if self.in_order_only or packet.pts is None else packet.pts
         if time is None:
-            self._in_order_only = True
-            time = packet.dts if packet.dts is not None else self._next_time()
+            time = self._next_time()
         self._last_dts = packet.dts if packet.dts is not None else time
         self._times[number] = time
         heapq.heappush(self._announced, (time, number, packet.duration or 0))
@@ -75,16 +77,16 @@ class Timeline(Generic[PictureT]):
         Where pictures cannot be told apart by their times, the loss is booked where it was noticed.
         """
         self._complaints += 1
-        return self._give_up() if self._in_order_only and self._announced else []
+        return self._give_up() if self._in_order and self._announced else []
 
     def place(self, number: int | None, picture: PictureT | None) -> list[Slot[PictureT]]:
         """Take the picture of packet ``number``, None if it is damaged; returns the slots that are now certain."""
         time = None if number is None else self._times.pop(number, None)
         if time is None:
-            self._in_order_only = True
+            self._in_order = True
             time = self._latest if self._latest is not None else 0
         if self._latest is not None and time < self._latest:
-            self._in_order_only = True
+            self._in_order = True
         self._latest = time if self._latest is None else max(time, self._latest)
         self._waiting.append((time, picture))
         return self._settle(PATIENCE_PICTURES)
@@ -97,16 +99,6 @@ class Timeline(Generic[PictureT]):
         self._waiting.clear()
         return slots
 
-    @property
-    def missing_from(self) -> int | None:
-        """Time of the earliest announced picture that has not come, if pictures can be told apart by their times."""
-        return self._announced[0][0] if self._announced and not self._in_order_only else None
-
-    @property
-    def last_pts(self) -> int | None:
-        """Time of the last slot given out."""
-        return self._last_pts
-
     def _next_time(self) -> int:
         return 0 if self._last_dts is None else self._last_dts + self.step
 
@@ -115,7 +107,7 @@ class Timeline(Generic[PictureT]):
         while self._waiting and self._announced:
             time, picture = self._waiting[0]
             earliest, _, duration = self._announced[0]
-            if self._in_order_only or time == earliest:
+            if self._in_order or time == earliest:
                 self._waiting.popleft()
                 heapq.heappop(self._announced)
                 slots.append(self._slot(earliest, duration, picture))

@@ -15,9 +15,9 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
-from engines.errors import EngineError
+from engines.errors import EngineError, MediaError
 
-DURATION_TOLERANCE_S = 0.005
+TOLERANCE_S = 0.005
 
 
 class VerifyFailedError(EngineError):
@@ -49,11 +49,10 @@ def verify_mp4(
         VerifyFailedError: what is wrong with the file.
         OSError: the storage failed.
     """
-    with open_media(path) as container:
-        stream = pick_video(container)
-        _require((stream.codec_context.width, stream.codec_context.height) == (width, height),
-                 f"the picture is {stream.codec_context.width}x{stream.codec_context.height}, not {width}x{height}")
-        survey = _survey(container, stream, path)
+    try:
+        survey = _survey(path, width, height)
+    except MediaError as error:
+        raise VerifyFailedError(f"The finished file is wrong: {error.message}") from error
     _require(len(survey.pts) == expected_frames, f"it holds {len(survey.pts)} pictures instead of {expected_frames}")
     _check_times(survey, expected_duration_s)
     decoded = _decode(path, survey, threads, keyframes_only=keyframes_only)
@@ -68,15 +67,11 @@ class _Survey:
     time_base: Fraction
     pts: list[int] = field(default_factory=list)
     keyframes: list[int] = field(default_factory=list)
-    end: int = 0
 
     def add(self, packet: Packet[Stream]) -> None:
         _require(packet.pts is not None and packet.size > 0, "a picture has no time or no data")
         assert packet.pts is not None
-        if packet.is_keyframe:
-            self.keyframes.append(len(self.pts))
         self.pts.append(packet.pts)
-        self.end = max(self.end, packet.pts + (packet.duration or 0))
 
     def decodable(self, keyframes_only: bool) -> int:
         """How many pictures a complete or a short decoding must give."""
@@ -85,23 +80,30 @@ class _Survey:
         return len(self.keyframes) - 1 + len(self.pts) - self.keyframes[-1]
 
 
-def _survey(container: InputContainer, stream: VideoStream, path: Path) -> _Survey:
-    survey = _Survey(stream.time_base or Fraction(1))
-    reader = _video_reader(container, stream, path)
-    for packet in reader:
-        survey.add(packet)
+def _survey(path: Path, width: int, height: int) -> _Survey:
+    with open_media(path) as container:
+        stream = pick_video(container)
+        size = (stream.codec_context.width, stream.codec_context.height)
+        _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
+        survey = _Survey(stream.time_base or Fraction(1))
+        reader = _video_reader(container, stream, path)
+        for packet in reader:
+            survey.add(packet)
+        # The index, not the packets, says which pictures must be keyframes: a damaged one no longer looks like it.
+        survey.keyframes = [number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe]
     _require(not reader.errors, "it cannot be read to the end")
     _require(bool(survey.keyframes) and survey.keyframes[0] == 0, "it does not begin with a keyframe")
     return survey
 
 
 def _check_times(survey: _Survey, expected_duration_s: float) -> None:
-    shown = sorted(survey.pts)
-    _require(all(a < b for a, b in pairwise(shown)), "two pictures have the same time")
-    duration_s = float((survey.end - shown[0]) * survey.time_base)
-    tolerance = DURATION_TOLERANCE_S + float(survey.time_base)
-    _require(abs(duration_s - expected_duration_s) <= tolerance,
-             f"it lasts {duration_s:.3f} s instead of {expected_duration_s:.3f} s")
+    """An MP4 does not say how long its last picture is shown: no longer than the longest of the others, then."""
+    shown = [float(pts * survey.time_base) for pts in sorted(survey.pts)]
+    steps_s = [b - a for a, b in pairwise(shown)]
+    _require(all(step > 0 for step in steps_s), "two pictures have the same time")
+    last_s = expected_duration_s - (shown[-1] - shown[0])
+    _require(last_s + TOLERANCE_S > 0 and (not steps_s or last_s <= max(steps_s) + TOLERANCE_S),
+             f"its pictures span {shown[-1] - shown[0]:.3f} s of the {expected_duration_s:.3f} s that are due")
 
 
 def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) -> int:
@@ -111,6 +113,7 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
     with open_media(path) as container:
         stream = pick_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        stream.codec_context.options = {"err_detect": "explode"}
         packets: Iterable[Packet[Stream]] = _video_reader(container, stream, path)
         if keyframes_only:
             packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)

@@ -157,7 +157,7 @@ class Clip:
 
 def _audio_stream(out: av.container.OutputContainer, sound: Sound) -> av.audio.stream.AudioStream:
     stream = out.add_stream(sound.codec, rate=sound.rate)
-    stream.codec_context.layout = sound.layout
+    stream.codec_context.layout, stream.codec_context.bit_rate = sound.layout, 128_000
     if sound.language:
         stream.metadata["language"] = sound.language
     return stream

@@ -1,0 +1,319 @@
+"""The finished MP4: pictures at their exact times, sound where it was, nothing lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.cpu.audio import AudioOutcome
+from engines.cpu.decode import PyAvDecoder
+from engines.cpu.encode import X264Encoder
+from engines.cpu.mux import assemble_mp4, decoding_times
+from engines.cpu.probe import probe
+from engines.cpu.verify import verify_mp4
+from engines.errors import EncodeFailedError
+from engines.frames import EncodedPacket, Frame, MediaInfo
+from engines.settings import EncoderSettings
+from tests.media.synth import Clip, Sound, number_in
+
+FLASHES_S = (0.5, 1.1, 1.7)
+SETTINGS = EncoderSettings(preset="veryfast")
+AV_TOLERANCE_S = 0.001
+
+
+def flashing(fps: int, start_s: float = 0.0) -> Clip:
+    """Sixty pictures, or two seconds: white for one picture at each of ``FLASHES_S``, else dark."""
+    def draw(number: int, width: int, height: int) -> VideoFrame:
+        frame = VideoFrame(width, height, "yuv420p")
+        lit = any(abs(number / fps + start_s - flash) < 1e-6 for flash in FLASHES_S)
+        for plane, level in zip(frame.planes, (235 if lit else 20, 128, 128), strict=True):
+            np.frombuffer(plane, np.uint8)[:] = level
+        return frame
+
+    return Clip(fps=Fraction(fps), frames=round(2 * fps), draw=draw)
+
+
+def flashes_and_beeps(path: Path, audio_stream: int = 0) -> tuple[list[float], list[float]]:
+    """When pictures turn white and when sound sets in, in seconds of the file's own timeline."""
+    with av.open(str(path)) as container:
+        frames = [(f.pts * f.time_base, np.frombuffer(f.planes[0], np.uint8).mean()) for f in container.decode(video=0)]
+    flashes = [float(t) for (_, before), (t, now) in pairwise(frames) if now > 150 > before]
+    with av.open(str(path)) as container:
+        samples, times, start = [], [], 0.0
+        for frame in container.decode(container.streams.audio[audio_stream]):
+            if frame.pts is not None:               # else it follows the frame before
+                start = float(frame.pts * frame.time_base)
+            level = np.abs(av.AudioResampler("fltp", "mono", frame.sample_rate).resample(frame)[0].to_ndarray()[0])
+            samples.append(level)
+            times.append(start + np.arange(len(level)) / frame.sample_rate)
+            start += len(level) / frame.sample_rate
+    level, time = np.concatenate(samples), np.concatenate(times)
+    loud = time[level > 0.2]
+    return flashes, [float(loud[0]), *(float(b) for a, b in pairwise(loud) if b - a > 0.2)]
+
+
+def segments(info: MediaInfo, frames: Iterator[Frame], length: int) -> Iterator[tuple[list[EncodedPacket], bytes]]:
+    """Encode every ``length`` pictures with a fresh encoder."""
+    batch: list[Frame] = []
+    for frame in frames:
+        batch.append(frame)
+        if len(batch) == length:
+            yield _segment(info, batch)
+            batch = []
+    if batch:
+        yield _segment(info, batch)
+
+
+def _segment(info: MediaInfo, frames: list[Frame]) -> tuple[list[EncodedPacket], bytes]:
+    video = info.video
+    encoder = X264Encoder(frames[0].width, frames[0].height, time_base=video.time_base, fps=video.fps,
+                          color=video.color, settings=SETTINGS, threads=2)
+    packets = [p for frame in frames for p in encoder.encode(frame)]
+    return packets + encoder.flush(), encoder.extradata
+
+
+def remade(source: Path, out: Path, length: int = 25) -> AudioOutcome:
+    """Decode, encode in segments and assemble, as a job does, but without cropping."""
+    info = probe(source)
+    decoder = PyAvDecoder(source, info, max_surface_pixels=10**7)
+    frames = [frame for batch in decoder.batches() for frame in batch.frames]
+    parts = list(segments(info, iter(frames), length))
+    outcome = assemble_mp4(
+        out, source=source, info=info, extradata=parts[0][1], video=(p for packets, _ in parts for p in packets),
+        time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
+        fps=info.video.fps, last_duration=frames[-1].duration,
+    )
+    duration_s = float((frames[-1].pts + frames[-1].duration - frames[0].pts) * info.video.time_base)
+    verify_mp4(out, expected_frames=len(frames), expected_duration_s=duration_s, width=frames[0].width,
+               height=frames[0].height)
+    return outcome
+
+
+def assert_in_sync(source: Path, out: Path, audio_stream: int = 0) -> None:
+    flashes, beeps = flashes_and_beeps(source, audio_stream)
+    new_flashes, new_beeps = flashes_and_beeps(out, audio_stream)
+    assert len(new_flashes) == len(flashes) == len(beeps) == len(new_beeps) > 0
+    for old_flash, old_beep, flash, beep in zip(flashes, beeps, new_flashes, new_beeps, strict=True):
+        assert (beep - flash) - (old_beep - old_flash) == pytest.approx(0, abs=AV_TOLERANCE_S)
+
+
+CASES = [
+    *(("mp4", codec, "copied") for codec in ("aac", "libmp3lame", "ac3", "libopus", "flac")),
+    *(("mkv", codec, "copied") for codec in ("aac", "libopus", "flac", "eac3")),
+    *(("ts", codec, "copied") for codec in ("aac", "mp2", "ac3")),
+    ("mov", "alac", "copied"), ("flv", "aac", "copied"), ("mov", "pcm_s16le", "transcoded"),
+    ("mkv", "pcm_s24le", "transcoded"), ("wmv", "wmav2", "transcoded"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "mode"), CASES)
+def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str, mode: str) -> None:
+    options = {"bf": "0"} if suffix == "wmv" else {}         # ASF's times are those of decoding
+    clip = replace(flashing(30), options=options, sound=[Sound(codec, FLASHES_S)])
+    source = clip.write(tmp_path / f"clip.{suffix}")
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert outcome.mode == mode
+    assert outcome.skipped_packets == 0
+    assert_in_sync(source, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize(("codec", "mode"), [("pcm_s16le", "transcoded"), ("libmp3lame", "copied")])
+def test_in_avi_the_first_picture_and_the_first_sound_belong_together(tmp_path: Path, codec: str, mode: str) -> None:
+    """FFmpeg invents presentation times for AVI, in decoding order; so the clip's own plan is what counts."""
+    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.avi")
+    assert remade(source, tmp_path / "out.mp4").mode == mode
+    flashes, beeps = flashes_and_beeps(tmp_path / "out.mp4")
+    assert flashes == pytest.approx(FLASHES_S)
+    assert beeps == pytest.approx(FLASHES_S, abs=0.001 if mode == "transcoded" else 0.03)
+
+
+@pytest.mark.parametrize(("video_start_s", "audio_start_s"), [(0.4, 0.0), (0.0, 0.3), (0.2, 0.45), (0.45, 0.2)])
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "pcm_s16le"), ("ts", "mp2"), ("mkv", "libopus")])
+def test_streams_that_start_at_different_times(
+    tmp_path: Path, suffix: str, codec: str, video_start_s: float, audio_start_s: float
+) -> None:
+    clip = flashing(20, video_start_s)
+    first = round(video_start_s * 20)
+    sound = Sound(codec, FLASHES_S, start_s=audio_start_s)
+    source = replace(clip, pts=range(first, first + 40), sound=[sound]).write(tmp_path / f"clip.{suffix}")
+    remade(source, tmp_path / "out.mp4")
+    assert_in_sync(source, tmp_path / "out.mp4")
+
+
+def test_a_transport_stream_that_starts_late(tmp_path: Path) -> None:
+    sound = Sound("aac", [10 + f for f in FLASHES_S], start_s=10)
+    clip = replace(flashing(30), pts=range(300, 360), sound=[sound])
+    source = clip.write(tmp_path / "late.ts")
+    remade(source, tmp_path / "out.mp4")
+    assert_in_sync(source, tmp_path / "out.mp4")
+    assert flashes_and_beeps(tmp_path / "out.mp4")[0][0] < 0.7
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_uneven_times_are_exact_in_the_sources_ticks(tmp_path: Path, suffix: str) -> None:
+    times = np.cumsum([0, *(20 + 17 * (n % 5) for n in range(89))]).tolist()
+    clip = Clip(pts=times, time_base=Fraction(1, 1000), sound=[Sound()])
+    source = clip.write(tmp_path / f"uneven.{suffix}")
+    remade(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frames = [(f.pts * f.time_base, number_in(_luma(f))) for f in container.decode(video=0)]
+    assert [number for _, number in frames] == list(range(90))
+    assert [round((t - frames[0][0]) * 1000, 6) for t, _ in frames] == times
+
+
+def test_broken_rates_are_exact(tmp_path: Path) -> None:
+    source = Clip(fps=Fraction(30000, 1001), frames=120).write(tmp_path / "ntsc.mp4")
+    remade(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        times = [f.pts * f.time_base for f in container.decode(video=0)]
+    assert times == [Fraction(1001 * n, 30000) for n in range(120)]
+
+
+def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
+    sounds = [Sound("aac", FLASHES_S, language="deu"), Sound("pcm_s16le", FLASHES_S, language="eng", layout="mono"),
+              Sound("libmp3lame", FLASHES_S, rate=44_100)]
+    source = replace(flashing(30), sound=sounds, title="A talk").write(tmp_path / "three.mkv")
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert [(s.codec, s.mode, s.output_codec) for s in outcome.streams] == [
+        ("aac", "copied", "aac"), ("pcm_s16le", "transcoded", "aac"), ("mp3", "copied", "mp3")]
+    for stream in range(3):
+        assert_in_sync(source, tmp_path / "out.mp4", stream)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [s.language for s in container.streams.audio][:2] == ["deu", "eng"]
+        assert container.streams.audio[1].codec_context.channels == 1
+        assert container.metadata["title"] == "A talk"
+
+
+def test_no_sound_stays_no_sound(tmp_path: Path) -> None:
+    outcome = remade(Clip().write(tmp_path / "mute.mp4"), tmp_path / "out.mp4")
+    assert outcome == AudioOutcome(())
+    assert outcome.mode == "none"
+    assert not probe(tmp_path / "out.mp4").audio
+
+
+def test_copied_sound_is_the_same_data(tmp_path: Path) -> None:
+    source = Clip(frames=60, sound=[Sound("aac", FLASHES_S)]).write(tmp_path / "clip.mp4")
+    remade(source, tmp_path / "out.mp4")
+    assert _audio_data(source) == _audio_data(tmp_path / "out.mp4")
+
+
+def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
+    """Three quarters of a second are missing from the packets; what follows stays in its place."""
+    source = replace(flashing(30), sound=[Sound("pcm_s16le", FLASHES_S)]).write(tmp_path / "whole.mkv")
+    gapped = tmp_path / "gapped.mkv"
+    with av.open(str(source)) as old, av.open(str(gapped), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio" and 0.65 < packet.pts * packet.time_base < 1.05:
+                continue
+            packet.stream = streams[packet.stream.index]
+            new.mux(packet)
+    remade(gapped, tmp_path / "out.mp4")
+    assert_in_sync(gapped, tmp_path / "out.mp4")
+
+
+def test_damaged_sound_is_skipped_and_counted(tmp_path: Path) -> None:
+    source = replace(flashing(30), sound=[Sound("wmav2", FLASHES_S)]).write(tmp_path / "clip.wmv")
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        broken = [p for p in container.demux(audio=0) if p.pts is not None and 0.8 < p.pts * p.time_base < 1.0]
+    for packet in broken:
+        at = data.index(bytes(packet))
+        data[at : at + packet.size] = bytes(byte ^ 0xFF for byte in data[at : at + packet.size])
+    source.write_bytes(data)
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert outcome.mode == "transcoded"
+    assert probe(tmp_path / "out.mp4").audio
+
+
+def test_the_index_comes_first_and_colours_are_tagged(tmp_path: Path) -> None:
+    source = Clip(color=(1, 1, 1, 1), sound=[Sound()]).write(tmp_path / "clip.mp4")
+    remade(source, tmp_path / "out.mp4")
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert b"colrnclx" in data
+    video = probe(tmp_path / "out.mp4").video
+    assert (video.codec, video.pix_fmt, video.color.matrix, video.color.full_range) == ("h264", "yuv420p", 1, False)
+
+
+def test_chapters_are_kept(tmp_path: Path) -> None:
+    source = tmp_path / "chapters.mkv"
+    Clip(frames=60, options={"bf": "0"}).write(tmp_path / "plain.mkv")
+    with av.open(str(tmp_path / "plain.mkv")) as old, av.open(str(source), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        new.set_chapters([
+            {"id": n, "start": n * 1000, "end": n * 1000 + 1000, "time_base": Fraction(1, 1000),
+             "metadata": {"title": title}} for n, title in enumerate(["Hello", "Goodbye"])])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    remade(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        chapters = [(c["start"] * c["time_base"], c["metadata"]["title"]) for c in container.chapters()]
+    assert chapters == [(0, "Hello"), (1, "Goodbye")]
+
+
+def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
+    source = Clip(frames=60, sound=[Sound()]).write(tmp_path / "clip.mp4")
+    for name in ("one.mp4", "two.mp4"):
+        remade(source, tmp_path / name)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_nothing_to_write_is_an_error(tmp_path: Path) -> None:
+    source = Clip(frames=3).write(tmp_path / "clip.mp4")
+    info = probe(source)
+    with pytest.raises(EncodeFailedError):
+        assemble_mp4(tmp_path / "out.mp4", source=source, info=info, extradata=b"", video=[], width=320, height=180,
+                     time_base=info.video.time_base, color=info.video.color, fps=info.video.fps, last_duration=1)
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=60), st.integers(0, 3), st.randoms())
+def test_decoding_times_rise_and_are_never_late(steps: list[int], depth: int, dice: object) -> None:
+    """Any order in which no picture waits for more than ``depth`` earlier packets that are shown later."""
+    shown = np.cumsum(steps).tolist()
+    pool: list[int] = []
+    order = []
+    for pts in shown:                       # a picture may run ahead of at most ``depth`` that are shown before it
+        pool.append(pts)
+        if len(pool) > depth:
+            order.append(pool.pop(dice.choice([0, len(pool) - 1])))     # type: ignore[attr-defined]
+            while pool and len(order) - sum(o < pool[0] for o in order) >= depth:
+                order.append(pool.pop(0))
+    order += pool
+    order.remove(shown[0])
+    packets = [EncodedPacket(b"", pts, False) for pts in [shown[0], *order]]
+    deepest = max(sum(a.pts > b.pts for a in packets[:n]) for n, b in enumerate(packets))
+    timed = list(decoding_times(packets, deepest, 10))
+    assert [t.packet for t in timed] == packets
+    assert all(a.dts < b.dts for a, b in pairwise(timed))
+    assert all(t.dts <= t.packet.pts for t in timed)
+
+
+def test_deeper_reordering_than_promised_is_an_error() -> None:
+    packets = [EncodedPacket(b"", pts, False) for pts in (0, 40, 20, 10, 30)]
+    with pytest.raises(EncodeFailedError):
+        list(decoding_times(packets, 1, 10))
+
+
+def _luma(frame: VideoFrame) -> np.ndarray:
+    plane = frame.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+def _audio_data(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(p) for p in container.demux(audio=0) if p.size]
