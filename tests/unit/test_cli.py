@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import structlog
 
 from daemon import cli, config, overrides
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob
@@ -17,7 +18,9 @@ Dualface = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def dualface(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Dualface:
+def dualface(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Dualface]:
     monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "absent.yaml")
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -28,7 +31,8 @@ def dualface(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         shown = capsys.readouterr()
         return int(end.value.code or 0), shown.out, shown.err
 
-    return call
+    yield call
+    structlog.reset_defaults()      # a command may have set up its log on a stream that is gone by now
 
 
 @pytest.fixture
