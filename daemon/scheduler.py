@@ -16,7 +16,7 @@ import structlog
 from daemon import claims, leases, policy, recovery
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
-from daemon.errors import DaemonError, LeaseLostError, ProfileGoneError
+from daemon.errors import DaemonError, LeaseLostError, ProfileGoneError, ShareAwayError, SourceGoneError
 from daemon.intake import Intake
 from daemon.jobs import Job, State, folders
 from daemon.leases import Lease, LeaseWatch
@@ -274,6 +274,9 @@ class Scheduler:
         profile = self._settings.profiles.get(job.manifest.profile)
         if profile is None:
             raise ProfileGoneError(f"The profile '{job.manifest.profile}' is no longer configured.")
+        if FileMark.of(job.source) is None:
+            self._share.identity()
+            raise SourceGoneError("The source has gone from the job's directory.")
         job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
         job.save(State.WORKING)
@@ -325,8 +328,7 @@ class Scheduler:
         self._guard(task, lambda t: self._queue(t) if is_quiet(job, candidate.found.signature) else None)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
-        if self._stopping and isinstance(outcome, Died | Stalled):
-            outcome = Stopped()     # we killed it, because it took too long to stop
+        outcome = self._judge(outcome)
         decision = policy.after_worker(
             task.job.manifest, outcome, progressed=recovery.has_progressed(task.job),
             max_attempts=self._settings.workers.max_attempts,
@@ -338,6 +340,17 @@ class Scheduler:
         if isinstance(outcome, Stopped):
             task.log.info("job stopped", stage="stopped")
         self._guard(task, lambda t: t.job.save())
+
+    def _judge(self, outcome: Outcome) -> Outcome:
+        """The outcome without what is not the job's fault."""
+        if self._stopping and isinstance(outcome, Died | Stalled):
+            return Stopped()        # we killed it, because it took too long to stop
+        if isinstance(outcome, Failed | Died | Stalled):
+            try:
+                self._share.identity()
+            except ShareAwayError as exc:
+                return Failed.of(exc)
+        return outcome
 
     # -- leases
 

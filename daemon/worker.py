@@ -35,7 +35,8 @@ from daemon.messages import (
     receive_order,
 )
 from engines.errors import ExplainedError
-from pipeline.errors import JobStopped, PipelineError
+from pipeline.durable import storage_errors
+from pipeline.errors import JobStopped, PipelineError, StorageError
 from pipeline.job import Progress
 
 _PR_SET_PDEATHSIG = 1
@@ -83,7 +84,7 @@ class _Worker:
         except JobStopped:
             return Stopped()
         except ExplainedError as exc:
-            return Failed.of(exc)
+            return Failed.of(_blame(order, exc))
         except MemoryError as exc:
             return Failed.of(PipelineError(f"Out of memory: {exc}"))
         except Exception as exc:
@@ -94,7 +95,7 @@ class _Worker:
         os.nice(order.nice)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))    # a core dump holds somebody's recording
         configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name)
-        with _sole_writer(order.spec.work_dir):
+        with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
             result = run_job(order.spec, on_progress=self._send, should_stop=self._stop.is_set)
@@ -109,6 +110,13 @@ class _Worker:
             if line == STOP:
                 self._stop.set()
         os._exit(_ORPHANED)
+
+
+def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
+    """A file that cannot be found any more is not at fault: its share has gone."""
+    if isinstance(order, Work) and not order.spec.source.exists():
+        return StorageError(f"The source cannot be reached: {error.message}")
+    return error
 
 
 def _check(order: Check) -> Ready:

@@ -1,0 +1,164 @@
+"""Trouble that is not the file's fault: a full disk, a share that goes away, other services, masses of files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.scenes import packets
+from tests.service.running import Service, outputs
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB; only root can mount one."""
+    folder = tmp_path / "service" / "share"
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
+    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
+) -> None:
+    service = Service(small_disk.parent)
+    ballast = service.root / "ballast"
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    try:
+        service.wait_for(lambda: service.events("job started"), "the start")
+        _fill(ballast)
+        service.wait_for(lambda: "DISK_FULL" in {line["code"] for line in service.events("job waits")}, "the full disk")
+        assert service.process is not None
+        assert service.process.poll() is None
+        assert service.files("outbox") == service.files("failed") == set()
+        ballast.unlink()
+        service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+        assert service.report("outbox/x.dual.report.json")["resilience"]["attempts"] == 1
+    finally:
+        service.close()
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(65536))
+        except OSError:
+            pass
+
+
+def test_low_space_holds_new_work_and_says_so(make_service: Callable[..., Service], recording: Path) -> None:
+    service = make_service(share={"low_bytes": 2**50, "resume_bytes": 2**50})
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
+    assert "MiB" in service.status()["reason"]
+    time.sleep(1.5)
+    assert service.exists("inbox/x.mp4")
+
+
+def test_a_share_that_goes_away_and_comes_back(service: Service, recording: Path) -> None:
+    """Unmounting, seen from the service: every folder is empty and the sentinel is gone."""
+    service.start()
+    service.root.rename(service.folder / "elsewhere")
+    (service.root / "inbox").mkdir(parents=True)
+    shutil.copy(recording, service.inbox("not on the share.mp4"))
+    service.wait_for(lambda: service.events("condition changed"), "the notice")
+    assert service.events("condition changed")[0]["hindrance"] == "share_away"
+    time.sleep(2)
+    assert [path.name for path in service.root.rglob("*")] == ["inbox", "not on the share.mp4"]
+    assert any("share away" in line for line in service.notifications())
+    shutil.rmtree(service.root)
+    (service.folder / "elsewhere").rename(service.root)
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
+
+
+def test_a_job_survives_the_absence_of_the_share(
+    service: Service, recording: Path, undisturbed: list[tuple[int, int, bytes]]
+) -> None:
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.status()["running"], "a running job")
+    service.root.rename(service.folder / "elsewhere")
+    service.root.mkdir()
+    service.wait_for(lambda: service.events("condition changed"), "the notice")
+    time.sleep(1)
+    service.root.rmdir()
+    (service.folder / "elsewhere").rename(service.root)
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
+    assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+    assert service.files("outbox") == outputs("x")
+
+
+def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
+    service.start()
+    second = subprocess.run(
+        [sys.executable, "-m", "daemon", "run", "--config", service.config], capture_output=True, check=False,
+        timeout=60,
+    )
+    assert second.returncode == 3
+    assert b"already works on this share" in second.stderr
+
+
+def test_another_host_s_job_is_taken_over_only_when_its_lease_stands_still(
+    make_service: Callable[..., Service], recording: Path, undisturbed: list[tuple[int, int, bytes]]
+) -> None:
+    service = make_service(leases={"renew_s": 0.3, "expire_s": 3})
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: any(job.glob("segments/*") for job in service.jobs()), "some work")
+    assert service.stop() == 0
+    (folder,) = service.jobs()
+
+    _renew_for_another_host(folder, 0)
+    service.start()
+    for sequence in range(1, 50):
+        _renew_for_another_host(folder, sequence)
+        time.sleep(0.1)
+    assert service.jobs() == [folder]
+    assert not service.events("job taken up")
+
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the takeover and the delivery")
+    (line,) = service.events("job taken over from another host")
+    assert line["host"] == "another-host"
+    assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+    assert service.report("outbox/x.dual.report.json")["resilience"]["resumed_at_s"]
+
+
+def _renew_for_another_host(folder: Path, sequence: int) -> None:
+    lease = {"host": "another-host", "pid": 1, "boot_id": "another boot", "sequence": sequence}
+    (folder / "part").write_text(json.dumps(lease))
+    (folder / "part").rename(folder / "lease.json")
+
+
+def test_twenty_thousand_files_at_once(make_service: Callable[..., Service]) -> None:
+    """Found within a minute, in little memory, while the service keeps answering."""
+    service = make_service(status={"interval_s": 0.5})
+    (service.root / "PAUSE").touch()
+    service.start()
+    assert service.process is not None
+    process = psutil.Process(service.process.pid)
+    before = process.memory_info().rss
+    for number in range(20_000):
+        service.inbox(f"{number % 20}/{number:05d}.mp4").write_bytes(b"x")
+    service.wait_for(lambda: service.status().get("queued") == 20_000, "all files", timeout_s=60)
+    grown = process.memory_info().rss - before
+    assert grown < 60e6, f"{grown / 1e6:.0f} MB more"
+    begun = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - begun < 5
