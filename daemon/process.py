@@ -22,6 +22,7 @@ from types import FrameType
 
 import structlog
 
+from daemon import sidecar
 from daemon.errors import DaemonError, InvalidOutputError, WorkerDiedError, WorkerStalledError
 from daemon.messages import Failed, Finished, Stopped, Work
 from daemon.moves import move_no_replace
@@ -29,6 +30,7 @@ from daemon.naming import failed_names, first_free, output_names, printable
 from daemon.settings import Settings
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import EmptyFileError, ExplainedError
+from pipeline.corrections import NO_CORRECTIONS
 from pipeline.durable import storage_errors, write_durably
 from pipeline.job import JobSpec, Progress
 from pipeline.report import failure_report
@@ -170,6 +172,13 @@ def clean_up(output: Path) -> None:
 
 
 def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
+    error = _obstacle(path)
+    corrections = NO_CORRECTIONS
+    try:
+        corrections = sidecar.read(path.with_name(sidecar.sidecar_name(path.name)), settings)
+    except ExplainedError as exc:
+        error = error or exc
+    profile = corrections.profile or profile
     spec = JobSpec(
         job_id="",
         source=path.absolute(),
@@ -182,15 +191,14 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
         segments=settings.segments,
         host=socket.gethostname(),
         debug_overlay=debug_overlay,
+        corrections=corrections,
     )
     job = _job_id(spec)
-    work_dir = output.absolute() / _STATE_DIR / job
-    item = Item(path, job, replace(spec, job_id=job, work_dir=work_dir))
-    item.error = _obstacle(path)
-    if item.error is None:
-        work_dir.mkdir(parents=True, exist_ok=True)
+    item = Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job))
+    if error is None:
+        item.spec.work_dir.mkdir(parents=True, exist_ok=True)
     else:
-        item.report = _write_failure(item, item.error, output)
+        item.error, item.report = error, _write_failure(item, error, output)
     return item
 
 

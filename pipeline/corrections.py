@@ -12,12 +12,12 @@ They are applied to decided rows, after recognition and cameras, so that changin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from engines.frames import Rect
 from engines.settings import Section
@@ -116,8 +116,11 @@ def fitted(crop: Rect, width: int, height: int) -> Rect:
     return Rect(min(max(crop.cx - w / 2, 0), width - w), min(max(crop.cy - h / 2, 0), height - h), w, h)
 
 
-def parse(text: str) -> Corrections:
+def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
     """Read a sidecar.
+
+    Args:
+        profiles: the profiles that there are; None takes any name.
 
     Raises:
         CorrectionsError: with the number of the line that is wrong.
@@ -133,16 +136,19 @@ def parse(text: str) -> Corrections:
     if data is None:
         return NO_CORRECTIONS
     try:
-        return Corrections.model_validate(data)
+        corrections = Corrections.model_validate(data)
     except ValidationError as exc:
-        problems = [_explain(error, node) for error in exc.errors()]
+        problems = [_explain(error["loc"], error["msg"].removeprefix("Value error, "), node) for error in exc.errors()]
         raise CorrectionsError("The sidecar cannot be used: " + "; ".join(problems) + ".") from exc
+    if profiles is not None and corrections.profile not in {None, *profiles}:
+        problem = f"there is no profile '{corrections.profile}', only {', '.join(sorted(profiles))}"
+        raise CorrectionsError(f"The sidecar cannot be used: {_explain(('profile',), problem, node)}.")
+    return corrections
 
 
-def _explain(error: ErrorDetails, node: yaml.Node | None) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    return f"line {_line(node, error['loc'])}: {where + ': ' if where else ''}{message}"
+def _explain(location: tuple[int | str, ...], problem: str, node: yaml.Node | None) -> str:
+    where = ".".join(str(part) for part in location)
+    return f"line {_line(node, location)}: {where + ': ' if where else ''}{problem}"
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -49,6 +49,11 @@ def test_another_profile_can_be_named():
     assert parse("profile: fast").profile == "fast"
 
 
+def test_an_unknown_profile_is_named_with_its_line():
+    with pytest.raises(CorrectionsError, match="line 2: profile: there is no profile 'slow', only default, fast"):
+        parse("swap: true\nprofile: slow", profiles=["fast", "default"])
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
