@@ -1,0 +1,103 @@
+"""`dualface process` as a user runs it: results, failures, interruptions, sidecars."""
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.scenes import packets, write_recording
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return write_recording(tmp_path_factory.mktemp("in") / "an interview.mp4", seconds=3)
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "daemon", "process", *map(str, arguments), "--set", "segments.seconds=1"]
+
+
+def process(*arguments) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+
+
+def tracks(path):
+    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def test_a_file_that_fails_does_not_keep_the_others(recording, tmp_path):
+    wrong = tmp_path / "letter.mp4"
+    wrong.write_text("Dear Sir or Madam,\n" * 50)
+    out = tmp_path / "out"
+    done = process(wrong, recording, tmp_path / "missing.mp4", "--output", out)
+    assert done.returncode == 1
+    assert sorted(p.name for p in out.iterdir()) == [
+        "an interview.dual.mp4",
+        "an interview.dual.preview.jpg",
+        "an interview.dual.report.json",
+        "an interview.dual.tracks.jsonl.gz",
+        "letter.report.json",
+        "missing.report.json",
+    ]
+    report = json.loads((out / "letter.report.json").read_bytes())
+    assert (report["status"], report["error"]["code"]) == ("failed", "NOT_MEDIA")
+    assert "Traceback" not in done.stderr
+    assert wrong.read_text().startswith("Dear Sir")
+
+
+def test_a_second_run_overwrites_nothing(recording, tmp_path):
+    for _ in range(2):
+        assert process(recording, "--output", tmp_path).returncode == 0
+    first, second = tmp_path / "an interview.dual.mp4", tmp_path / "an interview.dual-2.mp4"
+    assert packets(first) == packets(second)
+    assert json.loads((tmp_path / "an interview.dual-2.report.json").read_bytes())["output"]["path"] == str(second)
+
+
+def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert process(recording, "--output", whole).returncode == 0
+    running = subprocess.Popen(command(recording, "--output", parts), stderr=subprocess.PIPE, text=True)
+    checkpoint = f"{parts}/.dualface"
+    deadline = time.monotonic() + 60
+    while not list(parts.glob(".dualface/*/checkpoint.json")):
+        assert time.monotonic() < deadline and running.poll() is None, checkpoint
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "Traceback" not in said
+    assert not list(parts.glob("*.mp4"))
+    assert process(recording, "--output", parts).returncode == 0
+    name = "an interview.dual.mp4"
+    assert packets(parts / name) == packets(whole / name)
+    assert json.loads((parts / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]
+    assert not (parts / ".dualface").exists()
+
+
+def test_a_sidecar_swaps_and_its_errors_name_the_line(recording, tmp_path):
+    copy = tmp_path / "talk.mp4"
+    copy.write_bytes(recording.read_bytes())
+    sidecar = tmp_path / "talk.dualface.yaml"
+    sidecar.write_text("swap: true\n")
+    out = tmp_path / "out"
+    assert process(copy, "--output", out).returncode == 0
+    row = tracks(out / "talk.dual.tracks.jsonl.gz")[60]
+    assert (row["left"]["person"], row["right"]["person"]) == (2, 1)
+    sidecar.write_text("swap: true\nswop_spans: []\n")
+    assert process(copy, "--output", out).returncode == 1
+    error = json.loads((out / "talk.report.json").read_bytes())["error"]
+    assert error["code"] == "SIDECAR_INVALID"
+    assert "line 2" in error["message"]
+
+
+def test_wrong_usage_is_explained_in_a_sentence(recording, tmp_path):
+    done = process(recording, "--output", tmp_path, "--profile", "nobody")
+    assert done.returncode == 2
+    assert "nobody" in done.stderr and "default" in done.stderr
+    done = process(recording, "--output", tmp_path, "--set", "crf=99")
+    assert done.returncode == 2
+    assert "crf" in done.stderr
