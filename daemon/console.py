@@ -119,13 +119,15 @@ def show_status(status: dict[str, Any]) -> None:
         console.print(f"[yellow]This is {clock(age_s)} old: is the service still running?[/]")
     _table(console, "running", status["running"], ("file", "stage", "percent", "fps", "eta_s", "level", "attempt"))
     _table(console, "waiting", status["waiting"], ("file", "reason"))
-    _table(console, "finished", status["finished"][:_LISTED], ("file", "output", "verdict", "at"))
+    _table(console, "finished", status["finished"][:_LISTED], ("output", "verdict", "at"))
     _table(console, "failed", status["failed"][:_LISTED], ("file", "message", "remedy", "at"))
 
 
 def _table(console: Console, title: str, jobs: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
     if jobs:
-        table = Table(*keys, title=title, title_justify="left")
+        table = Table(title=title, title_justify="left")
+        for key in keys:
+            table.add_column(key, overflow="fold")
         for entry in jobs:
             table.add_row(*(escape(_cell(entry[key])) for key in keys))
         console.print(table)
