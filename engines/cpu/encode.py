@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from engines.cpu.filters import planes_of
 from engines.errors import EncodeFailedError
-from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.frames import ColorTags, EncodedPacket, Frame, Plane
 from engines.settings import EncoderSettings
 
 GOP_S = 8
@@ -84,12 +84,26 @@ class X264Encoder:
         return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
 
     def _as_video_frame(self, frame: Frame) -> VideoFrame:
-        picture = VideoFrame(frame.width, frame.height, "nv12")
-        y, uv = planes_of(picture)
-        np.copyto(y, frame.y)
-        np.copyto(uv, frame.uv)
+        block = _one_block(frame)
+        if block is not None:
+            picture = VideoFrame.from_numpy_buffer(block, "nv12")
+        else:
+            picture = VideoFrame(frame.width, frame.height, "nv12")
+            y, uv = planes_of(picture)
+            np.copyto(y, frame.y)
+            np.copyto(uv, frame.uv)
         picture.pts, picture.time_base = frame.pts, self._time_base
         return picture
+
+
+def _one_block(frame: Frame) -> Plane | None:
+    """The picture as one array (H * 3 / 2, W), without copying, if its planes follow each other in one allocation."""
+    block = frame.y.base
+    if not isinstance(block, np.ndarray) or block is not frame.uv.base or block.nbytes != frame.nbytes:
+        return None
+    follows = frame.uv.ctypes.data == frame.y.ctypes.data + frame.y.nbytes
+    tight = frame.y.flags.c_contiguous and frame.uv.flags.c_contiguous and block.flags.c_contiguous
+    return block.reshape(frame.height * 3 // 2, frame.width) if follows and tight else None
 
 
 def gop_frames(fps: Fraction) -> int:

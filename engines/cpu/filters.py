@@ -10,8 +10,9 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import cv2
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
@@ -29,6 +30,9 @@ Planes: TypeAlias = tuple[Plane, Plane]
 MATRIX_RGB, MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_BT601 = 0, 1, 2, 6
 SD_LINES = 576
 RANGE_FULL = 2
+# ITU-T H.273, section 8.3: full-range samples, 0..255, to limited ones, 16..235 and 16..240.
+LIMITED_LUMA = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
+LIMITED_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
 _Key: TypeAlias = tuple[int, int, str, int, int]
 
 
@@ -65,6 +69,10 @@ def planes_of(frame: VideoFrame) -> Planes:
     return y, uv
 
 
+def _looked_up(samples: Plane, table: Plane) -> Plane:
+    return cast(Plane, cv2.LUT(samples, table))
+
+
 def _rows(plane: VideoPlane) -> Plane:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
 
@@ -89,15 +97,23 @@ class Converter:
         if self._orientation is None:
             self._orientation = orientation.of_frame(frame)
         if not self._is_plain(frame):
-            frame = self._filtered(frame)
-        if frame.format.name != "nv12":
-            frame = self._reformatter.reformat(frame, format="nv12", threads=1)
-        return planes_of(frame)
+            return planes_of(self._as_nv12(self._filtered(frame)))
+        y, uv = planes_of(self._as_nv12(frame))
+        if frame.color_range == RANGE_FULL or frame.format.name == "yuvj420p":
+            return _looked_up(y, LIMITED_LUMA), _looked_up(uv, LIMITED_CHROMA)
+        return y, uv
+
+    def _as_nv12(self, frame: VideoFrame) -> VideoFrame:
+        if frame.format.name == "nv12":
+            return frame
+        color_range = int(frame.color_range)            # the same on both sides: samples are only rearranged
+        return self._reformatter.reformat(
+            frame, format="nv12", src_color_range=color_range, dst_color_range=color_range, threads=1
+        )
 
     def _is_plain(self, frame: VideoFrame) -> bool:
         return (
-            frame.format.name in ("yuv420p", "nv12")
-            and frame.color_range != RANGE_FULL
+            frame.format.name in ("yuv420p", "yuvj420p", "nv12")
             and (frame.width, frame.height) == (self._width, self._height)
             and self._orientation == Orientation()
         )

@@ -23,7 +23,7 @@ TOLERANCE_S = 0.005
 class VerifyFailedError(EngineError):
     """The finished file is not what was meant to be written."""
 
-    code = "OUTPUT_INVALID"
+    code = "VERIFICATION_FAILED"
     remedy = "The finished video did not pass its check and was not delivered. Retry the file."
     retryable = True
 

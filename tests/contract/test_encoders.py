@@ -103,9 +103,13 @@ def test_padded_rows_and_planes_in_separate_memory_are_taken(make_encoder: MakeE
     assert plain.encode(source) + plain.flush() == padded.encode(Frame(y, uv, 0, 33)) + padded.flush()
 
 
-def test_the_callers_memory_may_change_after_encode(make_encoder: MakeEncoder) -> None:
+@pytest.mark.parametrize("one_block", [True, False])
+def test_the_callers_memory_may_change_after_encode(make_encoder: MakeEncoder, one_block: bool) -> None:
     kept, reused = make_encoder(320, 180), make_encoder(320, 180)
-    y, uv = (plane.copy() for plane in (frame(0, 0).y, frame(0, 0).uv))
+    block = np.empty(320 * 270, np.uint8)
+    y, uv = block[: 320 * 180].reshape(180, 320), block[320 * 180 :].reshape(90, 160, 2)
+    if not one_block:
+        y, uv = y.copy(), uv.copy()
     packets = []
     for number, pts in enumerate(UNEVEN[:20]):
         source = frame(number, pts)
