@@ -139,3 +139,10 @@ def test_a_setting_without_section_belongs_to_the_profile() -> None:
         "profiles.fast.crf": 18, "profiles.fast.detect.rate_hz": 5, "limits.pixels": 5000,
         "profiles.fast.missing": "freeze",
     }  # fmt: skip
+
+
+def test_a_demonstration_that_cannot_begin_is_explained(dualface: Dualface, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = dualface("demo", tmp_path / "file")
+    assert code == cli.EXIT_FAILED
+    assert "Name another folder." in err
