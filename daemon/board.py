@@ -30,7 +30,7 @@ from daemon.status import (
 )
 from pipeline.job import Progress
 
-_LEVELS = ("normal", "downscale", "frame_skip", "pause")
+_LEVELS = {"normal": 0, "downscale": 1, "frame_skip": 2, "pause": 3}
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Bulletin:
             reason=condition.reason,
             queued=self._intake.ready,
             settling=self._intake.settling,
-            level=max((job.level for job in running), key=_LEVELS.index, default="normal"),
+            level=max((job.level for job in running), key=lambda level: _LEVELS.get(level, 0), default="normal"),
             running=running,
             waiting=[
                 WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes")

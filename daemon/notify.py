@@ -17,6 +17,8 @@ from pathlib import Path
 import structlog
 from sdnotify import SystemdNotifier
 
+from daemon.naming import printable
+
 log = structlog.get_logger(__name__)
 
 _FRESH_S = 15.0         # a loop that turned within this time is alive
@@ -46,6 +48,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Set the line that ``systemctl status`` shows; sent only when it changes, once a second at most."""
+        text = printable(text)      # a file name with a line break must not smuggle in another message
         now = time.monotonic()
         if text != self._status and now - self._status_at >= _STATUS_EVERY_S:
             self._status, self._status_at = text, now

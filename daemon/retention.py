@@ -32,18 +32,17 @@ class Retention:
         self._sweep: Iterator[None] = iter(())
 
     def advance(self) -> None:
-        """Do a slice of a sweep, if it is time.
-
-        Raises:
-            OSError: a file cannot be removed.
-        """
+        """Do a slice of a sweep, if it is time."""
         if self._settings.originals == "keep":
             return
         if self._clock() >= self._next_at:
             self._next_at = self._clock() + _SWEEP_EVERY_S
             self._sweep = _remove_older(self._originals, self._settings.originals_days * 86400)
-        for _ in islice(self._sweep, _SLICE):
-            pass
+        try:
+            for _ in islice(self._sweep, _SLICE):
+                pass
+        except OSError as exc:
+            log.warning("original cannot be removed", reason=str(exc))
 
 
 def _remove_older(folder: Path, age_s: float) -> Iterator[None]:

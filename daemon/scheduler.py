@@ -35,6 +35,7 @@ from pipeline.report import failure_report
 from pipeline.settings import ProfileSettings
 
 _CORES_PER_JOB = 4
+_STARTS_AT_ONCE = 8         # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16     # claimed jobs that may wait (for space, say) before the inboxes keep the rest
 
 log = structlog.get_logger(__name__)
@@ -154,8 +155,9 @@ class Scheduler:
         for task in list(self._tasks.values()):
             if task.job.id not in self._pool and task.backoff.due:
                 self._guard(task, self._step)
-        while may_start and self._has_room() and self._start_one():
-            pass
+        for _ in range(_STARTS_AT_ONCE):
+            if not (may_start and self._has_room() and self._start_one()):
+                break
 
     def stop(self) -> None:
         """Start nothing more; workers checkpoint and end."""

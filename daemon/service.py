@@ -131,6 +131,7 @@ class _Loop:
         self._stop = stop
         self._notifier = notifier
         self._pulse = pulse
+        self._inbox_trouble = ""
         self._conditions = Conditions(share, identity, settings, clock)
         self._intake = Intake([
             Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
@@ -180,11 +181,19 @@ class _Loop:
     def _scan(self) -> None:
         try:
             self._intake.advance(_SCAN_SLICE_S)
-        except FileNotFoundError:
-            # An inbox has gone. If the share is there (this raises where it is not), somebody removed the folder.
-            self._share.identity()
-            for folder in self._share.inboxes:
-                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            self._share.identity()      # raises where the whole share has gone
+            self._mend_inboxes(exc)
+        else:
+            self._inbox_trouble = ""
+
+    def _mend_inboxes(self, error: OSError) -> None:
+        """The share is there, so somebody has removed an inbox, or taken away the right to read it."""
+        if str(error) != self._inbox_trouble:
+            self._inbox_trouble = str(error)
+            log.warning("inbox cannot be read", reason=self._inbox_trouble)
+        for folder in self._share.inboxes:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def _sleep_s(self) -> float:
         if self._conditions.now.hindrance is Hindrance.SHARE_AWAY:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,19 +114,19 @@ class _Worker:
 
 def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
     """A file that cannot be found any more is not at fault: its share has gone."""
-    if isinstance(order, Work) and not order.spec.source.exists():
+    if isinstance(order, Work) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
     return error
 
 
 def _check(order: Check) -> Ready:
+    """Open the device and load both models, as a job would."""
     from engines.registry import open_backend  # noqa: PLC0415 - see above
 
-    backend = open_backend(order.device)
-    try:
+    with closing(open_backend(order.device)) as backend:
+        backend.detector().close()
+        backend.embedder().close()
         return Ready(backend.device)
-    finally:
-        backend.close()
 
 
 @contextmanager

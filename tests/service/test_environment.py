@@ -105,6 +105,14 @@ def test_a_job_survives_the_absence_of_the_share(
     assert service.files("outbox") == outputs("x")
 
 
+def test_an_inbox_that_somebody_removed_is_made_again(service: Service, recording: Path) -> None:
+    service.start()
+    (service.root / "inbox").rmdir()
+    service.wait_for(lambda: service.exists("inbox"), "the folder")
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+
+
 def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
     service.start()
     second = subprocess.run(

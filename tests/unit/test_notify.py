@@ -32,6 +32,11 @@ def test_messages_arrive(systemd: socket.socket) -> None:
     assert [systemd.recv(1000) for _ in range(3)] == [b"READY=1", b"STATUS=idle; queue 0", b"STOPPING=1"]
 
 
+def test_a_file_name_cannot_smuggle_in_a_message(systemd: socket.socket) -> None:
+    Notifier().status("working; inbox/x\nSTOPPING=1\n.mp4")
+    assert systemd.recv(1000) == b"STATUS=working; inbox/x\\nSTOPPING=1\\n.mp4"
+
+
 def test_watchdog_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     assert watchdog_interval_s() is None

@@ -1,0 +1,54 @@
+"""Log lines: JSON where nobody looks at a terminal, workers' lines passed on with their level."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from daemon import logs
+from daemon.settings import LogSettings
+
+
+@pytest.fixture(autouse=True)
+def unconfigured() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_json_with_job_file_and_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings())
+    structlog.get_logger().bind(job="j", file="x.mp4").info("job started", stage="working")
+    (line,) = lines(capsys)
+    fields = {"job": "j", "file": "x.mp4", "stage": "working", "event": "job started", "level": "info"}
+    assert fields.items() <= line.items()
+    assert line["timestamp"].endswith("Z")
+
+
+def test_console_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings(format="console"))
+    structlog.get_logger().info("job started")
+    assert "job started" in capsys.readouterr().err
+
+
+def test_workers_lines_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings())
+    log = structlog.get_logger().bind(job="j")
+    logs.relay(log, '{"event": "job resumes", "level": "warning", "timestamp": "then", "at_s": 2}')
+    logs.relay(log, "[libx264 @ 0x55] printed by a library")
+    logs.relay(log, '"a string"')
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"], line["job"], line["at_s"]) == ("job resumes", "warning", "j", 2)
+    assert line["timestamp"] != "then"
+
+
+def test_library_prints_appear_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings(level="debug"))
+    logs.relay(structlog.get_logger(), "[libx264 @ 0x55] printed by a library")
+    assert lines(capsys)[0]["text"] == "[libx264 @ 0x55] printed by a library"
