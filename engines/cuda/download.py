@@ -1,0 +1,91 @@
+"""Feeds an encoder of the CPU with pictures from the card, through pinned memory."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engines.cuda.failures import device_errors
+from engines.frames import EncodedPacket, Frame, Plane
+from engines.protocols import Encoder
+
+_SLOTS = 3
+_TO_HOST = 2  # cudaMemcpyDeviceToHost
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Pinned memory for one picture, and the event after which it holds one."""
+
+    y: Plane
+    uv: Plane
+    arrived: Any
+
+
+class DownloadingEncoder:
+    """Copies every picture to the host once and hands it on. Satisfies ``engines.protocols.Encoder``.
+
+    The copy of a picture runs on a stream of its own while the encoder works on earlier ones: pictures are handed on
+    two later than they come. A picture's memory on the card is held until its copy has arrived.
+
+    Args:
+        inner: takes pictures in host memory and does not keep them.
+        width, height: size of every picture, both even.
+        stream: CUstream on which pictures are drawn; 0 is the default stream.
+    """
+
+    def __init__(self, inner: Encoder, width: int, height: int, *, stream: int = 0) -> None:
+        self._cuda = importlib.import_module("cupy").cuda
+        self._inner = inner
+        self.name = inner.name
+        self.extradata = inner.extradata
+        with device_errors("preparing the copies for the encoder"):
+            self._drawn_on = self._cuda.ExternalStream(stream) if stream else self._cuda.Stream.null
+            self._copies = self._cuda.Stream(non_blocking=True)
+            self._drawn = self._cuda.Event(disable_timing=True)
+            self._free = [self._slot(width, height) for _ in range(_SLOTS)]
+        self._on_the_way: deque[tuple[_Slot, Frame]] = deque()
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
+        with device_errors("copying pictures to the encoder"):
+            slot = self._free.pop()
+            self._drawn.record(self._drawn_on)
+            self._copies.wait_event(self._drawn)
+            self._copy(frame.y, slot.y)
+            self._copy(frame.uv, slot.uv)
+            slot.arrived.record(self._copies)
+        self._on_the_way.append((slot, frame))
+        return [] if self._free else self._hand_on()
+
+    def flush(self) -> list[EncodedPacket]:
+        """The remaining packets. The encoder cannot be used afterwards."""
+        packets = [packet for _ in range(len(self._on_the_way)) for packet in self._hand_on()]
+        return packets + self._inner.flush()
+
+    def _hand_on(self) -> list[EncodedPacket]:
+        slot, frame = self._on_the_way.popleft()
+        with device_errors("copying pictures to the encoder"):
+            slot.arrived.synchronize()
+        packets = self._inner.encode(Frame(slot.y, slot.uv, frame.pts, frame.duration, frame.replaced))
+        self._free.append(slot)
+        return packets
+
+    def _copy(self, plane: Any, target: Plane) -> None:
+        """Rows of ``plane`` may be padded, those of ``target`` are not."""
+        row_bytes = target.strides[0]
+        self._cuda.runtime.memcpy2DAsync(
+            target.ctypes.data, row_bytes, plane.data.ptr, plane.strides[0], row_bytes, target.shape[0],
+            _TO_HOST, self._copies.ptr,
+        )  # fmt: skip
+
+    def _slot(self, width: int, height: int) -> _Slot:
+        memory = self._cuda.alloc_pinned_memory(width * height * 3 // 2)
+        picture = np.frombuffer(memory, np.uint8, width * height * 3 // 2)
+        y, uv = picture[: width * height], picture[width * height :]
+        event = self._cuda.Event(disable_timing=True)
+        return _Slot(y.reshape(height, width), uv.reshape(height // 2, width // 2, 2), event)

@@ -1,0 +1,93 @@
+"""What CUDA's libraries raise when a card fails, as errors of this project: the one place that reads their messages.
+
+No library is imported: an error is known by its class's name, its status number or its words.
+
+* CuPy: ``OutOfMemoryError`` (a MemoryError), ``CUDARuntimeError`` and ``CUDADriverError`` with ``status``.
+* ONNX Runtime: "Failed to allocate memory for requested buffer of size N" and "Available memory of N is smaller than
+  requested bytes of M" from its arena; "CUDA failure N: ..." from the runtime; "..._STATUS_ALLOC_FAILED" from cuBLAS
+  and cuDNN.
+* PyNvVideoCodec: "... returned error N" with a CUresult behind the decoder's calls (``cuvid...``), the name of a
+  CUresult behind those of the driver (``cu...``), and an NVENCSTATUS behind the encoder's (``nvEnc...``).
+* FFmpeg and TensorRT: "CUDA_ERROR_OUT_OF_MEMORY" and "out of memory" in what they log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EngineError
+
+_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation and CUDA_ERROR_OUT_OF_MEMORY
+
+# After these the context answers every call with the same error (cudaError_t in driver_types.h): uncorrectable ECC,
+# illegal address, launch timeout, hardware stack, illegal instruction, misaligned, address space, pc, launch failure.
+_POISONING = frozenset({214, 700, 702, 714, 715, 716, 717, 718, 719})
+_POISONING_WORDS = re.compile(
+    r"ILLEGAL_?ADDRESS|illegal memory access|MISALIGNED_?ADDRESS|ILLEGAL_?INSTRUCTION|HARDWARE_?STACK_?ERROR|"
+    r"INVALID_?ADDRESS_?SPACE|INVALID_?PC\b|LAUNCH_?FAILURE|LAUNCH_?FAILED|LAUNCH_?TIMEOUT|ECC_?UNCORRECTABLE|"
+    r"unspecified launch failure|uncorrectable ECC",
+    re.IGNORECASE,
+)
+_MEMORY_WORDS = re.compile(
+    r"OUT_OF_MEMORY|out of memory|MemoryAllocation|STATUS_ALLOC_FAILED|Failed to allocate memory|"
+    r"smaller than requested bytes",
+    re.IGNORECASE,
+)
+_STATUS = re.compile(r"CUDA failure (\d+)|cuvid.*returned error (\d+)")
+
+
+def translate(error: BaseException, doing: str) -> EngineError | None:
+    """Our error for a library's, or None where the library's says neither.
+
+    Args:
+        error: what was raised.
+        doing: what was being done, for the message: "allocating the look-ahead".
+    """
+    text = str(error)
+    status = _status(error, text)
+    if status in _POISONING or _POISONING_WORDS.search(text):
+        return DeviceLostError(f"The card's context broke while {doing}: {_first_line(error)}")
+    if status == _OUT_OF_MEMORY or _is_cupy_memory(error) or _MEMORY_WORDS.search(text):
+        return DeviceOutOfMemoryError(f"The card ran out of memory while {doing}: {_first_line(error)}")
+    return None
+
+
+@contextmanager
+def device_errors(doing: str) -> Iterator[None]:
+    """Raise what the libraries raise in this block as our errors where ``translate`` knows it, else as it is."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        ours = translate(error, doing)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def nvenc_status(error: BaseException) -> int | None:
+    """The NVENCSTATUS (nvEncodeAPI.h) behind PyNvVideoCodec's exception, or None where it is about something else."""
+    found = re.search(r"nvEnc\w+\(.*returned error (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+def _status(error: BaseException, text: str) -> int | None:
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and type(error).__module__.partition(".")[0] in {"cupy", "cupy_backends"}:
+        return status
+    found = _STATUS.search(text)
+    return int(found[1] or found[2]) if found else None
+
+
+def _is_cupy_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) and type(error).__module__.partition(".")[0] == "cupy"
+
+
+def _first_line(error: BaseException) -> str:
+    """The telling line: PyNvVideoCodec's come with the place in its sources, three lines long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = next((line for line in lines if "returned error" in line), lines[0] if lines else "")
+    return telling.removeprefix("Error Type : ") or type(error).__name__

@@ -1,0 +1,201 @@
+"""The card's memory: what a stream needs, what others hold, and who may start."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engines.errors import DeviceOutOfMemoryError, DeviceUnavailableError
+from engines.frames import VideoInfo
+from engines.settings import DeviceSettings
+
+MIB = 2**20
+# Context, the kernels of all libraries and their workspaces, once per process; a decoder's own state beside surfaces.
+CONTEXT_BYTES = 1800 * MIB
+DECODER_BYTES = 128 * MIB
+_SURFACES = 20  # the parser's most for H.264 and HEVC, and what travels to the next stage
+_STAGES_BATCHES = 6  # batches between and inside the stages that follow the decoder
+_BATCH_PICTURES = 8
+_COMPOSED_BYTES = 1920 * 1080 * 3 // 2
+_WAIT_STEP_S = 1.0  # other processes give memory back without telling us
+
+
+@dataclass(frozen=True, slots=True)
+class VramReading:
+    """What the driver says at one moment. ``own_bytes`` is this process's share, None where the driver hides it."""
+
+    total_bytes: int
+    used_bytes: int
+    own_bytes: int | None = None
+
+
+ReadVram = Callable[[], VramReading]
+
+
+def nvml_reader(pci_bus_id: str) -> ReadVram:
+    """Reads a card's memory through NVML, at about a tenth of a millisecond a time.
+
+    Args:
+        pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers cards in another order.
+
+    Raises:
+        DeviceUnavailableError: NVML does not know the card.
+    """
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+        card = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
+    except (ImportError, OSError, RuntimeError) as error:
+        raise DeviceUnavailableError(f"The card's memory cannot be read: {error}") from error
+    except Exception as error:  # NVMLError derives from Exception alone
+        raise DeviceUnavailableError(f"NVML does not know the card {pci_bus_id}: {error}") from error
+
+    def read() -> VramReading:
+        memory = nvml.nvmlDeviceGetMemoryInfo(card)
+        return VramReading(int(memory.total), int(memory.used), _own_bytes(nvml, card))
+
+    return read
+
+
+def _own_bytes(nvml: Any, card: Any) -> int | None:
+    mine = [p.usedGpuMemory for p in nvml.nvmlDeviceGetComputeRunningProcesses(card) if p.pid == os.getpid()]
+    return int(mine[0]) if mine and mine[0] is not None else None
+
+
+def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int) -> int:
+    """Estimate of the card's memory that one stream needs at most.
+
+    Decoder surfaces of the coded picture, the look-ahead's pictures (as many seconds as fit into ``ring_bytes``),
+    the batches on their way through the stages, and composed pictures that wait for the encoder.
+
+    Args:
+        ring_s: length of the look-ahead.
+        ring_bytes: most that its pictures may take.
+    """
+    sample_bytes = 2 if video.bit_depth > 8 else 1
+    surface = _aligned(video.coded_width) * _aligned(video.coded_height) * 3 // 2 * sample_bytes
+    picture = video.width * video.height * 3 // 2
+    ring = min(ring_bytes, int(ring_s * float(video.fps) * picture))
+    travelling = _STAGES_BATCHES * _BATCH_PICTURES * (picture + _COMPOSED_BYTES)
+    return DECODER_BYTES + _SURFACES * surface + ring + travelling
+
+
+def _aligned(pixels: int) -> int:
+    return -(-pixels // 64) * 64
+
+
+class Reservation:
+    """A part of the card's memory that a job may fill; ``close`` gives it back, once."""
+
+    def __init__(self, need_bytes: int, release: Callable[[int], None]) -> None:
+        self.need_bytes = need_bytes
+        self._release: Callable[[int], None] | None = release
+
+    def close(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release(self.need_bytes)
+
+
+class VramManager:
+    """Admits jobs as long as the card stays under the guard.
+
+    What is free for us is guard times total, less what others hold, less the larger of what we were promised and
+    what we really hold: an estimate that proves too low counts against the next job.
+
+    Args:
+        read: reads the card.
+        guard: share of the card that may be filled, by everybody together.
+        fixed_bytes: what this process needs beside its streams.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        read: ReadVram,
+        *,
+        guard: float = 0.70,
+        fixed_bytes: int = CONTEXT_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._guard = guard
+        self._fixed_bytes = fixed_bytes
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._promised_bytes = 0
+        self._others_before = read().used_bytes  # where the driver hides whose memory it is
+
+    @property
+    def pool_limit_bytes(self) -> int:
+        """What CuPy's pool may hold: it knows nothing of decoders and models, so the guard alone is not enough."""
+        return max(0, int(self._guard * self._read().total_bytes) - self._fixed_bytes)
+
+    def available_bytes(self) -> int:
+        """What one more stream may need; negative over the guard."""
+        reading = self._read()
+        promised = self._fixed_bytes + self._promised_bytes
+        if reading.own_bytes is None:
+            others, own = min(self._others_before, reading.used_bytes), promised
+            own = max(own, reading.used_bytes - others)
+        else:
+            others, own = reading.used_bytes - reading.own_bytes, max(promised, reading.own_bytes)
+        return int(self._guard * reading.total_bytes) - others - own
+
+    def fill(self) -> float:
+        """Share of the card that is in use, by everybody: over the guard the breaker trips."""
+        reading = self._read()
+        return reading.used_bytes / reading.total_bytes
+
+    @property
+    def over_guard(self) -> bool:
+        return self.fill() > self._guard
+
+    def reserve(self, need_bytes: int, *, wait_s: float = 0.0) -> Reservation:
+        """Promise memory to a stream, waiting for others to end where it does not fit.
+
+        Raises:
+            DeviceOutOfMemoryError: it did not fit in time.
+        """
+        deadline = self._clock() + wait_s
+        with self._changed:
+            while (available := self.available_bytes()) < need_bytes:
+                remaining = deadline - self._clock()
+                if remaining <= 0:
+                    raise DeviceOutOfMemoryError(self._refusal(need_bytes, available))
+                self._changed.wait(min(_WAIT_STEP_S, remaining))
+            self._promised_bytes += need_bytes
+        return Reservation(need_bytes, self._release)
+
+    def _release(self, need_bytes: int) -> None:
+        with self._changed:
+            self._promised_bytes -= need_bytes
+            self._changed.notify_all()
+
+    def _refusal(self, need_bytes: int, available: int) -> str:
+        return (
+            f"The stream needs about {need_bytes // MIB} MiB of the card's memory, and {max(0, available) // MIB} MiB "
+            f"are left below the guard of {self._guard:.0%}"
+        )
+
+
+def open_manager(settings: DeviceSettings) -> VramManager:
+    """The manager of one card, which also bounds CuPy's pool; call it before anything is allocated.
+
+    Raises:
+        DeviceUnavailableError: the card or its memory cannot be read.
+    """
+    cupy = importlib.import_module("cupy")
+    try:
+        bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.index)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceUnavailableError(f"There is no CUDA device {settings.index}: {error}") from error
+    manager = VramManager(nvml_reader(bus_id), guard=settings.vram_guard)
+    with cupy.cuda.Device(settings.index):
+        cupy.get_default_memory_pool().set_limit(size=manager.pool_limit_bytes)
+    return manager
