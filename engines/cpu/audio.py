@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Stream
 
 from engines.cpu.container import PacketReader
 
@@ -103,9 +103,6 @@ class AudioPump:
         if not self._tracks:
             return
         streams: list[Stream] = [self._container.streams[i] for i in self._tracks]
-        for stream in self._container.streams:
-            if stream.index not in self._tracks:
-                stream.discard = Discard.all
         for packet in PacketReader(self._container, streams, self._path):
             yield from _timed(self._tracks[packet.stream_index].take(packet))
         rests = [_timed(track.finish()) for track in self._tracks.values()]

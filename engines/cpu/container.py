@@ -9,10 +9,12 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from engines.cpu import splices
 from engines.cpu.sniff import reject_hopeless, why_unreadable
+from engines.cpu.splices import Splices
 from engines.errors import NotMediaError, NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
@@ -65,7 +67,9 @@ def is_storage_failure(error: av.FFmpegError, path: Path) -> bool:
 
 
 class PacketReader:
-    """Reads the packets of some streams to the end, over damaged stretches.
+    """Reads the packets of some streams to the end, over damaged stretches and jumps of the clock.
+
+    The other streams are not read at all where the format allows it.
 
     Attributes:
         errors: how often the demuxer complained.
@@ -74,20 +78,28 @@ class PacketReader:
 
     def __init__(self, container: InputContainer, streams: list[Stream], path: Path) -> None:
         self._container = container
-        self._streams = streams
         self._path = path
+        self._wanted = {stream.index for stream in streams}
+        self._splices = Splices() if container.format.name in splices.FORMATS else None
+        self._read = [*container.streams.video, *container.streams.audio] if self._splices else streams
         self.errors = 0
         self.broken_end = False
+        for other in container.streams:
+            if other not in self._read:
+                other.discard = Discard.all
 
     def __iter__(self) -> Iterator[Packet[Stream]]:
         in_a_row = 0
         while in_a_row < MAX_ERRORS_IN_A_ROW:
             try:
-                for packet in self._container.demux(self._streams):
+                for packet in self._container.demux(self._read):
                     if packet.size == 0 and packet.dts is None and packet.pts is None:
                         continue                       # PyAV's sign to flush
                     in_a_row = 0
-                    yield packet
+                    if self._splices is not None:
+                        self._splices.mend(packet)
+                    if packet.stream_index in self._wanted:
+                        yield packet
             except av.FFmpegError as error:
                 if is_storage_failure(error, self._path):
                     raise

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
@@ -63,9 +63,6 @@ def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> 
 def _open(path: Path) -> Feed:
     container = open_media(path)
     stream = pick_video(container)
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
     reader = PacketReader(container, [stream], path)
     return Feed(container, stream, reader, iter(reader), from_start=True)
 

@@ -9,9 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
@@ -86,7 +85,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
         size = (stream.codec_context.width, stream.codec_context.height)
         _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
         survey = _Survey(stream.time_base or Fraction(1))
-        reader = _video_reader(container, stream, path)
+        reader = PacketReader(container, [stream], path)
         for packet in reader:
             survey.add(packet)
         # The index, not the packets, says which pictures must be keyframes: a damaged one no longer looks like it.
@@ -114,7 +113,7 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
         stream = pick_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
         stream.codec_context.options = {"err_detect": "explode"}
-        packets: Iterable[Packet[Stream]] = _video_reader(container, stream, path)
+        packets: Iterable[Packet[Stream]] = PacketReader(container, [stream], path)
         if keyframes_only:
             packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)
         try:
@@ -127,13 +126,6 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
 
 def _good(stream: VideoStream, packet: Packet[Stream] | None) -> int:
     return sum(not frame.is_corrupt for frame in stream.decode(packet))
-
-
-def _video_reader(container: InputContainer, stream: VideoStream, path: Path) -> PacketReader:
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
-    return PacketReader(container, [stream], path)
 
 
 def _require(holds: bool, otherwise: str) -> None:

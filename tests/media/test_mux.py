@@ -159,6 +159,17 @@ def test_a_transport_stream_that_starts_late(tmp_path: Path) -> None:
     assert flashes_and_beeps(tmp_path / "out.mp4")[0][0] < 0.7
 
 
+def test_sound_follows_the_picture_over_a_splice(tmp_path: Path) -> None:
+    part = replace(flashing(30), sound=[Sound("mp2", FLASHES_S)]).write(tmp_path / "part.ts")
+    source = tmp_path / "glued.ts"
+    source.write_bytes(part.read_bytes() * 3)
+    remade(source, tmp_path / "out.mp4")
+    (flashes, beeps), (once, sounds) = flashes_and_beeps(tmp_path / "out.mp4"), flashes_and_beeps(part)
+    assert len(flashes) == len(beeps) == 9
+    offsets = [beep - flash for flash, beep in zip(flashes, beeps, strict=True)]
+    assert offsets == pytest.approx([beep - flash for flash, beep in zip(once, sounds, strict=True)] * 3, abs=0.001)
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_uneven_times_are_exact_in_the_sources_ticks(tmp_path: Path, suffix: str) -> None:
     times = np.cumsum([0, *(20 + 17 * (n % 5) for n in range(89))]).tolist()

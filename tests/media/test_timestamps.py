@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.probe import probe
 from engines.cpu.timeline import Slot, Timeline, step_ticks
-from tests.media.synth import Clip, combed, number_in
+from tests.media.synth import Clip, Sound, combed, number_in
 from tests.media.test_pictures import assert_same_tail, decoded
 
 UNEVEN = [0, 33, 50, 133, 200, 210, 350, 360, 400, 1000, 1001, 1050, 1090, 1200, 2200, 2210, 2250, 2300]
@@ -128,6 +128,21 @@ def test_every_kind_of_group_of_pictures_resumes_exactly(
     path = Clip(codec=codec, frames=60, options=options).write(tmp_path / f"clip.{suffix}")
     assert [number_in(f.y) for f in decoded(path)] == list(range(60))
     assert_same_tail(path, (0, 11, 12, 13, 35, 36, 37, 59))
+
+
+@pytest.mark.parametrize("second_starts_s", [0, 2, 4000])
+def test_recordings_glued_together_go_on_where_the_first_ends(tmp_path: Path, second_starts_s: int) -> None:
+    parts = [Clip(frames=90, sound=[Sound(length_s=3)]),
+             Clip(pts=range(30 * second_starts_s, 30 * second_starts_s + 60),
+                  sound=[Sound(length_s=2, start_s=second_starts_s)])]
+    path = tmp_path / "glued.ts"
+    path.write_bytes(b"".join(clip.write(tmp_path / "part.ts").read_bytes() for clip in parts))
+    frames = decoded(path)
+    assert [number_in(f.y) for f in frames] == [*range(90), *range(60)]
+    steps = [b.pts - a.pts for a, b in pairwise(frames)]
+    assert all(step == 3000 for step in steps[:89] + steps[90:])
+    assert 0 < steps[89] < 18_000
+    assert_same_tail(path, (0, 85, 90, 95, 149))
 
 
 def rewritten(clip: Clip, path: Path, time: Callable[[int, int], int]) -> Path:

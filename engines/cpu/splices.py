@@ -1,0 +1,52 @@
+"""Recordings glued together: transport and program streams whose clock jumps in the middle.
+
+Broadcast recorders and ``cat`` leave such files. The later part is moved to where the earlier one ends, as players do;
+all streams by the same amount, so that sound stays with the picture.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from av.packet import Packet
+from av.stream import Stream
+
+FORMATS = {"mpegts", "mpeg"}
+BACKWARD_S, FORWARD_S = 1, 10           # a stream's decoding times rise; a longer pause than this is a jump
+
+
+class Splices:
+    """Takes the packets of all streams in the file's order and makes their times one timeline."""
+
+    def __init__(self) -> None:
+        self._offset_s = Fraction(0)                       # of the part that began last
+        self._offsets_s: dict[int, Fraction] = {}          # streams cross a splice one after the other
+        self._last_s: dict[int, Fraction] = {}
+        self._end_s: Fraction | None = None
+
+    def mend(self, packet: Packet[Stream]) -> None:
+        """Move a packet's times to their place."""
+        stream, time_base = packet.stream_index, packet.time_base
+        if packet.dts is not None:
+            self._offsets_s[stream] = self._place(stream, packet.dts * time_base, (packet.duration or 0) * time_base)
+        shift = round(self._offsets_s.get(stream, self._offset_s) / time_base)
+        packet.dts = None if packet.dts is None else packet.dts + shift
+        packet.pts = None if packet.pts is None else packet.pts + shift
+
+    def _place(self, stream: int, time_s: Fraction, duration_s: Fraction) -> Fraction:
+        """The offset of a packet that is decoded at ``time_s``."""
+        offset_s = self._offsets_s.get(stream, self._offset_s)
+        if self._jumps(stream, time_s + offset_s):
+            if self._end_s is not None and self._jumps(stream, time_s + self._offset_s):
+                self._offset_s = self._end_s - time_s
+            offset_s = self._offset_s
+        placed_s = time_s + offset_s
+        self._last_s[stream] = placed_s
+        self._end_s = max(self._end_s or placed_s, placed_s + duration_s)
+        return offset_s
+
+    def _jumps(self, stream: int, time_s: Fraction) -> bool:
+        last_s = self._last_s.get(stream)
+        if last_s is None or self._end_s is None:
+            return False
+        return time_s < last_s - BACKWARD_S or time_s > self._end_s + FORWARD_S
