@@ -27,7 +27,7 @@ ORDER_NATS = 0.5               # across a cut people rather keep their sides
 KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5       # what has been shown already is not changed lightly
 APPEARANCE_LIMIT = 4.0         # what one embedding may weigh
 FURTHER_VIEW = 0.5             # embeddings of one tracklet are alike: each further one counts half
-BEAM = 128
+BEAM, HOPELESS = 96, 16.0     # hypotheses that are kept, and nats behind the best at which one is given up
 
 Holders: TypeAlias = tuple["Tracklet | None", "Tracklet | None"]
 
@@ -85,8 +85,7 @@ class Assigner:
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
             gains = [self._gain(tracklet, p) for p in people]
             stay = 0.0 if before is None else GOES_ON + link(order[before], tracklet)
-            grown = [g for h in beam for g in self._extend(h, tracklet, gains, before, stay)]
-            beam = sorted(grown, key=lambda h: (-h.score, h.labels))[:BEAM]
+            beam = _best([g for h in beam for g in self._extend(h, tracklet, gains, before, stay)])
         best = beam[0]
         labels = {k.id: label for k, label in zip(order, best.labels, strict=True)}
         margins = {k.id: _margin(beam, i) for i, k in enumerate(order) if best.labels[i] > STRANGER}
@@ -139,6 +138,12 @@ class Assigner:
             return gain.appearance + gain.face + link(holder, tracklet)
         order = 1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width
         return gain.appearance + gain.face + ORDER_NATS * order
+
+
+def _best(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """Those that may still win, best first; ties go to the smaller labels, so that nothing depends on chance."""
+    least = max(h.score for h in hypotheses) - HOPELESS
+    return sorted((h for h in hypotheses if h.score >= least), key=lambda h: (-h.score, h.labels))[:BEAM]
 
 
 def _settled(hypothesis: Hypothesis, tracklet: Tracklet) -> Hypothesis:

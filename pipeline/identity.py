@@ -9,12 +9,13 @@ from typing import Any, Literal
 from pipeline.assign import Assigner, Decision
 from pipeline.founding import Founding, Person
 from pipeline.identity_record import IdentityRecord
-from pipeline.people import Observation, Scene
-from pipeline.reidentify import Embedder, Recogniser
+from pipeline.people import Face, Observation, Scene
+from pipeline.reidentify import CERTAIN, Embedder, Recogniser
 from pipeline.scenes import SceneMaker, Spot, Waiting
 from pipeline.settings import IdentitySettings
 from pipeline.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
+MOST_FACES = 12                # followed in one picture: more are a crowd
 UNLIKE = -1.0                  # nats of embeddings against a person
 MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
@@ -34,6 +35,7 @@ class PeopleResolver:
         self, settings: IdentitySettings, *, assignment: Literal["identity", "position"], lookahead_s: float,
         width: int, height: int, embed: Embedder | None,
     ) -> None:
+        settings = _within(settings, lookahead_s)
         self._lookahead_s = lookahead_s
         self._builder = TrackletBuilder(settings)
         self._assigner = Assigner(settings, width)
@@ -107,18 +109,20 @@ class PeopleResolver:
         self._waiting.append(Waiting(picture.pts, picture.t, picture.cut, self._builder.shot, spots))
 
     def _track(self, picture: Observation) -> tuple[Spot, ...]:
-        hits, born = self._builder.step(picture.t, picture.faces or (), picture.cut)
+        hits, born = self._builder.step(picture.t, _leading(picture.faces or ()), picture.cut)
         self._tracklets.update((k.id, k) for k in born)
         embedded = self._recogniser.look(
             picture.pts, picture.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
         for number in embedded:
             self._enrol(self._tracklets[number])
-        self._dirty = self._dirty or bool(born) or bool(embedded)
+        self._dirty = self._dirty or bool(embedded)
         return tuple(Spot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits)
 
     def _is_complete(self, hits: Sequence[Hit]) -> bool:
-        return {1, 2} <= {self._tracklets[h.tracklet].label for h in hits}
+        """Whether both people are seen for certain, so that everybody else is somebody else."""
+        tracklets = (self._tracklets[h.tracklet] for h in hits)
+        return {1, 2} <= {k.label for k in tracklets if k.margin >= CERTAIN}
 
     # Deciding
 
@@ -148,12 +152,21 @@ class PeopleResolver:
             self._founded(tracklet)
         if not self._people:
             return
-        if self._dirty or founded or any(k.label == UNDECIDED for k in window):
+        people = [k for k in window if k.label in (1, 2) and k.margin >= CERTAIN]
+        undecided = [k for k in window if k.label == UNDECIDED and not self._is_third(k, people)]
+        if self._dirty or founded or undecided:
             self._assign(window)
             self._dirty = False
         for tracklet in window:
             if tracklet.label == UNDECIDED and tracklet.t0 <= picture.t:
                 self._commit(tracklet)
+
+    def _is_third(self, tracklet: Tracklet, people: Sequence[Tracklet]) -> bool:
+        """Whether both people are seen elsewhere, for certain, as long as this face is: then it is a stranger's."""
+        elsewhere = {k.label for k in people if k.t0 < tracklet.t0 and tracklet.t1 <= k.t1}
+        if len(elsewhere) == 2:
+            tracklet.proposed, tracklet.margin = STRANGER, CLEAR
+        return len(elsewhere) == 2
 
     def _rejects(self, window: Sequence[Tracklet]) -> dict[int, bool]:
         """Tracklets whose embeddings say that they are not the first person."""
@@ -259,3 +272,17 @@ class PeopleResolver:
         if anchor is None or anchor.t1 <= tracklet.t1:
             tracklet.views, tracklet.evidence = [], []
             self._anchors[tracklet.label - 1] = tracklet
+
+
+def _within(settings: IdentitySettings, lookahead_s: float) -> IdentitySettings:
+    """The settings with spans that a short look-ahead can still oversee."""
+    spans = {"gap_s": min(settings.gap_s, lookahead_s), "stable_s": min(settings.stable_s, lookahead_s / 2)}
+    return settings.model_copy(update=spans)
+
+
+def _leading(faces: Sequence[Face]) -> Sequence[Face]:
+    """The faces that are worth following: in a crowd, the largest and clearest."""
+    if len(faces) <= MOST_FACES:
+        return faces
+    least = sorted((f.box.h * f.score for f in faces), reverse=True)[MOST_FACES - 1]
+    return [f for f in faces if f.box.h * f.score >= least]

@@ -20,7 +20,7 @@ Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]
 YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)     # nose beside the middle of the eyes, in parts of their distance
 PROFILE = 0.75                             # beyond this the far eye is a guess
 LEAST_SCORE = 0.6
-FIRST_VIEWS = 4                            # a new person's gallery begins with this many
+FIRST_VIEWS = 6                            # a new person's gallery is offered this many
 VIEW_S = 0.25                              # between two embeddings that are not urgent
 URGENT, MOST = 2, 5                        # embeddings of a tracklet: at once, and at most, until decided
 DECISIVE = 6.0                             # nats between the two people that need no further look
@@ -44,6 +44,7 @@ class Gallery:
     def __init__(self, per_yaw: int) -> None:
         self._per_yaw = per_yaw
         self.views: list[View] = []
+        self.offered = 0                                 # views so far, whether they taught something or not
 
     def distance(self, vector: Sequence[float]) -> float | None:
         """Mean Euclidean distance to the two nearest views; None for an empty gallery."""
@@ -54,6 +55,7 @@ class Gallery:
         return any(v.yaw == yaw for v in self.views)
 
     def add(self, view: View) -> None:
+        self.offered += 1
         same = [v for v in self.views if v.yaw == view.yaw]
         if any(math.dist(view.vector, v.vector) < DIVERSE for v in same):
             return
@@ -67,11 +69,15 @@ class Gallery:
         self.views = [v for v in self.views if v.tracklet != tracklet]
         return taken
 
-    def state(self) -> list[Any]:
-        return [[v.yaw, v.tracklet, v.vector] for v in self.views]
+    def clear(self) -> None:
+        self.views, self.offered = [], 0
 
-    def restore(self, state: list[Any]) -> None:
-        self.views = [View(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state]
+    def state(self) -> dict[str, Any]:
+        return {"views": [[v.yaw, v.tracklet, v.vector] for v in self.views], "offered": self.offered}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.views = [View(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state["views"]]
+        self.offered = int(state["offered"])
 
 
 class Recogniser:
@@ -105,7 +111,7 @@ class Recogniser:
     ) -> set[int]:
         """Embed the faces of one picture that need it; returns their tracklets.
 
-        ``complete``: both people are known and seen in this picture, so whoever enters is somebody else.
+        ``complete``: both people are seen in this picture for certain, so everybody else is a stranger.
         """
         if not self.active:
             return set()
@@ -131,7 +137,7 @@ class Recogniser:
 
     def begin(self, person: int) -> None:
         """The person is somebody else from now on."""
-        self.galleries[person - 1].views = []
+        self.galleries[person - 1].clear()
 
     def move(self, tracklet: Tracklet, source: int) -> None:
         """A tracklet was taken for person ``source`` by mistake: its views go where it belongs now, or are dropped."""
@@ -157,7 +163,7 @@ class Recogniser:
             return rested and self._is_new_view(hit.face, tracklet.label)
         if tracklet.embedded >= MOST or not (rested or tracklet.embedded < URGENT):
             return False
-        if people and complete and tracklet.reason == "entry" and tracklet.label in (UNDECIDED, STRANGER):
+        if complete and tracklet.label in (UNDECIDED, STRANGER):
             return False
         return not self._is_decided(tracklet, people)
 
@@ -170,7 +176,8 @@ class Recogniser:
 
     def _is_new_view(self, face: Face, person: int) -> bool:
         gallery = self.galleries[person - 1]
-        if len(gallery.views) >= FIRST_VIEWS and (gallery.has(_yaw_bin(face)) or self._tokens < 1):
+        young = gallery.offered < FIRST_VIEWS
+        if self._tokens < 1 or (gallery.has(_yaw_bin(face)) and not young):
             return False
         self._tokens -= 1
         return True

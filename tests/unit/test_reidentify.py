@@ -79,7 +79,8 @@ def test_doubtful_faces_do_not_enter_a_gallery() -> None:
 def test_who_enters_is_looked_at_unless_both_people_are_there() -> None:
     assert looks(tracklet())
     assert not looks(tracklet(), complete=True)
-    assert looks(tracklet(reason="parted"), complete=True)
+    assert not looks(tracklet(reason="parted", label=0), complete=True)
+    assert looks(tracklet(reason="parted", label=0))
 
 
 @pytest.mark.parametrize("shown", [
@@ -115,7 +116,7 @@ def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
 
 def test_a_new_direction_of_a_known_head_is_learned_once() -> None:
     r = recogniser()
-    for i in range(4):
+    for i in range(6):
         r.galleries[0].add(View(2, i, vector(0.4 * i)))
     k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-5.0)
     assert not looks(k, by=r), "this direction is known"
@@ -156,6 +157,15 @@ def test_two_people_who_sit_cost_few_embeddings() -> None:
     people = resolver(recording)
     play(recording, people)
     assert people.summary()["reid_activation_ratio"] <= 0.02
+
+
+def test_a_face_that_never_changes_is_not_embedded_for_ever() -> None:
+    recording = Recording([Actor("A", still(500)), Actor("B", still(1400))], seconds=60)
+    recording.embed = lambda pairs: np.array([vector(0.0 if f.box.x < 960 else 1.5) for _, f in pairs])
+    people = resolver(recording)
+    play(recording, people)
+    assert people.summary()["reid_activation_ratio"] <= 0.01
+    assert people.summary()["left"]["mean_similarity"] == pytest.approx(1.0)
 
 
 def test_embeddings_are_asked_for_while_their_picture_waits() -> None:
