@@ -71,12 +71,30 @@ class TileSource:
     crop: Rect | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Composition:
+    """What one output picture shows, and when."""
+
+    left: TileSource
+    right: TileSource
+    pts: int
+    duration: int
+
+    @property
+    def replaced(self) -> bool:
+        return self.left.frame.replaced or self.right.frame.replaced
+
+
 class Compositor(Protocol):
     """Draws two tiles side by side into one NV12 picture of fixed size."""
 
     name: str
 
     def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame: ...
+
+    def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
+        """Draw several pictures, in order: what ``compose`` does, at once where the device can."""
+        ...
 
 
 class Encoder(Protocol):

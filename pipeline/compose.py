@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engines.frames import Frame, Rect
-from engines.protocols import Compositor, TileSource
+from engines.protocols import Composition, Compositor, TileSource
 from pipeline.people import Row, Side, Tile
 from pipeline.stills import StillStore
 
@@ -18,10 +20,18 @@ class TilePainter:
 
     def paint(self, frame: Frame, row: Row) -> Frame:
         """The output picture for a source picture and what is to be shown of it."""
+        return self.paint_all([frame], [row])[0]
+
+    def paint_all(self, frames: Sequence[Frame], rows: Sequence[Row]) -> list[Frame]:
+        """The output pictures for several source pictures, in order."""
+        planned = [self._composition(frame, row) for frame, row in zip(frames, rows, strict=True)]
+        return self._compositor.compose_batch(planned)
+
+    def _composition(self, frame: Frame, row: Row) -> Composition:
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
         self._stills.remember(frame)
-        return self._compositor.compose(left, right, frame.pts, frame.duration)
+        return Composition(left, right, frame.pts, frame.duration)
 
     def _source(self, side: Side, tile: Tile, frame: Frame) -> TileSource:
         if tile.source == "placeholder":

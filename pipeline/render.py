@@ -152,7 +152,7 @@ class Renderer:
         for chunk in chunks:
             begin = time.perf_counter()
             shown = [self._correct(planned.row) for planned in chunk.planned]
-            pictures = [self._painter.paint(p.frame, row) for p, row in zip(chunk.planned, shown, strict=True)]
+            pictures = self._painter.paint_all([planned.frame for planned in chunk.planned], shown)
             self._clock.add("compose", time.perf_counter() - begin, len(pictures))
             yield Painted(chunk, shown, pictures)
 

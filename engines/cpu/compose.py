@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, Plane, Rect
-from engines.protocols import TileSource
+from engines.protocols import Composition, TileSource
 
 PLACEHOLDER_LUMA = 32
 PLACEHOLDER_CHROMA = 128
@@ -71,6 +72,10 @@ class CpuCompositor:
         self._tile("right", right, y[:, half:], uv[:, half // 2 :])
         return Frame(y, uv, pts, duration, replaced=left.frame.replaced or right.frame.replaced)
 
+    def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
+        """Draw pictures one after the other."""
+        return [self.compose(c.left, c.right, c.pts, c.duration) for c in compositions]
+
     def _tile(self, side: str, source: TileSource, y: Plane, uv: Plane) -> None:
         """Draw one tile, or copy what was drawn last where that shows the same, as a frozen tile does."""
         last = self._last.get(side)
@@ -85,7 +90,7 @@ class CpuCompositor:
             y[:], uv[:] = PLACEHOLDER_LUMA, PLACEHOLDER_CHROMA
             return
         crop = source.crop
-        _check(crop, source.frame)
+        check_crop(crop, source.frame)
         self._resampler.draw(source.frame.y, crop, y)
         self._resampler.draw(source.frame.uv, chroma_crop(crop, y.shape[1]), uv)
 
@@ -96,7 +101,8 @@ def chroma_crop(crop: Rect, tile_width: int) -> Rect:
     return Rect(crop.x / 2 + siting, crop.y / 2, crop.w / 2, crop.h / 2)
 
 
-def _check(crop: Rect, frame: Frame) -> None:
+def check_crop(crop: Rect, frame: Frame) -> None:
+    """Raise ValueError where a crop is empty or reaches outside its picture."""
     inside = (
         min(crop.x, crop.y) >= -_INSIDE_SLACK
         and crop.x + crop.w <= frame.width + _INSIDE_SLACK
