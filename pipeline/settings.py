@@ -113,7 +113,7 @@ class IdentitySettings(Section):
     ] = 4
     reid_share: Annotated[
         float,
-        Field(ge=0, le=1, description="Share of pictures in which faces may be embedded, averaged over a minute",
+        Field(ge=0, le=1, description="Share of pictures that may be embedded only to know a person from more sides",
               json_schema_extra={"unit": "fraction"}),
     ] = 0.05
     position_smoothing: Annotated[

@@ -19,6 +19,7 @@ LOW_IOU = 0.3              # a face of low confidence must lie this well on its 
 JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly ...
 JUMP_SIGMA = 2.5           # ... once the filter is sure of it
 SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
+PATIENCE = 1.2             # a track lives at least for this many detector runs
 IMPOSSIBLE = 1e6
 
 
@@ -115,11 +116,15 @@ class ByteTrack:
     def __init__(self, settings: IdentitySettings) -> None:
         self._settings = settings
         self._next = 1
+        self._t: float | None = None
+        self.interval_s = 0.0                            # between the last two pictures with faces
         self.tracks: list[Track] = []
 
     def step(self, t: float, faces: Sequence[Face]) -> list[Match]:
         """Take in the faces of the picture at ``t`` seconds; times must rise."""
-        self.tracks = [k for k in self.tracks if t - k.seen <= self._settings.lost_s]
+        self.interval_s, self._t = (0.0 if self._t is None else t - self._t), t
+        lost_s = max(self._settings.lost_s, PATIENCE * self.interval_s)
+        self.tracks = [k for k in self.tracks if t - k.seen <= lost_s]
         for track in self.tracks:
             track.predict(t)
         high = [i for i, f in enumerate(faces) if f.score >= self._settings.high_score]
@@ -139,10 +144,10 @@ class ByteTrack:
         return next(k for k in self.tracks if k.id == number)
 
     def state(self) -> dict[str, Any]:
-        return {"next": self._next, "tracks": [asdict(k) for k in self.tracks]}
+        return {"next": self._next, "t": self._t, "interval_s": self.interval_s, "tracks": [asdict(k) for k in self.tracks]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._next = int(state["next"])
+        self._next, self._t, self.interval_s = int(state["next"]), state["t"], float(state["interval_s"])
         self.tracks = [
             Track(k["id"], k["t"], k["seen"], [Coordinate(**c) for c in k["coordinates"]]) for k in state["tracks"]
         ]

@@ -171,7 +171,7 @@ class TrackletBuilder:
         before = self._current.get(track.id)
         if before is None:
             return "entry"
-        if match.anomaly or t - before.t1 > LOST_SPLIT_S:
+        if match.anomaly or t - before.t1 > max(LOST_SPLIT_S, 1.2 * self._tracker.interval_s):
             return "jump"
         if contact != before.contact or track.id in self._hidden:
             return "contact" if contact else "parted"
