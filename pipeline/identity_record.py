@@ -60,7 +60,7 @@ class IdentityRecord:
 
     def succeeded(self, tracklet: Tracklet, t: float) -> None:
         """Somebody else turned out to be one of the two people."""
-        self.replaced.append({"t": round(t, 3), "person": tracklet.label})
+        _append(self.replaced, {"t": round(t, 3), "person": tracklet.label})
         self._remember(tracklet)
 
     def claimed(self, tracklet: Tracklet, t: float) -> None:

@@ -144,7 +144,8 @@ class ByteTrack:
         return next(k for k in self.tracks if k.id == number)
 
     def state(self) -> dict[str, Any]:
-        return {"next": self._next, "t": self._t, "interval_s": self.interval_s, "tracks": [asdict(k) for k in self.tracks]}
+        tracks = [asdict(k) for k in self.tracks]
+        return {"next": self._next, "t": self._t, "interval_s": self.interval_s, "tracks": tracks}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._next, self._t, self.interval_s = int(state["next"]), state["t"], float(state["interval_s"])
