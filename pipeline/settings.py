@@ -66,8 +66,10 @@ class IdentitySettings(Section):
     ] = 0.70
     contact_margin: Annotated[
         float,
-        Field(ge=0, le=2, description="Faces nearer than this, in parts of their size, may be mistaken for each other",
-              json_schema_extra={"unit": "fraction"}),
+        Field(
+            ge=0, le=2, description="Faces nearer than this, in parts of their size, may be mistaken for each other",
+            json_schema_extra={"unit": "fraction"},
+        ),
     ] = 0.12
     stable_s: Annotated[
         float,
@@ -86,8 +88,10 @@ class IdentitySettings(Section):
     ] = 0.40
     bystander_s: Annotated[
         float,
-        Field(gt=0, le=60, description="How long a small face must stay, and stay put, to be taken for the second person",
-              json_schema_extra={"unit": "s"}),
+        Field(
+            gt=0, le=60, description="How long a small face must stay, and stay put, to be taken for the second person",
+            json_schema_extra={"unit": "s"},
+        ),
     ] = 3.0
     reidentify: Annotated[
         bool, Field(description="Compare face embeddings where an exchange of the two people is suspected")
