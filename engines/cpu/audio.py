@@ -42,9 +42,13 @@ class AudioStreamOutcome:
 
 @dataclass(frozen=True, slots=True)
 class AudioOutcome:
-    """What became of the sound. ``mode`` is "transcoded" as soon as one stream was."""
+    """What became of the sound. ``mode`` is "transcoded" as soon as one stream was.
+
+    ``refused_packets`` were damaged in a way that only the muxer noticed.
+    """
 
     streams: tuple[AudioStreamOutcome, ...] = ()
+    refused_packets: int = 0
 
     @property
     def mode(self) -> Literal["copied", "transcoded", "none"]:
@@ -55,7 +59,8 @@ class AudioOutcome:
 
     @property
     def skipped_packets(self) -> int:
-        return sum(stream.skipped_packets for stream in self.streams)
+        """All damaged packets that were left out."""
+        return self.refused_packets + sum(stream.skipped_packets for stream in self.streams)
 
 
 class _Track(Protocol):

@@ -105,6 +105,8 @@ class PacketReader:
                     raise
                 self.errors += 1
                 in_a_row += 1
+            except IndexError:                         # PyAV flushes streams that appeared only after opening
+                return
             else:
                 self.broken_end = in_a_row > 0
                 return

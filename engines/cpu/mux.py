@@ -6,9 +6,11 @@ import heapq
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, pairwise
+from functools import partial
+from itertools import chain, count, pairwise
 from pathlib import Path
 
 import av
@@ -76,6 +78,8 @@ def assemble_mp4(
         last_duration: ticks that the last picture is shown.
         on_progress: called now and then with the number of video packets written.
 
+    The file is removed again on any error, also one that ``video`` raises.
+
     Raises:
         EncodeFailedError: there is no video packet, or the packets' order makes no valid stream.
         OSError: the storage failed.
@@ -85,7 +89,7 @@ def assemble_mp4(
     first = next(packets, None)
     if first is None:
         raise EncodeFailedError("There is no picture to write.")
-    with open_media(source) as sound, _create(out, track) as output:
+    with open_media(source) as sound, _writing(out, track) as output:
         origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
@@ -93,8 +97,11 @@ def assemble_mp4(
         _copy_description(sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        _interleave(output, pictures, pump.packets(), on_progress)
-    return pump.outcome
+        refused = _interleave(output, pictures, pump.packets(), on_progress)
+        refused += not _accepted(output.close)
+    if refused and not pump.outcome.streams:
+        raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
+    return replace(pump.outcome, refused_packets=refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +145,24 @@ def reorder_depth(extradata: bytes, keyframe: EncodedPacket) -> int:
     return int(context.reorder_depth)
 
 
-def _create(out: Path, track: _VideoTrack) -> OutputContainer:
-    """Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture exact."""
+@contextmanager
+def _writing(out: Path, track: _VideoTrack) -> Iterator[OutputContainer]:
+    """An MP4 to be filled and closed by the caller; removed if anything goes wrong.
+
+    Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture exact.
+    """
     scale = track.time_base.denominator
     while scale < 10_000:
         scale *= 2
     options = {"movflags": "+faststart", "movie_timescale": str(min(scale, MOVIE_TIMESCALE_MAX))}
-    return av.open(f"file:{out.absolute()}", "w", format="mp4", options=options)
+    output = av.open(f"file:{out.absolute()}", "w", format="mp4", options=options)
+    try:
+        yield output
+    except BaseException:
+        out.unlink(missing_ok=True)         # before closing, which would move the index of gigabytes to their front
+        with suppress(av.FFmpegError):
+            output.close()
+        raise
 
 
 def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
@@ -208,15 +226,26 @@ def _interleave(
     video: Iterator[tuple[Fraction, Packet[Stream]]],
     audio: Iterator[tuple[Fraction, Packet[Stream]]],
     on_progress: Callable[[int], None] | None,
-) -> None:
-    next_audio = next(audio, None)
-    for number, (time, packet) in enumerate(video, 1):
-        while next_audio is not None and next_audio[0] <= time:
-            output.mux(next_audio[1])
-            next_audio = next(audio, None)
-        output.mux(packet)
-        if on_progress is not None and number % PROGRESS_EVERY == 0:
+) -> int:
+    """Write all packets in order of time; returns how many the muxer refused.
+
+    Damaged sound is refused when it is written, which may be some packets after it was handed over. Pictures come from
+    our own encoder; were one refused all the same, verification would find it missing.
+    """
+    refused = 0
+    numbers = count(1)
+    for _, packet in heapq.merge(video, audio, key=lambda timed: timed[0]):
+        refused += not _accepted(partial(output.mux, packet))
+        if packet.stream_index == 0 and (number := next(numbers)) % PROGRESS_EVERY == 0 and on_progress is not None:
             on_progress(number)
-    while next_audio is not None:
-        output.mux(next_audio[1])
-        next_audio = next(audio, None)
+    return refused
+
+
+def _accepted(write: Callable[[], None]) -> bool:
+    try:
+        write()
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        return False
+    return True

@@ -25,6 +25,7 @@ from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.settings import EncoderSettings
 from tests.media.synth import Clip, Sound, number_in
+from tests.media.test_pictures import decoded
 
 FLASHES_S = (0.5, 1.1, 1.7)
 SETTINGS = EncoderSettings(preset="veryfast")
@@ -282,6 +283,34 @@ def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
     for name in ("one.mp4", "two.mp4"):
         remade(source, tmp_path / name)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_an_assembly_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stopped() -> Iterator[EncodedPacket]:
+        yield from packets
+        raise StoppedError
+
+    source = Clip(frames=30).write(tmp_path / "clip.mp4")
+    info = probe(source)
+    packets, extradata = _segment(info, decoded(source))
+    with pytest.raises(StoppedError):
+        assemble_mp4(tmp_path / "out.mp4", source=source, info=info, extradata=extradata, video=stopped(), width=320,
+                     height=180, time_base=info.video.time_base, color=info.video.color, fps=info.video.fps,
+                     last_duration=512)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_folder_that_is_gone_is_the_storages_fault(tmp_path: Path) -> None:
+    source = Clip(frames=30).write(tmp_path / "clip.mp4")
+    info = probe(source)
+    packets, extradata = _segment(info, decoded(source))
+    with pytest.raises(OSError, match="No such file"):
+        assemble_mp4(tmp_path / "gone" / "out.mp4", source=source, info=info, extradata=extradata, video=packets,
+                     width=320, height=180, time_base=info.video.time_base, color=info.video.color,
+                     fps=info.video.fps, last_duration=512)
 
 
 def test_nothing_to_write_is_an_error(tmp_path: Path) -> None:
