@@ -108,7 +108,8 @@ class IdentitySettings(Section):
     ] = 0.20
     least_embedded_height: Annotated[
         int,
-        Field(ge=16, le=400, description="Smallest face whose embedding is taken", json_schema_extra={"unit": "pixels"}),
+        Field(ge=16, le=400, description="Smallest face whose embedding is taken",
+              json_schema_extra={"unit": "pixels"}),
     ] = 36
     gallery_views: Annotated[
         int,
