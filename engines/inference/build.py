@@ -1,0 +1,167 @@
+"""Builds TensorRT engines: half precision, the range of batches and sizes, and one card generation a time.
+
+TensorRT 11 and TensorRT for RTX know only strongly typed networks: what the model's tensors say is what is computed.
+So half precision means a model in half precision, with inputs and outputs kept in single.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import onnx
+import structlog
+
+from engines.errors import EngineError
+from engines.models import face_embedding, yunet
+
+Precision = Literal["fp16", "fp32"]
+
+# What dualface runs: the models by the name that their engines carry.
+MODELS: dict[str, Callable[[], bytes]] = {"detector": yunet.load, "embedder": face_embedding.load}
+
+# Smallest, usual and largest size of an input's free axes, by their names in the model.
+RANGES: dict[str, tuple[int, int, int]] = {
+    "batch": (1, 8, 32),
+    "height": (32, 384, 1920),
+    "width": (32, 640, 1920),
+}
+_LIBRARIES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
+
+log = structlog.get_logger(__name__)
+
+
+class EngineBuildError(EngineError):
+    code = "ENGINE_BUILD_FAILED"
+    remedy = "Nothing is lost: ONNX Runtime runs the model instead. See the lines before this one for the cause."
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """TensorRT or TensorRT for RTX, whichever is installed. ``is_rtx`` builds for cards that are not there."""
+
+    module: ModuleType
+    is_rtx: bool
+
+    @property
+    def name(self) -> str:
+        return "tensorrt-rtx" if self.is_rtx else "tensorrt"
+
+    @property
+    def version(self) -> str:
+        return str(self.module.__version__)
+
+
+def find_library() -> Library | None:
+    """The installed library, TensorRT before TensorRT for RTX; None where there is neither."""
+    for name in _LIBRARIES:
+        try:
+            return Library(importlib.import_module(name), is_rtx="rtx" in name)
+        except (ImportError, OSError):  # a shared object may lack another one
+            continue
+    return None
+
+
+def parse_target(text: str) -> str:
+    """Check a card generation: "sm89" (compute capability 8.9), "sm120" (12.0).
+
+    Raises:
+        EngineBuildError: it is none.
+    """
+    target = text.strip().lower()
+    if not re.fullmatch(r"sm\d{2,3}", target):
+        raise EngineBuildError(f"'{text}' is no target", remedy="Name targets as sm89 or sm120, separated by commas.")
+    return target
+
+
+def half_precision(model: bytes) -> bytes:
+    """The model with weights and arithmetic in 16 bits; inputs and outputs stay in 32.
+
+    Raises:
+        EngineBuildError: the converter is missing or refuses the model.
+    """
+    try:
+        converter = importlib.import_module("onnxconverter_common.float16")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # weights below the smallest 16-bit number become that, or nothing
+            converted = converter.convert_float_to_float16(onnx.load_model_from_string(model), keep_io_types=True)
+    except Exception as error:  # the converter raises what it likes
+        raise EngineBuildError(f"The model cannot be converted to half precision: {error}") from error
+    return bytes(converted.SerializeToString())
+
+
+def build(model: bytes, target: str, precision: Precision, library: Library) -> bytes:
+    """Build the engine of an ONNX model for one card generation.
+
+    TensorRT for RTX builds for any generation it supports, also without a card; TensorRT for the card at hand alone.
+
+    Raises:
+        EngineBuildError: the library refuses the model or the target, with its own words.
+    """
+    trt = library.module
+    logger = TrtLogger(trt)
+    builder = trt.Builder(logger.sink)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger.sink)
+    if not parser.parse(half_precision(model) if precision == "fp16" else model):
+        raise EngineBuildError(f"{library.name} cannot read the model: {parser.get_error(0).desc()}")
+    config = builder.create_builder_config()
+    config.add_optimization_profile(_profile(builder, model))
+    if library.is_rtx:
+        _aim(config, target, trt)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise EngineBuildError(f"{library.name} {library.version} built no engine for {target}: {logger.last_error}")
+    return bytes(engine)
+
+
+def _aim(config: Any, target: str, trt: ModuleType) -> None:
+    capability = getattr(trt.ComputeCapability, target.upper(), None)
+    if capability is None:
+        known = [n.lower() for n in dir(trt.ComputeCapability) if n.startswith("SM")]
+        raise EngineBuildError(f"TensorRT for RTX knows no {target}", remedy=f"It knows {', '.join(sorted(known))}.")
+    config.num_compute_capabilities = 1
+    if not config.set_compute_capability(capability, 0):
+        raise EngineBuildError(f"TensorRT for RTX does not build for {target}")
+
+
+def _profile(builder: Any, model: bytes) -> Any:
+    profile = builder.create_optimization_profile()
+    graph = onnx.load_model_from_string(model).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        if value.name not in constants:
+            dims = value.type.tensor_type.shape.dim
+            sizes = [RANGES[d.dim_param] if d.dim_param else (d.dim_value,) * 3 for d in dims]
+            profile.set_shape(value.name, *zip(*sizes, strict=True))
+    return profile
+
+
+class TrtLogger:
+    """Keeps the library's last error for our messages, and passes its lines on to the journal."""
+
+    def __init__(self, trt: ModuleType) -> None:
+        self.last_error = "it gave no reason"
+        self._severity = trt.ILogger.Severity
+        keeper = self
+
+        def initialise(sink: Any) -> None:
+            trt.ILogger.__init__(sink)
+
+        def take(_: Any, level: Any, message: str) -> None:
+            keeper.take(level, message)
+
+        # The base class exists only once the library is loaded.
+        self.sink = type("Sink", (trt.ILogger,), {"__init__": initialise, "log": take})()
+
+    def take(self, level: Any, message: str) -> None:
+        if level in (self._severity.ERROR, self._severity.INTERNAL_ERROR):
+            self.last_error = message
+            log.debug("TensorRT complains", text=message)
+        elif level == self._severity.WARNING:
+            log.debug("TensorRT warns", text=message)

@@ -1,0 +1,166 @@
+"""Built engines on disk: found by what they were built from, written whole or not at all, and checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from engines.models.face_embedding import default_cache_dir
+
+_LOG_NAME = "hashes.jsonl"
+_TEMPORARY = ".part-"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """What an engine was built from: any change makes it stale.
+
+    Attributes:
+        name: of the model, for people: "detector".
+        model_sha256: of the ONNX file.
+        library: "tensorrt" or "tensorrt-rtx", and ``version`` its full version.
+        precision: "fp16" or "fp32".
+        target: card generation, "sm89".
+    """
+
+    name: str
+    model_sha256: str
+    library: str
+    version: str
+    precision: str
+    target: str
+
+    @classmethod
+    def of(cls, name: str, model: bytes, library: str, version: str, precision: str, target: str) -> EngineKey:
+        return cls(name, hashlib.sha256(model).hexdigest(), library, version, precision, target)
+
+    @property
+    def filename(self) -> str:
+        return (
+            f"{self.name}-{self.model_sha256[:12]}-{self.library}-{self.version}-{self.precision}-{self.target}.engine"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEngine:
+    """An engine on disk and what its record says. ``intact``: the file is what was written."""
+
+    key: EngineKey
+    path: Path
+    size_bytes: int
+    sha256: str
+    built_at: str
+    intact: bool
+
+
+class EngineCache:
+    """A directory of engines. Every engine has a record (``.json``) beside it; ``hashes.jsonl`` logs every build.
+
+    Args:
+        directory: None takes ``engines`` in the user's or service's cache.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or default_cache_dir() / "engines"
+
+    def load(self, key: EngineKey) -> bytes | None:
+        """The engine, or None where there is none for this key, or a damaged one, which is said in the journal."""
+        path = self.directory / key.filename
+        try:
+            content = path.read_bytes()
+            record = json.loads(_record_path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            self._mention_stale(key)
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("engine passed over", path=str(path), reason=str(error))
+            return None
+        if hashlib.sha256(content).hexdigest() != record.get("sha256"):
+            log.warning("engine passed over", path=str(path), reason="it is not what was written")
+            return None
+        return content
+
+    def store(self, key: EngineKey, engine: bytes) -> Path:
+        """Keep an engine, and drop those of the same model, precision and target that it makes stale.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / key.filename
+        record = {
+            **asdict(key),
+            "sha256": hashlib.sha256(engine).hexdigest(),
+            "size_bytes": len(engine),
+            "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        text = json.dumps(record)
+        _write(path, engine)
+        _write(_record_path(path), f"{text}\n".encode())
+        with (self.directory / _LOG_NAME).open("a", encoding="utf-8") as hashes:
+            hashes.write(f"{text}\n")
+        for stale in self._stale(key):
+            log.info("stale engine removed", path=str(stale.path), replaced_by=path.name)
+            self.remove(stale)
+        return path
+
+    def entries(self) -> list[CachedEngine]:
+        """All engines that have a readable record, by name."""
+        found = []
+        for record_path in sorted(self.directory.glob("*.json")):
+            try:
+                record = json.loads(record_path.read_text(encoding="utf-8"))
+                path = record_path.with_suffix(".engine")
+                content = path.read_bytes()
+                key = EngineKey(**{name: record[name] for name in EngineKey.__dataclass_fields__})
+                intact = hashlib.sha256(content).hexdigest() == record["sha256"]
+                found.append(CachedEngine(key, path, len(content), record["sha256"], record["built_at"], intact))
+            except (OSError, ValueError, KeyError) as error:
+                log.warning("engine passed over", path=str(record_path), reason=str(error))
+        return found
+
+    def remove(self, engine: CachedEngine) -> None:
+        engine.path.unlink(missing_ok=True)
+        _record_path(engine.path).unlink(missing_ok=True)
+
+    def _stale(self, key: EngineKey) -> list[CachedEngine]:
+        """Engines of the same purpose, from another model file or another version of the library."""
+        same = (key.name, key.library, key.precision, key.target)
+        return [
+            entry
+            for entry in self.entries()
+            if entry.key != key
+            and (entry.key.name, entry.key.library, entry.key.precision, entry.key.target) == same
+        ]  # fmt: skip
+
+    def _mention_stale(self, key: EngineKey) -> None:
+        for stale in self._stale(key):
+            what = "model" if stale.key.model_sha256 != key.model_sha256 else "version of the library"
+            log.info("engine is stale", path=str(stale.path), reason=f"it was built from another {what}")
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

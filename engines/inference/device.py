@@ -1,0 +1,87 @@
+"""What the engines on a card share: a stream, inputs from host or card, and memory for outputs."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from engines.cuda.failures import device_errors
+from engines.errors import EngineError
+from engines.inference.onnxruntime import InferenceFailedError
+
+_ALIGNMENT = 64  # floats between the beginnings of two outputs, 256 bytes
+
+
+class DeviceEngine(ABC):
+    """One model on one stream of a card. Satisfies ``engines.protocols.InferenceEngine``.
+
+    An input in the card's memory gives outputs there, and nothing waits: who works on the same stream finds them
+    ready. The outputs are the caller's. An input in host memory gives outputs in host memory, computed.
+
+    Args:
+        index: number of the CUDA device.
+        stream: CUstream on which everything runs; 0 is the default stream.
+    """
+
+    name: str
+
+    def __init__(self, index: int, stream: int) -> None:
+        self._cupy = importlib.import_module("cupy")
+        self._index = index
+        self._device = self._cupy.cuda.Device(index)
+        with self._device:
+            self._stream = self._cupy.cuda.ExternalStream(stream) if stream else self._cupy.cuda.Stream.null
+
+    def run(self, batch: Any) -> list[Any]:
+        """Outputs in the model's order for a float32 input of shape (N, ...).
+
+        Raises:
+            InferenceFailedError: the input does not fit the model, or the runtime failed.
+            DeviceOutOfMemoryError, DeviceLostError: the card failed.
+        """
+        with self.current():
+            try:
+                with device_errors("running a model"):
+                    if hasattr(batch, "__cuda_array_interface__"):
+                        return self.execute(self._cupy.ascontiguousarray(batch, np.float32))
+                    outputs = self.execute(self._cupy.asarray(np.ascontiguousarray(batch, np.float32)))
+                    return [self._cupy.asnumpy(output) for output in outputs]
+            except EngineError:
+                raise
+            except Exception as error:  # the runtimes' own exceptions have no common base
+                raise InferenceFailedError(f"{self.name} failed: {error}") from error
+
+    @abstractmethod
+    def execute(self, batch: Any) -> list[Any]:
+        """Put a run on the stream, which is current; ``batch`` is contiguous, float32 and on the card."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the model's memory back; the engine must not be used afterwards."""
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the card and the stream CuPy's current ones in this thread."""
+        with self._device, self._stream:
+            yield
+
+    def _outputs(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:
+        """A block of memory and the outputs in it: one allocation, and one copy where they must be copied."""
+        sizes = [math.prod(shape) for shape in shapes]
+        starts = [0]
+        for size in sizes:
+            starts.append(starts[-1] + -(-size // _ALIGNMENT) * _ALIGNMENT)
+        block = self._cupy.empty(starts[-1], np.float32)
+        return block, self._views(block, shapes, starts)
+
+    def _views(self, block: Any, shapes: Sequence[tuple[int, ...]], starts: Sequence[int]) -> list[Any]:
+        return [
+            block[start : start + math.prod(shape)].reshape(shape)
+            for start, shape in zip(starts, shapes, strict=False)
+        ]  # fmt: skip

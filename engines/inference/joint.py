@@ -1,0 +1,119 @@
+"""One model for all jobs of a device: inputs of several streams in, joined into one batch, outputs back to each."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.cuda.failures import device_errors
+from engines.inference.device import DeviceEngine
+from engines.protocols import InferenceEngine
+
+_IN_FLIGHT = 2  # batches given to the card before the oldest is waited for: more only delay, and none would grow
+
+
+class HostJoint:
+    """Shares an engine of the CPU."""
+
+    def __init__(self, engine: InferenceEngine) -> None:
+        self._engine = engine
+        self.name = engine.name
+
+    def run_together(self, parts: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
+        """One list of outputs for each input; inputs differ in their number of pictures alone."""
+        outputs = self._engine.run(np.concatenate(parts) if len(parts) > 1 else parts[0])
+        ends = np.cumsum([len(part) for part in parts])
+        return [[o[end - len(part) : end] for o in outputs] for part, end in zip(parts, ends, strict=True)]
+
+    def port(self) -> HostPort:
+        return HostPort(self.name)
+
+
+class HostPort:
+    """A job's side of ``HostJoint``: host memory needs no care. Satisfies ``pipeline.batcher.Port``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def offer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return batch
+
+    def take(self, answer: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePart:
+    """An array of the card, or several, and the event after which they may be read."""
+
+    arrays: Any
+    ready: Any
+
+
+class DeviceJoint:
+    """Shares an engine of a card, which must have a stream of its own.
+
+    Nothing waits on the host but for the card to keep up: streams wait for each other by events.
+    """
+
+    def __init__(self, engine: DeviceEngine) -> None:
+        self._engine = engine
+        self.name = engine.name
+        self._cupy = importlib.import_module("cupy")
+        self._in_flight: deque[Any] = deque()
+
+    def run_together(self, parts: Sequence[DevicePart]) -> list[DevicePart]:
+        """One answer for each input; inputs differ in their number of pictures alone."""
+        with self._engine.current(), device_errors("running the shared detector"):
+            stream = self._cupy.cuda.get_current_stream()
+            for part in parts:
+                stream.wait_event(part.ready)
+            arrays = [part.arrays for part in parts]
+            outputs = self._engine.run(self._cupy.concatenate(arrays) if len(arrays) > 1 else arrays[0])
+            done = stream.record(self._cupy.cuda.Event(block=True, disable_timing=True))
+            self._keep_up(done)
+        ends = np.cumsum([len(array) for array in arrays]).tolist()
+        return [
+            DevicePart([o[end - len(array) : end] for o in outputs], done)
+            for array, end in zip(arrays, ends, strict=True)
+        ]  # fmt: skip
+
+    def port(self, stream: int) -> DevicePort:
+        """``stream``: CUstream of the job."""
+        return DevicePort(self.name, self._engine, stream)
+
+    def _keep_up(self, done: Any) -> None:
+        """Wait for an earlier batch, so that requests gather here while the card is busy, and not behind it."""
+        self._in_flight.append(done)
+        if len(self._in_flight) >= _IN_FLIGHT:
+            self._in_flight.popleft().synchronize()
+
+
+class DevicePort:
+    """A job's side of ``DeviceJoint``. Satisfies ``pipeline.batcher.Port``."""
+
+    def __init__(self, name: str, engine: DeviceEngine, stream: int) -> None:
+        self.name = name
+        self._engine = engine
+        self._cuda = importlib.import_module("cupy").cuda
+        self._stream = self._cuda.ExternalStream(stream)
+
+    def offer(self, batch: Any) -> DevicePart:
+        with self._engine.current(), device_errors("handing pictures to the detector"):
+            return DevicePart(batch, self._stream.record(self._cuda.Event(disable_timing=True)))
+
+    def take(self, answer: DevicePart) -> list[Any]:
+        """The outputs, ready in the order of the job's stream.
+
+        Their memory belongs to the engine's stream: wait for what reads them before letting go of them.
+        """
+        with self._engine.current(), device_errors("taking the detector's outputs"):
+            self._stream.wait_event(answer.ready)
+        outputs: list[Any] = answer.arrays
+        return outputs
