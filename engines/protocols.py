@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import ColorTags, EncodedPacket, Frame, FrameBatch, Rect
+
+if TYPE_CHECKING:
+    from engines.models.yunet import Candidates  # whose module loads onnx
 
 
 class Decoder(Protocol):
@@ -34,31 +37,40 @@ class Decoder(Protocol):
     def close(self) -> None: ...
 
 
+# A float32 tensor in host memory (NumPy) or on the card (CuPy), where the preprocessor and the engine of a backend
+# hand it to each other. Arrays on the card are ready once the stream's work that was given before is done.
+Tensor: TypeAlias = Any
+
+
 class InferenceEngine(Protocol):
-    """Runs one model. Inputs and outputs are float32 in host memory, batch first."""
+    """Runs one model, batch first. Outputs are float32 and lie where the input lies."""
 
     name: str  # for the report, e.g. "onnxruntime-cpu"
 
-    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]: ...
+    def run(self, batch: Tensor) -> list[Tensor]: ...
 
     def close(self) -> None: ...
 
 
 class Preprocessor(Protocol):
-    """Makes model inputs from NV12 pictures."""
+    """Makes model inputs from NV12 pictures, and keeps of the detector's outputs what the host is to see."""
 
-    def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
+    def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
         """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
         ...
 
-    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
+    def candidates(self, outputs: Sequence[Tensor], score_threshold: float) -> Candidates:
+        """What of the detector's outputs may be a face, in host memory."""
         ...
 
-    def aligned_chips(self, frame: Frame, landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
+        """Luma pictures for cut detection, shape (N, height, width), area-averaged, in host memory."""
+        ...
+
+    def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> Tensor:
         """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
-        ``landmarks`` has shape (N, 5, 2), in pixels of ``frame``, in YuNet's order.
+        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
         """
         ...
 

@@ -54,25 +54,16 @@ class FaceFinder:
         if not frames:
             return []
         tensor = self._preprocessor.detector_input(frames, self._input_width, self._input_height)
-        detections = yunet.decode(
-            self._detector.run(tensor),
-            self._input_width,
-            self._input_height,
-            scale=self._scale,
-            score_threshold=self._score,
-            nms_iou=_NMS_IOU,
-        )
+        candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
+        detections = yunet.faces(candidates, self._input_width, self._input_height, scale=self._scale, nms_iou=_NMS_IOU)
         return [_faces(d) for d in detections]
 
     def embed(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.float32]:
         """Embeddings of shape (N, 128), one for each face."""
-        chips = [
-            self._preprocessor.aligned_chips(
-                frame, np.array([face.landmarks], np.float32) * self._surface_scale, CHIP_SIZE
-            )
-            for frame, face in faces
-        ]
-        return self._embedder.run(np.concatenate(chips))[0]
+        landmarks = np.array([face.landmarks for _, face in faces], np.float32) * self._surface_scale
+        chips = self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
+        (embeddings,) = self._embedder.run(chips)
+        return np.asarray(embeddings, np.float32)
 
 
 def _faces(found: Detections) -> tuple[Face, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
-from engines.models.yunet import content_size
+from engines.models.yunet import Candidates, candidates, content_size
 
 
 class CpuPreprocessor:
@@ -38,50 +38,77 @@ class CpuPreprocessor:
         small = [cv2.resize(frame.y, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
         return np.stack(small).astype(np.uint8, copy=False)
 
-    def aligned_chips(self, frame: Frame, landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
-        ``landmarks`` has shape (N, 5, 2), in pixels of ``frame``, in YuNet's order.
+        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
         """
-        stretch = (self._aspect or frame.width / frame.height) * frame.height / frame.width
-        square_pixels = np.array([stretch, 1.0], np.float32)
         chips = np.empty((len(landmarks), 3, size, size), np.float32)
-        for chip, transform in zip(chips, chip_transforms(landmarks * square_pixels, size), strict=True):
-            bgr = _warped(frame, transform / square_pixels[:, None], size)
-            chip[:] = bgr[..., ::-1].transpose(2, 0, 1)
+        plans = plan_chips(frames, landmarks, size, self._aspect)
+        for chip, frame, plan in zip(chips, frames, plans, strict=True):
+            chip[:] = _warped(frame, plan, size)[..., ::-1].transpose(2, 0, 1)
         return chips
 
+    def candidates(self, outputs: Sequence[NDArray[np.float32]], score_threshold: float) -> Candidates:
+        """What of the detector's outputs may be a face."""
+        return candidates(outputs, score_threshold)
 
-def _warped(frame: Frame, transform: NDArray[np.float64], size: int) -> Plane:
-    """The square of ``size`` pixels whose pixels ``transform`` (2, 3) takes to those of the frame.
 
-    A larger face is shrunk by area first, so that the bilinear warp never skips pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class ChipPlan:
+    """How a chip is cut out: the part of the frame that holds it is shrunk by area, so that a bilinear warp never
+    skips pixels, and then warped.
+
+    Attributes:
+        left, top, width, height: the part of the frame, in pixels, all even.
+        columns, rows: what it is shrunk to, both even.
+        transform: (2, 3), pixels of the chip to those of the shrunk part.
     """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    columns: int
+    rows: int
+    transform: NDArray[np.float64]
+
+
+def plan_chips(
+    frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int, aspect: float | None
+) -> list[ChipPlan]:
+    """Plans of the chips of faces: ``landmarks`` (N, 5, 2) in pixels of their frames, which are shown with ``aspect``."""
+    plans = []
+    for frame, points in zip(frames, landmarks, strict=True):
+        stretch = (aspect or frame.width / frame.height) * frame.height / frame.width
+        square_pixels = np.array([stretch, 1.0], np.float32)
+        (transform,) = chip_transforms(points[None] * square_pixels, size)
+        plans.append(_plan(transform / square_pixels[:, None], size, frame.width, frame.height))
+    return plans
+
+
+def _plan(transform: NDArray[np.float64], size: int, width: int, height: int) -> ChipPlan:
+    """The plan for a chip whose pixels ``transform`` (2, 3) takes to those of the frame; a little is added around."""
     corners = transform[:, :2] @ np.array([[0, 0, size, size], [0, size, 0, size]]) + transform[:, 2:]
-    region, left_top = _region(frame, corners.min(axis=1), corners.max(axis=1))
+    limit = np.array([width, height]) // 2 * 2
+    first = np.clip(np.floor(corners.min(axis=1) / 2) * 2 - 4, 0, limit - 2).astype(int)
+    extent = np.clip(np.ceil(corners.max(axis=1) / 2) * 2 + 4, first + 2, limit).astype(int) - first
     steps = np.linalg.norm(transform[:, :2], axis=1)
-    fit_w, fit_h = _fitted(region.width, steps[0]), _fitted(region.height, steps[1])
-    small = _small_bgr(region, fit_w, fit_h)
-    shrink = np.array([fit_w / region.width, fit_h / region.height])[:, None]
+    shrunk = 2 * np.maximum(1, np.rint(extent / np.maximum(1.0, steps) / 2)).astype(int)
+    shrink = (shrunk / extent)[:, None]
     inside = transform * shrink
-    inside[:, 2] += ((0.5 - left_top) * shrink[:, 0]) - 0.5
-    return cv2.warpAffine(  # type: ignore[return-value]
-        small, inside, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
+    inside[:, 2] += ((0.5 - first) * shrink[:, 0]) - 0.5
+    (left, top), (across, down), (columns, rows) = (pair.tolist() for pair in (first, extent, shrunk))
+    return ChipPlan(left, top, across, down, columns, rows, inside)
 
 
-def _fitted(pixels: int, step: float) -> int:
-    return 2 * max(1, round(pixels / max(1.0, step) / 2))
-
-
-def _region(frame: Frame, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[Frame, NDArray[np.int64]]:
-    """The part of the frame between two corners and a little around, with whole chroma samples; and its origin."""
-    limit = np.array([frame.width, frame.height]) // 2 * 2
-    first = np.clip(np.floor(low / 2) * 2 - 4, 0, limit - 2).astype(np.int64)
-    last = np.clip(np.ceil(high / 2) * 2 + 4, first + 2, limit).astype(np.int64)
-    (x0, y0), (x1, y1) = first, last
+def _warped(frame: Frame, plan: ChipPlan, size: int) -> Plane:
+    x0, y0, x1, y1 = plan.left, plan.top, plan.left + plan.width, plan.top + plan.height
     part = replace(frame, y=frame.y[y0:y1, x0:x1], uv=frame.uv[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2])
-    return part, first
+    return cv2.warpAffine(  # type: ignore[return-value]
+        _small_bgr(part, plan.columns, plan.rows), plan.transform, (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
 
 
 def _small_bgr(frame: Frame, width: int, height: int) -> Plane:

@@ -18,8 +18,8 @@ from engines.errors import ModelUnavailableError
 from engines.models.catalogue import YUNET
 
 STRIDES = (8, 16, 32)
-MULTIPLE = 32                     # input width and height are multiples of the coarsest stride
-MOST_CANDIDATES = 400             # enters suppression per picture, best first
+MULTIPLE = 32  # input width and height are multiples of the coarsest stride
+MOST_CANDIDATES = 400  # enters suppression per picture, best first
 _RESHAPES = ("290", "362", "395")
 
 Floats = NDArray[np.float32]
@@ -97,6 +97,56 @@ def _up(pixels: float) -> int:
     return max(MULTIPLE, -int(-(pixels - 2) // MULTIPLE) * MULTIPLE)
 
 
+class Candidates(NamedTuple):
+    """What of the model's outputs may be a face, in order of pictures and priors.
+
+    Attributes:
+        pictures: how many pictures the outputs are of.
+        picture, prior: (n,) where each was found.
+        confidence: (n,) cls * obj.
+        bbox, kps: (n, 4), (n, 10) as the model gives them.
+    """
+
+    pictures: int
+    picture: NDArray[np.intp]
+    prior: NDArray[np.intp]
+    confidence: Floats
+    bbox: Floats
+    kps: Floats
+
+
+def candidates(outputs: Sequence[Floats], score_threshold: float) -> Candidates:
+    """The priors whose score, sqrt(cls * obj), reaches the threshold, from the model's twelve outputs."""
+    cls, obj, bbox, kps = (np.concatenate(outputs[i : i + 3], axis=1) for i in range(0, 12, 3))
+    confidence = (cls * obj)[..., 0]
+    found = picture, prior = np.nonzero(confidence >= score_threshold**2)
+    return Candidates(len(confidence), picture, prior, confidence[found], bbox[found], kps[found])
+
+
+def faces(
+    found: Candidates, width: int, height: int, *, nms_iou: float = 0.3, scale: tuple[float, float] = (1.0, 1.0)
+) -> list[Detections]:
+    """Faces of every picture of a batch.
+
+    Args:
+        found: candidates in outputs for an input of ``width`` x ``height`` pixels.
+        nms_iou: of two boxes that overlap more than this the better one stays.
+        scale: what x and y are multiplied with, to give pixels of another picture than the input.
+    """
+    scores = np.sqrt(found.confidence)
+    boxes, landmarks = _geometry(found.bbox, found.kps, _grid(width, height)[found.prior])
+    factors = np.asarray(scale, np.float32)
+    boxes *= np.tile(factors, 2)
+    landmarks *= factors
+    detections = []
+    for picture in range(found.pictures):
+        mine = np.flatnonzero(found.picture == picture)
+        mine = mine[np.argsort(-scores[mine], kind="stable")[:MOST_CANDIDATES]]
+        mine = mine[suppress(boxes[mine], nms_iou)]
+        detections.append(Detections(boxes[mine], scores[mine], landmarks[mine]))
+    return detections
+
+
 def decode(
     outputs: Sequence[Floats],
     width: int,
@@ -106,30 +156,8 @@ def decode(
     nms_iou: float = 0.3,
     scale: tuple[float, float] = (1.0, 1.0),
 ) -> list[Detections]:
-    """Faces of every picture of a batch.
-
-    Args:
-        outputs: the model's twelve outputs for an input of ``width`` x ``height`` pixels.
-        score_threshold: faces below are dropped; a face's score is sqrt(cls * obj).
-        nms_iou: of two boxes that overlap more than this the better one stays.
-        scale: what x and y are multiplied with, to give pixels of another picture than the input.
-    """
-    cls, obj, bbox, kps = (np.concatenate(outputs[i : i + 3], axis=1) for i in range(0, 12, 3))
-    grid = _grid(width, height)
-    confidence = (cls * obj)[..., 0]
-    pictures, priors = np.nonzero(confidence >= score_threshold**2)
-    scores = np.sqrt(confidence[pictures, priors])
-    boxes, landmarks = _geometry(bbox[pictures, priors], kps[pictures, priors], grid[priors])
-    factors = np.asarray(scale, np.float32)
-    boxes *= np.tile(factors, 2)
-    landmarks *= factors
-    found = []
-    for picture in range(confidence.shape[0]):
-        mine = np.flatnonzero(pictures == picture)
-        mine = mine[np.argsort(-scores[mine], kind="stable")[:MOST_CANDIDATES]]
-        mine = mine[suppress(boxes[mine], nms_iou)]
-        found.append(Detections(boxes[mine], scores[mine], landmarks[mine]))
-    return found
+    """Faces of every picture of a batch, from the model's outputs: ``candidates`` and ``faces`` in one."""
+    return faces(candidates(outputs, score_threshold), width, height, nms_iou=nms_iou, scale=scale)
 
 
 @lru_cache(maxsize=8)

@@ -48,7 +48,7 @@ def _chip(detector, preprocessor, picture):
     outputs = detector.run(preprocessor.detector_input([frame], width, height))
     scale = frame.width / content[0], frame.height / content[1]
     (found,) = yunet.decode(outputs, width, height, scale=scale)
-    return preprocessor.aligned_chips(frame, found.landmarks[:1], face_embedding.CHIP_SIZE)[0]
+    return preprocessor.aligned_chips([frame], found.landmarks[:1], face_embedding.CHIP_SIZE)[0]
 
 
 def test_numbers_are_those_of_dlib(embed, chips):

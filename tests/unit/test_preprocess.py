@@ -79,7 +79,7 @@ def test_a_chip_shows_the_picture_where_the_landmarks_say(scale, turn_deg):
     turn = scale * 3.2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     landmarks = ((LANDMARKS - [50, 50]) @ turn.T + [500, 450]).astype(np.float32)
     scene = waves(0.1, seed=4)
-    (chip,) = CpuPreprocessor().aligned_chips(frame_of(scene, 1000, 900), landmarks, 150)
+    (chip,) = CpuPreprocessor().aligned_chips([frame_of(scene, 1000, 900)], landmarks, 150)
     (transform,) = chip_transforms(landmarks)
     rows, columns = np.mgrid[:150, :150]
     x, y = np.einsum("ij,jhw->ihw", transform, np.stack([columns, rows, np.ones_like(rows)]))
@@ -95,17 +95,17 @@ def test_a_large_face_is_shrunk_without_aliasing():
     rows = np.arange(1200)[:, None]
     stripes = np.broadcast_to(np.where(rows % 4 < 2, 60, 180).astype(np.uint8), (1200, 1200))
     frame = Frame(np.ascontiguousarray(stripes), np.full((600, 600, 2), 128, np.uint8), 0, 1)
-    (chip,) = CpuPreprocessor().aligned_chips(frame, LANDMARKS * 11, 150)
+    (chip,) = CpuPreprocessor().aligned_chips([frame], LANDMARKS * 11, 150)
     assert chip.std() < 12
 
 
 def test_a_face_at_the_edge_repeats_the_edge():
     frame = nv12(np.full((200, 200, 3), (10, 200, 90), np.uint8))
     for shift in ((-60, -60), (150, 150), (-500, 800)):
-        (chip,) = CpuPreprocessor().aligned_chips(frame, LANDMARKS + np.float32(shift), 150)
+        (chip,) = CpuPreprocessor().aligned_chips([frame], LANDMARKS + np.float32(shift), 150)
         np.testing.assert_allclose(chip.mean(axis=(1, 2)), (90, 200, 10), atol=3)
 
 
 def test_no_faces_give_no_chips():
-    chips = CpuPreprocessor().aligned_chips(nv12(hopper()), np.empty((0, 5, 2), np.float32), 150)
+    chips = CpuPreprocessor().aligned_chips([], np.empty((0, 5, 2), np.float32), 150)
     assert chips.shape == (0, 3, 150, 150)

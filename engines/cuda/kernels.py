@@ -1,0 +1,55 @@
+"""The CUDA kernels: their sources, how their structures look from Python, and their compilation with NVRTC."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+KERNELS = ("upright", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
+OPTIONS = ("--std=c++17",)
+MOST_PICTURES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # what one launch takes; as in the sources
+CANDIDATE_FLOATS = 17
+
+_SOURCES = ("picture.cuh", "upright.cu", "preprocess.cu", "compose.cu")
+
+# Structures are laid out as a C compiler does it, and passed to the kernels by value.
+PICTURE = np.dtype(
+    [("y", "u8"), ("uv", "u8"), ("y_pitch", "i4"), ("uv_pitch", "i4"), ("width", "i4"), ("height", "i4")], align=True
+)
+PICTURES = np.dtype([("at", PICTURE, MOST_PICTURES)], align=True)
+SURFACE = np.dtype(
+    [
+        ("y", "u8"), ("uv", "u8"), ("y_pitch", "i4"), ("uv_pitch", "i4"), ("width", "i4"), ("height", "i4"),
+        ("wide", "i4"), ("clockwise_deg", "i4"), ("mirrored", "i4"),
+        ("black", "f4"), ("luma_gain", "f4"), ("grey", "f4"), ("chroma_gain", "f4"),
+    ],
+    align=True,
+)  # fmt: skip
+CHIP = np.dtype(
+    [("x0", "i4"), ("y0", "i4"), ("width", "i4"), ("height", "i4"), ("columns", "i4"), ("rows", "i4"),
+     ("transform", "f4", 6)],
+    align=True,
+)  # fmt: skip
+CHIPS = np.dtype([("at", CHIP, MOST_CHIPS)], align=True)
+OUTPUTS = np.dtype(
+    [("cls", "u8", 3), ("obj", "u8", 3), ("bbox", "u8", 3), ("kps", "u8", 3), ("priors", "i4", 3)], align=True
+)
+TILE = np.dtype([("picture", PICTURE), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
+TILES = np.dtype([("at", TILE, MOST_TILES)], align=True)
+
+
+@functools.cache
+def source() -> str:
+    """All kernels as one translation unit."""
+    folder = resources.files("engines.cuda") / "sources"
+    return "\n".join((folder / name).read_text("utf-8") for name in _SOURCES)
+
+
+def compiled() -> Any:
+    """The kernels for the current card, by name. CuPy keeps the machine code on disk and in memory."""
+    module = importlib.import_module("cupy").RawModule(code=source(), options=OPTIONS)
+    return {name: module.get_function(name) for name in KERNELS}

@@ -1,0 +1,48 @@
+"""NV12 pictures in the card's memory: how they lie there, and how kernels are told where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engines.cuda.kernels import MOST_PICTURES, PICTURE, PICTURES
+from engines.cuda.work import DeviceArray, DeviceWork
+from engines.frames import Frame
+
+DevicePlanes = tuple[DeviceArray, DeviceArray]
+
+
+def empty_planes(stream: DeviceWork, width: int, height: int) -> DevicePlanes:
+    """Luma and chroma of a picture, contiguous, one behind the other in one block."""
+    return split(stream.empty((picture_bytes(width, height),)), width, height)
+
+
+def picture_bytes(width: int, height: int) -> int:
+    return width * height + (width + 1) // 2 * ((height + 1) // 2) * 2
+
+
+def split(memory: DeviceArray, width: int, height: int) -> DevicePlanes:
+    """The planes of a picture that fills a block of bytes."""
+    chroma = (height + 1) // 2, (width + 1) // 2, 2
+    return memory[: width * height].reshape(height, width), memory[width * height :].reshape(chroma)
+
+
+def picture_of(stream: DeviceWork, planes: DevicePlanes) -> tuple[int, ...]:
+    """What ``kernels.PICTURE`` holds for two planes; rows may be padded."""
+    y, uv = planes
+    return stream.address(y), stream.address(uv), y.strides[0], uv.strides[0], y.shape[1], y.shape[0]
+
+
+def one(stream: DeviceWork, planes: DevicePlanes) -> Any:
+    return np.array(picture_of(stream, planes), PICTURE)
+
+
+def many(stream: DeviceWork, frames: Sequence[Frame]) -> Any:
+    """Up to ``MOST_PICTURES`` pictures as ``kernels.PICTURES``."""
+    if len(frames) > MOST_PICTURES:
+        raise ValueError(f"{len(frames)} pictures do not go into one launch")
+    pictures = np.zeros((), PICTURES)
+    pictures["at"][: len(frames)] = [picture_of(stream, (frame.y, frame.uv)) for frame in frames]
+    return pictures

@@ -1,0 +1,125 @@
+"""Model inputs from NV12 pictures on the card, and what is kept of the detector's outputs: one launch per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.cpu.preprocess import ChipPlan, plan_chips
+from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_PICTURES, OUTPUTS
+from engines.cuda.pictures import many
+from engines.cuda.work import DeviceArray, DeviceWork
+from engines.frames import Frame
+from engines.models.yunet import Candidates, content_size
+
+_BLOCK = 16, 16
+_WARP, _WARPS = 32, 8
+_PRIORS_PER_BLOCK = 256
+_ROWS_AT_ONCE = 24  # candidates per picture that come with their number
+
+
+class CudaPreprocessor:
+    """Does what ``engines.cpu.preprocess.CpuPreprocessor`` does, with the same rounding after each step.
+
+    Tensors stay on the card; thumbnails and candidates come to the host.
+    """
+
+    def __init__(self, stream: DeviceWork, aspect: float | None = None) -> None:
+        """``aspect`` is the displayed picture's width to height; None takes it from the frames."""
+        self._stream = stream
+        self._aspect = aspect
+
+    def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> DeviceArray:
+        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
+        tensor = self._stream.empty((len(frames), 3, height, width), np.float32)
+        columns, rows = content_size(self._aspect or frames[0].width / frames[0].height, width, height)
+        sizes = [np.int32(size) for size in (width, height, columns, rows)]
+
+        def fill(part: Sequence[Frame], out: DeviceArray) -> None:
+            grid = (_blocks(width // 2, _BLOCK[0]), _blocks(height // 2, _BLOCK[1]), len(part))
+            self._stream.launch("detector_input", grid, _BLOCK, many(self._stream, part), out, *sizes)
+
+        _in_parts(frames, tensor, fill)
+        return tensor
+
+    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
+        """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
+        small = self._stream.empty((len(frames), height, width))
+
+        def fill(part: Sequence[Frame], out: DeviceArray) -> None:
+            grid = (_blocks(width, _WARPS), height, len(part))
+            pictures = many(self._stream, part)
+            self._stream.launch("thumbnails", grid, (_WARP, _WARPS), pictures, out, np.int32(width), np.int32(height))
+
+        _in_parts(frames, small, fill)
+        return self._stream.to_host(small)
+
+    def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> DeviceArray:
+        """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
+
+        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
+        """
+        plans = plan_chips(frames, landmarks, size, self._aspect)
+        chips = self._stream.empty((len(plans), 3, size, size), np.float32)
+        for first in range(0, len(plans), MOST_CHIPS):
+            part = slice(first, first + MOST_CHIPS)
+            described = np.zeros((), CHIPS)
+            described["at"][: len(plans[part])] = [_described(plan) for plan in plans[part]]
+            grid = (_blocks(size, _BLOCK[0]), _blocks(size, _BLOCK[1]), len(plans[part]))
+            pictures = many(self._stream, frames[part])
+            self._stream.launch("aligned_chips", grid, _BLOCK, pictures, described, chips[part], np.int32(size))
+        return chips
+
+    def candidates(self, outputs: Sequence[DeviceArray], score_threshold: float) -> Candidates:
+        """What of the detector's twelve outputs may be a face.
+
+        Their number and the first rows come in one copy, which is all there is unless the picture is a crowd.
+        """
+        pictures, priors = outputs[0].shape[0], sum(output.shape[1] for output in outputs[:3])
+        most = pictures * priors
+        found = self._stream.zeros((1 + CANDIDATE_FLOATS * most,), np.float32)
+        grid = (_blocks(priors, _PRIORS_PER_BLOCK), pictures)
+        self._stream.launch(
+            "candidates", grid, (_PRIORS_PER_BLOCK,), self._outputs(outputs), found,
+            np.int32(pictures), np.float32(score_threshold**2),
+        )  # fmt: skip
+        return _sorted(self._rows(found, min(most, pictures * _ROWS_AT_ONCE)), pictures)
+
+    def _rows(self, found: DeviceArray, expected: int) -> NDArray[np.float32]:
+        head = self._stream.to_host(found[: 1 + CANDIDATE_FLOATS * expected])
+        count = int(head[:1].view(np.int32)[0])
+        rows = head[1:]
+        if count > expected:
+            rest = self._stream.to_host(found[1 + CANDIDATE_FLOATS * expected : 1 + CANDIDATE_FLOATS * count])
+            rows = np.concatenate([rows, rest])
+        return rows[: CANDIDATE_FLOATS * count].reshape(count, CANDIDATE_FLOATS)
+
+    def _outputs(self, outputs: Sequence[DeviceArray]) -> NDArray[np.void]:
+        described = np.zeros((), OUTPUTS)
+        for n, kind in enumerate(("cls", "obj", "bbox", "kps")):
+            described[kind] = [self._stream.address(output) for output in outputs[3 * n : 3 * n + 3]]
+        described["priors"] = [output.shape[1] for output in outputs[:3]]
+        return described
+
+
+def _in_parts(frames: Sequence[Frame], out: DeviceArray, fill: Callable[[Sequence[Frame], DeviceArray], None]) -> None:
+    """As many pictures per launch as it takes."""
+    for first in range(0, len(frames), MOST_PICTURES):
+        fill(frames[first : first + MOST_PICTURES], out[first : first + MOST_PICTURES])
+
+
+def _blocks(items: int, size: int) -> int:
+    return -(-items // size)
+
+
+def _described(plan: ChipPlan) -> tuple[object, ...]:
+    return plan.left, plan.top, plan.width, plan.height, plan.columns, plan.rows, plan.transform.ravel()
+
+
+def _sorted(rows: NDArray[np.float32], pictures: int) -> Candidates:
+    """The kernel writes rows as its threads come; here they get the order of pictures and priors."""
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    picture, prior = rows[:, 0].astype(np.intp), rows[:, 1].astype(np.intp)
+    return Candidates(pictures, picture, prior, rows[:, 2], rows[:, 3:7], rows[:, 7:])

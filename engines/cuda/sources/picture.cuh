@@ -1,0 +1,34 @@
+// What all kernels share. No header of CUDA or of the C library is needed, so the sources compile wherever NVRTC is.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned long long u64;
+
+const int MOST_PICTURES = 32;
+
+// An NV12 picture in device memory; pitches are in bytes. Passed by value, so that no launch needs a copy first.
+struct Picture {
+    u64 y, uv;
+    int y_pitch, uv_pitch;
+    int width, height;
+};
+
+struct Pictures {
+    Picture at[MOST_PICTURES];
+};
+
+struct Pair {
+    float u, v;
+};
+
+__device__ __forceinline__ int clamped(int value, int low, int high) { return min(max(value, low), high); }
+
+__device__ __forceinline__ u8 rounded(float value) { return (u8)clamped(__float2int_rn(value), 0, 255); }
+
+__device__ __forceinline__ const u8* luma_row(const Picture& picture, int row) {
+    return (const u8*)picture.y + (long long)row * picture.y_pitch;
+}
+
+__device__ __forceinline__ const u8* chroma_row(const Picture& picture, int row) {
+    return (const u8*)picture.uv + (long long)row * picture.uv_pitch;
+}

@@ -1,0 +1,103 @@
+"""One CUDA stream of one job: its memory, its kernels, and what it brings to the host.
+
+All stages of a job, each in a thread of its own, put their work on this one stream. So a picture is decoded before it
+is looked at and composed before it is encoded without any waiting between threads, and memory that one stage gives
+back may be taken by the next at once: CuPy's pool keeps freed blocks per stream. After the first pictures nothing is
+allocated from the card any more. Work of different jobs runs side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from engines.cuda import kernels
+from engines.cuda.failures import device_errors
+from engines.cuda.work import DeviceArray
+
+_DEVICE_TO_DEVICE = 3  # cudaMemcpyDeviceToDevice
+_compiling = threading.Lock()
+
+
+class JobStream:
+    """A non-blocking stream of the card ``index``. Satisfies ``engines.cuda.work.DeviceWork``.
+
+    Raises:
+        DeviceOutOfMemoryError, DeviceLostError: from every method, where the card fails.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.bytes_to_host = 0
+        self._device = cupy.cuda.Device(index)
+        with device_errors("opening a stream"), self._device:
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+            with _compiling:
+                self._kernels = kernels.compiled()
+
+    @property
+    def handle(self) -> int:
+        """The CUstream, for libraries that work on it."""
+        return int(self._stream.ptr)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the card and the stream CuPy's current ones in this thread."""
+        with self._device, self._stream:
+            yield
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
+        with device_errors("allocating memory"), self._device, self._stream:
+            return cupy.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
+        with device_errors("allocating memory"), self._device, self._stream:
+            return cupy.zeros(shape, dtype)
+
+    def address(self, array: DeviceArray) -> int:
+        """Where the array begins in the card's memory."""
+        return int(array.data.ptr)
+
+    def upload(self, array: NDArray[Any]) -> DeviceArray:
+        """A copy of host memory on the card; the host's may change at once."""
+        with device_errors("copying to the card"), self._device, self._stream:
+            target = cupy.empty(array.shape, array.dtype)
+            target.set(np.ascontiguousarray(array), stream=self._stream)
+            return target
+
+    def copy(self, target: DeviceArray, source: int, size: int) -> None:
+        """Copy ``size`` bytes on the card, from an address to an array."""
+        with device_errors("copying on the card"), self._device:
+            cupy.cuda.runtime.memcpyAsync(target.data.ptr, source, size, _DEVICE_TO_DEVICE, self._stream.ptr)
+
+    def to_host(self, array: DeviceArray) -> NDArray[Any]:
+        """Wait until the array is computed, and bring it to the host through pinned memory."""
+        with device_errors("copying from the card"), self._device, self._stream:
+            host: NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
+            array.get(stream=self._stream, out=host, blocking=False)
+            # The thread sleeps while it waits: the cores belong to the encoders.
+            arrived = cupy.cuda.Event(block=True, disable_timing=True)
+            arrived.record(self._stream)
+            arrived.synchronize()
+        self.bytes_to_host += host.nbytes
+        return host
+
+    def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
+        """Put a kernel on the stream.
+
+        Arguments are arrays of the card, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
+        """
+        with device_errors(f"starting the kernel {kernel}"), self._device, self._stream:
+            self._kernels[kernel](grid, block, arguments)
+
+    def synchronize(self) -> None:
+        """Wait until all work is done."""
+        with device_errors("waiting for the card"):
+            self._stream.synchronize()

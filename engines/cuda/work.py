@@ -1,0 +1,49 @@
+"""What the parts of the CUDA backend need of the stream that they work on."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+DeviceArray = Any  # cupy.ndarray; CuPy carries no types, and only ``stream`` imports it
+
+
+class DeviceWork(Protocol):
+    """A stream of the card: work is done in the order in which it was given, ``to_host`` waits for it.
+
+    Attributes:
+        bytes_to_host: what ``to_host`` has brought there so far.
+    """
+
+    bytes_to_host: int
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
+        """Memory of the card, contiguous."""
+        ...
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray: ...
+
+    def address(self, array: DeviceArray) -> int:
+        """Where the array begins in the card's memory."""
+        ...
+
+    def upload(self, array: NDArray[Any]) -> DeviceArray:
+        """A copy of host memory on the card; the host's may change at once."""
+        ...
+
+    def copy(self, target: DeviceArray, source: int, size: int) -> None:
+        """Copy ``size`` bytes on the card, from an address to an array."""
+        ...
+
+    def to_host(self, array: DeviceArray) -> NDArray[Any]:
+        """Wait until the array is computed, and bring it to the host."""
+        ...
+
+    def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
+        """Start a kernel.
+
+        Arguments are arrays of the card, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
+        """
+        ...
