@@ -16,8 +16,8 @@ from daemon import logs
 from daemon import process as processing
 from daemon.config_text import Row
 from daemon.naming import printable
+from daemon.orders import job_slots
 from daemon.process import Batch, Item
-from daemon.scheduler import job_slots
 from daemon.settings import Settings
 from pipeline import job
 

@@ -5,51 +5,36 @@ The scheduler never waits itself. Each ``advance`` does what can be done now.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from daemon import claims, leases, policy, recovery
+from daemon import claims, policy, recovery
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
-from daemon.errors import DaemonError, LeaseLostError, ProfileGoneError, ShareAwayError, SourceGoneError
+from daemon.errors import DaemonError, ShareAwayError, SourceGoneError
 from daemon.intake import Intake
-from daemon.jobs import Job, State, folders
-from daemon.leases import Lease, LeaseWatch
-from daemon.messages import Failed, Stopped, Work
+from daemon.jobs import Job, State
+from daemon.messages import Failed, Stopped
 from daemon.moves import FileMark
+from daemon.orders import job_slots, job_spec, work_order
 from daemon.policy import Next
 from daemon.retry import Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
+from daemon.tasks import Task, Tasks
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
-from pipeline.job import JobSpec, Progress
+from pipeline.job import Progress
 from pipeline.report import failure_report
-from pipeline.settings import ProfileSettings
 
-_CORES_PER_JOB = 4
 _STARTS_AT_ONCE = 8         # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16     # claimed jobs that may wait (for space, say) before the inboxes keep the rest
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Task:
-    """A job that this service holds. ``reason`` says why it waits, "" where it does not."""
-
-    job: Job
-    lease: Lease
-    backoff: Backoff
-    log: structlog.stdlib.BoundLogger
-    reason: str = ""
 
 
 class Audience(Protocol):
@@ -58,13 +43,6 @@ class Audience(Protocol):
     def delivered(self, job: Job, video: str) -> None: ...
 
     def failed(self, job: Job, failure: Failed) -> None: ...
-
-
-def job_slots(settings: Settings) -> int:
-    """How many jobs run side by side."""
-    if settings.workers.concurrent_jobs != "auto":
-        return settings.workers.concurrent_jobs
-    return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
 class Scheduler:
@@ -79,67 +57,26 @@ class Scheduler:
         self._intake = intake
         self._pool = pool
         self._audience = audience
-        self._clock = clock
         self._delivery = Delivery(share)
-        self._lease = Lease.mine()
-        self._leases_due = clock()
-        self._foreign = LeaseWatch(expire_s=settings.leases.expire_s, clock=clock)
         self._quiet = SettleTracker(
             quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock
         )
         self._slots = job_slots(settings)
-        self._tasks: dict[str, Task] = {}
+        self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
         self._stopping = False
 
     # -- what others may see
 
     def running(self) -> Iterator[tuple[Job, Progress | None]]:
-        for task in self._tasks.values():
+        for task in self._tasks:
             if task.job.id in self._pool:
                 yield task.job, self._pool.progress(task.job.id)
 
     def waiting(self) -> Iterator[Task]:
-        for task in self._tasks.values():
+        for task in self._tasks:
             if task.job.id not in self._pool:
                 yield task
-
-    # -- taking jobs up
-
-    def take_up(self) -> None:
-        """Adopt the jobs of this host, at start, and those of hosts that have gone.
-
-        Raises:
-            OSError: the share cannot be read.
-        """
-        seen = set()
-        for folder in folders(self._share.jobs):
-            seen.add(folder.name)
-            if folder.name not in {task.job.folder.name for task in self._tasks.values()}:
-                try:
-                    self._consider(folder)
-                except (OSError, ExplainedError) as exc:
-                    log.warning("job cannot be taken up", job=folder.name, reason=str(exc))
-        self._foreign.keep_only(seen)
-
-    def _consider(self, folder: Path) -> None:
-        lease = leases.read(folder)
-        if lease is not None and lease.host == self._lease.host:
-            self._adopt(folder)
-        elif self._foreign.expired(folder.name, lease) and (taken := leases.take_over(folder)):
-            log.info("job taken over from another host", job=folder.name, host=lease.host if lease else None)
-            self._adopt(taken)
-
-    def _adopt(self, folder: Path) -> None:
-        job = recovery.adopt(folder, self._lease, max_attempts=self._settings.workers.max_attempts)
-        if job is not None:
-            self._hold(job)
-
-    def _hold(self, job: Job) -> Task:
-        bound = log.bind(job=job.id, file=job.label)
-        task = Task(job, self._lease, Backoff(self._settings.retry, self._clock), bound)
-        self._tasks[job.id] = task
-        return task
 
     # -- moving on
 
@@ -151,8 +88,9 @@ class Scheduler:
 
     def advance(self, *, may_start: bool) -> None:
         """Do what can be done now for every job, and start work while there is room."""
-        self._renew_leases()
-        for task in list(self._tasks.values()):
+        for task in self._tasks.keep_up():
+            self._lose(task)
+        for task in self._tasks:
             if task.job.id not in self._pool and task.backoff.due:
                 self._guard(task, self._step)
         for _ in range(_STARTS_AT_ONCE):
@@ -165,16 +103,10 @@ class Scheduler:
         self._pool.stop()
 
     def _guard(self, task: Task, action: Callable[[Task], None]) -> None:
-        """Run one step; trouble that is not the file's fault makes the job wait.
-
-        Raises:
-            ShareAwayError: the whole share has gone.
-        """
+        """Run one step; trouble that is not the file's fault makes the job wait."""
         try:
             with storage_errors("working on the share"):
                 action(task)
-        except LeaseLostError as exc:
-            self._drop(task, exc)
         except ExplainedError as exc:
             self._trouble(task, exc)
         except Exception as exc:
@@ -182,23 +114,22 @@ class Scheduler:
             self._trouble(task, DaemonError(f"The program failed: {type(exc).__name__}: {exc}"))
 
     def _trouble(self, task: Task, error: ExplainedError) -> None:
-        if error.environmental or task.job.manifest.state is State.FAILING:
-            self._wait(task, Failed.of(error))
+        manifest = task.job.manifest
+        if error.environmental or manifest.state is State.FAILING or manifest.publish:
+            task.wait(Failed.of(error))     # what is half published is published in the end
         else:
-            policy.give_up(task.job.manifest, Failed.of(error))
+            policy.give_up(manifest, Failed.of(error))
 
-    def _wait(self, task: Task, failure: Failed) -> None:
-        wait_s = task.backoff.fail()
-        if task.reason != failure.message:
-            task.log.warning("job waits", code=failure.code, reason=failure.message, retry_in_s=round(wait_s, 1))
-        task.reason = failure.message
+    def _lose(self, task: Task) -> None:
+        """The job's directory has gone: another host has it, unless it is the whole share that has gone.
 
-    def _drop(self, task: Task, error: LeaseLostError) -> None:
-        """Another host has the job, unless it is the whole share that has gone."""
+        Raises:
+            ShareAwayError: it is the share.
+        """
         self._share.identity()
-        task.log.warning("job lost", reason=error.message)
+        task.log.warning("job lost to another host")
         self._pool.kill(task.job.id)
-        self._tasks.pop(task.job.id, None)
+        self._tasks.drop(task)
 
     # -- one step of one job, by its state
 
@@ -212,7 +143,7 @@ class Scheduler:
             self._fail(task)
         elif state is State.DONE:
             task.job.remove()
-            del self._tasks[task.job.id]
+            self._tasks.drop(task)
         elif state is State.WORKING:        # no worker: it could not be started
             task.job.manifest.attempts -= 1
             task.job.save(State.QUEUED)
@@ -242,8 +173,7 @@ class Scheduler:
 
     def _fail(self, task: Task) -> None:
         failure = Failed(**(task.job.manifest.error or {}))
-        profile = self._settings.profiles.get(task.job.manifest.profile, ProfileSettings())
-        spec = self._spec(task.job, profile)
+        spec = job_spec(self._settings, task.job, self._tasks.lease.host)
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
         task.log.info("job failed", stage="failed", code=failure.code, reason=failure.message, report=report)
         self._audience.failed(task.job, failure)
@@ -273,35 +203,16 @@ class Scheduler:
 
     def _start(self, task: Task) -> None:
         job = task.job
-        profile = self._settings.profiles.get(job.manifest.profile)
-        if profile is None:
-            raise ProfileGoneError(f"The profile '{job.manifest.profile}' is no longer configured.")
         if FileMark.of(job.source) is None:
             self._share.identity()
             raise SourceGoneError("The source has gone from the job's directory.")
         job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
         job.save(State.WORKING)
-        order = Work(self._spec(job, profile), self._settings.workers.nice, self._settings.log.level)
+        order = work_order(self._settings, job, self._tasks.lease.host)
         self._pool.start(job.id, order, task.log)
         task.reason = ""
         task.log.info("job started", stage="working", attempt=job.manifest.attempts)
-
-    def _spec(self, job: Job, profile: ProfileSettings) -> JobSpec:
-        settings = self._settings
-        return JobSpec(
-            job_id=job.id,
-            source=job.source,
-            input_name=job.input_name,
-            work_dir=job.folder,
-            profile=profile,
-            profile_name=job.manifest.profile,
-            device=settings.device,
-            limits=settings.limits,
-            segments=settings.segments,
-            attempt=max(1, job.manifest.attempts),
-            host=self._lease.host,
-        )
 
     def _claim_one(self) -> bool:
         may_hold = len(self._tasks) < self._slots + _HELD_BEYOND_SLOTS
@@ -311,7 +222,7 @@ class Scheduler:
         inbox, candidate = chosen
         inbox.forget(candidate.relative)
         try:
-            job = claims.claim(self._share, candidate, inbox.folder, self._lease)
+            job = claims.claim(self._share, candidate, inbox.folder, self._tasks.lease)
         except OSError as exc:
             inbox.log_once(candidate.relative, f"not yet: {exc.strerror}")
         except ExplainedError as exc:
@@ -325,7 +236,7 @@ class Scheduler:
     def _welcome(self, job: Job | None, candidate: Candidate) -> None:
         if job is None:
             return
-        task = self._hold(job)
+        task = self._tasks.hold(job)
         task.log.info("job claimed", stage="claimed", size_bytes=candidate.found.signature.size)
         self._guard(task, lambda t: self._queue(t) if is_quiet(job, candidate.found.signature) else None)
 
@@ -336,7 +247,7 @@ class Scheduler:
             max_attempts=self._settings.workers.max_attempts,
         )
         if decision is Next.WAIT:
-            self._wait(task, policy.explain(outcome))
+            task.wait(policy.explain(outcome))
         else:
             task.backoff.succeed()
         if isinstance(outcome, Stopped):
@@ -353,15 +264,3 @@ class Scheduler:
             except ShareAwayError as exc:
                 return Failed.of(exc)
         return outcome
-
-    # -- leases
-
-    def _renew_leases(self) -> None:
-        if self._clock() < self._leases_due:
-            return
-        self._leases_due = self._clock() + self._settings.leases.renew_s
-        self._lease = self._lease.renewed()
-        for task in list(self._tasks.values()):
-            task.lease = self._lease
-            self._guard(task, lambda t: leases.write(t.job.folder, t.lease))
-        self.take_up()

@@ -20,9 +20,10 @@ from daemon.intake import Inbox, Intake
 from daemon.leases import only_service_of_host
 from daemon.messages import Check, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
+from daemon.orders import job_slots
 from daemon.policy import explain
 from daemon.retention import Retention
-from daemon.scheduler import Scheduler, job_slots
+from daemon.scheduler import Scheduler
 from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History

@@ -1,0 +1,49 @@
+"""From settings and a job's manifest to the order that a worker gets."""
+
+from __future__ import annotations
+
+import os
+
+from daemon.errors import ProfileGoneError
+from daemon.jobs import Job
+from daemon.messages import Work
+from daemon.settings import Settings
+from pipeline.job import JobSpec
+from pipeline.settings import ProfileSettings
+
+_CORES_PER_JOB = 4
+
+
+def job_slots(settings: Settings) -> int:
+    """How many jobs run side by side."""
+    if settings.workers.concurrent_jobs != "auto":
+        return settings.workers.concurrent_jobs
+    return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
+
+
+def work_order(settings: Settings, job: Job, host: str) -> Work:
+    """The order for a job's next attempt.
+
+    Raises:
+        ProfileGoneError: its profile is no longer configured.
+    """
+    if job.manifest.profile not in settings.profiles:
+        raise ProfileGoneError(f"The profile '{job.manifest.profile}' is no longer configured.")
+    return Work(job_spec(settings, job, host), settings.workers.nice, settings.log.level)
+
+
+def job_spec(settings: Settings, job: Job, host: str) -> JobSpec:
+    """What the pipeline is told about a job; for a report the profile may be one that has gone."""
+    return JobSpec(
+        job_id=job.id,
+        source=job.source,
+        input_name=job.input_name,
+        work_dir=job.folder,
+        profile=settings.profiles.get(job.manifest.profile, ProfileSettings()),
+        profile_name=job.manifest.profile,
+        device=settings.device,
+        limits=settings.limits,
+        segments=settings.segments,
+        attempt=max(1, job.manifest.attempts),
+        host=host,
+    )

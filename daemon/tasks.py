@@ -1,0 +1,119 @@
+"""The jobs that this service holds: taken up at the start or from hosts that have gone, leased, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from daemon import leases, recovery
+from daemon.errors import LeaseLostError
+from daemon.jobs import Job, folders
+from daemon.leases import Lease, LeaseWatch
+from daemon.messages import Failed
+from daemon.retry import Backoff
+from daemon.settings import Settings
+from daemon.settle import Clock
+from daemon.share import Share
+from engines.errors import ExplainedError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Task:
+    """A job that this service holds. ``reason`` says why it waits, "" where it does not."""
+
+    job: Job
+    backoff: Backoff
+    log: structlog.stdlib.BoundLogger
+    reason: str = ""
+
+    def wait(self, failure: Failed) -> None:
+        """Leave the job be for a while; the reason is logged when it is a new one."""
+        wait_s = self.backoff.fail()
+        if self.reason != failure.message:
+            self.log.warning("job waits", code=failure.code, reason=failure.message, retry_in_s=round(wait_s, 1))
+        self.reason = failure.message
+
+
+class Tasks:
+    """All held jobs by id, and the leases that tell other hosts so."""
+
+    def __init__(self, settings: Settings, share: Share, clock: Clock) -> None:
+        self._settings = settings
+        self._share = share
+        self._clock = clock
+        self._due = clock()
+        self._foreign = LeaseWatch(expire_s=settings.leases.expire_s, clock=clock)
+        self._held: dict[str, Task] = {}
+        self.lease = Lease.mine()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._held.values()))
+
+    def get(self, job: str) -> Task | None:
+        return self._held.get(job)
+
+    def hold(self, job: Job) -> Task:
+        bound = log.bind(job=job.id, file=job.label)
+        task = Task(job, Backoff(self._settings.retry, self._clock), bound)
+        self._held[job.id] = task
+        return task
+
+    def drop(self, task: Task) -> None:
+        self._held.pop(task.job.id, None)
+
+    def keep_up(self) -> Iterator[Task]:
+        """Renew the leases and look for jobs without an owner, if it is time; yields the jobs that were lost.
+
+        Raises:
+            OSError: the share cannot be read.
+        """
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + self._settings.leases.renew_s
+        self.lease = self.lease.renewed()
+        for task in self:
+            if not self._renew(task):
+                yield task
+        self._take_up()
+
+    def _renew(self, task: Task) -> bool:
+        try:
+            leases.write(task.job.folder, self.lease)
+        except LeaseLostError:
+            return False
+        except ExplainedError as exc:       # whoever needs to write will say it louder
+            task.log.debug("lease not renewed", reason=exc.message)
+        return True
+
+    def _take_up(self) -> None:
+        """Adopt the jobs of this host (at its start) and those of hosts that have gone."""
+        held = {task.job.folder.name for task in self}
+        present = list(folders(self._share.jobs))
+        for folder in present:
+            if folder.name not in held:
+                try:
+                    self._consider(folder)
+                except (OSError, ExplainedError) as exc:
+                    log.warning("job cannot be taken up", job=folder.name, reason=str(exc))
+        self._foreign.keep_only({folder.name for folder in present})
+
+    def _consider(self, folder: Path) -> None:
+        lease = leases.read(folder)
+        if lease is not None and lease.host == self.lease.host:
+            self._adopt(folder)
+        elif self._foreign.expired(folder.name, lease) and (taken := leases.take_over(folder)):
+            log.info("job taken over from another host", job=folder.name, host=lease.host if lease else None)
+            self._adopt(taken)
+
+    def _adopt(self, folder: Path) -> None:
+        job = recovery.adopt(folder, self.lease, max_attempts=self._settings.workers.max_attempts)
+        if job is not None:
+            self.hold(job)
