@@ -15,7 +15,7 @@ Outputs = list[Any]
 RunTogether = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Member:
     """One job among those that share the device. ``finish`` is the finish tag of its last request."""
 
