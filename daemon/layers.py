@@ -61,20 +61,23 @@ def read_file(path: Path) -> Layer:
     """Read a YAML file. What is wrong with it is collected, not raised."""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return _from_document(node, path)
     except OSError as error:
         return _unusable(path, f"the file cannot be read: {error.strerror}", "check its path and permissions")
     except UnicodeDecodeError:
         return _unusable(path, "the file is not UTF-8 text", "save it as UTF-8")
     except yaml.YAMLError as error:
         return Layer(problems=[_syntax_problem(error, path)])
+    except RecursionError:
+        return _unusable(path, "an anchor (&) holds an alias (*) to itself", "write the values out")
+
+
+def _from_document(node: yaml.Node | None, path: Path) -> Layer:
     if node is None:
         return Layer()
     if not isinstance(node, yaml.MappingNode):
         return _unusable(path, "the file does not hold `key: value` lines", "compare it with the sample")
-    try:
-        return _from_node(node, path)
-    except RecursionError:
-        return _unusable(path, "an anchor (&) holds an alias (*) to itself", "write the values out")
+    return _from_node(node, path)
 
 
 def read_environment(environment: Mapping[str, str]) -> Layer:
