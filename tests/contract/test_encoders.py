@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -13,28 +14,50 @@ import pytest
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cpu.filters import planes_of
 from engines.cpu.mux import decoding_times, reorder_depth
+from engines.cuda.encode import NvencEncoder
+from engines.cuda.sessions import EncoderSessions
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder
 from engines.settings import EncoderSettings
+from tests.fakes import pynvvideocodec
 from tests.media.synth import number_in, picture
 
 MakeEncoder = Callable[..., Encoder]
 SETTINGS = EncoderSettings(preset="veryfast", crf=20)
-PROFILE_HIGH = 100                        # profile_idc, the byte after the header of the sequence parameter set
+PROFILE_HIGH = 100  # profile_idc, the byte after the header of the sequence parameter set
 BT709 = ColorTags(primaries=1, transfer=1, matrix=1)
 
 
 def _x264(width: int, height: int, time_base: Fraction = Fraction(1, 1000), color: ColorTags = BT709) -> Encoder:
-    return X264Encoder(
-        width, height, time_base=time_base, fps=Fraction(30), color=color, settings=SETTINGS, threads=2
-    )
+    return X264Encoder(width, height, time_base=time_base, fps=Fraction(30), color=color, settings=SETTINGS, threads=2)
 
 
-ENCODERS = {"x264": _x264}
+class _Uploading:
+    """NVENC takes pictures of the card: here the vendor's library is a fake that reads host memory, by its address."""
+
+    def __init__(
+        self, width: int, height: int, time_base: Fraction = Fraction(1, 1000), color: ColorTags = BT709
+    ) -> None:
+        self._encoder = NvencEncoder(
+            width, height, fps=Fraction(30), color=color, settings=SETTINGS, sessions=EncoderSessions(8),
+            empty=pynvvideocodec.device_empty,
+        )  # fmt: skip
+        self.name, self.extradata = self._encoder.name, self._encoder.extradata
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        on_card = pynvvideocodec.on_device
+        return self._encoder.encode(Frame(on_card(frame.y), on_card(frame.uv), frame.pts, frame.duration))
+
+    def flush(self) -> list[EncodedPacket]:
+        return self._encoder.flush()
+
+
+ENCODERS = {"x264": _x264, "nvenc": _Uploading}
 
 
 @pytest.fixture(params=ENCODERS.values(), ids=ENCODERS.keys())
-def make_encoder(request: pytest.FixtureRequest) -> MakeEncoder:
+def make_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MakeEncoder:
+    monkeypatch.setitem(sys.modules, "PyNvVideoCodec", pynvvideocodec)
     return request.param
 
 
