@@ -6,8 +6,10 @@ So half precision means a model in half precision, with inputs and outputs kept 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,19 +106,20 @@ def build(model: bytes, target: str, precision: Precision, library: Library) -> 
         EngineBuildError: the library refuses the model or the target, with its own words.
     """
     trt = library.module
-    logger = TrtLogger(trt)
+    graph = _graph(model)
+    logger = trt_logger(trt)
     builder = trt.Builder(logger.sink)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger.sink)
     if not parser.parse(half_precision(model) if precision == "fp16" else model):
         raise EngineBuildError(f"{library.name} cannot read the model: {parser.get_error(0).desc()}")
     config = builder.create_builder_config()
-    config.add_optimization_profile(_profile(builder, model))
+    config.add_optimization_profile(_profile(builder, graph))
     if library.is_rtx:
         _aim(config, target, trt)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise EngineBuildError(f"{library.name} {library.version} built no engine for {target}: {logger.last_error}")
+        raise EngineBuildError(f"{library.name} {library.version} built no engine for {target}: {logger.last_error()}")
     return bytes(engine)
 
 
@@ -130,9 +133,15 @@ def _aim(config: Any, target: str, trt: ModuleType) -> None:
         raise EngineBuildError(f"TensorRT for RTX does not build for {target}")
 
 
-def _profile(builder: Any, model: bytes) -> Any:
+def _graph(model: bytes) -> onnx.GraphProto:
+    try:
+        return onnx.load_model_from_string(model).graph
+    except Exception as error:  # protobuf's own
+        raise EngineBuildError(f"This is no ONNX model: {error}") from error
+
+
+def _profile(builder: Any, graph: onnx.GraphProto) -> Any:
     profile = builder.create_optimization_profile()
-    graph = onnx.load_model_from_string(model).graph
     constants = {tensor.name for tensor in graph.initializer}
     for value in graph.input:
         if value.name not in constants:
@@ -142,11 +151,17 @@ def _profile(builder: Any, model: bytes) -> Any:
     return profile
 
 
+@functools.cache
+def trt_logger(trt: ModuleType) -> TrtLogger:
+    """The process's logger: the library keeps the first that it is given, and passes over all others."""
+    return TrtLogger(trt)
+
+
 class TrtLogger:
     """Keeps the library's last error for our messages, and passes its lines on to the journal."""
 
     def __init__(self, trt: ModuleType) -> None:
-        self.last_error = "it gave no reason"
+        self._errors = threading.local()
         self._severity = trt.ILogger.Severity
         keeper = self
 
@@ -159,9 +174,14 @@ class TrtLogger:
         # The base class exists only once the library is loaded.
         self.sink = type("Sink", (trt.ILogger,), {"__init__": initialise, "log": take})()
 
+    def last_error(self) -> str:
+        """What was said last in this thread, once."""
+        words, self._errors.words = getattr(self._errors, "words", ""), ""
+        return words or "it gave no reason"
+
     def take(self, level: Any, message: str) -> None:
         if level in (self._severity.ERROR, self._severity.INTERNAL_ERROR):
-            self.last_error = message
+            self._errors.words = message
             log.debug("TensorRT complains", text=message)
         elif level == self._severity.WARNING:
             log.debug("TensorRT warns", text=message)

@@ -77,14 +77,14 @@ class EngineCache:
         path = self.directory / key.filename
         try:
             content = path.read_bytes()
-            record = json.loads(_record_path(path).read_text(encoding="utf-8"))
+            sha256 = json.loads(_record_path(path).read_text(encoding="utf-8"))["sha256"]
         except FileNotFoundError:
             self._mention_stale(key)
             return None
-        except (OSError, ValueError) as error:
-            log.warning("engine passed over", path=str(path), reason=str(error))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("engine passed over", path=str(path), reason=repr(error))
             return None
-        if hashlib.sha256(content).hexdigest() != record.get("sha256"):
+        if hashlib.sha256(content).hexdigest() != sha256:
             log.warning("engine passed over", path=str(path), reason="it is not what was written")
             return None
         return content
@@ -124,8 +124,8 @@ class EngineCache:
                 key = EngineKey(**{name: record[name] for name in EngineKey.__dataclass_fields__})
                 intact = hashlib.sha256(content).hexdigest() == record["sha256"]
                 found.append(CachedEngine(key, path, len(content), record["sha256"], record["built_at"], intact))
-            except (OSError, ValueError, KeyError) as error:
-                log.warning("engine passed over", path=str(record_path), reason=str(error))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("engine passed over", path=str(record_path), reason=repr(error))
         return found
 
     def remove(self, engine: CachedEngine) -> None:

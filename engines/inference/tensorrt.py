@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.errors import DeviceOutOfMemoryError, EngineError, ModelUnavailableError
-from engines.inference.build import Library, TrtLogger
+from engines.inference.build import Library, trt_logger
 from engines.inference.device import DeviceEngine
 from engines.inference.onnxruntime import InferenceFailedError
 
@@ -38,7 +38,7 @@ class TensorRtEngine(DeviceEngine):
     def __init__(self, plan: bytes, library: Library, *, precision: str, index: int = 0, stream: int = 0) -> None:
         self.name = f"{library.name}-{precision}"
         trt = library.module
-        self._logger = TrtLogger(trt)
+        self._logger = trt_logger(trt)
         self._runtime = trt.Runtime(self._logger.sink)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
@@ -87,14 +87,16 @@ class TensorRtEngine(DeviceEngine):
         self._prepared = shape
 
     def _refusal(self, what: str) -> EngineError:
-        return self._out_of_memory() or EngineRefusedError(f"{self.name} {what}: {self._logger.last_error}")
+        words = self._logger.last_error()
+        return _out_of_memory(words) or EngineRefusedError(f"{self.name} {what}: {words}")
 
     def _failure(self, what: str) -> EngineError:
-        return self._out_of_memory() or InferenceFailedError(f"{self.name} {what}: {self._logger.last_error}")
+        words = self._logger.last_error()
+        return _out_of_memory(words) or InferenceFailedError(f"{self.name} {what}: {words}")
 
-    def _out_of_memory(self) -> EngineError | None:
-        """The library raises nothing: what went wrong stands in its log."""
-        words = self._logger.last_error
-        if "out of memory" in words.lower() or "OutOfMemory" in words:
-            return DeviceOutOfMemoryError(f"The card ran out of memory for a model: {words}")
-        return None
+
+def _out_of_memory(words: str) -> EngineError | None:
+    """The library raises nothing: what went wrong stands in its log."""
+    if "out of memory" in words.lower() or "OutOfMemory" in words:
+        return DeviceOutOfMemoryError(f"The card ran out of memory for a model: {words}")
+    return None
