@@ -132,6 +132,7 @@ class VideoInfo:
     start_pts: int
     duration_s: float | None
     color: ColorTags
+    mirrored: bool = False  # left to right, after the rotation
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Decoder(Protocol):
     decode_errors: int  # packets or pictures the codec complained about, so far
     replaced_frames: int
     truncated: bool  # the container announces more than the file holds
+    cpu_fallback: bool  # the CPU decodes, or decoded a part, in place of the card
 
     def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
         """Yield batches of up to ``size`` pictures, beginning with the first whose pts is >= ``start_pts``."""

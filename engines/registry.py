@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from fractions import Fraction
 from pathlib import Path
@@ -21,19 +22,23 @@ from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 
-_CUDA_PACKAGES = ("cupy", "PyNvVideoCodec")
-
 
 class Backend(Protocol):
-    """All parts of one device. Parts belong to one job each; the backend itself may serve several.
+    """All parts of one device for one job.
 
     Attributes:
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
+        bytes_to_host: brought from the device's memory to the host so far, composed pictures left out.
     """
 
     device: str
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    @property
+    def bytes_to_host(self) -> int: ...
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder: ...
 
@@ -69,6 +74,7 @@ class CpuBackend:
     """PyAV, ONNX Runtime, OpenCV and x264."""
 
     device = "cpu"
+    bytes_to_host = 0
 
     def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:
         self.notes = notes
@@ -121,15 +127,18 @@ def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backe
     """
     if device.backend == "cpu":
         return CpuBackend(cache_dir=cache_dir)
-    obstacle = _cuda_obstacle()
-    if device.backend == "cuda":
-        raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle}")
-    structlog.get_logger().info("device chosen", device="cpu", reason=obstacle)
-    return CpuBackend((f"CUDA is not used: {obstacle}",), cache_dir)
+    try:
+        return _open_cuda(device, cache_dir)
+    except DeviceUnavailableError as obstacle:
+        if device.backend == "cuda":
+            raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle.message}") from obstacle
+        structlog.get_logger().info("device chosen", device="cpu", reason=obstacle.message)
+        return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
 
 
-def _cuda_obstacle() -> str:
-    missing = [name for name in _CUDA_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        return f"the packages {', '.join(missing)} are not installed"
-    return "this version has no CUDA backend yet"
+def _open_cuda(device: DeviceSettings, cache_dir: Path | None) -> Backend:
+    """The CUDA backend, imported only here: everything else works without its packages."""
+    if importlib.util.find_spec("cupy") is None:
+        raise DeviceUnavailableError("the package cupy is not installed")
+    backend: Backend = importlib.import_module("engines.cuda.backend").open_cuda(device, cache_dir)
+    return backend

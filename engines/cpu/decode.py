@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 from engines.cpu.codec import CodecRun
-from engines.cpu.filters import Converter, Deinterlacer, Picture, Planes, output_color, surface_size
-from engines.cpu.seeking import feed_from
+from engines.cpu.filters import Converter, Deinterlacer, Planes, output_color, surface_size
+from engines.cpu.seeking import Feed, feed_from
 from engines.cpu.sniff import is_cut_off
 from engines.cpu.timeline import Slot, step_ticks
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
 
-RUN_UPS = (2, 8, 32, None)      # keyframes to go back before a start in the middle; None: the start of the file
+RUN_UPS = (2, 8, 32, None)  # keyframes to go back before a start in the middle; None: the start of the file
+
+
+class Run(Protocol):
+    """Decodes a feed. ``broken_end``: the demuxer gave up early; known when the slots are exhausted."""
+
+    @property
+    def broken_end(self) -> bool: ...
 
 
 class PyAvDecoder:
@@ -39,6 +47,8 @@ class PyAvDecoder:
     """
 
     name = "pyav"
+    device = "cpu"
+    cpu_fallback = False  # this is the CPU's decoder, not somebody's stand-in
 
     def __init__(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> None:
         self._path = path
@@ -73,10 +83,10 @@ class PyAvDecoder:
         for frame in self._frames(start_pts):
             batch.append(frame)
             if len(batch) == size:
-                yield FrameBatch(tuple(batch), self._info.video.time_base)
+                yield FrameBatch(tuple(batch), self._info.video.time_base, self.device)
                 batch = []
         if batch:
-            yield FrameBatch(tuple(batch), self._info.video.time_base)
+            yield FrameBatch(tuple(batch), self._info.video.time_base, self.device)
 
     def _frames(self, start_pts: int | None) -> Iterator[Frame]:
         """Add durations, which are known one picture later."""
@@ -99,12 +109,12 @@ class PyAvDecoder:
 
     def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Planes], bool]]:
         """Fill lost places with the last good picture; the flag says which were filled."""
-        converter = Converter(self.surface_width, self.surface_height)
+        convert = self._converter()
         good: Planes | None = None
-        waiting: list[Slot[Picture]] = []
+        waiting: list[Slot[Any]] = []
         for slot in self._slots(start_pts):
             if slot.picture is not None:
-                good = converter.convert(slot.picture)
+                good = convert(slot.picture)
             if start_pts is not None and slot.pts < start_pts:
                 continue
             if good is None:
@@ -117,12 +127,20 @@ class PyAvDecoder:
         if good is None:
             raise DecodeFailedError("No picture of the file could be decoded.")
 
-    def _slots(self, start_pts: int | None) -> Iterator[Slot[Picture]]:
+    def _converter(self) -> Callable[[Any], Planes]:
+        """Makes upright planes of what ``_decoded`` yields."""
+        return Converter(self.surface_width, self.surface_height).convert
+
+    def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
+        """The feed's pictures in their places, without combs."""
+        run = CodecRun(self._path, self._info.video, feed, self._threads)
+        return run, Deinterlacer(self._info.video.interlaced).run(run.slots())
+
+    def _slots(self, start_pts: int | None) -> Iterator[Slot[Any]]:
         """Slots from ``start_pts`` on, led by the last good one before it, whose picture may have to stand in."""
         for keyframes_back in RUN_UPS:
             with feed_from(self._path, start_pts, keyframes_back) as feed:
-                run = CodecRun(self._path, self._info.video, feed, self._threads)
-                slots = Deinterlacer(self._info.video.interlaced).run(run.slots())
+                run, slots = self._decoded(feed)
                 last, good, first = _run_up(slots, start_pts)
                 if not feed.from_start and (last is None or last.picture is None):
                     continue
@@ -133,8 +151,8 @@ class PyAvDecoder:
 
 
 def _run_up(
-    slots: Iterator[Slot[Picture]], start_pts: int | None
-) -> tuple[Slot[Picture] | None, Slot[Picture] | None, Slot[Picture] | None]:
+    slots: Iterator[Slot[Any]], start_pts: int | None
+) -> tuple[Slot[Any] | None, Slot[Any] | None, Slot[Any] | None]:
     """Take slots up to the first from ``start_pts`` on; returns the last and the last good before it, and it."""
     last = good = None
     for slot in slots:

@@ -77,7 +77,7 @@ class ChipPlan:
 def plan_chips(
     frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int, aspect: float | None
 ) -> list[ChipPlan]:
-    """Plans of the chips of faces: ``landmarks`` (N, 5, 2) in pixels of their frames, which are shown with ``aspect``."""
+    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame, and frames are shown with ``aspect``."""
     plans = []
     for frame, points in zip(frames, landmarks, strict=True):
         stretch = (aspect or frame.width / frame.height) * frame.height / frame.width

@@ -121,6 +121,7 @@ def _video_info(stream: VideoStream, picture: VideoFrame | None, times: list[int
         start_pts=stream.start_time or 0,
         duration_s=_seconds(stream.duration, time_base),
         color=_color_tags(context, picture),
+        mirrored=held.mirrored,
     )
 
 

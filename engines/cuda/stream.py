@@ -99,5 +99,11 @@ class JobStream:
 
     def synchronize(self) -> None:
         """Wait until all work is done."""
-        with device_errors("waiting for the card"):
+        with device_errors("waiting for the card"), self._device:
             self._stream.synchronize()
+
+    def release(self) -> None:
+        """Wait, and give the memory that nobody uses any more back to the card."""
+        self.synchronize()
+        with device_errors("giving memory back"), self._device:
+            cupy.get_default_memory_pool().free_all_blocks(self._stream)

@@ -1,0 +1,185 @@
+"""The parts of one job on one card. They share the job's stream, so their work is in order without waiting."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cupy
+from av.video.stream import VideoStream
+
+from engines.cuda.compose import CudaCompositor
+from engines.cuda.decode import CardCodec, CardDecoder
+from engines.cuda.encode import DeviceEncoders
+from engines.cuda.failures import device_errors
+from engines.cuda.hwaccel import HwaccelCodec
+from engines.cuda.nvdec import CODECS, NvdecCodec, refusal
+from engines.cuda.preprocess import CudaPreprocessor
+from engines.cuda.stream import JobStream
+from engines.errors import DeviceUnavailableError, EngineError
+from engines.frames import ColorTags, MediaInfo, VideoInfo
+from engines.inference.cache import EngineCache
+from engines.inference.choose import Place, open_engine
+from engines.models import face_embedding, yunet
+from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
+from engines.settings import DeviceSettings, EncoderSettings
+
+_spare_streams: dict[int, list[JobStream]] = {}
+_spares = threading.Lock()
+
+
+def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None) -> CudaBackend:
+    """The backend of the card that the settings name.
+
+    Raises:
+        DeviceUnavailableError: the card or its software does not work; the message says what.
+    """
+    try:
+        cards = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
+        raise DeviceUnavailableError(f"CUDA does not start: {error}") from error
+    if settings.index >= cards:
+        raise DeviceUnavailableError(f"there is no CUDA device {settings.index}, only {cards}")
+    try:
+        return CudaBackend(settings, cache_dir)
+    except EngineError:
+        raise
+    except Exception as error:  # as above
+        raise DeviceUnavailableError(f"the kernels do not run: {error}") from error
+
+
+class CudaBackend:
+    """One job's share of a card. Satisfies ``engines.registry.Backend``.
+
+    Attributes:
+        stream: on which all its parts work.
+    """
+
+    def __init__(self, settings: DeviceSettings, cache_dir: Path | None = None) -> None:
+        self._settings = settings
+        self._cache_dir = cache_dir
+        self._notes: tuple[str, ...] = ()
+        self._encoders = _encoders(settings)
+        self.stream = _take_stream(settings.index)
+        self._bytes_before = self.stream.bytes_to_host
+        self.device, self._target = _describe(settings.index)
+        self._has_nvdec = importlib.util.find_spec("PyNvVideoCodec") is not None
+        if not self._has_nvdec:
+            self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self._notes, *self._encoders.notes)
+
+    @property
+    def bytes_to_host(self) -> int:
+        return self.stream.bytes_to_host - self._bytes_before
+
+    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
+        return CardDecoder(
+            path,
+            info,
+            max_surface_pixels=max_surface_pixels,
+            threads=threads,
+            stream=self.stream,
+            device=self.device,
+            settings=self._settings,
+            open_codec=self._open_codec,
+            refusal=self._refusal(info.video),
+        )
+
+    def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the card has its own
+        """YuNet, on the job's stream; outputs stay on the card."""
+        return self._engine("detector", yunet.load())
+
+    def embedder(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002
+        """The face embedding, on the job's stream; outputs are brought to the host."""
+        return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
+
+    def preprocessor(self, info: MediaInfo) -> Preprocessor:
+        return CudaPreprocessor(self.stream, info.video.width / info.video.height)
+
+    def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
+        return CudaCompositor(self.stream, width, height)
+
+    def encoder(
+        self,
+        width: int,
+        height: int,
+        *,
+        time_base: Fraction,
+        fps: Fraction,
+        color: ColorTags,
+        settings: EncoderSettings,
+    ) -> Encoder:
+        return self._encoders.create(
+            width, height, time_base=time_base, fps=fps, color=color, settings=settings, stream=self.stream.handle
+        )
+
+    def close(self) -> None:
+        """Give the job's memory back to the card and its stream to the next job."""
+        self.stream.release()
+        with _spares:
+            _spare_streams[self.stream.index].append(self.stream)
+
+    def _refusal(self, video: VideoInfo) -> str | None:
+        if self._has_nvdec:
+            return refusal(video, self._settings.index)
+        return None if video.codec in CODECS and not video.interlaced else f"the card has no decoder for {video.codec}"
+
+    def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
+        if self._has_nvdec:
+            return NvdecCodec(video, source, index=self._settings.index, stream=self.stream.handle)
+        return HwaccelCodec(source, index=self._settings.index, ready=cupy.cuda.Stream.null.synchronize)
+
+    def _engine(self, name: str, model: bytes) -> InferenceEngine:
+        place = Place(self._settings.index, self._target, self.stream.handle)
+        cache = EngineCache(None if self._cache_dir is None else self._cache_dir / "engines")
+        chosen = open_engine(name, model, place, self._settings, cache)
+        for note in chosen.notes:
+            self._note(note)
+        return chosen.engine
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes = (*self._notes, note)
+
+
+class _HostOutputs:
+    """An engine whose outputs come to the host."""
+
+    def __init__(self, engine: InferenceEngine, stream: JobStream) -> None:
+        self._engine = engine
+        self._stream = stream
+        self.name = engine.name
+
+    def run(self, batch: Any) -> list[Any]:
+        return [self._stream.to_host(output) for output in self._engine.run(batch)]
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@functools.cache
+def _encoders(settings: DeviceSettings) -> DeviceEncoders:
+    """One for all jobs of the process: it counts the card's encoder sessions."""
+    return DeviceEncoders(settings)
+
+
+def _take_stream(index: int) -> JobStream:
+    with _spares:
+        spare = _spare_streams.setdefault(index, [])
+        if spare:
+            return spare.pop()
+    return JobStream(index)
+
+
+def _describe(index: int) -> tuple[str, str]:
+    """The card for the report, "cuda:0 (NVIDIA H200)", and its generation, "sm90"."""
+    with device_errors("asking the card"):
+        name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+        return f"cuda:{index} ({name})", f"sm{cupy.cuda.Device(index).compute_capability}"

@@ -1,0 +1,69 @@
+"""NVDEC through FFmpeg and PyAV: stands in where PyNvVideoCodec is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import av
+from av.codec.context import CodecContext
+from av.codec.hwaccel import HWAccel
+from av.packet import Packet
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
+from engines.cuda.surfaces import Surface
+
+_WIDE_FORMATS = ("p010le", "p016le")
+
+
+class HwaccelCodec:
+    """FFmpeg's decoder with the card as its accelerator. As ``engines.cuda.nvdec.NvdecCodec``.
+
+    Args:
+        ready: waits until FFmpeg's work on the card is done; it uses the default stream.
+    """
+
+    name = "pyav-cuda"
+
+    def __init__(self, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
+        # Of all contexts only the primary one sees the memory that CuPy allocates, and the other way round.
+        accelerator = HWAccel(
+            "cuda", str(index), allow_software_fallback=False, options={"primary_ctx": "1"}, is_hw_owned=True
+        )
+        try:
+            context = CodecContext.create(source.codec_context.codec, "r", hwaccel=accelerator)
+        except (av.FFmpegError, RuntimeError, NotImplementedError) as error:
+            raise CardRefusedError(f"FFmpeg does not decode this on the card: {error}") from error
+        assert isinstance(context, VideoCodecContext)
+        context.extradata = source.codec_context.extradata
+        self._context = context
+        self._ready = ready
+        self._shown: list[VideoFrame] = []
+
+    def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
+        """Decode a packet, or with None what is left; returns pictures in order of display, each with its packet's pts.
+
+        Raises:
+            DamagedPacketError: the packet is not worth decoding.
+            CardRefusedError: FFmpeg quietly decoded on the CPU.
+        """
+        try:
+            frames = self._context.decode(packet)
+        except av.FFmpegError as error:
+            raise DamagedPacketError(str(error)) from error
+        self._ready()
+        self._shown = frames  # their memory is FFmpeg's: hold it until the next call
+        return [(frame.pts or 0, _surface(frame)) for frame in frames]
+
+
+def _surface(frame: VideoFrame) -> Surface:
+    if frame.format.name != "cuda":
+        raise CardRefusedError(f"FFmpeg decoded on the CPU ({frame.format.name})")
+    luma, chroma = frame.planes
+    wide = luma.line_size >= 2 * frame.width
+    return Surface(
+        luma.buffer_ptr, chroma.buffer_ptr, luma.line_size, chroma.line_size, frame.width, frame.height, wide
+    )

@@ -1,0 +1,128 @@
+"""From a decoder's surface to an upright NV12 picture of our own: copied at once, because decoders reuse theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engines.cuda.compose import draw_tiles
+from engines.cuda.kernels import SURFACE
+from engines.cuda.pictures import DevicePlanes, empty_planes, one, picture_bytes, split
+from engines.cuda.work import DeviceWork
+from engines.frames import Frame, Plane, Rect, VideoInfo
+from engines.protocols import TileSource
+
+_BLOCK = 16, 16
+_LUMA_BLACK, _LUMA_STEPS = 16, 219  # limited range, 8 bits (BT.601, BT.709)
+_CHROMA_GREY, _CHROMA_STEPS = 128, 224
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A decoded 4:2:0 picture with interleaved chroma in the card's memory, as it was stored.
+
+    Attributes:
+        y, uv: addresses.
+        y_pitch, uv_pitch: bytes from row to row.
+        wide: two bytes per sample, the value in the upper bits.
+    """
+
+    y: int
+    uv: int
+    y_pitch: int
+    uv_pitch: int
+    width: int
+    height: int
+    wide: bool
+
+
+class SurfaceConverter:
+    """Turns surfaces of one stream into upright 8-bit NV12 pictures of limited range and one size.
+
+    Args:
+        video: says which way is up, and of what range and depth the samples are.
+        width, height: size of the pictures.
+    """
+
+    def __init__(self, stream: DeviceWork, video: VideoInfo, width: int, height: int) -> None:
+        self._stream = stream
+        self._video = video
+        self._width, self._height = width, height
+        self._sideways = video.rotation_deg in (90, 270)
+        self._is_plain = not (video.rotation_deg or video.mirrored or video.color.full_range)
+
+    def convert(self, surface: Surface) -> DevicePlanes:
+        """Planes of our own; the surface's memory may be reused by work that is given to the stream later."""
+        if self._is_plain and self._fits(surface) and _is_contiguous(surface):
+            return self._copied(surface)
+        planes = self._upright(surface)
+        if planes[0].shape == (self._height, self._width):
+            return planes
+        return self._scaled(planes)
+
+    def _fits(self, surface: Surface) -> bool:
+        return not surface.wide and (surface.width, surface.height) == (self._width, self._height)
+
+    def _copied(self, surface: Surface) -> DevicePlanes:
+        size = picture_bytes(self._width, self._height)
+        memory = self._stream.empty((size,))
+        self._stream.copy(memory, surface.y, size)
+        return split(memory, self._width, self._height)
+
+    def _upright(self, surface: Surface) -> DevicePlanes:
+        width, height = surface.width, surface.height
+        if self._sideways:
+            width, height = height, width
+        planes = empty_planes(self._stream, width, height)
+        chroma_height, chroma_width, _ = planes[1].shape
+        grid = -(-chroma_width // _BLOCK[0]), -(-chroma_height // _BLOCK[1])
+        self._stream.launch("upright", grid, _BLOCK, self._described(surface), one(self._stream, planes))
+        return planes
+
+    def _described(self, surface: Surface) -> Any:
+        video = self._video
+        described = np.zeros((), SURFACE)
+        for name in ("y", "uv", "y_pitch", "uv_pitch", "width", "height", "wide"):
+            described[name] = getattr(surface, name)
+        described["clockwise_deg"], described["mirrored"] = video.rotation_deg, video.mirrored
+        names = ("black", "luma_gain", "grey", "chroma_gain")
+        for name, value in zip(names, _levels(video, wide=surface.wide), strict=True):
+            described[name] = value
+        return described
+
+    def _scaled(self, planes: DevicePlanes) -> DevicePlanes:
+        """The whole picture in the wanted size, with the compositor's filters."""
+        memory = self._stream.empty((picture_bytes(self._width, self._height),))
+        height, width = planes[0].shape
+        whole = TileSource(Frame(*planes, pts=0, duration=1), Rect(0, 0, width, height))
+        draw_tiles(self._stream, [whole], memory, self._width, self._height, across=1)
+        return split(memory, self._width, self._height)
+
+
+def upload(stream: DeviceWork, planes: Sequence[Plane]) -> DevicePlanes:
+    """A picture from host memory, whose rows may be padded."""
+    height, width = planes[0].shape
+    memory = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
+    return split(stream.upload(memory), width, height)
+
+
+def _is_contiguous(surface: Surface) -> bool:
+    return (
+        surface.y_pitch == surface.uv_pitch == surface.width
+        and surface.uv == surface.y + surface.width * surface.height
+    )
+
+
+def _levels(video: VideoInfo, *, wide: bool) -> tuple[float, float, float, float]:
+    """Black and gain of luma, grey and gain of chroma: 8-bit value = first + second * stored value."""
+    if not video.color.full_range:
+        gain = 1 / 256 if wide else 1.0
+        return 0.0, gain, 0.0, gain
+    bits = max(9, video.bit_depth) if wide else 8
+    white = (2**bits - 1) << (16 - bits) if wide else 255
+    middle = 2**15 if wide else 128
+    chroma_gain = _CHROMA_STEPS / white
+    return _LUMA_BLACK, _LUMA_STEPS / white, _CHROMA_GREY - middle * chroma_gain, chroma_gain
