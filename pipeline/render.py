@@ -98,6 +98,7 @@ class Renderer:
         self._should_stop = should_stop
         self._errors_before = int(checkpoint.counters.get("decode_errors", 0))
         self._replaced_frames = int(checkpoint.counters.get("replaced_frames", 0))
+        self._cpu_fallback = bool(checkpoint.counters.get("cpu_fallback", False))
         self._last_save = time.monotonic()
 
     def run(self) -> None:
@@ -201,4 +202,5 @@ class Renderer:
         checkpoint.counters["decode_errors"] = self._errors_before + self._decoder.decode_errors
         checkpoint.counters["replaced_frames"] = self._replaced_frames
         checkpoint.counters["truncated"] = self._decoder.truncated
+        checkpoint.counters["cpu_fallback"] = self._cpu_fallback or self._decoder.cpu_fallback
         checkpoint.save(self._work_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -69,20 +70,20 @@ class _Job:
         info = probe(self._spec.source)
         check_limits(info, self._spec.limits)
         digest = FileDigest(self._spec.source)
-        backend = open_backend(self._spec.device)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
-        outcome = render_stream(
-            StreamJob(
-                self._spec,
-                info,
-                backend,
-                checkpoint,
-                self._clock,
-                should_stop=self._should_stop,
-                on_frames=lambda frames, t: self._progress("render", info, frames, t),
+        with closing(open_backend(self._spec.device)) as backend:
+            outcome = render_stream(
+                StreamJob(
+                    self._spec,
+                    info,
+                    backend,
+                    checkpoint,
+                    self._clock,
+                    should_stop=self._should_stop,
+                    on_frames=lambda frames, t: self._progress("render", info, frames, t),
+                )
             )
-        )
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(

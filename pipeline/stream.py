@@ -62,6 +62,8 @@ class StreamOutcome:
     compositor: str
     color: ColorTags
     notes: tuple[str, ...]
+    cpu_fallback: bool
+    bytes_to_host_per_frame: int  # in this attempt
 
 
 def render_stream(job: StreamJob) -> StreamOutcome:
@@ -71,6 +73,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         DecodeFailedError: not one picture could be decoded.
         ExplainedError: whatever a stage raised.
     """
+    frames_before = job.checkpoint.frames
     with closing(_open_decoder(job)) as decoder:
         finder = FaceFinder(job.backend, job.spec.profile.detect, job.info, decoder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
@@ -90,6 +93,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             compositor=compositor.name,
             color=decoder.color,
             notes=(*job.backend.notes, *finder.notes),
+            cpu_fallback=job.checkpoint.counters["cpu_fallback"],
+            bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
         )
 
 

@@ -53,8 +53,8 @@ def describe_backends(evidence: Evidence) -> Backends:
         compositor=outcome.compositor,
         encoder=evidence.checkpoint.encoder,
         device=evidence.device,
-        cpu_fallback=False,
-        bytes_device_to_host_per_frame=0,
+        cpu_fallback=outcome.cpu_fallback,
+        bytes_device_to_host_per_frame=outcome.bytes_to_host_per_frame,
         notes=list(outcome.notes),
     )
 
