@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ class DeviceEncoders:
         self._probe = probe
         self._found: SessionProbe | None = None
         self._sessions: EncoderSessions | None = None
+        self._asking = threading.Lock()
         self.notes: tuple[str, ...] = ()
 
     def create(
@@ -75,11 +77,12 @@ class DeviceEncoders:
             EncoderBusyError: no NVENC session came free in time.
             EncoderMissingError: NVENC is demanded, and the card has none.
         """
-        kind, note = choose_encoder(settings.encoder, self._probed)
-        if note and note not in self.notes:
-            self.notes = (*self.notes, note)
-        if kind == "nvenc":
-            sessions = self._opened_sessions()
+        with self._asking:
+            kind, note = choose_encoder(settings.encoder, self._probed)
+            if note and note not in self.notes:
+                self.notes = (*self.notes, note)
+            sessions = self._counted() if kind == "nvenc" else None
+        if sessions is not None:
             return NvencEncoder(
                 width, height, fps=fps, color=color, settings=settings, sessions=sessions,
                 index=self._device.index, stream=stream,
@@ -94,7 +97,7 @@ class DeviceEncoders:
             self._found = self._probe(self._device.index)
         return self._found
 
-    def _opened_sessions(self) -> EncoderSessions:
+    def _counted(self) -> EncoderSessions:
         if self._sessions is None:
             limit = self._device.nvenc_max_sessions
             places = max(1, self._probed().opened) if limit == "auto" else limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,32 +57,37 @@ class DevicePart:
 
 
 class DeviceJoint:
-    """Shares an engine of a card, which must have a stream of its own.
+    """Shares an engine of a card. It has a stream of its own.
 
     Nothing waits on the host but for the card to keep up: streams wait for each other by events.
     """
 
-    def __init__(self, engine: DeviceEngine) -> None:
-        self._engine = engine
-        self.name = engine.name
+    def __init__(self, open_on: Callable[[int], DeviceEngine]) -> None:
+        """``open_on`` opens the engine on a CUstream that is given to it, on the current device."""
         self._cupy = importlib.import_module("cupy")
+        self._own_stream = self._cupy.cuda.Stream(non_blocking=True)
+        self._engine = open_on(int(self._own_stream.ptr))
+        self.name = self._engine.name
         self._in_flight: deque[Any] = deque()
 
     def run_together(self, parts: Sequence[DevicePart]) -> list[DevicePart]:
         """One answer for each input; inputs differ in their number of pictures alone."""
         with self._engine.current(), device_errors("running the shared detector"):
-            stream = self._cupy.cuda.get_current_stream()
             for part in parts:
-                stream.wait_event(part.ready)
+                self._own_stream.wait_event(part.ready)
             arrays = [part.arrays for part in parts]
             outputs = self._engine.run(self._cupy.concatenate(arrays) if len(arrays) > 1 else arrays[0])
-            done = stream.record(self._cupy.cuda.Event(block=True, disable_timing=True))
+            done = self._own_stream.record(self._cupy.cuda.Event(block=True, disable_timing=True))
             self._keep_up(done)
         ends = np.cumsum([len(array) for array in arrays]).tolist()
         return [
             DevicePart([o[end - len(array) : end] for o in outputs], done)
             for array, end in zip(arrays, ends, strict=True)
         ]  # fmt: skip
+
+    def close(self) -> None:
+        """Give the model's memory back; nothing may be run afterwards."""
+        self._engine.close()
 
     def port(self, stream: int) -> DevicePort:
         """``stream``: CUstream of the job."""
