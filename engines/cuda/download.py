@@ -35,15 +35,17 @@ class DownloadingEncoder:
     Args:
         inner: takes pictures in host memory and does not keep them.
         width, height: size of every picture, both even.
+        index: number of the CUDA device.
         stream: CUstream on which pictures are drawn; 0 is the default stream.
     """
 
-    def __init__(self, inner: Encoder, width: int, height: int, *, stream: int = 0) -> None:
+    def __init__(self, inner: Encoder, width: int, height: int, *, index: int = 0, stream: int = 0) -> None:
         self._cuda = importlib.import_module("cupy").cuda
         self._inner = inner
         self.name = inner.name
         self.extradata = inner.extradata
-        with device_errors("preparing the copies for the encoder"):
+        self._device = self._cuda.Device(index)
+        with device_errors("preparing the copies for the encoder"), self._device:
             self._drawn_on = self._cuda.ExternalStream(stream) if stream else self._cuda.Stream.null
             self._copies = self._cuda.Stream(non_blocking=True)
             self._drawn = self._cuda.Event(disable_timing=True)
@@ -52,7 +54,7 @@ class DownloadingEncoder:
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
         """Take the next picture, in order of pts; returns what is ready, in decoding order."""
-        with device_errors("copying pictures to the encoder"):
+        with device_errors("copying pictures to the encoder"), self._device:
             slot = self._free.pop()
             self._drawn.record(self._drawn_on)
             self._copies.wait_event(self._drawn)
@@ -87,5 +89,5 @@ class DownloadingEncoder:
         memory = self._cuda.alloc_pinned_memory(width * height * 3 // 2)
         picture = np.frombuffer(memory, np.uint8, width * height * 3 // 2)
         y, uv = picture[: width * height], picture[width * height :]
-        event = self._cuda.Event(disable_timing=True)
+        event = self._cuda.Event(block=True, disable_timing=True)  # waiting leaves the core to the encoder
         return _Slot(y.reshape(height, width), uv.reshape(height // 2, width // 2, 2), event)

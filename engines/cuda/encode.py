@@ -8,7 +8,8 @@ import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -90,7 +91,7 @@ class DeviceEncoders:
         inner = X264Encoder(
             width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
         )
-        return DownloadingEncoder(inner, width, height, stream=stream)
+        return DownloadingEncoder(inner, width, height, index=self._device.index, stream=stream)
 
     def _probed(self) -> SessionProbe:
         if self._found is None:
@@ -149,8 +150,9 @@ class NvencEncoder:
         weakref.finalize(self, self._session.close).atexit = False  # a job that fails does not flush
         self._width, self._height = width, height
         self._times: deque[int] = deque()
-        self._empty = empty or _cupy_empty
+        self._empty = empty
         self._staging: Any = None
+        self._index, self._stream = index, stream
         self.extradata = tagged(self._call("GetSequenceParams"), color)
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
@@ -191,11 +193,23 @@ class NvencEncoder:
         y, uv = _View(frame.y, (height, width, 1)), _View(frame.uv, (height // 2, width // 2, 2))
         if y.is_packed and uv.is_packed and uv.pointer == y.pointer + width * height:
             return y, uv
-        if self._staging is None:
-            self._staging = self._empty((height * 3 // 2, width))
-        luma, chroma = self._staging[:height], self._staging[height:].reshape(height // 2, width // 2, 2)
-        luma[...], chroma[...] = frame.y, frame.uv
+        with self._on_stream() as empty:
+            if self._staging is None:
+                self._staging = empty((height * 3 // 2, width))
+            luma, chroma = self._staging[:height], self._staging[height:].reshape(height // 2, width // 2, 2)
+            luma[...], chroma[...] = frame.y, frame.uv
         return _View(luma, (height, width, 1)), _View(chroma, (height // 2, width // 2, 2))
+
+    @contextmanager
+    def _on_stream(self) -> Iterator[Empty]:
+        """What allocates memory on the card; copies in this block are ordered behind the drawing of pictures."""
+        if self._empty is not None:
+            yield self._empty
+            return
+        cupy = importlib.import_module("cupy")
+        stream = cupy.cuda.ExternalStream(self._stream) if self._stream else cupy.cuda.Stream.null
+        with cupy.cuda.Device(self._index), stream:
+            yield lambda shape: cupy.empty(shape, "u1")
 
 
 class _View:
@@ -272,7 +286,3 @@ def _open(sessions: EncoderSessions, create: Callable[[], Any]) -> Session[Any]:
         raise
     except Exception as error:  # as in _call
         raise EncodeFailedError(f"NVENC does not accept the parameters: {error}") from error
-
-
-def _cupy_empty(shape: tuple[int, int]) -> Any:
-    return importlib.import_module("cupy").empty(shape, "u1")
