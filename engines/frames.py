@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -41,6 +41,12 @@ class Frame:
     @property
     def nbytes(self) -> int:
         return int(self.y.size + self.uv.size)
+
+
+def on_host(frame: Frame) -> Frame:
+    """The same picture with its planes in host memory; a copy where they are on a device."""
+    planes = [plane.get() if hasattr(plane, "get") else plane for plane in (frame.y, frame.uv)]
+    return replace(frame, y=planes[0], uv=planes[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

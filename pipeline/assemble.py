@@ -15,7 +15,7 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.durable import commit, storage_errors
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
-from pipeline.preview import write_preview
+from pipeline.preview import FOLDER, write_preview
 from pipeline.segments import read_packets, tracks_path
 
 
@@ -59,7 +59,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
         audio = _mux(order, video)
         _verify(order, video, duration_s)
         _join_tracks(order, tracks)
-        write_preview(video, preview)
+        write_preview(video, preview, kept=order.work_dir / FOLDER)
     return Assembled(video, tracks, preview, audio, duration_s)
 
 
@@ -106,6 +106,7 @@ def _verify(order: AssemblyOrder, video: Path, duration_s: float) -> None:
         expected_duration_s=duration_s,
         width=order.width,
         height=order.height,
+        keyframes_only=True,  # every packet is read and counted; a full decode costs a sixth of the whole job
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.compose import TilePainter
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
+from pipeline.preview import PreviewPictures
 from pipeline.segments import SegmentGrid, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.timing import JobClock
@@ -57,48 +58,39 @@ def batch_size(width: int, height: int) -> int:
     return max(1, min(_MAX_BATCH, _BATCH_BYTES // (width * height * 3 // 2)))
 
 
+@dataclass(slots=True)
 class Renderer:
     """Renders a stream into segments and keeps the checkpoint true.
 
-    Args:
+    Attributes:
+        batches: decoded pictures from the checkpoint's next one on.
         correct: gives the row to be shown for one that was decided.
         new_encoder: makes a fresh encoder for a segment.
         on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
         should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written.
     """
 
-    def __init__(
-        self,
-        *,
-        work_dir: Path,
-        batches: Iterator[FrameBatch],
-        decoder: Decoder,
-        analysis: Analysis,
-        correct: Callable[[Row], Row],
-        painter: TilePainter,
-        new_encoder: Callable[[], Encoder],
-        grid: SegmentGrid,
-        checkpoint: Checkpoint,
-        clock: JobClock,
-        on_frames: Callable[[int, float], None],
-        should_stop: StopCheck,
-    ) -> None:
-        self._work_dir = work_dir
-        self._segments_dir = self._work_dir / "segments"
-        self._batches = batches
-        self._decoder = decoder
-        self._analysis = analysis
-        self._correct = correct
-        self._painter = painter
-        self._new_encoder = new_encoder
-        self._grid = grid
-        self._checkpoint = checkpoint
-        self._clock = clock
-        self._on_frames = on_frames
-        self._should_stop = should_stop
-        self._errors_before = int(checkpoint.counters.get("decode_errors", 0))
-        self._replaced_frames = int(checkpoint.counters.get("replaced_frames", 0))
-        self._cpu_fallback = bool(checkpoint.counters.get("cpu_fallback", False))
+    work_dir: Path
+    batches: Iterator[FrameBatch]
+    decoder: Decoder
+    analysis: Analysis
+    correct: Callable[[Row], Row]
+    painter: TilePainter
+    new_encoder: Callable[[], Encoder]
+    preview: PreviewPictures
+    grid: SegmentGrid
+    checkpoint: Checkpoint
+    clock: JobClock
+    on_frames: Callable[[int, float], None]
+    should_stop: StopCheck
+    _replaced_frames: int = field(init=False)
+    _cpu_fallback: bool = field(init=False)
+    _last_save: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        counters = self.checkpoint.counters
+        self._replaced_frames = int(counters.get("replaced_frames", 0))
+        self._cpu_fallback = bool(counters.get("cpu_fallback", False))
         self._last_save = time.monotonic()
 
     def run(self) -> None:
@@ -110,11 +102,15 @@ class Renderer:
         """
         self._segments_dir.mkdir(exist_ok=True)
         with (
-            closing(Stage("decode", self._timed(self._batches), _DEPTH)) as batches,
+            closing(Stage("decode", self._timed(self.batches), _DEPTH)) as batches,
             closing(Stage("analyse", self._chunks(batches), _DEPTH)) as chunks,
             closing(Stage("compose", self._painted(chunks), _DEPTH)) as painted,
         ):
             self._encode_segments(painted)
+
+    @property
+    def _segments_dir(self) -> Path:
+        return self.work_dir / "segments"
 
     def _timed(self, decoded: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         while True:
@@ -122,7 +118,7 @@ class Renderer:
             batch = next(decoded, None)
             if batch is None:
                 return
-            self._clock.add("decode", time.perf_counter() - begin, len(batch))
+            self.clock.add("decode", time.perf_counter() - begin, len(batch))
             yield batch
 
     def _chunks(self, batches: Iterable[FrameBatch]) -> Iterator[Chunk]:
@@ -131,41 +127,41 @@ class Renderer:
         for planned in self._all_planned(batches):
             rest = planned
             while rest:
-                index = self._grid.index(rest[0].row.pts)
+                index = self.grid.index(rest[0].row.pts)
                 if segment is not None and index != segment:
                     yield Chunk(segment, [], self._boundary([p.row for p in rest]))
                 segment = index
-                head = [p for p in rest if self._grid.index(p.row.pts) == index]
+                head = [p for p in rest if self.grid.index(p.row.pts) == index]
                 yield Chunk(index, head)
                 rest = rest[len(head) :]
         if segment is not None:
-            yield Chunk(segment, [], Boundary(None, self._analysis.state([])))
+            yield Chunk(segment, [], Boundary(None, self.analysis.state([])))
 
     def _all_planned(self, batches: Iterable[FrameBatch]) -> Iterator[list[Planned]]:
         for batch in batches:
-            yield self._analysis.push(batch)
-        yield self._analysis.finish()
+            yield self.analysis.push(batch)
+        yield self.analysis.finish()
 
     def _boundary(self, undelivered: list[Row]) -> Boundary:
-        return Boundary(undelivered[0].pts, self._analysis.state(undelivered))
+        return Boundary(undelivered[0].pts, self.analysis.state(undelivered))
 
     def _painted(self, chunks: Iterable[Chunk]) -> Iterator[Painted]:
         for chunk in chunks:
             begin = time.perf_counter()
-            shown = [self._correct(planned.row) for planned in chunk.planned]
-            pictures = self._painter.paint_all([planned.frame for planned in chunk.planned], shown)
-            self._clock.add("compose", time.perf_counter() - begin, len(pictures))
+            shown = [self.correct(planned.row) for planned in chunk.planned]
+            pictures = self.painter.paint_all([planned.frame for planned in chunk.planned], shown)
+            self.clock.add("compose", time.perf_counter() - begin, len(pictures))
             yield Painted(chunk, shown, pictures)
 
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
         for first in painted:
-            encoder = self._new_encoder()
-            with SegmentWriter(self._segments_dir, first.chunk.segment, self._checkpoint.frames) as writer:
+            encoder = self.new_encoder()
+            with SegmentWriter(self._segments_dir, first.chunk.segment, self.checkpoint.frames) as writer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
                 record = writer.finish()
-            self._checkpoint.segments.append(record)
+            self.checkpoint.segments.append(record)
             self._save(boundary, encoder)
-            if self._should_stop() and boundary.next_pts is not None:
+            if self.should_stop() and boundary.next_pts is not None:
                 raise JobStopped("the job was asked to stop and will go on from its last segment")
 
     def _encode_segment(
@@ -173,11 +169,11 @@ class Renderer:
     ) -> Boundary:
         part: Painted = first
         while part.chunk.boundary is None:
-            with self._clock.measure("encode", len(part.pictures)):
+            with self.clock.measure("encode", len(part.pictures)):
                 self._encode(encoder, writer, part)
-            self._on_frames(self._checkpoint.frames + writer.frames, part.chunk.planned[-1].row.t)
+            self.on_frames(self.checkpoint.frames + writer.frames, part.chunk.planned[-1].row.t)
             part = next(painted)
-        with self._clock.measure("encode", 0):
+        with self.clock.measure("encode", 0):
             writer.add_packets(encoder.flush())
         return part.chunk.boundary
 
@@ -186,9 +182,10 @@ class Renderer:
             self._replaced_frames += planned.frame.replaced
             writer.add_row(planned.row, shown, planned.frame.duration)
             writer.add_packets(encoder.encode(picture))
+            self.preview.offer(picture, shown.t)
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
-        checkpoint = self._checkpoint
+        checkpoint = self.checkpoint
         now = time.monotonic()
         checkpoint.wall_s += now - self._last_save
         self._last_save = now
@@ -197,10 +194,9 @@ class Renderer:
         checkpoint.analysis = boundary.analysis
         checkpoint.extradata = encoder.extradata.hex()
         checkpoint.encoder = encoder.name
-        checkpoint.timing = self._clock.state()
+        checkpoint.timing = self.clock.state()
         checkpoint.checkpoints += 1
-        checkpoint.counters["decode_errors"] = self._errors_before + self._decoder.decode_errors
         checkpoint.counters["replaced_frames"] = self._replaced_frames
-        checkpoint.counters["truncated"] = self._decoder.truncated
-        checkpoint.counters["cpu_fallback"] = self._cpu_fallback or self._decoder.cpu_fallback
-        checkpoint.save(self._work_dir)
+        checkpoint.counters["truncated"] = self.decoder.truncated
+        checkpoint.counters["cpu_fallback"] = self._cpu_fallback or self.decoder.cpu_fallback
+        checkpoint.save(self.work_dir)

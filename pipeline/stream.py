@@ -24,6 +24,7 @@ from pipeline.detect import FaceFinder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.people import Row
+from pipeline.preview import FOLDER, PreviewPictures, forget_pictures
 from pipeline.render import Renderer, batch_size
 from pipeline.renew import Renewal
 from pipeline.segments import SegmentGrid
@@ -169,6 +170,7 @@ def _renderer(
         checkpoint=job.checkpoint,
         clock=job.clock,
         on_frames=job.on_frames,
+        preview=PreviewPictures(job.spec.work_dir / FOLDER, job.info.video.duration_s or job.info.duration_s),
         grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
         should_stop=job.should_stop,
     )
@@ -191,6 +193,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         should_stop=job.should_stop,
     ).run()
     if renewed:
+        forget_pictures(job.spec.work_dir / FOLDER)
         log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 

@@ -123,7 +123,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
             dropped_frames=0,
-            decode_errors=checkpoint.counters["decode_errors"],
+            decode_errors=checkpoint.counters["replaced_frames"],
             replaced_frames=checkpoint.counters["replaced_frames"],
             truncated=checkpoint.counters["truncated"],
             checkpoints=checkpoint.checkpoints,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import av
@@ -11,7 +12,8 @@ import pytest
 
 from engines.cpu.snapshots import snapshots
 from engines.errors import MediaError
-from pipeline.preview import clock_text, write_preview
+from engines.frames import Frame
+from pipeline.preview import PreviewPictures, clock_text, write_preview
 
 WIDTH, HEIGHT = 384, 216
 CELL = (480, 270)
@@ -72,8 +74,11 @@ def test_the_sheet_reads_in_order_with_a_stamp_on_each_picture(tmp_path):
     out = tmp_path / "sheet.jpg"
     write_preview(make_video(tmp_path / "v.mp4", 360), out)
     sheet = cv2.imdecode(np.frombuffer(out.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    cells = [sheet[GAP + r * (CELL[1] + GAP) :, GAP + c * (CELL[0] + GAP) :][: CELL[1], : CELL[0]]
-             for r in range(4) for c in range(3)]
+    cells = [
+        sheet[GAP + r * (CELL[1] + GAP) :, GAP + c * (CELL[0] + GAP) :][: CELL[1], : CELL[0]]
+        for r in range(4)
+        for c in range(3)
+    ]
     middles = [float(cell[60:180, 100:400].mean()) for cell in cells]
     assert middles == sorted(middles)
     for cell, middle in zip(cells[4:], middles[4:], strict=True):
@@ -97,3 +102,24 @@ def test_a_file_that_is_no_video_is_an_error(tmp_path):
 )
 def test_times_read_like_a_clock(seconds, text):
     assert clock_text(seconds) == text
+
+
+def test_pictures_kept_while_rendering_make_the_same_sheet_also_after_a_resume(tmp_path):
+    def picture(n):
+        return Frame(np.full((108, 192), 2 * n, np.uint8), np.full((54, 96, 2), 128, np.uint8), n, 1)
+
+    def run(folder, *parts):
+        for part in parts:
+            kept = PreviewPictures(folder, 10.0)
+            for n in part:
+                kept.offer(picture(n), n / 10)
+        return sorted(p.name for p in folder.iterdir())
+
+    whole = run(tmp_path / "whole", range(100))
+    assert len(whole) == 12
+    assert run(tmp_path / "parts", range(50), range(40, 100)) == whole
+    write_preview(tmp_path / "never opened.mp4", tmp_path / "sheet.jpg", kept=tmp_path / "parts")
+    sheet = cv2.imread(str(tmp_path / "sheet.jpg"))
+    assert sheet is not None and sheet.shape[1] > 3 * 480
+    cells = [sheet[100 + 276 * row, 200 + 486 * column, 0] for row in range(4) for column in range(3)]
+    assert all(a < b for a, b in itertools.pairwise(cells))
