@@ -25,9 +25,11 @@ COMPILER = shutil.which("g++") or shutil.which("clang++")
 _PRELUDE = r"""
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <setjmp.h>
 #include <ucontext.h>
 #include <vector>
 #define __device__
@@ -37,8 +39,16 @@ _PRELUDE = r"""
 using std::min; using std::max;
 struct Dim { int x, y, z; };
 static Dim threadIdx, blockIdx, blockDim;
-static ucontext_t scheduler, *running;
-static void __syncthreads() { swapcontext(running, &scheduler); }
+struct Fibre {
+    ucontext_t birth;
+    jmp_buf at;
+    bool started = false, ended = false;
+    char stack[65536];
+};
+static Fibre* running;
+static jmp_buf scheduler;
+static const std::function<void()>* body;
+static void __syncthreads() { if (!_setjmp(running->at)) _longjmp(scheduler, 1); }
 static int __float2int_rn(float value) { return (int)lrintf(value); }
 static float sinpif(float x) { return x == rintf(x) ? 0.0f : (float)sin(3.14159265358979323846 * x); }
 static int atomicAdd(int* at, int value) { int before = *at; *at += value; return before; }
@@ -54,37 +64,41 @@ static float __shfl_down_sync(unsigned, float value, int step) {
 """
 
 _SCHEDULER = r"""
-static const std::function<void()>* body;
-static void fibre() { (*body)(); }
+static void live() {
+    for (;;) {
+        (*body)();
+        running->ended = true;
+        __syncthreads();
+    }
+}
+static void resume(Fibre& fibre) {
+    running = &fibre;
+    if (_setjmp(scheduler)) return;
+    if (fibre.started) _longjmp(fibre.at, 1);
+    fibre.started = true;
+    getcontext(&fibre.birth);
+    fibre.birth.uc_stack.ss_sp = fibre.stack;
+    fibre.birth.uc_stack.ss_size = sizeof fibre.stack;
+    makecontext(&fibre.birth, live, 0);
+    setcontext(&fibre.birth);
+}
 static void run(const int* shape, const std::function<void()>& kernel) {
+    static std::vector<Fibre> fibres(1024);
     body = &kernel;
     blockDim = {shape[3], shape[4], shape[5]};
     int threads = blockDim.x * blockDim.y * blockDim.z;
-    static std::vector<std::vector<char>> stacks(1024, std::vector<char>(65536));
-    std::vector<ucontext_t> fibres(threads);
-    std::vector<char> done(threads);
     for (int bz = 0; bz < shape[2]; bz++) for (int by = 0; by < shape[1]; by++) for (int bx = 0; bx < shape[0]; bx++) {
         blockIdx = {bx, by, bz};
-        for (int t = 0; t < threads; t++) {
-            getcontext(&fibres[t]);
-            fibres[t].uc_stack.ss_sp = stacks[t].data();
-            fibres[t].uc_stack.ss_size = stacks[t].size();
-            fibres[t].uc_link = nullptr;
-            makecontext(&fibres[t], (void (*)())+[]() {
-                fibre();
-                blockDim.x = -blockDim.x;            // tells the scheduler that this fibre has ended
-                swapcontext(running, &scheduler);
-            }, 0);
-            done[t] = 0;
-        }
-        for (int left = threads; left > 0;)
+        for (int t = 0; t < threads; t++) fibres[t].ended = false;
+        for (bool alive = true; alive;) {
+            alive = false;
             for (int t = 0; t < threads; t++) {
-                if (done[t]) continue;
+                if (fibres[t].ended) continue;
                 threadIdx = {t % shape[3], t / shape[3] % shape[4], t / (shape[3] * shape[4])};
-                running = &fibres[t];
-                swapcontext(&scheduler, running);
-                if (blockDim.x < 0) { blockDim.x = -blockDim.x; done[t] = 1; left--; }
+                resume(fibres[t]);
+                alive |= !fibres[t].ended;
             }
+        }
     }
 }
 """
@@ -92,7 +106,12 @@ static void run(const int* shape, const std::function<void()>& kernel) {
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    text = _PRELUDE + source() + _SCHEDULER + "".join(_entry(*kernel) for kernel in signatures().items())
+    return compile_and_load(_SCHEDULER + "".join(_entry(*kernel) for kernel in signatures().items()))
+
+
+def compile_and_load(more: str) -> ctypes.CDLL:
+    """The kernels' sources as C++, with more behind them."""
+    text = _PRELUDE + source() + more
     folder = Path(tempfile.gettempdir()) / "dualface-emulated-kernels"
     folder.mkdir(exist_ok=True)
     library = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -21,6 +22,8 @@ CODECS = {"h264": "H264", "hevc": "HEVC", "av1": "AV1", "vp9": "VP9"}  # FFmpeg'
 _START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC wants them, MP4 has none
 _PLANAR_420 = ("yuv420p", "yuvj420p", "yuv420p10le", "yuv420p12le", "nv12", "p010le")
 _WIDE_FORMATS = ("P016",)
+
+Capabilities = Callable[[int, str, int], dict[str, int]]
 
 
 class CardRefusedError(Exception):
@@ -86,7 +89,12 @@ class NvdecCodec:
         return [(int(frame.timestamp), _surface(frame)) for frame in frames]
 
 
-def refusal(video: VideoInfo, index: int) -> str | None:
+def capabilities(index: int, codec: str, bit_depth: int) -> dict[str, int]:
+    """What cuvidGetDecoderCaps says of a codec (FFmpeg's name) in 4:2:0."""
+    return dict(_asked(index, codec, bit_depth))
+
+
+def refusal(video: VideoInfo, index: int, capabilities: Capabilities = capabilities) -> str | None:
     """Why the card should not decode this stream, or None where it should."""
     if video.codec not in CODECS:
         return f"the card has no decoder for {video.codec}"
@@ -96,7 +104,7 @@ def refusal(video: VideoInfo, index: int) -> str | None:
         return f"the card does not decode {video.pix_fmt}"
     if video.coded_width % 2 or video.coded_height % 2:
         return "the picture's size is odd"
-    return _beyond(_capabilities(index, video.codec, video.bit_depth), video)
+    return _beyond(capabilities(index, video.codec, video.bit_depth), video)
 
 
 def _beyond(capabilities: dict[str, int], video: VideoInfo) -> str | None:
@@ -112,8 +120,8 @@ def _beyond(capabilities: dict[str, int], video: VideoInfo) -> str | None:
 
 
 @functools.cache
-def _capabilities(index: int, codec: str, bit_depth: int) -> dict[str, int]:
-    """What cuvidGetDecoderCaps says; kept, because each question makes a CUDA context."""
+def _asked(index: int, codec: str, bit_depth: int) -> dict[str, int]:
+    """The answer is kept, because each question makes a CUDA context."""
     library = _library()
     chroma = getattr(library.cudaVideoChromaFormat, "420")
     answer: dict[str, int] = _call(

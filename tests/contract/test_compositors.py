@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engines.cpu.compose import PLACEHOLDER_CHROMA, PLACEHOLDER_LUMA, CpuCompositor, chroma_crop
 from engines.frames import Frame, Rect
 from engines.protocols import TileSource
+from tests.devices import HostCompositor, on_device
 from tests.pictures import frame_of, nv12, psnr, waves
 
-COMPOSITORS = [pytest.param(CpuCompositor, id="opencv")]
+COMPOSITORS = [pytest.param(CpuCompositor, id="opencv"), *on_device(HostCompositor)]
 WIDTH, HEIGHT = 480, 272
 TILE_W, TILE_H = WIDTH // 2, HEIGHT
 

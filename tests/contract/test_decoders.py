@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.probe import probe
 from engines.frames import Frame, MediaInfo
 from engines.protocols import Decoder
+from tests.cards import needs_card
+from tests.devices import card_decoder, emulated_decoder, needs_compiler
 from tests.media.synth import Clip, corners, number_in, picture
 
 OpenDecoder = Callable[..., Decoder]
@@ -24,10 +27,16 @@ def _pyav(path: Path, info: MediaInfo, max_surface_pixels: int = HD_PIXELS) -> D
     return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels)
 
 
-DECODERS = {"pyav": _pyav}
+DECODERS = [
+    pytest.param(_pyav, id="pyav"),
+    pytest.param(partial(emulated_decoder, max_surface_pixels=HD_PIXELS), id="card-emulated", marks=needs_compiler),
+    pytest.param(
+        partial(card_decoder, max_surface_pixels=HD_PIXELS), id="nvdec", marks=[pytest.mark.gpu, needs_card]
+    ),
+]
 
 
-@pytest.fixture(params=DECODERS.values(), ids=DECODERS.keys())
+@pytest.fixture(params=DECODERS)
 def open_decoder(request: pytest.FixtureRequest) -> OpenDecoder:
     return request.param
 

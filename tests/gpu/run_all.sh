@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# All checks on a card, and the benchmark: tests/gpu/run_all.sh [pytest's arguments]
+# Logs go to $OUT, or to ./gpu-logs where that is not set. Nothing may be skipped on a card.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+OUT=${OUT:-gpu-logs}
+mkdir -p "$OUT"
+nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv | tee "$OUT/card.csv"
+python3 -m pytest -m gpu -p no:cacheprovider --durations=10 "$@" 2>&1 | tee "$OUT/tests.log"
+tests=$?
+if grep -q "^SKIPPED.*no NVIDIA card" "$OUT/tests.log"; then echo "tests were skipped beside a card" >&2; tests=1; fi
+python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" 2>&1 | tee "$OUT/bench.log"
+bench=$?
+exit $((tests | bench))

@@ -1,0 +1,211 @@
+"""The card's decoder beside the CPU's: same pictures at the same times, and an honest word where the CPU steps in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from engines.cpu.decode import PyAvDecoder
+from engines.cpu.probe import probe
+from engines.cuda.nvdec import CardRefusedError
+from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
+from engines.frames import Frame
+from tests.cards import needs_card
+from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, needs_compiler
+from tests.media.synth import Clip, combed, number_in
+from tests.media.test_damage import spoil, zeroed
+from tests.media.test_pictures import joined
+from tests.pictures import psnr
+
+OpenDecoder = Callable[..., HostDecoder]
+PIXELS = 1920 * 1088
+MILLISECONDS = Fraction(1, 1000)
+UNEVEN = np.cumsum([0, *(20 + 13 * (n % 3) for n in range(59))]).tolist()
+OPEN_GOP = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3", "preset": "veryfast"}
+REALTIME = {"deadline": "realtime", "cpu-used": "8", "g": "12"}
+FULL_RANGE = (1, 1, 1, 2)
+
+SAME_DB, ROUNDED_DB = 60.0, 45.0  # bit-exact codecs; dither and range are rounded elsewhere than on the CPU
+
+ON_THE_CARD = {
+    "h264 mp4": ("mp4", Clip(frames=60), SAME_DB),
+    "h264 mkv": ("mkv", Clip(frames=60), SAME_DB),
+    "h264 ts": ("ts", Clip(frames=60), SAME_DB),
+    "h264 avi": ("avi", Clip(frames=60), SAME_DB),
+    "h264 flv": ("flv", Clip(frames=60), SAME_DB),
+    "h264 uneven": ("mp4", Clip(frames=60, pts=UNEVEN, time_base=MILLISECONDS), SAME_DB),
+    "h264 open groups": ("ts", Clip(frames=60, options=OPEN_GOP), SAME_DB),
+    "h264 fragments": ("mp4", Clip(frames=60, container_options={"movflags": "frag_keyframe+empty_moov"}), SAME_DB),
+    "h264 one picture": ("mp4", Clip(frames=1), SAME_DB),
+    "h264 640x360": ("mp4", Clip(640, 360, frames=12), SAME_DB),
+    "h264 full range": ("mp4", Clip(frames=12, pix_fmt="yuvj420p", color=FULL_RANGE), ROUNDED_DB),
+    "hevc": ("mp4", Clip(frames=60, codec="libx265", options={"x265-params": "log-level=none"}), SAME_DB),
+    "hevc 10 bits": (
+        "mkv",
+        Clip(frames=30, codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": "log-level=none"}),
+        ROUNDED_DB,
+    ),
+    "vp9": ("webm", Clip(frames=40, codec="libvpx-vp9", options=REALTIME), SAME_DB),
+} | {
+    f"h264 turned {deg}{' mirrored' * mirrored}": ("mp4", Clip(frames=3, rotation=deg, mirrored=mirrored), SAME_DB)
+    for deg in (0, 90, 180, 270)
+    for mirrored in (False, True)
+    if deg or mirrored
+}
+
+ON_THE_CPU = {
+    "interlaced": ("mp4", Clip(frames=24, interlaced=True, draw=combed), "interlaced"),
+    "4:4:4": ("mp4", Clip(frames=12, pix_fmt="yuv444p"), "yuv444p"),
+    "mpeg4": ("avi", Clip(frames=24, codec="mpeg4"), "mpeg4"),
+    "too small": ("mp4", Clip(32, 32, frames=3), "32x32"),
+}
+
+CARDS = [
+    pytest.param(emulated_decoder, id="emulated", marks=needs_compiler),
+    pytest.param(card_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_card]),
+]
+
+
+@pytest.fixture(params=CARDS)
+def open_card(request: pytest.FixtureRequest) -> OpenDecoder:
+    return request.param
+
+
+def all_of(decoder: Any, start_pts: int | None = None) -> list[Frame]:
+    try:
+        return [frame for batch in decoder.batches(start_pts) for frame in batch.frames]
+    finally:
+        decoder.close()
+
+
+def reference(path: Path, pixels: int = PIXELS) -> tuple[list[Frame], PyAvDecoder]:
+    decoder = PyAvDecoder(path, probe(path), max_surface_pixels=pixels)
+    return all_of(decoder), decoder
+
+
+def assert_alike(frames: list[Frame], expected: list[Frame], least_db: float) -> None:
+    assert [(f.pts, f.duration, f.replaced) for f in frames] == [(f.pts, f.duration, f.replaced) for f in expected]
+    for frame, other in zip(frames, expected, strict=True):
+        assert frame.y.shape == other.y.shape
+        assert psnr(frame.y, other.y) > least_db
+        assert psnr(frame.uv, other.uv) > least_db
+
+
+def assert_same_tail(open_card: OpenDecoder, path: Path, whole: list[Frame], starts: Iterable[int]) -> None:
+    for first in starts:
+        tail = all_of(open_card(path, probe(path), PIXELS), whole[first].pts)
+        assert_alike(tail, whole[first:], SAME_DB)
+
+
+@pytest.mark.parametrize("case", ON_THE_CARD)
+def test_the_card_shows_what_the_cpu_would(open_card: OpenDecoder, tmp_path: Path, case: str) -> None:
+    suffix, clip, least_db = ON_THE_CARD[case]
+    path = clip.write(tmp_path / f"clip.{suffix}")
+    decoder = open_card(path, probe(path), PIXELS)
+    frames = all_of(decoder)
+    expected, cpu = reference(path)
+    assert not decoder.cpu_fallback
+    assert decoder.name != "pyav"
+    assert (decoder.color, decoder.surface_width) == (cpu.color, cpu.surface_width)
+    assert_alike(frames, expected, least_db)
+    assert_same_tail(open_card, path, frames, [n for n in (0, 1, 13, 30) if n < len(frames)])
+
+
+@pytest.mark.parametrize("case", ON_THE_CPU)
+def test_what_the_card_cannot_is_decoded_on_the_cpu_and_said(open_card: OpenDecoder, tmp_path: Path, case: str) -> None:
+    suffix, clip, reason = ON_THE_CPU[case]
+    path = clip.write(tmp_path / f"clip.{suffix}")
+    with capture_logs() as lines:
+        decoder = open_card(path, probe(path), PIXELS)
+    frames = all_of(decoder)
+    assert decoder.cpu_fallback
+    assert decoder.name == "pyav"
+    assert [(line["event"], line["log_level"]) for line in lines] == [("decoding on the CPU", "warning")]
+    assert reason in lines[0]["reason"]
+    assert_alike(frames, reference(path)[0], SAME_DB)
+
+
+def test_the_policy_may_forbid_the_cpu(open_card: OpenDecoder, tmp_path: Path) -> None:
+    path = Clip(frames=3, pix_fmt="yuv444p").write(tmp_path / "clip.mp4")
+    with pytest.raises(UnsupportedCodecError, match="yuv444p"):
+        open_card(path, probe(path), PIXELS, undecodable="fail")
+    with pytest.raises(DeviceUnavailableError, match="yuv444p") as caught:
+        open_card(path, probe(path), PIXELS, undecodable="wait")
+    assert caught.value.environmental
+
+
+def test_large_pictures_are_scaled_to_the_surface(open_card: OpenDecoder, tmp_path: Path) -> None:
+    path = Clip(642, 362, frames=3, options={"crf": "1"}).write(tmp_path / "large.mp4")
+    decoder = open_card(path, probe(path), 320 * 180)
+    frames = all_of(decoder)
+    expected, _ = reference(path, 320 * 180)
+    assert_alike(frames, expected, 28.0)  # other filters than swscale's, on hard edges
+    assert [number_in(f.y) for f in frames] == [0, 1, 2]
+
+
+def test_lost_pictures_are_replaced_and_counted(open_card: OpenDecoder, tmp_path: Path) -> None:
+    path = Clip(frames=48, options={"bf": "0"}).write(tmp_path / "clip.mp4")
+    spoil(path, range(16, 20), zeroed)
+    decoder = open_card(path, probe(path), PIXELS)
+    frames = all_of(decoder)
+    assert [f.pts for f in frames] == [f.pts for f in reference(path)[0]]
+    assert [n for n, f in enumerate(frames) if f.replaced] == [16, 17, 18, 19]
+    assert [number_in(f.y) for f in frames[15:20]] == [15] * 5
+    assert decoder.replaced_frames == decoder.decode_errors == 4
+    assert_same_tail(open_card, path, frames, (0, 15, 18, 24))
+
+
+def test_nothing_decodable_is_an_error(open_card: OpenDecoder, tmp_path: Path) -> None:
+    path = Clip(frames=24).write(tmp_path / "clip.mp4")
+    info = probe(path)
+    spoil(path, range(24), zeroed)
+    with pytest.raises(DecodeFailedError):
+        all_of(open_card(path, info, PIXELS))
+
+
+def test_a_stream_that_grows_stays_one_size(open_card: OpenDecoder, tmp_path: Path) -> None:
+    """A card may refuse the larger pictures; then the CPU goes on where it stopped."""
+    path = joined(tmp_path / "sizes.ts", [Clip(frames=20), Clip(480, 270, frames=20), Clip(160, 90, frames=20)])
+    decoder = open_card(path, probe(path), PIXELS)
+    frames = all_of(decoder)
+    assert {f.y.shape for f in frames} == {(180, 320)}
+    assert [f.pts for f in frames] == [f.pts for f in reference(path)[0]]
+    assert [number_in(f.y) for f in frames] == [*range(20), *range(20), *range(20)]
+
+
+class _GivesUp(SoftwareCodec):
+    """A session that breaks after some packets."""
+
+    packets = 0
+
+    def decode(self, packet: Any) -> Any:
+        self.packets += 1
+        if self.packets > 20:
+            raise CardRefusedError("the session is gone")
+        return super().decode(packet)
+
+
+@needs_compiler
+def test_the_cpu_goes_on_where_the_card_gave_up(tmp_path: Path) -> None:
+    path = Clip(frames=60).write(tmp_path / "clip.mp4")
+    decoder = emulated_decoder(path, probe(path), PIXELS, open_codec=_GivesUp)
+    with capture_logs() as lines:
+        frames = all_of(decoder)
+    assert_alike(frames, reference(path)[0], SAME_DB)
+    assert decoder.cpu_fallback
+    assert decoder.name == "software, pyav"
+    assert [line["reason"] for line in lines] == ["the session is gone"]
+
+
+@needs_compiler
+def test_a_card_that_gives_up_may_end_the_job(tmp_path: Path) -> None:
+    path = Clip(frames=60).write(tmp_path / "clip.mp4")
+    decoder = emulated_decoder(path, probe(path), PIXELS, open_codec=_GivesUp, undecodable="wait")
+    with pytest.raises(DeviceUnavailableError, match="the session is gone"):
+        all_of(decoder)
