@@ -1,4 +1,4 @@
-"""Loads the configuration: file, then environment, then command line; later ones win.
+"""Loads the configuration: what the probe found, then file, environment and command line; later ones win.
 
 Everything that is wrong is reported at once: which key, where it was set, what is wrong, what is allowed.
 """
@@ -6,6 +6,7 @@ Everything that is wrong is reported at once: which key, where it was set, what 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from pydantic_core import ErrorDetails
 
 from daemon import keys
 from daemon.errors import ConfigError
-from daemon.layers import Layer, Problem, from_paths, merge, read_environment, read_file
+from daemon.layers import Layer, Problem, from_paths, merge, read_detected, read_environment, read_file
 from daemon.settings import Settings
 
 DEFAULT_PATH = Path("/etc/dualface/config.yaml")
+DETECTED_NAME = "auto_detected.yaml"
 
 
 class InvalidConfigError(ConfigError):
@@ -58,10 +60,12 @@ def load_with_origins(path: Path | None = None, overrides: Mapping[str, Any] | N
     Raises:
         InvalidConfigError: with everything that is wrong.
     """
+    detected = detected_path(path)
     if path is None and DEFAULT_PATH.exists():
         path = DEFAULT_PATH
     given = (overrides or {}).items()
     layers = [
+        read_detected(detected, socket.gethostname()),
         read_file(path) if path else Layer(),
         read_environment(os.environ),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
@@ -70,6 +74,11 @@ def load_with_origins(path: Path | None = None, overrides: Mapping[str, Any] | N
     for layer in layers:
         merge(merged, layer)
     return Loaded(_validated(merged), merged)
+
+
+def detected_path(path: Path | None) -> Path:
+    """Where the settings that the probe found lie: beside the configuration, whether that exists or not."""
+    return (path or DEFAULT_PATH).parent / DETECTED_NAME
 
 
 def _validated(layer: Layer) -> Settings:

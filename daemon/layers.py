@@ -10,13 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 
 from daemon import keys
 
 ENV_PREFIX = "DUALFACE__"
+SETTINGS, PROVENANCE = "settings", "provenance"  # the two parts of what `dualface probe` writes
+_SOFTWARE_FALLBACK = "ENABLE_SOFTWARE_FALLBACK"
+_SHORT_NAMES: dict[str, keys.Path] = {
+    "NVENC_MAX_SESSIONS": ("device", "nvenc_max_sessions"),
+    "MULTISTREAM_BATCH_SIZE": ("device", "max_batch"),
+    _SOFTWARE_FALLBACK: ("device", "undecodable"),
+}
 
 _ABSENT = object()
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +90,58 @@ def _from_document(node: yaml.Node | None, path: Path) -> Layer:
     return _from_node(node, path)
 
 
+def read_detected(path: Path, host: str) -> Layer:
+    """Read what `dualface probe --write` left; nothing where there is no such file, or it is about another host."""
+    if not path.exists():
+        return Layer()
+    whole = read_file(path)
+    provenance = whole.values.get(PROVENANCE)
+    if isinstance(provenance, dict) and provenance.get("host") != host:
+        log.warning(
+            "auto-detected settings passed over", path=str(path), reason=f"they are those of {provenance.get('host')}"
+        )
+        return Layer()
+    inside = {key[1:]: origin for key, origin in whole.origins.items() if key[0] == SETTINGS and len(key) > 1}
+    return Layer(whole.values.get(SETTINGS) or {}, inside, whole.problems)
+
+
 def read_environment(environment: Mapping[str, str]) -> Layer:
     """Read ``DUALFACE__SECTION__KEY`` variables. Values are YAML, so numbers and lists can be given."""
-    found: dict[keys.Path, tuple[Any, str]] = {}
-    problems = []
+    found, problems = _read_short_names(environment)
     for name in sorted(environment):
         if name.startswith(ENV_PREFIX):
             path = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
             try:
-                found[path] = (parse_value(environment[name]), f"environment {name}")
+                found[path] = (parse_value(environment[name]), _from(name))
             except yaml.YAMLError:
-                origin = f"environment {name}"
-                problems.append(Problem(keys.dotted(path), "the value is not YAML", "quote it", origin))
+                problems.append(Problem(keys.dotted(path), "the value is not YAML", "quote it", _from(name)))
     layer = from_paths(found)
     layer.problems += problems
     return layer
+
+
+def _read_short_names(environment: Mapping[str, str]) -> tuple[dict[keys.Path, tuple[Any, str]], list[Problem]]:
+    """Variables that other programs of their kind know, too; the long names win over them."""
+    found: dict[keys.Path, tuple[Any, str]] = {}
+    problems = []
+    for name, path in _SHORT_NAMES.items():
+        if not environment.get(name):
+            continue
+        try:
+            value = parse_value(environment[name])
+        except yaml.YAMLError:
+            value = environment[name]
+        if name == _SOFTWARE_FALLBACK:
+            if value not in (True, False):  # 1 and 0 are equal to them
+                problems.append(Problem(keys.dotted(path), f"{value!r} is not allowed", "give 1 or 0", _from(name)))
+                continue
+            value = "cpu" if value else "fail"
+        found[path] = value, _from(name)
+    return found, problems
+
+
+def _from(name: str) -> str:
+    return f"environment {name}"
 
 
 def parse_value(text: str) -> Any:

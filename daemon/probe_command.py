@@ -1,0 +1,82 @@
+"""``dualface probe``: measure the hardware, show what follows from it, and keep that on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from daemon import probe
+from daemon.config import detected_path, load
+
+
+def run(config: Path | None, *, write: bool, as_json: bool) -> None:
+    """Measure the device of the configuration.
+
+    Raises:
+        DaemonError: it does not work, or the result cannot be kept.
+    """
+    device = load(config).device
+    measured = probe.measure(device)
+    proposal = probe.propose(measured, device)
+    if as_json:
+        typer.echo(_as_json({"measured": measured, "settings": proposal.settings, "reasons": proposal.reasons}))
+    else:
+        _show(measured, proposal)
+    if write:
+        path = detected_path(config)
+        probe.write(path, proposal, measured)
+        typer.echo(f"Kept in {path}. What you set yourself wins over it.", err=as_json)
+    elif not as_json:
+        typer.echo("Keep these settings with: dualface probe --write")
+
+
+def _as_json(value: Any) -> str:
+    import json  # noqa: PLC0415  as in daemon.cli
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _show(measured: dict[str, Any], proposal: probe.Proposal) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for label, text in _lines(measured):
+        console.print(f"{label:<10} {text}", markup=False)
+    console.print()
+    for section, values in proposal.settings.items():
+        for key, value in values.items():
+            name = f"{section}.{key}"
+            console.print(f"{name}: {value}   ({proposal.reasons[name]})", markup=False)
+
+
+def _lines(measured: dict[str, Any]) -> list[tuple[str, str]]:
+    gib = 2**30
+    cards = [
+        f"{card['name']}, compute capability {card['compute_capability']}, driver {card['driver']}, "
+        f"{card['vram_used_bytes'] / gib:.1f} of {card['vram_total_bytes'] / gib:.1f} GiB in use"
+        for card in measured["cards"]
+    ]
+    sessions = _sessions(measured["nvenc"])
+    return [
+        ("host", f"{measured['cores']} cores, {measured['memory_bytes'] / gib:.1f} GiB"),
+        *(("card", card) for card in cards),
+        ("device", measured["device"]),
+        ("TensorRT", measured["tensorrt"] or "not installed"),
+        *([("NVENC", sessions)] if sessions else []),
+        ("decode", f"{measured['decoder']}: {_speeds(measured['decode_fps'], 'decoders')}"),
+        ("detect", f"{measured['inference']}: {_speeds(measured['detect_fps'], 'a batch')}"),
+        ("encode", f"{measured['encoder']}: {measured['encode_fps']:.0f} pictures/s"),
+        *(("note", note) for note in measured["notes"]),
+    ]
+
+
+def _sessions(nvenc: dict[str, Any] | None) -> str | None:
+    if nvenc is None:
+        return None
+    ended = f", then: {nvenc['error']}" if nvenc["error"] else ""
+    return f"{nvenc['opened']} sessions opened{ended}"
+
+
+def _speeds(speeds: dict[str, float], counted: str) -> str:
+    return ", ".join(f"{fps:.0f} pictures/s ({count} {counted})" for count, fps in speeds.items())

@@ -1,0 +1,249 @@
+"""Measures what this machine can do, and prints it as JSON: ``python -m engines.measure BACKEND INDEX``.
+
+A program of its own, because it loads codecs, models and drivers, which the service never does. The same parts are
+measured that jobs use: decoders of the backend, its detector, and its encoder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+import structlog
+
+from engines.child import answer
+from engines.cpu.probe import probe
+from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.frames import ColorTags, Frame
+from engines.inference.build import find_library
+from engines.protocols import Decoder
+from engines.registry import Backend, open_backend
+from engines.settings import DeviceSettings, EncoderSettings
+
+CLIP_WIDTH, CLIP_HEIGHT, CLIP_FRAMES = 1920, 1080, 300
+DETECTOR_WIDTH, DETECTOR_HEIGHT = 640, 384
+BATCHES = (1, 8, 16, 32)
+_ENOUGH_GAIN = 1.05  # one more decoder, or a larger batch, must give this much to be measured further
+_LOOP, _STEP = 12, 8  # pictures that the clip repeats, and pixels that they move by
+_GRAIN = 1.2  # standard deviation of luma
+_SCORE = 0.3
+_MEASURED_S = 0.6
+_ENCODED_FRAMES = 120
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as NVML describes it; no context is created on it."""
+
+    index: int
+    name: str
+    driver: str
+    compute_capability: str
+    vram_total_bytes: int
+    vram_used_bytes: int
+
+
+@dataclass(slots=True)
+class Measured:
+    """What was found. Speeds are pictures of 1080p per second, the detector's of 640x384.
+
+    ``decode_fps`` is by number of decoders side by side, ``detect_fps`` by batch.
+    """
+
+    cores: int
+    memory_bytes: int
+    device: str
+    notes: list[str]
+    cards: list[Card] = field(default_factory=list)
+    nvenc: SessionProbe | None = None
+    tensorrt: str | None = None
+    decoder: str = ""
+    decode_fps: dict[int, float] = field(default_factory=dict)
+    inference: str = ""
+    detect_fps: dict[int, float] = field(default_factory=dict)
+    encoder: str = ""
+    encode_fps: float = 0.0
+
+
+def cards() -> list[Card]:
+    """All cards that NVML sees; none where there is no driver."""
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception as error:  # no package, no driver: NVMLError derives from Exception alone
+        log.debug("no cards", reason=str(error))
+        return []
+    driver = nvml.nvmlSystemGetDriverVersion()
+    return [_card(nvml, index, driver) for index in range(nvml.nvmlDeviceGetCount())]
+
+
+def _card(nvml: Any, index: int, driver: str) -> Card:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    name = nvml.nvmlDeviceGetName(handle)
+    return Card(index, name, driver, f"{major}.{minor}", int(memory.total), int(memory.used))
+
+
+def measure(settings: DeviceSettings) -> Measured:
+    """Measure the device that the settings name.
+
+    Raises:
+        EngineError: the device does not work.
+    """
+    cores = len(os.sched_getaffinity(0))
+    library = find_library()
+    with closing(open_backend(settings)) as backend, tempfile.TemporaryDirectory(prefix="dualface-probe-") as folder:
+        clip = Path(folder) / "clip.mp4"
+        make_clip(clip)
+        found = Measured(cores, psutil.virtual_memory().total, backend.device, [], cards())
+        found.tensorrt = f"{library.name} {library.version}" if library else None
+        found.nvenc = probe_sessions(settings.index) if backend.device != "cpu" else None
+        found.decoder, found.decode_fps = _decoders(clip, settings, most=2 * cores)
+        frames = _pictures(clip, backend)
+        found.inference, found.detect_fps = _detector(clip, backend, frames)
+        found.encoder, found.encode_fps = _encoder(backend, frames, cores)
+        found.notes = list(backend.notes)
+    return found
+
+
+def make_clip(path: Path) -> None:
+    """A moving picture with grain, 1080p H.264: as hard to decode as a camera's, and made in a moment."""
+    noise = np.random.default_rng(1)
+    ramp = np.add.outer(np.arange(CLIP_HEIGHT), np.arange(CLIP_WIDTH + _LOOP * _STEP)) / 12
+    lumas = [
+        ramp[:, _STEP * n :][:, :CLIP_WIDTH] + noise.normal(0, _GRAIN, (CLIP_HEIGHT, CLIP_WIDTH)) for n in range(_LOOP)
+    ]
+    frames = [av.VideoFrame.from_ndarray(np.clip(luma, 16, 235).astype(np.uint8), "gray") for luma in lumas]
+    loop = [frame.reformat(format="yuv420p") for frame in frames]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = CLIP_WIDTH, CLIP_HEIGHT, "yuv420p"
+        for n in range(CLIP_FRAMES):
+            frame = loop[n % _LOOP]
+            frame.pts = n
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dict[int, float]]:
+    """Pictures per second of several decoders side by side, until more of them give no more."""
+    found: dict[int, float] = {}
+    name, count = "", 1
+    while count <= most:
+        name, fps = _decode_together(clip, settings, count)
+        better = not found or fps > _ENOUGH_GAIN * max(found.values())
+        found[count] = round(fps, 1)
+        if not better:
+            break
+        count *= 2
+    return name, found
+
+
+def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[str, float]:
+    info = probe(clip)
+    backends = [open_backend(settings) for _ in range(count)]
+    decoders = [b.decoder(clip, info, max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT, threads=0) for b in backends]
+    try:
+        work = [partial(_count, decoder) for decoder in decoders]
+        pictures, seconds = _together(work)
+        return decoders[0].name, pictures / seconds
+    finally:
+        for decoder, backend in zip(decoders, backends, strict=True):
+            decoder.close()
+            backend.close()
+
+
+def _count(decoder: Decoder) -> int:
+    return sum(len(batch) for batch in decoder.batches())
+
+
+def _together(work: Sequence[Callable[[], int]]) -> tuple[int, float]:
+    """Run all in threads of their own: the sum of their results, and the seconds until the last one ended."""
+    results: list[int | BaseException] = []
+
+    def run(one: Callable[[], int]) -> None:
+        try:
+            results.append(one())
+        except BaseException as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    begin = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - begin
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in results if isinstance(result, int)), seconds
+
+
+def _pictures(clip: Path, backend: Backend) -> list[Frame]:
+    """Pictures where the backend's decoder leaves them."""
+    with closing(backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)) as decoder:
+        return [frame for batch in islice(decoder.batches(), max(BATCHES) // 8) for frame in batch.frames]
+
+
+def _detector(clip: Path, backend: Backend, frames: list[Frame]) -> tuple[str, dict[int, float]]:
+    """Pictures per second by batch, from decoded pictures to what the host sees of the outputs."""
+    preprocessor = backend.preprocessor(probe(clip))
+
+    def detect(batch: int) -> None:
+        tensor = preprocessor.detector_input(frames[:batch], DETECTOR_WIDTH, DETECTOR_HEIGHT)
+        preprocessor.candidates(engine.run(tensor), _SCORE)
+
+    with closing(backend.detector(threads=1)) as engine:
+        return engine.name, {batch: round(_repeat(partial(detect, batch), batch), 1) for batch in BATCHES}
+
+
+def _repeat(call: Callable[[], None], pictures: int) -> float:
+    """Pictures per second of a call that works on several."""
+    call()
+    begin, calls = time.perf_counter(), 0
+    while time.perf_counter() - begin < _MEASURED_S:
+        call()
+        calls += 1
+    return calls * pictures / (time.perf_counter() - begin)
+
+
+def _encoder(backend: Backend, frames: list[Frame], cores: int) -> tuple[str, float]:
+    """Pictures per second of one encoder with the default settings."""
+    settings = EncoderSettings(threads=min(16, cores * 3 // 2))
+    encoder = backend.encoder(
+        CLIP_WIDTH, CLIP_HEIGHT, time_base=Fraction(1, 30), fps=Fraction(30), color=ColorTags(), settings=settings
+    )
+    begin = time.perf_counter()
+    for n in range(_ENCODED_FRAMES):
+        picture = frames[n % len(frames)]
+        encoder.encode(Frame(picture.y, picture.uv, n, 1))
+    encoder.flush()
+    return encoder.name, round(_ENCODED_FRAMES / (time.perf_counter() - begin), 1)
+
+
+def main() -> None:
+    backend, index = sys.argv[1], int(sys.argv[2])
+    answer(lambda: asdict(measure(DeviceSettings.model_validate({"backend": backend, "index": index}))))
+
+
+if __name__ == "__main__":
+    main()
