@@ -62,14 +62,25 @@ class CardRun:
         Raises:
             CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
         """
-        for packet in self._feed.packets:
-            if packet.size == 0:
-                continue
+        for packet in self._packets():
             packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
         self.broken_end = self._feed.reader.broken_end
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
+        that were not read, and the card would put them out in any order."""
+        first_pts: int | None = None
+        for packet in self._feed.packets:
+            if packet.size == 0:
+                continue
+            if first_pts is None:
+                first_pts = packet.pts
+            is_leading = first_pts is not None and packet.pts is not None and packet.pts < first_pts
+            if self._feed.from_start or not is_leading:
+                yield packet
 
     def _decode(self, packet: Packet[Stream] | None) -> list[Slot[DevicePlanes]]:
         try:

@@ -136,10 +136,12 @@ def _asked(index: int, codec: str, bit_depth: int) -> dict[str, int]:
 
 
 def _surface(frame: Any) -> Surface:
+    """Rows are not padded; the views' own strides count samples."""
     luma, chroma = frame.cuda()[:2]
     height, width = luma.shape[:2]
     wide = frame.format.name in _WIDE_FORMATS
-    return Surface(luma.dataptr, chroma.dataptr, luma.stride[0], chroma.stride[0], width, height, wide)
+    pitch = width * (2 if wide else 1)
+    return Surface(luma.dataptr, chroma.dataptr, pitch, pitch, width, height, wide)
 
 
 def _call(work: Any) -> Any:

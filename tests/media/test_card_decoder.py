@@ -41,6 +41,11 @@ ON_THE_CARD = {
     "h264 flv": ("flv", Clip(frames=60), SAME_DB),
     "h264 uneven": ("mp4", Clip(frames=60, pts=UNEVEN, time_base=MILLISECONDS), SAME_DB),
     "h264 open groups": ("ts", Clip(frames=60, options=OPEN_GOP), SAME_DB),
+    "h264 intra refresh": (
+        "mkv",
+        Clip(frames=60, options={"x264-params": "intra-refresh=1:keyint=12", "preset": "veryfast"}),
+        SAME_DB,
+    ),
     "h264 fragments": ("mp4", Clip(frames=60, container_options={"movflags": "frag_keyframe+empty_moov"}), SAME_DB),
     "h264 one picture": ("mp4", Clip(frames=1), SAME_DB),
     "h264 640x360": ("mp4", Clip(640, 360, frames=12), SAME_DB),
