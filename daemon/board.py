@@ -43,24 +43,43 @@ class Chronicle:
 
     def delivered(self, job: Job, video: str) -> None:
         result = job.manifest.result or {}
-        self._history.finished.appendleft(FinishedJob(
-            job=job.id, file=job.input_name, output=valid_text(video), link=link_to(video),
-            status=result.get("status", ""), verdict=result.get("verdict", ""), at=now(),
-        ))
+        self._history.finished.appendleft(
+            FinishedJob(
+                job=job.id,
+                file=job.input_name,
+                output=valid_text(video),
+                link=link_to(video),
+                status=result.get("status", ""),
+                verdict=result.get("verdict", ""),
+                at=now(),
+            )
+        )
 
     def failed(self, job: Job, failure: Failed) -> None:
-        self._history.failed.appendleft(FailedJob(
-            job=job.id, file=job.input_name, code=failure.code, message=failure.message, remedy=failure.remedy,
-            at=now(),
-        ))
+        self._history.failed.appendleft(
+            FailedJob(
+                job=job.id,
+                file=job.input_name,
+                code=failure.code,
+                message=failure.message,
+                remedy=failure.remedy,
+                at=now(),
+            )
+        )
 
 
 class Bulletin:
     """Shows the service's state on the page and to systemd."""
 
     def __init__(
-        self, settings: Settings, share: Share, scheduler: Scheduler, intake: Intake, history: History,
-        notifier: Notifier, clock: Clock,
+        self,
+        settings: Settings,
+        share: Share,
+        scheduler: Scheduler,
+        intake: Intake,
+        history: History,
+        notifier: Notifier,
+        clock: Clock,
     ) -> None:
         self._scheduler = scheduler
         self._intake = intake

@@ -21,7 +21,7 @@ from pipeline.durable import storage_errors, write_durably
 
 PUBLISHED_REPORT = "published.report.json"
 FAILURE_REPORT = "failure.report.json"
-_OUTPUT_ORDER = ("video", "tracks", "preview", "debug")     # the report follows: its presence says "complete"
+_OUTPUT_ORDER = ("video", "tracks", "preview", "debug")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
 Planner: TypeAlias = Callable[[Job, PurePath, dict[str, str]], list[Move]]
@@ -111,8 +111,7 @@ def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
     _write_report(job, job.folder / files["report"], str(folder / names["video"]))
     outputs = {kind: files[kind] for kind in _OUTPUT_ORDER if kind in files}
     return [
-        _move(job, kind, name, folder / names[kind])
-        for kind, name in (*outputs.items(), ("report", PUBLISHED_REPORT))
+        _move(job, kind, name, folder / names[kind]) for kind, name in (*outputs.items(), ("report", PUBLISHED_REPORT))
     ]
 
 
@@ -122,9 +121,7 @@ def _plan_original(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mo
 
 def _plan_failure(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
     there = [("source", SOURCE)] if FileMark.of(job.source) else []
-    return [
-        _move(job, kind, name, folder / names[kind]) for kind, name in (*there, ("report", FAILURE_REPORT))
-    ]
+    return [_move(job, kind, name, folder / names[kind]) for kind, name in (*there, ("report", FAILURE_REPORT))]
 
 
 def _original(job: Job) -> NamesFor:

@@ -16,7 +16,7 @@ from daemon.settings import InboxSettings, ScanSettings, SettleSettings
 from daemon.settle import Clock, SettleTracker
 
 _LOGGED_AT_MOST = 10_000
-_SCAN_SHARE = 0.2       # a scan of a large or slow inbox may take this part of the time
+_SCAN_SHARE = 0.2  # a scan of a large or slow inbox may take this part of the time
 
 log = structlog.get_logger(__name__)
 
@@ -60,20 +60,24 @@ class Inbox:
     """One watched folder: which files lie in it, and which of them are settled."""
 
     def __init__(
-        self, settings: InboxSettings, folder: Path, scan: ScanSettings, settle: SettleSettings, *,
-        quiet_s: float, clock: Clock,
+        self,
+        settings: InboxSettings,
+        folder: Path,
+        scan: ScanSettings,
+        settle: SettleSettings,
+        *,
+        quiet_s: float,
+        clock: Clock,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self._extensions = scan.extensions
-        self._tracker = SettleTracker(
-            quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock
-        )
+        self._tracker = SettleTracker(quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock)
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
         self._ready: dict[str, Found] = {}
         self._settling: set[str] = set()
-        self._empty: set[str] = set()       # may stay so for minutes: no reason to scan often
+        self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
         self._logged: set[str] = set()
         self._walk: Iterator[None] | None = None
         self._interval_s = scan.min_interval_s

@@ -30,13 +30,13 @@ FORMAT = 1
 class State(StrEnum):
     """How far a job has come."""
 
-    CLAIMING = "claiming"        # the directory is made, the source may not be in it yet
-    SETTLING = "settling"        # the source is ours, but somebody may still be writing to it
+    CLAIMING = "claiming"  # the directory is made, the source may not be in it yet
+    SETTLING = "settling"  # the source is ours, but somebody may still be writing to it
     QUEUED = "queued"
     WORKING = "working"
     DELIVERING = "delivering"
     FAILING = "failing"
-    DONE = "done"                # only the directory is left to be removed
+    DONE = "done"  # only the directory is left to be removed
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Move:
     """One file on its way out of the job directory. ``target`` is relative to the share's root."""
 
     kind: str
-    name: str                    # in the job directory
+    name: str  # in the job directory
     target: str
     mark: FileMark
 

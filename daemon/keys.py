@@ -84,14 +84,10 @@ def _placeholder(path: tuple[str, ...]) -> str:
 
 
 def _fits(template: tuple[str, ...], path: Sequence[str | int]) -> bool:
-    return len(template) == len(path) and all(
-        part in (ANY, given) for part, given in zip(template, path, strict=True)
-    )
+    return len(template) == len(path) and all(part in (ANY, given) for part, given in zip(template, path, strict=True))
 
 
-def _walk(
-    schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = False
-) -> Iterator[Key | Section]:
+def _walk(schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = False) -> Iterator[Key | Section]:
     target = _resolved(schema, defs)
     text = schema.get("description") or target.get("description", "")
     if "properties" in target:
@@ -132,8 +128,10 @@ def _allowed(schema: Schema) -> str:
 
 def _range(schema: Schema) -> str:
     words = {
-        "minimum": "from", "exclusiveMinimum": "above",
-        "maximum": "up to", "exclusiveMaximum": "below",
+        "minimum": "from",
+        "exclusiveMinimum": "above",
+        "maximum": "up to",
+        "exclusiveMaximum": "below",
         "multipleOf": "in steps of",
     }
     return "".join(f" {word} {_plain(schema[name])}" for name, word in words.items() if name in schema)

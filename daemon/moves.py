@@ -53,7 +53,7 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
     """
     at_source, at_target = FileMark.of(source), FileMark.of(target)
     if at_target == mark:
-        if at_source == mark:       # a link without its unlink: the crash came in between
+        if at_source == mark:  # a link without its unlink: the crash came in between
             source.unlink()
     elif at_source is None:
         return False

@@ -12,7 +12,7 @@ from typing import TypeAlias
 NamesFor: TypeAlias = Callable[[int], dict[str, str]]
 
 NAME_MAX_BYTES = 255
-_ROOM_BYTES = 40            # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
+_ROOM_BYTES = 40  # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
 
 OUTPUT_SUFFIXES = {
     "video": ".mp4",
@@ -56,7 +56,7 @@ def short_stem(source_name: str) -> str:
     if len(raw) <= NAME_MAX_BYTES - _ROOM_BYTES:
         return stem
     kept = raw[: NAME_MAX_BYTES - _ROOM_BYTES - 9]
-    while kept and (raw[len(kept)] & 0xC0) == 0x80:     # inside a UTF-8 character
+    while kept and (raw[len(kept)] & 0xC0) == 0x80:  # inside a UTF-8 character
         kept = kept[:-1]
     return f"{os.fsdecode(kept)}~{hashlib.sha256(raw).hexdigest()[:8]}"
 
@@ -64,8 +64,7 @@ def short_stem(source_name: str) -> str:
 def first_free(folder: Path, names: NamesFor) -> int:
     """The first number for which none of the names exists in the folder."""
     return next(
-        number for number in count(1)
-        if not any(os.path.lexists(folder / name) for name in names(number).values())
+        number for number in count(1) if not any(os.path.lexists(folder / name) for name in names(number).values())
     )
 
 

@@ -21,10 +21,10 @@ from daemon.naming import printable
 
 log = structlog.get_logger(__name__)
 
-_FRESH_S = 15.0         # a loop that turned within this time is alive
-_HUNG_S = 20.0          # from then on a wait for the share is worth a word
+_FRESH_S = 15.0  # a loop that turned within this time is alive
+_HUNG_S = 20.0  # from then on a wait for the share is worth a word
 _STATUS_EVERY_S = 1.0
-_SEND_S = 2.0           # systemd may be slow to listen; better a message is lost than the service held up
+_SEND_S = 2.0  # systemd may be slow to listen; better a message is lost than the service held up
 
 
 class Notifier:
@@ -48,7 +48,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Set the line that ``systemctl status`` shows; sent only when it changes, once a second at most."""
-        text = printable(text)      # a file name with a line break must not smuggle in another message
+        text = printable(text)  # a file name with a line break must not smuggle in another message
         now = time.monotonic()
         if text != self._status and now - self._status_at >= _STATUS_EVERY_S:
             self._status, self._status_at = text, now

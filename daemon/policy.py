@@ -15,15 +15,15 @@ from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
 from daemon.workers import Died, Outcome, Stalled
 
-_ALONE_FROM = 2                 # bad ends in a row after which a job runs alone
+_ALONE_FROM = 2  # bad ends in a row after which a job runs alone
 _INTERRUPTIONS_PER_ATTEMPT = 5
 
 
 class Next(Enum):
     """What to do with the job now."""
 
-    GO_ON = "go on"             # as its new state says
-    WAIT = "wait"               # start it again, but later
+    GO_ON = "go on"  # as its new state says
+    WAIT = "wait"  # start it again, but later
 
 
 def after_worker(manifest: Manifest, outcome: Outcome, *, progressed: bool, max_attempts: int) -> Next:

@@ -16,7 +16,7 @@ from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 
 _SWEEP_EVERY_S = 3600.0
-_SLICE = 200            # entries looked at in one step
+_SLICE = 200  # entries looked at in one step
 
 log = structlog.get_logger(__name__)
 

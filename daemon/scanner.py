@@ -18,10 +18,21 @@ from daemon.settle import Signature
 
 # What tools leave on shares: editors, NAS indexes, recycle bins, sync clients, unfinished downloads.
 _IGNORED_PATTERNS = (
-    ".*", "~$*", "@eadir", "#recycle", "__macosx", "~syncthing~*", "*.part", "*.partial", "*.crdownload",
-    "*.tmp", "*.filepart", "thumbs.db", "desktop.ini",
+    ".*",
+    "~$*",
+    "@eadir",
+    "#recycle",
+    "__macosx",
+    "~syncthing~*",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.tmp",
+    "*.filepart",
+    "thumbs.db",
+    "desktop.ini",
 )
-_LONGEST_PATH_BYTES = 3800     # PATH_MAX is 4096; delivery puts longer names into longer folders
+_LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into longer folders
 
 
 class Refusal(Enum):
@@ -108,7 +119,7 @@ class Walk:
     def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | LeftAlone | None:
         try:
             found = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:      # taken away between listing and looking
+        except FileNotFoundError:  # taken away between listing and looking
             return None
         if not stat.S_ISREG(found.st_mode):
             return LeftAlone(relative, Refusal.SPECIAL)

@@ -31,8 +31,8 @@ from pipeline.durable import storage_errors
 from pipeline.job import Progress
 from pipeline.report import failure_report
 
-_STARTS_AT_ONCE = 8         # files that refuse to be claimed must not hold up the loop
-_HELD_BEYOND_SLOTS = 16     # claimed jobs that may wait (for space, say) before the inboxes keep the rest
+_STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
+_HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +49,15 @@ class Scheduler:
     """Holds the tasks and the pool of workers."""
 
     def __init__(
-        self, settings: Settings, share: Share, intake: Intake, pool: Pool, audience: Audience, *,
-        settle_s: float, clock: Clock,
+        self,
+        settings: Settings,
+        share: Share,
+        intake: Intake,
+        pool: Pool,
+        audience: Audience,
+        *,
+        settle_s: float,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._share = share
@@ -58,9 +65,7 @@ class Scheduler:
         self._pool = pool
         self._audience = audience
         self._delivery = Delivery(share)
-        self._quiet = SettleTracker(
-            quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock
-        )
+        self._quiet = SettleTracker(quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock)
         self._slots = job_slots(settings)
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
@@ -116,7 +121,7 @@ class Scheduler:
     def _trouble(self, task: Task, error: ExplainedError) -> None:
         manifest = task.job.manifest
         if error.environmental or manifest.state is State.FAILING or manifest.publish:
-            task.wait(Failed.of(error))     # what is half published is published in the end
+            task.wait(Failed.of(error))  # what is half published is published in the end
         else:
             policy.give_up(manifest, Failed.of(error))
 
@@ -144,7 +149,7 @@ class Scheduler:
         elif state is State.DONE:
             task.job.remove()
             self._tasks.drop(task)
-        elif state is State.WORKING:        # no worker: it could not be started
+        elif state is State.WORKING:  # no worker: it could not be started
             task.job.manifest.attempts -= 1
             task.job.save(State.QUEUED)
 
@@ -189,10 +194,7 @@ class Scheduler:
 
     def _start_one(self) -> bool:
         """Start the next job that was claimed before, else claim one; False when there was nothing to do."""
-        queued = [
-            task for task in self.waiting()
-            if task.job.manifest.state is State.QUEUED and task.backoff.due
-        ]
+        queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.backoff.due]
         if not queued:
             return self._claim_one()
         task = min(queued, key=lambda t: (-t.job.manifest.priority, t.job.manifest.claimed_at_s))
@@ -243,7 +245,9 @@ class Scheduler:
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
         decision = policy.after_worker(
-            task.job.manifest, outcome, progressed=recovery.has_progressed(task.job),
+            task.job.manifest,
+            outcome,
+            progressed=recovery.has_progressed(task.job),
             max_attempts=self._settings.workers.max_attempts,
         )
         if decision is Next.WAIT:
@@ -257,7 +261,7 @@ class Scheduler:
     def _judge(self, outcome: Outcome) -> Outcome:
         """The outcome without what is not the job's fault."""
         if self._stopping and isinstance(outcome, Died | Stalled):
-            return Stopped()        # we killed it, because it took too long to stop
+            return Stopped()  # we killed it, because it took too long to stop
         if isinstance(outcome, Failed | Died | Stalled):
             try:
                 self._share.identity()

@@ -33,8 +33,8 @@ from daemon.workers import Outcome, Pool
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3
 _SCAN_SLICE_S = 0.25
-_TICK_S = 1.0               # the longest sleep: leases, the page and the watchdog want their turn
-_BREATH_S = 0.01            # between two turns, however fast events come in
+_TICK_S = 1.0  # the longest sleep: leases, the page and the watchdog want their turn
+_BREATH_S = 0.01  # between two turns, however fast events come in
 _CHECK = "backend check"
 
 log = structlog.get_logger(__name__)
@@ -117,8 +117,16 @@ class _Loop:
     """The running service, after everything has been checked."""
 
     def __init__(
-        self, settings: Settings, share: Share, identity: ShareIdentity, pool: Pool,
-        selector: selectors.BaseSelector, alarm: Alarm, stop: StopRequest, notifier: Notifier, pulse: Pulse,
+        self,
+        settings: Settings,
+        share: Share,
+        identity: ShareIdentity,
+        pool: Pool,
+        selector: selectors.BaseSelector,
+        alarm: Alarm,
+        stop: StopRequest,
+        notifier: Notifier,
+        pulse: Pulse,
     ) -> None:
         clock = time.monotonic
         quiet_s = settle_s(file_system(share.jobs), settings.settle)
@@ -134,10 +142,12 @@ class _Loop:
         self._pulse = pulse
         self._inbox_trouble = ""
         self._conditions = Conditions(share, identity, settings, clock)
-        self._intake = Intake([
-            Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
-            for inbox in settings.inboxes
-        ])
+        self._intake = Intake(
+            [
+                Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
+                for inbox in settings.inboxes
+            ]
+        )
         self._scheduler = Scheduler(
             settings, share, self._intake, pool, Chronicle(history), settle_s=quiet_s, clock=clock
         )
@@ -183,7 +193,7 @@ class _Loop:
         try:
             self._intake.advance(_SCAN_SLICE_S)
         except OSError as exc:
-            self._share.identity()      # raises where the whole share has gone
+            self._share.identity()  # raises where the whole share has gone
             self._mend_inboxes(exc)
         else:
             self._inbox_trouble = ""

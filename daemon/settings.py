@@ -25,8 +25,22 @@ PAUSE_FILE = "PAUSE"
 RESERVED_DIRS = (OUTBOX_DIR, FAILED_DIR, ORIGINALS_DIR, STATE_DIR)
 
 _VIDEO_EXTENSIONS = (
-    "mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "m2ts", "mxf",
-    "wmv", "flv", "3gp", "ogv",
+    "mp4",
+    "mov",
+    "m4v",
+    "mkv",
+    "webm",
+    "avi",
+    "mpg",
+    "mpeg",
+    "ts",
+    "mts",
+    "m2ts",
+    "mxf",
+    "wmv",
+    "flv",
+    "3gp",
+    "ogv",
 )
 
 
@@ -59,12 +73,8 @@ class ShareSettings(Section):
 class InboxSettings(Section):
     """One folder that files are dropped into."""
 
-    path: Annotated[
-        str, Field(min_length=1, description="Folder of the inbox, relative to share.root")
-    ] = "inbox"
-    profile: Annotated[
-        str, Field(min_length=1, description="Profile that its files are processed with")
-    ] = "default"
+    path: Annotated[str, Field(min_length=1, description="Folder of the inbox, relative to share.root")] = "inbox"
+    profile: Annotated[str, Field(min_length=1, description="Profile that its files are processed with")] = "default"
     priority: Annotated[
         int,
         _number("Inboxes with a higher number are served first", "rank", ge=-100, le=100),
@@ -92,8 +102,7 @@ class ScanSettings(Section):
     ] = _VIDEO_EXTENSIONS
     empty_after_s: Annotated[
         float,
-        _number("How long a file may stay without content before it is reported as empty",
-                "s", ge=0, le=7 * 86400),
+        _number("How long a file may stay without content before it is reported as empty", "s", ge=0, le=7 * 86400),
     ] = 600.0
 
     @field_validator("extensions")
@@ -137,8 +146,7 @@ class WorkerSettings(Section):
     ] = 75.0
     stall_timeout_s: Annotated[
         float,
-        _number("Time without any progress after which a worker counts as hung and is replaced",
-                "s", gt=0, le=86400),
+        _number("Time without any progress after which a worker counts as hung and is replaced", "s", gt=0, le=86400),
     ] = 300.0
     start_timeout_s: Annotated[
         float,
@@ -166,8 +174,7 @@ class LeaseSettings(Section):
     ] = 10.0
     expire_s: Annotated[
         float,
-        _number("Time that another host's lease must stand still before its job is taken over",
-                "s", gt=0, le=86400),
+        _number("Time that another host's lease must stand still before its job is taken over", "s", gt=0, le=86400),
     ] = 120.0
 
 
@@ -264,16 +271,21 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
         path = settings.inbox_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
-            yield _problem(("inboxes", number, "profile"), inbox.profile,
-                           f"there is no profile '{inbox.profile}'; known: {known}")
+            yield _problem(
+                ("inboxes", number, "profile"), inbox.profile, f"there is no profile '{inbox.profile}'; known: {known}"
+            )
         if not _contains(root, path) or path == root:
-            yield _problem(("inboxes", number, "path"), inbox.path,
-                           f"an inbox must be a folder inside share.root ({root})")
+            yield _problem(
+                ("inboxes", number, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
+            )
         else:
             for other, name in (*reserved, *earlier):
                 if _contains(other, path) or _contains(path, other):
-                    yield _problem(("inboxes", number, "path"), inbox.path,
-                                   f"'{inbox.path}' overlaps '{name}'; give every inbox a folder of its own")
+                    yield _problem(
+                        ("inboxes", number, "path"),
+                        inbox.path,
+                        f"'{inbox.path}' overlaps '{name}'; give every inbox a folder of its own",
+                    )
         earlier.append((path, inbox.path))
 
 

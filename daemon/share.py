@@ -29,8 +29,22 @@ from pipeline.durable import sync_directory
 SENTINEL = "share.json"
 _NFS = {"nfs", "nfs4"}
 _NETWORK = {
-    "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "ocfs2", "gfs2",
-    "virtiofs", "vboxsf", "vmhgfs", "prl_fs",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ocfs2",
+    "gfs2",
+    "virtiofs",
+    "vboxsf",
+    "vmhgfs",
+    "prl_fs",
 }
 
 
@@ -64,8 +78,10 @@ class Share:
             ShareUnusableError: it cannot be written, or its folders lie on different file systems.
         """
         if not self.root.is_dir():
-            raise ShareAwayError(f"The share's folder {self.root} does not exist.",
-                                 remedy=f"Mount the share, or create the folder: mkdir -p {self.root}")
+            raise ShareAwayError(
+                f"The share's folder {self.root} does not exist.",
+                remedy=f"Mount the share, or create the folder: mkdir -p {self.root}",
+            )
         try:
             self._make_folders()
             self._make_sentinel()
@@ -132,8 +148,10 @@ class Share:
             moved.unlink()
 
     def _check_one_file_system(self) -> None:
-        devices = {folder: folder.stat().st_dev for folder in
-                   (self.jobs, self.outbox, self.failed, self.originals, *self.inboxes)}
+        devices = {
+            folder: folder.stat().st_dev
+            for folder in (self.jobs, self.outbox, self.failed, self.originals, *self.inboxes)
+        }
         strays = [str(folder) for folder, device in devices.items() if device != devices[self.jobs]]
         if strays:
             raise ShareUnusableError(

@@ -21,7 +21,7 @@ from daemon.settle import Clock
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"
 HTML_NAME = "status.html"
-_ALIVE_S = 60.0         # the page is written at least this often, so that a reader can tell that it is stale
+_ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
 
 log = structlog.get_logger(__name__)
 

@@ -89,7 +89,7 @@ class Tasks:
             leases.write(task.job.folder, self.lease)
         except LeaseLostError:
             return False
-        except ExplainedError as exc:       # whoever needs to write will say it louder
+        except ExplainedError as exc:  # whoever needs to write will say it louder
             task.log.debug("lease not renewed", reason=exc.message)
         return True
 

@@ -36,11 +36,11 @@ class Alarm(FileSystemEventHandler):
         try:
             self._sender.send(b"!")
         except BlockingIOError:
-            return      # it is ringing already
+            return  # it is ringing already
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog. What happened does not matter: the scan finds out."""
-        if event.event_type not in ("opened", "closed_no_write"):     # our own scan causes these
+        if event.event_type not in ("opened", "closed_no_write"):  # our own scan causes these
             self.ring()
 
     def silence(self) -> bool:
@@ -73,8 +73,11 @@ def watching(folders: list[Path], alarm: Alarm) -> Iterator[bool]:
             observer.schedule(alarm, str(folder), recursive=True)
         observer.start()
     except OSError as exc:
-        log.warning("no file-system events, polling only", reason=os.strerror(exc.errno or 0),
-                    remedy="raise fs.inotify.max_user_watches or fs.inotify.max_user_instances")
+        log.warning(
+            "no file-system events, polling only",
+            reason=os.strerror(exc.errno or 0),
+            remedy="raise fs.inotify.max_user_watches or fs.inotify.max_user_instances",
+        )
         yield False
         return
     try:

@@ -40,14 +40,14 @@ from pipeline.errors import JobStopped, PipelineError, StorageError
 from pipeline.job import Progress
 
 _PR_SET_PDEATHSIG = 1
-_ORPHANED = 70      # exit status of a worker whose service has gone
+_ORPHANED = 70  # exit status of a worker whose service has gone
 
 
 def main() -> None:
     """Entry point: ``python -m daemon.worker MESSAGES_FD SERVICE_PID``."""
     messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
     _die_with(service_pid)
-    os.dup2(2, 1)       # whatever a library prints must not look like output
+    os.dup2(2, 1)  # whatever a library prints must not look like output
     with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
         code = _Worker(sys.stdin.buffer, pipe).run()
     # No interpreter teardown: native threads of codecs and runtimes may hang in it, and everything is on disk.
@@ -93,7 +93,7 @@ class _Worker:
 
     def _work(self, order: Work) -> Finished:
         os.nice(order.nice)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))    # a core dump holds somebody's recording
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump holds somebody's recording
         configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name)
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs

@@ -23,7 +23,7 @@ from pipeline.job import Progress
 
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20
-_GRACE_S = 10.0     # between a worker's last message and its end
+_GRACE_S = 10.0  # between a worker's last message and its end
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ class Pool:
     def poll(self) -> Iterator[tuple[str, Outcome]]:
         """Take in what the workers have said; yields the jobs whose worker has ended, and how."""
         for worker in list(self._workers.values()):
-            ended = worker.process.poll() is not None      # asked first: what it said before is in the pipe
+            ended = worker.process.poll() is not None  # asked first: what it said before is in the pipe
             self._listen(worker)
             if ended:
                 yield worker.job, self._bury(worker)
@@ -182,8 +182,12 @@ class Pool:
 def _spawn(messages: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "daemon.worker", str(messages), str(os.getpid())]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=(messages,),
-        start_new_session=True,     # Ctrl-C on a terminal is for the service, which stops its workers itself
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=(messages,),
+        start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
     )
 
 

@@ -51,7 +51,7 @@ def _links_of(process: Path, wanted: str) -> Iterator[Path]:
         for link in (process / "fd").iterdir():
             if os.readlink(link) == wanted:  # noqa: PTH115 - plain text, no Path for each descriptor
                 yield link
-    except OSError:     # another user's process, or it has ended
+    except OSError:  # another user's process, or it has ended
         return
 
 

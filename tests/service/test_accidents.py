@@ -74,9 +74,7 @@ def test_kill_at_random_moments(
 
 
 @pytest.mark.parametrize("moment", ["job claimed", "job started", "job delivered"])
-def test_kill_of_the_service_at_the_seams(
-    service: Service, recording: Path, undisturbed: Packets, moment: str
-) -> None:
+def test_kill_of_the_service_at_the_seams(service: Service, recording: Path, undisturbed: Packets, moment: str) -> None:
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start(wait=False)
     service.wait_for(lambda: service.events(moment), moment)
@@ -100,17 +98,19 @@ def test_a_hung_worker_is_replaced_and_the_service_stays_healthy(
     assert [line["code"] for line in service.events("job waits")] == ["WORKER_STALLED"]
 
 
-def test_a_worker_that_always_dies_ends_in_failed(
-    make_service: Callable[..., Service], recording: Path
-) -> None:
+def test_a_worker_that_always_dies_ends_in_failed(make_service: Callable[..., Service], recording: Path) -> None:
     """Killed before it can finish a segment, three times; another file is not held up for ever."""
     service = make_service()
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     for attempt in (1, 2, 3):
         service.wait_for(lambda attempt=attempt: len(service.events("job started")) == attempt, "an attempt")
-        service.wait_for(lambda attempt=attempt: _kill_early(service) or len(service.events("job waits")) >= attempt
-                         or service.files("failed"), "its end")
+        service.wait_for(
+            lambda attempt=attempt: (
+                _kill_early(service) or len(service.events("job waits")) >= attempt or service.files("failed")
+            ),
+            "its end",
+        )
     service.wait_for(lambda: service.exists("failed/x.report.json"), "the report")
     assert (service.root / "failed" / "x.mp4").read_bytes() == recording.read_bytes()
     error = service.report("failed/x.report.json")["error"]

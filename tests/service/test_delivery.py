@@ -26,7 +26,9 @@ def test_files_are_delivered_and_everybody_is_told(service: Service, recording: 
     assert service.stop() == 0
 
     assert service.files("outbox") == {
-        *outputs("present"), *outputs("present", 2), *outputs("a/b/인터뷰 <b> & 1\n"),
+        *outputs("present"),
+        *outputs("present", 2),
+        *outputs("a/b/인터뷰 <b> & 1\n"),
     }
     assert service.files("originals") == {"present.mp4", "present-2.mp4", f"a/b/{strange}"}
     assert (service.root / "originals" / "present.mp4").read_bytes() == recording.read_bytes()

@@ -116,7 +116,9 @@ def test_an_inbox_that_somebody_removed_is_made_again(service: Service, recordin
 def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
     service.start()
     second = subprocess.run(
-        [sys.executable, "-m", "daemon", "run", "--config", service.config], capture_output=True, check=False,
+        [sys.executable, "-m", "daemon", "run", "--config", service.config],
+        capture_output=True,
+        check=False,
         timeout=60,
     )
     assert second.returncode == 3

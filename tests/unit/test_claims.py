@@ -25,9 +25,16 @@ def share(tmp_path: Path) -> Share:
     return make_share(tmp_path)
 
 
-@pytest.mark.parametrize("name", [
-    "x.mp4", "a/b/인터뷰 1.mov", "new\nline.mp4", os.fsdecode(b"\xff.mp4"), "n" * 251 + ".mp4",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.mp4",
+        "a/b/인터뷰 1.mov",
+        "new\nline.mp4",
+        os.fsdecode(b"\xff.mp4"),
+        "n" * 251 + ".mp4",
+    ],
+)
 def test_claim_moves_the_file_and_remembers_where_it_was(share: Share, name: str) -> None:
     job = claimed(share, name, b"content")
     assert job.source.read_bytes() == b"content"

@@ -34,16 +34,18 @@ def test_profile_overrides_some_keys_and_default_stays() -> None:
 
 
 def test_all_conflicts_are_reported_at_once() -> None:
-    found = problems({
-        "inboxes": [
-            {"path": "in", "profile": "nope"},
-            {"path": "outbox/deeper"},
-            {"path": "../elsewhere"},
-            {"path": "in/nested"},
-            {"path": "."},
-        ],
-        "leases": {"renew_s": 20, "expire_s": 10},
-    })
+    found = problems(
+        {
+            "inboxes": [
+                {"path": "in", "profile": "nope"},
+                {"path": "outbox/deeper"},
+                {"path": "../elsewhere"},
+                {"path": "in/nested"},
+                {"path": "."},
+            ],
+            "leases": {"renew_s": 20, "expire_s": 10},
+        }
+    )
     assert "no profile 'nope'" in found[("inboxes", 0, "profile")]
     assert "overlaps 'outbox'" in found[("inboxes", 1, "path")]
     assert "inside share.root" in found[("inboxes", 2, "path")]
@@ -52,15 +54,18 @@ def test_all_conflicts_are_reported_at_once() -> None:
     assert "leases.renew_s" in found[("leases", "expire_s")]
 
 
-@pytest.mark.parametrize("document", [
-    {"shares": {}},
-    {"workers": {"concurrent_jobs": 0}},
-    {"workers": {"concurrent_jobs": "many"}},
-    {"settle": {"local_s": -1}},
-    {"scan": {"extensions": []}},
-    {"scan": {"extensions": ["a/b"]}},
-    {"profiles": {"default": {"crf": 99}}},
-])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"shares": {}},
+        {"workers": {"concurrent_jobs": 0}},
+        {"workers": {"concurrent_jobs": "many"}},
+        {"settle": {"local_s": -1}},
+        {"scan": {"extensions": []}},
+        {"scan": {"extensions": ["a/b"]}},
+        {"profiles": {"default": {"crf": 99}}},
+    ],
+)
 def test_out_of_range_or_unknown_is_refused(document: dict[str, Any]) -> None:
     assert problems(document)
 

@@ -55,9 +55,17 @@ def test_one_number_for_all_files(share: Share) -> None:
     assert tree(share.originals) == {"x.mov", "x-2.mov", "x-3.mov"}
 
 
-@pytest.mark.parametrize("name", [
-    "new\nline.mp4", "인터뷰 & <b>.mp4", os.fsdecode(b"\xff\xfe.mp4"), "n" * 251 + ".mp4", "\x1b[2J.mp4", "x..mp4",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new\nline.mp4",
+        "인터뷰 & <b>.mp4",
+        os.fsdecode(b"\xff\xfe.mp4"),
+        "n" * 251 + ".mp4",
+        "\x1b[2J.mp4",
+        "x..mp4",
+    ],
+)
 def test_awkward_names(share: Share, name: str) -> None:
     Delivery(share).deliver(finished(share, name))
     Delivery(share).deliver(finished(share, name))
@@ -131,7 +139,12 @@ def test_failures_of_one_name_are_numbered_together(share: Share) -> None:
     for name in ("x.mp4", "x.mov", "x.mp4"):
         Delivery(share).fail(claimed(share, name), lambda: ERROR)
     assert tree(share.failed) == {
-        "x.mp4", "x.report.json", "x-2.mov", "x-2.report.json", "x-3.mp4", "x-3.report.json",
+        "x.mp4",
+        "x.report.json",
+        "x-2.mov",
+        "x-2.report.json",
+        "x-3.mp4",
+        "x-3.report.json",
     }
 
 

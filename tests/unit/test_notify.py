@@ -62,8 +62,11 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
         time.sleep(0.1)
         answers[name] = pulse.is_alive()
 
-    for name, marked, blocks in (("blocked on the share", True, True), ("blocked elsewhere", False, True),
-                                 ("busy on the share", True, False)):
+    for name, marked, blocks in (
+        ("blocked on the share", True, True),
+        ("blocked elsewhere", False, True),
+        ("busy on the share", True, False),
+    ):
         asking = threading.Thread(target=ask, args=(name,))
         asking.start()
         if marked:

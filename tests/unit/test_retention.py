@@ -25,7 +25,7 @@ def originals(tmp_path: Path) -> Path:
     (folder / "sub").mkdir(parents=True)
     for name in ("a.mp4", "sub/b.mp4"):
         (folder / name).write_bytes(b"x")
-        os.utime(folder / name, (0, 0))     # recorded long ago, but moved here just now
+        os.utime(folder / name, (0, 0))  # recorded long ago, but moved here just now
     (folder / "link.mp4").symlink_to(tmp_path)
     return folder
 

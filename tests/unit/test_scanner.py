@@ -20,21 +20,56 @@ def walk(inbox: Path) -> tuple[set[str], dict[str, Refusal]]:
     return found, {entry.relative: entry.reason for entry in entries if isinstance(entry, LeftAlone)}
 
 
-@pytest.mark.parametrize("name", [
-    ".x.mp4", "~$x.mp4", "@eaDir", "#recycle", "__MACOSX", ".stfolder", "~syncthing~x.mp4.tmp", ".syncthing.x.mp4",
-    ".nfs000123", "x.mp4.part", "x.partial", "x.mp4.crdownload", "x.tmp", "x.filepart", "Thumbs.db", "desktop.ini",
-    "THUMBS.DB", "X.MP4.PART", ".DS_Store", "._x.mp4",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".x.mp4",
+        "~$x.mp4",
+        "@eaDir",
+        "#recycle",
+        "__MACOSX",
+        ".stfolder",
+        "~syncthing~x.mp4.tmp",
+        ".syncthing.x.mp4",
+        ".nfs000123",
+        "x.mp4.part",
+        "x.partial",
+        "x.mp4.crdownload",
+        "x.tmp",
+        "x.filepart",
+        "Thumbs.db",
+        "desktop.ini",
+        "THUMBS.DB",
+        "X.MP4.PART",
+        ".DS_Store",
+        "._x.mp4",
+    ],
+)
 def test_what_tools_leave_is_ignored(name: str, tmp_path: Path) -> None:
     assert is_ignored(name)
     (tmp_path / name).write_bytes(b"x")
     assert walk(tmp_path) == (set(), {})
 
 
-@pytest.mark.parametrize("name", [
-    "x.mp4", "X.MP4", "a b.mov", "newline\n.mp4", "인터뷰.mp4", "part.mp4", "tmp.mp4", "-rf.mp4", "a" * 251 + ".mp4",
-    os.fsdecode(b"\xff\xfe.mp4"), "\x1b[31m.mp4", "<b>&amp;.mp4", "x.part.mp4", " .mp4",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.mp4",
+        "X.MP4",
+        "a b.mov",
+        "newline\n.mp4",
+        "인터뷰.mp4",
+        "part.mp4",
+        "tmp.mp4",
+        "-rf.mp4",
+        "a" * 251 + ".mp4",
+        os.fsdecode(b"\xff\xfe.mp4"),
+        "\x1b[31m.mp4",
+        "<b>&amp;.mp4",
+        "x.part.mp4",
+        " .mp4",
+    ],
+)
 def test_any_name_is_found(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert walk(tmp_path) == ({name}, {})
@@ -69,7 +104,7 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
     os.mkfifo(inbox / "fifo.mp4")
     with socket.socket(socket.AF_UNIX) as listening:
         here = Path.cwd()
-        os.chdir(inbox)     # the path of a socket must be short
+        os.chdir(inbox)  # the path of a socket must be short
         listening.bind("socket.mp4")
         os.chdir(here)
         begun = time.monotonic()
@@ -77,8 +112,13 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 1
     assert found == set()
     assert left == {
-        "link.mp4": Refusal.LINK, "dangling.mp4": Refusal.LINK, "folder-link": Refusal.LINK, "loop": Refusal.LINK,
-        "folder.mp4": Refusal.FOLDER, "fifo.mp4": Refusal.SPECIAL, "socket.mp4": Refusal.SPECIAL,
+        "link.mp4": Refusal.LINK,
+        "dangling.mp4": Refusal.LINK,
+        "folder-link": Refusal.LINK,
+        "loop": Refusal.LINK,
+        "folder.mp4": Refusal.FOLDER,
+        "fifo.mp4": Refusal.SPECIAL,
+        "socket.mp4": Refusal.SPECIAL,
     }
 
 

@@ -31,7 +31,7 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
-        self.now += 1000      # past every wait
+        self.now += 1000  # past every wait
         return self.now
 
 
@@ -86,8 +86,16 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_kinds_of_file_systems() -> None:
     settle = SettleSettings(local_s=1, nfs_s=2, smb_s=3)
     for kind, network, quiet_s in (
-        ("ext4", False, 1), ("xfs", False, 1), ("tmpfs", False, 1), ("overlay", False, 1), ("fuseblk", False, 1),
-        ("nfs", True, 2), ("nfs4", True, 2), ("cifs", True, 3), ("smb3", True, 3), ("fuse.sshfs", True, 3),
+        ("ext4", False, 1),
+        ("xfs", False, 1),
+        ("tmpfs", False, 1),
+        ("overlay", False, 1),
+        ("fuseblk", False, 1),
+        ("nfs", True, 2),
+        ("nfs4", True, 2),
+        ("cifs", True, 3),
+        ("smb3", True, 3),
+        ("fuse.sshfs", True, 3),
         ("9p", True, 3),
     ):
         assert (is_network(kind), settle_s(kind, settle)) == (network, quiet_s), kind

@@ -10,12 +10,16 @@ from daemon.naming import valid_text
 from daemon.settings import StatusSettings
 from daemon.status import Board, FailedJob, FinishedJob, History, RunningJob, StatusPage, link_to, read_status
 
-HOSTILE = '<script>alert(1)</script>"&\'.mp4'
+HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
 
 def board() -> Board:
     return Board(
-        host="h", pid=1, state="working", reason=HOSTILE, queued=3,
+        host="h",
+        pid=1,
+        state="working",
+        reason=HOSTILE,
+        queued=3,
         running=[RunningJob("j", HOSTILE, "render", 41.5, 29.97, 75, "normal", 1)],
         finished=[
             FinishedJob("k", HOSTILE, f"outbox/{HOSTILE}", link_to(f"outbox/{HOSTILE}"), "succeeded", "fine", "now"),
@@ -68,7 +72,7 @@ def test_written_only_when_something_has_changed_and_not_too_often(tmp_path: Pat
     clock.now = 30
     assert not written(2)
     clock.now = 70
-    assert written(2)       # a sign of life
+    assert written(2)  # a sign of life
 
 
 def test_history_survives_a_restart(tmp_path: Path) -> None:
