@@ -3,7 +3,6 @@
 import gzip
 import json
 
-import cupy
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from tests.cards import needs_card
 from tests.media.synth import Clip, combed
 from tests.scenes import packets, still, walk, write_recording
 
+cupy = pytest.importorskip("cupy")
 pytestmark = [pytest.mark.gpu, needs_card]
 
 SECONDS = 6
