@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from daemon import engines_command
 from daemon.errors import ConfigError, DaemonError
 from engines.errors import ExplainedError
 
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Check and show the configuration.")
 app.add_typer(config_app, name="config")
+app.add_typer(engines_command.app, name="engines")
 
 ConfigOption = Annotated[
     Path | None,
@@ -180,6 +182,18 @@ def status(
         typer.echo(_as_json(found))
     else:
         console.show_status(found)
+
+
+@app.command()
+def probe(
+    config: ConfigOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Keep the settings that follow from it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Measure the hardware and propose settings; --write keeps them beside the configuration."""
+    from daemon import probe_command
+
+    probe_command.run(config, write=write, as_json=as_json)
 
 
 def _as_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from daemon.child import ask
 
 _MODULE = "engines.inference.commands"
+_TARGETS = re.compile(r"(sm\d{2,3}(,sm\d{2,3})*)?")
 _LIST_TIMEOUT_S, _BUILD_TIMEOUT_S, _BENCH_TIMEOUT_S = 120.0, 3600.0, 600.0
 
 app = typer.Typer(no_args_is_help=True, help="Models and the engines built of them.")
@@ -42,7 +44,10 @@ def list_engines(
 
 @app.command("build")
 def build_engines(
-    target: Annotated[str, typer.Option("--target", metavar="SM,...", help="Card generations, such as sm89,sm120.")],
+    target: Annotated[
+        str,
+        typer.Option("--target", metavar="SM,...", help="Card generations, as sm89,sm120; this machine's by default."),
+    ] = "",
     precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
@@ -50,6 +55,8 @@ def build_engines(
     """Build engines ahead of their first use. TensorRT for RTX also builds for cards that are not here."""
     if precision not in {"fp16", "fp32"}:
         raise typer.BadParameter("give fp16 or fp32", param_hint="--precision")
+    if not _TARGETS.fullmatch(target):
+        raise typer.BadParameter("give generations such as sm89,sm120", param_hint="--target")
     arguments = ["build", _folder(cache), precision, *target.split(",")]
     done = ask(_MODULE, arguments, timeout_s=_BUILD_TIMEOUT_S)
     if as_json:

@@ -40,7 +40,8 @@ log = structlog.get_logger(__name__)
 
 class EngineBuildError(EngineError):
     code = "ENGINE_BUILD_FAILED"
-    remedy = "Nothing is lost: ONNX Runtime runs the model instead. See the lines before this one for the cause."
+    remedy = "Nothing is lost: ONNX Runtime runs the model instead."
+    environmental = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def parse_target(text: str) -> str:
     """
     target = text.strip().lower()
     if not re.fullmatch(r"sm\d{2,3}", target):
-        raise EngineBuildError(f"'{text}' is no target", remedy="Name targets as sm89 or sm120, separated by commas.")
+        what = f"'{text}' is no target" if target else "There is no card here to build for"
+        raise EngineBuildError(what, remedy="Name targets as sm89 or sm120, separated by commas.")
     return target
 
 

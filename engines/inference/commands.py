@@ -73,6 +73,9 @@ def _state(intact: bool, key: EngineKey, current: dict[str, str], version: str) 
 def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[dict[str, Any]]:
     """Build every model for every target.
 
+    Args:
+        targets: card generations; none takes that of the first card here.
+
     Raises:
         EngineBuildError: no library is installed, or a model or target is refused.
     """
@@ -82,7 +85,7 @@ def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[di
             "Neither TensorRT nor TensorRT for RTX is installed",
             remedy="Install the extra dualface[cuda], or tensorrt-rtx-cu13-bindings and tensorrt-rtx-cu13-libs.",
         )
-    checked = [parse_target(target) for target in targets]
+    checked = [parse_target(target) for target in targets or [_target() or ""]]
     done = []
     for name, load in MODELS.items():
         model = load()
@@ -170,7 +173,7 @@ def main() -> None:
     cache = EngineCache(Path(directory) if directory else None)
     work: dict[str, Callable[[], Any]] = {
         "list": lambda: list_all(cache),
-        "build": lambda: build_all(cache, rest[1:], rest[0]),
+        "build": lambda: build_all(cache, [target for target in rest[1:] if target], rest[0]),
         "bench": lambda: bench(cache),
     }
     answer(work[command])

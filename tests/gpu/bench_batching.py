@@ -10,7 +10,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -95,22 +95,31 @@ def together(mix: tuple[str, ...], max_batch: int, wait_ms: float = 6.0) -> dict
 
 
 def main() -> None:
-    out = sys.stdout.write
-    out(
-        "| jobs | detector | pictures/s | slowest small job | p50 | p99 | pictures per batch |\n|---|---|---|---|---|---|---|\n"
-    )
+    print_row("jobs", "detector", "pictures/s", "slowest small job", "p50", "p99", "pictures per batch")
+    print_row(*["---"] * 7)
     for mix in MIXES:
-        ways: dict[str, Callable[[], dict[str, Any]]] = {"separate": lambda m=mix: separate(m)}
-        for batch in (8, 16, 32):
-            ways[f"joint, at most {batch}"] = lambda m=mix, b=batch: together(m, b)
-        for name, way in ways.items():
-            found = way()
-            title = " + ".join(f"{mix.count(size)} x {size}" for size in dict.fromkeys(mix))
-            out(
-                f"| {title} | {name} | {found['pictures_per_s']:.0f} | {found['small_per_s']:.0f} | "
-                f"{found['p50_ms']:.1f} ms | {found['p99_ms']:.1f} ms | {found.get('pictures_per_batch', PICTURES):.1f} |\n"
+        title = " + ".join(f"{mix.count(size)} x {size}" for size in dict.fromkeys(mix))
+        for name, found in ways(mix):
+            print_row(
+                title,
+                name,
+                f"{found['pictures_per_s']:.0f}",
+                f"{found['small_per_s']:.0f}",
+                f"{found['p50_ms']:.1f} ms",
+                f"{found['p99_ms']:.1f} ms",
+                f"{found.get('pictures_per_batch', PICTURES):.1f}",
             )
-            sys.stdout.flush()
+
+
+def ways(mix: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "separate", separate(mix)
+    for batch in (8, 16, 32):
+        yield f"joint, at most {batch}", together(mix, batch)
+
+
+def print_row(*cells: str) -> None:
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

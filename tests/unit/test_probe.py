@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from daemon import child, config, probe, probe_command
 from daemon.engines_command import app as engines_app
 from engines.settings import DeviceSettings
+from tests.cards import count_cards
 
 GIB = 2**30
 SETTINGS = DeviceSettings()
@@ -238,9 +239,18 @@ def test_engines_are_built_and_listed_by_the_command(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_none_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(child.AnsweredError, match="'ada' is no target"):
-        engines("build", "--target", "ada", "--cache", tmp_path)
+    assert engines("build", "--target", "ada", "--cache", tmp_path)[0] == 2
     assert engines("build", "--target", "sm89", "--precision", "int8")[0] == 2
+    with pytest.raises(child.AnsweredError, match="knows no sm90") as caught:
+        engines("build", "--target", "sm90", "--cache", tmp_path)
+    assert "sm120" in caught.value.remedy
+
+
+def test_without_a_card_a_target_must_be_named(tmp_path: Path) -> None:
+    if count_cards():
+        pytest.skip("there is a card here to build for")
+    with pytest.raises(child.AnsweredError, match="no card here"):
+        engines("build", "--cache", tmp_path)
 
 
 def test_models_are_measured_in_every_runtime_that_works_here() -> None:
