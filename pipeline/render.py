@@ -22,7 +22,7 @@ from pipeline.segments import SegmentGrid, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.timing import JobClock
 
-_MAX_BATCH = 8
+_MAX_BATCH = 4
 _BATCH_BYTES = 25_000_000
 _DEPTH = 2  # batches between two stages
 

@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
 from pipeline.limits import check_limits
+from pipeline.memory import limit_arenas
 from pipeline.pace import Pace
 from pipeline.report import MODELS, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
@@ -45,6 +46,7 @@ def run_job(spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCh
     Raises:
         ExplainedError: what went wrong, ready to be shown; JobStopped when asked to stop.
     """
+    limit_arenas()
     try:
         with storage_errors("working on the job"):
             return _Job(spec, on_progress, should_stop).run()

@@ -20,18 +20,29 @@ class CpuPreprocessor:
     def __init__(self, aspect: float | None = None) -> None:
         """``aspect`` is the displayed picture's width to height; None takes it from the frames."""
         self._aspect = aspect
+        self._batch = np.zeros((0, 3, 0, 0), np.float32)
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
         """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
 
-        ``engines.models.yunet.content_size`` of the displayed aspect says how large the picture is in there.
+        ``engines.models.yunet.content_size`` of the displayed aspect says how large the picture is in there. The
+        memory is used again by the next call.
         """
-        batch = np.zeros((len(frames), 3, height, width), np.float32)
+        batch = self._buffer(len(frames), width, height)
         for picture, frame in zip(batch, frames, strict=True):
             fit_w, fit_h = content_size(self._aspect or frame.width / frame.height, width, height)
             for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h))):
                 picture[channel, :fit_h, :fit_w] = values
         return batch
+
+    def _buffer(self, count: int, width: int, height: int) -> NDArray[np.float32]:
+        """Memory for a batch, kept from call to call: fresh pages would cost more than what is written to them.
+
+        A stream's pictures are all of one size, so the padding stays black.
+        """
+        if self._batch.shape[0] < count or self._batch.shape[2:] != (height, width):
+            self._batch = np.zeros((count, 3, height, width), np.float32)
+        return self._batch[:count]
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
         """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
