@@ -17,6 +17,7 @@ from engines.cuda.decode import CardCodec, CardDecoder
 from engines.cuda.encode import DeviceEncoders
 from engines.cuda.failures import device_errors
 from engines.cuda.hwaccel import HwaccelCodec
+from engines.cuda.memory import Reservation, admit
 from engines.cuda.nvdec import CODECS, NvdecCodec, refusal
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
@@ -63,6 +64,7 @@ class CudaBackend:
         self._settings = settings
         self._cache_dir = cache_dir
         self._notes: tuple[str, ...] = ()
+        self._reservation: Reservation | None = None
         self._encoders = _encoders(settings)
         self.stream = _take_stream(settings.index)
         self._bytes_before = self.stream.bytes_to_host
@@ -80,6 +82,8 @@ class CudaBackend:
         return self.stream.bytes_to_host - self._bytes_before
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
+        if self._reservation is None:  # a job's further decoders only look up single pictures
+            self._reservation = admit(info.video, self._settings)
         return CardDecoder(
             path,
             info,
@@ -123,6 +127,8 @@ class CudaBackend:
     def close(self) -> None:
         """Give the job's memory back to the card and its stream to the next job."""
         self.stream.release()
+        if self._reservation is not None:
+            self._reservation.close()
         with _spares:
             _spare_streams[self.stream.index].append(self.stream)
 

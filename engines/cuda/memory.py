@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import threading
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from engines.errors import DeviceOutOfMemoryError, DeviceUnavailableError
 from engines.frames import VideoInfo
@@ -22,6 +25,8 @@ _SURFACES = 20  # the parser's most for H.264 and HEVC, and what travels to the 
 _STAGES_BATCHES = 6  # batches between and inside the stages that follow the decoder
 _BATCH_PICTURES = 8
 _COMPOSED_BYTES = 1920 * 1080 * 3 // 2
+_RING_S, _RING_BYTES = 1.5, 384 * MIB  # the look-ahead's defaults
+_ADMISSION_WAIT_S = 30.0
 _WAIT_STEP_S = 1.0  # other processes give memory back without telling us
 
 
@@ -35,6 +40,8 @@ class VramReading:
 
 
 ReadVram = Callable[[], VramReading]
+
+log = structlog.get_logger(__name__)
 
 
 def nvml_reader(pci_bus_id: str) -> ReadVram:
@@ -184,18 +191,42 @@ class VramManager:
         )
 
 
+@functools.cache
 def open_manager(settings: DeviceSettings) -> VramManager:
-    """The manager of one card, which also bounds CuPy's pool; call it before anything is allocated.
+    """The manager of one card, one for all jobs of the process. It also bounds CuPy's pool.
 
     Raises:
-        DeviceUnavailableError: the card or its memory cannot be read.
+        DeviceUnavailableError: there is no such card.
     """
     cupy = importlib.import_module("cupy")
     try:
         bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.index)
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise DeviceUnavailableError(f"There is no CUDA device {settings.index}: {error}") from error
-    manager = VramManager(nvml_reader(bus_id), guard=settings.vram_guard)
+    try:
+        read = nvml_reader(bus_id)
+    except DeviceUnavailableError as error:
+        log.info("memory is read without NVML", reason=error.message)
+        read = functools.partial(_runtime_reading, cupy, settings.index)
+    manager = VramManager(read, guard=settings.vram_guard)
     with cupy.cuda.Device(settings.index):
         cupy.get_default_memory_pool().set_limit(size=manager.pool_limit_bytes)
     return manager
+
+
+def _runtime_reading(cupy: Any, index: int) -> VramReading:
+    """What CUDA itself says, which is not whose memory it is."""
+    with cupy.cuda.Device(index):
+        free, total = cupy.cuda.runtime.memGetInfo()
+    return VramReading(int(total), int(total - free))
+
+
+def admit(video: VideoInfo, settings: DeviceSettings) -> Reservation:
+    """Wait until the card has room for a stream.
+
+    Raises:
+        DeviceOutOfMemoryError: it had none in time.
+        DeviceUnavailableError: there is no such card.
+    """
+    need_bytes = stream_bytes(video, ring_s=_RING_S, ring_bytes=_RING_BYTES)
+    return open_manager(settings).reserve(need_bytes, wait_s=_ADMISSION_WAIT_S)
