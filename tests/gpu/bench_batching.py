@@ -23,9 +23,9 @@ from engines.inference.joint import DeviceJoint
 from engines.models import yunet
 from pipeline.batcher import JointDetector, MicroBatcher
 
-SECONDS = 2.0
+SECONDS = 1.5
 SIZES = {"720p": (1280, 720, 640, 384), "1080p": (1920, 1080, 640, 384), "4K": (3840, 2160, 1280, 736)}
-MIXES = [("1080p",), ("1080p",) * 4, ("1080p",) * 7, ("1080p",) * 12, ("720p",) * 6 + ("4K",)]
+MIXES = [("1080p",), ("1080p",) * 4, ("1080p",) * 7, ("720p",) * 6 + ("4K",)]
 PICTURES = 4  # due in a decoder's batch of eight, every second one
 
 

@@ -11,4 +11,7 @@ tests=$?
 if grep -q "^SKIPPED.*no NVIDIA card" "$OUT/tests.log"; then echo "tests were skipped beside a card" >&2; tests=1; fi
 python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" 2>&1 | tee "$OUT/bench.log"
 bench=$?
+python3 -m tests.gpu.bench_batching 2>&1 | tee "$OUT/batching.md"
+python3 -m engines.inference.commands bench "" 2>"$OUT/engines.log" | tee "$OUT/engines.json"
+python3 -m engines.measure cuda 0 2>>"$OUT/engines.log" | tee "$OUT/probe.json"
 exit $((tests | bench))
