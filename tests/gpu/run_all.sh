@@ -2,7 +2,7 @@
 # All checks on a card, and the benchmark: tests/gpu/run_all.sh [pytest's arguments]
 # Logs go to $OUT, or to ./gpu-logs where that is not set. Nothing may be skipped on a card.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 OUT=${OUT:-gpu-logs}
 mkdir -p "$OUT"
 nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv | tee "$OUT/card.csv"
