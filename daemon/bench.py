@@ -75,13 +75,22 @@ def _tree_bytes(root: psutil.Process) -> int:
     return total
 
 
+def ffmpeg() -> str:
+    """Path of the program.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    path = shutil.which("ffmpeg")
+    if path is None:
+        raise BenchError("ffmpeg is not installed, so there is nothing to compare with.")
+    return path
+
+
 def ffmpeg_command(source: Path, output: Path) -> list[str]:
     """The named alternative: fixed crops, no detection, the same encoder settings."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise BenchError("ffmpeg is not installed, so there is nothing to compare with.")
     return [
-        ffmpeg,
+        ffmpeg(),
         "-nostdin",
         "-loglevel",
         "error",
@@ -126,24 +135,8 @@ def compare(source: Path, runs: int) -> list[tuple[Run, Run]]:
 
 def repeat(source: Path, output: Path, seconds: float) -> None:
     """Make a long recording by playing a short one again and again, without encoding it anew."""
-    command = ffmpeg_command(source, output)[:4]
-    subprocess.run(
-        [
-            *command,
-            "-y",
-            "-stream_loop",
-            "-1",
-            "-i",
-            str(source),
-            "-c",
-            "copy",
-            "-t",
-            str(seconds),
-            str(output),
-        ],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    command = [ffmpeg(), "-nostdin", "-loglevel", "error", "-y", "-stream_loop", "-1", "-i", str(source)]
+    measure([*command, "-c", "copy", "-t", str(seconds), str(output)])
 
 
 def table(title: str, pairs: list[tuple[Run, Run]]) -> str:
@@ -173,3 +166,15 @@ def table(title: str, pairs: list[tuple[Run, Run]]) -> str:
             "",
         ]
     )
+
+
+def memory_table(source: Path, lengths_s: list[float]) -> str:
+    """Peak memory of ``dualface process`` for recordings of several lengths, as Markdown."""
+    lines = ["### Memory over length", "", "| recording | peak memory | wall |", "|---|---|---|"]
+    with tempfile.TemporaryDirectory(prefix="dualface-bench-") as name:
+        for number, seconds in enumerate(lengths_s):
+            recording = Path(name) / f"{number}{source.suffix}"
+            repeat(source, recording, seconds)
+            run = measure(process_command(recording, Path(name) / f"out-{number}"))
+            lines.append(f"| {seconds / 60:g} min | {run.peak_bytes / 2**20:.0f} MiB | {run.wall_s:.0f} s |")
+    return "\n".join([*lines, ""])

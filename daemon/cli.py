@@ -202,6 +202,24 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+@app.command()
+def bench(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to measure with; 1080p is best.")],
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of runs for each file.")] = 3,
+    minutes: Annotated[
+        list[float] | None,
+        typer.Option("--minutes", help="Also measure memory on FILE repeated to this length; may be given again."),
+    ] = None,
+) -> None:
+    """Compare with a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
+    from daemon import bench as measuring
+
+    for file in files:
+        typer.echo(measuring.table(file.name, measuring.compare(file, runs)))
+        if minutes:
+            typer.echo(measuring.memory_table(file, [60 * m for m in minutes]))
+
+
 @config_app.command("check")
 def config_check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration to check.")],

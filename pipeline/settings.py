@@ -165,12 +165,12 @@ class CameraSettings(Section):
         float,
         Field(ge=0.01, le=0.3, description="How far the face may sway sideways before the camera follows",
               json_schema_extra={"unit": "fraction of the crop's width"}),
-    ] = 0.11
+    ] = 0.13
     dead_zone_vertical: Annotated[
         float,
         Field(ge=0.01, le=0.3, description="How far the face may bob before the camera follows",
               json_schema_extra={"unit": "fraction of the crop's width"}),
-    ] = 0.09
+    ] = 0.11
     zoom_tolerance: Annotated[
         float,
         Field(ge=0.02, le=0.5, description="How far the face's size may drift before the camera zooms",
