@@ -13,7 +13,7 @@ from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailable
 from engines.inference.device import DeviceEngine
 
 _PROVIDER = "CUDAExecutionProvider"
-_FATAL_ONLY = 4
+_ERRORS, _FATAL_ONLY = 3, 4
 _NO_GRAPH = "-1"
 
 
@@ -23,7 +23,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
     Args:
         model: a serialised ONNX file with one input.
         index: number of the CUDA device.
-        stream: CUstream on which everything runs; 0 is the default stream.
+        stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
         memory_bytes: most that ONNX Runtime may hold for this model; None leaves it to the card.
         graphs: record a CUDA graph for every shape of the input and replay it: saves the launches of many small
             kernels, costs a copy of input and outputs, and memory for every shape.
@@ -42,7 +42,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         super().__init__(index, stream)
         _preload_libraries()
         with self.current():
-            self._session = _session(model, _provider_options(index, stream, memory_bytes, graphs))
+            self._session = _session(model, _provider_options(index, int(self._stream.ptr), memory_bytes, graphs))
         self._input = self._session.get_inputs()[0].name
         self._names = [output.name for output in self._session.get_outputs()]
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
@@ -135,9 +135,8 @@ def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs:
         "device_id": str(index),
         "arena_extend_strategy": "kSameAsRequested",  # else it doubles, and the guard is reached with half in use
         "cudnn_conv_algo_search": "HEURISTIC",  # the other ways measure every new batch size, for seconds
+        "user_compute_stream": str(stream),
     }
-    if stream:
-        options["user_compute_stream"] = str(stream)
     if memory_bytes is not None:
         options["gpu_mem_limit"] = str(memory_bytes)
     if graphs:
@@ -156,6 +155,7 @@ def _run_options(graph: str) -> onnxruntime.RunOptions:
 @cache
 def _preload_libraries() -> None:
     """Load CUDA and cuDNN from the wheels of this environment, before ONNX Runtime looks for them elsewhere."""
+    onnxruntime.set_default_logger_severity(_ERRORS)  # it warns of things that are in order
     preload = getattr(onnxruntime, "preload_dlls", None)
     if preload is not None:
         preload()

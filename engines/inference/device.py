@@ -26,7 +26,7 @@ class DeviceEngine(ABC):
 
     Args:
         index: number of the CUDA device.
-        stream: CUstream on which everything runs; 0 is the default stream.
+        stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
     """
 
     name: str
@@ -36,7 +36,8 @@ class DeviceEngine(ABC):
         self._index = index
         self._device = self._cupy.cuda.Device(index)
         with self._device:
-            self._stream = self._cupy.cuda.ExternalStream(stream) if stream else self._cupy.cuda.Stream.null
+            # A stream of our own that is not told to be non-blocking waits for the default stream, and that for it.
+            self._stream = self._cupy.cuda.ExternalStream(stream) if stream else self._cupy.cuda.Stream()
 
     def run(self, batch: Any) -> list[Any]:
         """Outputs in the model's order for a float32 input of shape (N, ...).

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engines.errors import EngineError, ModelUnavailableError
 
-_FATAL_ONLY = 4                  # errors are raised; on stderr they would come twice
+_FATAL_ONLY = 4  # errors are raised; on stderr they would come twice
 
 
 class InferenceFailedError(EngineError):
@@ -33,9 +33,7 @@ class OnnxRuntimeEngine:
             ModelUnavailableError: ONNX Runtime refuses the model.
         """
         try:
-            self._session = onnxruntime.InferenceSession(
-                model, _options(threads), providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise ModelUnavailableError(f"ONNX Runtime cannot load the model: {error}") from error
         self._input = self._session.get_inputs()[0].name

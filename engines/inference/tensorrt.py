@@ -28,7 +28,7 @@ class TensorRtEngine(DeviceEngine):
         library: what built it.
         precision: for the name.
         index: number of the CUDA device.
-        stream: CUstream on which everything runs; 0 is the default stream.
+        stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
 
     Raises:
         EngineRefusedError: the library does not take it.
