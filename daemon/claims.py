@@ -1,10 +1,16 @@
-"""Claiming: of many hosts that see a file, exactly one gets it, by renaming it into its own job directory."""
+"""Claiming: of many hosts that see a file, exactly one gets it, by renaming it into its own job directory.
+
+A sidecar goes along: the recording first, because that decides who wins, then the sidecar. A crash in between is
+made good when the job is taken up again.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -12,6 +18,7 @@ from daemon import jobs
 from daemon.jobs import Job, Manifest, State
 from daemon.leases import Lease
 from daemon.moves import FileMark, move_no_replace, open_folder
+from daemon.naming import sidecar_name
 from daemon.scanner import Found
 from daemon.settings import InboxSettings
 from daemon.settle import Signature
@@ -22,10 +29,11 @@ from pipeline.durable import storage_errors, sync_directory
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled file in an inbox."""
+    """A settled file in an inbox, with its settled sidecar where it has one."""
 
     inbox: InboxSettings
     found: Found
+    sidecar: Found | None = None
 
     @property
     def relative(self) -> str:
@@ -43,23 +51,34 @@ def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> 
         OSError: not now; the file stays where it is (EBUSY, a program that holds it open, no permission).
         DiskFullError, StorageError: the share cannot be written.
     """
+    _check_sidecar(candidate, inbox_dir)
     job = jobs.create(share.jobs, _manifest(share, candidate, inbox_dir), lease)
     try:
-        won = _take(inbox_dir, candidate.relative, job)
+        won = _take(inbox_dir, candidate.relative, job.source)
     except OSError:
         job.remove()
         raise
-    if won and not stat.S_ISREG(job.source.lstat().st_mode):
-        _give_back(inbox_dir, candidate.relative, job)
-        won = False
     if not won:
         job.remove()
         return None
-    with storage_errors("claiming a file"):
-        sync_directory(job.folder)
-        sync_directory((inbox_dir / candidate.relative).parent)
-    job.save(State.SETTLING)
+    complete(share, job)
     return job
+
+
+def complete(share: Share, job: Job) -> None:
+    """Bring a claim whose source has been won to its end: the sidecar comes along, unless it has gone meanwhile.
+
+    Raises:
+        DiskFullError, StorageError: the share cannot be written.
+    """
+    inbox_dir = share.root / job.manifest.inbox
+    with storage_errors("claiming a file"):
+        if job.manifest.sidecar and FileMark.of(job.sidecar) is None:
+            job.manifest.sidecar = _take(inbox_dir, sidecar_name(job.manifest.relative), job.sidecar)
+        sync_directory(job.folder)
+        with suppress(FileNotFoundError):  # somebody has tidied up the emptied folder
+            sync_directory((inbox_dir / job.manifest.relative).parent)
+    job.save(State.SETTLING)
 
 
 def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
@@ -69,30 +88,48 @@ def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
         relative=candidate.relative,
         profile=candidate.inbox.profile,
         priority=candidate.inbox.priority,
+        sidecar=candidate.sidecar is not None,
         claimed_at_s=time.time(),
     )
 
 
-def _take(inbox_dir: Path, relative: str, job: Job) -> bool:
+def _check_sidecar(candidate: Candidate, inbox_dir: Path) -> None:
+    """A sidecar that the last scan did not see, or saw otherwise, must settle first.
+
+    Raises:
+        BlockingIOError: so it is.
+    """
+    path = PurePath(sidecar_name(candidate.relative))
+    try:
+        with open_folder(inbox_dir, path.parent) as folder_fd:
+            there = os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
+    except OSError:  # none, or the recording itself cannot be reached either
+        return
+    seen = candidate.sidecar.signature if candidate.sidecar else None
+    if stat.S_ISREG(there.st_mode) and Signature.of(there) != seen:
+        raise BlockingIOError(errno.EAGAIN, "its sidecar has not settled")
+
+
+def _take(inbox_dir: Path, relative: str, target: Path) -> bool:
     """Rename, through no link; a lost reply (source gone, destination there) is a win."""
     path = PurePath(relative)
     try:
         with open_folder(inbox_dir, path.parent) as folder_fd:
-            os.rename(path.name, job.source, src_dir_fd=folder_fd)
+            os.rename(path.name, target, src_dir_fd=folder_fd)
     except FileNotFoundError:
-        return FileMark.of(job.source) is not None
+        if FileMark.of(target) is None:
+            return False
+    if not stat.S_ISREG(target.lstat().st_mode):
+        # A link, device or folder took the file's place at the last moment: it is not ours to touch.
+        move_no_replace(target, inbox_dir / relative)
+        return False
     return True
 
 
-def _give_back(inbox_dir: Path, relative: str, job: Job) -> None:
-    """A link, device or folder took the file's place at the last moment: it is not ours to touch."""
-    move_no_replace(job.source, inbox_dir / relative)
-
-
-def is_quiet(job: Job, seen: Signature) -> bool:
-    """Whether the claimed source is still what was seen before, and nobody on this machine writes to it.
+def is_quiet(path: Path, seen: Signature) -> bool:
+    """Whether a claimed file is still what was seen before, and nobody on this machine writes to it.
 
     Raises:
-        OSError: the source cannot be looked at.
+        OSError: the file cannot be looked at.
     """
-    return Signature.of(job.source.lstat()) == seen and not is_being_written(job.source)
+    return Signature.of(path.lstat()) == seen and not is_being_written(path)

@@ -13,14 +13,15 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError
-from daemon.jobs import SOURCE, Job, Move, State
+from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once
-from daemon.naming import NamesFor, failed_names, first_free, original_name, output_names, valid_text
+from daemon.naming import NamesFor, failed_names, first_free, original_names, output_names, valid_text
 from daemon.share import Share
 from pipeline.durable import storage_errors, write_durably
 
 PUBLISHED_REPORT = "published.report.json"
 FAILURE_REPORT = "failure.report.json"
+_INPUTS = {"source": SOURCE, "sidecar": SIDECAR}
 _OUTPUT_ORDER = ("video", "tracks", "preview", "debug")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
@@ -47,8 +48,8 @@ class Delivery:
         with storage_errors("delivering"):
             names = partial(output_names, job.source_name)
             self._carry_out(job, manifest.publish, self._share.outbox, names, _plan_outputs)
-            if manifest.retire or FileMark.of(job.source):
-                self._carry_out(job, manifest.retire, self._share.originals, _original(job), _plan_original)
+            names = partial(original_names, job.source_name)
+            self._carry_out(job, manifest.retire, self._share.originals, names, _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
             job.save(State.DONE)
         return video
@@ -116,21 +117,17 @@ def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
 
 
 def _plan_original(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
-    return [_move(job, "source", SOURCE, folder / names["source"])]
+    present = {kind: name for kind, name in _INPUTS.items() if FileMark.of(job.folder / name)}
+    return [_move(job, kind, name, folder / names[kind]) for kind, name in present.items()]
 
 
 def _plan_failure(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
-    there = [("source", SOURCE)] if FileMark.of(job.source) else []
-    return [_move(job, kind, name, folder / names[kind]) for kind, name in (*there, ("report", FAILURE_REPORT))]
-
-
-def _original(job: Job) -> NamesFor:
-    return lambda number: {"source": original_name(job.source_name, number)}
+    return [*_plan_original(job, folder, names), _move(job, "report", FAILURE_REPORT, folder / names["report"])]
 
 
 def _move(job: Job, kind: str, name: str, target: PurePath) -> Move:
     mark = FileMark.of(job.folder / name)
-    if mark is None or (mark.size == 0 and kind != "source"):
+    if mark is None or (mark.size == 0 and kind not in _INPUTS):
         raise InvalidOutputError(f"The job's {kind} is missing or empty.")
     return Move(kind, name, str(target), mark)
 

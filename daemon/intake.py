@@ -6,11 +6,12 @@ import time
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import structlog
 
 from daemon.claims import Candidate
-from daemon.naming import printable
+from daemon.naming import printable, sidecar_name
 from daemon.scanner import Found, LeftAlone, Walk
 from daemon.settings import InboxSettings, ScanSettings, SettleSettings
 from daemon.settle import Clock, SettleTracker
@@ -20,15 +21,17 @@ _SCAN_SHARE = 0.2  # a scan of a large or slow inbox may take this part of the t
 
 log = structlog.get_logger(__name__)
 
+Key = TypeVar("Key", bound=Hashable)
 
-class FairTurns:
+
+class FairTurns(Generic[Key]):
     """Round robin among equals: of the inboxes with the highest priority, the one that waited longest."""
 
     def __init__(self) -> None:
-        self._turns: dict[Hashable, int] = {}
+        self._turns: dict[Key, int] = {}
         self._count = 0
 
-    def choose(self, waiting: Iterable[tuple[Hashable, int]]) -> Hashable | None:
+    def choose(self, waiting: Iterable[tuple[Key, int]]) -> Key | None:
         """Choose among (key, priority) pairs; None where there are none. The choice counts as a turn."""
         keys = sorted(waiting, key=lambda pair: (-pair[1], self._turns.get(pair[0], 0)))
         if not keys:
@@ -76,6 +79,7 @@ class Inbox:
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
         self._ready: dict[str, Found] = {}
+        self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
         self._logged: set[str] = set()
@@ -117,11 +121,16 @@ class Inbox:
                 return
 
     def oldest(self) -> Candidate | None:
-        """The settled file that was last changed longest ago."""
-        if not self._ready:
+        """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
+        free = (found for found in self._ready.values() if not self._awaits_sidecar(found))
+        found = min(free, key=lambda f: (f.signature.mtime_ns, f.relative), default=None)
+        if found is None:
             return None
-        found = min(self._ready.values(), key=lambda f: (f.signature.mtime_ns, f.relative))
-        return Candidate(self.settings, found)
+        return Candidate(self.settings, found, self._sidecars.get(sidecar_name(found.relative)))
+
+    def _awaits_sidecar(self, found: Found) -> bool:
+        name = sidecar_name(found.relative)
+        return name in self._settling or name in self._empty
 
     def forget(self, relative: str) -> None:
         """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
@@ -149,20 +158,21 @@ class Inbox:
             self._plan_next(changed=changed, took_s=self._clock() - begun)
 
     def _observe(self, found: Found) -> None:
-        if self._tracker.observe(found.relative, found.signature):
-            self._drop(found.relative)
-            self._ready[found.relative] = found
+        settled = self._tracker.observe(found.relative, found.signature)
+        self._drop(found.relative)
+        if settled:
+            (self._sidecars if found.is_sidecar else self._ready)[found.relative] = found
         else:
-            self._drop(found.relative)
             (self._settling if found.signature.size else self._empty).add(found.relative)
 
     def _drop(self, relative: str) -> None:
         self._ready.pop(relative, None)
+        self._sidecars.pop(relative, None)
         self._settling.discard(relative)
         self._empty.discard(relative)
 
     def _forget_all_but(self, present: set[str]) -> None:
-        for relative in (self._ready.keys() | self._settling | self._empty) - present:
+        for relative in (self._ready.keys() | self._sidecars.keys() | self._settling | self._empty) - present:
             self.forget(relative)
 
     def _plan_next(self, *, changed: bool, took_s: float) -> None:
@@ -182,7 +192,7 @@ class Intake:
 
     def __init__(self, inboxes: list[Inbox]) -> None:
         self.inboxes = inboxes
-        self._turns = FairTurns()
+        self._turns: FairTurns[Inbox] = FairTurns()
 
     @property
     def ready(self) -> int:
@@ -211,9 +221,6 @@ class Intake:
 
     def choose(self) -> tuple[Inbox, Candidate] | None:
         """The next file to be claimed: highest priority first, inboxes in turn, oldest first."""
-        waiting = [(number, inbox.settings.priority) for number, inbox in enumerate(self.inboxes) if inbox.ready]
-        number = self._turns.choose(waiting)
-        if not isinstance(number, int):
-            return None
-        candidate = self.inboxes[number].oldest()
-        return (self.inboxes[number], candidate) if candidate else None
+        oldest = {inbox: candidate for inbox in self.inboxes if (candidate := inbox.oldest())}
+        inbox = self._turns.choose((inbox, inbox.settings.priority) for inbox in oldest)
+        return (inbox, oldest[inbox]) if inbox else None

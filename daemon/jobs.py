@@ -24,6 +24,7 @@ from pipeline.durable import sync_directory, write_durably
 
 MANIFEST = "job.json"
 SOURCE = "source"
+SIDECAR = "sidecar.yaml"
 FORMAT = 1
 
 
@@ -55,6 +56,7 @@ class Manifest:
 
     Attributes:
         relative: path of the source inside its inbox.
+        sidecar: whether a sidecar was claimed with the source.
         attempts: workers that were started on it.
         strikes: attempts in a row that ended badly and without a new checkpoint.
         interruptions: times in a row that the whole service died while it was worked on.
@@ -69,6 +71,7 @@ class Manifest:
     priority: int = 0
     state: State = State.CLAIMING
     claimed_at_s: float = 0.0
+    sidecar: bool = False
     source: FileMark | None = None
     attempts: int = 0
     strikes: int = 0
@@ -120,6 +123,15 @@ class Job:
     @property
     def source(self) -> Path:
         return self.folder / SOURCE
+
+    @property
+    def sidecar(self) -> Path:
+        return self.folder / SIDECAR
+
+    @property
+    def inputs(self) -> list[Path]:
+        """What was claimed: the source, and its sidecar where there is one."""
+        return [self.source, self.sidecar] if self.manifest.sidecar else [self.source]
 
     @property
     def source_name(self) -> str:

@@ -14,6 +14,8 @@ NamesFor: TypeAlias = Callable[[int], dict[str, str]]
 NAME_MAX_BYTES = 255
 _ROOM_BYTES = 40  # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
 
+SIDECAR_SUFFIX = ".dualface.yaml"
+
 OUTPUT_SUFFIXES = {
     "video": ".mp4",
     "tracks": ".tracks.jsonl.gz",
@@ -31,11 +33,19 @@ def output_names(source_name: str, number: int) -> dict[str, str]:
 
 
 def failed_names(source_name: str, number: int) -> dict[str, str]:
-    """Names of a failed source and of its report."""
-    return {
-        "source": original_name(source_name, number),
-        "report": f"{short_stem(source_name)}{_dash(number)}.report.json",
-    }
+    """Names of a failed source, of its sidecar and of its report."""
+    report = f"{short_stem(source_name)}{_dash(number)}.report.json"
+    return {**original_names(source_name, number), "report": report}
+
+
+def original_names(source_name: str, number: int) -> dict[str, str]:
+    """Names of a retired source and of its sidecar, which still belong together.
+
+    A source with a very long name has no sidecar: no directory could hold it.
+    """
+    name = original_name(source_name, number)
+    beside = sidecar_name(name)
+    return {"source": name, "sidecar": beside} if len(os.fsencode(beside)) <= NAME_MAX_BYTES else {"source": name}
 
 
 def original_name(source_name: str, number: int) -> str:
@@ -43,6 +53,11 @@ def original_name(source_name: str, number: int) -> str:
     if number == 1:
         return source_name
     return short_stem(source_name) + _dash(number) + os.path.splitext(source_name)[1]  # noqa: PTH122 - bytes-safe
+
+
+def sidecar_name(source_name: str) -> str:
+    """The name that a source's sidecar has, in the same folder; also for a path."""
+    return os.path.splitext(source_name)[0] + SIDECAR_SUFFIX  # noqa: PTH122 - Path would drop a trailing dot
 
 
 def short_stem(source_name: str) -> str:

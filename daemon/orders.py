@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from daemon import sidecar
 from daemon.errors import ProfileGoneError
 from daemon.jobs import Job
 from daemon.messages import Work
 from daemon.settings import Settings
+from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings
 
@@ -26,24 +28,30 @@ def work_order(settings: Settings, job: Job, host: str) -> Work:
 
     Raises:
         ProfileGoneError: its profile is no longer configured.
+        CorrectionsError: its sidecar cannot be used.
+        OSError: its sidecar cannot be read.
     """
-    if job.manifest.profile not in settings.profiles:
-        raise ProfileGoneError(f"The profile '{job.manifest.profile}' is no longer configured.")
-    return Work(job_spec(settings, job, host), settings.workers.nice, settings.log.level)
+    corrections = sidecar.read(job.sidecar, settings) if job.manifest.sidecar else NO_CORRECTIONS
+    spec = job_spec(settings, job, host, corrections)
+    if spec.profile_name not in settings.profiles:
+        raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
+    return Work(spec, settings.workers.nice, settings.log.level)
 
 
-def job_spec(settings: Settings, job: Job, host: str) -> JobSpec:
+def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:
     """What the pipeline is told about a job; for a report the profile may be one that has gone."""
+    profile = corrections.profile or job.manifest.profile
     return JobSpec(
         job_id=job.id,
         source=job.source,
         input_name=job.input_name,
         work_dir=job.folder,
-        profile=settings.profiles.get(job.manifest.profile, ProfileSettings()),
-        profile_name=job.manifest.profile,
+        profile=settings.profiles.get(profile, ProfileSettings()),
+        profile_name=profile,
         device=settings.device,
         limits=settings.limits,
         segments=settings.segments,
         attempt=max(1, job.manifest.attempts),
         host=host,
+        corrections=corrections,
     )

@@ -26,7 +26,7 @@ from daemon import sidecar
 from daemon.errors import DaemonError, InvalidOutputError, WorkerDiedError, WorkerStalledError
 from daemon.messages import Failed, Finished, Stopped, Work
 from daemon.moves import move_no_replace
-from daemon.naming import failed_names, first_free, output_names, printable
+from daemon.naming import failed_names, first_free, output_names, printable, sidecar_name
 from daemon.settings import Settings
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import EmptyFileError, ExplainedError
@@ -174,8 +174,10 @@ def clean_up(output: Path) -> None:
 def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
     error = _obstacle(path)
     corrections = NO_CORRECTIONS
+    beside = path.with_name(sidecar_name(path.name))
     try:
-        corrections = sidecar.read(path.with_name(sidecar.sidecar_name(path.name)), settings)
+        if os.path.isfile(beside):  # noqa: PTH113 - a name that is too long is no error
+            corrections = sidecar.read(beside, settings)
     except ExplainedError as exc:
         error = error or exc
     profile = corrections.profile or profile

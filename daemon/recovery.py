@@ -6,18 +6,19 @@ from pathlib import Path
 
 import structlog
 
-from daemon import jobs, leases, policy
+from daemon import claims, jobs, leases, policy
 from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import MANIFEST, Job, Manifest, State
 from daemon.leases import Lease
 from daemon.messages import Failed
 from daemon.moves import FileMark
+from daemon.share import Share
 from pipeline.checkpoint import FILE_NAME as CHECKPOINT
 
 log = structlog.get_logger(__name__)
 
 
-def adopt(folder: Path, lease: Lease, *, max_attempts: int) -> Job | None:
+def adopt(share: Share, folder: Path, lease: Lease, *, max_attempts: int) -> Job | None:
     """Make a job directory ours and bring its manifest into a state to go on from.
 
     Returns:
@@ -30,7 +31,7 @@ def adopt(folder: Path, lease: Lease, *, max_attempts: int) -> Job | None:
     job = _load(folder)
     if job is None:
         return None
-    _bring_forward(job, max_attempts)
+    _bring_forward(share, job, max_attempts)
     if job.manifest.state is State.DONE:
         job.remove()
         return None
@@ -71,11 +72,13 @@ def _rescue(folder: Path, reason: Exception) -> Job:
     return Job(folder, manifest)
 
 
-def _bring_forward(job: Job, max_attempts: int) -> None:
+def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:
     manifest = job.manifest
     has_source = FileMark.of(job.source) is not None
-    if manifest.state is State.CLAIMING:
-        manifest.state = State.SETTLING if has_source else State.DONE
+    if manifest.state is State.CLAIMING and has_source:
+        claims.complete(share, job)
+    elif manifest.state is State.CLAIMING:
+        manifest.state = State.DONE
     elif manifest.state is State.WORKING:
         policy.after_crash(manifest, progressed=has_progressed(job), max_attempts=max_attempts)
     if manifest.state in (State.SETTLING, State.QUEUED) and not has_source:

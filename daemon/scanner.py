@@ -14,6 +14,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from daemon.naming import SIDECAR_SUFFIX
 from daemon.settle import Signature
 
 # What tools leave on shares: editors, NAS indexes, recycle bins, sync clients, unfinished downloads.
@@ -53,6 +54,11 @@ class Found:
 
     relative: str
     signature: Signature
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether it only goes along with a recording."""
+        return self.relative.endswith(SIDECAR_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Walk:
             return LeftAlone(relative, Refusal.LINK)
         if entry.is_dir(follow_symlinks=False):
             return self._look_at_folder(entry, relative, folders)
-        if not entry.name.lower().endswith(self._suffixes):
+        if not entry.name.lower().endswith(self._suffixes) and not entry.name.endswith(SIDECAR_SUFFIX):
             return LeftAlone(relative, Refusal.EXTENSION)
         return self._look_at_file(entry, relative)
 

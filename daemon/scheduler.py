@@ -154,13 +154,13 @@ class Scheduler:
             task.job.save(State.QUEUED)
 
     def _settle(self, task: Task) -> None:
-        job = task.job
-        signature = Signature.of(job.source.lstat())
-        settled = self._quiet.observe(job.id, signature)
-        if not settled:
+        seen = {path: Signature.of(path.lstat()) for path in task.job.inputs}
+        settled = [self._quiet.observe(path, signature) for path, signature in seen.items()]
+        if not all(settled):
             task.reason = "somebody is still writing to it"
-        elif is_quiet(job, signature):
-            self._quiet.forget(job.id)
+        elif all(is_quiet(path, signature) for path, signature in seen.items()):
+            for path in seen:
+                self._quiet.forget(path)
             self._queue(task)
 
     def _queue(self, task: Task) -> None:
@@ -240,7 +240,7 @@ class Scheduler:
             return
         task = self._tasks.hold(job)
         task.log.info("job claimed", stage="claimed", size_bytes=candidate.found.signature.size)
-        self._guard(task, lambda t: self._queue(t) if is_quiet(job, candidate.found.signature) else None)
+        self._guard(task, lambda t: self._queue(t) if _still_quiet(job, candidate) else None)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
@@ -268,3 +268,9 @@ class Scheduler:
             except ShareAwayError as exc:
                 return Failed.of(exc)
         return outcome
+
+
+def _still_quiet(job: Job, candidate: Candidate) -> bool:
+    """Whether the claimed files are what was seen in the inbox, so that they need not settle again."""
+    found = [found.signature for found in (candidate.found, candidate.sidecar) if found]
+    return all(is_quiet(path, signature) for path, signature in zip(job.inputs, found, strict=False))

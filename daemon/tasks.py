@@ -114,6 +114,6 @@ class Tasks:
             self._adopt(taken)
 
     def _adopt(self, folder: Path) -> None:
-        job = recovery.adopt(folder, self.lease, max_attempts=self._settings.workers.max_attempts)
+        job = recovery.adopt(self._share, folder, self.lease, max_attempts=self._settings.workers.max_attempts)
         if job is not None:
             self.hold(job)

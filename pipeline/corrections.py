@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from engines.frames import Rect
 from engines.settings import Section
@@ -26,6 +26,7 @@ from pipeline.people import Row, Tile
 
 _ASPECT = 8 / 9  # of a tile, width to height
 _FULL_HEIGHT_LEAST = 16  # pixels
+_MOST_PROBLEMS = 10  # that are told at once
 
 
 class CorrectionsError(PipelineError):
@@ -67,7 +68,7 @@ class Pin(Span):
 
     tile: Annotated[Literal["left", "right"], Field(description="Tile of the output")]
     crop: Annotated[
-        tuple[float, float, float, float],
+        tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat],
         Field(description="Left, top, width, height in the source", json_schema_extra={"unit": "pixels"}),
     ]
 
@@ -131,7 +132,7 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise CorrectionsError(f"The sidecar is no valid YAML, line {line}: {exc.problem}.") from exc
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # also impossible dates, and nesting without end
         raise CorrectionsError(f"The sidecar is no valid YAML: {exc}.") from exc
     if data is None:
         return NO_CORRECTIONS
@@ -139,6 +140,7 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
         corrections = Corrections.model_validate(data)
     except ValidationError as exc:
         problems = [_explain(error["loc"], error["msg"].removeprefix("Value error, "), node) for error in exc.errors()]
+        problems[_MOST_PROBLEMS:] = ["and more"] if len(problems) > _MOST_PROBLEMS else []
         raise CorrectionsError("The sidecar cannot be used: " + "; ".join(problems) + ".") from exc
     if profiles is not None and corrections.profile not in {None, *profiles}:
         problem = f"there is no profile '{corrections.profile}', only {', '.join(sorted(profiles))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from daemon.claims import Candidate
 from daemon.jobs import Job, State
 from daemon.leases import Lease
 from daemon.moves import FileMark
+from daemon.naming import sidecar_name
 from daemon.scanner import Found
 from daemon.settings import Settings
 from daemon.settle import Signature
@@ -32,7 +34,9 @@ def make_share(root: Path) -> Share:
 def candidate(share: Share, relative: str) -> Candidate:
     settings = settings_for(share.root)
     found = (share.inboxes[0] / relative).lstat()
-    return Candidate(settings.inboxes[0], Found(relative, Signature.of(found)))
+    beside = share.inboxes[0] / sidecar_name(relative)
+    sidecar = Found(sidecar_name(relative), Signature.of(beside.lstat())) if os.path.isfile(beside) else None  # noqa: PTH113 - the name may be too long
+    return Candidate(settings.inboxes[0], Found(relative, Signature.of(found)), sidecar)
 
 
 def drop(share: Share, relative: str, content: bytes = b"recording") -> Path:

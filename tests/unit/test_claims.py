@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from daemon.leases import read
 from daemon.settle import Signature
 from daemon.share import Share
 from daemon.writers import is_being_written
-from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share
+from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, tree
 
 
 @pytest.fixture
@@ -116,17 +117,71 @@ def test_of_many_takers_one_wins_each_file(share: Share) -> None:
     assert len(list(folders(share.jobs))) == len(names)
 
 
+def with_sidecar(share: Share, content: bytes = b"swap: true\n") -> Candidate:
+    drop(share, "a/x.mp4")
+    drop(share, "a/x.dualface.yaml", content)
+    return candidate(share, "a/x.mp4")
+
+
+def test_a_sidecar_goes_along(share: Share) -> None:
+    job = claims.claim(share, with_sidecar(share), share.inboxes[0], LEASE)
+    assert job is not None
+    assert job.sidecar.read_bytes() == b"swap: true\n"
+    assert load(job.folder).manifest.sidecar
+    assert job.inputs == [job.source, job.sidecar]
+    assert tree(share.inboxes[0]) == set()
+
+
+def test_a_sidecar_that_goes_at_the_last_moment_is_no_error(share: Share) -> None:
+    chosen = with_sidecar(share)
+    (share.inboxes[0] / "a/x.dualface.yaml").unlink()
+    job = claims.claim(share, chosen, share.inboxes[0], LEASE)
+    assert job is not None
+    assert not load(job.folder).manifest.sidecar
+
+
+def test_a_sidecar_that_no_scan_has_seen_settled_is_waited_for(share: Share) -> None:
+    drop(share, "x.mp4")
+    chosen = candidate(share, "x.mp4")
+    sidecar = drop(share, "x.dualface.yaml")
+    with pytest.raises(BlockingIOError, match="sidecar"):
+        claims.claim(share, chosen, share.inboxes[0], LEASE)
+    settled = candidate(share, "x.mp4")
+    sidecar.write_text("changed: since then")
+    with pytest.raises(BlockingIOError, match="sidecar"):
+        claims.claim(share, settled, share.inboxes[0], LEASE)
+    assert tree(share.inboxes[0]) == {"x.mp4", "x.dualface.yaml"}
+    assert list(folders(share.jobs)) == []
+
+
+@pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_is_no_regular_file_is_no_sidecar(share: Share, trick: str, seen: bool, tmp_path: Path) -> None:
+    chosen = with_sidecar(share)
+    beside = share.inboxes[0] / "a/x.dualface.yaml"
+    beside.unlink()
+    secret = tmp_path / "secret"
+    secret.write_text("swap: true")
+    {"link": lambda: beside.symlink_to(secret), "folder": beside.mkdir, "fifo": lambda: os.mkfifo(beside)}[trick]()
+    chosen = chosen if seen else replace(chosen, sidecar=None)
+    job = claims.claim(share, chosen, share.inboxes[0], LEASE)
+    assert job is not None
+    assert not job.manifest.sidecar
+    assert not os.path.lexists(job.sidecar)
+    assert os.path.lexists(beside)
+
+
 def test_an_open_writer_is_noticed(share: Share) -> None:
     job = claimed(share, "x.mp4")
     signature = Signature.of(job.source.lstat())
-    assert is_quiet(job, signature)
+    assert is_quiet(job.source, signature)
     with job.source.open("ab"):
-        assert not is_quiet(job, signature)
+        assert not is_quiet(job.source, signature)
     with job.source.open("rb"):
-        assert is_quiet(job, signature)
+        assert is_quiet(job.source, signature)
     with job.source.open("ab") as file:
         file.write(b"more")
-    assert not is_quiet(job, signature)
+    assert not is_quiet(job.source, signature)
 
 
 def test_writers_are_found_by_their_descriptors_where_the_kernel_gives_no_lease(

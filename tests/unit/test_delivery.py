@@ -15,7 +15,7 @@ from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError
 from daemon.jobs import Job, State, load
 from daemon.share import Share
-from tests.unit.daemon_share import claimed, finished, make_share, tree
+from tests.unit.daemon_share import claimed, drop, finished, make_share, tree
 
 OUTPUTS = {"x.dual.mp4", "x.dual.tracks.jsonl.gz", "x.dual.preview.jpg", "x.dual.report.json"}
 ERROR = {"schema": "dualface.report/1", "error": {"code": "EMPTY_FILE"}}
@@ -53,6 +53,24 @@ def test_one_number_for_all_files(share: Share) -> None:
     assert tree(share.outbox) == {"x.dual.preview.jpg", *second, *third}
     assert (share.outbox / "x.dual.preview.jpg").read_text() == "somebody's"
     assert tree(share.originals) == {"x.mov", "x-2.mov", "x-3.mov"}
+
+
+def test_a_sidecar_stays_with_its_source(share: Share) -> None:
+    (share.originals / "x.dualface.yaml").write_text("an earlier one")
+    (share.failed / "x.mov").write_text("an earlier one")
+    for _ in range(2):
+        drop(share, "x.dualface.yaml", b"")
+        Delivery(share).deliver(finished(share, "x.mov"))
+    drop(share, "x.dualface.yaml", b"swap: maybe")
+    assert Delivery(share).fail(claimed(share, "x.mov"), lambda: ERROR) == "failed/x-2.report.json"
+    assert tree(share.originals) == {
+        "x.dualface.yaml",
+        "x-2.mov",
+        "x-2.dualface.yaml",
+        "x-3.mov",
+        "x-3.dualface.yaml",
+    }
+    assert tree(share.failed) == {"x.mov", "x-2.mov", "x-2.dualface.yaml", "x-2.report.json"}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,35 @@ def test_a_file_that_changes_or_goes_is_no_longer_ready(tmp_path: Path) -> None:
     assert (one.ready, one.settling) == (0, 1)
 
 
+def test_a_recording_waits_for_its_sidecar_to_settle(tmp_path: Path) -> None:
+    clock = Clock()
+    one = inbox(tmp_path, clock)
+    put(tmp_path, "x.mp4", 0)
+    put(tmp_path, "y.mp4", 0)
+    scan(clock, one)
+    put(tmp_path, "x.dualface.yaml", 0, b"swap: true")
+    put(tmp_path, "alone.dualface.yaml", 0, b"swap: true")
+    clock.now += 20
+    one.advance(10)
+    candidate = one.oldest()
+    assert candidate is not None
+    assert (candidate.relative, candidate.sidecar) == ("y.mp4", None)
+    one.forget("y.mp4")
+    assert one.oldest() is None
+    scan(clock, one)
+    assert one.ready == 2, "the recordings only"
+    candidate = one.oldest()
+    assert candidate is not None
+    assert candidate.sidecar is not None
+    assert candidate.sidecar.relative == "x.dualface.yaml"
+    (tmp_path / "x.dualface.yaml").unlink()
+    clock.now += 20
+    one.advance(10)
+    candidate = one.oldest()
+    assert candidate is not None
+    assert candidate.sidecar is None
+
+
 def test_empty_files_wait_without_haste(tmp_path: Path) -> None:
     clock = Clock()
     one = inbox(tmp_path, clock)

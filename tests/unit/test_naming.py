@@ -23,8 +23,16 @@ def test_names_of_the_contract() -> None:
         "report": "interview.dual.report.json",
     }
     assert output_names("interview.mp4", 2)["tracks"] == "interview.dual-2.tracks.jsonl.gz"
-    assert failed_names("x.mov", 1) == {"source": "x.mov", "report": "x.report.json"}
-    assert failed_names("x.mov", 3) == {"source": "x-3.mov", "report": "x-3.report.json"}
+    assert failed_names("x.mov", 1) == {
+        "source": "x.mov",
+        "sidecar": "x.dualface.yaml",
+        "report": "x.report.json",
+    }
+    assert failed_names("x.mov", 3) == {
+        "source": "x-3.mov",
+        "sidecar": "x-3.dualface.yaml",
+        "report": "x-3.report.json",
+    }
     assert original_name("a.b.mp4", 2) == "a.b-2.mp4"
 
 

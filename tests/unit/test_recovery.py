@@ -12,7 +12,7 @@ from daemon.jobs import MANIFEST, Job, State, load
 from daemon.leases import Lease, LeaseWatch, only_service_of_host, read, take_over, write
 from daemon.recovery import adopt
 from daemon.share import Share
-from tests.unit.daemon_share import LEASE, claimed, make_share
+from tests.unit.daemon_share import LEASE, claimed, drop, make_share, tree
 
 MINE = Lease("this-host", 2, "later boot")
 
@@ -31,19 +31,45 @@ def in_state(share: Share, state: State) -> Job:
 def test_claim_without_its_source_is_cleared_away(share: Share) -> None:
     job = in_state(share, State.CLAIMING)
     job.source.unlink()
-    assert adopt(job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, max_attempts=3) is None
     assert not job.folder.exists()
 
 
 def test_claim_with_its_source_goes_on(share: Share) -> None:
-    job = adopt(in_state(share, State.CLAIMING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, State.CLAIMING).folder, MINE, max_attempts=3)
     assert job is not None
     assert job.manifest.state is State.SETTLING
     assert read(job.folder) == MINE
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_claim_goes_on_with_its_sidecar(share: Share, taken: bool) -> None:
+    """The service died after it had won the recording, before or after the sidecar came along."""
+    before = in_state(share, State.CLAIMING)
+    before.manifest.sidecar = True
+    before.save()
+    if taken:
+        before.sidecar.write_text("swap: true")
+    drop(share, "x.dualface.yaml", b"swap: false" if taken else b"swap: true")
+    job = adopt(share, before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.state is State.SETTLING
+    assert job.sidecar.read_text() == "swap: true"
+    assert tree(share.inboxes[0]) == ({"x.dualface.yaml"} if taken else set()), "a newer one is not ours"
+
+
+def test_claim_whose_folder_and_sidecar_have_gone_goes_on(share: Share) -> None:
+    before = claimed(share, "a/x.mp4")
+    before.manifest.sidecar = True
+    before.save(State.CLAIMING)
+    (share.inboxes[0] / "a").rmdir()
+    job = adopt(share, before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert (job.manifest.state, job.manifest.sidecar) == (State.SETTLING, False)
+
+
 def test_work_in_progress_is_queued_again(share: Share) -> None:
-    job = adopt(in_state(share, State.WORKING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, State.WORKING).folder, MINE, max_attempts=3)
     assert job is not None
     assert (job.manifest.state, job.manifest.interruptions) == (State.QUEUED, 1)
 
@@ -53,28 +79,28 @@ def test_a_checkpoint_since_then_counts_as_progress(share: Share) -> None:
     before.manifest.strikes = before.manifest.interruptions = 2
     before.save()
     (before.folder / "checkpoint.json").write_text("{}")
-    job = adopt(before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, max_attempts=3)
     assert job is not None
     assert (job.manifest.strikes, job.manifest.interruptions) == (0, 1)
 
 
 @pytest.mark.parametrize("state", [State.DELIVERING, State.FAILING, State.SETTLING, State.QUEUED])
 def test_other_states_are_kept(share: Share, state: State) -> None:
-    job = adopt(in_state(share, state).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, state).folder, MINE, max_attempts=3)
     assert job is not None
     assert job.manifest.state is state
 
 
 def test_done_is_cleared_away(share: Share) -> None:
     job = in_state(share, State.DONE)
-    assert adopt(job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, max_attempts=3) is None
     assert not job.folder.exists()
 
 
 def test_a_source_that_has_gone_is_explained(share: Share) -> None:
     before = in_state(share, State.QUEUED)
     before.source.unlink()
-    job = adopt(before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, max_attempts=3)
     assert job is not None
     assert job.manifest.error is not None
     assert job.manifest.error["code"] == "SOURCE_GONE"
@@ -87,7 +113,7 @@ def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: 
         (before.folder / MANIFEST).unlink()
     else:
         (before.folder / MANIFEST).write_bytes(damage)
-    job = adopt(before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, max_attempts=3)
     assert job is not None
     assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
     assert load(job.folder).manifest.error == job.manifest.error
@@ -95,7 +121,7 @@ def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: 
 
 def test_an_empty_directory_is_cleared_away(share: Share) -> None:
     (share.jobs / "20260101-000000-00000000").mkdir()
-    assert adopt(share.jobs / "20260101-000000-00000000", MINE, max_attempts=3) is None
+    assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, max_attempts=3) is None
     assert list(jobs.folders(share.jobs)) == []
 
 

@@ -130,6 +130,16 @@ def test_other_extensions_are_left_alone_with_a_reason(tmp_path: Path) -> None:
     assert set(left.values()) == {Refusal.EXTENSION}
 
 
+def test_sidecars_are_found_and_not_complained_about(tmp_path: Path) -> None:
+    for name in ("x.dualface.yaml", "X.DualFace.yaml", "x.yaml", ".dualface.yaml"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "y.dualface.yaml").symlink_to("x.dualface.yaml")
+    assert walk(tmp_path) == (
+        {"x.dualface.yaml"},
+        {"X.DualFace.yaml": Refusal.EXTENSION, "x.yaml": Refusal.EXTENSION, "y.dualface.yaml": Refusal.LINK},
+    )
+
+
 def test_file_that_vanishes_during_the_walk_is_no_error(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}.mp4").write_bytes(b"x")
