@@ -47,10 +47,12 @@ def open_engine(
     *,
     find: Callable[[], Library | None] = find_library,
     open_onnxruntime: OpenOrt = lambda model, place: CudaOnnxRuntimeEngine(
-        model, index=place.index, stream=place.stream
+        model, index=place.index, stream=place.stream, fixed_outputs=True
     ),
 ) -> Chosen:
     """Open a model on a card. An engine that is missing, stale or refused is built again, once.
+
+    Outputs hold until the next run: read them on the same stream before.
 
     Args:
         name: of the model, as in ``build.MODELS``.

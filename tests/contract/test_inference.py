@@ -37,6 +37,7 @@ ENGINES = [
     pytest.param(lambda model: OnnxRuntimeEngine(model, threads=1), id="onnxruntime-cpu"),
     pytest.param(lambda model: OnnxRuntimeEngine(model, threads=2), id="onnxruntime-cpu-2-threads"),
     _card(_on_card, "onnxruntime-cuda"),
+    _card(lambda model: _on_card(model, fixed_outputs=True), "onnxruntime-cuda-fixed-outputs"),
     _card(lambda model: _on_card(model, graphs=True), "onnxruntime-cuda-graphs"),
     _card(lambda model: _tensorrt(model, "fp32"), "tensorrt-fp32"),
     _card(lambda model: _tensorrt(model, "fp16"), "tensorrt-fp16"),

@@ -79,8 +79,11 @@ def measure(mix: tuple[str, ...], detector: Callable[[JobStream], Any]) -> dict[
     }
 
 
-def separate(mix: tuple[str, ...]) -> dict[str, Any]:
-    return measure(mix, lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream.handle))
+def separate(mix: tuple[str, ...], graphs: bool = False) -> dict[str, Any]:
+    def detector(stream: JobStream) -> CudaOnnxRuntimeEngine:
+        return CudaOnnxRuntimeEngine(yunet.load(), stream=stream.handle, graphs=graphs, fixed_outputs=not graphs)
+
+    return measure(mix, detector)
 
 
 def together(mix: tuple[str, ...], max_batch: int, wait_ms: float = 6.0) -> dict[str, Any]:
@@ -113,6 +116,7 @@ def main() -> None:
 
 def ways(mix: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "separate", separate(mix)
+    yield "separate, CUDA graphs", separate(mix, graphs=True)
     for batch in (8, 16, 32):
         yield f"joint, at most {batch}", together(mix, batch)
 

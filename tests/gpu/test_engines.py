@@ -42,10 +42,12 @@ def pictures(count: int, height: int = 384, width: int = 640, seed: int = 1) -> 
     return np.random.default_rng(seed).uniform(0, 255, (count, 3, height, width)).astype(np.float32)
 
 
-@pytest.mark.parametrize("graphs", [False, True])
-def test_inputs_on_the_card_give_outputs_on_the_card_in_the_order_of_the_stream(cupy: Any, graphs: bool) -> None:
+@pytest.mark.parametrize("options", [{}, {"fixed_outputs": True}, {"graphs": True}])
+def test_inputs_on_the_card_give_outputs_on_the_card_in_the_order_of_the_stream(
+    cupy: Any, options: dict[str, bool]
+) -> None:
     stream = cupy.cuda.Stream(non_blocking=True)
-    engine = CudaOnnxRuntimeEngine(yunet.load(), stream=stream.ptr, graphs=graphs)
+    engine = CudaOnnxRuntimeEngine(yunet.load(), stream=stream.ptr, **options)
     reference = OnnxRuntimeEngine(yunet.load(), threads=4)
     for seed in range(4):  # with graphs: recorded at first, then replayed
         batch = pictures(3, seed=seed)
