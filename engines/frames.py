@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the service knows jobs and reports, which name these classes, but never loads NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
-Plane: TypeAlias = NDArray[np.uint8]
+Plane: TypeAlias = "NDArray[np.uint8]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
