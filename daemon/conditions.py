@@ -8,6 +8,7 @@ from enum import StrEnum
 import structlog
 
 from daemon.errors import ShareAwayError, ShareReplacedError
+from daemon.kept import KeptStates
 from daemon.retry import Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
@@ -39,8 +40,11 @@ class Condition:
 class Conditions:
     """Looks at the share now and then, and says when something changes."""
 
-    def __init__(self, share: Share, identity: ShareIdentity, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, share: Share, identity: ShareIdentity, kept: KeptStates, settings: Settings, clock: Clock
+    ) -> None:
         self._share = share
+        self._kept = kept
         self._identity = identity
         self._settings = settings.share
         self._clock = clock
@@ -87,6 +91,7 @@ class Conditions:
         limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
         self._short_of_space = free < limit
         if self._short_of_space:
+            self._kept.make_room()
             return Condition(Hindrance.LOW_SPACE, f"{limit // _MIB} MiB of free space are needed")
         return Condition()
 

@@ -10,7 +10,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -57,6 +57,7 @@ class Manifest:
     Attributes:
         relative: path of the source inside its inbox.
         sidecar: whether a sidecar was claimed with the source.
+        key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
         strikes: attempts in a row that ended badly and without a new checkpoint.
         interruptions: times in a row that the whole service died while it was worked on.
@@ -73,6 +74,7 @@ class Manifest:
     claimed_at_s: float = 0.0
     sidecar: bool = False
     source: FileMark | None = None
+    key: str = ""
     attempts: int = 0
     strikes: int = 0
     interruptions: int = 0
@@ -162,11 +164,15 @@ class Job:
             self.manifest.state = state
         write_durably(self.folder / MANIFEST, self.manifest.to_json())
 
+    def clear(self, *, but: Collection[str]) -> None:
+        """Remove what lies in the directory, but for some names."""
+        for path in self.folder.iterdir():
+            if path.name not in but:
+                _remove(path)
+
     def remove(self) -> None:
         """Remove the directory, the manifest last: what a crash leaves behind still explains itself."""
-        for path in self.folder.iterdir():
-            if path.name != MANIFEST:
-                _remove(path)
+        self.clear(but={MANIFEST})
         (self.folder / MANIFEST).unlink(missing_ok=True)
         self.folder.rmdir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from daemon import sidecar
 from daemon.errors import ProfileGoneError
@@ -35,7 +36,7 @@ def work_order(settings: Settings, job: Job, host: str) -> Work:
     spec = job_spec(settings, job, host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
-    return Work(spec, settings.workers.nice, settings.log.level)
+    return Work(replace(spec, attempt=job.manifest.attempts + 1), settings.workers.nice, settings.log.level)
 
 
 def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:

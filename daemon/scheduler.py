@@ -6,6 +6,7 @@ The scheduler never waits itself. Each ``advance`` does what can be done now.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -16,6 +17,7 @@ from daemon.delivery import Delivery
 from daemon.errors import DaemonError, ShareAwayError, SourceGoneError
 from daemon.intake import Intake
 from daemon.jobs import Job, State
+from daemon.kept import KeptStates, key_of
 from daemon.messages import Failed, Stopped
 from daemon.moves import FileMark
 from daemon.orders import job_slots, job_spec, work_order
@@ -28,6 +30,7 @@ from daemon.tasks import Task, Tasks
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
+from pipeline.errors import DiskFullError
 from pipeline.job import Progress
 from pipeline.report import failure_report
 
@@ -54,6 +57,7 @@ class Scheduler:
         share: Share,
         intake: Intake,
         pool: Pool,
+        kept: KeptStates,
         audience: Audience,
         *,
         settle_s: float,
@@ -63,6 +67,7 @@ class Scheduler:
         self._share = share
         self._intake = intake
         self._pool = pool
+        self._kept = kept
         self._audience = audience
         self._delivery = Delivery(share)
         self._quiet = SettleTracker(quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock)
@@ -121,9 +126,15 @@ class Scheduler:
     def _trouble(self, task: Task, error: ExplainedError) -> None:
         manifest = task.job.manifest
         if error.environmental or manifest.state is State.FAILING or manifest.publish:
-            task.wait(Failed.of(error))  # what is half published is published in the end
+            self._wait(task, Failed.of(error))  # what is half published is published in the end
         else:
             policy.give_up(manifest, Failed.of(error))
+
+    def _wait(self, task: Task, failure: Failed) -> None:
+        if failure.code == DiskFullError.code:  # a quota, perhaps, that the free space does not show
+            with suppress(OSError):
+                self._kept.make_room()
+        task.wait(failure)
 
     def _lose(self, task: Task) -> None:
         """The job's directory has gone: another host has it, unless it is the whole share that has gone.
@@ -147,7 +158,7 @@ class Scheduler:
         elif state is State.FAILING:
             self._fail(task)
         elif state is State.DONE:
-            task.job.remove()
+            self._kept.retire(task.job)
             self._tasks.drop(task)
         elif state is State.WORKING:  # no worker: it could not be started
             task.job.manifest.attempts -= 1
@@ -166,6 +177,7 @@ class Scheduler:
     def _queue(self, task: Task) -> None:
         task.reason = ""
         task.job.manifest.source = FileMark.of(task.job.source)
+        task.job.manifest.key = key_of(task.job.source)
         task.job.save(State.QUEUED)
         task.log.info("job queued", stage="queued")
 
@@ -208,10 +220,11 @@ class Scheduler:
         if FileMark.of(job.source) is None:
             self._share.identity()
             raise SourceGoneError("The source has gone from the job's directory.")
+        order = work_order(self._settings, job, self._tasks.lease.host)
+        self._kept.give(job)
         job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
         job.save(State.WORKING)
-        order = work_order(self._settings, job, self._tasks.lease.host)
         self._pool.start(job.id, order, task.log)
         task.reason = ""
         task.log.info("job started", stage="working", attempt=job.manifest.attempts)
@@ -251,7 +264,7 @@ class Scheduler:
             max_attempts=self._settings.workers.max_attempts,
         )
         if decision is Next.WAIT:
-            task.wait(policy.explain(outcome))
+            self._wait(task, policy.explain(outcome))
         else:
             task.backoff.succeed()
         if isinstance(outcome, Stopped):

@@ -17,6 +17,7 @@ from daemon.board import Bulletin, Chronicle
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ShareAwayError
 from daemon.intake import Inbox, Intake
+from daemon.kept import KeptStates
 from daemon.leases import only_service_of_host
 from daemon.messages import Check, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
@@ -141,7 +142,8 @@ class _Loop:
         self._notifier = notifier
         self._pulse = pulse
         self._inbox_trouble = ""
-        self._conditions = Conditions(share, identity, settings, clock)
+        self._kept = KeptStates(share, settings.retention, clock)
+        self._conditions = Conditions(share, identity, self._kept, settings, clock)
         self._intake = Intake(
             [
                 Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
@@ -149,7 +151,7 @@ class _Loop:
             ]
         )
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, Chronicle(history), settle_s=quiet_s, clock=clock
+            settings, share, self._intake, pool, self._kept, Chronicle(history), settle_s=quiet_s, clock=clock
         )
         self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, clock)
         self._retention = Retention(share.originals, settings.retention, clock)
@@ -186,6 +188,7 @@ class _Loop:
             self._scan()
             self._scheduler.advance(may_start=may_start)
             self._retention.advance()
+            self._kept.sweep()
         except (ShareAwayError, OSError) as exc:
             self._conditions.lost(exc)
 

@@ -179,7 +179,7 @@ class LeaseSettings(Section):
 
 
 class RetentionSettings(Section):
-    """What happens to the sources of finished jobs."""
+    """What is kept of finished jobs."""
 
     originals: Annotated[
         Literal["keep", "delete"],
@@ -189,6 +189,16 @@ class RetentionSettings(Section):
         float,
         _number("Age at which originals are removed, where that is asked for", "days", ge=0, le=36500),
     ] = 30.0
+    state_days: Annotated[
+        float,
+        _number(
+            "How long a finished job's segments are kept, so that a correction renders only what changes; 0: not at"
+            " all. They take as much space as the delivered video and go first when space is low",
+            "days",
+            ge=0,
+            le=3650,
+        ),
+    ] = 7.0
 
 
 class StatusSettings(Section):

@@ -66,6 +66,7 @@ class Share:
         self.originals = self.root / ORIGINALS_DIR
         self.state = self.root / STATE_DIR
         self.jobs = self.state / "jobs"
+        self.finished = self.state / "finished"
         self.hosts = self.state / "hosts"
         self.pause_file = self.root / PAUSE_FILE
         self.inboxes = tuple(settings.inbox_dir(inbox) for inbox in settings.inboxes)
@@ -124,7 +125,15 @@ class Share:
         return path.relative_to(self.root)
 
     def _make_folders(self) -> None:
-        for folder in (self.outbox, self.failed, self.originals, self.jobs, self.hosts, *self.inboxes):
+        for folder in (
+            self.outbox,
+            self.failed,
+            self.originals,
+            self.jobs,
+            self.finished,
+            self.hosts,
+            *self.inboxes,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
     def _make_sentinel(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.scenes import packets
 from tests.service.running import Service, outputs
 
 
@@ -69,3 +70,52 @@ def test_a_mistake_in_a_sidecar_is_explained(service: Service, recording: Path) 
     service.inbox("x.dualface.yaml").write_text("swap: true\n")
     (service.root / "failed/x.mp4").rename(service.inbox("x.mp4"))
     service.wait_for(lambda: service.exists("originals/x.dualface.yaml"), "the second try")
+
+
+def test_a_correction_of_a_finished_recording_renders_only_what_changes(service: Service, recording: Path) -> None:
+    """Dropped again with a sidecar, then without: six segments, of which a sidecar changes two."""
+    service.start()
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the first delivery")
+    service.wait_for(lambda: service.jobs() == [], "the end of the first job")
+
+    service.inbox("renamed.dualface.yaml").write_text("swap_spans: [{from: 2, to: 4}]\n")
+    (service.root / "originals/x.mp4").rename(service.inbox("renamed.mp4"))
+    service.wait_for(lambda: service.exists("originals/renamed.dualface.yaml"), "the corrected delivery")
+    assert [(line["renewed"], line["kept"]) for line in service.events("segments corrected")] == [(2, 4)]
+    before, after = tracks(service, "x.dual"), tracks(service, "renamed.dual")
+    assert [people(row) != people(same) for row, same in zip(after, before, strict=True)] == [
+        2 <= row["t"] < 4 for row in before
+    ]
+    service.wait_for(lambda: service.jobs() == [], "the end of the second job")
+
+    (service.root / "originals/renamed.mp4").rename(service.inbox("again.mp4"))
+    service.wait_for(lambda: service.exists("originals/again.mp4"), "the delivery without a sidecar")
+    assert packets(service.root / "outbox/again.dual.mp4") == packets(service.root / "outbox/x.dual.mp4")
+    assert [(line["renewed"], line["kept"]) for line in service.events("segments corrected")] == [(2, 4)] * 2
+    assert len(service.events("job builds on an earlier one")) == 2
+
+
+def test_a_changed_profile_starts_over(make_service: Callable[..., Service], recording: Path) -> None:
+    service = make_service(profiles={"tiny": {"preset": "ultrafast", "crf": 45}})
+    service.start()
+    for stem in ("x", "y"):
+        shutil.copy(recording, service.inbox(f"{stem}.mp4"))
+        if stem == "y":
+            service.inbox("y.dualface.yaml").write_text("profile: tiny\n")
+        service.wait_for(lambda stem=stem: service.exists(f"originals/{stem}.mp4"), f"the delivery of {stem}")
+        service.wait_for(lambda: service.jobs() == [], "the end of the job")
+    assert len(service.events("job starts over")) == 1
+    x, y = (service.root / "outbox" / f"{stem}.dual.mp4" for stem in ("x", "y"))
+    assert y.stat().st_size < x.stat().st_size
+
+
+def test_state_is_not_kept_where_that_is_not_wanted(make_service: Callable[..., Service], recording: Path) -> None:
+    service = make_service(retention={"state_days": 0})
+    service.start()
+    for stem in ("x", "y"):
+        shutil.copy(recording, service.inbox(f"{stem}.mp4"))
+        service.wait_for(lambda stem=stem: service.exists(f"originals/{stem}.mp4"), f"the delivery of {stem}")
+    service.wait_for(lambda: service.jobs() == [], "the end of the jobs")
+    assert list((service.root / ".dualface/finished").iterdir()) == []
+    assert service.report("outbox/y.dual.report.json")["resilience"]["resumed_at_s"] == []

@@ -1,0 +1,141 @@
+"""Kept state: what a finished job has rendered, so that a correction of it renders only what changes.
+
+Under ``.dualface/finished`` lies one directory for each source, named after its content. Whole directories are
+renamed in and out: of two that want one, one gets it and the other starts afresh.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from daemon.jobs import MANIFEST, Job
+from daemon.leases import LEASE
+from daemon.moves import FileMark
+from daemon.settings import RetentionSettings
+from daemon.settle import Clock
+from daemon.share import Share
+from pipeline.checkpoint import FILE_NAME as CHECKPOINT
+from pipeline.fingerprint import source_identity
+
+_STATE = ("segments", "preview", CHECKPOINT)  # in the order in which they come back: the checkpoint names the others
+_ARRIVED = "kept"  # in a job's directory: kept state that is being taken in
+_SWEEP_EVERY_S = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+def key_of(source: Path) -> str:
+    """The name of a source's state: the same for the same content, whatever the file is called.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    identity = source_identity(source)
+    return f"{identity['bytes']}-{identity['samples'][:32]}"
+
+
+class KeptStates:
+    """The states of finished jobs on the share."""
+
+    def __init__(self, share: Share, settings: RetentionSettings, clock: Clock) -> None:
+        self._folder = share.finished
+        self._longest_s = settings.state_days * 86400
+        self._clock = clock
+        self._next_at = clock()
+
+    def retire(self, job: Job) -> None:
+        """End a job that is done: its directory becomes kept state, or goes.
+
+        Raises:
+            OSError: not now; call again later.
+        """
+        key = job.manifest.key
+        if not self._longest_s or not key or job.manifest.error or FileMark.of(job.folder / CHECKPOINT) is None:
+            job.remove()
+            return
+        job.clear(but={*_STATE, MANIFEST, LEASE})
+        target = self._folder / key
+        _discard(target)
+        try:
+            job.folder.rename(target)
+        except OSError:  # another host has just put the same there
+            job.remove()
+            return
+        for name in (MANIFEST, LEASE):
+            (target / name).unlink(missing_ok=True)
+
+    def give(self, job: Job) -> None:
+        """Let a job that has no checkpoint yet go on from the state of an earlier one with the same source.
+
+        Raises:
+            OSError: not now; call again later, it goes on where it was.
+        """
+        arrived = job.folder / _ARRIVED
+        if FileMark.of(arrived) is None and not self._fetch(job, arrived):
+            return
+        for name in _STATE:
+            if FileMark.of(arrived / name):
+                _remove(job.folder / name)
+                (arrived / name).rename(job.folder / name)
+        shutil.rmtree(arrived)
+        log.info("job builds on an earlier one", job=job.id, file=job.label)
+
+    def _fetch(self, job: Job, arrived: Path) -> bool:
+        if not job.manifest.key or FileMark.of(job.folder / CHECKPOINT):
+            return False
+        try:
+            (self._folder / job.manifest.key).rename(arrived)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sweep(self) -> None:
+        """Remove what is too old, now and then; also what a crash has left half removed."""
+        if self._clock() < self._next_at:
+            return
+        self._next_at = self._clock() + _SWEEP_EVERY_S
+        for path in self._folder.iterdir():
+            if path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
+            elif time.time() - _kept_since_s(path) > self._longest_s:
+                _discard(path)
+
+    def make_room(self) -> bool:
+        """Remove the oldest state, because space runs out; False where there is none."""
+        states = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
+        if not states:
+            return False
+        oldest = min(states, key=_kept_since_s)
+        log.info("kept state removed, because space is low", state=oldest.name)
+        _discard(oldest)
+        return True
+
+
+def _kept_since_s(path: Path) -> float:
+    """Wall-clock time at which the directory came here; 0 where it has gone."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0.0
+    return max(found.st_ctime, found.st_mtime)
+
+
+def _discard(path: Path) -> None:
+    """Remove a state under another name, so that nobody finds a half of it."""
+    condemned = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with suppress(FileNotFoundError):
+        path.rename(condemned)
+        shutil.rmtree(condemned, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

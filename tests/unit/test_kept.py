@@ -1,0 +1,162 @@
+"""Kept state: in and out by renames, one taker, and a crash at any point costs at most the state itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon import jobs
+from daemon.jobs import Job, State
+from daemon.kept import KeptStates, key_of
+from daemon.settings import RetentionSettings
+from daemon.share import Share
+from tests.unit.daemon_share import claimed, make_share
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    return make_share(tmp_path)
+
+
+def kept_of(share: Share, days: float = 7) -> KeptStates:
+    return KeptStates(share, RetentionSettings(state_days=days), Clock())
+
+
+def begun(share: Share, content: bytes = b"recording") -> Job:
+    job = claimed(share, "x.mp4", content)
+    job.manifest.key = key_of(job.source)
+    return job
+
+
+def done(share: Share, content: bytes = b"recording", segment: str = "a segment") -> Job:
+    job = begun(share, content)
+    (job.folder / "segments").mkdir()
+    (job.folder / "segments" / "000000").write_text(segment)
+    (job.folder / "checkpoint.json").write_text(f"names {segment}")
+    for name in ("output.mp4", "lock"):
+        (job.folder / name).write_text("not needed")
+    job.source.unlink()
+    job.save(State.DONE)
+    return job
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_next_job_with_the_same_content_gets_the_state(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(done(share))
+    assert names(share.jobs) == set()
+    other, same, late = begun(share, b"another"), begun(share), begun(share)
+    for job in (other, same, late):
+        kept.give(job)
+    assert names(same.folder) == {"source", "job.json", "lease.json", "segments", "checkpoint.json"}
+    assert (same.folder / "segments" / "000000").read_text() == "a segment"
+    assert names(other.folder) == names(late.folder) == {"source", "job.json", "lease.json"}
+    assert names(share.finished) == set()
+
+
+def test_the_newest_state_of_a_source_counts(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(done(share, segment="old"))
+    kept.retire(done(share, segment="new"))
+    assert len(names(share.finished)) == 1
+    job = begun(share)
+    kept.give(job)
+    assert (job.folder / "checkpoint.json").read_text() == "names new"
+
+
+def test_a_job_with_a_checkpoint_of_its_own_keeps_it(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(done(share))
+    job = begun(share)
+    (job.folder / "checkpoint.json").write_text("own")
+    kept.give(job)
+    assert (job.folder / "checkpoint.json").read_text() == "own"
+    assert len(names(share.finished)) == 1
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_crash_while_it_arrives(share: Share, moved: int) -> None:
+    kept = kept_of(share)
+    kept.retire(done(share))
+    job = begun(share)
+    (share.finished / job.manifest.key).rename(job.folder / "kept")
+    for name in ("segments", "checkpoint.json")[:moved]:
+        (job.folder / "kept" / name).rename(job.folder / name)
+    if not moved:
+        (job.folder / "segments").mkdir()  # of an attempt that has come to nothing
+        (job.folder / "segments" / "stale.part").write_text("")
+    kept.give(job)
+    assert names(job.folder) == {"source", "job.json", "lease.json", "segments", "checkpoint.json"}
+    assert names(job.folder / "segments") == {"000000"}
+
+
+def test_failures_and_unwanted_states_are_not_kept(share: Share) -> None:
+    failed = done(share)
+    failed.manifest.error = {"code": "WORKER_DIED"}
+    kept_of(share).retire(failed)
+    kept_of(share, days=0).retire(done(share))
+    begun_only = begun(share)
+    kept_of(share).retire(begun_only)
+    assert names(share.finished) == names(share.jobs) == set()
+
+
+def test_a_manifest_that_came_along_does_no_harm(share: Share) -> None:
+    """The service died between the rename and the removal of what a state does not need."""
+    kept = kept_of(share)
+    job = done(share)
+    kept.retire(job)
+    (share.finished / job.manifest.key / "job.json").write_text("{}")
+    later = begun(share)
+    kept.give(later)
+    assert jobs.load(later.folder).id == later.id
+
+
+def test_old_states_go_and_so_do_half_removed_ones(share: Share) -> None:
+    kept_of(share).retire(done(share))
+    (share.finished / ".gone.1234").mkdir()
+    kept_of(share, days=1).sweep()
+    assert len(names(share.finished)) == 1
+    time.sleep(0.02)
+    kept_of(share, days=0.01 / 86400).sweep()
+    assert names(share.finished) == set()
+
+
+def test_the_oldest_goes_when_space_is_low(share: Share) -> None:
+    kept = kept_of(share)
+    for content in (b"first", b"second"):
+        kept.retire(done(share, content))
+        time.sleep(0.02)
+    second = begun(share, b"second").manifest.key
+    assert kept.make_room()
+    assert names(share.finished) == {second}
+    assert kept.make_room()
+    assert not kept.make_room()
+
+
+def test_the_key_tells_contents_apart(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    content = bytearray(os.urandom(400_000))
+    path.write_bytes(content)
+    first = key_of(path)
+    for at in (0, 180_000, 399_999):
+        content[at] ^= 1
+        path.write_bytes(content)
+        assert key_of(path) != first
+        content[at] ^= 1
+    path.write_bytes(content)
+    assert key_of(path) == first
+    path.write_bytes(b"")
+    assert key_of(path).startswith("0-")
