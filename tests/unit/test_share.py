@@ -9,6 +9,7 @@ import pytest
 
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import ShareAwayError, ShareReplacedError
+from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
 from daemon.share import Share, file_system, is_network, settle_s
 from tests.unit.daemon_share import make_share, settings_for
@@ -38,7 +39,8 @@ class Clock:
 def conditions(share: Share, **share_settings: int) -> Conditions:
     settings = settings_for(share.root, retry={"first_s": 1, "longest_s": 1})
     settings = settings.model_copy(update={"share": settings.share.model_copy(update=share_settings)})
-    return Conditions(share, share.identity(), settings, Clock())
+    clock = Clock()
+    return Conditions(share, share.identity(), KeptStates(share, settings.retention, clock), settings, clock)
 
 
 def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
@@ -81,6 +83,19 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
         seen.append(watched.look().hindrance is Hindrance.LOW_SPACE)
     assert seen == [False, True, True, True, False, False]
+
+
+def test_low_space_costs_kept_state_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = make_share(tmp_path)
+    watched = conditions(share, low_bytes=100, resume_bytes=200)
+    for name in ("a", "b", "c"):
+        (share.finished / name).mkdir()
+    left = []
+    for free in (150, 99, 150, 200, 150):
+        monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
+        watched.look()
+        left.append(len(list(share.finished.iterdir())))
+    assert left == [3, 2, 1, 1, 1]
 
 
 def test_kinds_of_file_systems() -> None:
