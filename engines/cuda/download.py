@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.failures import device_errors
+from engines.cuda.foreign import stream_of
 from engines.frames import EncodedPacket, Frame, Plane
 from engines.protocols import Encoder
 
@@ -46,7 +47,7 @@ class DownloadingEncoder:
         self.extradata = inner.extradata
         self._device = self._cuda.Device(index)
         with device_errors("preparing the copies for the encoder"), self._device:
-            self._drawn_on = self._cuda.ExternalStream(stream) if stream else self._cuda.Stream.null
+            self._drawn_on = stream_of(stream)
             self._copies = self._cuda.Stream(non_blocking=True)
             self._drawn = self._cuda.Event(disable_timing=True)
             self._free = [self._slot(width, height) for _ in range(_SLOTS)]

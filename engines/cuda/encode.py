@@ -20,6 +20,7 @@ from av.packet import Packet
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cuda.download import DownloadingEncoder
 from engines.cuda.failures import device_errors
+from engines.cuda.foreign import stream_of
 from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
 from engines.errors import EncodeFailedError, EngineError
 from engines.frames import ColorTags, EncodedPacket, Frame
@@ -207,8 +208,7 @@ class NvencEncoder:
             yield self._empty
             return
         cupy = importlib.import_module("cupy")
-        stream = cupy.cuda.ExternalStream(self._stream) if self._stream else cupy.cuda.Stream.null
-        with cupy.cuda.Device(self._index), stream:
+        with cupy.cuda.Device(self._index), stream_of(self._stream):
             yield lambda shape: cupy.empty(shape, "u1")
 
 

@@ -26,7 +26,8 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
         memory_bytes: most that ONNX Runtime may hold for this model; None leaves it to the card.
         graphs: record a CUDA graph for every shape of the input and replay it: saves the launches of many small
-            kernels, costs a copy of input and outputs, and memory for every shape.
+            kernels, costs a copy of the input, and memory for every shape. While one is recorded, at the second run or
+            so with a new shape, no other thread of the process may allocate memory of the card.
         fixed_outputs: outputs hold until the next run with an input of the same shape, which saves describing them
             anew each time: for who reads them on the same stream before the next run.
 
@@ -114,11 +115,13 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         block, outputs = self._outputs(shapes)
         given = self._cupy.empty_like(batch)
         number = str(len(self._graphs or {}) + 1)
-        return _Graph(given, block, self._binding(given, outputs), _run_options(number))
+        return _Graph(given, block, outputs, self._binding(given, outputs), _run_options(number))
 
     def _replay(self, graph: _Graph, batch: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
         graph.given[...] = batch
         self._session.run_with_iobinding(graph.binding, graph.options)
+        if self._fixed is not None:
+            return graph.outputs
         block, outputs = self._outputs(shapes)
         block[...] = graph.block
         return outputs
@@ -127,9 +130,12 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
 class _Graph:
     """What a recorded graph reads and writes."""
 
-    def __init__(self, given: Any, block: Any, binding: Any, options: onnxruntime.RunOptions) -> None:
+    def __init__(
+        self, given: Any, block: Any, outputs: list[Any], binding: Any, options: onnxruntime.RunOptions
+    ) -> None:
         self.given = given
         self.block = block
+        self.outputs = outputs
         self.binding = binding
         self.options = options
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.failures import device_errors
+from engines.cuda.foreign import stream_of
 from engines.errors import EngineError
 from engines.inference.onnxruntime import InferenceFailedError
 
@@ -37,7 +38,7 @@ class DeviceEngine(ABC):
         self._device = self._cupy.cuda.Device(index)
         with self._device:
             # A stream of our own that is not told to be non-blocking waits for the default stream, and that for it.
-            self._stream = self._cupy.cuda.ExternalStream(stream) if stream else self._cupy.cuda.Stream()
+            self._stream = stream_of(stream) if stream else self._cupy.cuda.Stream()
 
     def run(self, batch: Any) -> list[Any]:
         """Outputs in the model's order for a float32 input of shape (N, ...).

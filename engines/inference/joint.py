@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.cuda.failures import device_errors
+from engines.cuda.foreign import stream_of
 from engines.inference.device import DeviceEngine
 from engines.protocols import InferenceEngine
 
@@ -107,7 +108,7 @@ class DevicePort:
         self.name = name
         self._engine = engine
         self._cuda = importlib.import_module("cupy").cuda
-        self._stream = self._cuda.ExternalStream(stream)
+        self._stream = stream_of(stream)
 
     def offer(self, batch: Any) -> DevicePart:
         with self._engine.current(), device_errors("handing pictures to the detector"):

@@ -39,6 +39,7 @@ ENGINES = [
     _card(_on_card, "onnxruntime-cuda"),
     _card(lambda model: _on_card(model, fixed_outputs=True), "onnxruntime-cuda-fixed-outputs"),
     _card(lambda model: _on_card(model, graphs=True), "onnxruntime-cuda-graphs"),
+    _card(lambda model: _on_card(model, graphs=True, fixed_outputs=True), "onnxruntime-cuda-graphs-fixed-outputs"),
     _card(lambda model: _tensorrt(model, "fp32"), "tensorrt-fp32"),
     _card(lambda model: _tensorrt(model, "fp16"), "tensorrt-fp16"),
 ]

@@ -81,7 +81,7 @@ def measure(mix: tuple[str, ...], detector: Callable[[JobStream], Any]) -> dict[
 
 def separate(mix: tuple[str, ...], graphs: bool = False) -> dict[str, Any]:
     def detector(stream: JobStream) -> CudaOnnxRuntimeEngine:
-        return CudaOnnxRuntimeEngine(yunet.load(), stream=stream.handle, graphs=graphs, fixed_outputs=not graphs)
+        return CudaOnnxRuntimeEngine(yunet.load(), stream=stream.handle, graphs=graphs, fixed_outputs=True)
 
     return measure(mix, detector)
 
