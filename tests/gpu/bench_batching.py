@@ -43,7 +43,8 @@ class Job:
         self._preprocessor = CudaPreprocessor(self._stream, width / height)
         self._detector = detector(self._stream)
         self.waits_s: list[float] = []
-        self.step()
+        for _ in range(4):  # kernels are chosen, memory is taken, graphs are recorded
+            self.step()
 
     def step(self) -> None:
         begin = time.perf_counter()
