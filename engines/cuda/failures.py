@@ -48,9 +48,9 @@ def translate(error: BaseException, doing: str) -> EngineError | None:
     text = str(error)
     status = _status(error, text)
     if status in _POISONING or _POISONING_WORDS.search(text):
-        return DeviceLostError(f"The card's context broke while {doing}: {_first_line(error)}")
+        return DeviceLostError(f"The card's context broke while {doing}: {telling_line(error)}")
     if status == _OUT_OF_MEMORY or _is_cupy_memory(error) or _MEMORY_WORDS.search(text):
-        return DeviceOutOfMemoryError(f"The card ran out of memory while {doing}: {_first_line(error)}")
+        return DeviceOutOfMemoryError(f"The card ran out of memory while {doing}: {telling_line(error)}")
     return None
 
 
@@ -86,8 +86,8 @@ def _is_cupy_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) and type(error).__module__.partition(".")[0] == "cupy"
 
 
-def _first_line(error: BaseException) -> str:
-    """The telling line: PyNvVideoCodec's come with the place in its sources, three lines long."""
+def telling_line(error: BaseException) -> str:
+    """The line of a message that says what failed: PyNvVideoCodec's come with the place in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = next((line for line in lines if "returned error" in line), lines[0] if lines else "")
     return telling.removeprefix("Error Type : ") or type(error).__name__

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from engines.cuda.failures import nvenc_status
+from engines.cuda.failures import nvenc_status, telling_line
 
 _WIDTH, _HEIGHT = 1280, 720
 
@@ -34,7 +34,7 @@ def count(index: int, most: int) -> dict[str, Any]:
             )
     except Exception as error:
         status = nvenc_status(error)
-        words = f"NVENC returned error {status}" if status is not None else str(error).strip().splitlines()[0]
+        words = f"NVENC returned error {status}" if status is not None else telling_line(error)
         return {"opened": len(sessions), "error": words, "status": status}
     return {"opened": len(sessions), "error": "", "status": None}
 

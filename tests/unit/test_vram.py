@@ -161,7 +161,7 @@ CUDARuntimeError.__module__ = "cupy_backends.cuda.api.runtime"
         RuntimeError("Available memory of 1048576 is smaller than requested bytes of 2097152"),
         RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; file=cuda_allocator.cc"),
         RuntimeError("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0"),
-        Exception("PyNvDecoder : \nError code : 2\nError Type : m_api.cuvidCreateDecoder(&m_hDecoder, "
+        Exception("HandleVideoSequence : \nError code : 2\nError Type : m_api.cuvidCreateDecoder(&m_hDecoder, "
                   "&videoDecodeCreateInfo) returned error 2\nat /project/src/NvDecoder.cpp:523\n"),
         Exception("cuMemAllocPitch(&pFrame, &pitch, w, h, 16) returned error CUDA_ERROR_OUT_OF_MEMORY"),
         OSError(1, "cuvidCreateDecoder failed -> CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
