@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -64,8 +64,11 @@ class Preprocessor(Protocol):
         """What of the detector's outputs may be a face, in host memory."""
         ...
 
-    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures for cut detection, shape (N, height, width), area-averaged, in host memory."""
+    def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
+        """Begin luma pictures for cut detection, shape (N, height, width), area-averaged.
+
+        Call what is returned to have them, in host memory; other work may be begun before.
+        """
         ...
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> Tensor:

@@ -29,10 +29,12 @@ class Backend(Protocol):
     Attributes:
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
+        batch_pictures: how many full-HD pictures had best travel together.
         bytes_to_host: brought from the device's memory to the host so far, composed pictures left out.
     """
 
     device: str
+    batch_pictures: int
 
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -74,6 +76,7 @@ class CpuBackend:
     """PyAV, ONNX Runtime, OpenCV and x264."""
 
     device = "cpu"
+    batch_pictures = 4  # what a core works on stays in its caches, more or less
     bytes_to_host = 0
 
     def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:

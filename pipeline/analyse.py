@@ -96,19 +96,24 @@ class Analysis:
 
     def _observe(self, frames: Sequence[Frame]) -> list[Observation]:
         with self._clock.measure("detect", len(frames)):
-            cuts = self._cuts.observe(self._finder.thumbnails(frames, *THUMBNAIL_SIZE))
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
-            due = [self._is_due(t, cut) for t, cut in zip(times, cuts, strict=True)]
-            found = iter(self._finder.find([f for f, d in zip(frames, due, strict=True) if d]))
+            likely = self._due(times, [False] * len(frames))
+            thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
+            cuts = self._cuts.observe(thumbnails)
+            due = self._due(times, cuts)
+            if due != likely:
+                found = self._finder.complete(frames, due, found)
+            self._last_detect_t = max((t for t, d in zip(times, due, strict=True) if d), default=self._last_detect_t)
             return [
-                Observation(f.pts, t, next(found) if d else None, cut)
-                for f, t, cut, d in zip(frames, times, cuts, due, strict=True)
+                Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
 
-    def _is_due(self, t: float, cut: bool) -> bool:
-        due = cut or self._last_detect_t is None or t - self._last_detect_t >= self._detect_interval_s
-        if due:
-            self._last_detect_t = t
+    def _due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
+        """Which pictures the detector sees: one every so often, and the first of every shot."""
+        last, due = self._last_detect_t, []
+        for t, cut in zip(times, cuts, strict=True):
+            due.append(cut or last is None or t - last >= self._detect_interval_s)
+            last = t if due[-1] else last
         return due
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:

@@ -45,9 +45,25 @@ class FaceFinder:
         content_width, content_height = yunet.content_size(width / height, self._input_width, self._input_height)
         self._scale = width / content_width, height / content_height
 
-    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures, shape (N, height, width)."""
-        return self._preprocessor.thumbnails(frames, width, height)
+    def look(
+        self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: tuple[int, int]
+    ) -> tuple[NDArray[np.uint8], list[tuple[Face, ...] | None]]:
+        """Thumbnails of all pictures, (N, height, width), and the faces of those that are wanted.
+
+        In one go, because a device is asked and waited for: the thumbnails come while the detector works.
+        """
+        thumbnails = self._preprocessor.begin_thumbnails(frames, *thumbnail_size)
+        found = self.complete(frames, wanted, [None] * len(frames))
+        return thumbnails(), found
+
+    def complete(
+        self, frames: Sequence[Frame], wanted: Sequence[bool], found: Sequence[tuple[Face, ...] | None]
+    ) -> list[tuple[Face, ...] | None]:
+        """The faces of the pictures that are wanted, and of no others; only those not found yet are looked for."""
+        missing = [w and known is None for w, known in zip(wanted, found, strict=True)]
+        fresh = iter(self.find([f for f, m in zip(frames, missing, strict=True) if m]))
+        complete = [next(fresh) if m else known for m, known in zip(missing, found, strict=True)]
+        return [faces if w else None for w, faces in zip(wanted, complete, strict=True)]
 
     def find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         """The faces of each picture, best first."""

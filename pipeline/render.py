@@ -22,8 +22,7 @@ from pipeline.segments import SegmentGrid, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.timing import JobClock
 
-_MAX_BATCH = 4
-_BATCH_BYTES = 25_000_000
+_PICTURE_BYTES = 6_250_000  # from here on fewer travel together
 _DEPTH = 2  # batches between two stages
 
 
@@ -53,9 +52,9 @@ class Painted:
     pictures: list[Frame]
 
 
-def batch_size(width: int, height: int) -> int:
+def batch_size(width: int, height: int, *, most: int) -> int:
     """Pictures that travel together: fewer of large ones, so that memory stays bounded."""
-    return max(1, min(_MAX_BATCH, _BATCH_BYTES // (width * height * 3 // 2)))
+    return max(1, min(most, most * _PICTURE_BYTES // (width * height * 3 // 2)))
 
 
 @dataclass(slots=True)

@@ -78,7 +78,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     with closing(_open_decoder(job)) as decoder:
         finder = FaceFinder(job.backend, job.spec.profile.detect, job.info, decoder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
-        batches = decoder.batches(job.checkpoint.next_pts, batch_size(decoder.surface_width, decoder.surface_height))
+        size = batch_size(decoder.surface_width, decoder.surface_height, most=job.backend.batch_pictures)
+        batches = decoder.batches(job.checkpoint.next_pts, size)
         first = None if job.checkpoint.complete else next(batches, None)
         people, analysis = _analysis(job, finder, decoder, _first_pts(job, first))
         if job.checkpoint.analysis:

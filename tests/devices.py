@@ -93,7 +93,7 @@ class HostPreprocessor:
         return self._stream.to_host(self._inner.detector_input(self._moved(frames), width, height))
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> np.ndarray:
-        return self._inner.thumbnails(self._moved(frames), width, height)
+        return self._inner.begin_thumbnails(self._moved(frames), width, height)()
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: np.ndarray, size: int) -> np.ndarray:
         return self._stream.to_host(self._inner.aligned_chips(self._moved(frames), landmarks, size))

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,9 @@ class EmulatedStream:
     def to_host(self, array: np.ndarray) -> np.ndarray:
         self.bytes_to_host += array.nbytes
         return array.copy()
+
+    def begin_to_host(self, array: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: self.to_host(array)
 
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
         values = [self._value(a) for a in arguments]

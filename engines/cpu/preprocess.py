@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -43,6 +43,10 @@ class CpuPreprocessor:
         if self._batch.shape[0] < count or self._batch.shape[2:] != (height, width):
             self._batch = np.zeros((count, 3, height, width), np.float32)
         return self._batch[:count]
+
+    def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
+        """What makes luma pictures for cut detection, shape (N, height, width), area-averaged, when it is called."""
+        return lambda: self.thumbnails(frames, width, height)
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
         """Luma pictures for cut detection, shape (N, height, width), area-averaged."""

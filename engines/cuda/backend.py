@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import threading
 from fractions import Fraction
@@ -59,6 +60,8 @@ class CudaBackend:
     Attributes:
         stream: on which all its parts work.
     """
+
+    batch_pictures = 16  # each batch is waited for once or twice, and the detector likes company
 
     def __init__(self, settings: DeviceSettings, cache_dir: Path | None = None) -> None:
         self._settings = settings
@@ -126,6 +129,7 @@ class CudaBackend:
 
     def close(self) -> None:
         """Give the job's memory back to the card and its stream to the next job."""
+        gc.collect()  # pictures in reference cycles hold the card's memory until somebody looks for them
         self.stream.release()
         if self._reservation is not None:
             self._reservation.close()

@@ -44,8 +44,8 @@ class CudaPreprocessor:
         _in_parts(frames, tensor, fill)
         return tensor
 
-    def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
+    def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
+        """Begin luma pictures for cut detection, shape (N, height, width), area-averaged; call the result for them."""
         small = self._stream.empty((len(frames), height, width))
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:
@@ -54,7 +54,7 @@ class CudaPreprocessor:
             self._stream.launch("thumbnails", grid, (_WARP, _WARPS), pictures, out, np.int32(width), np.int32(height))
 
         _in_parts(frames, small, fill)
-        return self._stream.to_host(small)
+        return self._stream.begin_to_host(small)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> DeviceArray:
         """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.

@@ -9,7 +9,7 @@ allocated from the card any more. Work of different jobs runs side by side.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,16 +78,25 @@ class JobStream:
             cupy.cuda.runtime.memcpyAsync(target.data.ptr, source, size, _DEVICE_TO_DEVICE, self._stream.ptr)
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
-        """Wait until the array is computed, and bring it to the host through pinned memory."""
+        """Wait until the array is computed, and bring it to the host."""
+        return self.begin_to_host(array)()
+
+    def begin_to_host(self, array: DeviceArray) -> Callable[[], NDArray[Any]]:
+        """Begin to bring an array to the host, through pinned memory; call what is returned to wait for it."""
         with device_errors("copying from the card"), self._device, self._stream:
             host: NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
             array.get(stream=self._stream, out=host, blocking=False)
             # The thread sleeps while it waits: the cores belong to the encoders.
             arrived = cupy.cuda.Event(block=True, disable_timing=True)
             arrived.record(self._stream)
-            arrived.synchronize()
         self.bytes_to_host += host.nbytes
-        return host
+
+        def wait() -> NDArray[Any]:
+            with device_errors("copying from the card"):
+                arrived.synchronize()
+            return host
+
+        return wait
 
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
         """Put a kernel on the stream.

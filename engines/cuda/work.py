@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ class DeviceWork(Protocol):
     """A stream of the card: work is done in the order in which it was given, ``to_host`` waits for it.
 
     Attributes:
-        bytes_to_host: what ``to_host`` has brought there so far.
+        bytes_to_host: what ``to_host`` and ``begin_to_host`` have brought there so far.
     """
 
     bytes_to_host: int
@@ -39,6 +40,10 @@ class DeviceWork(Protocol):
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
         """Wait until the array is computed, and bring it to the host."""
+        ...
+
+    def begin_to_host(self, array: DeviceArray) -> Callable[[], NDArray[Any]]:
+        """Begin to bring an array to the host; call what is returned to wait for it."""
         ...
 
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:

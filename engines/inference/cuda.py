@@ -163,6 +163,7 @@ def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs:
     options = {
         "device_id": str(index),
         "arena_extend_strategy": "kSameAsRequested",  # else it doubles, and the guard is reached with half in use
+        "use_tf32": "0",  # fp32 as on the CPU, so that both decide alike
         "cudnn_conv_algo_search": "HEURISTIC",  # the other ways measure every new batch size, for seconds
         "user_compute_stream": str(stream),
     }
