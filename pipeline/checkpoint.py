@@ -22,6 +22,8 @@ class Checkpoint:
 
     Attributes:
         fingerprint: hash of everything that shapes the output; another one means: start over.
+        job: the job that wrote it.
+        reused_segments: how many of the segments an earlier job on the same source had rendered.
         extradata: the encoder's headers (hex), the same for all segments.
         segments: finished segments, oldest first.
         next_pts: pts of the first picture that is in no segment; None when all are.
@@ -32,6 +34,7 @@ class Checkpoint:
     """
 
     fingerprint: str
+    job: str = ""
     extradata: str = ""
     segments: list[SegmentRecord] = field(default_factory=list)
     next_pts: int | None = None
@@ -42,12 +45,19 @@ class Checkpoint:
     wall_s: float = 0.0
     resumed_at_s: list[float] = field(default_factory=list)
     checkpoints: int = 0
+    reused_segments: int = 0
     encoder: str = ""
     encoder_threads: int = 0
 
     @property
     def frames(self) -> int:
         return sum(s.frames for s in self.segments)
+
+    def hand_over(self, job: str) -> None:
+        """Make it the state of another job on the same source, which has a history of its own."""
+        self.job = job
+        self.reused_segments = len(self.segments)
+        self.resumed_at_s, self.wall_s, self.checkpoints, self.timing = [], 0.0, 0, {}
 
     def save(self, work_dir: Path) -> None:
         """Write atomically and durably.

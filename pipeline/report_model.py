@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -124,6 +125,7 @@ class Resilience(Part):
     checkpoints: int
     truncated: Annotated[bool, Field(description="The end of the source is missing")] = False
     skipped_audio_packets: int = 0
+    reused_segments: Annotated[int, Field(description="Segments that an earlier job on the same source rendered")] = 0
 
 
 class Failure(Part):
@@ -167,3 +169,7 @@ class Report(Part):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a report."""
     return Report.model_json_schema(by_alias=True)
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))  # noqa: T201

@@ -110,8 +110,12 @@ class _Job:
         if checkpoint is None:
             if reason is not None:
                 log.info("job starts over", reason=reason)
-            return Checkpoint(fingerprint=mark)
-        self._resume(info, checkpoint)
+            return Checkpoint(mark, self._spec.job_id)
+        if checkpoint.job == self._spec.job_id:
+            self._resume(info, checkpoint)
+        else:
+            checkpoint.hand_over(self._spec.job_id)
+            log.info("job builds on an earlier one's segments", segments=checkpoint.reused_segments)
         return checkpoint
 
     def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:

@@ -127,6 +127,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             replaced_frames=checkpoint.counters["replaced_frames"],
             truncated=checkpoint.counters["truncated"],
             checkpoints=checkpoint.checkpoints,
+            reused_segments=checkpoint.reused_segments,
             skipped_audio_packets=assembled.audio.skipped_packets,
         ),
         versions=versions(),

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import av
 import jsonschema
@@ -195,7 +196,7 @@ def test_a_correction_renders_only_the_segments_that_it_changes(recording, finis
     corrections = parse(
         "swap_spans: [{from: 1.2, to: 1.8}]\npins: [{tile: right, from: 3, to: 4, crop: [0, 0, 320, 360]}]"
     )
-    result, _ = run(spec_for(recording, work_dir, corrections=corrections))
+    result, _ = run(replace(spec_for(recording, work_dir, corrections=corrections), job_id="a later job"))
     after = {p.name: p.stat().st_mtime_ns for p in (work_dir / "segments").iterdir()}
     kept = {name for name in before if after.get(name) == before[name]}
     assert {name[:6] for name in kept} == {"000000", "000002"}
@@ -204,5 +205,7 @@ def test_a_correction_renders_only_the_segments_that_it_changes(recording, finis
         exchanged = 1.2 <= a["t"] < 1.8
         assert a["left"] == (b["right"] if exchanged else b["left"])
         assert (a["right"]["crop"] == [0, 0, 320, 360]) == (a["t"] >= 3)
+    resilience = json.loads(result.files.report.read_bytes())["resilience"]
+    assert (resilience["reused_segments"], resilience["resumed_at_s"]) == (4, [])
     fresh, _ = run(spec_for(recording, tmp_path / "fresh", corrections=corrections))
     assert packets(fresh.files.video) == packets(result.files.video)

@@ -1,0 +1,35 @@
+"""Reports: the checked-in schema is that of the models, and a failure's report obeys it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+from engines.errors import TruncatedFileError
+from pipeline.job import JobSpec
+from pipeline.report import failure_report
+from pipeline.report_model import json_schema
+
+SCHEMA = Path(__file__).parents[2] / "configs" / "report.schema.json"
+
+
+def test_the_checked_in_schema_is_that_of_the_models():
+    """After a change: python -m pipeline.report_model > configs/report.schema.json"""
+    assert json.loads(SCHEMA.read_text()) == json_schema()
+
+
+def test_a_failure_is_explained_in_the_same_format(tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"abc")
+    spec = JobSpec("job", source, "inbox/<talk>.mp4", tmp_path)
+    report = failure_report(spec, TruncatedFileError("The end is missing."))
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    assert report["status"] == "failed"
+    assert report["input"]["path"] == "inbox/<talk>.mp4"
+    assert report["input"]["bytes"] == 3
+    assert report["error"] == {
+        "code": "TRUNCATED",
+        "message": "The end is missing.",
+        "remedy": TruncatedFileError.remedy,
+        "retryable": False,
+    }
