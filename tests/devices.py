@@ -128,6 +128,14 @@ def card_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **setting
     return HostDecoder(backend.stream, backend.decoder(path, info, max_surface_pixels=max_surface_pixels))
 
 
+def hwaccel_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **settings: Any) -> HostDecoder:
+    """NVDEC as FFmpeg drives it, which is what jobs use where PyNvVideoCodec is not installed."""
+    from engines.cuda.backend import open_cuda  # noqa: PLC0415  needs CuPy
+
+    backend = open_cuda(DeviceSettings(backend="cuda", **settings), has_nvdec=False)
+    return HostDecoder(backend.stream, backend.decoder(path, info, max_surface_pixels=max_surface_pixels))
+
+
 def emulated_decoder(
     path: Path, info: MediaInfo, max_surface_pixels: int, *, open_codec: Any = None, **settings: Any
 ) -> HostDecoder:

@@ -19,7 +19,7 @@ from engines.cuda.encode import DeviceEncoders
 from engines.cuda.failures import device_errors
 from engines.cuda.hwaccel import HwaccelCodec
 from engines.cuda.memory import Reservation, admit
-from engines.cuda.nvdec import CODECS, NvdecCodec, refusal
+from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
 from engines.errors import DeviceUnavailableError, EngineError
@@ -34,8 +34,11 @@ _spare_streams: dict[int, list[JobStream]] = {}
 _spares = threading.Lock()
 
 
-def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None) -> CudaBackend:
+def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nvdec: bool | None = None) -> CudaBackend:
     """The backend of the card that the settings name.
+
+    Args:
+        has_nvdec: whether PyNvVideoCodec is there; None looks. Without it FFmpeg drives the card's decoder.
 
     Raises:
         DeviceUnavailableError: the card or its software does not work; the message says what.
@@ -47,7 +50,7 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None) -> CudaBa
     if settings.index >= cards:
         raise DeviceUnavailableError(f"there is no CUDA device {settings.index}, only {cards}")
     try:
-        return CudaBackend(settings, cache_dir)
+        return CudaBackend(settings, cache_dir, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
     except EngineError:
         raise
     except Exception as error:  # as above
@@ -63,7 +66,7 @@ class CudaBackend:
 
     batch_pictures = 16  # each batch is waited for once or twice, and the detector likes company
 
-    def __init__(self, settings: DeviceSettings, cache_dir: Path | None = None) -> None:
+    def __init__(self, settings: DeviceSettings, cache_dir: Path | None, *, has_nvdec: bool) -> None:
         self._settings = settings
         self._cache_dir = cache_dir
         self._notes: tuple[str, ...] = ()
@@ -72,7 +75,7 @@ class CudaBackend:
         self.stream = _take_stream(settings.index)
         self._bytes_before = self.stream.bytes_to_host
         self.device, self._target = _describe(settings.index)
-        self._has_nvdec = importlib.util.find_spec("PyNvVideoCodec") is not None
+        self._has_nvdec = has_nvdec
         if not self._has_nvdec:
             self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")
 
@@ -137,9 +140,8 @@ class CudaBackend:
             _spare_streams[self.stream.index].append(self.stream)
 
     def _refusal(self, video: VideoInfo) -> str | None:
-        if self._has_nvdec:
-            return refusal(video, self._settings.index)
-        return None if video.codec in CODECS and not video.interlaced else f"the card has no decoder for {video.codec}"
+        known = capabilities if self._has_nvdec else usual_capabilities
+        return refusal(video, self._settings.index, known)
 
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
@@ -172,6 +174,10 @@ class _HostOutputs:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def _finds_nvdec() -> bool:
+    return importlib.util.find_spec("PyNvVideoCodec") is not None
 
 
 @functools.cache

@@ -42,6 +42,7 @@ class HwaccelCodec:
         self._context = context
         self._ready = ready
         self._shown: list[VideoFrame] = []
+        self._has_shown = False
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
         """Decode a packet, or with None what is left; returns pictures in order of display, each with its packet's pts.
@@ -53,7 +54,10 @@ class HwaccelCodec:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
+            if not self._has_shown:
+                raise CardRefusedError(f"FFmpeg does not decode this on the card: {error}") from error
             raise DamagedPacketError(str(error)) from error
+        self._has_shown = self._has_shown or bool(frames)
         self._ready()
         self._shown = frames  # their memory is FFmpeg's: hold it until the next call
         return [(frame.pts or 0, _surface(frame)) for frame in frames]

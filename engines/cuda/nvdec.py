@@ -94,6 +94,20 @@ def capabilities(index: int, codec: str, bit_depth: int) -> dict[str, int]:
     return dict(_asked(index, codec, bit_depth))
 
 
+def usual_capabilities(_index: int, codec: str, bit_depth: int) -> dict[str, int]:
+    """What most cards decode, where the card cannot be asked; it may still refuse when it is tried."""
+    least, most = (48, 4096) if codec == "h264" else (144, 8192)
+    supported = codec != "h264" or bit_depth == 8
+    return {
+        "supported": supported,
+        "width_min": least,
+        "height_min": 16 if codec == "h264" else least,
+        "width_max": most,
+        "height_max": most,
+        "mb_num_max": most * most // 256,
+    }
+
+
 def refusal(video: VideoInfo, index: int, capabilities: Capabilities = capabilities) -> str | None:
     """Why the card should not decode this stream, or None where it should."""
     if video.codec not in CODECS:

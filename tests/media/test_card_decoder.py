@@ -17,7 +17,7 @@ from engines.cuda.nvdec import CardRefusedError
 from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import Frame
 from tests.cards import needs_card
-from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, needs_compiler
+from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
 from tests.media.synth import Clip, combed, number_in
 from tests.media.test_damage import spoil, zeroed
 from tests.media.test_pictures import joined
@@ -74,6 +74,7 @@ ON_THE_CPU = {
 CARDS = [
     pytest.param(emulated_decoder, id="emulated", marks=needs_compiler),
     pytest.param(card_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_card]),
+    pytest.param(hwaccel_decoder, id="pyav-cuda", marks=[pytest.mark.gpu, needs_card]),
 ]
 
 
