@@ -16,7 +16,7 @@ import pytest
 
 from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardDecoder
-from engines.cuda.nvdec import DamagedPacketError, refusal
+from engines.cuda.nvdec import DamagedPacketError, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.surfaces import Surface, upload
 from engines.cuda.work import DeviceWork
@@ -142,18 +142,10 @@ def emulated_decoder(
     """The decoder of a card with FFmpeg's codec, which takes what NVDEC takes."""
     stream = EmulatedStream()
     video = info.video
-    fits = {
-        "supported": 1,
-        "width_min": 48,
-        "height_min": 48,
-        "width_max": 8192,
-        "height_max": 8192,
-        "mb_num_max": 2**20,
-    }
     decoder = CardDecoder(
         path, info, max_surface_pixels=max_surface_pixels, stream=stream, device="emulated",
         settings=DeviceSettings(**settings), open_codec=open_codec or SoftwareCodec,
-        refusal=refusal(video, 0, capabilities=lambda *_: fits),
+        refusal=refusal(video, 0, capabilities=usual_capabilities),
     )  # fmt: skip
     return HostDecoder(stream, decoder)
 
