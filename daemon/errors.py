@@ -79,6 +79,16 @@ class SourceGoneError(DaemonError):
     remedy = "Somebody removed the file while it was worked on. Drop it again."
 
 
+class ResourceLimitError(DaemonError):
+    code = "RESOURCE_LIMIT"
+    remedy = "Cut the recording into parts or export it smaller, or raise the named limit in the configuration."
+
+    @classmethod
+    def of(cls, limit: str) -> ResourceLimitError:
+        """For the limit of that name in ``workers.limits``."""
+        return cls(f"The work on this file went beyond workers.limits.{limit}.")
+
+
 class ManifestLostError(DaemonError):
     code = "RECORD_LOST"
     remedy = "The file itself is complete. Give it its name back and drop it again."

@@ -59,6 +59,7 @@ class Manifest:
         sidecar: whether a sidecar was claimed with the source.
         key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
+        worked_s: time that ended attempts took together.
         strikes: attempts in a row that ended badly and without a new checkpoint.
         interruptions: times in a row that the whole service died while it was worked on.
         checkpoint: mark of checkpoint.json when the last attempt began.
@@ -76,6 +77,7 @@ class Manifest:
     source: FileMark | None = None
     key: str = ""
     attempts: int = 0
+    worked_s: float = 0.0
     strikes: int = 0
     interruptions: int = 0
     checkpoint: FileMark | None = None

@@ -12,6 +12,7 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import IO, Any, TypeAlias
 
+from daemon.settings import WorkerLimits
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
@@ -34,6 +35,7 @@ class Work:
     spec: JobSpec
     nice: int
     log_level: str
+    limits: WorkerLimits
 
 
 Order: TypeAlias = Check | Work

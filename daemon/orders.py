@@ -36,7 +36,8 @@ def work_order(settings: Settings, job: Job, host: str) -> Work:
     spec = job_spec(settings, job, host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
-    return Work(replace(spec, attempt=job.manifest.attempts + 1), settings.workers.nice, settings.log.level)
+    spec = replace(spec, attempt=job.manifest.attempts + 1)
+    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits)
 
 
 def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import Enum
 
-from daemon.errors import WorkerDiedError, WorkerStalledError
+from daemon.errors import ResourceLimitError, WorkerDiedError, WorkerStalledError
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
-from daemon.workers import Died, Outcome, Stalled
+from daemon.workers import Died, Outcome, Overdue, Stalled
 
 _ALONE_FROM = 2  # bad ends in a row after which a job runs alone
 _INTERRUPTIONS_PER_ATTEMPT = 5
+_LIMITS = {"SIGXCPU": "cpu_s", "SIGXFSZ": "file_bytes"}  # the kernel's word for a limit
 
 
 class Next(Enum):
@@ -79,6 +80,10 @@ def explain(outcome: Outcome) -> Failed:
         return outcome
     if isinstance(outcome, Stalled):
         return Failed.of(WorkerStalledError(f"Nothing moved for {outcome.seconds:.0f} seconds."))
+    if isinstance(outcome, Overdue):
+        return Failed.of(ResourceLimitError.of("wall_s"))
+    if isinstance(outcome, Died) and outcome.signal_name in _LIMITS:
+        return Failed.of(ResourceLimitError.of(_LIMITS[outcome.signal_name]))
     if isinstance(outcome, Died):
         how = outcome.signal_name or f"exit status {outcome.exit_status}"
         return Failed.of(WorkerDiedError(f"The worker process died ({how})."))

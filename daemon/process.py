@@ -23,12 +23,13 @@ from types import FrameType
 import structlog
 
 from daemon import sidecar
-from daemon.errors import DaemonError, InvalidOutputError, WorkerDiedError, WorkerStalledError
-from daemon.messages import Failed, Finished, Stopped, Work
+from daemon.errors import DaemonError
+from daemon.messages import Finished, Stopped, Work
 from daemon.moves import move_no_replace
 from daemon.naming import failed_names, first_free, output_names, printable, sidecar_name
+from daemon.policy import explain
 from daemon.settings import Settings
-from daemon.workers import Died, Outcome, Pool, Stalled
+from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS
 from pipeline.durable import storage_errors, write_durably
@@ -108,7 +109,9 @@ class Batch:
             item = self._waiting.pop(0)
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=item.spec.input_name)
-            pool.start(item.job, Work(item.spec, nice=0, log_level="warning"), worker_log)
+            limits = self.settings.workers.limits
+            order = Work(item.spec, nice=0, log_level="warning", limits=limits)
+            pool.start(item.job, order, worker_log, longest_s=limits.wall_s)
 
     def _take(self, pool: Pool) -> None:
         for job, outcome in pool.poll():
@@ -221,15 +224,9 @@ def _obstacle(path: Path) -> ExplainedError | None:
 
 
 def _error(outcome: Outcome) -> ExplainedError:
-    if isinstance(outcome, Failed):
-        return outcome.error()
     if isinstance(outcome, Stopped):
         return InterruptedJobError("The command was stopped; what is done so far is kept.")
-    if isinstance(outcome, Stalled):
-        return WorkerStalledError(f"The work made no progress for {outcome.seconds:.0f} s.")
-    if isinstance(outcome, Died):
-        return WorkerDiedError(f"The worker ended with {outcome.signal_name or outcome.exit_status}.")
-    return InvalidOutputError("The worker ended without a result.")
+    return explain(outcome).error()
 
 
 def publish(item: Item, outcome: Finished, output: Path) -> Path:

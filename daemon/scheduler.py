@@ -225,8 +225,9 @@ class Scheduler:
         job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
         job.save(State.WORKING)
-        self._pool.start(job.id, order, task.log)
-        task.reason = ""
+        longest_s = order.limits.wall_s - job.manifest.worked_s
+        self._pool.start(job.id, order, task.log, longest_s=longest_s)
+        task.begin()
         task.log.info("job started", stage="working", attempt=job.manifest.attempts)
 
     def _claim_one(self) -> bool:
@@ -257,6 +258,7 @@ class Scheduler:
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
+        task.end()
         decision = policy.after_worker(
             task.job.manifest,
             outcome,

@@ -129,6 +129,31 @@ class SettleSettings(Section):
     ] = 3
 
 
+class WorkerLimits(Section):
+    """What one worker process may take; far above what recordings need, so that a hostile file cannot take all."""
+
+    wall_s: Annotated[
+        float,
+        _number("Time that all attempts on one file may take together", "s", gt=0, le=30 * 86400),
+    ] = 2 * 86400.0
+    cpu_s: Annotated[
+        int,
+        _number("CPU time of one attempt, summed over its threads", "s", ge=1, le=10**9),
+    ] = 10**6
+    address_space_bytes: Annotated[
+        int,
+        _number("Address space; 0: no limit. Not set where a card is used", "bytes", ge=0, le=2**50),
+    ] = 32 * 2**30
+    file_bytes: Annotated[
+        int,
+        _number("Largest file that is written", "bytes", ge=2**20, le=2**50),
+    ] = 256 * 2**30
+    open_files: Annotated[
+        int,
+        _number("Files that are open at once", "files", ge=64, le=2**20),
+    ] = 1024
+
+
 class WorkerSettings(Section):
     """The processes that do the work."""
 
@@ -156,6 +181,7 @@ class WorkerSettings(Section):
         int,
         _number("Niceness of workers, so that other programs stay responsive", "nice", ge=0, le=19),
     ] = 5
+    limits: WorkerLimits = WorkerLimits()
 
 
 class RetrySettings(Section):

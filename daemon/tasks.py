@@ -30,6 +30,15 @@ class Task:
     backoff: Backoff
     log: structlog.stdlib.BoundLogger
     reason: str = ""
+    begun_at: float = 0.0
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.begun_at, self.reason = self.backoff.clock(), ""
+
+    def end(self) -> None:
+        """An attempt has ended: its time counts."""
+        self.job.manifest.worked_s += self.backoff.clock() - self.begun_at
 
     def wait(self, failure: Failed) -> None:
         """Leave the job be for a while; the reason is logged when it is a new one."""

@@ -6,9 +6,9 @@ It is started afresh for every job, so that no memory, descriptor or broken devi
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
-import resource
 import signal
 import sys
 import threading
@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon.errors import JobBusyError
+from daemon import confinement
+from daemon.errors import JobBusyError, ResourceLimitError
 from daemon.leases import LOCKS_UNKNOWN
 from daemon.logs import configure_worker
 from daemon.messages import (
@@ -71,6 +72,7 @@ class _Worker:
 
     def run(self) -> int:
         """Carry out the order; the result is a message, the exit status is 0 whenever one was sent."""
+        confinement.leave_network()
         order = receive_order(self._orders)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
@@ -85,15 +87,15 @@ class _Worker:
             return Stopped()
         except ExplainedError as exc:
             return Failed.of(_blame(order, exc))
-        except MemoryError as exc:
-            return Failed.of(PipelineError(f"Out of memory: {exc}"))
         except Exception as exc:
             structlog.get_logger(__name__).exception("the worker failed")
-            return Failed.of(PipelineError(f"The program failed: {type(exc).__name__}: {exc}"))
+            error = PipelineError(f"The program failed: {type(exc).__name__}: {exc}")
+            error.__cause__ = exc
+            return Failed.of(_blame(order, error))
 
     def _work(self, order: Work) -> Finished:
         os.nice(order.nice)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump holds somebody's recording
+        confinement.limit(order.limits, order.spec.device.backend)
         configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name)
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
@@ -113,10 +115,25 @@ class _Worker:
 
 
 def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
-    """A file that cannot be found any more is not at fault: its share has gone."""
+    """The error with what the job itself cannot know.
+
+    A file that cannot be found any more is not at fault: its share has gone. What looks like trouble of the storage
+    or of the program may be a limit.
+    """
+    if name := _limit_behind(error):
+        return ResourceLimitError.of(name)
     if isinstance(order, Work) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
     return error
+
+
+def _limit_behind(error: ExplainedError) -> str | None:
+    """The limit that was hit at the bottom of an error, None where it was none."""
+    if confinement.memory_ran_out(error):
+        return "address_space_bytes"
+    if any(isinstance(cause, OSError) and cause.errno == errno.EMFILE for cause in confinement.causes(error)):
+        return "open_files"
+    return None
 
 
 def _check(order: Check) -> Ready:

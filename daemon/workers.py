@@ -5,6 +5,7 @@ Nothing here waits: ``Pool.poll`` takes what has come and returns. One process d
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -43,7 +44,12 @@ class Stalled:
     seconds: float
 
 
-Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Died | Stalled
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The process took longer than it may and was killed."""
+
+
+Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Died | Stalled | Overdue
 
 
 @dataclass(slots=True)
@@ -54,10 +60,11 @@ class Worker:
     process: subprocess.Popen[bytes]
     messages: int
     moved_at: float
+    deadline: float
     log: structlog.stdlib.BoundLogger
     progress: Progress | None = None
     outcome: Outcome | None = None
-    stalled: bool = False
+    killed: Stalled | Overdue | None = None
     _lines: dict[int, bytes] = field(default_factory=dict)
 
     def lines(self, fd: int, chunk: bytes) -> list[bytes]:
@@ -91,8 +98,10 @@ class Pool:
         worker = self._workers.get(job)
         return worker.progress if worker else None
 
-    def start(self, job: str, order: Order, worker_log: structlog.stdlib.BoundLogger) -> None:
-        """Start a process for one order.
+    def start(
+        self, job: str, order: Order, worker_log: structlog.stdlib.BoundLogger, *, longest_s: float = math.inf
+    ) -> None:
+        """Start a process for one order, which is killed after ``longest_s``.
 
         Raises:
             OSError: no process can be started.
@@ -105,7 +114,8 @@ class Pool:
             raise
         finally:
             os.close(writing)
-        worker = Worker(job, process, reading, self._clock(), worker_log)
+        now = self._clock()
+        worker = Worker(job, process, reading, now, now + longest_s, worker_log)
         self._workers[job] = worker
         for fd in (reading, _stderr(process).fileno()):
             os.set_blocking(fd, False)
@@ -161,10 +171,16 @@ class Pool:
             worker.progress = message
 
     def _watch(self, worker: Worker) -> None:
-        """Kill a worker that stands still, also one that has spoken its last word and does not end."""
-        limit_s = self._stall_timeout_s if worker.outcome is None else _GRACE_S
-        if self._clock() - worker.moved_at > limit_s:
-            worker.stalled = worker.outcome is None
+        """Kill a worker that stands still or takes too long, or that has spoken its last word and does not end."""
+        still_s = self._clock() - worker.moved_at
+        if worker.outcome is not None:
+            if still_s > _GRACE_S:
+                worker.process.kill()
+        elif still_s > self._stall_timeout_s:
+            worker.killed = Stalled(self._stall_timeout_s)
+            worker.process.kill()
+        elif self._clock() > worker.deadline:
+            worker.killed = Overdue()
             worker.process.kill()
 
     def _bury(self, worker: Worker) -> Outcome:
@@ -174,9 +190,7 @@ class Pool:
         os.close(worker.messages)
         for pipe in (worker.process.stdin, worker.process.stderr):
             _close(pipe)
-        if worker.outcome is not None:
-            return worker.outcome
-        return Stalled(self._stall_timeout_s) if worker.stalled else _death(worker.process.returncode)
+        return worker.outcome or worker.killed or _death(worker.process.returncode)
 
 
 def _spawn(messages: int) -> subprocess.Popen[bytes]:

@@ -1,0 +1,87 @@
+"""What a worker process may not do: it opens files from strangers, with large libraries in C.
+
+Limits are those of setrlimit(2), so they also bind what a codec does. The network is taken away by a namespace of
+the worker's own, which needs the right to make one; under systemd, where the service has no such right, the unit's
+``RestrictAddressFamilies`` does the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from daemon.settings import WorkerLimits
+
+_CLONE_NEWNET = 0x40000000
+_NEARLY = 0.9
+_CPU_GRACE_S = 10  # between SIGXCPU, which tells what happened, and SIGKILL
+_CARD = Path("/dev/nvidiactl")
+
+log = structlog.get_logger(__name__)
+
+
+def leave_network() -> None:
+    """Give this process a network of its own without any interface, where the kernel allows that.
+
+    Threads that run already stay in the old network, so this comes first.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        log.debug("worker shares the network", errno=ctypes.get_errno())
+
+
+def limit(limits: WorkerLimits, backend: str) -> None:
+    """Set the limits of this process and of its threads.
+
+    Args:
+        backend: as in ``device.backend``. CUDA reserves far more address space than it ever uses, so where it may
+            be used that is not limited.
+    """
+    _lower(resource.RLIMIT_CORE, 0)  # a core dump holds somebody's recording
+    _lower(resource.RLIMIT_CPU, limits.cpu_s, grace=_CPU_GRACE_S)
+    _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    if limits.address_space_bytes and not uses_card(backend):
+        _lower(resource.RLIMIT_AS, limits.address_space_bytes)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and the write would look like a full disk
+
+
+def uses_card(backend: str) -> bool:
+    """Whether the work may go to a card."""
+    return backend == "cuda" or (backend == "auto" and _CARD.exists())
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether the limit of address space is behind an error.
+
+    Libraries in C rarely say so themselves, so having come near the limit is enough.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return False
+    return _peak_bytes() > _NEARLY * most or any(isinstance(cause, MemoryError) for cause in causes(error))
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what lies behind it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _peak_bytes() -> int:
+    """The largest address space that this process has had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmPeak:"))
+
+
+def _lower(kind: int, value: int, *, grace: int = 0) -> None:
+    """Lower a limit for good; one that is lower already stays. ``grace`` lies between soft and hard limit."""
+    _, hard = resource.getrlimit(kind)
+    final = value + grace if hard == resource.RLIM_INFINITY else min(value + grace, hard)
+    resource.setrlimit(kind, (min(value, final), final))

@@ -1,0 +1,55 @@
+"""Limits of a worker: whatever goes beyond one ends in failed, with the limit's name, and the service goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.service.running import Service
+
+_LIMITS = {
+    "cpu_s": 1,
+    "wall_s": 1.5,
+    "address_space_bytes": 900 * 2**20,
+}
+
+
+@pytest.mark.parametrize("name", _LIMITS)
+def test_a_limit_is_explained(make_service: Callable[..., Service], recording: Path, name: str) -> None:
+    service = make_service(workers={"limits": {name: _LIMITS[name]}}, device={"backend": "cpu"})
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.exists("failed/x.report.json"), "the report")
+    error = service.report("failed/x.report.json")["error"]
+    assert error["code"] == "RESOURCE_LIMIT"
+    assert f"workers.limits.{name}" in error["message"]
+    assert (service.root / "failed/x.mp4").read_bytes() == recording.read_bytes()
+    assert len(service.events("job started")) == 1, "trying again would not help"
+
+
+def test_a_file_that_grows_too_large_is_explained(make_service: Callable[..., Service], recording: Path) -> None:
+    service = make_service(
+        workers={"limits": {"file_bytes": 2**20}}, profiles={"default": {"preset": "ultrafast", "crf": 1}}
+    )
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.exists("failed/x.report.json"), "the report")
+    assert "workers.limits.file_bytes" in service.report("failed/x.report.json")["error"]["message"]
+
+
+def test_workers_are_confined(service: Service, recording: Path) -> None:
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.events("job started"), "a running job")
+    worker = service.workers()[0]
+    service.wait_for(lambda: worker.rlimit(psutil.RLIMIT_CORE) == (0, 0), "the limits")
+    assert worker.rlimit(psutil.RLIMIT_NOFILE) == (1024, 1024)
+    assert worker.rlimit(psutil.RLIMIT_FSIZE)[0] == 256 * 2**30
+    if os.geteuid() == 0:
+        assert Path(f"/proc/{worker.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+        assert Path(f"/proc/{worker.pid}/net/dev").read_text().count(":") == 1, "the loopback interface only"
