@@ -37,6 +37,7 @@ _PRELUDE = r"""
 #define __global__
 #define __shared__ static
 #define __forceinline__ inline
+#define __launch_bounds__(threads)
 using std::min; using std::max;
 struct Dim { int x, y, z; };
 static Dim threadIdx, blockIdx, blockDim;
@@ -127,7 +128,7 @@ def compile_and_load(more: str) -> ctypes.CDLL:
 
 def signatures() -> dict[str, list[str]]:
     """Types of the arguments of every kernel."""
-    found = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', source())
+    found = re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', source())
     return {name: [argument.strip().rsplit(" ", 1)[0] for argument in text.split(",")] for name, text in found}
 
 

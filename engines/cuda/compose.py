@@ -13,7 +13,7 @@ from engines.cuda.work import DeviceWork
 from engines.frames import Frame
 from engines.protocols import Composition, TileSource
 
-_COLUMNS, _ROWS, _THREADS = 32, 16, 256  # of a thread block, as in compose.cu
+_COLUMNS, _ROWS, _WARPS = 32, 32, 8  # of a thread block, as in compose.cu
 _SIDES = 2
 _BATCH = MOST_TILES // _SIDES
 
@@ -68,7 +68,9 @@ def draw_tiles(
     described["at"][: len(tiles)] = [_described(stream, tile) for tile in tiles]
     luma_rows, chroma_rows = -(-height // _ROWS), -(-height // 2 // _ROWS)
     grid = (-(-(width // across) // _COLUMNS), luma_rows + chroma_rows, len(tiles))
-    stream.launch("compose", grid, (_THREADS,), described, memory, np.int32(width), np.int32(height), np.int32(across))
+    stream.launch(
+        "compose", grid, (_COLUMNS, _WARPS), described, memory, np.int32(width), np.int32(height), np.int32(across)
+    )
 
 
 def _described(stream: DeviceWork, tile: TileSource) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ class HwaccelCodec:
     def __init__(self, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
         # Of all contexts only the primary one sees the memory that CuPy allocates, and the other way round.
         accelerator = HWAccel(
-            "cuda", str(index), allow_software_fallback=False, options={"primary_ctx": "1"}, is_hw_owned=True
+            "cuda", str(index), allow_software_fallback=False, options={"current_ctx": "1"}, is_hw_owned=True
         )
         try:
             context = CodecContext.create(source.codec_context.codec, "r", hwaccel=accelerator)

@@ -13,11 +13,12 @@ struct Tiles {
     Tile at[MOST_TILES];
 };
 
-const int COLUMNS = 32, ROWS = 16;                // output samples per thread block
+const int COLUMNS = 32, ROWS = 32;                // bytes and rows of output per thread block
+const int WARPS = 8;                              // of 32 threads, one for each column
 const int LOBES = 3;
 const int MOST_TAPS = 13;                         // of the Lanczos kernel, stretched by less than 2
-const int MOST_WEIGHTS = MOST_TAPS + 3;
-const int PATCH_W = 2 * COLUMNS + MOST_WEIGHTS + 2, PATCH_H = 2 * ROWS + MOST_WEIGHTS + 2;
+const int MOST_WEIGHTS = 16;                      // ... and those of the cubic kernel beside them
+const int PATCH_PITCH = 104, PATCH_ROWS = 2 * ROWS + MOST_WEIGHTS + 2;
 const float LEAST_SHIFT = 1.0f / 512;
 const u8 PLACEHOLDER_LUMA = 32, PLACEHOLDER_CHROMA = 128;
 
@@ -26,7 +27,7 @@ struct Axis {
     int block, first, cells, limit;
     float shift, scale;
     int lowest, taps;                             // of the Lanczos kernel, relative to a block
-    float lanczos[MOST_TAPS];
+    float lanczos[MOST_TAPS];                     // not yet divided by their sum
 };
 
 __device__ void plan(Axis& axis, double start, double size, int out, int limit) {
@@ -43,18 +44,18 @@ __device__ void plan(Axis& axis, double start, double size, int out, int limit) 
 
 __device__ float sinc(float x) { return x == 0 ? 1 : sinpif(x) / (3.14159265f * x); }
 
-__device__ void weigh(Axis& axis) {
+// Plan an axis with the threads of one warp, a tap each.
+__device__ void prepare(Axis& shared, double start, double size, int out, int limit, int lane) {
+    Axis axis;
+    plan(axis, start, size, out, limit);
     float stretch = fmaxf(1.0f, axis.scale);
     bool at_rest = stretch == 1 && fabsf(axis.shift) < LEAST_SHIFT;
     axis.lowest = at_rest ? 0 : (int)ceilf(axis.shift - LOBES * stretch);
     axis.taps = at_rest ? 1 : min(MOST_TAPS, (int)floorf(axis.shift + LOBES * stretch) - axis.lowest + 1);
-    float sum = 0;
-    for (int k = 0; k < axis.taps; k++) {
-        float distance = at_rest ? 0 : (axis.lowest + k - axis.shift) / stretch;
-        axis.lanczos[k] = sinc(distance) * sinc(distance / LOBES);
-        sum += axis.lanczos[k];
-    }
-    for (int k = 0; k < axis.taps; k++) axis.lanczos[k] /= sum;
+    if (lane == 0) shared = axis;
+    __syncthreads();
+    float distance = at_rest ? 0 : (axis.lowest + lane - axis.shift) / stretch;
+    if (lane < axis.taps) shared.lanczos[lane] = sinc(distance) * sinc(distance / LOBES);
 }
 
 // Cubic convolution (Keys 1981) with a = -3/4 at distances 1 + f, f, 1 - f, 2 - f.
@@ -67,18 +68,19 @@ __device__ void cubic(float f, float weight[4]) {
     weight[3] = 1 - weight[0] - weight[1] - weight[2];
 }
 
-// Weights of output sample `index`: the first block that they apply to, and how many there are.
-__device__ int weights_of(const Axis& axis, int index, float weight[MOST_WEIGHTS]) {
-    float at = (index + 0.5f) * axis.scale - 0.5f;
+// Weight n of output sample `index`, and the first block that the weights apply to.
+__device__ float weight_of(const Axis& axis, int index, int n, int& first) {
+    float at = (index + 0.5f) * axis.scale - 0.5f, sum = 0, weight = 0;
     int before = (int)floorf(at) - 1, base = clamped(before, 0, axis.cells - 1);
     float kernel[4];
     cubic(at - floorf(at), kernel);
-    for (int n = 0; n < MOST_WEIGHTS; n++) weight[n] = 0;
+    first = axis.first + base + axis.lowest;
+    for (int k = 0; k < axis.taps; k++) sum += axis.lanczos[k];
     for (int t = 0; t < 4; t++) {
-        int cell = clamped(before + t, 0, axis.cells - 1) - base;
-        for (int k = 0; k < axis.taps; k++) weight[cell + k] += kernel[t] * axis.lanczos[k];
+        int k = n - (clamped(before + t, 0, axis.cells - 1) - base);
+        if (k >= 0 && k < axis.taps) weight += kernel[t] * axis.lanczos[k];
     }
-    return axis.first + base + axis.lowest;
+    return weight / sum;
 }
 
 // The mean of a block of samples of one channel, rounded to 8 bits.
@@ -95,97 +97,100 @@ struct Scratch {
     Axis across, down;
     int first_column[COLUMNS], first_row[ROWS];
     float column_weight[COLUMNS][MOST_WEIGHTS + 1], row_weight[ROWS][MOST_WEIGHTS + 1];
-    u8 patch[2 * PATCH_H * PATCH_W];
-    float lines[2 * PATCH_H * COLUMNS];
+    u8 patch[PATCH_ROWS * PATCH_PITCH];
+    float lines[PATCH_ROWS * COLUMNS];
 };
 
-// Draw COLUMNS x ROWS samples of one plane of a tile, from (left, top) on. All threads of the block take part.
-__device__ void draw(Scratch& s, const u8* plane, int pitch, int channels, int width, int height,
-                     double x, double y, double w, double h, u8* out, int out_pitch, int out_w, int out_h,
-                     int left, int top) {
-    int thread = threadIdx.x, threads = blockDim.x;
-    if (thread == 0) {
-        plan(s.across, x, w, out_w, width);
-        weigh(s.across);
-    }
-    if (thread == 32) {
-        plan(s.down, y, h, out_h, height);
-        weigh(s.down);
+// Where samples of a tile's plane come from and go to; lengths are in samples, pitches in bytes.
+struct Job {
+    const u8* plane;
+    int pitch, width, height;
+    double x, y, w, h;
+    u8* out;
+    int out_pitch, out_w, out_h;
+};
+
+// Draw a block of one plane of a tile, COLUMNS bytes wide, from (left, top) on. All threads of the block take part.
+template <int CHANNELS>
+__device__ void draw(Scratch& s, const Job& job, int left, int top) {
+    const int WIDE = COLUMNS / CHANNELS, STEP = 4;
+    int lane = threadIdx.x, warp = threadIdx.y, thread = warp * COLUMNS + lane;
+    bool is_down = warp == 1;
+    Axis unused;
+    prepare(warp == 0 ? s.across : is_down ? s.down : unused, is_down ? job.y : job.x, is_down ? job.h : job.w,
+            is_down ? job.out_h : job.out_w, is_down ? job.height : job.width, lane);
+    __syncthreads();
+    for (int n = thread; n < (WIDE + ROWS) * MOST_WEIGHTS; n += COLUMNS * WARPS) {
+        int sample = n / MOST_WEIGHTS, k = n % MOST_WEIGHTS, first;
+        if (sample < WIDE) {
+            s.column_weight[sample][k] = weight_of(s.across, min(left + sample, job.out_w - 1), k, first);
+            s.first_column[sample] = first;
+        } else {
+            sample -= WIDE;
+            s.row_weight[sample][k] = weight_of(s.down, min(top + sample, job.out_h - 1), k, first);
+            s.first_row[sample] = first;
+        }
     }
     __syncthreads();
-    if (thread < COLUMNS) {
-        int column = min(left + thread, out_w - 1);
-        s.first_column[thread] = weights_of(s.across, column, s.column_weight[thread]);
-    } else if (thread < COLUMNS + ROWS) {
-        int n = thread - COLUMNS, row = min(top + n, out_h - 1);
-        s.first_row[n] = weights_of(s.down, row, s.row_weight[n]);
+    int x0 = s.first_column[0], y0 = s.first_row[0], across = s.across.taps + 3, down = s.down.taps + 3;
+    int patch_w = CHANNELS * (s.first_column[WIDE - 1] - x0 + across), patch_h = s.first_row[ROWS - 1] - y0 + down;
+    for (int row = warp; row < patch_h; row += WARPS)
+        for (int n = lane; n < patch_w; n += COLUMNS) {
+            int column = clamped(x0 + n / CHANNELS, 0, s.across.limit - 1);
+            s.patch[row * PATCH_PITCH + n] =
+                block_mean(job.plane + n % CHANNELS, job.pitch, CHANNELS, column,
+                           clamped(y0 + row, 0, s.down.limit - 1), s.across.block, s.down.block);
+        }
+    __syncthreads();
+    int column = lane / CHANNELS;
+    const float* weight = s.column_weight[column];
+    const u8* from = s.patch + CHANNELS * (s.first_column[column] - x0) + lane % CHANNELS;
+    for (int row = warp; row < patch_h; row += STEP * WARPS) {      // four rows at once share each weight
+        float sum[STEP] = {0, 0, 0, 0};
+        for (int k = 0; k < across; k++)
+            for (int n = 0; n < STEP; n++)
+                sum[n] += weight[k] * from[min(row + n * WARPS, patch_h - 1) * PATCH_PITCH + CHANNELS * k];
+        for (int n = 0; n < STEP && row + n * WARPS < patch_h; n++) s.lines[(row + n * WARPS) * COLUMNS + lane] = sum[n];
     }
     __syncthreads();
-    int x0 = s.first_column[0], y0 = s.first_row[0];
-    int across = s.across.taps + 3, down = s.down.taps + 3;
-    int patch_w = min(PATCH_W, s.first_column[COLUMNS - 1] - x0 + across);
-    int patch_h = min(PATCH_H, s.first_row[ROWS - 1] - y0 + down);
-    for (int n = thread; n < patch_w * patch_h; n += threads) {
-        int column = clamped(x0 + n % patch_w, 0, s.across.limit - 1);
-        int row = clamped(y0 + n / patch_w, 0, s.down.limit - 1);
-        for (int c = 0; c < channels; c++)
-            s.patch[channels * n + c] =
-                block_mean(plane + c, pitch, channels, column, row, s.across.block, s.down.block);
-    }
-    __syncthreads();
-    int line = channels * COLUMNS;
-    for (int n = thread; n < patch_h * line; n += threads) {
-        int row = n / line, column = n % line / channels, c = n % channels;
-        const u8* from = s.patch + channels * (row * patch_w + s.first_column[column] - x0) + c;
+    for (int row = warp; row < ROWS; row += WARPS) {
+        if (top + row >= job.out_h || left + column >= job.out_w) continue;
+        const float* line = s.lines + (s.first_row[row] - y0) * COLUMNS + lane;
         float sum = 0;
-        for (int k = 0; k < across; k++) sum += s.column_weight[column][k] * from[channels * k];
-        s.lines[n] = sum;
-    }
-    __syncthreads();
-    for (int n = thread; n < ROWS * line; n += threads) {
-        int row = n / line, column = n % line;
-        if (top + row >= out_h || channels * left + column >= channels * out_w) continue;
-        const float* from = s.lines + (s.first_row[row] - y0) * line + column;
-        float sum = 0;
-        for (int k = 0; k < down; k++) sum += s.row_weight[row][k] * from[k * line];
-        out[(long long)(top + row) * out_pitch + channels * left + column] = rounded(sum);
+        for (int k = 0; k < down; k++) sum += s.row_weight[row][k] * line[k * COLUMNS];
+        job.out[(long long)(top + row) * job.out_pitch + CHANNELS * left + lane] = rounded(sum);
     }
 }
 
-__device__ void fill(u8* out, int pitch, int width, int height, int left, int top, int columns, u8 value) {
-    for (int n = threadIdx.x; n < columns * ROWS; n += blockDim.x) {
-        int row = top + n / columns, column = left + n % columns;
-        if (row < height && column < width) out[(long long)row * pitch + column] = value;
-    }
+__device__ void fill(const Job& job, int channels, int left, int top, u8 value) {
+    int column = channels * left + threadIdx.x;
+    for (int row = top + threadIdx.y; row < min(top + ROWS, job.out_h); row += WARPS)
+        if (column < channels * job.out_w) job.out[(long long)row * job.out_pitch + column] = value;
 }
 
 // N NV12 pictures of width x height, `tiles` tiles side by side in each; rows of thread blocks for luma come first.
-extern "C" __global__ void compose(Tiles all, u8* out, int width, int height, int tiles) {
+extern "C" __global__ void __launch_bounds__(COLUMNS * WARPS)
+compose(Tiles all, u8* out, int width, int height, int tiles) {
     __shared__ Scratch scratch;
     const Tile& tile = all.at[blockIdx.z];
     const Picture& picture = tile.picture;
-    int side = blockIdx.z % tiles, out_w = width / tiles, luma_blocks = (height + ROWS - 1) / ROWS;
-    bool luma = (int)blockIdx.y < luma_blocks;
-    int left = blockIdx.x * COLUMNS, top = ((int)blockIdx.y - (luma ? 0 : luma_blocks)) * ROWS;
+    int out_w = width / tiles, luma_blocks = (height + ROWS - 1) / ROWS, row = blockIdx.y;
     long long picture_size = (long long)width * height;
-    u8* base = out + (blockIdx.z / tiles) * (picture_size + picture_size / 2) + (long long)side * out_w;
-    if (!luma) {
-        base += picture_size;
-        height /= 2;
-        out_w /= 2;
-    }
-    if (left >= out_w) return;
-    if (tile.w <= 0) {
-        int channels = luma ? 1 : 2;
-        fill(base, width, channels * out_w, height, channels * left, top, channels * COLUMNS,
-             luma ? PLACEHOLDER_LUMA : PLACEHOLDER_CHROMA);
-    } else if (luma) {
-        draw(scratch, (const u8*)picture.y, picture.y_pitch, 1, picture.width, picture.height,
-             tile.x, tile.y, tile.w, tile.h, base, width, out_w, height, left, top);
+    u8* base = out + (blockIdx.z / tiles) * (picture_size + picture_size / 2) + (long long)(blockIdx.z % tiles) * out_w;
+    if (row < luma_blocks) {
+        Job job = {(const u8*)picture.y, picture.y_pitch, picture.width, picture.height,
+                   tile.x, tile.y, tile.w, tile.h, base, width, out_w, height};
+        int left = blockIdx.x * COLUMNS, top = row * ROWS;
+        if (tile.w <= 0) fill(job, 1, left, top, PLACEHOLDER_LUMA);
+        else draw<1>(scratch, job, left, top);
     } else {
         // Chroma is sited left, at the first of two luma columns and between two rows, in source and result alike.
-        double siting = (1 - tile.w / (2.0 * out_w)) / 4;
-        draw(scratch, (const u8*)picture.uv, picture.uv_pitch, 2, (picture.width + 1) / 2, (picture.height + 1) / 2,
-             tile.x / 2 + siting, tile.y / 2, tile.w / 2, tile.h / 2, base, width, out_w, height, left, top);
+        double siting = (1 - tile.w / out_w) / 4;
+        Job job = {(const u8*)picture.uv, picture.uv_pitch, (picture.width + 1) / 2, (picture.height + 1) / 2,
+                   tile.x / 2 + siting, tile.y / 2, tile.w / 2, tile.h / 2,
+                   base + picture_size, width, out_w / 2, height / 2};
+        int left = blockIdx.x * (COLUMNS / 2), top = (row - luma_blocks) * ROWS;
+        if (tile.w <= 0) fill(job, 2, left, top, PLACEHOLDER_CHROMA);
+        else draw<2>(scratch, job, left, top);
     }
 }

@@ -55,7 +55,12 @@ struct Scaled {
     __device__ u8 luma(int x, int y) const {
         if (width < columns || height < rows) return luma_between(x, y);
         Span across(x, (float)width / columns, width), down(y, (float)height / rows, height);
-        return rounded(luma_mean(picture, x0, y0, across, down));
+        return mean_rounded(luma_mean(picture, x0, y0, across, down));
+    }
+
+    // Luma means of two by two are rounded as OpenCV does it: halves up, all others to even.
+    __device__ u8 mean_rounded(float mean) const {
+        return width == 2 * columns && height == 2 * rows ? (u8)(mean + 0.5f) : rounded(mean);
     }
 
     __device__ Pair chroma(int x, int y) const {
