@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import structlog
 
 from daemon.conditions import Condition, Hindrance
 from daemon.intake import Intake
 from daemon.jobs import Job
+from daemon.leases import host_name
 from daemon.messages import Failed
 from daemon.naming import valid_text
 from daemon.notify import Notifier
+from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
 from daemon.settle import Clock
@@ -23,14 +24,12 @@ from daemon.status import (
     FinishedJob,
     History,
     RunningJob,
-    StatusPage,
     WaitingJob,
     link_to,
     now,
+    severity,
 )
 from pipeline.job import Progress
-
-_LEVELS = {"normal": 0, "downscale": 1, "frame_skip": 2, "pause": 3}
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +37,9 @@ log = structlog.get_logger(__name__)
 class Chronicle:
     """Keeps the history of ended jobs (the scheduler's ``Audience``)."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, host: str) -> None:
         self._history = history
+        self._host = host
 
     def delivered(self, job: Job, video: str) -> None:
         result = job.manifest.result or {}
@@ -52,6 +52,7 @@ class Chronicle:
                 status=result.get("status", ""),
                 verdict=result.get("verdict", ""),
                 at=now(),
+                host=self._host,
             )
         )
 
@@ -64,6 +65,7 @@ class Chronicle:
                 message=failure.message,
                 remedy=failure.remedy,
                 at=now(),
+                host=self._host,
             )
         )
 
@@ -85,8 +87,8 @@ class Bulletin:
         self._intake = intake
         self._history = history
         self._notifier = notifier
-        self._page = StatusPage(share.outbox, settings.status, clock)
-        self._host = socket.gethostname()
+        self._page = StatusPage(share, settings.status, clock)
+        self._host = host_name(settings.leases)
 
     def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
@@ -100,7 +102,7 @@ class Bulletin:
             log.debug("status page not written", reason=exc.strerror)
 
     def _board(self, condition: Condition, phase: str) -> Board:
-        running = [_running(job, progress) for job, progress in self._scheduler.running()]
+        running = [_running(job, progress, self._host) for job, progress in self._scheduler.running()]
         return Board(
             host=self._host,
             pid=os.getpid(),
@@ -108,10 +110,10 @@ class Bulletin:
             reason=condition.reason,
             queued=self._intake.ready,
             settling=self._intake.settling,
-            level=max((job.level for job in running), key=lambda level: _LEVELS.get(level, 0), default="normal"),
+            level=max((job.level for job in running), key=severity, default="normal"),
             running=running,
             waiting=[
-                WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes")
+                WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes", self._host)
                 for task in self._scheduler.waiting()
             ],
             finished=list(self._history.finished),
@@ -125,7 +127,7 @@ def _state(condition: Condition, *, busy: bool) -> str:
     return "working" if busy else "idle"
 
 
-def _running(job: Job, progress: Progress | None) -> RunningJob:
+def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
     progress = progress or Progress("start")
     percent = progress.percent
     return RunningJob(
@@ -137,6 +139,7 @@ def _running(job: Job, progress: Progress | None) -> RunningJob:
         eta_s=_eta_s(progress),
         level=progress.level,
         attempt=job.manifest.attempts,
+        host=host,
     )
 
 

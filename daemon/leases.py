@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.errors import LeaseLostError, ShareUnusableError
+from daemon.settings import LeaseSettings
 from daemon.settle import Clock
 from pipeline.durable import storage_errors
 
@@ -34,16 +35,25 @@ class Lease:
     sequence: int = 0
 
     @classmethod
-    def mine(cls) -> Lease:
+    def mine(cls, settings: LeaseSettings) -> Lease:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return cls(socket.gethostname(), os.getpid(), boot_id)
+        return cls(host_name(settings), os.getpid(), boot_id)
 
     def renewed(self) -> Lease:
         return replace(self, sequence=self.sequence + 1)
 
+    def same_holder(self, other: Lease) -> bool:
+        """Whether both were written by one service, before or after a renewal."""
+        return (self.host, self.pid, self.boot_id) == (other.host, other.pid, other.boot_id)
+
+
+def host_name(settings: LeaseSettings) -> str:
+    """The name of this service among those of the share."""
+    return socket.gethostname() if settings.host == "auto" else settings.host
+
 
 def write(folder: Path, lease: Lease) -> None:
-    """Replace a job's lease atomically. Not synced to disk: after a power cut nobody holds it anyway.
+    """Replace a job's lease atomically, whosever it is. Not synced: after a power cut nobody holds it anyway.
 
     Raises:
         LeaseLostError: the job directory has gone, because another host has taken the job over.
@@ -56,6 +66,37 @@ def write(folder: Path, lease: Lease) -> None:
             part.replace(folder / LEASE)
         except FileNotFoundError as exc:
             raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+
+
+def confirm(folder: Path, lease: Lease) -> None:
+    """Make sure that a job is still held under a lease.
+
+    A network file system may lead a host that remembers the directory under its old name into the renamed one, so
+    what counts is the name in the lease.
+
+    Raises:
+        LeaseLostError: another host has taken the job over.
+        StorageError: the share does not answer.
+    """
+    with storage_errors("reading a lease"):
+        try:
+            (folder / LEASE).stat()
+        except FileNotFoundError as exc:
+            raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+    found = read(folder)
+    if found is not None and not found.same_holder(lease):
+        raise LeaseLostError(f"The host {found.host} has taken the job {folder.name} over.")
+
+
+def renew(folder: Path, lease: Lease) -> None:
+    """Write a job's lease, if it is still ours.
+
+    Raises:
+        LeaseLostError: another host has taken the job over.
+        DiskFullError, StorageError: the share cannot be written.
+    """
+    confirm(folder, lease)
+    write(folder, lease)
 
 
 def read(folder: Path) -> Lease | None:
@@ -106,20 +147,20 @@ def take_over(folder: Path) -> Path | None:
 
 
 @contextmanager
-def only_service_of_host(hosts: Path) -> Iterator[None]:
+def only_service_of_host(hosts: Path, host: str) -> Iterator[None]:
     """Hold the host's lock on the share: two services under one host name would take each other's jobs.
 
     Raises:
         ShareUnusableError: another service holds it.
     """
-    path = hosts / f"{socket.gethostname()}.lock"
+    path = hosts / f"{host}.lock"
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise ShareUnusableError(
-                f"Another dualface service of the host {socket.gethostname()} already works on this share.",
-                remedy="Stop the other service first: `systemctl stop dualface`.",
+                f"Another dualface service of the host {host} already works on this share.",
+                remedy="Stop the other service first (`systemctl stop dualface`), or give each a name: leases.host.",
             ) from exc
         except OSError as exc:
             if exc.errno not in LOCKS_UNKNOWN:

@@ -12,6 +12,7 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import IO, Any, TypeAlias
 
+from daemon.leases import Lease
 from daemon.settings import WorkerLimits
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
@@ -30,12 +31,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The order to do a job. ``nice`` is the worker's niceness."""
+    """The order to do a job.
+
+    Attributes:
+        nice: the worker's niceness.
+        lease: under which the service holds the job; None where nobody else can take it over.
+    """
 
     spec: JobSpec
     nice: int
     log_level: str
     limits: WorkerLimits
+    lease: Lease | None = None
 
 
 Order: TypeAlias = Check | Work

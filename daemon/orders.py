@@ -8,6 +8,7 @@ from dataclasses import replace
 from daemon import sidecar
 from daemon.errors import ProfileGoneError
 from daemon.jobs import Job
+from daemon.leases import Lease
 from daemon.messages import Work
 from daemon.settings import Settings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
@@ -24,7 +25,7 @@ def job_slots(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
-def work_order(settings: Settings, job: Job, host: str) -> Work:
+def work_order(settings: Settings, job: Job, lease: Lease) -> Work:
     """The order for a job's next attempt.
 
     Raises:
@@ -33,11 +34,11 @@ def work_order(settings: Settings, job: Job, host: str) -> Work:
         OSError: its sidecar cannot be read.
     """
     corrections = sidecar.read(job.sidecar, settings) if job.manifest.sidecar else NO_CORRECTIONS
-    spec = job_spec(settings, job, host, corrections)
+    spec = job_spec(settings, job, lease.host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
     spec = replace(spec, attempt=job.manifest.attempts + 1)
-    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits)
+    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease)
 
 
 def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:

@@ -14,7 +14,7 @@ import structlog
 from daemon import claims, policy, recovery
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
-from daemon.errors import DaemonError, ShareAwayError, SourceGoneError
+from daemon.errors import DaemonError, LeaseLostError, ShareAwayError, SourceGoneError
 from daemon.intake import Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
@@ -36,6 +36,8 @@ from pipeline.report import failure_report
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest
+
+_SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
 
 log = structlog.get_logger(__name__)
 
@@ -117,6 +119,8 @@ class Scheduler:
         try:
             with storage_errors("working on the share"):
                 action(task)
+        except LeaseLostError:
+            self._guard(task, self._lose)
         except ExplainedError as exc:
             self._trouble(task, exc)
         except Exception as exc:
@@ -151,6 +155,8 @@ class Scheduler:
 
     def _step(self, task: Task) -> None:
         state = task.job.manifest.state
+        if state in _SEEN_BY_OTHERS:
+            self._tasks.confirm(task)
         if state is State.SETTLING:
             self._settle(task)
         elif state is State.DELIVERING:
@@ -217,10 +223,11 @@ class Scheduler:
 
     def _start(self, task: Task) -> None:
         job = task.job
+        self._tasks.confirm(task)
         if FileMark.of(job.source) is None:
             self._share.identity()
             raise SourceGoneError("The source has gone from the job's directory.")
-        order = work_order(self._settings, job, self._tasks.lease.host)
+        order = work_order(self._settings, job, self._tasks.lease)
         self._kept.give(job)
         job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
@@ -271,7 +278,11 @@ class Scheduler:
             task.backoff.succeed()
         if isinstance(outcome, Stopped):
             task.log.info("job stopped", stage="stopped")
-        self._guard(task, lambda t: t.job.save())
+        self._guard(task, self._save)
+
+    def _save(self, task: Task) -> None:
+        self._tasks.confirm(task)
+        task.job.save()
 
     def _judge(self, outcome: Outcome) -> Outcome:
         """The outcome without what is not the job's fault."""

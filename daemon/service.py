@@ -16,9 +16,10 @@ from daemon import logs
 from daemon.board import Bulletin, Chronicle
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ShareAwayError
+from daemon.hosts import Hosts
 from daemon.intake import Inbox, Intake
 from daemon.kept import KeptStates
-from daemon.leases import only_service_of_host
+from daemon.leases import host_name, only_service_of_host
 from daemon.messages import Check, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.orders import job_slots
@@ -62,7 +63,7 @@ def _run(settings: Settings) -> None:
     identity = share.prepare()
     pulse = Pulse(notifier, watchdog_interval_s())
     with (
-        only_service_of_host(share.hosts),
+        only_service_of_host(share.hosts, host_name(settings.leases)),
         Alarm() as alarm,
         stop_signals(alarm) as stop,
         selectors.DefaultSelector() as selector,
@@ -131,8 +132,9 @@ class _Loop:
     ) -> None:
         clock = time.monotonic
         quiet_s = settle_s(file_system(share.jobs), settings.settle)
+        host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
-        history.restore(share.root)
+        history.restore(Hosts(share.hosts).read(host))
         self._settings = settings
         self._share = share
         self._pool = pool
@@ -151,7 +153,7 @@ class _Loop:
             ]
         )
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, self._kept, Chronicle(history), settle_s=quiet_s, clock=clock
+            settings, share, self._intake, pool, self._kept, Chronicle(history, host), settle_s=quiet_s, clock=clock
         )
         self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, clock)
         self._retention = Retention(share.originals, settings.retention, clock)

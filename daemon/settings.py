@@ -194,6 +194,13 @@ class RetrySettings(Section):
 class LeaseSettings(Section):
     """How hosts that work on one share tell each other that they are alive."""
 
+    host: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="Name of this service among those of the share; auto takes the machine's name",
+        ),
+    ] = "auto"
     renew_s: Annotated[
         float,
         _number("Time between two renewals of a job's lease", "s", gt=0, le=3600),

@@ -1,29 +1,23 @@
-"""The service's state for everybody who only has the folder: outbox/status.json and outbox/status.html."""
+"""What a service tells of itself: what runs, waits, is finished and has failed."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-import structlog
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from daemon.settings import OUTBOX_DIR, StatusSettings
-from daemon.settle import Clock
+from daemon.settings import OUTBOX_DIR
 
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"
 HTML_NAME = "status.html"
-_ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
+LEVELS = ("normal", "downscale", "frame_skip", "pause")
 
-log = structlog.get_logger(__name__)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +32,7 @@ class RunningJob:
     eta_s: int | None
     level: str
     attempt: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,7 @@ class WaitingJob:
     job: str
     file: str
     reason: str
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,7 @@ class FinishedJob:
     status: str
     verdict: str
     at: str
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +69,29 @@ class FailedJob:
     message: str
     remedy: str
     at: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostLine:
+    """One of the services of the share. Its ``state`` is "silent" where it has stopped to write without saying so."""
+
+    host: str
+    state: str
+    reason: str
+    level: str
+    running: int
+    updated_at: str
 
 
 @dataclass(slots=True)
 class Board:
-    """Everything that the page shows.
+    """Everything that the page shows: of one service, or of all services of the share together.
 
     Attributes:
         state: "starting", "idle", "working", "paused", "low_space", "share_away", "stopping" or "stopped".
         reason: the state in words, "" where it needs none.
+        hosts: all services, where the board is that of all together.
         queued: settled files that wait in the inboxes; settling: files that are still being copied.
     """
 
@@ -95,8 +106,26 @@ class Board:
     waiting: list[WaitingJob] = field(default_factory=list)
     finished: list[FinishedJob] = field(default_factory=list)
     failed: list[FailedJob] = field(default_factory=list)
+    hosts: list[HostLine] = field(default_factory=list)
     updated_at: str = ""
     schema: str = SCHEMA
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Board:
+        """Read a board; fields that another version has added are left out.
+
+        Raises:
+            ValueError: this is no board.
+        """
+        body = json.loads(data)
+        if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+            raise ValueError("no board")
+        try:
+            for name, kind in _ROWS.items():
+                body[name] = [_known(kind, row) for row in body.get(name, [])]
+            return _known(cls, body)
+        except (TypeError, AttributeError) as exc:
+            raise ValueError(f"damaged board: {exc}") from exc
 
     def line(self) -> str:
         """One line for ``systemctl status``."""
@@ -111,53 +140,32 @@ class Board:
         return "; ".join(parts)
 
 
+_ROWS: dict[str, type[Any]] = {
+    "running": RunningJob,
+    "waiting": WaitingJob,
+    "finished": FinishedJob,
+    "failed": FailedJob,
+    "hosts": HostLine,
+}
+
+
+def _known(kind: type[Row], body: dict[str, Any]) -> Row:
+    names = {f.name for f in fields(cast(Any, kind))}
+    return kind(**{name: value for name, value in body.items() if name in names})
+
+
 class History:
-    """The latest finished and failed jobs, newest first; survives a restart in status.json itself."""
+    """The latest finished and failed jobs of this service, newest first; survives a restart in its own board."""
 
     def __init__(self, listed: int) -> None:
         self.finished: deque[FinishedJob] = deque(maxlen=listed)
         self.failed: deque[FailedJob] = deque(maxlen=listed)
 
-    def restore(self, root: Path) -> None:
-        """Take over what an earlier run has written, as far as it can be read."""
-        status = read_status(root) or {}
-        try:
-            self.finished.extend(FinishedJob(**job) for job in status.get("finished", []))
-            self.failed.extend(FailedJob(**job) for job in status.get("failed", []))
-        except TypeError:
-            log.info("the earlier status page is of another version")
-
-
-class StatusPage:
-    """Writes the two files when something has changed, and not too often."""
-
-    def __init__(self, outbox: Path, settings: StatusSettings, clock: Clock) -> None:
-        self._outbox = outbox
-        self._interval_s = settings.interval_s
-        self._clock = clock
-        self._written: dict[str, Any] | None = None
-        self._written_at = -_ALIVE_S
-
-    def show(self, board: Board, *, at_once: bool = False) -> None:
-        """Write the page if it is time to.
-
-        Raises:
-            OSError: the outbox cannot be written.
-        """
-        age_s = self._clock() - self._written_at
-        if age_s < self._interval_s and not at_once:
-            return
-        board.updated_at = ""
-        content = asdict(board)
-        if content == self._written and age_s < _ALIVE_S:
-            return
-        self._write(board)
-        self._written, self._written_at = content, self._clock()
-
-    def _write(self, board: Board) -> None:
-        board.updated_at = now()
-        replace_file(self._outbox / JSON_NAME, json.dumps(asdict(board), indent=1, ensure_ascii=False).encode())
-        replace_file(self._outbox / HTML_NAME, _template().render(board=board).encode())
+    def restore(self, board: Board | None) -> None:
+        """Take over what an earlier run has written."""
+        if board is not None:
+            self.finished.extend(board.finished)
+            self.failed.extend(board.failed)
 
 
 def read_status(root: Path) -> dict[str, Any] | None:
@@ -172,9 +180,14 @@ def read_status(root: Path) -> dict[str, Any] | None:
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway."""
-    part = path.with_name(f".{path.name}.part")
+def severity(level: str) -> int:
+    """The rank of a degradation level, 0 for normal."""
+    return LEVELS.index(level) if level in LEVELS else 0
+
+
+def replace_file(path: Path, content: bytes, writer: str) -> None:
+    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
+    part = path.with_name(f".{path.name}.{writer}.part")
     part.write_bytes(content)
     part.replace(path)
 
@@ -187,16 +200,3 @@ def now() -> str:
 def link_to(output: str) -> str:
     """A relative link from the page to a file, given its path relative to the share's root."""
     return quote(str(Path(output).relative_to(OUTBOX_DIR)), errors="surrogateescape")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("daemon"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["duration"] = _duration
-    return environment.get_template("status.html.j2")
-
-
-def _duration(seconds: int) -> str:
-    return time.strftime("%H:%M:%S", time.gmtime(seconds)) if seconds < 86400 else f"{seconds / 86400:.1f} days"

@@ -58,7 +58,7 @@ class Tasks:
         self._due = clock()
         self._foreign = LeaseWatch(expire_s=settings.leases.expire_s, clock=clock)
         self._held: dict[str, Task] = {}
-        self.lease = Lease.mine()
+        self.lease = Lease.mine(settings.leases)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -78,6 +78,15 @@ class Tasks:
     def drop(self, task: Task) -> None:
         self._held.pop(task.job.id, None)
 
+    def confirm(self, task: Task) -> None:
+        """Make sure that a job is still ours, before something is done that others see.
+
+        Raises:
+            LeaseLostError: another host has taken it over.
+            StorageError: the share does not answer.
+        """
+        leases.confirm(task.job.folder, self.lease)
+
     def keep_up(self) -> Iterator[Task]:
         """Renew the leases and look for jobs without an owner, if it is time; yields the jobs that were lost.
 
@@ -95,7 +104,7 @@ class Tasks:
 
     def _renew(self, task: Task) -> bool:
         try:
-            leases.write(task.job.folder, self.lease)
+            leases.renew(task.job.folder, self.lease)
         except LeaseLostError:
             return False
         except ExplainedError as exc:  # whoever needs to write will say it louder

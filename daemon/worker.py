@@ -19,8 +19,8 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import confinement
-from daemon.errors import JobBusyError, ResourceLimitError
+from daemon import confinement, leases
+from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.leases import LOCKS_UNKNOWN
 from daemon.logs import configure_worker
 from daemon.messages import (
@@ -100,8 +100,18 @@ class _Worker:
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
-            result = run_job(order.spec, on_progress=self._send, should_stop=self._stop.is_set)
+            result = run_job(order.spec, on_progress=self._send, should_stop=lambda: self._should_stop(order))
+            _confirm(order)
         return Finished.of(result)
+
+    def _should_stop(self, order: Work) -> bool:
+        """Asked before each checkpoint.
+
+        Raises:
+            LeaseLostError: another host has taken the job over, and nothing more may be written.
+        """
+        _confirm(order)
+        return self._stop.is_set()
 
     def _send(self, message: Message | Progress) -> None:
         self._pipe.write(encode(message))
@@ -114,6 +124,11 @@ class _Worker:
         os._exit(_ORPHANED)
 
 
+def _confirm(order: Work) -> None:
+    if order.lease is not None:
+        leases.confirm(order.spec.work_dir, order.lease)
+
+
 def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
     """The error with what the job itself cannot know.
 
@@ -122,6 +137,8 @@ def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
     """
     if name := _limit_behind(error):
         return ResourceLimitError.of(name)
+    if isinstance(error, LeaseLostError):
+        return error
     if isinstance(order, Work) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
     return error

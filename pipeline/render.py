@@ -66,7 +66,8 @@ class Renderer:
         correct: gives the row to be shown for one that was decided.
         new_encoder: makes a fresh encoder for a segment.
         on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
-        should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written.
+        should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written, an error
+            of its own goes through before anything is.
     """
 
     work_dir: Path
@@ -157,10 +158,11 @@ class Renderer:
             encoder = self.new_encoder()
             with SegmentWriter(self._segments_dir, first.chunk.segment, self.checkpoint.frames) as writer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
+                stopping = self.should_stop()
                 record = writer.finish()
             self.checkpoint.segments.append(record)
             self._save(boundary, encoder)
-            if self.should_stop() and boundary.next_pts is not None:
+            if stopping and boundary.next_pts is not None:
                 raise JobStopped("the job was asked to stop and will go on from its last segment")
 
     def _encode_segment(

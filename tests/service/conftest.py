@@ -37,10 +37,10 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Makes services; each is cleared away, and none may have logged an error that its test does not expect."""
     made: list[Service] = []
 
-    def make(*, name: str = "service", **sections: dict[str, Any]) -> Service:
+    def make(*, name: str = "service", root: Path | None = None, **sections: dict[str, Any]) -> Service:
         folder = tmp_path / name
         folder.mkdir()
-        made.append(Service(folder, **sections))
+        made.append(Service(folder, root=root, **sections))
         return made[-1]
 
     yield make

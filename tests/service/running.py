@@ -31,9 +31,9 @@ FAST: dict[str, Any] = {
 class Service:
     """Starts, watches, stops and kills `dualface run`."""
 
-    def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, *, root: Path | None = None, **sections: dict[str, Any]) -> None:
         self.folder = folder
-        self.root = folder / "share"
+        self.root = root or folder / "share"
         self.root.mkdir(exist_ok=True)
         self.log_path = folder / "journal"
         document = {name: {**FAST.get(name, {}), **sections.get(name, {})} for name in {*FAST, *sections}}

@@ -9,7 +9,7 @@ import pytest
 from daemon import jobs
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs import MANIFEST, Job, State, load
-from daemon.leases import Lease, LeaseWatch, only_service_of_host, read, take_over, write
+from daemon.leases import Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.recovery import adopt
 from daemon.share import Share
 from tests.unit.daemon_share import LEASE, claimed, drop, make_share, tree
@@ -147,12 +147,43 @@ def test_takeover_has_one_winner_and_fences_the_former_owner(share: Share) -> No
     assert take_over(taken) == taken.with_name(f"{job.id}~3")
 
 
+def test_the_former_owner_is_fenced_even_where_it_finds_the_directory(share: Share) -> None:
+    """A network file system may lead it into the renamed directory by a remembered handle."""
+    job = claimed(share, "x.mp4")
+    confirm(job.folder, LEASE.renewed())
+    renew(job.folder, LEASE.renewed())
+    assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+    for act in (confirm, renew):
+        with pytest.raises(LeaseLostError, match="this-host"):
+            act(job.folder, LEASE.renewed())
+    assert read(job.folder) == MINE
+
+
+def test_a_damaged_lease_is_nobody_elses(share: Share) -> None:
+    job = claimed(share, "x.mp4")
+    (job.folder / "lease.json").write_text("")
+    renew(job.folder, LEASE)
+    assert read(job.folder) == LEASE
+
+
+def test_what_a_former_worker_still_writes_is_not_ours(share: Share) -> None:
+    job = claimed(share, "x.mp4")
+    (job.folder / "segments").mkdir()
+    part = job.folder / "segments" / "000003.h264.part"
+    with part.open("wb") as former:
+        assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+        assert not part.exists()
+        part.write_bytes(b"ours")
+        former.write(b"theirs")
+    assert part.read_bytes() == b"ours"
+
+
 def test_one_service_a_host(share: Share) -> None:
     with (
-        only_service_of_host(share.hosts),
+        only_service_of_host(share.hosts, "h"),
         pytest.raises(ShareUnusableError, match="already works"),
-        only_service_of_host(share.hosts),
+        only_service_of_host(share.hosts, "h"),
     ):
         pass
-    with only_service_of_host(share.hosts):
+    with only_service_of_host(share.hosts, "h"):
         pass

@@ -12,7 +12,7 @@ from daemon import sidecar
 from daemon.orders import work_order
 from daemon.settings import Settings
 from pipeline.corrections import NO_CORRECTIONS, CorrectionsError
-from tests.unit.daemon_share import claimed, drop, make_share
+from tests.unit.daemon_share import LEASE, claimed, drop, make_share
 
 SETTINGS = Settings.model_validate({"profiles": {"quick": {"crf": 30}}})
 
@@ -58,8 +58,8 @@ def test_any_bytes(path: Path, content: bytes) -> None:
 def test_it_fills_the_order(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     plain = claimed(share, "x.mp4")
-    assert work_order(SETTINGS, plain, "host").spec.corrections is NO_CORRECTIONS
+    assert work_order(SETTINGS, plain, LEASE).spec.corrections is NO_CORRECTIONS
     drop(share, "y.dualface.yaml", b"swap: true\nprofile: quick")
-    spec = work_order(SETTINGS, claimed(share, "y.mp4"), "host").spec
+    spec = work_order(SETTINGS, claimed(share, "y.mp4"), LEASE).spec
     assert spec.corrections.swap
     assert (spec.profile_name, spec.profile.crf) == ("quick", 30)

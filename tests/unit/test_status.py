@@ -6,9 +6,25 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+from daemon.hosts import Hosts
 from daemon.naming import valid_text
+from daemon.page import StatusPage
 from daemon.settings import StatusSettings
-from daemon.status import Board, FailedJob, FinishedJob, History, RunningJob, StatusPage, link_to, read_status
+from daemon.share import Share
+from daemon.status import (
+    SCHEMA,
+    Board,
+    FailedJob,
+    FinishedJob,
+    History,
+    RunningJob,
+    WaitingJob,
+    link_to,
+    read_status,
+)
+from tests.unit.daemon_share import make_share
 
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
@@ -35,9 +51,14 @@ class Clock:
         return self.now
 
 
-def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
-    StatusPage(tmp_path, StatusSettings(), Clock()).show(board())
-    page = (tmp_path / "status.html").read_text()
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    return make_share(tmp_path)
+
+
+def test_names_are_text_and_nothing_else(share: Share) -> None:
+    StatusPage(share, StatusSettings(), Clock()).show(board())
+    page = (share.outbox / "status.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "http://" not in page
@@ -45,24 +66,25 @@ def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     assert 'href="%3Cscript' in page
 
 
-def test_any_name_can_be_shown(tmp_path: Path) -> None:
+def test_any_name_can_be_shown(share: Share) -> None:
     raw = os.fsdecode(b"outbox/\xff\n\x1b.mp4")
     shown = board()
     shown.finished = [FinishedJob("k", valid_text(raw), valid_text(raw), link_to(raw), "succeeded", "", "now")]
-    StatusPage(tmp_path, StatusSettings(), Clock()).show(shown)
-    assert "%FF%0A%1B.mp4" in (tmp_path / "status.html").read_text()
+    StatusPage(share, StatusSettings(), Clock()).show(shown)
+    assert "%FF%0A%1B.mp4" in (share.outbox / "status.html").read_text()
 
 
-def test_written_only_when_something_has_changed_and_not_too_often(tmp_path: Path) -> None:
+def test_written_only_when_something_has_changed_and_not_too_often(share: Share) -> None:
     clock = Clock()
-    page = StatusPage(tmp_path, StatusSettings(interval_s=3), clock)
+    page = StatusPage(share, StatusSettings(interval_s=3), clock)
+    path = share.outbox / "status.json"
 
     def written(queued: int) -> bool:
-        before = (tmp_path / "status.json").stat().st_ino if (tmp_path / "status.json").exists() else None
+        before = path.stat().st_mtime_ns if path.exists() else None
         shown = board()
         shown.queued = queued
         page.show(shown)
-        return (tmp_path / "status.json").stat().st_ino != before
+        return path.stat().st_mtime_ns != before
 
     assert written(1)
     clock.now = 1
@@ -75,27 +97,80 @@ def test_written_only_when_something_has_changed_and_not_too_often(tmp_path: Pat
     assert written(2)  # a sign of life
 
 
-def test_history_survives_a_restart(tmp_path: Path) -> None:
-    (tmp_path / "outbox").mkdir()
+def test_history_survives_a_restart(share: Share) -> None:
     shown = board()
-    StatusPage(tmp_path / "outbox", StatusSettings(), Clock()).show(shown)
+    StatusPage(share, StatusSettings(), Clock()).show(shown)
     history = History(50)
-    history.restore(tmp_path)
+    history.restore(Hosts(share.hosts).read("h"))
     assert list(history.finished) == shown.finished
     assert list(history.failed) == shown.failed
-
-
-def test_reading_what_is_not_there_or_not_ours(tmp_path: Path) -> None:
-    assert read_status(tmp_path) is None
-    (tmp_path / "outbox").mkdir()
-    for content in ("", "{", "[]", '{"schema": "other"}'):
-        (tmp_path / "outbox" / "status.json").write_text(content)
-        assert read_status(tmp_path) is None
-    history = History(5)
-    other = {"schema": "dualface.status/1", "finished": [{"x": 1}]}
-    (tmp_path / "outbox" / "status.json").write_text(json.dumps(other))
-    history.restore(tmp_path)
+    history = History(50)
+    history.restore(Hosts(share.hosts).read("another"))
     assert not history.finished
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "other"}'])
+def test_reading_what_is_not_there_or_not_ours(share: Share, content: str) -> None:
+    assert read_status(share.root) is None
+    (share.outbox / "status.json").write_text(content)
+    assert read_status(share.root) is None
+    (share.hosts / "h.json").write_text(content)
+    assert Hosts(share.hosts).read("h") is None
+
+
+def test_boards_of_other_versions_are_read_as_far_as_they_can_be() -> None:
+    row = {"job": "j", "file": "f", "reason": "r", "mood": "new here"}
+    newer = {"schema": SCHEMA, "host": "h", "pid": 1, "waiting": [row], "weather": "fine"}
+    assert Board.from_json(json.dumps(newer).encode()).waiting == [WaitingJob("j", "f", "r")]
+    for broken in ({"waiting": [{}]}, {"waiting": 3}, {"waiting": ["x"]}):
+        with pytest.raises(ValueError, match="damaged"):
+            Board.from_json(json.dumps({**newer, **broken}).encode())
+
+
+def of_host(name: str, state: str, *, at: str = "1", running: int = 0) -> Board:
+    rows = [RunningJob(f"{name}{n}", "x.mp4", "render", 1.0, 1.0, 1, "downscale", 1, name) for n in range(running)]
+    finished = [FinishedJob(f"{name} done", "x.mp4", "outbox/x.mp4", "x.mp4", "succeeded", "", at, name)]
+    level = "downscale" if running else "normal"
+    return Board(name, 1, state, queued=5, level=level, running=rows, finished=finished)
+
+
+def test_several_hosts_are_on_one_page(share: Share) -> None:
+    clock = Clock()
+    pages = {name: StatusPage(share, StatusSettings(), clock) for name in "ab"}
+    pages["a"].show(of_host("a", "idle", at="2"))
+    pages["b"].show(of_host("b", "working", at="1", running=2))
+    clock.now = 5
+    pages["a"].show(of_host("a", "idle", at="2"))  # nothing new of its own, but b has appeared
+    page = read_status(share.root)
+    assert page is not None
+    assert (page["host"], page["state"], page["queued"], page["level"]) == ("a, b", "working", 5, "downscale")
+    assert [job["host"] for job in page["running"]] == ["b", "b"]
+    assert [job["job"] for job in page["finished"]] == ["a done", "b done"]
+    assert [(host["host"], host["state"], host["running"]) for host in page["hosts"]] == [
+        ("a", "idle", 0),
+        ("b", "working", 2),
+    ]
+    assert "<td>working (downscale)</td>" in (share.outbox / "status.html").read_text()
+
+    os.utime(share.hosts / "b.json", (0, 0))
+    clock.now = 10
+    pages["a"].show(of_host("a", "idle", at="2"))
+    page = read_status(share.root)
+    assert page is not None
+    assert (page["host"], page["state"], page["running"]) == ("a", "idle", [])
+    assert [host["state"] for host in page["hosts"]] == ["idle", "silent"]
+    assert len(page["finished"]) == 2, "what a silent host has finished is finished"
+
+
+def test_the_last_to_stop_says_stopped(share: Share) -> None:
+    pages = {name: StatusPage(share, StatusSettings(), Clock()) for name in "ab"}
+    for name in "ab":
+        pages[name].show(of_host(name, "idle"))
+    for name, state in (("a", "idle"), ("b", "stopped")):
+        pages[name].show(of_host(name, "stopped"), at_once=True)
+        page = read_status(share.root)
+        assert page is not None
+        assert page["state"] == state
 
 
 def test_one_line_says_it_all() -> None:

@@ -1,0 +1,108 @@
+"""Several services on one share: each writes what it does under its name, and the page shows them all together.
+
+No clock of another host is trusted: how old a host's file is, is told by the share, which dates all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from daemon.status import Board, HostLine, replace_file, severity
+
+_SILENT_S = 180.0  # a service that runs writes every minute
+_MOST_TELLING = ("low_space", "paused", "working", "stopping", "starting", "idle", "share_away", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one host has written, and whether it has been silent for too long since."""
+
+    board: Board
+    silent: bool
+
+    @property
+    def live(self) -> bool:
+        return not self.silent and self.board.state != "stopped"
+
+    def line(self) -> HostLine:
+        b = self.board
+        return HostLine(b.host, "silent" if self.silent else b.state, b.reason, b.level, len(b.running), b.updated_at)
+
+
+class Hosts:
+    """The files of all services of the share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, board: Board) -> None:
+        """Replace the file of the board's host.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        content = json.dumps(asdict(board), indent=1, ensure_ascii=False).encode()
+        replace_file(self._path(board.host), content, board.host)
+
+    def read(self, host: str) -> Board | None:
+        """What a host has written last; None where that cannot be read."""
+        return _read(self._path(host))
+
+    def stamps(self) -> dict[str, int]:
+        """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
+        return dict(self._dated())
+
+    def together(self, own: Board, *, listed: int) -> Board:
+        """The boards of all hosts as one, after the own one has been written."""
+        seen = sorted(self._seen(own), key=lambda s: s.board.host)
+        live = [s.board for s in seen if s.live] or [own]
+        everybody = [s.board for s in seen]
+        telling = min(live, key=lambda board: _rank(board.state))
+        return replace(
+            own,
+            host=", ".join(board.host for board in live),
+            state=telling.state,
+            reason=telling.reason,
+            queued=max(board.queued for board in live),  # all look into the same inboxes
+            settling=max(board.settling for board in live),
+            level=max((board.level for board in live), key=severity),
+            running=[job for board in live for job in board.running],
+            waiting=[job for board in live for job in board.waiting],
+            finished=sorted((j for b in everybody for j in b.finished), key=lambda j: j.at, reverse=True)[:listed],
+            failed=sorted((j for b in everybody for j in b.failed), key=lambda j: j.at, reverse=True)[:listed],
+            hosts=[s.line() for s in seen],
+        )
+
+    def _seen(self, own: Board) -> Iterator[_Seen]:
+        yield _Seen(own, silent=False)
+        stamps = self.stamps()
+        now_ns = max(stamps.values(), default=0)
+        for name, stamp_ns in stamps.items():
+            board = _read(self._folder / name)
+            if board is not None and board.host != own.host:
+                silent = board.state != "stopped" and now_ns - stamp_ns > _SILENT_S * 1e9
+                yield _Seen(board, silent=silent)
+
+    def _dated(self) -> Iterator[tuple[str, int]]:
+        for path in self._folder.glob("*.json"):
+            try:
+                yield path.name, path.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
+
+    def _path(self, host: str) -> Path:
+        return self._folder / f"{host}.json"
+
+
+def _read(path: Path) -> Board | None:
+    try:
+        return Board.from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _rank(state: str) -> int:
+    return _MOST_TELLING.index(state) if state in _MOST_TELLING else len(_MOST_TELLING)
