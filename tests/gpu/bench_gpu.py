@@ -43,6 +43,7 @@ from tests.scenes import Path2D, picture
 FPS, SIZE = 30, (1920, 1080)
 LOOP_S = 4
 PROFILE = ProfileSettings(detect=DetectSettings(rate_hz=FPS / 2))  # every second picture
+ENCODER_THREADS = min(16, (os.cpu_count() or 1) * 3 // 2)  # as jobs choose it
 Work = Callable[["Start"], dict[str, Any]]
 
 
@@ -173,7 +174,9 @@ def whole_job(clip: Path, start: Start, *, encode: bool) -> dict[str, Any]:
     warm_up(clip, encode=encode)
     info, clock = probe(clip), JobClock()
     with tempfile.TemporaryDirectory() as folder:
-        backend = _Started(open_backend(DeviceSettings(backend="cuda")), start, encode=encode)
+        backend = _Started(
+            open_backend(DeviceSettings(backend="cuda")), start, make_encoder=None if encode else _NoEncoder
+        )
         job = stream_job(clip, Path(folder), info, backend, clock)
         begin_cpu = time.thread_time()
         outcome = render_stream(job)
@@ -201,13 +204,15 @@ def warm_up(clip: Path, *, encode: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             brief = Path(folder) / "brief.mp4"
             cut(clip, brief, 90)
-            backend = _Started(open_backend(DeviceSettings(backend="cuda")), None, encode=encode)
+            backend = _Started(
+                open_backend(DeviceSettings(backend="cuda")), None, make_encoder=None if encode else _NoEncoder
+            )
             render_stream(stream_job(brief, Path(folder), probe(brief), backend, JobClock()))
             backend.close()
 
 
 def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobClock) -> StreamJob:
-    profile = PROFILE.model_copy(update={"threads": min(16, (os.cpu_count() or 1) * 3 // 2)})
+    profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     spec = JobSpec("bench", clip, clip.name, folder, profile=profile, segments=SegmentSettings(seconds=10))
     return StreamJob(spec, info, backend, Checkpoint(fingerprint=""), clock, lambda *_: None, lambda: False)
 
@@ -215,10 +220,10 @@ def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobCloc
 class _Started:
     """A backend whose job waits for the others once everything is open, and may do without an encoder."""
 
-    def __init__(self, backend: Any, start: Start | None, *, encode: bool) -> None:
+    def __init__(self, backend: Any, start: Start | None, *, make_encoder: Callable[[Any], Any] | None = None) -> None:
         self._backend = backend
         self._start = start
-        self._encode = encode
+        self._make_encoder = make_encoder
         self.begin = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -240,7 +245,9 @@ class _Started:
         return self._backend.compositor(width, height)
 
     def encoder(self, *args: Any, **options: Any) -> Any:
-        return self._backend.encoder(*args, **options) if self._encode else _NoEncoder(self._backend.stream)
+        if self._make_encoder is not None:
+            return self._make_encoder(self._backend.stream)
+        return self._backend.encoder(*args, **options)
 
 
 class _NoEncoder:
@@ -260,38 +267,45 @@ class _NoEncoder:
 
 
 def x264_alone(clip: Path, start: Start) -> dict[str, Any]:
-    """x264 as jobs use it, on pictures of the same kind that already lie in host memory."""
+    """x264 as jobs use it, on the very pictures that a job hands it, which already lie in host memory."""
     pictures = composed(clip)
-    profile = PROFILE.model_copy(update={"threads": min(16, (os.cpu_count() or 1) * 3 // 2)})
+    profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     encoder = X264Encoder(1920, 1080, time_base=Fraction(1, FPS), fps=Fraction(FPS), color=ColorTags(),
                           settings=profile, threads=profile.threads)  # fmt: skip
-    with av.open(str(clip)) as source:
-        frames = source.streams.video[0].frames
     begin = start.wait()
-    for n in range(frames):
-        shown = pictures[n % len(pictures)]
+    for n, shown in enumerate(pictures):
         encoder.encode(Frame(shown.y, shown.uv, n, 1))
     encoder.flush()
-    return {"begin": begin, "end": time.monotonic(), "frames": frames}
+    return {"begin": begin, "end": time.monotonic(), "frames": len(pictures)}
+
+
+_pictures: list[Frame] = []
 
 
 def composed(clip: Path) -> list[Frame]:
-    """The split screen of one loop of the clip, as the CPU draws it."""
-    from engines.cpu.compose import CpuCompositor  # noqa: PLC0415
-    from engines.cpu.decode import PyAvDecoder  # noqa: PLC0415
-    from engines.frames import Rect  # noqa: PLC0415
-    from engines.protocols import TileSource  # noqa: PLC0415
+    """What a job composes of the clip, made once per process."""
+    with _warmed, tempfile.TemporaryDirectory() as folder:
+        if not _pictures:
+            backend = _Started(open_backend(DeviceSettings(backend="cuda")), None, make_encoder=_Collector)
+            render_stream(stream_job(clip, Path(folder), probe(clip), backend, JobClock()))
+            backend.close()
+    return _pictures
 
-    compositor, shown = CpuCompositor(), []
-    decoder = PyAvDecoder(clip, probe(clip), max_surface_pixels=10**7, threads=4)
-    for batch in decoder.batches():
-        for frame in batch.frames:
-            left, right = Rect(106.5, 80.25, 800, 900), Rect(1010.25, 80.5, 800, 900)
-            shown.append(compositor.compose(TileSource(frame, left), TileSource(frame, right), frame.pts, 1))
-        if len(shown) >= LOOP_S * FPS:
-            break
-    decoder.close()
-    return shown
+
+class _Collector:
+    """Takes the place of an encoder, and keeps what it is given."""
+
+    name, extradata = "none", b""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        _pictures.append(Frame(self._stream.to_host(frame.y).copy(), self._stream.to_host(frame.uv).copy(), 0, 1))
+        return [EncodedPacket(b"\0", frame.pts, True)]
+
+    def flush(self) -> list[EncodedPacket]:
+        return []
 
 
 def used_mib() -> float:
