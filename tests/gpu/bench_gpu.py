@@ -211,6 +211,10 @@ def warm_up(clip: Path, *, encode: bool) -> None:
             backend.close()
 
 
+def encoder_or_none(encode: bool) -> Callable[[Any], Any] | None:
+    return None if encode else _NoEncoder
+
+
 def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobClock) -> StreamJob:
     profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     spec = JobSpec("bench", clip, clip.name, folder, profile=profile, segments=SegmentSettings(seconds=10))

@@ -30,7 +30,7 @@ def allocations():
 
 
 def test_after_the_first_pictures_nothing_is_allocated(tmp_path, allocations):
-    """Decoding, thumbnails, detector input, detector and composition, with pictures held back as the look-ahead does."""
+    """Decoding, thumbnails, detection and composition, with pictures held back as the look-ahead does."""
     from engines.cuda.backend import open_cuda  # noqa: PLC0415
 
     path = write_recording(tmp_path / "clip.mp4", seconds=10, size=(640, 360), sound=False)
