@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +19,10 @@ from engines.cpu.encode import X264Encoder
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
+from engines.inference.joint import HostJoint
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import face_embedding, yunet
-from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
+from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings
 
 
@@ -46,6 +49,10 @@ class Backend(Protocol):
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         """YuNet; ``engines.models.yunet.decode`` reads its outputs."""
+        ...
+
+    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
+        """The detector that all jobs of this process share, and this job's side of it."""
         ...
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
@@ -91,6 +98,11 @@ class CpuBackend:
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         return OnnxRuntimeEngine(yunet.load(), threads=threads)
 
+    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
+        with _opening:
+            shared = _shared_detector()
+        return shared, shared.port()
+
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
         return OnnxRuntimeEngine(face_embedding.load(self._cache_dir), threads=threads)
 
@@ -118,6 +130,14 @@ class CpuBackend:
 
     def close(self) -> None:
         """The CPU holds nothing beyond its parts."""
+
+
+_opening = threading.Lock()
+
+
+@functools.cache
+def _shared_detector() -> HostJoint:
+    return HostJoint(OnnxRuntimeEngine(yunet.load()))
 
 
 def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backend:

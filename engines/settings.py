@@ -36,8 +36,8 @@ class DeviceSettings(Section):
     ] = "cpu"
     batching: Annotated[
         Literal["joint", "separate"],
-        Field(description="joint: all jobs of a device share one detector and its batches; separate: each has its own"),
-    ] = "joint"
+        Field(description="separate: every job has a detector; joint: jobs of one process share one and its batches"),
+    ] = "separate"
     max_batch: Annotated[
         int,
         Field(

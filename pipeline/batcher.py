@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from engines.errors import DeviceLostError
+from engines.protocols import EnginePort, InferenceEngine, SharedEngine
+from engines.registry import Backend
+from engines.settings import DeviceSettings
 
 Outputs = list[Any]
 RunTogether = Callable[[Sequence[Any]], Sequence[Any]]
@@ -202,24 +205,10 @@ class MicroBatcher:
                 request.answer.set_result(answer)
 
 
-class Port(Protocol):
-    """A job's side of a model that several jobs share; see ``engines.inference.joint``."""
-
-    name: str
-
-    def offer(self, batch: Any) -> Any:
-        """Make an input readable by the thread that runs the batches."""
-        ...
-
-    def take(self, answer: Any) -> Outputs:
-        """Make an answer readable by the job."""
-        ...
-
-
 class JointDetector:
     """The detector of one job, run together with those of others. Satisfies ``engines.protocols.InferenceEngine``."""
 
-    def __init__(self, batcher: MicroBatcher, port: Port, *, weight: float = 1.0) -> None:
+    def __init__(self, batcher: MicroBatcher, port: EnginePort, *, weight: float = 1.0) -> None:
         self.name = port.name
         self._batcher = batcher
         self._port = port
@@ -238,4 +227,21 @@ class JointDetector:
         return self._port.take(answer)
 
     def close(self) -> None:
+        """Let the others no longer wait for this job."""
         self._batcher.leave(self._member)
+
+
+_batchers: dict[SharedEngine, MicroBatcher] = {}
+_opening = threading.Lock()
+
+
+def open_detector(backend: Backend, settings: DeviceSettings) -> InferenceEngine:
+    """The detector of a job: its own, or its part in the one that all jobs of this process share."""
+    if settings.batching == "separate":
+        return backend.detector()
+    shared, port = backend.shared_detector()
+    with _opening:
+        if shared not in _batchers:
+            wait_s = settings.max_wait_ms / 1000
+            _batchers[shared] = MicroBatcher(shared.run_together, max_batch=settings.max_batch, max_wait_s=wait_s)
+    return JointDetector(_batchers[shared], port)

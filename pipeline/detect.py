@@ -14,6 +14,8 @@ from engines.models.face_embedding import CHIP_SIZE
 from engines.models.yunet import Detections
 from engines.protocols import Decoder
 from engines.registry import Backend
+from engines.settings import DeviceSettings
+from pipeline.batcher import open_detector
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
@@ -28,10 +30,13 @@ class FaceFinder:
         notes: for the report: why they cannot.
     """
 
-    def __init__(self, backend: Backend, settings: DetectSettings, info: MediaInfo, decoder: Decoder) -> None:
+    def __init__(
+        self, backend: Backend, settings: DetectSettings, device: DeviceSettings, info: MediaInfo, decoder: Decoder
+    ) -> None:
         self._score = settings.score
         self._preprocessor = backend.preprocessor(info)
-        self._detector = backend.detector()
+        self._detector = open_detector(backend, device)
+        self._max_batch = device.max_batch
         self.engine_name = self._detector.name
         self.notes: tuple[str, ...] = ()
         try:
@@ -67,8 +72,10 @@ class FaceFinder:
 
     def find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         """The faces of each picture, best first."""
-        if not frames:
-            return []
+        parts = (frames[n : n + self._max_batch] for n in range(0, len(frames), self._max_batch))
+        return [faces for part in parts for faces in self._find(part)]
+
+    def _find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         tensor = self._preprocessor.detector_input(frames, self._input_width, self._input_height)
         candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
         detections = yunet.faces(candidates, self._input_width, self._input_height, scale=self._scale, nms_iou=_NMS_IOU)
@@ -80,6 +87,12 @@ class FaceFinder:
         chips = self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
         (embeddings,) = self._embedder.run(chips)
         return np.asarray(embeddings, np.float32)
+
+    def close(self) -> None:
+        """Give the models' memory back; nothing can be looked for afterwards."""
+        self._detector.close()
+        if self.can_embed:
+            self._embedder.close()
 
 
 def _faces(found: Detections) -> tuple[Face, ...]:

@@ -75,8 +75,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
-    with closing(_open_decoder(job)) as decoder:
-        finder = FaceFinder(job.backend, job.spec.profile.detect, job.info, decoder)
+    with closing(_open_decoder(job)) as decoder, closing(_finder(job, decoder)) as finder:
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=job.backend.batch_pictures)
         batches = decoder.batches(job.checkpoint.next_pts, size)
@@ -98,6 +97,10 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             cpu_fallback=job.checkpoint.counters["cpu_fallback"],
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
         )
+
+
+def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
+    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder)
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:

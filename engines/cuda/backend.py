@@ -26,8 +26,10 @@ from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
 from engines.inference.choose import Place, open_engine
+from engines.inference.device import DeviceEngine
+from engines.inference.joint import DeviceJoint
 from engines.models import face_embedding, yunet
-from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
+from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings
 
 _spare_streams: dict[int, list[JobStream]] = {}
@@ -106,6 +108,14 @@ class CudaBackend:
         """YuNet, on the job's stream; outputs stay on the card."""
         return self._engine("detector", yunet.load())
 
+    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
+        """YuNet on a stream of its own; outputs stay on the card."""
+        with _spares:
+            shared, notes = _shared_detector(self._settings, self._cache_dir, self._target)
+        for note in notes:
+            self._note(note)
+        return shared, shared.port(self.stream.handle)
+
     def embedder(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002
         """The face embedding, on the job's stream; outputs are brought to the host."""
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
@@ -150,8 +160,7 @@ class CudaBackend:
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
         place = Place(self._settings.index, self._target, self.stream.handle)
-        cache = EngineCache(None if self._cache_dir is None else self._cache_dir / "engines")
-        chosen = open_engine(name, model, place, self._settings, cache)
+        chosen = open_engine(name, model, place, self._settings, _engine_cache(self._cache_dir))
         for note in chosen.notes:
             self._note(note)
         return chosen.engine
@@ -178,6 +187,28 @@ class _HostOutputs:
 
 def _finds_nvdec() -> bool:
     return importlib.util.find_spec("PyNvVideoCodec") is not None
+
+
+def _engine_cache(cache_dir: Path | None) -> EngineCache:
+    return EngineCache(None if cache_dir is None else cache_dir / "engines")
+
+
+@functools.cache
+def _shared_detector(
+    settings: DeviceSettings, cache_dir: Path | None, target: str
+) -> tuple[DeviceJoint, tuple[str, ...]]:
+    """The detector of all jobs of the process, and why it is not a better one."""
+    notes: list[str] = []
+
+    def open_on(stream: int) -> DeviceEngine:
+        place = Place(settings.index, target, stream)
+        cache = _engine_cache(cache_dir)
+        chosen = open_engine("detector", yunet.load(), place, settings, cache, fixed_outputs=False)
+        notes.extend(chosen.notes)
+        return chosen.engine
+
+    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.index):
+        return DeviceJoint(open_on), tuple(notes)
 
 
 @functools.cache

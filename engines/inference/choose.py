@@ -35,7 +35,11 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-OpenOrt = Callable[[bytes, Place], DeviceEngine]
+OpenOrt = Callable[[bytes, Place, bool], DeviceEngine]
+
+
+def _open_onnxruntime(model: bytes, place: Place, fixed_outputs: bool) -> DeviceEngine:
+    return CudaOnnxRuntimeEngine(model, index=place.index, stream=place.stream, fixed_outputs=fixed_outputs)
 
 
 def open_engine(
@@ -45,25 +49,23 @@ def open_engine(
     settings: DeviceSettings,
     cache: EngineCache,
     *,
+    fixed_outputs: bool = True,
     find: Callable[[], Library | None] = find_library,
-    open_onnxruntime: OpenOrt = lambda model, place: CudaOnnxRuntimeEngine(
-        model, index=place.index, stream=place.stream, fixed_outputs=True
-    ),
+    open_onnxruntime: OpenOrt = _open_onnxruntime,
 ) -> Chosen:
     """Open a model on a card. An engine that is missing, stale or refused is built again, once.
-
-    Outputs hold until the next run: read them on the same stream before.
 
     Args:
         name: of the model, as in ``build.MODELS``.
         model: the ONNX file.
+        fixed_outputs: outputs need not hold longer than until the next run: they are read on the same stream before.
 
     Raises:
         DeviceUnavailableError: TensorRT is demanded and does not work; or nothing does.
         DeviceOutOfMemoryError: the card has no memory left.
     """
     if settings.inference == "onnxruntime":
-        return Chosen(open_onnxruntime(model, place))
+        return Chosen(open_onnxruntime(model, place, fixed_outputs))
     try:
         library = _required(find())
         return Chosen(_open_tensorrt(name, model, place, settings.precision, cache, library))
@@ -71,7 +73,9 @@ def open_engine(
         if settings.inference == "tensorrt":
             raise DeviceUnavailableError(f"inference: tensorrt is set, but {error.message}") from error
         log.info("ONNX Runtime takes the place of TensorRT", model=name, reason=error.message)
-        return Chosen(open_onnxruntime(model, place), (f"TensorRT does not run the {name}: {error.message}",))
+        return Chosen(
+            open_onnxruntime(model, place, fixed_outputs), (f"TensorRT does not run the {name}: {error.message}",)
+        )
 
 
 def _required(library: Library | None) -> Library:

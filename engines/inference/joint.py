@@ -20,7 +20,7 @@ _IN_FLIGHT = 2  # batches given to the card before the oldest is waited for: mor
 
 
 class HostJoint:
-    """Shares an engine of the CPU."""
+    """Shares an engine of the CPU. Satisfies ``engines.protocols.SharedEngine``."""
 
     def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
@@ -37,7 +37,7 @@ class HostJoint:
 
 
 class HostPort:
-    """A job's side of ``HostJoint``: host memory needs no care. Satisfies ``pipeline.batcher.Port``."""
+    """A job's side of ``HostJoint``: host memory needs no care. Satisfies ``engines.protocols.EnginePort``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,7 +58,7 @@ class DevicePart:
 
 
 class DeviceJoint:
-    """Shares an engine of a card. It has a stream of its own.
+    """Shares an engine of a card. It has a stream of its own. Satisfies ``engines.protocols.SharedEngine``.
 
     Nothing waits on the host but for the card to keep up: streams wait for each other by events.
     """
@@ -102,7 +102,7 @@ class DeviceJoint:
 
 
 class DevicePort:
-    """A job's side of ``DeviceJoint``. Satisfies ``pipeline.batcher.Port``."""
+    """A job's side of ``DeviceJoint``. Satisfies ``engines.protocols.EnginePort``."""
 
     def __init__(self, name: str, engine: DeviceEngine, stream: int) -> None:
         self.name = name

@@ -108,7 +108,7 @@ def test_an_engine_that_the_library_does_not_take_is_refused(library: Library, d
 def open_with(cache: EngineCache, detector: bytes, place: Place, find: Any, inference: str = "auto") -> choose.Chosen:
     """As on a card, but that ONNX Runtime runs on the CPU where it takes over."""
     settings = DeviceSettings.model_validate({"inference": inference})
-    runtime: Any = lambda model, _: OnnxRuntimeEngine(model)  # noqa: E731
+    runtime: Any = lambda model, *_: OnnxRuntimeEngine(model)  # noqa: E731
     return open_engine("detector", detector, place, settings, cache, find=find, open_onnxruntime=runtime)
 
 
