@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 
 import av
@@ -16,7 +17,7 @@ from av.video.stream import VideoStream
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
 from engines.cuda.surfaces import Surface
 
-_WIDE_FORMATS = ("p010le", "p016le")
+_BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
 
 
 class HwaccelCodec:
@@ -29,10 +30,8 @@ class HwaccelCodec:
     name = "pyav-cuda"
 
     def __init__(self, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
-        # Of all contexts only the primary one sees the memory that CuPy allocates, and the other way round.
-        accelerator = HWAccel(
-            "cuda", str(index), allow_software_fallback=False, options={"current_ctx": "1"}, is_hw_owned=True
-        )
+        _let_waiting_threads_sleep(index)
+        accelerator = HWAccel("cuda", str(index), allow_software_fallback=False, is_hw_owned=True)
         try:
             context = CodecContext.create(source.codec_context.codec, "r", hwaccel=accelerator)
         except (av.FFmpegError, RuntimeError, NotImplementedError) as error:
@@ -61,6 +60,18 @@ class HwaccelCodec:
         self._ready()
         self._shown = frames  # their memory is FFmpeg's: hold it until the next call
         return [(frame.pts or 0, _surface(frame)) for frame in frames]
+
+
+def _let_waiting_threads_sleep(index: int) -> None:
+    """Give the card's primary context, which CuPy uses, the flags on which FFmpeg insists before it shares it."""
+    device = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        driver.cuInit(0)
+        driver.cuDeviceGet(ctypes.byref(device), index)
+        driver.cuDevicePrimaryCtxSetFlags_v2(device, _BLOCKING_SYNC)
+    except (OSError, AttributeError) as error:
+        raise CardRefusedError(f"FFmpeg does not decode on the card: {error}") from error
 
 
 def _surface(frame: VideoFrame) -> Surface:

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit
 OUT=${OUT:-gpu-logs}
 mkdir -p "$OUT"
 nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv | tee "$OUT/card.csv"
-python3 -m pytest -m gpu -p no:cacheprovider --durations=10 "$@" 2>&1 | tee "$OUT/tests.log"
+python3 -m pytest -m gpu -p no:cacheprovider --durations=10 tests/contract tests/media tests/gpu "$@" 2>&1 | tee "$OUT/tests.log"
 tests=$?
 if grep -q "^SKIPPED.*no NVIDIA card" "$OUT/tests.log"; then echo "tests were skipped beside a card" >&2; tests=1; fi
 python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" 2>&1 | tee "$OUT/bench.log"
