@@ -156,7 +156,7 @@ class CudaBackend:
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
             return NvdecCodec(video, source, index=self._settings.index, stream=self.stream.handle)
-        return HwaccelCodec(source, index=self._settings.index, ready=cupy.cuda.Stream.null.synchronize)
+        return HwaccelCodec(video, source, index=self._settings.index, ready=cupy.cuda.Stream.null.synchronize)
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
         place = Place(self._settings.index, self._target, self.stream.handle)

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
 from engines.cuda.surfaces import Surface
+from engines.frames import VideoInfo
 
 _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
 
@@ -29,7 +30,7 @@ class HwaccelCodec:
 
     name = "pyav-cuda"
 
-    def __init__(self, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
+    def __init__(self, video: VideoInfo, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
         _let_waiting_threads_sleep(index)
         accelerator = HWAccel("cuda", str(index), allow_software_fallback=False, is_hw_owned=True)
         try:
@@ -39,6 +40,7 @@ class HwaccelCodec:
         assert isinstance(context, VideoCodecContext)
         context.extradata = source.codec_context.extradata
         self._context = context
+        self._wide = video.bit_depth > 8
         self._ready = ready
         self._shown: list[VideoFrame] = []
         self._has_shown = False
@@ -59,7 +61,7 @@ class HwaccelCodec:
         self._has_shown = self._has_shown or bool(frames)
         self._ready()
         self._shown = frames  # their memory is FFmpeg's: hold it until the next call
-        return [(frame.pts or 0, _surface(frame)) for frame in frames]
+        return [(frame.pts or 0, _surface(frame, wide=self._wide)) for frame in frames]
 
 
 def _let_waiting_threads_sleep(index: int) -> None:
@@ -74,11 +76,10 @@ def _let_waiting_threads_sleep(index: int) -> None:
         raise CardRefusedError(f"FFmpeg does not decode on the card: {error}") from error
 
 
-def _surface(frame: VideoFrame) -> Surface:
+def _surface(frame: VideoFrame, *, wide: bool) -> Surface:
     if frame.format.name != "cuda":
         raise CardRefusedError(f"FFmpeg decoded on the CPU ({frame.format.name})")
     luma, chroma = frame.planes
-    wide = luma.line_size >= 2 * frame.width
     return Surface(
         luma.buffer_ptr, chroma.buffer_ptr, luma.line_size, chroma.line_size, frame.width, frame.height, wide
     )
