@@ -156,7 +156,12 @@ class CudaBackend:
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
             return NvdecCodec(video, source, index=self._settings.index, stream=self.stream.handle)
-        return HwaccelCodec(video, source, index=self._settings.index, ready=cupy.cuda.Stream.null.synchronize)
+        return HwaccelCodec(video, source, index=self._settings.index, ready=self._wait_for_all)
+
+    def _wait_for_all(self) -> None:
+        with self.stream.current():
+            cupy.cuda.Stream.null.synchronize()
+        self.stream.synchronize()
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
         place = Place(self._settings.index, self._target, self.stream.handle)

@@ -25,7 +25,7 @@ class HwaccelCodec:
     """FFmpeg's decoder with the card as its accelerator. As ``engines.cuda.nvdec.NvdecCodec``.
 
     Args:
-        ready: waits until FFmpeg's work on the card is done; it uses the default stream.
+        ready: waits until FFmpeg's work on the card is done, which uses the default stream, and ours.
     """
 
     name = "pyav-cuda"
@@ -52,6 +52,7 @@ class HwaccelCodec:
             DamagedPacketError: the packet is not worth decoding.
             CardRefusedError: FFmpeg quietly decoded on the CPU.
         """
+        self._ready()  # what was shown last may be overwritten from here on
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:

@@ -19,7 +19,7 @@ from engines.frames import Frame
 from tests.cards import needs_card
 from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
 from tests.media.synth import Clip, combed, number_in
-from tests.media.test_damage import spoil, zeroed
+from tests.media.test_damage import noisy, spoil, zeroed
 from tests.media.test_pictures import joined
 from tests.pictures import psnr
 
@@ -165,6 +165,21 @@ def test_lost_pictures_are_replaced_and_counted(open_card: OpenDecoder, tmp_path
     assert [number_in(f.y) for f in frames[15:20]] == [15] * 5
     assert decoder.replaced_frames == decoder.decode_errors == 4
     assert_same_tail(open_card, path, frames, (0, 15, 18, 24))
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", "mp4"), ("libx264", "ts"), ("libx265", "mp4")])
+def test_damage_changes_neither_number_nor_times(
+    open_card: OpenDecoder, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    """A card conceals damage inside a picture and does not say so; what it loses is replaced."""
+    path = Clip(codec=codec, frames=60).write(tmp_path / f"clip.{suffix}")
+    times = [f.pts for f in reference(path)[0]]
+    spoil(path, range(26, 33), noisy)
+    decoder = open_card(path, probe(path), PIXELS)
+    frames = all_of(decoder)
+    assert [f.pts for f in frames] == times
+    assert decoder.replaced_frames == sum(f.replaced for f in frames)
+    assert number_in(frames[-1].y) == 59
 
 
 def test_nothing_decodable_is_an_error(open_card: OpenDecoder, tmp_path: Path) -> None:
