@@ -1,6 +1,6 @@
 """Measures the pipeline on a card against the card's bare decoder, and with x264 against x264 alone.
 
-    python3 -m tests.gpu.bench_gpu [--frames 1800] [--jobs 1 4 7] [--processes 1 2] [--json FILE]
+    python3 -m tests.gpu.bench_gpu [--frames 1800] [--jobs 1 7] [--processes 1 7] [--json FILE]
 
 Everything that is compared runs in the same minutes on the same file, with the same number of decoders. A run counts
 from the moment when every job has opened its decoder, models and kernels to the end of the last one.
@@ -50,7 +50,7 @@ Work = Callable[["Start"], dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--frames", type=int, default=1800)
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 4, 7])
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 7])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 7])
     parser.add_argument("--x264-frames", type=int, default=1200)
     parser.add_argument("--json", type=Path)
