@@ -7,12 +7,14 @@ measured that jobs use: decoders of the backend, its detector, and its encoder.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
+import queue
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -29,9 +31,9 @@ import structlog
 from engines.child import answer
 from engines.cpu.probe import probe
 from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
-from engines.protocols import Decoder
 from engines.registry import Backend, open_backend
 from engines.settings import DeviceSettings, EncoderSettings
 
@@ -43,6 +45,7 @@ _LOOP, _STEP = 12, 8  # pictures that the clip repeats, and pixels that they mov
 _GRAIN = 1.2  # standard deviation of luma
 _SCORE = 0.3
 _MEASURED_S = 0.6
+_OPENING_S, _DECODING_S = 90.0, 120.0  # the longest that decoders may take
 _ENCODED_FRAMES = 120
 
 log = structlog.get_logger(__name__)
@@ -158,44 +161,41 @@ def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dic
 
 
 def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[str, float]:
-    info = probe(clip)
-    backends = [open_backend(settings) for _ in range(count)]
-    decoders = [b.decoder(clip, info, max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT, threads=0) for b in backends]
+    """The decoder's name, and pictures per second of ``count`` processes: jobs have one each."""
+    spawn = multiprocessing.get_context("spawn")
+    ready, answers = spawn.Barrier(count + 1), spawn.Queue()
+    order = (clip, settings, ready, answers)
+    for _ in range(count):
+        spawn.Process(target=_decode, args=order, daemon=True).start()
     try:
-        work = [partial(_count, decoder) for decoder in decoders]
-        pictures, seconds = _together(work)
-        return decoders[0].name, pictures / seconds
-    finally:
-        for decoder, backend in zip(decoders, backends, strict=True):
-            decoder.close()
-            backend.close()
-
-
-def _count(decoder: Decoder) -> int:
-    return sum(len(batch) for batch in decoder.batches())
-
-
-def _together(work: Sequence[Callable[[], int]]) -> tuple[int, float]:
-    """Run all in threads of their own: the sum of their results, and the seconds until the last one ended."""
-    results: list[int | BaseException] = []
-
-    def run(one: Callable[[], int]) -> None:
-        try:
-            results.append(one())
-        except BaseException as error:
-            results.append(error)
-
-    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+        ready.wait(_OPENING_S)
+    except threading.BrokenBarrierError as error:
+        raise DeviceUnavailableError(f"{count} decoders side by side do not open: {_complaint(answers)}") from error
     begin = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - begin
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return sum(result for result in results if isinstance(result, int)), seconds
+    found = [answers.get(timeout=_DECODING_S) for _ in range(count)]
+    return found[0][0], sum(pictures for _, pictures in found) / (time.perf_counter() - begin)
+
+
+def _decode(clip: Path, settings: DeviceSettings, ready: Any, answers: Any) -> None:
+    """One process: opens a decoder, waits for the others, and counts pictures."""
+    try:
+        backend = open_backend(settings)
+        decoder = backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)
+        batches = decoder.batches()
+        next(batches)
+    except Exception as error:
+        answers.put(str(error))
+        ready.abort()
+        return
+    ready.wait(_OPENING_S)
+    answers.put((decoder.name, sum(len(batch) for batch in batches)))
+
+
+def _complaint(answers: Any) -> str:
+    try:
+        return str(answers.get(timeout=1))
+    except queue.Empty:
+        return f"they took longer than {_OPENING_S:.0f} s"
 
 
 def _pictures(clip: Path, backend: Backend) -> list[Frame]:
