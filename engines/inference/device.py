@@ -16,7 +16,13 @@ from engines.cuda.foreign import stream_of
 from engines.errors import EngineError
 from engines.inference.onnxruntime import InferenceFailedError
 
+_LENGTHS = (4, 8, 16, 32)
 _ALIGNMENT = 64  # floats between the beginnings of two outputs, 256 bytes
+
+
+def even_length(count: int) -> int:
+    """The least power of two, four at least, that ``count`` fits into; longer batches than usual stay as they are."""
+    return next((length for length in _LENGTHS if count <= length), count)
 
 
 class DeviceEngine(ABC):
@@ -51,13 +57,22 @@ class DeviceEngine(ABC):
             try:
                 with device_errors("running a model"):
                     if hasattr(batch, "__cuda_array_interface__"):
-                        return self.execute(self._cupy.ascontiguousarray(batch, np.float32))
-                    outputs = self.execute(self._cupy.asarray(np.ascontiguousarray(batch, np.float32)))
+                        return self._executed(self._cupy.ascontiguousarray(batch, np.float32))
+                    outputs = self._executed(self._cupy.asarray(np.ascontiguousarray(batch, np.float32)))
                     return [self._cupy.asnumpy(output) for output in outputs]
             except EngineError:
                 raise
             except Exception as error:  # the runtimes' own exceptions have no common base
                 raise InferenceFailedError(f"{self.name} failed: {error}") from error
+
+    def _executed(self, batch: Any) -> list[Any]:
+        """Run a batch of one of a few lengths: the libraries look for algorithms anew, for a second, with each."""
+        count, length = len(batch), even_length(len(batch))
+        if count == length:
+            return self.execute(batch)
+        filled = self._cupy.zeros((length, *batch.shape[1:]), np.float32)
+        filled[:count] = batch
+        return [output[:count] for output in self.execute(filled)]
 
     @abstractmethod
     def execute(self, batch: Any) -> list[Any]:
