@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import gc
 import importlib.util
+import os
+import tempfile
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +47,7 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
     Raises:
         DeviceUnavailableError: the card or its software does not work; the message says what.
     """
+    _keep_kernels(cache_dir or face_embedding.default_cache_dir())
     try:
         cards = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
@@ -188,6 +191,16 @@ class _HostOutputs:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def _keep_kernels(cache_dir: Path) -> None:
+    """Tell CuPy where compiled kernels are kept; a service has no home, where it would look for a place."""
+    directory = cache_dir / "kernels"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        directory = Path(tempfile.gettempdir()) / f"dualface-kernels-{os.getuid()}"
+    os.environ.setdefault("CUPY_CACHE_DIR", str(directory))
 
 
 def _finds_nvdec() -> bool:
