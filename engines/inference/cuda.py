@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,9 +14,10 @@ from engines.cuda.failures import device_errors
 from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
 from engines.inference.device import DeviceEngine
 
-_PROVIDER = "CUDAExecutionProvider"
+_PROVIDER, _MEMORY = "CUDAExecutionProvider", "cuda"
 _ERRORS, _FATAL_ONLY = 3, 4
-_NO_GRAPH = "-1"
+_NO_GRAPH, _ONLY_GRAPH = "-1", "1"
+_MOST_PLANS = 8  # a session of the detector holds about as much memory as a decoder
 
 
 class CudaOnnxRuntimeEngine(DeviceEngine):
@@ -24,7 +27,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         model: a serialised ONNX file with one input.
         index: number of the CUDA device.
         stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
-        memory_bytes: most that ONNX Runtime may hold for this model; None leaves it to the card.
+        memory_bytes: most that ONNX Runtime may hold for one shape of the input; None leaves it to the card.
         graphs: record a CUDA graph for every shape of the input and replay it: saves the launches of many small
             kernels, costs a copy of the input, and memory for every shape. While one is recorded, at the second run or
             so with a new shape, no other thread of the process may allocate memory of the card.
@@ -51,93 +54,88 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
     ) -> None:
         super().__init__(index, stream)
         _preload_libraries()
+        self._model = model
+        self._provider = _provider_options(index, int(self._stream.ptr), memory_bytes, graphs)
+        self._graphs, self._fixed = graphs, fixed_outputs
         with self.current():
-            self._session = _session(model, _provider_options(index, int(self._stream.ptr), memory_bytes, graphs))
-        self._input = self._session.get_inputs()[0].name
-        self._names = [output.name for output in self._session.get_outputs()]
-        self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        self._graphs: dict[tuple[int, ...], _Graph] | None = {} if graphs else None
-        self._fixed: dict[tuple[int, ...], tuple[Any, list[Any]]] | None = {} if fixed_outputs else None
-        self._options = _run_options(_NO_GRAPH)
+            self._unused: Any = _session(model, self._provider)
+        self._input = self._unused.get_inputs()[0].name
+        self._names = [output.name for output in self._unused.get_outputs()]
+        self._plans: OrderedDict[tuple[int, ...], _Plan] = OrderedDict()
 
     def execute(self, batch: Any) -> list[Any]:
-        shapes = self._shapes.get(batch.shape) or self._learn_shapes(batch)
-        if self._graphs is None:
-            binding, outputs = self._bound(batch, shapes)
-            self._session.run_with_iobinding(binding, self._options)
+        plan = self._plans.get(batch.shape) or self._plan(batch)
+        self._plans.move_to_end(batch.shape)
+        if not (self._fixed or self._graphs):
+            _, outputs = self._outputs(plan.shapes)
+            plan.session.run_with_iobinding(self._binding(plan.session, batch, outputs), self._options)
             return outputs
-        if batch.shape not in self._graphs:
-            self._graphs[batch.shape] = self._graph(batch, shapes)
-        return self._replay(self._graphs[batch.shape], batch, shapes)
+        if plan.given is None:
+            self._bind(plan.binding.bind_input, self._input, batch)
+        else:
+            plan.given[...] = batch
+        plan.session.run_with_iobinding(plan.binding, self._options)
+        return plan.outputs if self._fixed else self._copied(plan)
 
     def close(self) -> None:
-        """Give the session's memory back; the engine must not be used afterwards."""
-        for kept in (self._graphs, self._fixed):
-            if kept is not None:
-                kept.clear()
-        del self._session
+        """Give the sessions' memory back; the engine must not be used afterwards."""
+        self._plans.clear()
+        self._unused = None
 
-    def _learn_shapes(self, batch: Any) -> list[tuple[int, ...]]:
-        """The outputs' shapes for inputs like this: a first run in ONNX Runtime's own memory tells them."""
-        binding = self._session.io_binding()
+    @property
+    def _options(self) -> onnxruntime.RunOptions:
+        return _run_options(_ONLY_GRAPH if self._graphs else _NO_GRAPH)
+
+    def _plan(self, batch: Any) -> _Plan:
+        """A session for inputs of this shape, and its outputs' shapes, which a run in its own memory tells.
+
+        ONNX Runtime keeps cuDNN's plans for the last shape alone, and making them takes a second.
+        """
+        session, self._unused = self._unused or _session(self._model, self._provider), None
+        binding = session.io_binding()
         self._bind(binding.bind_input, self._input, batch)
         for name in self._names:
-            binding.bind_output(name, "cuda", self._index)
-        self._session.run_with_iobinding(binding, self._options)
-        self._shapes[batch.shape] = [tuple(value.shape()) for value in binding.get_outputs()]
-        return self._shapes[batch.shape]
+            binding.bind_output(name, _MEMORY, self._index)
+        session.run_with_iobinding(binding, _run_options(_NO_GRAPH))
+        shapes = [tuple(value.shape()) for value in binding.get_outputs()]
+        block, outputs = self._outputs(shapes)
+        given = self._cupy.empty_like(batch) if self._graphs else None
+        fixed = self._binding(session, batch if given is None else given, outputs)
+        self._plans[batch.shape] = _Plan(session, shapes, fixed, block, outputs, given)
+        if len(self._plans) > _MOST_PLANS:
+            self._plans.popitem(last=False)
+        return self._plans[batch.shape]
 
-    def _bound(self, batch: Any, shapes: list[tuple[int, ...]]) -> tuple[Any, list[Any]]:
-        """Memory for the outputs, new or that of the last run, and where ONNX Runtime finds it and the input."""
-        if self._fixed is None:
-            _, outputs = self._outputs(shapes)
-            return self._binding(batch, outputs), outputs
-        if batch.shape not in self._fixed:
-            _, outputs = self._outputs(shapes)
-            self._fixed[batch.shape] = self._binding(batch, outputs), outputs
-        binding, outputs = self._fixed[batch.shape]
-        self._bind(binding.bind_input, self._input, batch)
-        return binding, outputs
-
-    def _binding(self, batch: Any, outputs: list[Any]) -> Any:
+    def _binding(self, session: Any, batch: Any, outputs: list[Any]) -> Any:
         """ONNX Runtime's description of where input and outputs lie."""
-        binding = self._session.io_binding()
+        binding = session.io_binding()
         self._bind(binding.bind_input, self._input, batch)
         for name, output in zip(self._names, outputs, strict=True):
             self._bind(binding.bind_output, name, output)
         return binding
 
     def _bind(self, bind: Any, name: str, array: Any) -> None:
-        bind(name, "cuda", self._index, np.float32, tuple(array.shape), array.data.ptr)
+        bind(name, _MEMORY, self._index, np.float32, tuple(array.shape), array.data.ptr)
 
-    def _graph(self, batch: Any, shapes: list[tuple[int, ...]]) -> _Graph:
-        """Memory that stays where it is, which a graph needs; ONNX Runtime records at the first runs with a new id."""
-        block, outputs = self._outputs(shapes)
-        given = self._cupy.empty_like(batch)
-        number = str(len(self._graphs or {}) + 1)
-        return _Graph(given, block, outputs, self._binding(given, outputs), _run_options(number))
-
-    def _replay(self, graph: _Graph, batch: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
-        graph.given[...] = batch
-        self._session.run_with_iobinding(graph.binding, graph.options)
-        if self._fixed is not None:
-            return graph.outputs
-        block, outputs = self._outputs(shapes)
-        block[...] = graph.block
+    def _copied(self, plan: _Plan) -> list[Any]:
+        block, outputs = self._outputs(plan.shapes)
+        block[...] = plan.block
         return outputs
 
 
-class _Graph:
-    """What a recorded graph reads and writes."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A session for one shape of the input, and memory that stays where it is: a recorded graph needs that.
 
-    def __init__(
-        self, given: Any, block: Any, outputs: list[Any], binding: Any, options: onnxruntime.RunOptions
-    ) -> None:
-        self.given = given
-        self.block = block
-        self.outputs = outputs
-        self.binding = binding
-        self.options = options
+    ``block`` holds all ``outputs``; ``given`` is the input of a graph, None where there is none.
+    """
+
+    session: Any
+    shapes: list[tuple[int, ...]]
+    binding: Any
+    block: Any
+    outputs: list[Any]
+    given: Any
 
 
 def _session(model: bytes, provider: dict[str, str]) -> onnxruntime.InferenceSession:
@@ -174,6 +172,7 @@ def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs:
     return options
 
 
+@cache
 def _run_options(graph: str) -> onnxruntime.RunOptions:
     """Runs do not wait for the card: whoever reads the outputs does, on the stream."""
     options = onnxruntime.RunOptions()
