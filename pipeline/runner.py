@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCal
 from pipeline.limits import check_limits
 from pipeline.memory import limit_arenas
 from pipeline.pace import Pace
+from pipeline.preview import FOLDER, forget_pictures
 from pipeline.report import MODELS, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
 from pipeline.success_report import Evidence, success_report
@@ -110,6 +112,7 @@ class _Job:
         if checkpoint is None:
             if reason is not None:
                 log.info("job starts over", reason=reason)
+                self._forget_earlier_work()
             return Checkpoint(mark, self._spec.job_id)
         if checkpoint.job == self._spec.job_id:
             self._resume(info, checkpoint)
@@ -117,6 +120,10 @@ class _Job:
             checkpoint.hand_over(self._spec.job_id)
             log.info("job builds on an earlier one's segments", segments=checkpoint.reused_segments)
         return checkpoint
+
+    def _forget_earlier_work(self) -> None:
+        shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
+        forget_pictures(self._spec.work_dir / FOLDER)
 
     def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:
         self._clock.restore(checkpoint.timing)
