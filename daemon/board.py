@@ -140,6 +140,7 @@ def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
         level=progress.level,
         attempt=job.manifest.attempts,
         host=host,
+        level_reason=progress.level_reason,
     )
 
 

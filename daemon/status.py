@@ -33,6 +33,7 @@ class RunningJob:
     level: str
     attempt: int
     host: str = ""
+    level_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Progress:
     duration_s: float | None = None
     fps: float = 0.0  # output frames per wall-clock second, lately
     level: str = "normal"  # degradation level
+    level_reason: str = ""  # why it is not normal, in plain words
 
     @property
     def percent(self) -> float | None:
