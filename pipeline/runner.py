@@ -13,12 +13,13 @@ import structlog
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
-from engines.registry import open_backend
+from engines.registry import Backend, open_backend
 from pipeline import checkpoint as checkpoints
 from pipeline.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.checkpoint import Checkpoint
 from pipeline.debug_video import write_debug_video
 from pipeline.durable import storage_errors, write_durably
+from pipeline.encoding import EncoderChangedError
 from pipeline.errors import PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
@@ -27,7 +28,7 @@ from pipeline.memory import limit_arenas
 from pipeline.pace import Pace
 from pipeline.preview import FOLDER, forget_pictures
 from pipeline.report import MODELS, versions
-from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, render_stream
+from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
 
@@ -77,17 +78,11 @@ class _Job:
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
         with closing(open_backend(self._spec.device)) as backend:
-            outcome = render_stream(
-                StreamJob(
-                    self._spec,
-                    info,
-                    backend,
-                    checkpoint,
-                    self._clock,
-                    should_stop=self._should_stop,
-                    on_frames=lambda frames, t: self._progress("render", info, frames, t),
-                )
-            )
+            try:
+                outcome = self._render(info, backend, checkpoint)
+            except EncoderChangedError as error:
+                checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
+                outcome = self._render(info, backend, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
@@ -104,16 +99,26 @@ class _Job:
             )
         )
 
+    def _render(self, info: MediaInfo, backend: Backend, checkpoint: Checkpoint) -> StreamOutcome:
+        return render_stream(
+            StreamJob(
+                self._spec,
+                info,
+                backend,
+                checkpoint,
+                self._clock,
+                should_stop=self._should_stop,
+                on_frames=lambda frames, t: self._progress("render", info, frames, t),
+            )
+        )
+
     def _checkpoint(self, info: MediaInfo) -> Checkpoint:
         """The earlier attempt's checkpoint, else a fresh one."""
         models = {model.name: model.sha256 for model in MODELS}
         mark = fingerprint(self._spec, models, versions())
         checkpoint, reason = checkpoints.load(self._spec.work_dir, mark)
         if checkpoint is None:
-            if reason is not None:
-                log.info("job starts over", reason=reason)
-                self._forget_earlier_work()
-            return Checkpoint(mark, self._spec.job_id)
+            return self._fresh_checkpoint(mark, reason)
         if checkpoint.job == self._spec.job_id:
             self._resume(info, checkpoint)
         else:
@@ -121,9 +126,14 @@ class _Job:
             log.info("job builds on an earlier one's segments", segments=checkpoint.reused_segments)
         return checkpoint
 
-    def _forget_earlier_work(self) -> None:
-        shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
-        forget_pictures(self._spec.work_dir / FOLDER)
+    def _fresh_checkpoint(self, mark: str, reason: str | None) -> Checkpoint:
+        """Nothing done yet. ``reason`` says why earlier work is of no use, None where there is none."""
+        if reason is not None:
+            log.info("job starts over", reason=reason)
+            shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
+            forget_pictures(self._spec.work_dir / FOLDER)
+            self._clock = JobClock()
+        return Checkpoint(mark, self._spec.job_id)
 
     def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:
         self._clock.restore(checkpoint.timing)

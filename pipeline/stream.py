@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.cuts import CutDetector
 from pipeline.detect import FaceFinder
+from pipeline.encoding import open_encoder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.people import Row
@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
 MAX_SURFACE_PIXELS = 3840 * 2160
 _RECENT_STILLS = 12
-_MAX_ENCODER_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
 
     Raises:
         DecodeFailedError: not one picture could be decoded.
+        EncoderChangedError: what the checkpoint has cannot be gone on with here.
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
@@ -221,20 +221,5 @@ def _fetch(job: StreamJob, pts: int) -> Frame:
 
 
 def _encoder(job: StreamJob, color: ColorTags) -> Encoder:
-    video = job.info.video
-    return job.backend.encoder(
-        OUTPUT_WIDTH,
-        OUTPUT_HEIGHT,
-        time_base=video.time_base,
-        fps=video.fps,
-        color=color,
-        settings=job.spec.profile.model_copy(update={"threads": _encoder_threads(job)}),
-    )
-
-
-def _encoder_threads(job: StreamJob) -> int:
-    """x264's own rule for threads. Its output depends on their number, so a resumed job keeps the first choice."""
-    if not job.checkpoint.encoder_threads:
-        cores = os.cpu_count() or 1
-        job.checkpoint.encoder_threads = job.spec.profile.threads or min(_MAX_ENCODER_THREADS, max(1, cores * 3 // 2))
-    return job.checkpoint.encoder_threads
+    size = OUTPUT_WIDTH, OUTPUT_HEIGHT
+    return open_encoder(job.backend, job.spec.profile, job.checkpoint, job.info.video, color, size)
