@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePath
 
 import structlog
 
 from daemon.conditions import Condition, Hindrance
-from daemon.intake import Intake
+from daemon.intake import Inbox, Intake
 from daemon.jobs import Job
 from daemon.leases import host_name
 from daemon.messages import Failed
@@ -23,6 +24,9 @@ from daemon.status import (
     FailedJob,
     FinishedJob,
     History,
+    IgnoredFile,
+    InboxLine,
+    QueuedFile,
     RunningJob,
     WaitingJob,
     link_to,
@@ -30,6 +34,8 @@ from daemon.status import (
     severity,
 )
 from pipeline.job import Progress
+
+_NAMED = 30  # files of each kind that the page tells by name
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +59,13 @@ class Chronicle:
                 verdict=result.get("verdict", ""),
                 at=now(),
                 host=self._host,
+                links={move.kind: link_to(move.target) for move in job.manifest.publish if move.kind != "video"},
+                facts=result.get("facts", {}),
             )
         )
 
     def failed(self, job: Job, failure: Failed) -> None:
+        report = next((move.target for move in job.manifest.retire if move.kind == "report"), "")
         self._history.failed.appendleft(
             FailedJob(
                 job=job.id,
@@ -66,6 +75,8 @@ class Chronicle:
                 remedy=failure.remedy,
                 at=now(),
                 host=self._host,
+                report=valid_text(report),
+                link=link_to(report) if report else "",
             )
         )
 
@@ -94,12 +105,15 @@ class Bulletin:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        if condition.hindrance is Hindrance.SHARE_AWAY:
+        if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self._page.due):
             return
+        self._name_files(board)
         try:
             self._page.show(board, at_once=at_once)
         except OSError as exc:
             log.debug("status page not written", reason=exc.strerror)
+        except Exception:  # another version on the share, perhaps; a page that cannot be made must not stop the work
+            log.exception("the program failed on the status page")
 
     def _board(self, condition: Condition, phase: str) -> Board:
         running = [_running(job, progress, self._host) for job, progress in self._scheduler.running()]
@@ -108,17 +122,35 @@ class Bulletin:
             pid=os.getpid(),
             state=phase or _state(condition, busy=bool(running)),
             reason=condition.reason,
+            reason_values=condition.values,
+            inboxes=[InboxLine(inbox.settings.path, inbox.settings.profile) for inbox in self._intake.inboxes],
             queued=self._intake.ready,
             settling=self._intake.settling,
             level=max((job.level for job in running), key=severity, default="normal"),
             running=running,
             waiting=[
-                WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes", self._host)
+                WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes", self._host, task.code)
                 for task in self._scheduler.waiting()
             ],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
         )
+
+    def _name_files(self, board: Board) -> None:
+        """Tell the first files of the inboxes by name."""
+        board.queue = [
+            QueuedFile(_name(inbox, found.relative), inbox.settings.profile, found.signature.size)
+            for inbox, found in self._intake.upcoming(_NAMED)
+        ]
+        inboxes = self._intake.inboxes
+        board.arriving = [_name(inbox, file) for inbox in inboxes for file in inbox.arriving][:_NAMED]
+        board.ignored = [
+            IgnoredFile(_name(inbox, file), reason.name) for inbox in inboxes for file, reason in inbox.ignored.items()
+        ][:_NAMED]
+
+
+def _name(inbox: Inbox, relative: str) -> str:
+    return valid_text(PurePath(inbox.settings.path, relative))
 
 
 def _state(condition: Condition, *, busy: bool) -> str:
@@ -136,16 +168,10 @@ def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
         stage=progress.stage,
         percent=None if percent is None else round(percent, 1),
         fps=round(progress.fps, 1),
-        eta_s=_eta_s(progress),
+        eta_s=None if progress.left_s is None else round(progress.left_s),
         level=progress.level,
         attempt=job.manifest.attempts,
         host=host,
         level_reason=progress.level_reason,
+        realtime=None if progress.realtime is None else round(progress.realtime, 1),
     )
-
-
-def _eta_s(progress: Progress) -> int | None:
-    """Time left, from the recent pace; None while that cannot be known."""
-    if not progress.frames_total or progress.fps <= 0 or progress.stage != "render":
-        return None
-    return round(max(0, progress.frames_total - progress.frames_done) / progress.fps)

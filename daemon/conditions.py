@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -31,10 +32,11 @@ class Hindrance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A hindrance and its reason in words."""
+    """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it."""
 
     hindrance: Hindrance = Hindrance.NONE
     reason: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 class Conditions:
@@ -86,13 +88,15 @@ class Conditions:
     def _hindrance(self) -> Condition:
         reason = self._share.pause_reason()
         if reason is not None:
-            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share")
+            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason})
         free = self._share.free_bytes()
         limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
         self._short_of_space = free < limit
         if self._short_of_space:
             self._kept.make_room()
-            return Condition(Hindrance.LOW_SPACE, f"{limit // _MIB} MiB of free space are needed")
+            return Condition(
+                Hindrance.LOW_SPACE, f"{limit // _MIB} MiB of free space are needed", {"needed_bytes": limit}
+            )
         return Condition()
 
     def _change(self, condition: Condition) -> None:

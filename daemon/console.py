@@ -19,6 +19,7 @@ from daemon.naming import printable
 from daemon.orders import job_slots
 from daemon.process import Batch, Item
 from daemon.settings import Settings
+from daemon.words import clock
 from pipeline import job
 
 _STALE_S = 150.0        # the service updates its status about every minute
@@ -66,19 +67,12 @@ class Bars:
 
 def speed(progress: job.Progress) -> str:
     """Pictures a second, how many times faster than the recording plays, and the time that is left."""
-    if progress.stage != "render" or not progress.fps or not progress.seconds_done:
+    if not progress.realtime:
         return progress.stage
-    realtime = progress.fps * progress.seconds_done / max(1, progress.frames_done)
-    words = [f"{progress.fps:.0f} fps", f"{realtime:.1f}x realtime"]
-    if progress.duration_s:
-        words.append(f"{clock(max(0.0, progress.duration_s - progress.seconds_done) / realtime)} left")
+    words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"]
+    if progress.left_s is not None:
+        words.append(f"{clock(progress.left_s)} left")
     return ", ".join(words)
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _outcome(item: Item) -> str:

@@ -61,13 +61,18 @@ class Hosts:
         live = [s.board for s in seen if s.live] or [own]
         everybody = [s.board for s in seen]
         telling = min(live, key=lambda board: _rank(board.state))
+        looking = max(live, key=lambda board: board.queued + board.settling)  # all look into the same inboxes
         return replace(
             own,
             host=", ".join(board.host for board in live),
             state=telling.state,
             reason=telling.reason,
-            queued=max(board.queued for board in live),  # all look into the same inboxes
-            settling=max(board.settling for board in live),
+            reason_values=telling.reason_values,
+            queued=looking.queued,
+            settling=looking.settling,
+            queue=looking.queue,
+            arriving=looking.arriving,
+            ignored=looking.ignored,
             level=max((board.level for board in live), key=severity),
             running=[job for board in live for job in board.running],
             waiting=[job for board in live for job in board.waiting],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,12 @@ import structlog
 
 from daemon.claims import Candidate
 from daemon.naming import printable, sidecar_name
-from daemon.scanner import Found, LeftAlone, Walk
+from daemon.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.settings import InboxSettings, ScanSettings, SettleSettings
 from daemon.settle import Clock, SettleTracker
 
 _LOGGED_AT_MOST = 10_000
+_IGNORED_AT_MOST = 100  # that are told by name
 _SCAN_SHARE = 0.2  # a scan of a large or slow inbox may take this part of the time
 
 log = structlog.get_logger(__name__)
@@ -39,6 +42,12 @@ class FairTurns(Generic[Key]):
         self._count += 1
         self._turns[keys[0][0]] = self._count
         return keys[0][0]
+
+    def copy(self) -> FairTurns[Key]:
+        """The same turns, to play through what comes next."""
+        twin: FairTurns[Key] = FairTurns()
+        twin._turns, twin._count = dict(self._turns), self._count
+        return twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Inbox:
         self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
+        self._ignored: dict[str, Refusal] = {}
         self._logged: set[str] = set()
         self._walk: Iterator[None] | None = None
         self._interval_s = scan.min_interval_s
@@ -94,6 +104,16 @@ class Inbox:
     @property
     def settling(self) -> int:
         return len(self._settling)
+
+    @property
+    def arriving(self) -> list[str]:
+        """Files that are still being copied."""
+        return sorted(self._settling)
+
+    @property
+    def ignored(self) -> dict[str, Refusal]:
+        """What the last pass has left alone, and why."""
+        return self._ignored
 
     @property
     def next_at(self) -> float:
@@ -123,10 +143,14 @@ class Inbox:
     def oldest(self) -> Candidate | None:
         """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
         free = (found for found in self._ready.values() if not self._awaits_sidecar(found))
-        found = min(free, key=lambda f: (f.signature.mtime_ns, f.relative), default=None)
+        found = min(free, key=_age, default=None)
         if found is None:
             return None
         return Candidate(self.settings, found, self._sidecars.get(sidecar_name(found.relative)))
+
+    def in_order(self, most: int) -> list[Found]:
+        """The first settled files, in the order in which they will be taken."""
+        return heapq.nsmallest(most, self._ready.values(), key=_age)
 
     def _awaits_sidecar(self, found: Found) -> bool:
         name = sidecar_name(found.relative)
@@ -143,13 +167,15 @@ class Inbox:
         try:
             walk = Walk(self.folder, self._extensions)
             present: set[str] = set()
+            ignored: dict[str, Refusal] = {}
             for entry in walk:
                 if isinstance(entry, Found):
                     present.add(entry.relative)
                     self._observe(entry)
                 elif isinstance(entry, LeftAlone):
-                    self.log_once(entry.relative, entry.reason.value)
+                    self._leave_alone(entry, ignored)
                 yield
+            self._ignored = ignored
             if walk.complete:
                 self._forget_all_but(present)
         finally:
@@ -164,6 +190,11 @@ class Inbox:
             (self._sidecars if found.is_sidecar else self._ready)[found.relative] = found
         else:
             (self._settling if found.signature.size else self._empty).add(found.relative)
+
+    def _leave_alone(self, entry: LeftAlone, ignored: dict[str, Refusal]) -> None:
+        self.log_once(entry.relative, entry.reason.value)
+        if len(ignored) < _IGNORED_AT_MOST:
+            ignored[entry.relative] = entry.reason
 
     def _drop(self, relative: str) -> None:
         self._ready.pop(relative, None)
@@ -185,6 +216,10 @@ class Inbox:
         if relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
             self._logged.add(relative)
             log.info("left alone", file=printable(relative), inbox=self.settings.path, reason=reason)
+
+
+def _age(found: Found) -> tuple[int, str]:
+    return found.signature.mtime_ns, found.relative
 
 
 class Intake:
@@ -224,3 +259,14 @@ class Intake:
         oldest = {inbox: candidate for inbox in self.inboxes if (candidate := inbox.oldest())}
         inbox = self._turns.choose((inbox, inbox.settings.priority) for inbox in oldest)
         return (inbox, oldest[inbox]) if inbox else None
+
+    def upcoming(self, most: int) -> list[tuple[Inbox, Found]]:
+        """The next files in the order in which they will be claimed, as far as that can be told now."""
+        lines = {inbox: deque(inbox.in_order(most)) for inbox in self.inboxes}
+        turns, found = self._turns.copy(), list[tuple[Inbox, Found]]()
+        while len(found) < most:
+            inbox = turns.choose((inbox, inbox.settings.priority) for inbox, line in lines.items() if line)
+            if inbox is None:
+                break
+            found.append((inbox, lines[inbox].popleft()))
+        return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any, TypeAlias
 
 from daemon.leases import Lease
@@ -58,11 +58,12 @@ class Finished:
     frames: int
     duration_s: float
     wall_s: float
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: JobResult) -> Finished:
         files = {kind: path.name for kind, path in asdict(result.files).items() if path is not None}
-        return cls(result.status, result.verdict, files, result.frames, result.duration_s, result.wall_s)
+        return cls(result.status, result.verdict, files, result.frames, result.duration_s, result.wall_s, result.facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cache
+from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
+from daemon import html
 from daemon.hosts import Hosts
-from daemon.settings import StatusSettings
+from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
-from daemon.status import HTML_NAME, JSON_NAME, Board, now, replace_file
+from daemon.status import HTML_NAME, JSON_NAME, Board, FinishedJob, now, replace_file
+from daemon.words import Span, Speaker, Word, clock, languages, size
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
+_WORTH_TELLING_S = 1.0  # of reduced quality
 
 
 class StatusPage:
@@ -26,10 +30,16 @@ class StatusPage:
         self._outbox = share.outbox
         self._hosts = Hosts(share.hosts)
         self._settings = settings
+        self._speaker = Speaker(languages(settings.language))
         self._clock = clock
         self._content: dict[str, Any] | None = None
         self._stamps: dict[str, int] = {}
         self._looked_at = self._written_at = -_ALIVE_S
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look for changes."""
+        return self._clock() - self._looked_at >= self._settings.interval_s
 
     def show(self, board: Board, *, at_once: bool = False) -> None:
         """Write what has changed, if it is time to.
@@ -37,10 +47,9 @@ class StatusPage:
         Raises:
             OSError: the share cannot be written.
         """
-        now_s = self._clock()
-        if now_s - self._looked_at < self._settings.interval_s and not at_once:
+        if not (at_once or self.due):
             return
-        self._looked_at = now_s
+        now_s = self._looked_at = self._clock()
         board.updated_at = ""
         changed = asdict(board) != self._content or now_s - self._written_at >= _ALIVE_S
         if not changed and self._hosts.stamps() == self._stamps:
@@ -56,17 +65,78 @@ class StatusPage:
     def _write(self, page: Board, writer: str) -> None:
         content = json.dumps(asdict(page), indent=1, ensure_ascii=False).encode()
         replace_file(self._outbox / JSON_NAME, content, writer)
-        replace_file(self._outbox / HTML_NAME, _template().render(board=page).encode(), writer)
+        replace_file(self._outbox / HTML_NAME, page_of(page, self._speaker), writer)
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("daemon"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+def page_of(board: Board, t: Speaker) -> bytes:
+    """The status page that shows a board."""
+    is_today = [_date(job.at) == _date(board.updated_at) for job in board.finished]
+    values = board.reason_values
+    return html.render(
+        "status.html.j2",
+        ("base.css", "status.css"),
+        ("base.js", "status.js"),
+        t=t,
+        board=board,
+        today=[job for job, today in zip(board.finished, is_today, strict=True) if today],
+        earlier=[job for job, today in zip(board.finished, is_today, strict=True) if not today],
+        waiting=board.queued + len(board.waiting),
+        several=len(board.hosts) > 1,
+        profiles=len({inbox.profile for inbox in board.inboxes}) > 1,
+        inboxes=Markup(", ").join(_folder(inbox.path) for inbox in board.inboxes) or _folder("inbox"),
+        failed_folder=_folder(FAILED_DIR),
+        needed=size(values["needed_bytes"]) if "needed_bytes" in values else "",
+        said=_said(board),
+        state=Word(f"state.{board.state}"),
+        title=_title(board, t),
+        facts=lambda job: list(_facts(job, t)),
+        what=lambda code, message: t.error(code, "what", message),
+        remedy=lambda code, text: t.error(code, "do", text),
+        inside=lambda path: str(PurePath(path).relative_to(OUTBOX_DIR)),
     )
-    environment.filters["duration"] = _duration
-    return environment.get_template("status.html.j2")
 
 
-def _duration(seconds: int) -> str:
-    return time.strftime("%H:%M:%S", time.gmtime(seconds)) if seconds < 86400 else f"{seconds / 86400:.1f} days"
+def _title(board: Board, t: Speaker) -> str:
+    return f"{Word(f'state.{board.state}').words(t.languages[0])}: dualface"
+
+
+def _said(board: Board) -> str:
+    """What a person or the program said about the state, where the catalogue has no words for it."""
+    if "text" in board.reason_values:
+        return str(board.reason_values["text"])
+    return "" if board.reason_values else board.reason
+
+
+def _folder(path: str) -> Markup:
+    return Markup("<b>{}</b>").format(path)
+
+
+def _date(at: str) -> Any:
+    """The day on this machine's calendar; the page's script corrects it to the reader's."""
+    try:
+        return datetime.fromisoformat(at).astimezone().date()
+    except ValueError:
+        return None
+
+
+def _facts(job: FinishedJob, t: Speaker) -> Iterator[tuple[str, Markup]]:
+    """How the job went, as short statements with their tone."""
+    known = job.facts
+    if not known:
+        yield "", Markup.escape(job.verdict)
+        return
+    people = min(2, known.get("people") or 0)
+    yield "" if people == 2 else "warn", t(f"fact.people_{people}")
+    if known.get("duration_s"):
+        yield "", t("fact.duration", time=clock(known["duration_s"]))
+    if known.get("realtime"):
+        yield "", t("fact.realtime", times=round(known["realtime"], 1))
+    for name in ("repaired_swaps", "resumed"):
+        if known.get(name):
+            yield "", t(f"fact.{name}", count=known[name])
+    if known.get("replaced_frames"):
+        yield "warn", t("fact.replaced_frames", count=known["replaced_frames"])
+    if known.get("truncated"):
+        yield "warn", t("fact.truncated")
+    if known.get("degraded_s", 0) >= _WORTH_TELLING_S:
+        yield "warn", t("fact.degraded_s", time=Span(known["degraded_s"]))

@@ -245,6 +245,18 @@ class StatusSettings(Section):
         int,
         _number("How many finished and failed files the page lists", "files", ge=0, le=1000),
     ] = 50
+    language: Annotated[
+        Literal["auto", "en", "ko"],
+        Field(description="Language of the page and of HTML reports; auto follows the reader's browser"),
+    ] = "auto"
+
+
+class ReportSettings(Section):
+    """What is delivered beside NAME.dual.report.json."""
+
+    html: Annotated[
+        bool, Field(description="Also deliver NAME.dual.report.html: the report for people, with plots")
+    ] = False
 
 
 class LogSettings(Section):
@@ -280,6 +292,7 @@ class Settings(Section):
         Field(description="Named processing settings; default always exists, missing keys take safe values"),
     ] = {"default": ProfileSettings()}  # noqa: RUF012 - pydantic copies defaults
     retention: RetentionSettings = RetentionSettings()
+    reports: ReportSettings = ReportSettings()
     status: StatusSettings = StatusSettings()
     log: LogSettings = LogSettings()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -34,21 +35,53 @@ class RunningJob:
     attempt: int
     host: str = ""
     level_reason: str = ""
+    realtime: float | None = None  # seconds of the recording done in a second, lately
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """A claimed job that is not worked on now, and why."""
+    """A claimed job that is not worked on now, and why. ``code`` is that of the error, "" where there was none."""
 
     job: str
     file: str
     reason: str
     host: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedFile:
+    """A settled file in an inbox, in the order in which they will be taken."""
+
+    file: str
+    profile: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredFile:
+    """Something in an inbox that is not taken; ``reason`` is the name of a ``scanner.Refusal``."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """An inbox of the configuration, relative to the share's root."""
+
+    path: str
+    profile: str
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedJob:
-    """A delivered job. ``output`` is relative to the share's root, ``link`` relative to the page."""
+    """A delivered job. ``output`` is relative to the share's root, ``link`` relative to the page.
+
+    Attributes:
+        links: of the other delivered files by kind ("preview", "report", "html", ...), relative to the page.
+        facts: what the verdict says, as numbers (see ``pipeline.report.facts``).
+    """
 
     job: str
     file: str
@@ -58,11 +91,13 @@ class FinishedJob:
     verdict: str
     at: str
     host: str = ""
+    links: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A file that went to failed."""
+    """A file that went to failed. ``report`` is relative to the share's root, ``link`` leads there from the page."""
 
     job: str
     file: str
@@ -71,6 +106,8 @@ class FailedJob:
     remedy: str
     at: str
     host: str = ""
+    report: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +128,10 @@ class Board:
 
     Attributes:
         state: "starting", "idle", "working", "paused", "low_space", "share_away", "stopping" or "stopped".
-        reason: the state in words, "" where it needs none.
+        reason: the state in words, "" where it needs none; reason_values: the numbers and the text in it.
         hosts: all services, where the board is that of all together.
         queued: settled files that wait in the inboxes; settling: files that are still being copied.
+        queue, arriving, ignored: the first of them by name, and what is left alone.
     """
 
     host: str
@@ -103,6 +141,11 @@ class Board:
     queued: int = 0
     settling: int = 0
     level: str = "normal"
+    reason_values: dict[str, Any] = field(default_factory=dict)
+    inboxes: list[InboxLine] = field(default_factory=list)
+    queue: list[QueuedFile] = field(default_factory=list)
+    arriving: list[str] = field(default_factory=list)
+    ignored: list[IgnoredFile] = field(default_factory=list)
     running: list[RunningJob] = field(default_factory=list)
     waiting: list[WaitingJob] = field(default_factory=list)
     finished: list[FinishedJob] = field(default_factory=list)
@@ -142,6 +185,9 @@ class Board:
 
 
 _ROWS: dict[str, type[Any]] = {
+    "inboxes": InboxLine,
+    "queue": QueuedFile,
+    "ignored": IgnoredFile,
     "running": RunningJob,
     "waiting": WaitingJob,
     "finished": FinishedJob,
@@ -198,6 +244,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def link_to(output: str) -> str:
+def link_to(path: str) -> str:
     """A relative link from the page to a file, given its path relative to the share's root."""
-    return quote(str(Path(output).relative_to(OUTBOX_DIR)), errors="surrogateescape")
+    return quote(os.path.relpath(path, OUTBOX_DIR), errors="surrogateescape")

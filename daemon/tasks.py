@@ -24,17 +24,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Task:
-    """A job that this service holds. ``reason`` says why it waits, "" where it does not."""
+    """A job that this service holds.
+
+    ``reason`` says why it waits and ``code`` which error that was; "" where it does not, or there was none.
+    """
 
     job: Job
     backoff: Backoff
     log: structlog.stdlib.BoundLogger
     reason: str = ""
+    code: str = ""
     begun_at: float = 0.0
 
     def begin(self) -> None:
         """An attempt begins."""
-        self.begun_at, self.reason = self.backoff.clock(), ""
+        self.begun_at, self.reason, self.code = self.backoff.clock(), "", ""
 
     def end(self) -> None:
         """An attempt has ended: its time counts."""
@@ -45,7 +49,7 @@ class Task:
         wait_s = self.backoff.fail()
         if self.reason != failure.message:
             self.log.warning("job waits", code=failure.code, reason=failure.message, retry_in_s=round(wait_s, 1))
-        self.reason = failure.message
+        self.reason, self.code = failure.message, failure.code
 
 
 class Tasks:

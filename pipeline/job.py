@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
@@ -35,6 +35,10 @@ class JobSpec:
     corrections: Corrections = NO_CORRECTIONS
 
 
+# Rendering takes nearly all of the time. A debug video takes as long again, on request only.
+_PERCENT_OF_STAGE = {"render": (0.0, 97.0), "assemble": (97.0, 98.5), "verify": (98.5, 100.0), "debug": (100.0, 100.0)}
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
@@ -50,9 +54,25 @@ class Progress:
 
     @property
     def percent(self) -> float | None:
+        """Of the whole job; None until that can be known. It never goes back from one stage to the next."""
         if not self.duration_s:
             return None
-        return min(100.0, 100.0 * self.seconds_done / self.duration_s)
+        begin, end = _PERCENT_OF_STAGE.get(self.stage, (0.0, 0.0))
+        return begin + (end - begin) * min(1.0, self.seconds_done / self.duration_s)
+
+    @property
+    def realtime(self) -> float | None:
+        """Seconds of the recording that are done in a second, lately; None where nothing is rendered."""
+        if self.stage != "render" or self.fps <= 0 or not self.frames_done:
+            return None
+        return self.fps * self.seconds_done / self.frames_done
+
+    @property
+    def left_s(self) -> float | None:
+        """Time that rendering still takes at the recent pace; None while that cannot be known."""
+        if not self.duration_s or not self.realtime:
+            return None
+        return max(0.0, self.duration_s - self.seconds_done) / self.realtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +88,10 @@ class Deliverables:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """A finished job: ``status`` is "succeeded" or "succeeded_degraded"."""
+    """A finished job: ``status`` is "succeeded" or "succeeded_degraded".
+
+    ``facts`` are what the verdict says, as numbers (see ``report.facts``).
+    """
 
     status: str
     files: Deliverables
@@ -76,6 +99,7 @@ class JobResult:
     frames: int
     duration_s: float
     wall_s: float
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]

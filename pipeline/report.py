@@ -98,3 +98,18 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
         config_hash=config_hash(spec),
     )
     return report.to_json()
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """What the verdict on a finished job says, as numbers, for those who put it in words of their own language."""
+    identity, timing, output = report.identity or {}, report.timing, report.output
+    return {
+        "people": identity.get("people_seen"),
+        "duration_s": output.duration_s if output else None,
+        "realtime": timing.realtime_factor if timing else None,
+        "replaced_frames": report.resilience.replaced_frames,
+        "truncated": report.resilience.truncated,
+        "resumed": len(report.resilience.resumed_at_s),
+        "repaired_swaps": identity.get("repaired_swaps_total", 0),
+        "degraded_s": round(sum(span.to_s - span.from_s for span in report.degradation), 1),
+    }

@@ -27,7 +27,7 @@ from pipeline.limits import check_limits
 from pipeline.memory import limit_arenas
 from pipeline.pace import Pace
 from pipeline.preview import FOLDER, forget_pictures
-from pipeline.report import MODELS, versions
+from pipeline.report import MODELS, facts, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
@@ -182,6 +182,7 @@ class _Job:
             frames=evidence.checkpoint.frames,
             duration_s=assembled.duration_s,
             wall_s=evidence.wall_s,
+            facts=facts(report),
         )
 
     def _debug(self, evidence: Evidence) -> Path | None:

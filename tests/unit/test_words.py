@@ -1,0 +1,128 @@
+"""The catalogue: every text in every language, with the same names in it, and every error that a user can see."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+
+import daemon
+from daemon.scanner import Refusal
+from daemon.status import LEVELS
+from daemon.words import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
+from engines.errors import ExplainedError
+
+TEMPLATES = Path(daemon.__file__).parent / "templates"
+ERRORS_OF_JOBS = (
+    "engines.errors",
+    "engines.cpu.verify",
+    "engines.inference.onnxruntime",
+    "pipeline.errors",
+    "pipeline.corrections",
+    "daemon.errors",
+)
+
+
+def names_in(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+@pytest.mark.parametrize("key", sorted(catalogue()))
+def test_every_text_is_there_in_every_language(key: str) -> None:
+    said = catalogue()[key]
+    assert set(said) == set(LANGUAGES)
+    assert len({bool(words) for words in said.values()}) == 1, "one language is silent"
+    assert len({frozenset(names_in(words)) for words in said.values()}) == 1, "one language lacks a value"
+
+
+def test_korean_is_korean() -> None:
+    latin_only = {key for key, said in catalogue().items() if said["ko"] and not re.search("[가-힣]", said["ko"])}
+    assert latin_only == {"on_host", "page.told"}
+
+
+def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
+    sources = [path.read_text() for path in (*TEMPLATES.glob("*.j2"), *Path(daemon.__file__).parent.glob("*.py"))]
+    used = {key for source in sources for key in re.findall(r"""(?:\bt|text|word|Word)\(f?"([\w.]+)["{]""", source)}
+    families = {key for key in used if key.endswith((".", "_"))}
+    families |= {f"{family}." for source in sources for family in re.findall(r"""\bt\.of\("(\w+)",""", source)}
+    assert {key for key in used - families if key not in catalogue()} == set()
+    assert {key for key in set(catalogue()) - used if not key.startswith((*families, "error."))} == set()
+
+
+def test_states_stages_levels_and_refusals_have_words() -> None:
+    states = ("starting", "idle", "working", "paused", "low_space", "share_away", "stopping", "stopped")
+    wanted = [
+        *(f"state.{state}" for state in (*states, "silent")),
+        *(f"why.{state}" for state in states if state != "working"),
+        *(f"stage.{stage}" for stage in ("start", "probe", "render", "assemble", "verify", "debug")),
+        *(f"level.{level}" for level in LEVELS),
+        *(f"means.{level}" for level in LEVELS[1:]),
+        *(f"ignored.{refusal.name}" for refusal in Refusal),
+    ]
+    assert [key for key in wanted if key not in catalogue()] == []
+
+
+def errors() -> Iterator[type[ExplainedError]]:
+    for module in pkgutil.iter_modules(daemon.__path__, "daemon."):
+        if module.name in ERRORS_OF_JOBS:
+            importlib.import_module(module.name)
+    for name in ERRORS_OF_JOBS:
+        members = vars(importlib.import_module(name)).values()
+        kinds = [m for m in members if isinstance(m, type) and issubclass(m, ExplainedError) and m.__module__ == name]
+        yield from (kind for kind in kinds if "code" in vars(kind) and kind.code != "CONFIG_INVALID")
+
+
+@pytest.mark.parametrize("error", list(errors()), ids=lambda error: error.code)
+def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
+    assert f"error.{error.code}.what" in catalogue(), "say in daemon/words.yaml what it is and what to do"
+    assert text(f"error.{error.code}.do", "en") == error.remedy
+
+
+def test_values_are_escaped_and_speak_the_language() -> None:
+    both = Speaker(languages("auto"))
+    assert both("running.left", time=Span(120)) == (
+        '<span lang="en">about 2 min left</span><span lang="ko">약 2분 남음</span>'
+    )
+    assert Speaker(languages("ko"))("level.reason", reason="<b>") == "이유: &lt;b&gt;"
+    assert Speaker(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
+    assert Speaker(("en",))("page.told", state=Word("state.idle")) == "Ready: dualface"
+
+
+def test_an_error_without_words_is_told_in_english() -> None:
+    both = Speaker(languages("auto"))
+    assert both.error("NEW_CODE", "what", "a < b") == "a &lt; b"
+    assert "Cut &lt;it&gt;." in both.error("TOO_LONG", "do", "Cut <it>.")
+    assert "나누어" in both.error("TOO_LONG", "do", "Cut it.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "korean"),
+    [
+        (3, "less than a minute", "1분 미만"),
+        (760, "13 min", "13분"),
+        (4210, "1 h 10 min", "1시간 10분"),
+        (3599, "1 h 0 min", "1시간 0분"),
+        (200000, "2.3 days", "2.3일"),
+    ],
+)
+def test_time_spans(seconds: float, english: str, korean: str) -> None:
+    assert (Span(seconds).words("en"), Span(seconds).words("ko")) == (english, korean)
+
+
+def test_sizes_and_lengths() -> None:
+    assert [size(n) for n in (0, 999, 1000, 99_949, 99_950, 2_460_480, 3e15)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "99.9 kB",
+        "100 kB",
+        "2.5 MB",
+        "3.0 PB",
+    ]
+    assert [clock(s) for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
