@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon import engines_command
+from daemon import config_command, engines_command
 from daemon.errors import ConfigError, DaemonError
+from daemon.helping import ConfigOption, json_text
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
@@ -47,14 +48,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns recordings of two people into a smoothly framed split screen.\n\n" + _EXAMPLES,
 )
-config_app = typer.Typer(no_args_is_help=True, help="Check and show the configuration.")
-app.add_typer(config_app, name="config")
+app.add_typer(config_command.app, name="config")
 app.add_typer(engines_command.app, name="engines")
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Configuration; /etc/dualface/config.yaml if it exists."),
-]
 
 
 def main() -> None:
@@ -179,7 +174,7 @@ def status(
     if found is None:
         raise NoStatusError(f"No service has left its status in {root}")
     if as_json:
-        typer.echo(_as_json(found))
+        typer.echo(json_text(found))
     else:
         console.show_status(found)
 
@@ -194,12 +189,6 @@ def probe(
     from daemon import probe_command
 
     probe_command.run(config, write=write, as_json=as_json)
-
-
-def _as_json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @app.command()
@@ -218,43 +207,3 @@ def bench(
         typer.echo(measuring.table(file.name, measuring.compare(file, runs)))
         if minutes:
             typer.echo(measuring.memory_table(file, [60 * m for m in minutes]))
-
-
-@config_app.command("check")
-def config_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration to check.")],
-) -> None:
-    """Check a file, and report everything that is wrong with it."""
-    from daemon.config import load
-
-    load(file)
-    typer.echo(f"{file} is a valid configuration.")
-
-
-@config_app.command("show")
-def config_show(
-    config: ConfigOption = None,
-    origin: Annotated[bool, typer.Option("--origin", help="Also show where each value was set.")] = False,
-) -> None:
-    """Show every value in force, with unit and description."""
-    from daemon import console
-    from daemon.config import load_with_origins
-    from daemon.config_text import rows
-
-    console.show_settings(rows(load_with_origins(config)), origin=origin)
-
-
-@config_app.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of the configuration file."""
-    from daemon.config_text import schema_text
-
-    typer.echo(schema_text(), nl=False)
-
-
-@config_app.command("sample")
-def config_sample() -> None:
-    """Print the commented sample configuration."""
-    from daemon.config_text import sample_text
-
-    typer.echo(sample_text(), nl=False)

@@ -1,13 +1,15 @@
-"""Loads the configuration: what the probe found, then file, environment and command line; later ones win.
+"""Loads the configuration from layers, of which later ones win key by key.
 
-Everything that is wrong is reported at once: which key, where it was set, what is wrong, what is allowed.
+Safe defaults, what `dualface probe --write` found, the environment, the manual file, its drop-ins in the order of their
+names, the command line. Everything that is wrong is reported at once: which key, where it was set, what is wrong,
+what is allowed.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from pydantic_core import ErrorDetails
 
 from daemon import keys
 from daemon.errors import ConfigError
-from daemon.layers import Layer, Problem, from_paths, merge, read_detected, read_environment, read_file
+from daemon.layers import Layer, Problem, from_paths, merge, read_detected, read_environment, read_file, read_text
+from daemon.nested import has
+from daemon.profiles import BUILT_IN
 from daemon.settings import Settings
 
 DEFAULT_PATH = Path("/etc/dualface/config.yaml")
@@ -39,10 +43,21 @@ class Loaded:
 
     settings: Settings
     given: Layer
+    layers: tuple[Layer, ...] = ()
 
     def origin(self, path: keys.Path) -> str:
         """Where the value at ``path`` was set, or "default"."""
-        return self.given.origin(path) if self.given.has(path) else "default"
+        return self.given.origin(path) if self.given.has(path) else _unset(path)
+
+    def hidden(self, path: keys.Path) -> list[str]:
+        """Where else the value at ``path`` was set, to no effect: the strongest first."""
+        origins = [layer.origin(path) for layer in reversed(self.layers) if layer.has(path)]
+        return [origin for origin in origins if origin != self.origin(path)]
+
+
+def _unset(path: keys.Path) -> str:
+    built_in = path[0] == "profiles" and has(BUILT_IN, path[1:])
+    return f"built-in profile {path[1]}" if built_in else "default"
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -50,30 +65,46 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     return load_with_origins(path, overrides).settings
 
 
-def load_with_origins(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+def load_with_origins(
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None, *, text: str | None = None
+) -> Loaded:
     """Load the settings and remember where each came from.
 
     Args:
         path: YAML file; None takes ``/etc/dualface/config.yaml`` where that exists.
         overrides: dotted keys and their values, from the command line.
+        text: what the file is to hold, instead of what it holds now.
 
     Raises:
         InvalidConfigError: with everything that is wrong.
     """
-    detected = detected_path(path)
-    if path is None and DEFAULT_PATH.exists():
-        path = DEFAULT_PATH
     given = (overrides or {}).items()
-    layers = [
-        read_detected(detected, socket.gethostname()),
-        read_file(path) if path else Layer(),
+    layers = (
+        read_detected(detected_path(path), socket.gethostname()),
         read_environment(os.environ),
+        *_manual(path, text),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
-    ]
+    )
     merged = Layer()
     for layer in layers:
         merge(merged, layer)
-    return Loaded(_validated(merged), merged)
+    return Loaded(_validated(merged), merged, layers)
+
+
+def _manual(path: Path | None, text: str | None) -> Iterator[Layer]:
+    """What people have written: the file, then its drop-ins (``config.d/*.yaml`` beside ``config.yaml``)."""
+    file = path or DEFAULT_PATH
+    if text is not None:
+        yield read_text(text, file)
+    elif path is not None or file.exists():
+        yield read_file(file)
+    for drop_in in drop_ins(file):
+        yield read_file(drop_in)
+
+
+def drop_ins(file: Path) -> list[Path]:
+    """The drop-ins of a configuration file, the strongest last."""
+    return sorted(found for found in file.with_suffix(".d").glob("*.yaml") if not found.name.startswith("."))
 
 
 def detected_path(path: Path | None) -> Path:

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from daemon import keys
 from daemon.config import Loaded
+from daemon.profiles import BUILT_IN, DESCRIPTIONS
 
 _HEAD = """\
 Configuration of dualface. Every key has a safe default, shown here: remove its # to change it.
 Check the file with:  dualface config check FILE
 See what is in force: dualface config show --origin
-The environment wins over this file: DUALFACE__SHARE__ROOT=/mnt/nas sets share.root.
+Change one value:     dualface config set KEY VALUE --reason TEXT
+What wins: files in config.d beside this one (the last name first), this file, the environment
+(DUALFACE__SHARE__ROOT=/mnt/nas sets share.root), what `dualface probe --write` found, the defaults.
 """
 _WIDTH = 104
 
@@ -29,16 +34,26 @@ class Row:
     unit: str
     origin: str
     description: str
+    hidden: tuple[str, ...] = ()  # where else it was set, to no effect
 
 
-def rows(loaded: Loaded) -> list[Row]:
-    """Every key of the settings with its value, unit, origin and description."""
-    values = loaded.settings.model_dump(mode="json")
-    return [
-        Row(keys.dotted(path), value, key.unit, loaded.origin(path), key.description)
-        for path, value in _leaves(values, ())
-        if isinstance(key := keys.find(path), keys.Key)
-    ]
+def rows(loaded: Loaded, within: str = "") -> list[Row]:
+    """Every key of the settings, or of one section, with its value, unit, origin and description.
+
+    Of the built-in profiles the whole shows only what they set: ``within`` "profiles.fast" shows one in full.
+    """
+    found = (_row(loaded, path, value) for path, value in _leaves(loaded.settings.model_dump(mode="json"), ()))
+    if within:
+        return [row for row in found if row.key == within or row.key.startswith(f"{within}.")]
+    quiet = tuple(f"profiles.{name}." for name in BUILT_IN)
+    return [row for row in found if row.origin != "default" or not row.key.startswith(quiet)]
+
+
+def _row(loaded: Loaded, path: keys.Path, value: Any) -> Row:
+    key = keys.find(path)
+    unit = key.unit if isinstance(key, keys.Key) else ""
+    description = key.description if key else ""
+    return Row(keys.dotted(path), value, unit, loaded.origin(path), description, tuple(loaded.hidden(path)))
 
 
 def schema_text() -> str:
@@ -52,6 +67,17 @@ def sample_text() -> str:
     for entry in keys.catalogue():
         lines += _section(entry) if isinstance(entry, keys.Section) else _key(entry)
     return "\n".join(lines) + "\n"
+
+
+def profile_text(name: str) -> str:
+    """A built-in profile as a drop-in file: copied into config.d, its numbers can be changed."""
+    body = yaml.safe_dump({"profiles": {name: BUILT_IN[name]}}, sort_keys=False)
+    head = f"""\
+{DESCRIPTIONS[name]}
+The service knows this profile without this file: name it in an inbox or with --profile.
+To change it, copy the file to /etc/dualface/config.d and change the numbers there.
+"""
+    return "\n".join(_comment(head.rstrip(), "")) + "\n" + body
 
 
 def _leaves(value: Any, path: keys.Path) -> Iterator[tuple[keys.Path, Any]]:

@@ -98,7 +98,8 @@ def show_settings(rows: Sequence[Row], *, origin: bool) -> None:
 
 def _cells(row: Row, origin: bool) -> list[str]:
     value = ", ".join(map(str, row.value)) if isinstance(row.value, list) else str(row.value)
-    return [row.key, value, row.unit, *([row.origin] if origin else []), row.description]
+    origins = "; hides ".join([row.origin, *row.hidden])
+    return [row.key, value, row.unit, *([origins] if origin else []), row.description]
 
 
 def show_status(status: dict[str, Any]) -> None:

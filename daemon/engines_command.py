@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.child import ask
+from daemon.helping import json_text
 
 _MODULE = "engines.inference.commands"
 _TARGETS = re.compile(r"(sm\d{2,3}(,sm\d{2,3})*)?")
@@ -31,7 +32,7 @@ def list_engines(
     """Show the models with their licences, and the built engines."""
     found = ask(_MODULE, ["list", _folder(cache)], timeout_s=_LIST_TIMEOUT_S)
     if as_json:
-        typer.echo(_as_json(found))
+        typer.echo(json_text(found))
         return
     _table("Models", found["models"], ("name", "title", "licence", "sha256"))
     library = found["library"]
@@ -60,7 +61,7 @@ def build_engines(
     arguments = ["build", _folder(cache), precision, *target.split(",")]
     done = ask(_MODULE, arguments, timeout_s=_BUILD_TIMEOUT_S)
     if as_json:
-        typer.echo(_as_json(done))
+        typer.echo(json_text(done))
     else:
         _table("Built", done, ("name", "target", "precision", "library", "size_bytes", "seconds"))
 
@@ -73,7 +74,7 @@ def bench_engines(
     """Measure every model in every runtime that works here."""
     rows = ask(_MODULE, ["bench", _folder(cache)], timeout_s=_BENCH_TIMEOUT_S)
     if as_json:
-        typer.echo(_as_json(rows))
+        typer.echo(json_text(rows))
         return
     shown = [{**row, **{f"batch {n}": s for n, s in row.get("per_second", {}).items()}} for row in rows]
     batches = list(dict.fromkeys(key for row in shown for key in row if key.startswith("batch ")))
@@ -83,12 +84,6 @@ def bench_engines(
 
 def _folder(cache: Path | None) -> str:
     return "" if cache is None else str(cache.absolute())
-
-
-def _as_json(value: Any) -> str:
-    import json  # noqa: PLC0415  as in daemon.cli
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _table(title: str, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:

@@ -1,10 +1,11 @@
-"""The sources that a configuration is put together from: a file, the environment, the command line.
+"""The sources that a configuration is put together from: files, the environment, the command line.
 
 A source that is wrong somewhere still gives what is right in it: problems are collected, not raised.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import structlog
 import yaml
 
 from daemon import keys
+from daemon.nested import at, has, merged
 
 ENV_PREFIX = "DUALFACE__"
 SETTINGS, PROVENANCE = "settings", "provenance"  # the two parts of what `dualface probe` writes
@@ -24,9 +26,18 @@ _SHORT_NAMES: dict[str, keys.Path] = {
     _SOFTWARE_FALLBACK: ("device", "undecodable"),
 }
 
-_ABSENT = object()
-
 log = structlog.get_logger(__name__)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: only true and false are such (YAML 1.2), so that `events: off` is the word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^([Tt]rue|TRUE|[Ff]alse|FALSE)$"), list("tTfF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Layer:
     problems: list[Problem] = field(default_factory=list)
 
     def has(self, path: keys.Path) -> bool:
-        return _at(self.values, path) is not _ABSENT
+        return has(self.values, path)
 
     def origin(self, path: keys.Path) -> str:
         """The closest entry, since a whole section may be set in one place."""
@@ -62,7 +73,7 @@ class Layer:
     def replaces(self, path: keys.Path) -> bool:
         """Whether this layer sets the value at ``path`` or one that contains it."""
         return any(
-            path[:length] in self.origins and not isinstance(_at(self.values, path[:length]), dict)
+            path[:length] in self.origins and not isinstance(at(self.values, path[:length]), dict)
             for length in range(1, len(path) + 1)
         )
 
@@ -70,12 +81,17 @@ class Layer:
 def read_file(path: Path) -> Layer:
     """Read a YAML file. What is wrong with it is collected, not raised."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        return _from_document(node, path)
+        return read_text(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         return _unusable(path, f"the file cannot be read: {error.strerror}", "check its path and permissions")
     except UnicodeDecodeError:
         return _unusable(path, "the file is not UTF-8 text", "save it as UTF-8")
+
+
+def read_text(text: str, path: Path) -> Layer:
+    """Read what the YAML file ``path`` holds, or is to hold. What is wrong with it is collected, not raised."""
+    try:
+        return _from_document(yaml.compose(text, Loader=_Loader), path)
     except yaml.YAMLError as error:
         return Layer(problems=[_syntax_problem(error, path)])
     except RecursionError:
@@ -150,7 +166,16 @@ def parse_value(text: str) -> Any:
     Raises:
         yaml.YAMLError: where it is not.
     """
-    return yaml.safe_load(text)
+    return load_yaml(text)
+
+
+def load_yaml(text: str) -> Any:
+    """What a YAML text holds.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+    return yaml.load(text, Loader=_Loader)
 
 
 def _unusable(path: Path, what: str, remedy: str) -> Layer:
@@ -172,7 +197,7 @@ def _from_node(root: yaml.MappingNode, path: Path) -> Layer:
             layer.problems.append(Problem(keys.dotted(key), "it is given twice", "remove one of them", origin))
         layer.origins[key] = origin
     try:
-        layer.values = _without_empty(yaml.SafeLoader("").construct_document(root))
+        layer.values = _without_empty(_Loader("").construct_document(root))
     except yaml.YAMLError as error:
         layer.problems.append(_syntax_problem(error, path))
     return layer
@@ -226,22 +251,5 @@ def _section(values: dict[str, Any], path: keys.Path) -> list[dict[str, Any]]:
 def merge(target: Layer, layer: Layer) -> None:
     kept = {path: origin for path, origin in target.origins.items() if not layer.replaces(path)}
     target.origins = {**kept, **layer.origins}
-    target.values = _merged(target.values, layer.values)
+    target.values = merged(target.values, layer.values)
     target.problems += layer.problems
-
-
-def _merged(below: Any, above: Any) -> Any:
-    """Sections are merged key by key; values and lists are replaced."""
-    if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
-    return above
-
-
-def _at(values: Any, path: keys.Path) -> Any:
-    for part in path:
-        inside = isinstance(values, dict) and part in values
-        inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
-        if not inside:
-            return _ABSENT
-        values = values[part]
-    return values

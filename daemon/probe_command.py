@@ -10,6 +10,7 @@ from rich.console import Console
 
 from daemon import probe
 from daemon.config import detected_path, load
+from daemon.helping import json_text
 
 
 def run(config: Path | None, *, write: bool, as_json: bool) -> None:
@@ -22,7 +23,7 @@ def run(config: Path | None, *, write: bool, as_json: bool) -> None:
     measured = probe.measure(device)
     proposal = probe.propose(measured, device)
     if as_json:
-        typer.echo(_as_json({"measured": measured, "settings": proposal.settings, "reasons": proposal.reasons}))
+        typer.echo(json_text({"measured": measured, "settings": proposal.settings, "reasons": proposal.reasons}))
     else:
         _show(measured, proposal)
     if write:
@@ -31,12 +32,6 @@ def run(config: Path | None, *, write: bool, as_json: bool) -> None:
         typer.echo(f"Kept in {path}. What you set yourself wins over it.", err=as_json)
     elif not as_json:
         typer.echo("Keep these settings with: dualface probe --write")
-
-
-def _as_json(value: Any) -> str:
-    import json  # noqa: PLC0415  as in daemon.cli
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _show(measured: dict[str, Any], proposal: probe.Proposal) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from daemon.profiles import completed
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import ProfileSettings, SegmentSettings
 
@@ -289,17 +290,21 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     profiles: Annotated[
         dict[str, ProfileSettings],
-        Field(description="Named processing settings; default always exists, missing keys take safe values"),
-    ] = {"default": ProfileSettings()}  # noqa: RUF012 - pydantic copies defaults
+        Field(
+            description="Named processing settings; default, balanced, fast, archive and low-memory always exist, and"
+            " a key that is left out takes its value there, in a profile of another name a safe one",
+            validate_default=True,
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies defaults
     retention: RetentionSettings = RetentionSettings()
     reports: ReportSettings = ReportSettings()
     status: StatusSettings = StatusSettings()
     log: LogSettings = LogSettings()
 
-    @field_validator("profiles")
+    @field_validator("profiles", mode="before")
     @classmethod
-    def _default_exists(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
-        return {"default": ProfileSettings(), **profiles}
+    def _built_in_exist(cls, profiles: Any) -> Any:
+        return {"default": {}, **completed(profiles)} if isinstance(profiles, dict) else profiles
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:

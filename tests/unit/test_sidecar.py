@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"swap: true\nprofile: none", "line 2: profile: there is no profile 'none', only default, quick"),
+        (b"swap: true\nprofile: none", "line 2: profile: there is no profile 'none', only archive, balanced, "),
         (b"a: 1\n" * 20_000, "larger than 64 KiB"),
         (b"swap: true\n# caf\xe9", "not UTF-8 text, line 2"),
         (b"swap: [", "line 1"),

@@ -1,0 +1,88 @@
+"""`dualface config`: check, show and change the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.errors import ConfigError
+from daemon.helping import ConfigOption, complete_keys, complete_profiles, examples
+
+app = typer.Typer(no_args_is_help=True, help="Check, show and change the configuration.")
+
+
+@app.command("check", epilog=examples("config check /etc/dualface/config.yaml"))
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration to check.")],
+) -> None:
+    """Check a file with its drop-ins and the environment, and report everything that is wrong."""
+    from daemon.config import load
+
+    load(file)
+    typer.echo(f"{file} is a valid configuration.")
+
+
+@app.command("show", epilog=examples("config show --origin", "config show profiles.fast"))
+def show(
+    within: Annotated[
+        str, typer.Argument(metavar="[KEY]", help="Only this key or section.", autocompletion=complete_keys)
+    ] = "",
+    config: ConfigOption = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Also show where each value was set.")] = False,
+) -> None:
+    """Show every value in force, with unit and description.
+
+    What wins: command line, drop-ins (config.d/*.yaml), the file, the environment, what `dualface probe --write`
+    found, the defaults.
+    """
+    from daemon import console
+    from daemon.config import load_with_origins
+    from daemon.config_text import rows
+
+    found = rows(load_with_origins(config), within)
+    if not found:
+        raise ConfigError(f"There is no key '{within}'", remedy="`dualface config show` lists every key.")
+    console.show_settings(found, origin=origin)
+
+
+@app.command("set", epilog=examples('config set workers.concurrent_jobs 2 --reason "the NAS is slow by day"'))
+def set_(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Such as settle.local_s.", autocompletion=complete_keys)],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Written as in the file.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why; it is kept in the file.")],
+    config: ConfigOption = None,
+) -> None:
+    """Set one value in the configuration file, which keeps its comments.
+
+    The whole configuration is checked first: where something is wrong, nothing is written. Time, name, former value
+    and reason are noted above the key.
+    """
+    from daemon.config_edit import set_value
+
+    typer.echo(set_value(config, key, value, reason).told())
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from daemon.config_text import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command("sample", epilog=examples("config sample > config.yaml", "config sample --profile archive"))
+def sample(
+    profile: Annotated[
+        str,
+        typer.Option("--profile", "-p", help="A built-in profile, to be changed.", autocompletion=complete_profiles),
+    ] = "",
+) -> None:
+    """Print the commented sample configuration, or a built-in profile as a drop-in."""
+    from daemon.config_text import profile_text, sample_text
+    from daemon.profiles import BUILT_IN
+
+    if profile and profile not in BUILT_IN:
+        raise ConfigError(f"There is no built-in profile '{profile}'", remedy=f"Known: {', '.join(BUILT_IN)}.")
+    typer.echo(profile_text(profile) if profile else sample_text(), nl=False)

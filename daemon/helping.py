@@ -1,0 +1,43 @@
+"""What the commands' help and completion share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Configuration; /etc/dualface/config.yaml if it exists."),
+]
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help: one example a line, to be copied as it is."""
+    return "\n\n".join(["Examples:", *(f"dualface {command}" for command in commands)])
+
+
+def json_text(value: Any) -> str:
+    """For ``--json``: to be read by people as well."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def complete_keys(incomplete: str) -> list[str]:
+    """Configuration keys, for the shell's completion."""
+    from daemon import keys  # noqa: PLC0415 - help must appear at once
+
+    found = (keys.dotted(entry.path).replace(keys.ANY, "default") for entry in keys.catalogue() if entry.path)
+    return [key for key in found if key.startswith(incomplete)]
+
+
+def complete_profiles(incomplete: str) -> list[str]:
+    """Names of profiles, for the shell's completion."""
+    from daemon.config import load  # noqa: PLC0415 - as above
+    from daemon.errors import ConfigError  # noqa: PLC0415 - as above
+
+    try:
+        return [name for name in load().profiles if name.startswith(incomplete)]
+    except ConfigError:
+        return []

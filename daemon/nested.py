@@ -1,0 +1,31 @@
+"""Values in sections in sections, as YAML gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+ABSENT = object()
+
+
+def at(values: Any, path: Sequence[str | int]) -> Any:
+    """The value at ``path``, or ``ABSENT``."""
+    for part in path:
+        inside = isinstance(values, dict) and part in values
+        inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
+        if not inside:
+            return ABSENT
+        values = values[part]
+    return values
+
+
+def has(values: Any, path: Sequence[str | int]) -> bool:
+    """Whether there is a value at ``path``."""
+    return at(values, path) is not ABSENT
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Sections are merged key by key; values and lists are replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+    return above
