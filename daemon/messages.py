@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from daemon.settings import WorkerLimits
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
+from pipeline.tally import Tally
 
 STOP = b"stop\n"
 _LENGTH = struct.Struct("!I")
@@ -99,8 +101,11 @@ class Ready:
     device: str
 
 
-Message: TypeAlias = Progress | Finished | Failed | Stopped | Ready
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Progress, Finished, Failed, Stopped, Ready)}
+Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready
+_KINDS: dict[str, Callable[..., Message]] = {
+    kind.__name__: kind for kind in (Progress, Finished, Failed, Stopped, Ready)
+}
+_KINDS[Tally.__name__] = lambda **body: Tally.from_json(body)
 
 
 def send_order(pipe: IO[bytes], order: Order) -> None:
@@ -134,7 +139,7 @@ def decode(line: bytes) -> Message:
     """
     try:
         body = json.loads(line)
-        message: Message = _KINDS[body.pop("kind")](**body)
+        message = _KINDS[body.pop("kind")](**body)
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError(f"no message: {line[:200]!r}") from exc
     return message

@@ -38,7 +38,6 @@ from daemon.messages import (
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped, PipelineError, StorageError
-from pipeline.job import Progress
 
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 70  # exit status of a worker whose service has gone
@@ -100,7 +99,12 @@ class _Worker:
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
-            result = run_job(order.spec, on_progress=self._send, should_stop=lambda: self._should_stop(order))
+            result = run_job(
+                order.spec,
+                on_progress=self._send,
+                should_stop=lambda: self._should_stop(order),
+                on_tally=self._send,
+            )
             _confirm(order)
         return Finished.of(result)
 
@@ -113,7 +117,7 @@ class _Worker:
         _confirm(order)
         return self._stop.is_set()
 
-    def _send(self, message: Message | Progress) -> None:
+    def _send(self, message: Message) -> None:
         self._pipe.write(encode(message))
 
     def _listen(self) -> None:

@@ -11,7 +11,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeAlias
 
@@ -21,6 +21,7 @@ from daemon import logs
 from daemon.messages import STOP, Failed, Finished, Order, Ready, Stopped, decode, send_order
 from daemon.settle import Clock
 from pipeline.job import Progress
+from pipeline.tally import Tally
 
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20
@@ -80,12 +81,21 @@ class Pool:
     Args:
         selector: where the pipes are registered, so that the service's loop wakes when something comes.
         stall_timeout_s: time without progress after which a worker is killed.
+        on_tally: called with a job and what its worker has done since it last told.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, *, stall_timeout_s: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        *,
+        stall_timeout_s: float,
+        clock: Clock,
+        on_tally: Callable[[str, Tally], None] = lambda *_: None,
+    ) -> None:
         self._selector = selector
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
+        self._on_tally = on_tally
         self._workers: dict[str, Worker] = {}
 
     def __len__(self) -> int:
@@ -161,6 +171,9 @@ class Pool:
             message = decode(line)
         except ValueError:
             worker.log.warning("worker sent an unknown message", text=line[:200].decode("utf-8", "replace"))
+            return
+        if isinstance(message, Tally):
+            self._on_tally(worker.job, message)
             return
         if not isinstance(message, Progress):
             worker.outcome = message

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import ProfileSettings, SegmentSettings
+from pipeline.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +104,5 @@ class JobResult:
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
+TallyCallback: TypeAlias = Callable[[Tally], None]
 StopCheck: TypeAlias = Callable[[], bool]

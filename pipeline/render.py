@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,13 @@ class Chunk:
     planned: list[Planned]
     boundary: Boundary | None = None
 
+    def __len__(self) -> int:
+        return len(self.planned)
+
+    @property
+    def pts(self) -> list[int]:
+        return [planned.row.pts for planned in self.planned]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
@@ -50,6 +57,9 @@ class Painted:
     chunk: Chunk
     shown: list[Row]
     pictures: list[Frame]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
 
 
 def batch_size(width: int, height: int, *, most: int) -> int:
@@ -102,11 +112,14 @@ class Renderer:
         """
         self._segments_dir.mkdir(exist_ok=True)
         with (
-            closing(Stage("decode", self._timed(self.batches), _DEPTH)) as batches,
-            closing(Stage("analyse", self._chunks(batches), _DEPTH)) as chunks,
-            closing(Stage("compose", self._painted(chunks), _DEPTH)) as painted,
+            closing(Stage("decode", self._timed(self.batches), _DEPTH, self._watch("decode"))) as batches,
+            closing(Stage("analyse", self._chunks(batches), _DEPTH, self._watch("analyse"))) as chunks,
+            closing(Stage("compose", self._painted(chunks), _DEPTH, self._watch("compose"))) as painted,
         ):
             self._encode_segments(painted)
+
+    def _watch(self, stage: str) -> Callable[[Sized, int], None]:
+        return lambda item, sign: self.clock.counting.queued(stage, sign * len(item))
 
     @property
     def _segments_dir(self) -> Path:
@@ -118,7 +131,9 @@ class Renderer:
             batch = next(decoded, None)
             if batch is None:
                 return
-            self.clock.add("decode", time.perf_counter() - begin, len(batch))
+            seconds = time.perf_counter() - begin
+            self.clock.add("decode", seconds, len(batch))
+            self.clock.counting.spent([frame.pts for frame in batch.frames], seconds)
             yield batch
 
     def _chunks(self, batches: Iterable[FrameBatch]) -> Iterator[Chunk]:
@@ -139,7 +154,10 @@ class Renderer:
 
     def _all_planned(self, batches: Iterable[FrameBatch]) -> Iterator[list[Planned]]:
         for batch in batches:
-            yield self.analysis.push(batch)
+            begin = time.perf_counter()
+            planned = self.analysis.push(batch)
+            self.clock.counting.spent([frame.pts for frame in batch.frames], time.perf_counter() - begin)
+            yield planned
         yield self.analysis.finish()
 
     def _boundary(self, undelivered: list[Row]) -> Boundary:
@@ -150,7 +168,9 @@ class Renderer:
             begin = time.perf_counter()
             shown = [self.correct(planned.row) for planned in chunk.planned]
             pictures = self.painter.paint_all([planned.frame for planned in chunk.planned], shown)
-            self.clock.add("compose", time.perf_counter() - begin, len(pictures))
+            seconds = time.perf_counter() - begin
+            self.clock.add("compose", seconds, len(pictures))
+            self.clock.counting.spent(chunk.pts, seconds)
             yield Painted(chunk, shown, pictures)
 
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
@@ -160,6 +180,7 @@ class Renderer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
                 stopping = self.should_stop()
                 record = writer.finish()
+            self.clock.counting.written(output_bytes=record.bytes)
             self.checkpoint.segments.append(record)
             self._save(boundary, encoder)
             if stopping and boundary.next_pts is not None:
@@ -170,8 +191,9 @@ class Renderer:
     ) -> Boundary:
         part: Painted = first
         while part.chunk.boundary is None:
-            with self.clock.measure("encode", len(part.pictures)):
-                self._encode(encoder, writer, part)
+            begin = time.perf_counter()
+            self._encode(encoder, writer, part)
+            self._count(part, time.perf_counter() - begin)
             self.on_frames(self.checkpoint.frames + writer.frames, part.chunk.planned[-1].row.t)
             part = next(painted)
         with self.clock.measure("encode", 0):
@@ -184,6 +206,13 @@ class Renderer:
             writer.add_row(planned.row, shown, planned.frame.duration)
             writer.add_packets(encoder.encode(picture))
             self.preview.offer(picture, shown.t)
+
+    def _count(self, part: Painted, seconds: float) -> None:
+        self.clock.add("encode", seconds, len(part))
+        counting = self.clock.counting
+        counting.spent(part.chunk.pts, seconds)
+        counting.done(part.chunk.pts)
+        counting.written(frames=len(part), replaced=sum(planned.frame.replaced for planned in part.chunk.planned))
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
         checkpoint = self.checkpoint

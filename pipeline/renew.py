@@ -17,6 +17,7 @@ from pipeline.job import StopCheck
 from pipeline.people import Row
 from pipeline.segments import SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
+from pipeline.tally import Counting
 
 _DEPTH = 16
 _BATCH = 4
@@ -34,6 +35,7 @@ class Renewal:
     new_encoder: Callable[[], Encoder]
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
+    counting: Counting
 
     def run(self) -> int:
         """Render each segment again that does not show what it should; returns how many.
@@ -68,7 +70,8 @@ class Renewal:
                     writer.add_row(row, shown, picture.duration)
                     writer.add_packets(encoder.encode(picture))
             writer.add_packets(encoder.flush())
-            self.checkpoint.segments[position] = writer.finish()
+            renewed = self.checkpoint.segments[position] = writer.finish()
+        self.counting.written(frames=renewed.frames, output_bytes=renewed.bytes)
         self.checkpoint.save(self.work_dir)
         segments.remove(self._directory, record)
         self.on_frames(first_frame + record.frames, rows[-1].t)

@@ -22,7 +22,7 @@ from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError
 from pipeline.errors import PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
-from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck
+from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import limit_arenas
 from pipeline.pace import Pace
@@ -32,16 +32,21 @@ from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcom
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
 
+_TELL_EVERY_S = 1.0
+
 log = structlog.get_logger(__name__)
 
 
-def run_job(spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCheck) -> JobResult:
+def run_job(
+    spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCheck, on_tally: TallyCallback = lambda _: None
+) -> JobResult:
     """Do one job, from its checkpoint where there is a good one.
 
     Args:
         spec: what is to be done, and where.
         on_progress: called several times a second while something moves, from one thread.
         should_stop: asked at segment boundaries; once true the job checkpoints and raises JobStopped.
+        on_tally: called about once a second and at the end with what was done since the last call, from one thread.
 
     Returns:
         The finished files, in the work directory.
@@ -52,7 +57,7 @@ def run_job(spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCh
     limit_arenas()
     try:
         with storage_errors("working on the job"):
-            return _Job(spec, on_progress, should_stop).run()
+            return _Job(spec, on_progress, should_stop, on_tally).run()
     except ExplainedError:
         raise
     except Exception as exc:
@@ -62,15 +67,24 @@ def run_job(spec: JobSpec, *, on_progress: ProgressCallback, should_stop: StopCh
 class _Job:
     """The steps of one job, and what they share."""
 
-    def __init__(self, spec: JobSpec, on_progress: ProgressCallback, should_stop: StopCheck) -> None:
+    def __init__(
+        self, spec: JobSpec, on_progress: ProgressCallback, should_stop: StopCheck, on_tally: TallyCallback
+    ) -> None:
         self._spec = spec
         self._on_progress = on_progress
         self._should_stop = should_stop
+        self._on_tally = on_tally
         self._clock = JobClock()
-        self._begin = time.monotonic()
+        self._begin = self._told_at = time.monotonic()
         self._pace = Pace()
 
     def run(self) -> JobResult:
+        try:
+            return self._run()
+        finally:
+            self._on_tally(self._clock.counting.take())
+
+    def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
         info = probe(self._spec.source)
         check_limits(info, self._spec.limits)
@@ -169,6 +183,9 @@ class _Job:
                 fps=self._pace.mark(frames),
             )
         )
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            self._on_tally(self._clock.counting.take())
 
     def _result(self, evidence: Evidence) -> JobResult:
         report = success_report(self._spec, evidence)

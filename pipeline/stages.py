@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,10 +24,16 @@ class Stage(Generic[T], Iterator[T]):
 
     An exception of the producer is raised in the consumer, after the items that came before it. ``close`` stops the
     thread and waits for it; the codecs and models below release the GIL, so stages really run side by side.
+
+    Args:
+        watch: called with each item and +1 when it is made, -1 when it is taken.
     """
 
-    def __init__(self, name: str, items: Iterable[T], depth: int) -> None:
+    def __init__(
+        self, name: str, items: Iterable[T], depth: int, watch: Callable[[T, int], None] = lambda *_: None
+    ) -> None:
         self._items = items
+        self._watch = watch
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=max(1, depth))
         self._closing = threading.Event()
         self._ended = False
@@ -43,6 +49,7 @@ class Stage(Generic[T], Iterator[T]):
             if item.error is not None:
                 raise item.error
             raise StopIteration
+        self._watch(item, -1)
         return item
 
     def close(self) -> None:
@@ -55,6 +62,7 @@ class Stage(Generic[T], Iterator[T]):
         error: BaseException | None = None
         try:
             for item in self._items:
+                self._watch(item, 1)
                 if not self._put(item):
                     break
         except BaseException as exc:

@@ -195,6 +195,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
         should_stop=job.should_stop,
+        counting=job.clock.counting,
     ).run()
     if renewed:
         forget_pictures(job.spec.work_dir / FOLDER)

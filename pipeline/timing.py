@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline.tally import Counting
+
 _STEP = math.log(1.05)  # buckets grow by 5 %, so a percentile is right within 5 %
 _SMALLEST_S = 1e-6
 
@@ -46,12 +48,17 @@ class StageTimer:
 
 
 class JobClock:
-    """The timers of all stages of one job. Each stage is measured by one thread."""
+    """The timers of all stages of one job. Each stage is measured by one thread.
+
+    Attributes:
+        counting: of this attempt alone, while the timers may go on from an earlier one.
+    """
 
     STAGES = ("decode", "detect", "track", "compose", "encode")
 
     def __init__(self) -> None:
         self.timers = {stage: StageTimer() for stage in self.STAGES}
+        self.counting = Counting()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -65,6 +72,7 @@ class JobClock:
     def add(self, stage: str, seconds: float, pictures: int = 1) -> None:
         with self._lock:
             self.timers[stage].add(seconds, pictures)
+        self.counting.stage(stage, seconds, pictures)
 
     def state(self) -> dict[str, Any]:
         with self._lock:

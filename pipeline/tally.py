@@ -1,0 +1,154 @@
+"""What a job has done since it last told: small sums for the service's metrics, cheap to keep and to send.
+
+A worker may die at any moment, so it never tells totals: the service adds up what it was told, and its counters
+never go back. The bounds of the buckets are the same in every worker, so that counts can simply be added.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+PICTURES = (0, 1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 128)
+
+
+@dataclass(slots=True)
+class Spread:
+    """How values are spread: ``counts[i]`` of them lie above bound ``i - 1`` and not above bound ``i``.
+
+    The last count is of those above all bounds.
+    """
+
+    counts: list[int]
+    sum: float = 0.0
+
+    @classmethod
+    def over(cls, bounds: Collection[float]) -> Spread:
+        return cls([0] * (len(bounds) + 1))
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any], bounds: Collection[float]) -> Spread:
+        """Read what another process has sent.
+
+        Raises:
+            ValueError: it does not fit the bounds, or would take something away.
+        """
+        counts = [_amount(count) for count in body["counts"]]
+        if len(counts) != len(bounds) + 1:
+            raise ValueError(f"{len(counts)} counts for {len(bounds)} bounds")
+        return cls([int(count) for count in counts], _amount(body["sum"]))
+
+    def put(self, bounds: tuple[float, ...], value: float, times: int = 1) -> None:
+        self.counts[bisect_left(bounds, value)] += times
+        self.sum += value * times
+
+    def add(self, other: Spread) -> None:
+        self.counts = [mine + more for mine, more in zip(self.counts, other.counts, strict=True)]
+        self.sum += other.sum
+
+
+@dataclass(slots=True)
+class Tally:
+    """The sums since the last one.
+
+    Attributes:
+        output_bytes: of encoded pictures.
+        latency: seconds that all stages together spent on each picture, waiting left out.
+        stages: seconds per picture, by stage.
+        queues: pictures that waited for the next stage whenever one more came, by the stage that they come from.
+        waiting: the same at this moment.
+    """
+
+    frames: int = 0
+    replaced_frames: int = 0
+    dropped_frames: int = 0
+    output_bytes: int = 0
+    latency: Spread = field(default_factory=lambda: Spread.over(SECONDS))
+    stages: dict[str, Spread] = field(default_factory=dict)
+    queues: dict[str, Spread] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Tally:
+        """Read what another process has sent.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: it is no tally, or would take something away.
+        """
+        return cls(
+            frames=int(_amount(body["frames"])),
+            replaced_frames=int(_amount(body["replaced_frames"])),
+            dropped_frames=int(_amount(body["dropped_frames"])),
+            output_bytes=int(_amount(body["output_bytes"])),
+            latency=Spread.from_json(body["latency"], SECONDS),
+            stages={stage: Spread.from_json(spread, SECONDS) for stage, spread in body["stages"].items()},
+            queues={stage: Spread.from_json(spread, PICTURES) for stage, spread in body["queues"].items()},
+            waiting={stage: int(_amount(count)) for stage, count in body["waiting"].items()},
+        )
+
+
+def _amount(value: float) -> float:
+    """A number that may be added to a counter."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"no amount: {value!r}")
+    return value
+
+
+class Counting:
+    """Keeps the tally of a running job; its stages count from threads of their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tally = Tally()
+        self._waiting: dict[str, int] = {}
+        self._spent: dict[int, float] = {}  # seconds by pts, in the order of decoding
+
+    def take(self) -> Tally:
+        """The sums since the last call."""
+        with self._lock:
+            taken, self._tally = self._tally, Tally()
+            taken.waiting = dict(self._waiting)
+            return taken
+
+    def stage(self, stage: str, seconds: float, pictures: int) -> None:
+        """A stage has worked on so many pictures; it may also have worked on none."""
+        with self._lock:
+            spread = self._tally.stages.setdefault(stage, Spread.over(SECONDS))
+            if pictures:
+                spread.put(SECONDS, seconds / pictures, pictures)
+            else:
+                spread.sum += seconds
+
+    def spent(self, pts: Sequence[int], seconds: float) -> None:
+        """So much work went into these pictures together."""
+        with self._lock:
+            for each in pts:
+                self._spent[each] = self._spent.get(each, 0.0) + seconds / len(pts)
+
+    def done(self, pts: Sequence[int]) -> None:
+        """These pictures are encoded, in the order of their pts; what came before them and is not, never will be."""
+        with self._lock:
+            for each in pts:
+                self._tally.latency.put(SECONDS, self._spent.pop(each, 0.0))
+            while self._spent and (oldest := next(iter(self._spent))) < pts[-1]:
+                del self._spent[oldest]
+
+    def queued(self, stage: str, pictures: int) -> None:
+        """So many more pictures of a stage wait for the next one; fewer where negative."""
+        with self._lock:
+            depth = self._waiting[stage] = self._waiting.get(stage, 0) + pictures
+            if pictures > 0:
+                self._tally.queues.setdefault(stage, Spread.over(PICTURES)).put(PICTURES, depth)
+
+    def written(self, *, output_bytes: int = 0, frames: int = 0, replaced: int = 0, dropped: int = 0) -> None:
+        with self._lock:
+            tally = self._tally
+            tally.frames += frames
+            tally.replaced_frames += replaced
+            tally.dropped_frames += dropped
+            tally.output_bytes += output_bytes
