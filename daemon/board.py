@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 import structlog
 
+from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.intake import Inbox, Intake
 from daemon.jobs import Job
@@ -41,13 +42,19 @@ log = structlog.get_logger(__name__)
 
 
 class Chronicle:
-    """Keeps the history of ended jobs (the scheduler's ``Audience``)."""
+    """Keeps the history of ended jobs: a listener of the service."""
 
     def __init__(self, history: History, host: str) -> None:
         self._history = history
         self._host = host
 
-    def delivered(self, job: Job, video: str) -> None:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Delivered):
+            self._delivered(event.job, event.video)
+        elif isinstance(event, GivenUp):
+            self._failed(event.job, event.failure, event.report)
+
+    def _delivered(self, job: Job, video: str) -> None:
         result = job.manifest.result or {}
         self._history.finished.appendleft(
             FinishedJob(
@@ -64,8 +71,7 @@ class Chronicle:
             )
         )
 
-    def failed(self, job: Job, failure: Failed) -> None:
-        report = next((move.target for move in job.manifest.retire if move.kind == "report"), "")
+    def _failed(self, job: Job, failure: Failed, report: str) -> None:
         self._history.failed.appendleft(
             FailedJob(
                 job=job.id,
@@ -92,8 +98,10 @@ class Bulletin:
         intake: Intake,
         history: History,
         notifier: Notifier,
+        audience: Audience,
         clock: Clock,
     ) -> None:
+        self._audience = audience
         self._scheduler = scheduler
         self._intake = intake
         self._history = history
@@ -105,6 +113,7 @@ class Bulletin:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
         board = self._board(condition, phase)
         self._notifier.status(board.line())
+        self._audience.tell(Shown(board, condition, self._page.hosts))
         if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self._page.due):
             return
         self._name_files(board)

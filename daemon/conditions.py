@@ -32,11 +32,15 @@ class Hindrance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it."""
+    """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it.
+
+    ``free_bytes`` is the share's free space, where that is known.
+    """
 
     hindrance: Hindrance = Hindrance.NONE
     reason: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    free_bytes: int | None = None
 
 
 class Conditions:
@@ -86,18 +90,17 @@ class Conditions:
         self._away.succeed()
 
     def _hindrance(self) -> Condition:
+        free = self._share.free_bytes()
         reason = self._share.pause_reason()
         if reason is not None:
-            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason})
-        free = self._share.free_bytes()
+            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
         limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
         self._short_of_space = free < limit
         if self._short_of_space:
             self._kept.make_room()
-            return Condition(
-                Hindrance.LOW_SPACE, f"{limit // _MIB} MiB of free space are needed", {"needed_bytes": limit}
-            )
-        return Condition()
+            words = f"{limit // _MIB} MiB of free space are needed"
+            return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": limit}, free)
+        return Condition(free_bytes=free)
 
     def _change(self, condition: Condition) -> None:
         if condition.hindrance is not self.now.hindrance:

@@ -101,7 +101,8 @@ def _section(section: keys.Section) -> list[str]:
 
 
 def _key(key: keys.Key) -> list[str]:
-    value = json.dumps(key.default, ensure_ascii=False) if isinstance(key.default, list | bool) else key.default
+    as_json = isinstance(key.default, list | bool) or not key.default
+    value = json.dumps(key.default, ensure_ascii=False) if as_json else key.default
     unit = f" [{key.unit}]" if key.unit else ""
     indent, line = _indent(key.path), f"{key.path[-1]}: {value}  # {key.allowed}{unit}"
     comment = _comment(key.description, indent)

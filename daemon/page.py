@@ -16,7 +16,7 @@ from daemon.hosts import Hosts
 from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
-from daemon.status import HTML_NAME, JSON_NAME, Board, FinishedJob, now, replace_file
+from daemon.status import HTML_NAME, JSON_NAME, Board, FinishedJob, HostLine, now, replace_file
 from daemon.words import Span, Speaker, Word, clock, languages, size
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
@@ -24,7 +24,11 @@ _WORTH_TELLING_S = 1.0  # of reduced quality
 
 
 class StatusPage:
-    """Writes this service's board and the page of all when something has changed, and not too often."""
+    """Writes this service's board and the page of all when something has changed, and not too often.
+
+    Attributes:
+        hosts: all services of the share, as the page says.
+    """
 
     def __init__(self, share: Share, settings: StatusSettings, clock: Clock) -> None:
         self._outbox = share.outbox
@@ -35,6 +39,7 @@ class StatusPage:
         self._content: dict[str, Any] | None = None
         self._stamps: dict[str, int] = {}
         self._looked_at = self._written_at = -_ALIVE_S
+        self.hosts: list[HostLine] = []
 
     @property
     def due(self) -> bool:
@@ -60,7 +65,9 @@ class StatusPage:
             self._hosts.write(board)
             self._content, self._written_at = content, now_s
         self._stamps = self._hosts.stamps()
-        self._write(self._hosts.together(board, listed=self._settings.finished_listed), board.host)
+        together = self._hosts.together(board, listed=self._settings.finished_listed)
+        self.hosts = together.hosts
+        self._write(together, board.host)
 
     def _write(self, page: Board, writer: str) -> None:
         content = json.dumps(asdict(page), indent=1, ensure_ascii=False).encode()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
 from daemon import claims, policy, recovery
+from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
 from daemon.errors import DaemonError, LeaseLostError, ShareAwayError, SourceGoneError
@@ -40,14 +40,6 @@ _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before th
 _SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
 
 log = structlog.get_logger(__name__)
-
-
-class Audience(Protocol):
-    """Who is told about the end of jobs."""
-
-    def delivered(self, job: Job, video: str) -> None: ...
-
-    def failed(self, job: Job, failure: Failed) -> None: ...
 
 
 class Scheduler:
@@ -139,6 +131,7 @@ class Scheduler:
             with suppress(OSError):
                 self._kept.make_room()
         task.wait(failure)
+        self._audience.tell(Postponed(task.job, failure))
 
     def _lose(self, task: Task) -> None:
         """The job's directory has gone: another host has it, unless it is the whole share that has gone.
@@ -191,7 +184,7 @@ class Scheduler:
         video = self._delivery.deliver(task.job)
         result = task.job.manifest.result or {}
         task.log.info("job delivered", stage="delivered", output=video, verdict=result.get("verdict"))
-        self._audience.delivered(task.job, video)
+        self._audience.tell(Delivered(task.job, video))
         self._step(task)
 
     def _fail(self, task: Task) -> None:
@@ -199,7 +192,7 @@ class Scheduler:
         spec = job_spec(self._settings, task.job, self._tasks.lease.host)
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
         task.log.info("job failed", stage="failed", code=failure.code, reason=failure.message, report=report)
-        self._audience.failed(task.job, failure)
+        self._audience.tell(GivenUp(task.job, failure, report))
         self._step(task)
 
     # -- work
@@ -235,6 +228,7 @@ class Scheduler:
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
+        self._audience.tell(Started(job))
         task.log.info("job started", stage="working", attempt=job.manifest.attempts)
 
     def _claim_one(self) -> bool:
@@ -266,6 +260,7 @@ class Scheduler:
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
         task.end()
+        self._audience.tell(Ended(task.job, outcome))
         decision = policy.after_worker(
             task.job.manifest,
             outcome,

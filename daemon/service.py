@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
 
 from daemon import logs
+from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ShareAwayError
@@ -22,6 +23,7 @@ from daemon.kept import KeptStates
 from daemon.leases import host_name, only_service_of_host
 from daemon.messages import Check, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
+from daemon.observing import observing
 from daemon.orders import job_slots
 from daemon.policy import explain
 from daemon.retention import Retention
@@ -68,12 +70,18 @@ def _run(settings: Settings) -> None:
         stop_signals(alarm) as stop,
         selectors.DefaultSelector() as selector,
         pulse.running(),
+        observing(settings) as (recorder, listeners),
     ):
         selector.register(alarm, selectors.EVENT_READ)
-        pool = Pool(selector, stall_timeout_s=settings.workers.stall_timeout_s, clock=time.monotonic)
+        pool = Pool(
+            selector,
+            stall_timeout_s=settings.workers.stall_timeout_s,
+            clock=time.monotonic,
+            on_tally=recorder.tally,
+        )
         notifier.status("Checking the backend")
         _check_backend(settings, pool, selector, pulse, stop)
-        loop = _Loop(settings, share, identity, pool, selector, alarm, stop, notifier, pulse)
+        loop = _Loop(settings, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners)
         with _events(settings, share, alarm):
             loop.run()
 
@@ -129,12 +137,14 @@ class _Loop:
         stop: StopRequest,
         notifier: Notifier,
         pulse: Pulse,
+        listeners: Sequence[Listener],
     ) -> None:
         clock = time.monotonic
         quiet_s = settle_s(file_system(share.jobs), settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
         history.restore(Hosts(share.hosts).read(host))
+        audience = Audience(Chronicle(history, host), *listeners)
         self._settings = settings
         self._share = share
         self._pool = pool
@@ -153,9 +163,9 @@ class _Loop:
             ]
         )
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, self._kept, Chronicle(history, host), settle_s=quiet_s, clock=clock
+            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock
         )
-        self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, clock)
+        self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, audience, clock)
         self._retention = Retention(share.originals, settings.retention, clock)
 
     def run(self) -> None:

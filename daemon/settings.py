@@ -6,6 +6,7 @@ that names a missing profile, overlapping folders) are all reported at once, eac
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -260,6 +261,35 @@ class ReportSettings(Section):
     ] = False
 
 
+class MetricsSettings(Section):
+    """Numbers for Prometheus, over HTTP, as a file, or both; docs/metrics.md lists them."""
+
+    http: Annotated[bool, Field(description="Serve metrics at http://ADDRESS:PORT/metrics")] = False
+    address: Annotated[
+        str,
+        Field(description="IP address to listen on; 127.0.0.1 is for this machine only, 0.0.0.0 for everybody"),
+    ] = "127.0.0.1"
+    port: Annotated[int, _number("TCP port to listen on", "port", ge=1, le=65535)] = 9477
+    textfile: Annotated[
+        str,
+        Field(description="File NAME.prom in the folder of node_exporter's textfile collector; empty: none"),
+    ] = ""
+    interval_s: Annotated[float, _number("Time between two updates of the file", "s", ge=1, le=3600)] = 15.0
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        ipaddress.ip_address(address)  # its error says what is wrong
+        return address
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_seen_by_node_exporter(cls, path: str) -> str:
+        if path and not (path.startswith("/") and path.endswith(".prom")):
+            raise ValueError("the path must begin with / and end with .prom, or node_exporter does not read it")
+        return path
+
+
 class LogSettings(Section):
     """What is written to the journal or terminal."""
 
@@ -299,6 +329,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     reports: ReportSettings = ReportSettings()
     status: StatusSettings = StatusSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles", mode="before")

@@ -232,10 +232,12 @@ def severity(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else 0
 
 
-def replace_file(path: Path, content: bytes, writer: str) -> None:
+def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
     """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
     part = path.with_name(f".{path.name}.{writer}.part")
     part.write_bytes(content)
+    if mode is not None:
+        part.chmod(mode)
     part.replace(path)
 
 

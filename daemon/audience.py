@@ -1,0 +1,85 @@
+"""Who is told what the service does, and how none of them can disturb it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
+
+from daemon.conditions import Condition
+from daemon.jobs import Job
+from daemon.messages import Failed
+from daemon.status import Board, HostLine
+from daemon.workers import Outcome
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker begins an attempt."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt has ended, well or badly."""
+
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The job will be tried again."""
+
+    job: Job
+    failure: Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The job is done; ``video`` is relative to the share's root."""
+
+    job: Job
+    video: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The job has failed for good; ``report`` is relative to the share's root."""
+
+    job: Job
+    failure: Failed
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How the service stands; told at every turn of its loop. ``hosts``: all services of the share."""
+
+    board: Board
+    condition: Condition
+    hosts: list[HostLine]
+
+
+Event: TypeAlias = Started | Ended | Postponed | Delivered | GivenUp | Shown
+Listener: TypeAlias = Callable[[Event], None]
+
+
+class Audience:
+    """All listeners; none may wait. One that fails hears nothing more: work is worth more than what is said of it."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = list(listeners)
+
+    def tell(self, event: Event) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                self._listeners.remove(listener)
+                log.exception("a listener failed and hears nothing more", listener=repr(listener))

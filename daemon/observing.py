@@ -1,0 +1,32 @@
+"""What watches the service beside its status page: metrics and what reads them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from daemon.audience import Listener
+from daemon.card_meters import CardMeters
+from daemon.exporter import Exporter
+from daemon.recorder import Recorder
+from daemon.settings import Settings
+
+
+@contextmanager
+def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
+    """The recorder and all who want to hear of the service, for as long as it runs."""
+    recorder = Recorder(settings)
+    listeners: list[Listener] = [recorder]
+    with ExitStack() as running:
+        exporter = Exporter(settings.metrics, recorder.meters)
+        if exporter.wanted:
+            running.enter_context(exporter.running())
+            if settings.device.backend != "cpu":
+                cards = CardMeters(recorder.meters, time.monotonic)
+                running.enter_context(cards.running())
+                listeners.append(lambda _: cards.expire())
+        try:
+            yield recorder, listeners
+        finally:
+            recorder.stopped()

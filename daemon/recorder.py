@@ -1,0 +1,119 @@
+"""From what happens in the service to its metrics."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Set
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from daemon.audience import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.conditions import Hindrance
+from daemon.meters import Meters
+from daemon.metrics import DEFINITIONS, QUEUES, STATES
+from daemon.orders import job_slots
+from daemon.settings import Settings
+from daemon.status import severity
+from pipeline.tally import Tally
+
+
+class Recorder:
+    """Writes the meters; others read them at any time, from other threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.meters = Meters(DEFINITIONS)
+        self._waiting: dict[str, dict[str, int]] = {}
+        self._failures_in_a_row = 0
+        self.meters.set("dualface_build_info", 1, _version(), platform.python_version())
+        self.meters.set("dualface_job_slots", job_slots(settings))
+        self.meters.set("dualface_vram_guard_ratio", settings.device.vram_guard)
+        self.meters.set("dualface_failures_in_a_row", 0)
+        self._show_state("starting")
+        self._show_queues()
+        self._beat()
+
+    def stopped(self) -> None:
+        """The last word of a service that stops in order."""
+        self._show_state("stopped")
+        self.meters.set("dualface_up", 0)
+
+    def tally(self, job: str, tally: Tally) -> None:
+        """Add what a worker has done since it last told."""
+        meters = self.meters
+        meters.count("dualface_frames_total", by=tally.frames)
+        meters.count("dualface_dropped_frames_total", by=tally.dropped_frames)
+        meters.count("dualface_replaced_frames_total", by=tally.replaced_frames)
+        meters.count("dualface_output_bytes_total", by=tally.output_bytes)
+        meters.spread("dualface_frame_latency_seconds", tally.latency)
+        for stage, seconds in tally.stages.items():
+            meters.spread("dualface_stage_seconds", seconds, stage)
+        for stage, depths in tally.queues.items():
+            meters.spread("dualface_queue_depth_frames", depths, stage)
+        self._waiting[job] = tally.waiting
+
+    def __call__(self, event: Event) -> None:
+        """Something has happened in the service (a listener of it)."""
+        match event:
+            case Started():
+                self.meters.count("dualface_attempts_total")
+            case Ended(outcome=outcome):
+                self.meters.count("dualface_worker_ends_total", type(outcome).__name__.lower())
+            case Postponed(failure=failure):
+                self.meters.count("dualface_retries_total", failure.code)
+            case Delivered(job=job):
+                self._delivered(job.manifest.result or {})
+            case GivenUp():
+                self.meters.count("dualface_jobs_total", "failed")
+                self._count_failures(self._failures_in_a_row + 1)
+            case Shown():
+                self._shown(event)
+
+    def _delivered(self, result: dict[str, Any]) -> None:
+        self.meters.count("dualface_jobs_total", result.get("status", ""))
+        self.meters.count("dualface_video_seconds_total", by=max(0.0, result.get("duration_s", 0.0)))
+        self._count_failures(0)
+
+    def _shown(self, event: Shown) -> None:
+        board, condition = event.board, event.condition
+        away = condition.hindrance is Hindrance.SHARE_AWAY
+        self._beat()
+        self._show_state(board.state)
+        self._show_queues({row.job for row in board.running})
+        set_to = self.meters.set
+        set_to("dualface_share_available", 0 if away else 1)
+        set_to("dualface_share_free_bytes", condition.free_bytes)
+        set_to("dualface_inbox_files", None if away else board.queued, "ready")
+        set_to("dualface_inbox_files", None if away else board.settling, "settling")
+        set_to("dualface_jobs_running", len(board.running))
+        set_to("dualface_jobs_waiting", len(board.waiting))
+        set_to("dualface_degradation_level", severity(board.level))
+        states = Counter(line.state for line in event.hosts if not away)
+        self.meters.replace("dualface_hosts", {(state,): count for state, count in states.items()})
+
+    # -- details
+
+    def _beat(self) -> None:
+        self.meters.set("dualface_up", 1)
+        self.meters.set("dualface_heartbeat_timestamp_seconds", time.time())
+
+    def _show_state(self, state: str) -> None:
+        self.meters.replace("dualface_state", {(each,): float(each == state) for each in STATES})
+
+    def _show_queues(self, running: Set[str] = frozenset()) -> None:
+        self._waiting = {job: waiting for job, waiting in self._waiting.items() if job in running}
+        for stage in QUEUES:
+            depths = (waiting.get(stage, 0) for waiting in self._waiting.values())
+            self.meters.set("dualface_queue_depth", max(depths, default=0), stage)
+
+    def _count_failures(self, number: int) -> None:
+        self._failures_in_a_row = number
+        self.meters.set("dualface_failures_in_a_row", number)
+
+
+def _version() -> str:
+    try:
+        return version("dualface")
+    except PackageNotFoundError:
+        return "unknown"

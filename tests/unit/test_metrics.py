@@ -1,0 +1,229 @@
+"""Metrics: names as promised, documented, absent where unknown, and shown without ever disturbing anybody."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon import metrics
+from daemon.audience import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.board import Chronicle
+from daemon.card_meters import CardMeters
+from daemon.conditions import Condition, Hindrance
+from daemon.exporter import Exporter
+from daemon.jobs import Job, Manifest
+from daemon.messages import Failed
+from daemon.meters import Meters
+from daemon.metrics import DEFINITIONS
+from daemon.recorder import Recorder
+from daemon.settings import MetricsSettings, Settings
+from daemon.status import Board, History, HostLine, RunningJob
+from daemon.workers import Died
+from engines.nvml import CardLoad
+from pipeline.tally import Counting
+
+ROOT = Path(__file__).parents[2]
+PROMISED = {
+    "dualface_gpu_utilization_percent", "dualface_vram_used_bytes", "dualface_nvdec_utilization_percent",
+    "dualface_nvenc_utilization_percent", "dualface_frame_latency_seconds", "dualface_queue_depth",
+    "dualface_jobs_total", "dualface_frames_total", "dualface_degradation_level", "dualface_retries_total",
+    "dualface_stage_seconds",
+}  # fmt: skip
+DISK_FULL = Failed("DISK_FULL", "full", "free some", retryable=True, environmental=True)
+
+
+def text(meters: Meters) -> str:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(meters)
+    return generate_latest(registry).decode()
+
+
+def samples(meters: Meters) -> dict[tuple[str, tuple[str, ...]], float]:
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text(meters))
+        for sample in family.samples
+    }
+
+
+def job(result: dict[str, Any] | None = None) -> Job:
+    return Job(Path("/nowhere"), Manifest("1", "inbox", "a.mp4", "default", result=result))
+
+
+def shown(board: Board, condition: Condition, hosts: tuple[str, ...] = ()) -> Shown:
+    return Shown(board, condition, [HostLine(f"host{n}", state, "", "normal", 0, "") for n, state in enumerate(hosts)])
+
+
+def test_every_promised_name_is_there() -> None:
+    assert {meter.name for meter in DEFINITIONS} >= PROMISED
+
+
+@pytest.mark.parametrize("meter", DEFINITIONS, ids=lambda meter: meter.name)
+def test_definitions_follow_the_rules_of_prometheus(meter: metrics.Meter) -> None:
+    assert re.fullmatch(r"dualface(_[a-z]+)+", meter.name)
+    assert meter.name.endswith("_total") == (meter.kind == "counter")
+    assert bool(meter.bounds) == (meter.kind == "histogram")
+    assert meter.bounds == tuple(sorted(meter.bounds))
+    assert meter.help.endswith(".")
+    assert not {"le", "file", "job", "path"} & set(meter.labels)
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert text == metrics.document(), "run: python -m daemon.metrics > docs/metrics.md"
+
+
+def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:
+    found = samples(Recorder(Settings()).meters)
+    assert found["dualface_jobs_total", ("failed",)] == 0
+    assert found["dualface_frames_total", ()] == 0
+    assert found["dualface_frame_latency_seconds_count", ()] == 0
+    assert found["dualface_stage_seconds_count", ("encode",)] == 0
+
+
+def test_what_is_not_known_is_absent() -> None:
+    recorder = Recorder(Settings())
+    recorder(shown(Board("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
+    found = samples(recorder.meters)
+    assert found["dualface_share_free_bytes", ()] == 123
+    assert found["dualface_inbox_files", ("ready",)] == 3
+    assert found["dualface_hosts", ("idle",)] == 2
+    recorder(shown(Board("here", 1, state="share_away"), Condition(Hindrance.SHARE_AWAY, "gone"), ("working",)))
+    found = samples(recorder.meters)
+    names = {name for name, _ in found}
+    assert not {"dualface_share_free_bytes", "dualface_inbox_files", "dualface_hosts"} & names
+    assert not {"dualface_gpu_utilization_percent", "dualface_vram_used_bytes"} & names
+    assert found["dualface_share_available", ()] == 0
+    assert found["dualface_state", ("share_away",)] == 1
+    assert sum(value for (name, _), value in found.items() if name == "dualface_state") == 1
+
+
+def test_jobs_attempts_and_failures_are_counted() -> None:
+    recorder = Recorder(Settings())
+    events: list[Event] = [
+        Started(job()),
+        Ended(job(), Died("SIGKILL", -9)),
+        Postponed(job(), DISK_FULL),
+        GivenUp(job(), DISK_FULL, "failed/a.report.json"),
+        GivenUp(job(), DISK_FULL, "failed/a.report.json"),
+    ]
+    for event in events:
+        recorder(event)
+    found = samples(recorder.meters)
+    assert found["dualface_attempts_total", ()] == 1
+    assert found["dualface_worker_ends_total", ("died",)] == 1
+    assert found["dualface_retries_total", ("DISK_FULL",)] == 1
+    assert found["dualface_jobs_total", ("failed",)] == found["dualface_failures_in_a_row", ()] == 2
+    recorder(Delivered(job({"status": "succeeded_degraded", "duration_s": 2.5}), "outbox/a.dual.mp4"))
+    found = samples(recorder.meters)
+    assert found["dualface_jobs_total", ("succeeded_degraded",)] == 1
+    assert found["dualface_video_seconds_total", ()] == 2.5
+    assert found["dualface_failures_in_a_row", ()] == 0
+
+
+def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
+    counting = Counting()
+    counting.queued("decode", 12)
+    recorder = Recorder(Settings())
+    recorder.tally("1", counting.take())
+    running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)
+    recorder(shown(Board("here", 1, level="downscale", running=[running]), Condition()))
+    found = samples(recorder.meters)
+    assert found["dualface_queue_depth", ("decode",)] == 12
+    assert found["dualface_degradation_level", ()] == 1
+    recorder(shown(Board("here", 1), Condition()))
+    assert samples(recorder.meters)["dualface_queue_depth", ("decode",)] == 0
+    assert samples(recorder.meters)["dualface_queue_depth_frames_count", ("decode",)] == 1
+
+
+def test_cards_show_what_their_driver_says_and_vanish_with_it() -> None:
+    now = [0.0]
+    meters = Meters(DEFINITIONS)
+    cards = CardMeters(meters, lambda: now[0])
+    cards.show([CardLoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)])
+    found = samples(meters)
+    assert found["dualface_gpu_utilization_percent", ("0",)] == 97
+    assert found["dualface_gpu_info", ("0", "NVIDIA H200")] == 1
+    assert not any(name == "dualface_nvenc_utilization_percent" for name, _ in found)
+    now[0] = 31
+    cards.expire()
+    assert samples(meters) == samples(Meters(DEFINITIONS))
+
+
+def test_a_listener_that_fails_is_left_out() -> None:
+    heard: list[Event] = []
+    called: list[Event] = []
+
+    def broken(event: Event) -> None:
+        called.append(event)
+        raise RuntimeError("broken")
+
+    audience = Audience(broken, heard.append)
+    audience.tell(Started(job()))
+    audience.tell(Started(job()))
+    assert (len(called), len(heard)) == (1, 2)
+
+
+def test_the_history_hears_of_ends() -> None:
+    history = History(5)
+    chronicle = Chronicle(history, "here")
+    chronicle(Delivered(job({"status": "succeeded", "verdict": "fine"}), "outbox/a.dual.mp4"))
+    chronicle(GivenUp(job(), DISK_FULL, "failed/a.report.json"))
+    assert [row.verdict for row in history.finished] == ["fine"]
+    assert [row.code for row in history.failed] == ["DISK_FULL"]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_it_is_served_and_written_and_the_last_word_is_down(tmp_path: Path, port: int) -> None:
+    recorder = Recorder(Settings())
+    path = tmp_path / "dualface.prom"
+    exporter = Exporter(MetricsSettings(http=True, port=port, textfile=str(path)), recorder.meters)
+    with exporter.running():
+        wait_for(path.exists)
+        served = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+        assert "dualface_up 1.0" in served
+        assert "dualface_up 1.0" in path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o644
+        recorder.stopped()
+    assert "dualface_up 0.0" in path.read_text()
+    assert [found.name for found in tmp_path.iterdir()] == ["dualface.prom"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"port": 0}, {"address": "localhost"}, {"address": "256.1.1.1"}, {"textfile": "x.prom"}, {"textfile": "/x.txt"}],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MetricsSettings.model_validate(wrong)
+
+
+def test_the_settings_are_off_and_local_by_default() -> None:
+    assert json.loads(MetricsSettings().model_dump_json()) == {
+        "http": False, "address": "127.0.0.1", "port": 9477, "textfile": "", "interval_s": 15.0,
+    }  # fmt: skip

@@ -1,0 +1,113 @@
+"""Tallies: what a worker counts arrives whole, adds up, and can never take anything away."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.messages import decode, encode
+from daemon.meters import Meters
+from daemon.metrics import DEFINITIONS
+from pipeline.tally import SECONDS, Counting, Spread, Tally
+
+durations = st.floats(0, 10, allow_nan=False)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(durations, st.integers(1, 32)), max_size=30), st.integers(0, 30))
+def test_however_often_it_is_told_the_sums_are_the_same(batches: list[tuple[float, int]], cut: int) -> None:
+    whole, parts, added = Counting(), Counting(), Spread.over(SECONDS)
+    for number, (seconds, pictures) in enumerate(batches):
+        whole.stage("decode", seconds, pictures)
+        parts.stage("decode", seconds, pictures)
+        if number == cut:
+            added.add(parts.take().stages["decode"])
+    added.add(parts.take().stages.get("decode", Spread.over(SECONDS)))
+    told = whole.take().stages.get("decode", Spread.over(SECONDS))
+    assert added.counts == told.counts
+    assert added.sum == pytest.approx(told.sum)
+
+
+@settings(deadline=None)
+@given(st.lists(durations, max_size=50))
+def test_a_value_lies_in_the_bucket_that_prometheus_expects(values: list[float]) -> None:
+    spread = Spread.over(SECONDS)
+    for value in values:
+        spread.put(SECONDS, value)
+    for bound in SECONDS:  # "le": not above
+        assert sum(spread.counts[: bisect_left(SECONDS, bound) + 1]) == sum(value <= bound for value in values)
+    assert sum(spread.counts) == len(values)
+
+
+def test_the_latency_of_a_picture_is_the_work_of_all_stages_on_it() -> None:
+    counting = Counting()
+    counting.spent([0, 1, 2, 3], 0.04)
+    counting.spent([0, 1], 0.04)
+    counting.done([0, 1])
+    latency = counting.take().latency
+    assert latency.sum == pytest.approx(0.06)
+    assert latency.counts[bisect_left(SECONDS, 0.03)] == 2
+
+
+def test_pictures_that_are_left_out_are_forgotten() -> None:
+    counting = Counting()
+    for pts in range(1000):
+        counting.spent([pts], 0.001)
+        if pts % 2:
+            counting.done([pts])
+    assert counting.take().latency.counts[bisect_left(SECONDS, 0.001)] == 500
+    assert not counting._spent
+
+
+def test_waiting_pictures_are_counted_when_they_come_and_go() -> None:
+    counting = Counting()
+    counting.queued("decode", 4)
+    counting.queued("decode", 4)
+    counting.queued("decode", -4)
+    first = counting.take()
+    counting.queued("decode", -4)
+    assert first.waiting == {"decode": 4}
+    assert first.queues["decode"].sum == 4 + 8
+    assert counting.take().waiting == {"decode": 0}
+
+
+def test_a_tally_survives_the_pipe() -> None:
+    counting = Counting()
+    counting.stage("encode", 0.5, 4)
+    counting.stage("encode", 0.5, 0)
+    counting.queued("compose", 4)
+    counting.written(frames=4, replaced=1, dropped=2, output_bytes=12345)
+    tally = counting.take()
+    assert decode(encode(tally)) == tally
+
+
+wrong = st.sampled_from([-1, -0.5, float("nan"), float("inf"), None, True, "7", [], {}])
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(Tally.__slots__)), wrong)
+def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) -> None:
+    if name in ("stages", "queues", "waiting"):
+        value = {"decode": value}
+    line = json.dumps({"kind": "Tally", **json.loads(encode(Tally()))} | {name: value}).encode()
+    with pytest.raises(ValueError, match=r".*"):
+        decode(line)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=5), max_size=200))
+def test_labels_stay_few_whatever_a_worker_says(names: list[str]) -> None:
+    meters = Meters(DEFINITIONS)
+    for name in names:
+        meters.spread("dualface_stage_seconds", Spread([0] * (len(SECONDS) + 1)), name)
+        meters.count("dualface_retries_total", name)
+    families = {family.name: family for family in meters.collect()}
+    stages = {sample.labels["stage"] for sample in families["dualface_stage_seconds"].samples}
+    assert stages <= {"decode", "detect", "track", "compose", "encode", "OTHER"}
+    if names:
+        assert len(families["dualface_retries"].samples) <= 65
+        assert sum(sample.value for sample in families["dualface_retries"].samples) == len(names)
