@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from daemon import words
+
+Names: TypeAlias = tuple[str, ...]
 
 # Two tiles with a person in each: the mark of the pages.
 _MARK = (
@@ -23,14 +25,17 @@ _MARK = (
 )
 
 
-def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any) -> bytes:
+def render(template: str, styles: Names, scripts: Names, early: Names = (), **values: Any) -> bytes:
     """A page from a template and the named style sheets and scripts beside it.
 
     The page's policy allows exactly these by their hashes, so that nothing in a file's name can ever run.
+
+    Args:
+        early: scripts that run before anything of the page is read.
     """
-    style, script = (Markup("\n" + "".join(_source(name) for name in names)) for names in (styles, scripts))
+    style, script, first = (Markup("\n" + "".join(map(_source, names))) for names in (styles, scripts, early))
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(first)}' '{_hash(script)}'; "
         "img-src 'self' file: data:; frame-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
     return (
@@ -39,10 +44,11 @@ def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **v
         .render(
             style=style,
             script=script,
+            early=first,
             policy=policy,
             mark=Markup(_MARK),
             icon="data:image/svg+xml," + quote(_MARK),
-            build=hashlib.sha256((style + script).encode()).hexdigest()[:12],
+            build=hashlib.sha256((style + first + script).encode()).hexdigest()[:12],
             **values,
         )
         .encode("utf-8", "replace")

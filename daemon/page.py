@@ -83,6 +83,7 @@ def page_of(board: Board, t: Speaker) -> bytes:
         "status.html.j2",
         ("base.css", "status.css"),
         ("base.js", "status.js"),
+        ("copy.js",),
         t=t,
         board=board,
         today=[job for job, today in zip(board.finished, is_today, strict=True) if today],

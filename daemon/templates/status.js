@@ -1,6 +1,5 @@
 // The page keeps itself fresh: a hidden copy of itself, read again from the folder, hands over its content.
 // Only what differs is changed, so place, focus and open details stay.
-const COPY = "dualface-copy";
 const AGAIN_MS = 5000;
 const STALE_MS = 150000; // the service writes every minute at least
 
@@ -76,7 +75,7 @@ function show(fresh) {
 
 function read() {
   const frame = document.createElement("iframe");
-  frame.name = COPY;
+  frame.name = "dualface-copy"; // see copy.js
   frame.setAttribute("sandbox", "allow-scripts");
   frame.setAttribute("aria-hidden", "true");
   frame.tabIndex = -1;
@@ -93,7 +92,7 @@ function read() {
     setTimeout(again, AGAIN_MS);
   };
   const taken = (event) => {
-    if (event.source === frame.contentWindow) done(event.data.page, event.data.build);
+    if (event.source === frame.contentWindow) done(event.data.text, event.data.build);
   };
   const timer = setTimeout(done, AGAIN_MS);
   addEventListener("message", taken);
@@ -105,15 +104,12 @@ function again() {
   else read();
 }
 
-if (window.name === COPY) {
-  parent.postMessage({ page: page().outerHTML, build: root.dataset.build }, "*");
-} else {
-  root.lang = preferred();
-  inOrder(page());
-  localise(document);
-  title();
-  stale();
-  document.addEventListener("click", title);
-  setInterval(stale, 1000);
-  setTimeout(again, AGAIN_MS);
-}
+root.lang = preferred();
+inOrder(page());
+localise(document);
+title();
+stale();
+document.addEventListener("click", title);
+document.addEventListener("error", (event) => event.target.closest?.(".thumb")?.remove(), true); // taken away
+setInterval(stale, 1000);
+setTimeout(again, AGAIN_MS);

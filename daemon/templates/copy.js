@@ -1,0 +1,8 @@
+// In the hidden copy by which an open page reads its file again, what follows is text: no picture of it is loaded.
+if (window.name === "dualface-copy") {
+  document.write("<plaintext hidden>");
+  addEventListener("DOMContentLoaded", () => {
+    const { build } = document.documentElement.dataset;
+    parent.postMessage({ build, text: document.querySelector("plaintext").textContent }, "*");
+  });
+}
