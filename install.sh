@@ -155,6 +155,8 @@ service() {
     install_share
     install_unit
     start_service
+    examine
+    tell_how_to_go_on
 }
 
 choose_root() {
@@ -267,6 +269,9 @@ start_service() {
     do_it systemctl enable --quiet dualface.service
     do_it systemctl restart dualface.service ||
         fail "The service does not start." "See why: journalctl -u dualface -n 20"
+}
+
+tell_how_to_go_on() {
     cat <<TEXT
 
 dualface watches $root/inbox. What comes out is in $root/outbox.
@@ -274,6 +279,13 @@ dualface watches $root/inbox. What comes out is in $root/outbox.
   Let somebody drop files:   usermod -aG $ACCOUNT NAME
   Settings:           $CONFIG, then: systemctl restart dualface
 TEXT
+}
+
+examine() {
+    step "What \`dualface doctor\` says, as the user $ACCOUNT"
+    do_it runuser -u "$ACCOUNT" -- env CACHE_DIRECTORY="$CACHE" \
+        bash -c 'umask 0002; cd /; exec "$@"' bash "$prefix/bin/dualface" doctor --config "$CONFIG" ||
+        fail "The service cannot work as things are." "Do what is said above, then look again: dualface doctor"
 }
 
 # --- uninstall

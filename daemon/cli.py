@@ -180,6 +180,29 @@ def status(
 
 
 @app.command()
+def doctor(
+    config: ConfigOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="This check, or group of checks (share), alone; may be repeated."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Show the names of all checks and what they mean.")] = False,
+    through: Annotated[
+        Path | None,
+        typer.Option("--through", metavar="DIR", help="Another way to the share, as a second mount: measures lag."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Check everything that the service needs; exit code 3 if it cannot work."""
+    from daemon import doctor_command
+
+    if listed:
+        doctor_command.show_list(as_json)
+    elif not doctor_command.run(config, only=only or [], through=through, as_json=as_json):
+        raise typer.Exit(EXIT_ENVIRONMENT)
+
+
+@app.command()
 def probe(
     config: ConfigOption = None,
     write: Annotated[bool, typer.Option("--write", help="Keep the settings that follow from it.")] = False,

@@ -17,6 +17,7 @@ class ConfigError(DaemonError):
 class ShareAwayError(DaemonError):
     code = "SHARE_AWAY"
     remedy = "Check the mount of the share: the service goes on by itself when it is back."
+    doctor_check = "share-there"
     retryable = True
     environmental = True
 
@@ -24,19 +25,22 @@ class ShareAwayError(DaemonError):
 class ShareReplacedError(DaemonError):
     code = "SHARE_REPLACED"
     remedy = "Nothing to do where this was meant: the service starts again on the new share."
+    doctor_check = "share-there"
     environmental = True
 
 
 class ShareUnusableError(DaemonError):
     code = "SHARE_UNUSABLE"
     remedy = "Give the service's user write permission on the share's folders."
+    doctor_check = "share-permissions"
     retryable = True
     environmental = True
 
 
 class BackendUnusableError(DaemonError):
     code = "BACKEND_UNUSABLE"
-    remedy = "Run `dualface doctor`: it says which part of the device's software is missing."
+    remedy = "Install or repair the part of the device's software that is named."
+    doctor_check = "backend"
     retryable = True
     environmental = True
 
@@ -56,6 +60,7 @@ class WorkerStalledError(DaemonError):
 class DeliveryError(DaemonError):
     code = "DELIVERY_FAILED"
     remedy = "Check that the outbox can be written and has space: the delivery is repeated by itself."
+    doctor_check = "share-permissions"
     retryable = True
     environmental = True
 

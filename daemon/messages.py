@@ -26,9 +26,10 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The order to open the backend once and say whether it works."""
+    """The order to open the backend once, within a worker's limits, and say whether it works."""
 
     device: DeviceSettings
+    limits: WorkerLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The backend works."""
+    """The backend works. ``notes`` say why something better is not in use."""
 
     device: str
+    notes: tuple[str, ...] = ()
 
 
 Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready

@@ -82,7 +82,7 @@ def move_no_replace(source: Path, target: Path) -> None:
         OSError: the file system refuses, or can do neither.
     """
     try:
-        _rename_no_replace(source, target)
+        rename_no_replace(source, target)
     except OSError as exc:
         if exc.errno not in _NOT_SUPPORTED:
             raise
@@ -90,7 +90,13 @@ def move_no_replace(source: Path, target: Path) -> None:
         source.unlink()
 
 
-def _rename_no_replace(source: Path, target: Path) -> None:
+def rename_no_replace(source: Path, target: Path) -> None:
+    """Rename without overwriting, by the kernel's own means (renameat2(2)).
+
+    Raises:
+        FileExistsError: the target exists.
+        OSError: the file system refuses, EINVAL where it cannot do this.
+    """
     names = os.fsencode(source), os.fsencode(target)
     if _libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE) != 0:
         number = ctypes.get_errno()

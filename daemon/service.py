@@ -15,8 +15,9 @@ import structlog
 from daemon import logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
+from daemon.checks.at_start import recheck_share
 from daemon.conditions import Conditions, Hindrance
-from daemon.errors import BackendUnusableError, DaemonError, ShareAwayError
+from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
 from daemon.hosts import Hosts
 from daemon.intake import Inbox, Intake
 from daemon.kept import KeptStates
@@ -63,6 +64,7 @@ def _run(settings: Settings) -> None:
     notifier = Notifier()
     share = Share(settings)
     identity = share.prepare()
+    recheck_share(settings)
     pulse = Pulse(notifier, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
@@ -94,7 +96,7 @@ def _check_backend(
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
     """
-    pool.start(_CHECK, Check(settings.device), log)
+    pool.start(_CHECK, Check(settings.device, settings.workers.limits), log)
     deadline = time.monotonic() + settings.workers.start_timeout_s
     outcome: Outcome | None = None
     while outcome is None and not stop:
@@ -107,7 +109,9 @@ def _check_backend(
         log.info("backend works", device=outcome.device)
     elif outcome is not None:
         failure = explain(outcome)
-        raise BackendUnusableError(failure.message, remedy=failure.remedy)
+        limited = failure.code == ResourceLimitError.code
+        name = "limits" if limited else BackendUnusableError.doctor_check
+        raise BackendUnusableError(failure.message, remedy=failure.remedy, doctor_check=name)
 
 
 @contextmanager

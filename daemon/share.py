@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import ShareAwayError, ShareUnusableError
-from daemon.moves import move_no_replace
+from daemon.mounts import mount_of
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -71,12 +71,18 @@ class Share:
         self.pause_file = self.root / PAUSE_FILE
         self.inboxes = tuple(settings.inbox_dir(inbox) for inbox in settings.inboxes)
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders that files move between, by their paths below the root."""
+        folders = (*self.inboxes, self.outbox, self.failed, self.originals, self.jobs)
+        return {str(self.relative(folder)): folder for folder in folders}
+
     def prepare(self) -> ShareIdentity:
-        """Create what is missing, prove that the share can be written, and tell which share it is.
+        """Create what is missing, and tell which share it is.
 
         Raises:
             ShareAwayError: the root does not exist or does not answer.
-            ShareUnusableError: it cannot be written, or its folders lie on different file systems.
+            ShareUnusableError: it cannot be written.
         """
         if not self.root.is_dir():
             raise ShareAwayError(
@@ -86,11 +92,9 @@ class Share:
         try:
             self._make_folders()
             self._make_sentinel()
-            self._prove_writable()
         except OSError as exc:
             what = f"{exc.strerror}: {exc.filename}"
             raise ShareUnusableError(f"The share {self.root} cannot be used: {what}") from exc
-        self._check_one_file_system()
         return self.identity()
 
     def identity(self) -> ShareIdentity:
@@ -148,45 +152,11 @@ class Share:
             os.fsync(fd)
         sync_directory(self.state)
 
-    def _prove_writable(self) -> None:
-        for folder in (self.outbox, self.failed, self.originals, self.jobs, *self.inboxes):
-            probe = folder / f".dualface-probe-{uuid.uuid4().hex}"
-            moved = probe.with_name(f"{probe.name}-moved")
-            probe.write_bytes(b"")
-            move_no_replace(probe, moved)
-            moved.unlink()
-
-    def _check_one_file_system(self) -> None:
-        devices = {
-            folder: folder.stat().st_dev
-            for folder in (self.jobs, self.outbox, self.failed, self.originals, *self.inboxes)
-        }
-        strays = [str(folder) for folder, device in devices.items() if device != devices[self.jobs]]
-        if strays:
-            raise ShareUnusableError(
-                f"These folders lie on another file system than {self.state}: {', '.join(strays)}",
-                remedy="Files are moved by rename: put all folders of the share on one file system.",
-            )
-
 
 def file_system(path: Path) -> str:
     """Type of the file system at ``path`` as the kernel names it, such as "ext4" or "nfs4"; "" if unknown."""
-    device = path.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    best, kind = -1, ""
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        _, _, numbers, _, mount_point, *_ = before.split(" ")
-        mounted_at = Path(_unescape(mount_point))
-        if numbers == wanted and path.is_relative_to(mounted_at) and len(mount_point) >= best:
-            best, kind = len(mount_point), after.split(" ")[0]
-    return kind
-
-
-def _unescape(mount_point: str) -> str:
-    for code, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        mount_point = mount_point.replace(code, sign)
-    return mount_point
+    mount = mount_of(path)
+    return mount.kind if mount else ""
 
 
 def is_network(kind: str) -> bool:
@@ -194,8 +164,14 @@ def is_network(kind: str) -> bool:
     return kind in _NFS or kind in _NETWORK or (kind.startswith("fuse") and kind != "fuseblk")
 
 
+def settle_key(kind: str) -> str:
+    """Which of the ``settle`` settings holds the quiet time for this kind of file system."""
+    if kind in _NFS:
+        return "nfs_s"
+    return "smb_s" if is_network(kind) else "local_s"
+
+
 def settle_s(kind: str, settings: SettleSettings) -> float:
     """Quiet time that a file must show on this kind of file system."""
-    if kind in _NFS:
-        return settings.nfs_s
-    return settings.smb_s if is_network(kind) else settings.local_s
+    quiet_s: float = getattr(settings, settle_key(kind))
+    return quiet_s

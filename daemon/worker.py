@@ -13,13 +13,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
 
-from daemon import confinement, leases
+from daemon import confinement, leases, opening
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.leases import LOCKS_UNKNOWN
 from daemon.logs import configure_worker
@@ -29,7 +29,6 @@ from daemon.messages import (
     Failed,
     Finished,
     Message,
-    Ready,
     Stopped,
     Work,
     encode,
@@ -81,7 +80,7 @@ class _Worker:
 
     def _outcome(self, order: Check | Work) -> Message:
         try:
-            return _check(order) if isinstance(order, Check) else self._work(order)
+            return opening.ready(order) if isinstance(order, Check) else self._work(order)
         except JobStopped:
             return Stopped()
         except ExplainedError as exc:
@@ -155,16 +154,6 @@ def _limit_behind(error: ExplainedError) -> str | None:
     if any(isinstance(cause, OSError) and cause.errno == errno.EMFILE for cause in confinement.causes(error)):
         return "open_files"
     return None
-
-
-def _check(order: Check) -> Ready:
-    """Open the device and load both models, as a job would."""
-    from engines.registry import open_backend  # noqa: PLC0415 - see above
-
-    with closing(open_backend(order.device)) as backend:
-        backend.detector().close()
-        backend.embedder().close()
-        return Ready(backend.device)
 
 
 @contextmanager

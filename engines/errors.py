@@ -13,18 +13,24 @@ class ExplainedError(Exception):
         remedy: what the reader should do, one or two sentences.
         retryable: whether the same work may succeed later without anybody changing the file.
         environmental: the cause lies outside the file (disk, share, device), so it costs no attempt.
+        doctor_check: which check of ``dualface doctor`` shows more; "" where none does. The remedy names it.
     """
 
     code = "INTERNAL"
     remedy = "Report this with the journal's lines for the job; it is a fault of the program."
     retryable = False
     environmental = False
+    doctor_check = ""
 
-    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, doctor_check: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         if remedy is not None:
             self.remedy = remedy
+        if doctor_check is not None:
+            self.doctor_check = doctor_check
+        if self.doctor_check and "dualface doctor" not in self.remedy:
+            self.remedy = f"{self.remedy} More: `dualface doctor --only {self.doctor_check}`."
 
 
 class EngineError(ExplainedError):
@@ -77,7 +83,8 @@ class DecodeFailedError(MediaError):
 
 class DeviceUnavailableError(EngineError):
     code = "DEVICE_UNAVAILABLE"
-    remedy = "Run `dualface doctor`: it says which part of the device's software is missing."
+    remedy = "Install or repair the part of the device's software that is named."
+    doctor_check = "backend"
     retryable = True
     environmental = True
 
@@ -85,6 +92,7 @@ class DeviceUnavailableError(EngineError):
 class ModelUnavailableError(EngineError):
     code = "MODEL_UNAVAILABLE"
     remedy = "Install the package again: its model files are missing or changed."
+    doctor_check = "models"
     retryable = True
     environmental = True
 
@@ -100,6 +108,7 @@ class DeviceOutOfMemoryError(EngineError):
 
     code = "DEVICE_OUT_OF_MEMORY"
     remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the card."
+    doctor_check = "cards"
     retryable = True
     environmental = True
 
@@ -109,6 +118,7 @@ class DeviceLostError(EngineError):
 
     code = "DEVICE_LOST"
     remedy = "The work goes on in a new process; where this repeats, check the driver's messages with `dmesg`."
+    doctor_check = "driver"
     retryable = True
     environmental = True
 
@@ -118,6 +128,7 @@ class EncoderBusyError(EngineError):
 
     code = "ENCODER_BUSY"
     remedy = "Wait for other jobs, lower workers.concurrent_jobs, or set encoder to auto or x264 in the profile."
+    doctor_check = "codecs-cuda"
     retryable = True
     environmental = True
 
@@ -127,3 +138,4 @@ class EncoderMissingError(DeviceUnavailableError):
 
     code = "ENCODER_MISSING"
     remedy = "Set encoder to auto or x264 in the profile: this card has no video encoder."
+    doctor_check = "codecs-cuda"

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import DiskFullError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without fsync for directories
 
 
 @contextmanager
@@ -28,13 +29,22 @@ def storage_errors(what: str) -> Iterator[None]:
         raise (DiskFullError if exc.errno in _FULL else StorageError)(reason) from exc
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+def sync_directory(path: Path) -> bool:
+    """Make the names in a directory durable; False where the file system knows no way to do that.
+
+    Raises:
+        OSError: it knows one and failed.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in _CANNOT_SYNC:
+            raise
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def commit(part: Path, final: Path) -> None:

@@ -31,6 +31,7 @@ class TooLongError(PipelineError):
 class DiskFullError(PipelineError):
     code = "DISK_FULL"
     remedy = "Free space on the share: the job goes on by itself."
+    doctor_check = "share-space"
     retryable = True
     environmental = True
 
@@ -38,5 +39,6 @@ class DiskFullError(PipelineError):
 class StorageError(PipelineError):
     code = "STORAGE"
     remedy = "Check the share and its mount: the job goes on when it can be written again."
+    doctor_check = "share"
     retryable = True
     environmental = True

@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 class EngineBuildError(EngineError):
     code = "ENGINE_BUILD_FAILED"
     remedy = "Nothing is lost: ONNX Runtime runs the model instead."
+    doctor_check = "engines"
     environmental = True
 
 

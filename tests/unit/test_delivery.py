@@ -110,7 +110,7 @@ def test_a_name_that_is_taken_at_the_last_moment(share: Share, monkeypatch: pyte
 
 def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process "end" before or after one of the renames: odd steps after, even ones before."""
-    rename = moves._rename_no_replace
+    rename = moves.rename_no_replace
     count = iter(range(1000))
 
     def renamed(source: Path, target: Path) -> None:
@@ -121,7 +121,7 @@ def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if 2 * number + 1 == step:
             raise Crash
 
-    monkeypatch.setattr(moves, "_rename_no_replace", renamed)
+    monkeypatch.setattr(moves, "rename_no_replace", renamed)
 
 
 @pytest.mark.parametrize("step", range(10))

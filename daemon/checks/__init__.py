@@ -1,0 +1,10 @@
+"""The checks of ``dualface doctor``; importing this package registers them all, in the order of being shown."""
+
+from __future__ import annotations
+
+from daemon.checks import software  # isort: skip
+from daemon.checks import host  # isort: skip
+from daemon.checks import device  # isort: skip
+from daemon.checks import share  # isort: skip
+
+__all__ = ["device", "host", "share", "software"]

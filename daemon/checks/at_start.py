@@ -1,0 +1,28 @@
+"""What the service checks whenever it starts: the cheap part of ``dualface doctor``, of what it cannot do without."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.checks.context import Context
+from daemon.checks.share import AT_START
+from daemon.doctor import Verdict, examine, select
+from daemon.errors import ShareUnusableError
+from daemon.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def recheck_share(settings: Settings) -> None:
+    """Look at the share in this process, and say in the journal what is doubtful.
+
+    Raises:
+        ShareUnusableError: the service cannot work on it; the remedy names the check.
+    """
+    for result in examine(select(AT_START), Context(settings, directly=True)):
+        finding = result.finding
+        if finding.verdict is Verdict.FAILED:
+            raise ShareUnusableError(finding.summary, remedy=finding.remedy, doctor_check=result.name)
+        if finding.verdict is Verdict.WARNING:
+            remedy = f"{finding.remedy} More: `dualface doctor --only {result.name}`."
+            log.warning("share check", check=result.name, reason=finding.summary, remedy=remedy)

@@ -1,0 +1,208 @@
+"""Checks of what does the work: the backend, cards, codecs, models and engines, all asked in other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from daemon.checks.context import Context
+from daemon.doctor import Finding, check, failed, not_applicable, ok, warning
+from daemon.errors import DaemonError
+
+_GIB = 2**30
+_EXAMINE, _ENGINES, _OPENING = "engines.examine", "engines.inference.commands", "daemon.opening"
+_CARD = Path("/dev/nvidiactl")
+
+
+@check("backend")
+def backend(context: Context) -> Finding:
+    """The configured device must open, and both models must load on it, or no job can be done."""
+    settings = context.settings.device
+    found = context.ask_program(_OPENING, settings.model_dump_json())
+    facts = {"configured": settings.backend, "device": found["device"], "notes": found["notes"]}
+    if found["device"] == "cpu" and settings.backend == "auto" and _CARD.exists():
+        return warning(
+            f"There is a card, but the work runs on the CPU: {' '.join(found['notes'])}",
+            "See the checks driver, cards and libraries; or set device.backend to cpu.",
+            facts=facts,
+        )
+    others = f" ({' '.join(found['notes'])})" if found["notes"] else ""
+    return ok(f"{found['device']} works, and both models load{others}.", facts=facts)
+
+
+@check("limits", needs="backend")
+def limits(context: Context) -> Finding:
+    """Workers run within workers.limits; if these leave no room for the program itself, every file fails."""
+    settings = context.settings
+    try:
+        context.ask_program(_OPENING, settings.device.model_dump_json(), settings.workers.limits.model_dump_json())
+    except DaemonError as exc:
+        return failed(exc.message, "Raise the limit that is named, or remove it from the configuration.")
+    return ok("The backend opens within the limits.", facts=settings.workers.limits.model_dump())
+
+
+@check("driver")
+def driver(context: Context) -> Finding:
+    """A card needs NVIDIA's kernel module, libraries of the same version, and devices that the service may open."""
+    if context.settings.device.backend == "cpu":
+        return not_applicable("device.backend is cpu.")
+    facts = context.ask_program(_EXAMINE, "driver")
+    closed = [name for name, refused in facts["devices"].items() if refused]
+    about = {key: facts[key] for key in ("kernel_module", "driver", "cuda", "devices")}
+    if facts["kernel_module"] is None and not facts["cards"]:
+        return _without_card(context, "No NVIDIA driver is loaded.", about)
+    if closed:
+        return failed(
+            f"{context.user} cannot open {', '.join('/dev/' + name for name in closed)}.",
+            "See the rights of the devices, and DeviceAllow= of the unit; load nvidia-uvm at boot.",
+            facts=about,
+        )
+    if not facts["cards"]:
+        return failed(
+            f"The kernel has driver {facts['kernel_module']}, but no card answers.",
+            "Install nvidia-ml-py (the extra dualface[cuda]); after an update of the driver, restart the machine.",
+            facts=about,
+        )
+    return ok(f"Driver {facts['driver']}, CUDA {facts['cuda']}.", facts=about)
+
+
+def _without_card(context: Context, summary: str, facts: dict[str, Any]) -> Finding:
+    if context.settings.device.backend == "cuda":
+        return failed(summary, "Install NVIDIA's driver, or set device.backend to auto or cpu.", facts=facts)
+    return not_applicable(f"{summary} The work runs on the CPU.", facts=facts)
+
+
+@check("cards", needs="driver")
+def cards(context: Context) -> Finding:
+    """Which cards there are, and how full their memory is: jobs may fill it up to device.vram_guard."""
+    settings = context.settings.device
+    found = context.ask_program(_EXAMINE, "driver")["cards"]
+    facts = {"cards": found}
+    if settings.index >= len(found):
+        return failed(f"There is no card {settings.index}, only {len(found)}.", "Correct device.index.", facts=facts)
+    words = "; ".join(
+        f"{card['index']}: {card['name']}, compute capability {card['compute_capability']}, "
+        f"{card['vram_used_bytes'] / _GIB:.1f} of {card['vram_total_bytes'] / _GIB:.1f} GiB in use"
+        for card in found
+    )
+    card = found[settings.index]
+    if card["vram_used_bytes"] > settings.vram_guard * card["vram_total_bytes"]:
+        return warning(
+            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of card {settings.index} is taken.",
+            "End other programs on the card; jobs wait until there is room.",
+            facts=facts,
+        )
+    return ok(f"{words}.", facts=facts)
+
+
+@check("codecs-cpu")
+def codecs_cpu(context: Context) -> Finding:
+    """What the CPU decodes and encodes, tried on small samples. ffmpeg as a program is not needed."""
+    facts = context.ask_program(_EXAMINE, "cpu")
+    broken = {codec: words for kind in ("decode", "encode") for codec, words in facts[kind].items() if words}
+    needed = [codec for codec in broken if codec in ("h264", *facts["encode"])]
+    summary = f"decodes {_working(facts['decode'])}; encodes {_working(facts['encode'])}"
+    if needed:
+        return failed(
+            f"Not even these work: {_explained(broken)}.",
+            "Install the package av (PyAV) again, from its wheel.",
+            facts=facts,
+        )
+    if broken:
+        return warning(
+            f"The CPU {summary}. Not: {_explained(broken)}.", "Recordings of these kinds go to failed.", facts=facts
+        )
+    return ok(f"The CPU {summary}.", facts=facts)
+
+
+@check("codecs-cuda", needs="cards")
+def codecs_cuda(context: Context) -> Finding:
+    """What the card decodes and encodes; the rest is decoded as device.undecodable says, and encoded with x264."""
+    facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.index))
+    sessions = facts["nvenc"]["opened"]
+    missing = f"no NVENC ({facts['nvenc']['error']}), so x264 encodes"
+    encodes = f"{sessions} NVENC sessions open" if sessions else missing
+    summary = f"The card decodes {_working(facts['decode']) or 'nothing'}; {encodes}."
+    wanting = sorted(name for name, p in context.settings.profiles.items() if p.encoder == "nvenc" and not sessions)
+    if wanting:
+        return failed(
+            f"{summary} Profiles that demand NVENC: {', '.join(wanting)}.",
+            "Set their encoder to auto or x264.",
+            facts=facts,
+        )
+    if facts["decode"]["h264"]:
+        return warning(summary, "Update the driver; until then H.264 is decoded on the CPU.", facts=facts)
+    return ok(summary, facts=facts)
+
+
+def _working(tried: dict[str, str]) -> str:
+    return ", ".join(codec.replace(", ", " ") for codec, words in tried.items() if not words)
+
+
+def _explained(broken: dict[str, str]) -> str:
+    return "; ".join(f"{codec} ({words})" for codec, words in broken.items())
+
+
+@check("inference")
+def inference(context: Context) -> Finding:
+    """Which runtimes can run the models: on a card TensorRT or ONNX Runtime's CUDA provider, elsewhere its CPU one."""
+    facts = context.ask_program(_EXAMINE, "inference")
+    providers = [name.removesuffix("ExecutionProvider") for name in facts["providers"]]
+    summary = f"ONNX Runtime {facts['onnxruntime']} with {', '.join(providers)}; {facts['tensorrt'] or 'no TensorRT'}"
+    if "CPU" not in providers:
+        return failed(f"{summary}.", "Install onnxruntime again.", facts=facts)
+    if _uses_card(context) and "CUDA" not in providers:
+        return warning(
+            f"{summary}: without its CUDA provider the card depends on TensorRT alone.",
+            "Uninstall onnxruntime and install onnxruntime-gpu again: the one hides the other.",
+            facts=facts,
+        )
+    return ok(f"{summary}.", facts=facts)
+
+
+def _uses_card(context: Context) -> bool:
+    backend = context.settings.device.backend
+    return backend == "cuda" or (backend == "auto" and _CARD.exists())
+
+
+@check("models")
+def models(context: Context) -> Finding:
+    """The models come with packages; each must be the published file. Both may be used commercially."""
+    found = context.ask_program(_ENGINES, "list", "")["models"]
+    words = "; ".join(f"{m['title']} ({m['licence']}, sha256 {m['sha256'][:12]})" for m in found)
+    return ok(f"Intact: {words}.", facts={"models": found})
+
+
+@check("engines")
+def engines(context: Context) -> Finding:
+    """TensorRT engines are built from the models once for each kind of card; stale ones are built anew when needed."""
+    found = context.ask_program(_ENGINES, "list", "")
+    facts = {"directory": found["directory"], "library": found["library"], "engines": found["engines"]}
+    if found["library"] is None:
+        return not_applicable("TensorRT is not installed.", facts=facts)
+    bad = [f"{e['name']} for {e['target']} is {e['state']}" for e in found["engines"] if e["state"] != "good"]
+    if bad:
+        return warning(f"{', '.join(bad)}.", "Build them again: dualface engines build", facts=facts)
+    if not found["engines"]:
+        return ok("None is built yet; the first job on a card builds what it needs.", facts=facts)
+    words = ", ".join(f"{e['name']} for {e['target']} ({e['precision']})" for e in found["engines"])
+    return ok(f"Built: {words}.", facts=facts)
+
+
+@check("cache")
+def cache(context: Context) -> Finding:
+    """Converted models, engines and kernels are kept between jobs; without that every job makes them anew."""
+    facts = context.ask_program(_EXAMINE, "cache")
+    if facts["refused"]:
+        return warning(
+            f"{context.user} cannot keep files in {facts['directory']}: {facts['refused']}.",
+            "Give the service a cache: CacheDirectory= of its unit, or the variable CACHE_DIRECTORY.",
+            facts=facts,
+        )
+    if facts["free_bytes"] < _GIB:
+        return warning(
+            f"{facts['directory']} has {facts['free_bytes'] / _GIB:.1f} GiB of space left.",
+            "Free space there.",
+            facts=facts,
+        )
+    return ok(f"{facts['directory']}, {facts['free_bytes'] / _GIB:.0f} GiB free.", facts=facts)

@@ -1,0 +1,60 @@
+"""Checks of the program itself: Python, libraries, configuration."""
+
+from __future__ import annotations
+
+import sys
+
+from daemon.checks.context import Context
+from daemon.config import load_with_origins
+from daemon.config_text import rows
+from daemon.doctor import Finding, check, ok, warning
+from daemon.versions import MATRIX, PYTHON, Verified, installed
+
+
+@check("python")
+def python(_context: Context) -> Finding:
+    """Which Python runs dualface; the tests have run with those of the version matrix."""
+    running = ".".join(map(str, sys.version_info[:3]))
+    facts = {"version": running, "executable": sys.executable, "tested": [PYTHON.oldest, PYTHON.newest]}
+    if verdict := PYTHON.verdict(running):
+        return warning(
+            f"Python {running} is {verdict} than what was tested ({_range(PYTHON)}).",
+            "Nothing to do while all is well; else install with PYTHON=python" + PYTHON.newest,
+            facts=facts,
+        )
+    return ok(f"Python {running} in {sys.prefix}.", facts=facts)
+
+
+@check("libraries")
+def libraries(_context: Context) -> Finding:
+    """The libraries' versions against those that the tests have run with."""
+    found = {tested: installed(tested.name) for tested in MATRIX}
+    facts = {tested.name: version for tested, version in found.items() if version}
+    missing = [tested.name for tested, version in found.items() if version is None and not tested.extra]
+    if missing:
+        return warning(
+            f"Not installed: {', '.join(missing)}.", "Install the package again: ./install.sh service", facts=facts
+        )
+    untested = [
+        f"{tested.name} {version} ({verdict}, tested: {_range(tested)})"
+        for tested, version in found.items()
+        if version and (verdict := tested.verdict(version))
+    ]
+    if untested:
+        return warning(
+            f"Not tested: {', '.join(untested)}.",
+            "Nothing to do while all is well; else install the tested ones.",
+            facts=facts,
+        )
+    return ok(f"All {len(facts)} libraries have tested versions.", facts=facts)
+
+
+def _range(tested: Verified) -> str:
+    return tested.newest if tested.oldest.startswith(tested.newest) else f"{tested.oldest} to {tested.newest}"
+
+
+@check("configuration")
+def configuration(context: Context) -> Finding:
+    """Where the settings come from: file, environment, what the probe found, defaults."""
+    origins = sorted({row.origin for row in rows(load_with_origins(context.config))} - {"default"})
+    return ok(f"Valid; set by {', '.join(origins) or 'nobody, all are defaults'}.", facts={"origins": origins})

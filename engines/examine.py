@@ -1,0 +1,227 @@
+"""What the codecs, cards and runtimes of this machine can do, as JSON: ``python -m engines.examine TOPIC [INDEX]``.
+
+A program of its own, because it loads codecs and drivers. Where it can be done in a moment, a thing is tried rather
+than looked up in a list.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+
+from engines.child import answer
+from engines.cpu.decode import PyAvDecoder
+from engines.cpu.encode import X264Encoder
+from engines.cpu.probe import probe
+from engines.errors import DeviceUnavailableError
+from engines.frames import ColorTags, Frame
+from engines.inference.build import find_library
+from engines.measure import cards
+from engines.models.face_embedding import default_cache_dir
+from engines.settings import EncoderSettings
+
+_WIDTH, _HEIGHT, _PICTURES = 256, 128, 5
+_BIT_DEPTHS = (8, 10)
+_DRIVER_VERSION = Path("/proc/driver/nvidia/version")
+_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia0")
+
+# What recordings come in: FFmpeg's name of the decoder, an encoder that can make a sample, container, pixel format.
+_SAMPLES = {
+    "h264": ("libx264", "mp4", "yuv420p"),
+    "h264, 10 bits": ("libx264", "mp4", "yuv420p10le"),
+    "hevc": ("libx265", "mp4", "yuv420p"),
+    "hevc, 10 bits": ("libx265", "mp4", "yuv420p10le"),
+    "av1": ("libsvtav1", "mp4", "yuv420p"),
+    "vp9": ("libvpx-vp9", "webm", "yuv420p"),
+    "vp8": ("libvpx", "webm", "yuv420p"),
+    "prores": ("prores_ks", "mov", "yuv422p10le"),
+    "dnxhd": ("dnxhd", "mov", "yuv422p"),
+    "mpeg4": ("mpeg4", "mp4", "yuv420p"),
+    "mpeg2video": ("mpeg2video", "mpg", "yuv420p"),
+    "mjpeg": ("mjpeg", "mov", "yuvj420p"),
+    "wmv2": ("wmv2", "asf", "yuv420p"),
+}
+_OPTIONS = {"dnxhd": {"profile": "dnxhr_sq"}, "libx265": {"x265-params": "log-level=none"}}
+
+
+def cpu() -> dict[str, Any]:
+    """What PyAV decodes and encodes here, each tried on a small sample; "" is success, else the reason."""
+    with tempfile.TemporaryDirectory(prefix="dualface-doctor-") as folder:
+        decoded = {codec: _decode_sample(codec, Path(folder)) for codec in _SAMPLES}
+    return {
+        "decode": decoded,
+        "encode": {"h264 (libx264)": _tried(_encode), "aac": _tried(lambda: av.Codec("aac", "w"))},
+        "ffmpeg": {name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
+    }
+
+
+def _decode_sample(codec: str, folder: Path) -> str:
+    encoder, container, pix_fmt = _SAMPLES[codec]
+    path = folder / f"{re.sub('[^a-z0-9]', '', codec)}.{container}"
+    if words := _tried(lambda: _write_sample(path, encoder, pix_fmt)):
+        name = codec.partition(",")[0]
+        return _tried(lambda: av.Codec(name, "r")) or f"not tried: no sample could be made ({words})"
+    return _tried(lambda: _decode(path))
+
+
+def _write_sample(path: Path, encoder: str, pix_fmt: str) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(encoder, rate=25, options=_OPTIONS.get(encoder, {}))
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, pix_fmt
+        for number in range(_PICTURES):
+            luma = np.add.outer(np.arange(_HEIGHT), np.arange(_WIDTH) + 8 * number).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(luma, "gray").reformat(format=pix_fmt)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _decode(path: Path) -> None:
+    decoder = PyAvDecoder(path, probe(path), max_surface_pixels=_WIDTH * _HEIGHT, threads=1)
+    pictures = sum(len(batch) for batch in decoder.batches())
+    if pictures != _PICTURES:
+        raise ValueError(f"{pictures} of {_PICTURES} pictures came out")
+
+
+def _encode() -> None:
+    encoder = X264Encoder(
+        _WIDTH, _HEIGHT, time_base=Fraction(1, 25), fps=Fraction(25), color=ColorTags(), settings=EncoderSettings(),
+        threads=1,
+    )  # fmt: skip
+    grey = np.full((_HEIGHT, _WIDTH), 128, np.uint8), np.full((_HEIGHT // 2, _WIDTH // 2, 2), 128, np.uint8)
+    if not [*encoder.encode(Frame(*grey, 0, 1)), *encoder.flush()]:
+        raise ValueError("nothing came out")
+
+
+def _tried(action: Callable[[], object]) -> str:
+    try:
+        action()
+    except Exception as error:  # whatever a codec raises is what we want to know
+        return str(error) or type(error).__name__
+    return ""
+
+
+def driver() -> dict[str, Any]:
+    """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the cards that NVML sees."""
+    version = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", _read(_DRIVER_VERSION))
+    found = cards()
+    return {
+        "kernel_module": version.group() if version else None,
+        "devices": {name: _openable(Path("/dev") / name) for name in _DEVICES if (Path("/dev") / name).exists()},
+        "driver": found[0].driver if found else None,
+        "cuda": _cuda_version() if found else None,
+        "cards": [
+            {
+                "index": card.index,
+                "name": card.name,
+                "compute_capability": card.compute_capability,
+                "vram_total_bytes": card.vram_total_bytes,
+                "vram_used_bytes": card.vram_used_bytes,
+            }
+            for card in found
+        ],
+    }
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _openable(path: Path) -> str:
+    return _tried(lambda: path.open("rb+", buffering=0).close())
+
+
+def _cuda_version() -> str | None:
+    """The newest CUDA that the driver speaks."""
+    nvml = importlib.import_module("pynvml")
+    number = int(nvml.nvmlSystemGetCudaDriverVersion())
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def cuda(index: int) -> dict[str, Any]:
+    """What a card decodes and encodes.
+
+    Raises:
+        DeviceUnavailableError: it cannot be asked.
+    """
+    from engines.cuda.nvdec import CODECS  # noqa: PLC0415  needs a card
+    from engines.cuda.sessions import probe_sessions  # noqa: PLC0415
+
+    if importlib.util.find_spec("PyNvVideoCodec") is None:
+        raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", doctor_check="libraries")
+    sessions = probe_sessions(index)
+    return {
+        "decode": {_stream(codec, bits): _card_decodes(index, codec, bits) for codec in CODECS for bits in _BIT_DEPTHS},
+        "nvenc": {"opened": sessions.opened, "error": sessions.error},
+    }
+
+
+def _stream(codec: str, bits: int) -> str:
+    return codec if bits == 8 else f"{codec}, {bits} bits"
+
+
+def _card_decodes(index: int, codec: str, bits: int) -> str:
+    from engines.cuda.nvdec import capabilities  # noqa: PLC0415  as above
+
+    try:
+        return "" if capabilities(index, codec, bits)["supported"] else "not supported"
+    except Exception as error:  # whatever the driver says
+        return str(error) or type(error).__name__
+
+
+def cache() -> dict[str, Any]:
+    """Where converted models, engines and kernels are kept, and whether this user may."""
+    directory = default_cache_dir()
+    existing = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    return {
+        "directory": str(directory),
+        "refused": _tried(lambda: _keep_something(directory)),
+        "free_bytes": shutil.disk_usage(existing).free,
+    }
+
+
+def _keep_something(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(b"x")
+
+
+def inference() -> dict[str, Any]:
+    """ONNX Runtime's providers, and TensorRT."""
+    import onnxruntime  # noqa: PLC0415
+
+    library = find_library()
+    return {
+        "onnxruntime": onnxruntime.__version__,
+        "providers": onnxruntime.get_available_providers(),
+        "tensorrt": f"{library.name} {library.version}" if library else None,
+    }
+
+
+def main() -> None:
+    topic, index = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    topics: dict[str, Callable[[], dict[str, Any]]] = {
+        "cpu": cpu,
+        "driver": driver,
+        "cuda": lambda: cuda(index),
+        "inference": inference,
+        "cache": cache,
+    }
+    answer(topics[topic])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""doctor: the registry of checks, what is said about measured facts, and errors that name their check."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import daemon
+import engines
+import pipeline
+from daemon import checks
+from daemon.checks import device, host, share, software
+from daemon.checks.context import Context
+from daemon.checks.share import AT_START
+from daemon.child import Account
+from daemon.doctor import CHECKS, Check, Finding, UnknownCheckError, Verdict, document, examine, failed, ok, select
+from daemon.measurements.files import Folder, Folders, Names, Times
+from daemon.measurements.moving import Renaming, Syncing
+from daemon.measurements.place import Place, Presence, Space
+from daemon.measurements.site import Measurement
+from daemon.measurements.view import Events, Lag
+from daemon.versions import MATRIX, Verified
+from engines.errors import ExplainedError
+from tests.unit.daemon_share import settings_for
+from tests.unit.test_packaging import distribution, requirements
+
+OK, WARNING, FAILED, NOT_APPLICABLE = Verdict
+
+
+class Known(Context):
+    """An examination of which the facts are given, and programs' answers by their last arguments."""
+
+    def __init__(self, root: Path, *facts: Measurement, answers: dict[str, Any] | None = None, **sections: Any) -> None:
+        super().__init__(settings_for(root, **sections))
+        self._facts = {type(fact): fact for fact in facts}
+        self._told = answers or {}
+
+    def ask_program(self, module: str, *arguments: str) -> Any:
+        return self._told.get(arguments[0] if arguments else "", self._told.get(module))
+
+
+def examined(name: str, context: Context) -> Finding:
+    return CHECKS[name].look(context)
+
+
+# -- the registry
+
+
+def test_every_check_says_what_it_means() -> None:
+    assert checks.__all__ == ["device", "host", "share", "software"]
+    for name, found in CHECKS.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
+        assert len(found.meaning) > 30, name
+        assert found.meaning.endswith("."), name
+        assert found.needs is None or found.needs in CHECKS
+
+
+def test_groups_and_names_select_checks() -> None:
+    assert len(select([])) == len(CHECKS)
+    assert [found.name for found in select(["share-rename", "python"])] == ["python", "share-rename"]
+    assert {found.name for found in select(["share"])} == {name for name in CHECKS if name.startswith("share-")}
+    with pytest.raises(UnknownCheckError):
+        select(["shar"])
+
+
+def test_what_a_check_needs_comes_first_and_is_shown_only_when_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHECKS, "ground", Check("ground", lambda _: ok("fine")))
+    monkeypatch.setitem(CHECKS, "roof", Check("roof", lambda _: ok("fine"), needs="ground"))
+    context = Known(Path("/nowhere"))
+    assert [result.name for result in examine([CHECKS["roof"]], context)] == ["roof"]
+    monkeypatch.setitem(CHECKS, "ground", Check("ground", lambda _: failed("gone", "dig")))
+    results = list(examine([CHECKS["roof"]], context))
+    assert [(r.name, r.finding.verdict) for r in results] == [("ground", FAILED), ("roof", NOT_APPLICABLE)]
+
+
+def test_the_document_has_its_shape() -> None:
+    context = Known(Path("/nowhere"), Presence("ENOENT", False, []))
+    told = json.loads(json.dumps(document(list(examine(select(["share-there"]), context)), context)))
+    assert told["schema"] == "dualface.doctor/1"
+    assert told["works"] is False
+    assert told["counts"] == {"ok": 0, "warning": 0, "failed": 1, "not applicable": 0}
+    (entry,) = told["checks"]
+    assert entry.keys() == {"name", "result", "summary", "remedy", "settings", "facts", "meaning", "seconds"}
+    assert (entry["name"], entry["result"]) == ("share-there", "failed")
+    assert "mkdir -p /nowhere" in entry["remedy"]
+
+
+# -- what follows from facts
+
+RENAMING = Renaming("", "", "", "", inode_kept=True, mtime_kept=True, writer_follows=True, protocol="rename")
+NFS = Place("nfs4", "nas:/v", ["rw"], network=True, read_only=False, file_cache_s=None, folder_cache_s=None)
+EXT4 = Place("ext4", "/dev/sda1", ["rw"], network=False, read_only=False, file_cache_s=None, folder_cache_s=None)
+
+
+def changed(facts: Any, **values: Any) -> Any:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(facts, **values)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "verdict", "words"),
+    [
+        ("share-there", [Presence("", True, [])], OK, "holds a share"),
+        ("share-there", [Presence("EACCES", False, [])], FAILED, "permission denied"),
+        ("share-there", [Presence("", False, [])], WARNING, "mounted"),
+        ("share-file-system", [EXT4], OK, "settle for 5 s"),
+        ("share-file-system", [NFS], OK, "settle for 65 s"),
+        ("share-file-system", [changed(NFS, file_cache_s=600.0)], WARNING, "settle.nfs_s to 605"),
+        ("share-file-system", [changed(EXT4, read_only=True)], FAILED, "read-only"),
+        ("share-file-system", [changed(EXT4, kind="vfat")], WARNING, "4 GiB"),
+        ("share-rename", [RENAMING], OK, "renameat2"),
+        ("share-rename", [changed(RENAMING, no_replace="EINVAL", protocol="link")], OK, "hard link"),
+        ("share-rename", [changed(RENAMING, no_replace="EINVAL", link="EPERM", protocol="none")], FAILED, "NFS or SMB"),
+        ("share-rename", [changed(RENAMING, no_replace="overwrites")], FAILED, "replaced a file"),
+        ("share-rename", [changed(RENAMING, inode_kept=False)], FAILED, "serverino"),
+        ("share-rename", [changed(RENAMING, plain="EXDEV")], FAILED, "renamed"),
+        ("share-rename", [changed(RENAMING, writer_follows=False)], WARNING, "open"),
+        ("share-fsync", [Syncing("", True, 1.0, 2.0, 80.0)], OK, "1 ms"),
+        ("share-fsync", [Syncing("", False, 1.0, 2.0, 80.0)], WARNING, "power cut"),
+        ("share-fsync", [Syncing("EIO", True, 0, 0, 0)], FAILED, "input/output"),
+        ("share-fsync", [Syncing("", True, 900.0, 2000.0, 1.0)], WARNING, "900 ms"),
+        ("share-events", [Events("", 1.0, None, False), EXT4], OK, "reported"),
+        ("share-events", [Events("", None, None, False), EXT4], WARNING, "scan.events"),
+        ("share-events", [Events("", 1.0, None, True), EXT4], WARNING, "another way"),
+        ("share-events", [Events("ENOSPC", None, None, False), EXT4], WARNING, "max_user_watches"),
+        ("share-events", [Events("", 1.0, None, True), NFS], OK, "is not reported"),
+        ("share-cache", [Lag(False), EXT4], NOT_APPLICABLE, "local"),
+        ("share-cache", [Lag(False), NFS], OK, "within 60 s"),
+        ("share-cache", [Lag(False), changed(NFS, file_cache_s=90.0, folder_cache_s=3.0)], WARNING, "nfs_s to 95"),
+        ("share-cache", [Lag(True, 0.5, 1.0, 0.1), NFS], OK, "after 1 s"),
+        ("share-cache", [Lag(True, 0.5, None, 0.1), changed(EXT4)], WARNING, "not at all"),
+        ("share-times", [Times(1, 0.001)], OK, "1 ns"),
+        ("share-times", [Times(1, -3600.0)], WARNING, "behind"),
+        ("share-times", [Times(2 * 10**9, 0.0)], WARNING, "2 s"),
+        ("share-names", [Names(True, False, 255, [], [])], OK, "255"),
+        ("share-names", [Names(False, True, 255, ["colon"], [])], OK, "upper and lower"),
+        ("share-names", [Names(True, False, 143, [], [])], WARNING, "143"),
+        ("share-names", [Names(True, False, 255, ["Hangul"], [])], WARNING, "Hangul"),
+        ("share-names", [Names(True, False, 255, [], ["colon"])], WARNING, "otherwise"),
+        ("share-space", [Space(2**40, 2**39, 10**6)], OK, "512.0 of 1024.0 GiB"),
+        ("share-space", [Space(2**40, 2**39, 5)], FAILED, "5 more files"),
+    ],
+)
+def test_what_is_said_about_a_share(
+    name: str, facts: list[Measurement], verdict: Verdict, words: str, tmp_path: Path
+) -> None:
+    finding = examined(name, Known(tmp_path, *facts))
+    assert finding.verdict is verdict
+    assert words in f"{finding.summary.lower()} {finding.summary} {finding.remedy}"
+    assert bool(finding.remedy) == (verdict in (WARNING, FAILED))
+
+
+def test_low_space_is_told_with_its_limits(tmp_path: Path) -> None:
+    limits = {"root": tmp_path, "low_bytes": 2**30, "resume_bytes": 2**31}
+    seen = []
+    for free in (2**29, 2**30 + 2**29, 2**32):
+        context = Known(tmp_path, Space(2**40, free, None))
+        context.settings = context.settings.model_validate({"share": limits})
+        seen.append(examined("share-space", context).verdict)
+    assert seen == [FAILED, WARNING, OK]
+
+
+def folders(**values: Any) -> Folders:
+    usual = {"mode": 0o2775, "gid": 10, "file_mode": 0o664, "file_uid": 7, "file_gid": 10}
+    return Folders(7, 7, 0o002, [Folder("inbox", **{"refused": "", **usual, **values})])
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "words"),
+    [
+        ({}, OK, "in all folders"),
+        ({"refused": "EACCES"}, FAILED, "inbox (permission denied)"),
+        ({"refused": "ENOENT"}, NOT_APPLICABLE, "yet"),
+        ({"file_uid": 65534}, WARNING, "root_squash"),
+        ({"file_gid": 7}, WARNING, "setgid"),
+        ({"file_gid": 7, "mode": 0o775}, WARNING, "chmod g+s inbox"),
+        ({"file_mode": 0o644}, WARNING, "UMask"),
+    ],
+)
+def test_what_is_said_about_permissions(values: dict[str, Any], verdict: Verdict, words: str, tmp_path: Path) -> None:
+    finding = examined("share-permissions", Known(tmp_path, folders(**values), EXT4))
+    assert finding.verdict is verdict
+    assert words in f"{finding.summary} {finding.remedy}"
+
+
+def test_folders_on_another_mount_are_named(tmp_path: Path) -> None:
+    assert examined("share-one-file-system", Known(tmp_path, folders())).verdict is OK
+    finding = examined("share-one-file-system", Known(tmp_path, folders(crossing="EXDEV")))
+    assert finding.verdict is FAILED
+    assert "inbox" in finding.summary
+
+
+CARD = {"index": 0, "name": "RTX", "compute_capability": "8.9", "vram_total_bytes": 2**34, "vram_used_bytes": 2**30}
+DRIVER = {"kernel_module": "590.1", "devices": {"nvidiactl": ""}, "driver": "590.1", "cuda": "13.1", "cards": [CARD]}
+CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0, "error": "error 2"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "sections", "verdict", "words"),
+    [
+        ("driver", {"driver": DRIVER}, {}, OK, "590.1"),
+        ("driver", {"driver": DRIVER}, {"device": {"backend": "cpu"}}, NOT_APPLICABLE, "cpu"),
+        ("driver", {"driver": {**DRIVER, "kernel_module": None, "cards": []}}, {}, NOT_APPLICABLE, "No NVIDIA"),
+        (
+            "driver",
+            {"driver": {**DRIVER, "kernel_module": None, "cards": []}},
+            {"device": {"backend": "cuda"}},
+            FAILED,
+            "Install NVIDIA's driver",
+        ),
+        ("driver", {"driver": {**DRIVER, "devices": {"nvidia0": "denied"}}}, {}, FAILED, "/dev/nvidia0"),
+        ("driver", {"driver": {**DRIVER, "cards": []}}, {}, FAILED, "no card answers"),
+        ("cards", {"driver": DRIVER}, {}, OK, "1.0 of 16.0 GiB"),
+        ("cards", {"driver": DRIVER}, {"device": {"index": 3}}, FAILED, "device.index"),
+        ("cards", {"driver": {**DRIVER, "cards": [{**CARD, "vram_used_bytes": 2**34}]}}, {}, WARNING, "vram_guard"),
+        ("codecs-cuda", {"cuda": CODECS}, {}, OK, "decodes h264; no NVENC"),
+        ("codecs-cuda", {"cuda": CODECS}, {"profiles": {"p": {"encoder": "nvenc"}}}, FAILED, "demand NVENC: p"),
+        ("codecs-cuda", {"cuda": {**CODECS, "decode": {"h264": "no"}}}, {}, WARNING, "nothing"),
+        ("codecs-cpu", {"cpu": {"decode": {"h264": "", "av1": "x"}, "encode": {"aac": ""}}}, {}, WARNING, "av1 (x)"),
+        ("codecs-cpu", {"cpu": {"decode": {"h264": "broken"}, "encode": {"aac": ""}}}, {}, FAILED, "PyAV"),
+        (
+            "inference",
+            {"inference": {"onnxruntime": "1", "providers": ["CPUExecutionProvider"], "tensorrt": None}},
+            {"device": {"backend": "cuda"}},
+            WARNING,
+            "onnxruntime-gpu",
+        ),
+        ("inference", {"inference": {"onnxruntime": "1", "providers": [], "tensorrt": None}}, {}, FAILED, "again"),
+        ("cache", {"cache": {"directory": "/c", "refused": "denied", "free_bytes": 0}}, {}, WARNING, "CACHE_DIRECTORY"),
+        ("cache", {"cache": {"directory": "/c", "refused": "", "free_bytes": 5}}, {}, WARNING, "space left"),
+    ],
+)
+def test_what_is_said_about_devices(
+    name: str, answers: dict[str, Any], sections: dict[str, Any], verdict: Verdict, words: str, tmp_path: Path
+) -> None:
+    finding = examined(name, Known(tmp_path, answers=answers, **sections))
+    assert finding.verdict is verdict
+    assert words in f"{finding.summary} {finding.remedy}"
+
+
+def test_limits_that_leave_no_room_are_found(tmp_path: Path) -> None:
+    limits = {"address_space_bytes": 2**28}
+    context = Context(settings_for(tmp_path, workers={"limits": limits}, device={"backend": "cpu"}))
+    (result,) = examine(select(["limits"]), context)
+    assert result.finding.verdict is FAILED
+    assert "address_space_bytes" in result.finding.summary
+
+
+# -- versions
+
+
+def test_the_matrix_holds_every_requirement() -> None:
+    plain = {distribution(line).replace("_", "-") for line in requirements()}
+    cuda = {distribution(line).replace("_", "-") for line in requirements("cuda")} - plain
+    for extra, names in (("", plain), ("cuda", cuda - {"onnxconverter-common"})):
+        assert {tested.name.lower() for tested in MATRIX if tested.extra == extra} == names
+
+
+def test_versions_are_compared_by_numbers() -> None:
+    tested = Verified("x", "1.9.0", "1.10")
+    verdicts = {version: tested.verdict(version) for version in ("1.8.9", "1.9", "1.9.0", "1.10.7", "1.11", "2.0rc1")}
+    assert verdicts == {"1.8.9": "older", "1.9": "older", "1.9.0": "", "1.10.7": "", "1.11": "newer", "2.0rc1": "newer"}
+
+
+# -- errors name their checks
+
+# These are no matter of the machine: another process or host is at work, or somebody has to change the configuration
+# or a command's arguments.
+_NO_CHECK = {
+    "JobStopped", "JobBusyError", "LeaseLostError", "ProfileGoneError", "OutputFolderError", "NoStatusError",
+    "NotKeptError",
+}  # fmt: skip
+
+
+def environmental_errors() -> Iterator[type[ExplainedError]]:
+    for package in (daemon, pipeline, engines):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.split(".")[:2] != ["engines", "cuda"] and not module.name.endswith("__main__"):
+                try:
+                    importlib.import_module(module.name)
+                except ModuleNotFoundError as error:
+                    assert error.name in {"cupy"}, error.name
+    todo = [ExplainedError]
+    while todo:
+        found = todo.pop()
+        todo += found.__subclasses__()
+        if found.environmental and found.__module__.split(".")[0] in {"daemon", "pipeline", "engines"}:
+            yield found
+
+
+def test_every_error_of_the_environment_names_a_check() -> None:
+    seen = set()
+    for kind in environmental_errors():
+        seen.add(kind.__name__)
+        if kind.__name__ in _NO_CHECK or kind.__name__ == "AnsweredError":
+            continue
+        assert kind.doctor_check, f"{kind.__name__} names no check"
+        assert select([kind.doctor_check])
+        assert f"`dualface doctor --only {kind.doctor_check}`" in kind("something happened").remedy
+    assert seen >= _NO_CHECK
+
+
+def test_a_remedy_names_one_check_only() -> None:
+    from daemon.errors import BackendUnusableError  # noqa: PLC0415
+    from engines.errors import ModelUnavailableError  # noqa: PLC0415
+
+    remedy = BackendUnusableError("wrapped", remedy=ModelUnavailableError("inside").remedy).remedy
+    assert remedy.count("dualface doctor") == 1
+    assert "--only models" in remedy
+
+
+def test_checks_at_start_exist() -> None:
+    assert [found.name for found in select(AT_START)] == list(AT_START)
+
+
+def test_checks_are_defined_where_they_belong() -> None:
+    modules = {module.__name__ for module in (device, host, share, software)}
+    assert {found.look.__module__ for found in CHECKS.values()} == modules
+
+
+def test_an_account_is_taken_from_the_unit_only_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from daemon.checks.unit import Unit  # noqa: PLC0415
+
+    context = Context(settings_for(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    context.unit = Unit("loaded", user="nobody", umask=0o002, cache="/var/cache/dualface")
+    assert isinstance(context.account, Account)
+    assert (context.user, context.account.umask) == ("nobody", 0o002)
+    assert Context(settings_for(tmp_path), directly=True).account is None
