@@ -56,7 +56,8 @@ def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> 
     try:
         won = _take(inbox_dir, candidate.relative, job.source)
     except OSError:
-        job.remove()
+        with suppress(OSError):  # what may have come into it after all stays there, and is found by the next look
+            job.remove()
         raise
     if not won:
         job.remove()
@@ -116,9 +117,11 @@ def _take(inbox_dir: Path, relative: str, target: Path) -> bool:
     try:
         with open_folder(inbox_dir, path.parent) as folder_fd:
             os.rename(path.name, target, src_dir_fd=folder_fd)
-    except FileNotFoundError:
+    except OSError as exc:
         if FileMark.of(target) is None:
-            return False
+            if isinstance(exc, FileNotFoundError):
+                return False
+            raise
     if not stat.S_ISREG(target.lstat().st_mode):
         # A link, device or folder took the file's place at the last moment: it is not ours to touch.
         move_no_replace(target, inbox_dir / relative)

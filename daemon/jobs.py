@@ -6,11 +6,14 @@ directory from which the next start knows how to go on.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -20,6 +23,7 @@ from daemon import leases
 from daemon.leases import Lease
 from daemon.moves import FileMark
 from daemon.naming import printable, valid_text
+from engines.errors import ExplainedError
 from pipeline.durable import sync_directory, write_durably
 
 MANIFEST = "job.json"
@@ -166,6 +170,22 @@ class Job:
             self.manifest.state = state
         write_durably(self.folder / MANIFEST, self.manifest.to_json())
 
+    def holds_input(self) -> bool:
+        """Whether something that a user dropped still lies in the directory.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return any(FileMark.of(path) for path in (self.source, self.sidecar))
+
+    def reopen(self) -> bool:
+        """Take up a job again that is done although its source has not gone: a share that is away looks empty."""
+        if not self.holds_input():
+            return False
+        self.manifest.retire.clear()
+        self.save(State.FAILING if self.manifest.error else State.DELIVERING)
+        return True
+
     def clear(self, *, but: Collection[str]) -> None:
         """Remove what lies in the directory, but for some names."""
         for path in self.folder.iterdir():
@@ -173,7 +193,13 @@ class Job:
                 _remove(path)
 
     def remove(self) -> None:
-        """Remove the directory, the manifest last: what a crash leaves behind still explains itself."""
+        """Remove the directory, the manifest last: what a crash leaves behind still explains itself.
+
+        Raises:
+            OSError: not now; ENOTEMPTY where something that a user dropped lies in it, which is never removed.
+        """
+        if self.holds_input():
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(self.source))
         self.clear(but={MANIFEST})
         (self.folder / MANIFEST).unlink(missing_ok=True)
         self.folder.rmdir()
@@ -187,9 +213,14 @@ def create(jobs: Path, manifest: Manifest, lease: Lease) -> Job:
     """
     job = Job(jobs / manifest.job, manifest)
     job.folder.mkdir()
-    leases.write(job.folder, lease)
-    job.save()
-    sync_directory(jobs)
+    try:
+        leases.write(job.folder, lease)
+        job.save()
+        sync_directory(jobs)
+    except (OSError, ExplainedError):
+        with suppress(OSError):
+            job.remove()
+        raise
     return job
 
 

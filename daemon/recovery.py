@@ -33,7 +33,7 @@ def adopt(share: Share, folder: Path, lease: Lease, *, max_attempts: int) -> Job
         return None
     _remove_parts(folder)
     _bring_forward(share, job, max_attempts)
-    if job.manifest.state is State.DONE:
+    if job.manifest.state is State.DONE and not job.reopen():
         job.remove()
         return None
     job.save()

@@ -156,7 +156,7 @@ class Scheduler:
             self._deliver(task)
         elif state is State.FAILING:
             self._fail(task)
-        elif state is State.DONE:
+        elif state is State.DONE and not task.job.reopen():
             self._kept.retire(task.job)
             self._tasks.drop(task)
         elif state is State.WORKING:  # no worker: it could not be started

@@ -66,6 +66,39 @@ def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPat
     assert list(folders(share.jobs)) == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ETIMEDOUT])
+def test_a_lost_reply_is_a_win(share: Share, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The server renames, and what it answers does not arrive."""
+    drop(share, "x.mp4", b"content")
+    rename = os.rename
+
+    def lost(*args: Any, **options: Any) -> None:
+        rename(*args, **options)
+        raise OSError(number, "no reply")
+
+    chosen = candidate(share, "x.mp4")
+    monkeypatch.setattr(claims.os, "rename", lost)
+    job = claims.claim(share, chosen, share.inboxes[0], LEASE)
+    assert job is not None
+    assert job.source.read_bytes() == b"content"
+
+
+def test_a_claim_whose_end_is_unknown_loses_nothing(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rename has happened, but the share answers no question any more."""
+    drop(share, "x.mp4", b"content")
+    chosen, take = candidate(share, "x.mp4"), claims._take
+
+    def silent(*args: Any) -> bool:
+        take(*args)
+        raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(claims, "_take", silent)
+    with pytest.raises(OSError, match="no answer"):
+        claims.claim(share, chosen, share.inboxes[0], LEASE)
+    (folder,) = folders(share.jobs)
+    assert load(folder).source.read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
 def test_what_took_the_place_of_the_file_is_given_back(share: Share, trick: str, tmp_path: Path) -> None:
     path = drop(share, "x.mp4")

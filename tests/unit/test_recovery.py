@@ -93,8 +93,23 @@ def test_other_states_are_kept(share: Share, state: State) -> None:
 
 def test_done_is_cleared_away(share: Share) -> None:
     job = in_state(share, State.DONE)
+    job.source.unlink()
     assert adopt(share, job.folder, MINE, max_attempts=3) is None
     assert not job.folder.exists()
+
+
+@pytest.mark.parametrize("error", [None, {"code": "TRUNCATED"}])
+def test_what_is_done_without_its_source_being_retired_is_not(share: Share, error: dict[str, str] | None) -> None:
+    """The share was away when somebody looked for the source: then it seemed to have gone."""
+    before = in_state(share, State.DONE)
+    before.manifest.error = error
+    before.save()
+    with pytest.raises(OSError, match="not empty"):
+        before.remove()
+    job = adopt(share, before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.state is (State.FAILING if error else State.DELIVERING)
+    assert job.source.exists()
 
 
 def test_a_source_that_has_gone_is_explained(share: Share) -> None:
