@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -45,23 +45,35 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
         mark: what ``source`` was when the move was decided on.
 
     Returns:
-        True when the file is (or was, before somebody took it away) at its target.
+        True when the file is at its target; False where somebody has taken it away from there.
 
     Raises:
         FileExistsError: the target's name belongs to another file.
-        OSError: the file system refuses.
+        OSError: the file system refuses, or has gone.
     """
     at_source, at_target = FileMark.of(source), FileMark.of(target)
     if at_target == mark:
         if at_source == mark:  # a link without its unlink: the crash came in between
             source.unlink()
     elif at_source is None:
+        _make_sure_of_absence(source)
         return False
     else:
         _move(source, target, mark)
     sync_directory(target.parent)
     sync_directory(source.parent)
     return True
+
+
+def _make_sure_of_absence(path: Path) -> None:
+    """Look again through the open directory: on a share that was away for a moment everything seems to be missing.
+
+    Raises:
+        OSError: the directory is not there, or the file is.
+    """
+    with open_folder(path.parent, PurePath()) as folder_fd, suppress(FileNotFoundError):
+        os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
 
 
 def _move(source: Path, target: Path, mark: FileMark) -> None:

@@ -82,6 +82,16 @@ def test_a_lost_reply_is_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert target.read_text() == "a"
 
 
+def test_a_share_that_is_away_is_not_taken_for_a_file_that_has_gone(tmp_path: Path) -> None:
+    """Both names seem to be missing, but so is the directory."""
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "a").write_text("a")
+    mark = mark_of(tmp_path / "job" / "a")
+    (tmp_path / "job").rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError):
+        move_once(tmp_path / "job" / "a", tmp_path / "b", mark)
+
+
 def test_somebody_elses_file_under_the_target_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("somebody else's")
