@@ -25,6 +25,7 @@ from pipeline.fingerprint import source_identity
 
 _STATE = ("segments", "preview", CHECKPOINT)  # in the order in which they come back: the checkpoint names the others
 _ARRIVED = "kept"  # in a job's directory: kept state that is being taken in
+_FAILED = "failed"  # marks state with which a job has failed
 _SWEEP_EVERY_S = 3600.0
 
 log = structlog.get_logger(__name__)
@@ -52,23 +53,35 @@ class KeptStates:
     def retire(self, job: Job) -> None:
         """End a job that is done: its directory becomes kept state, or goes.
 
+        A failed job's state is kept as well, so that the next attempt on the file goes on from there; but not once
+        more where that fails, too, as the state may be the reason.
+
         Raises:
             OSError: not now; call again later.
         """
-        key = job.manifest.key
-        if not self._longest_s or not key or job.manifest.error or FileMark.of(job.folder / CHECKPOINT) is None:
+        if FileMark.of(job.folder / _ARRIVED):
+            self._take_in(job)
+        if not self._is_worth_keeping(job):
             job.remove()
             return
-        job.clear(but={*_STATE, MANIFEST, LEASE})
-        target = self._folder / key
+        if job.manifest.error:
+            (job.folder / _FAILED).touch()
+        job.clear(but={*_STATE, MANIFEST, LEASE, *([_FAILED] if job.manifest.error else [])})
+        target = self._folder / job.manifest.key
         _discard(target)
         try:
             job.folder.rename(target)
-        except OSError:  # another host has just put the same there
-            job.remove()
-            return
+        except OSError:
+            if FileMark.of(job.folder):  # another host has just put the same there
+                job.remove()
+                return
         for name in (MANIFEST, LEASE):
             (target / name).unlink(missing_ok=True)
+
+    def _is_worth_keeping(self, job: Job) -> bool:
+        if not self._longest_s or not job.manifest.key or FileMark.of(job.folder / CHECKPOINT) is None:
+            return False
+        return not (job.manifest.error and FileMark.of(job.folder / _FAILED))
 
     def give(self, job: Job) -> None:
         """Let a job that has no checkpoint yet go on from the state of an earlier one with the same source.
@@ -77,22 +90,28 @@ class KeptStates:
             OSError: not now; call again later, it goes on where it was.
         """
         arrived = job.folder / _ARRIVED
-        if FileMark.of(arrived) is None and not self._fetch(job, arrived):
-            return
-        for name in _STATE:
+        if FileMark.of(arrived) or self._fetch(job, arrived):
+            self._take_in(job)
+            log.info("job builds on an earlier one", job=job.id, file=job.label)
+
+    def _take_in(self, job: Job) -> None:
+        arrived = job.folder / _ARRIVED
+        for name in (_FAILED, *_STATE):
             if FileMark.of(arrived / name):
                 _remove(job.folder / name)
                 (arrived / name).rename(job.folder / name)
         shutil.rmtree(arrived)
-        log.info("job builds on an earlier one", job=job.id, file=job.label)
 
     def _fetch(self, job: Job, arrived: Path) -> bool:
         if not job.manifest.key or FileMark.of(job.folder / CHECKPOINT):
             return False
         try:
             (self._folder / job.manifest.key).rename(arrived)
-        except FileNotFoundError:
-            return False
+        except OSError as exc:
+            if FileMark.of(arrived) is None:  # else only the reply got lost
+                if isinstance(exc, FileNotFoundError):
+                    return False
+                raise
         return True
 
     def sweep(self) -> None:

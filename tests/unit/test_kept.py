@@ -103,12 +103,47 @@ def test_a_crash_while_it_arrives(share: Share, moved: int) -> None:
     assert names(job.folder / "segments") == {"000000"}
 
 
-def test_failures_and_unwanted_states_are_not_kept(share: Share) -> None:
-    failed = done(share)
-    failed.manifest.error = {"code": "WORKER_DIED"}
-    kept_of(share).retire(failed)
+def failed(job: Job) -> Job:
+    job.manifest.error = {"code": "WORKER_DIED"}
+    return job
+
+
+def test_the_state_of_a_failed_job_gets_one_more_chance(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(failed(done(share)))
+    again = begun(share)
+    kept.give(again)
+    assert (again.folder / "segments" / "000000").read_text() == "a segment"
+    again.source.unlink()
+    kept.retire(failed(again))
+    assert names(share.finished) == set()
+
+
+def test_success_wipes_the_slate_clean(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(failed(done(share)))
+    for outcome in (lambda job: job, failed):
+        job = begun(share)
+        kept.give(job)
+        job.source.unlink()
+        kept.retire(outcome(job))
+    assert len(names(share.finished)) == 1
+
+
+def test_state_that_had_not_wholly_arrived_is_kept_when_the_job_fails(share: Share) -> None:
+    kept = kept_of(share)
+    kept.retire(done(share))
+    job = begun(share)
+    (share.finished / job.manifest.key).rename(job.folder / "kept")
+    job.source.unlink()
+    kept.retire(failed(job))
+    assert names(share.finished / job.manifest.key) >= {"segments", "checkpoint.json"}
+
+
+def test_unwanted_states_are_not_kept(share: Share) -> None:
     kept_of(share, days=0).retire(done(share))
     begun_only = begun(share)
+    begun_only.source.unlink()
     kept_of(share).retire(begun_only)
     assert names(share.finished) == names(share.jobs) == set()
 
