@@ -36,11 +36,20 @@ def open_media(path: Path) -> InputContainer:
     """
     reject_hopeless(path)
     try:
-        return av.open(f"file:{path.absolute()}", "r", options=dict(OPEN_OPTIONS), metadata_errors="replace")
+        return _open(path)
     except av.FFmpegError as error:
         if is_storage_failure(error, path):
             raise
+        if error.errno != errno.EIO:
+            raise why_unreadable(path, _words(error)) from error
+    try:
+        return _open(path)  # the storage may have failed for a moment; a file that ends too early does so again
+    except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
+
+
+def _open(path: Path) -> InputContainer:
+    return av.open(f"file:{path.absolute()}", "r", options=dict(OPEN_OPTIONS), metadata_errors="replace")
 
 
 def pick_video(container: InputContainer) -> VideoStream:
