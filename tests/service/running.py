@@ -44,12 +44,14 @@ class Service:
         self._systemd.bind(str(folder / "notify"))
         self._systemd.setblocking(False)
         self.notified: list[str] = []
+        self.environment: dict[str, str] = {}  # added to our own
         self.process: subprocess.Popen[bytes] | None = None
 
     # -- life
 
     def start(self, *, wait: bool = True) -> Service:
-        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
+        systemd = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
+        environment = {**os.environ, **systemd, **self.environment}
         environment.pop("WATCHDOG_PID", None)
         command = [sys.executable, "-m", "daemon", "run", "--config", str(self.config)]
         seen = self._ready_count()
