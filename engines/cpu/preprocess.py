@@ -13,6 +13,8 @@ from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
 
+_ROWS_AVERAGED = 10  # of the picture, for each row of a thumbnail
+
 
 class CpuPreprocessor:
     """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
@@ -49,8 +51,12 @@ class CpuPreprocessor:
         return lambda: self.thumbnails(frames, width, height)
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures for cut detection, shape (N, height, width), area-averaged."""
-        small = [cv2.resize(frame.y, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
+        """Luma pictures for cut detection, shape (N, height, width), area-averaged.
+
+        Of large pictures every n-th row is read: ten rows for each of the thumbnail's say what all would.
+        """
+        rows = [frame.y[:: max(1, frame.height // height // _ROWS_AVERAGED)] for frame in frames]
+        small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in rows]
         return np.stack(small).astype(np.uint8, copy=False)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ class CudaPreprocessor:
         return tensor
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma pictures for cut detection, shape (N, height, width), area-averaged; call the result for them."""
+        """Begin luma pictures for cut detection, shape (N, height, width); call the result for them."""
         small = self._stream.empty((len(frames), height, width))
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:

@@ -135,19 +135,23 @@ extern "C" __global__ void detector_input(Pictures pictures, float* out, int wid
         }
 }
 
-// (N, rows, columns) luma by area. One warp per sample: each covers hundreds of those of a large picture.
+const int ROWS_AVERAGED = 10;  // of the picture, for each row of a thumbnail
+
+// (N, rows, columns) luma by area, of every n-th row where there are many.
+// One warp per sample: each covers hundreds of those of a large picture.
 extern "C" __global__ void thumbnails(Pictures pictures, u8* out, int columns, int rows) {
     int lane = threadIdx.x, column = blockIdx.x * blockDim.y + threadIdx.y, row = blockIdx.y;
     const Picture& picture = pictures.at[blockIdx.z];
     if (column >= columns) return;
     Span across(column, (float)picture.width / columns, picture.width);
-    Span down(row, (float)picture.height / rows, picture.height);
+    int nth = max(1, picture.height / rows / ROWS_AVERAGED), height = (picture.height + nth - 1) / nth;
+    Span down(row, (float)height / rows, height);
     float sum = 0, weight = 0;
     int wide = across.last - across.first + 1, high = down.last - down.first + 1;
     for (int n = lane; n < wide * high; n += 32) {
         int x = across.first + n % wide, y = down.first + n / wide;
         float share = across.share(x) * down.share(y);
-        sum += share * luma_row(picture, y)[x];
+        sum += share * luma_row(picture, y * nth)[x];
         weight += share;
     }
     for (int step = 16; step > 0; step /= 2) {
