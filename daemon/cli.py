@@ -129,6 +129,9 @@ def process(
     A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
     was when the same command is given again.
     """
+    from daemon.spawn import spawn_worker
+
+    spare = spawn_worker()  # loads its libraries while this process loads its own
     from daemon import console
     from daemon.config import load
     from daemon.overrides import parse
@@ -139,7 +142,7 @@ def process(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputFolderError(f"{output} cannot be used: {error.strerror}") from error
-    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay)
+    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=spare)
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 

@@ -19,6 +19,7 @@ from daemon.naming import printable
 from daemon.orders import job_slots
 from daemon.process import Batch, Item
 from daemon.settings import Settings
+from daemon.spawn import WorkerProcess
 from daemon.words import clock
 from pipeline import job
 
@@ -26,14 +27,16 @@ _STALE_S = 150.0        # the service updates its status about every minute
 _LISTED = 10
 
 
-def process(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> int:
+def process(
+    files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool, spare: WorkerProcess
+) -> int:
     """Work on files under a progress bar for each; returns how many failed."""
     console = Console(stderr=True)
     with _progress(console) as progress:
         logs.configure(settings.log)
         items = processing.prepare(files, output, settings, profile, debug_overlay=debug_overlay)
         bars = Bars(progress, items)
-        Batch(settings, output, items, job_slots(settings), bars.update).run()
+        Batch(settings, output, items, job_slots(settings), bars.update, spare).run()
     processing.clean_up(output)
     for item in items:
         console.print(_outcome(item), soft_wrap=True)

@@ -29,6 +29,7 @@ from daemon.moves import move_no_replace
 from daemon.naming import failed_names, first_free, output_names, printable, sidecar_name
 from daemon.policy import explain
 from daemon.settings import Settings
+from daemon.spawn import WorkerProcess
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS
@@ -77,6 +78,7 @@ class Batch:
 
     Args:
         on_change: called with an item whenever it moved on.
+        spare: a worker that was started ahead.
     """
 
     settings: Settings
@@ -84,6 +86,7 @@ class Batch:
     items: list[Item]
     slots: int
     on_change: Callable[[Item], None]
+    spare: WorkerProcess | None = None
     stopping: bool = False
     _waiting: list[Item] = field(default_factory=list)
     _running: dict[str, Item] = field(default_factory=dict)
@@ -92,7 +95,8 @@ class Batch:
         """Work on all files, whatever becomes of the others; returns them with their outcome."""
         self._waiting = [item for item in self.items if not item.ended]
         with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
-            pool = Pool(selector, stall_timeout_s=self.settings.workers.stall_timeout_s, clock=time.monotonic)
+            stall_timeout_s = self.settings.workers.stall_timeout_s
+            pool = Pool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
             while (self._waiting and not self.stopping) or self._running:
                 self._fill(pool)
                 selector.select(_POLL_S)

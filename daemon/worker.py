@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +60,12 @@ def _die_with(service_pid: int) -> None:
         os._exit(_ORPHANED)
 
 
+def _load() -> None:
+    """Load the pipeline before the order comes. What is missing is explained when it is needed."""
+    with suppress(Exception):
+        import pipeline.runner  # noqa: F401, PLC0415 - the service itself must never load codecs
+
+
 class _Worker:
     """One order, carried out."""
 
@@ -71,7 +77,11 @@ class _Worker:
     def run(self) -> int:
         """Carry out the order; the result is a message, the exit status is 0 whenever one was sent."""
         confinement.leave_network()
-        order = receive_order(self._orders)
+        _load()
+        try:
+            order = receive_order(self._orders)
+        except EOFError:  # the command has ended before it had anything to be done
+            return 0
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
         threading.Thread(target=self._listen, name="orders", daemon=True).start()

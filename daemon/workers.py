@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeAlias
@@ -20,6 +19,7 @@ import structlog
 from daemon import logs
 from daemon.messages import STOP, Failed, Finished, Order, Ready, Stopped, decode, send_order
 from daemon.settle import Clock
+from daemon.spawn import WorkerProcess, spawn_worker
 from pipeline.job import Progress
 from pipeline.tally import Tally
 
@@ -82,6 +82,7 @@ class Pool:
         selector: where the pipes are registered, so that the service's loop wakes when something comes.
         stall_timeout_s: time without progress after which a worker is killed.
         on_tally: called with a job and what its worker has done since it last told.
+        spare: a worker that was started ahead; it takes the first order.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class Pool:
         stall_timeout_s: float,
         clock: Clock,
         on_tally: Callable[[str, Tally], None] = lambda *_: None,
+        spare: WorkerProcess | None = None,
     ) -> None:
         self._selector = selector
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
         self._on_tally = on_tally
+        self._spare = spare
         self._workers: dict[str, Worker] = {}
 
     def __len__(self) -> int:
@@ -116,21 +119,14 @@ class Pool:
         Raises:
             OSError: no process can be started.
         """
-        reading, writing = os.pipe()
-        try:
-            process = _spawn(writing)
-        except OSError:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
+        fresh, self._spare = self._spare or spawn_worker(), None
         now = self._clock()
-        worker = Worker(job, process, reading, now, now + longest_s, worker_log)
+        worker = Worker(job, fresh.process, fresh.messages, now, now + longest_s, worker_log)
         self._workers[job] = worker
-        for fd in (reading, _stderr(process).fileno()):
+        for fd in (fresh.messages, _stderr(fresh.process).fileno()):
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
-        _tell(process, order)
+        _tell(fresh.process, order)
 
     def stop(self) -> None:
         """Ask all workers to checkpoint and stop."""
@@ -204,18 +200,6 @@ class Pool:
         for pipe in (worker.process.stdin, worker.process.stderr):
             _close(pipe)
         return worker.outcome or worker.killed or _death(worker.process.returncode)
-
-
-def _spawn(messages: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "daemon.worker", str(messages), str(os.getpid())]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        pass_fds=(messages,),
-        start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
-    )
 
 
 def _tell(process: subprocess.Popen[bytes], what: Order | bytes) -> None:

@@ -1,0 +1,45 @@
+"""Starts worker processes. Imports next to nothing: a command starts one before it loads the rest of itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A process that waits for its order on its standard input. ``messages`` is the pipe on which it answers."""
+
+    process: subprocess.Popen[bytes]
+    messages: int
+
+
+def spawn_worker() -> WorkerProcess:
+    """Start a worker; it loads the pipeline while it waits for its order, and ends when nobody is left to give one.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    reading, writing = os.pipe()
+    try:
+        process = _spawn(writing)
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return WorkerProcess(process, reading)
+
+
+def _spawn(messages: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "daemon.worker", str(messages), str(os.getpid())]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=(messages,),
+        start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
+    )
