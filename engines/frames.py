@@ -120,6 +120,7 @@ class VideoInfo:
 
     ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
+    Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
     """
 
     codec: str
@@ -140,6 +141,7 @@ class VideoInfo:
     duration_s: float | None
     color: ColorTags
     mirrored: bool = False  # left to right, after the rotation
+    max_pixels: int = 2**28
 
 
 @dataclass(frozen=True, slots=True)

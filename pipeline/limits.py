@@ -1,8 +1,10 @@
-"""What is too large to be taken, judged from the header alone."""
+"""What is too large to be taken: judged from the header first, and while it is decoded where the header lied."""
 
 from __future__ import annotations
 
-from engines.frames import MediaInfo
+from collections.abc import Iterator
+
+from engines.frames import FrameBatch, MediaInfo
 from engines.settings import LimitsSettings
 from pipeline.errors import TooLargeError, TooLongError
 
@@ -22,7 +24,23 @@ def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
             f"at most {limits.pixels:,} are allowed."
         )
     if info.duration_s is not None and info.duration_s > limits.duration_s:
-        raise TooLongError(
-            f"The recording is {info.duration_s / 3600:.1f} hours long; "
-            f"at most {limits.duration_s / 3600:.1f} are allowed."
-        )
+        raise _too_long(info.duration_s, limits)
+
+
+def within_duration(batches: Iterator[FrameBatch], first_pts: int, limits: LimitsSettings) -> Iterator[FrameBatch]:
+    """Pass batches on, as long as their pictures lie within ``limits.duration_s`` of the first one.
+
+    Raises:
+        TooLongError: one lies beyond, whatever the header says.
+    """
+    for batch in batches:
+        seconds = float((batch.frames[-1].pts - first_pts) * batch.time_base)
+        if seconds > limits.duration_s:
+            raise _too_long(seconds, limits)
+        yield batch
+
+
+def _too_long(seconds: float, limits: LimitsSettings) -> TooLongError:
+    return TooLongError(
+        f"The recording is {seconds / 3600:.1f} hours long; at most {limits.duration_s / 3600:.1f} are allowed."
+    )

@@ -86,7 +86,7 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        info = probe(self._spec.source)
+        info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
         check_limits(info, self._spec.limits)
         digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)

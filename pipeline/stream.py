@@ -23,6 +23,7 @@ from pipeline.detect import FaceFinder
 from pipeline.encoding import open_encoder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
+from pipeline.limits import within_duration
 from pipeline.people import Row
 from pipeline.preview import FOLDER, PreviewPictures, forget_pictures
 from pipeline.render import Renderer, batch_size
@@ -80,13 +81,15 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         size = batch_size(decoder.surface_width, decoder.surface_height, most=job.backend.batch_pictures)
         batches = decoder.batches(job.checkpoint.next_pts, size)
         first = None if job.checkpoint.complete else next(batches, None)
-        people, analysis = _analysis(job, finder, decoder, _first_pts(job, first))
+        first_pts = _first_pts(job, first)
+        people, analysis = _analysis(job, finder, decoder, first_pts)
         if job.checkpoint.analysis:
             analysis.restore(job.checkpoint.analysis)
         _renew(job, compositor, decoder)
         if first is not None:
             painter = _painter(job, compositor, decoder)
-            _renderer(job, decoder, analysis, painter, chain([first], batches)).run()
+            batches = within_duration(chain([first], batches), first_pts, job.spec.limits)
+            _renderer(job, decoder, analysis, painter, batches).run()
         return StreamOutcome(
             identity=people.summary(),
             decoder=decoder.name,

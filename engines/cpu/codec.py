@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.container import is_storage_failure
+from engines.cpu.container import is_storage_failure, pixel_limit
 from engines.cpu.filters import Picture
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -47,8 +47,8 @@ class CodecRun:
         self._context.thread_type = "AUTO"
         self._context.thread_count = threads
         self._context.flags |= Flags.output_corrupt          # damage is ours to see, not the codec's to hide
-        if threads != 1:
-            self._context.options = {"err_detect": "explode"}
+        strict = {"err_detect": "explode"} if threads != 1 else {}
+        self._context.options = strict | pixel_limit(video.max_pixels)
         self._timeline: Timeline[Picture] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,

@@ -25,31 +25,48 @@ DEMUXERS = (
 )
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 MAX_ERRORS_IN_A_ROW = 64
+MAX_PIXELS = 2**28                     # larger pictures are never decoded
+_ALIGNMENT_PIXELS = 2**22              # codecs round sizes up before they compare
+# What storage says, and no demuxer or codec. They return many another number, -1 (EPERM) and -2 (ENOENT) above all.
+_STORAGE_ALONE = {
+    errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO,
+    errno.ENOLINK, errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
 
 
-def open_media(path: Path) -> InputContainer:
+def pixel_limit(pixels: int) -> dict[str, str]:
+    """The option that keeps a codec from ever making room for larger pictures."""
+    return {"max_pixels": str(pixels + _ALIGNMENT_PIXELS)}
+
+
+def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
     """Open a file for demuxing.
+
+    Args:
+        max_pixels: larger pictures are not decoded while the streams' parameters are found out.
+        decode: False: no picture is decoded for that; sizes are found out all the same.
 
     Raises:
         EmptyFileError, StillImageError, NotMediaError, TruncatedFileError: what is wrong with the content.
         OSError: the storage failed.
     """
     reject_hopeless(path)
+    options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
     try:
-        return _open(path)
+        return _open(path, options)
     except av.FFmpegError as error:
         if is_storage_failure(error, path):
             raise
         if error.errno != errno.EIO:
             raise why_unreadable(path, _words(error)) from error
     try:
-        return _open(path)  # the storage may have failed for a moment; a file that ends too early does so again
+        return _open(path, options)  # the storage may have failed for a moment; a file that ends too early does so again
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
 
 
-def _open(path: Path) -> InputContainer:
-    return av.open(f"file:{path.absolute()}", "r", options=dict(OPEN_OPTIONS), metadata_errors="replace")
+def _open(path: Path, options: dict[str, str]) -> InputContainer:
+    return av.open(f"file:{path.absolute()}", "r", options=options, metadata_errors="replace")
 
 
 def pick_video(container: InputContainer) -> VideoStream:
@@ -65,14 +82,18 @@ def pick_video(container: InputContainer) -> VideoStream:
 def is_storage_failure(error: av.FFmpegError, path: Path) -> bool:
     """Whether an error of FFmpeg is the disk's or the network's, not the file's.
 
-    Demuxers also say EIO when a file ends too early; then the file itself still reads.
+    Demuxers say EIO when a file ends too early, and codecs return small numbers that are errors of storage by
+    accident; then the file itself still reads.
+
+    Raises:
+        OSError: it does not.
     """
     if not isinstance(error, OSError) or isinstance(error, (BlockingIOError, av.error.EOFError)):
         return False
-    if error.errno == errno.EIO:
-        _read_ends(path)
-        return False
-    return True
+    if error.errno in _STORAGE_ALONE:
+        return True
+    _read_ends(path)
+    return False
 
 
 class PacketReader:

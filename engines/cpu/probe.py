@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video, pixel_limit
 from engines.cpu.orientation import Orientation
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
@@ -30,29 +30,31 @@ FALLBACK_FPS = Fraction(25)
 RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
-def probe(path: Path, *, first_picture_pixels: int = 2**26) -> MediaInfo:
+def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
     """Describe a file without decoding more than its first picture.
 
     Args:
-        first_picture_pixels: larger pictures are not decoded at all; then rotation that only the picture could
-            tell, and interlacing that the header does not, stay unknown (0 and False).
+        max_pixels: larger pictures are not decoded at all; then rotation that only the picture could tell, and
+            interlacing that the header does not, stay unknown (0 and False).
 
     Raises:
         EmptyFileError, NotMediaError, TruncatedFileError, NoVideoError, StillImageError, UnsupportedCodecError,
         EncryptedMediaError: why this file cannot be worked on.
         OSError: the storage failed.
     """
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         stream = pick_video(container)
         _require_decodable(stream)
+        claimed = _claimed_size(stream, path)
         _reject_single_picture_formats(container, stream, path)
-        pixels = stream.codec_context.width * stream.codec_context.height
-        picture = _first_picture(container, stream, path) if pixels <= first_picture_pixels else None
+        stream.codec_context.options = pixel_limit(max_pixels)
+        picture = _first_picture(container, stream, path) if claimed[0] * claimed[1] <= max_pixels else None
+        size = (picture.width, picture.height) if picture else claimed
         return MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture, _times(stream, path)),
+            video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
         )
 
@@ -63,8 +65,22 @@ def _require_decodable(stream: VideoStream) -> None:
         raise UnsupportedCodecError("The video is stored in a format for which there is no decoder here.")
     if _tag(context) in ENCRYPTED_TAGS or "enc_key_id" in {k.lower() for k in stream.metadata}:
         raise EncryptedMediaError("The video is encrypted.")
-    if stream.codec_context.width <= 0 or stream.codec_context.height <= 0:
-        raise UnsupportedCodecError(f"The header does not say how large the {context.name} picture is.")
+
+
+def _claimed_size(stream: VideoStream, path: Path) -> tuple[int, int]:
+    """The stored picture's size; codecs to which it is too large leave it open, so it is then read undecoded.
+
+    Raises:
+        UnsupportedCodecError: nothing tells it.
+    """
+    context = stream.codec_context
+    if context.width > 0 and context.height > 0:
+        return context.width, context.height
+    with open_media(path, decode=False) as again:
+        undecoded = again.streams[stream.index].codec_context
+        if isinstance(undecoded, VideoCodecContext) and undecoded.width > 0 and undecoded.height > 0:
+            return undecoded.width, undecoded.height
+    raise UnsupportedCodecError(f"Nothing in the file says how large the {context.name} picture is.")
 
 
 def _reject_single_picture_formats(container: InputContainer, stream: VideoStream, path: Path) -> None:
@@ -95,9 +111,10 @@ def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -
     return None
 
 
-def _video_info(stream: VideoStream, picture: VideoFrame | None, times: list[int]) -> VideoInfo:
+def _video_info(
+    stream: VideoStream, picture: VideoFrame | None, coded: tuple[int, int], times: list[int], max_pixels: int
+) -> VideoInfo:
     context = stream.codec_context
-    coded = (picture.width, picture.height) if picture else (context.width, context.height)
     held = orientation.of_frame(picture) if picture else Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = displayed_size(*coded, aspect, held)
@@ -122,6 +139,7 @@ def _video_info(stream: VideoStream, picture: VideoFrame | None, times: list[int
         duration_s=_seconds(stream.duration, time_base),
         color=_color_tags(context, picture),
         mirrored=held.mirrored,
+        max_pixels=max_pixels,
     )
 
 

@@ -90,9 +90,9 @@ def iso_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         elif size == 0:
             size = end - offset
         yield header[4:8], offset, size
-        if size < 8:
-            return
         offset += size
+        if size < 8 or offset >= end:
+            return
 
 
 def _is_still(head: bytes) -> bool:

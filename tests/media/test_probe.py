@@ -86,7 +86,7 @@ def test_a_transport_stream_starts_where_it_starts(tmp_path: Path) -> None:
 
 def test_an_8k_header_is_read_without_decoding(tmp_path: Path) -> None:
     path = Clip(7680, 4320, frames=1, rotation=90).write(tmp_path / "8k.mp4")
-    unseen = probe(path, first_picture_pixels=4096 * 2160).video
+    unseen = probe(path, max_pixels=4096 * 2160).video
     seen = probe(path).video
     assert (unseen.coded_width, unseen.coded_height) == (7680, 4320)
     assert (unseen.rotation_deg, seen.rotation_deg) == (0, 90)

@@ -1,0 +1,159 @@
+"""Puts files through the service's real worker processes and says what became of each."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import structlog
+
+from daemon.messages import Failed, Finished, Work
+from daemon.policy import explain
+from daemon.settings import Settings, WorkerLimits
+from daemon.workers import Died, Outcome, Overdue, Pool, Stalled
+from pipeline.job import JobSpec
+from pipeline.report import failure_report
+from tests.hostile.mutations import Mutant
+
+WALL_S = 120.0
+LIMITS = WorkerLimits(wall_s=WALL_S, cpu_s=240, address_space_bytes=6 * 2**30, file_bytes=2**30, open_files=256)
+SETTINGS = Settings.model_validate(
+    {
+        "workers": {"stall_timeout_s": WALL_S, "limits": LIMITS.model_dump()},
+        "device": {"backend": "cpu"},
+        "profiles": {"default": {"preset": "ultrafast", "crf": 40, "threads": 1}},
+    }
+)
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one file. ``trouble`` is "" where that is explained as it should be."""
+
+    name: str
+    recipe: str
+    code: str
+    message: str
+    trouble: str
+    wall_s: float
+    peak_bytes: int
+
+
+@dataclass(slots=True)
+class _Run:
+    mutant: Mutant
+    spec: JobSpec
+    begun: float
+    peak_bytes: int = 0
+
+
+class Examiner:
+    """Runs a worker for each file, as the service does, ``slots`` at a time.
+
+    Args:
+        folder: for the files and their work; what was troublesome stays there.
+    """
+
+    def __init__(self, folder: Path, *, slots: int = 1) -> None:
+        self._folder = folder
+        self._slots = slots
+        self._running: dict[str, _Run] = {}
+
+    def run(self, mutants: Iterable[Mutant]) -> Iterator[Finding]:
+        """Examine all; yields findings as the workers end."""
+        waiting = iter(mutants)
+        with selectors.DefaultSelector() as selector:
+            pool = Pool(selector, stall_timeout_s=WALL_S, clock=time.monotonic)
+            try:
+                while self._fill(pool, waiting):
+                    selector.select(_POLL_S)
+                    self._watch(pool)
+                    yield from (self._end(job, outcome) for job, outcome in pool.poll())
+            finally:
+                pool.kill_all()
+
+    def _fill(self, pool: Pool, waiting: Iterator[Mutant]) -> bool:
+        while len(self._running) < self._slots and (mutant := next(waiting, None)):
+            spec = self._spec(mutant)
+            self._running[spec.job_id] = _Run(mutant, spec, time.monotonic())
+            order = Work(spec, nice=0, log_level="error", limits=LIMITS)
+            pool.start(spec.job_id, order, structlog.get_logger("worker").bind(file=mutant.name), longest_s=WALL_S)
+        return bool(self._running)
+
+    def _spec(self, mutant: Mutant) -> JobSpec:
+        work_dir = self._folder / f"{mutant.name}.work"
+        work_dir.mkdir(parents=True)
+        source = self._folder / mutant.name
+        source.write_bytes(mutant.content)
+        return JobSpec(
+            job_id=mutant.name,
+            source=source,
+            input_name=mutant.name,
+            work_dir=work_dir,
+            profile=SETTINGS.profiles["default"],
+            device=SETTINGS.device,
+            limits=SETTINGS.limits,
+        )
+
+    def _watch(self, pool: Pool) -> None:
+        workers = {process.pid: process for process in psutil.Process().children()}
+        for process in workers.values():
+            for run in self._running.values():
+                if len(self._running) == 1:
+                    run.peak_bytes = max(run.peak_bytes, _rss(process))
+
+    def _end(self, job: str, outcome: Outcome) -> Finding:
+        run = self._running.pop(job)
+        code, message, trouble = judge(run.spec, outcome)
+        shutil.rmtree(run.spec.work_dir)
+        if not trouble:
+            run.spec.source.unlink()
+        took_s = round(time.monotonic() - run.begun, 2)
+        return Finding(run.mutant.name, run.mutant.recipe, code, message, trouble, took_s, run.peak_bytes)
+
+
+def judge(spec: JobSpec, outcome: Outcome) -> tuple[str, str, str]:
+    """An outcome's code and message, and what is wrong with it as an outcome; "" where it is as it should be."""
+    if isinstance(outcome, Finished):
+        return outcome.status.upper(), outcome.verdict, _wrong_with_result(spec, outcome)
+    failure = explain(outcome)
+    return failure.code, failure.message, _wrong_with_failure(spec, outcome, failure)
+
+
+def _wrong_with_result(spec: JobSpec, outcome: Finished) -> str:
+    missing = [name for name in outcome.files.values() if not (spec.work_dir / name).stat().st_size]
+    report = json.loads((spec.work_dir / outcome.files["report"]).read_bytes())
+    if missing or report["status"] != outcome.status or report["output"]["frames"] != outcome.frames:
+        return "the result is not what the worker says"
+    return "" if outcome.frames > 0 else "a result without pictures"
+
+
+def _wrong_with_failure(spec: JobSpec, outcome: Outcome, failure: Failed) -> str:
+    if isinstance(outcome, Stalled | Overdue):
+        return "it hangs"
+    if isinstance(outcome, Died):
+        return "" if outcome.signal_name else "the worker ended without a word"
+    if failure.environmental:
+        return "the file passes for trouble of the environment, and would be tried for ever"
+    if failure.code == "INTERNAL" or not failure.message or not failure.remedy:
+        return "it is not explained"
+    report = json.dumps(failure_report(spec, failure.error()), ensure_ascii=False).encode()
+    return "" if json.loads(report)["error"]["code"] == failure.code else "the report does not say why"
+
+
+def to_json(finding: Finding) -> str:
+    return json.dumps(asdict(finding), ensure_ascii=False)
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,100 @@
+"""Small healthy recordings of two faces in every container and codec that people drop; mutants are made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from tests import scenes
+from tests.media.synth import Clip, Sound
+
+_PEOPLE = (scenes.still(0.28), scenes.still(0.72))
+_FPS = 15
+
+
+@dataclass(frozen=True)
+class Original:
+    """How one of them is made. ``flavour`` tells two of one extension apart."""
+
+    flavour: str
+    suffix: str
+    codec: str
+    pix_fmt: str = "yuv420p"
+    sound: str | None = "aac"
+    size: tuple[int, int] = (192, 144)
+    frames: int = 12
+    options: dict[str, str] = field(default_factory=dict)
+    container: dict[str, str] = field(default_factory=dict)
+    rotation: int = 0
+    fps: Fraction = Fraction(_FPS)
+
+    @property
+    def name(self) -> str:
+        return f"{self.flavour}.{self.suffix}"
+
+    def write(self, folder: Path) -> Path:
+        """Make the file."""
+        path = folder / self.name
+        seconds = self.frames / float(self.fps)
+        Clip(
+            width=self.size[0],
+            height=self.size[1],
+            frames=self.frames,
+            fps=self.fps,
+            codec=self.codec,
+            pix_fmt=self.pix_fmt,
+            options={"g": "6", **self.options},
+            rotation=self.rotation,
+            draw=_faces,
+            sound=[_sound(self.sound, seconds)] if self.sound else [],
+            container_options=self.container,
+        ).write(path)
+        return path
+
+
+ORIGINALS = (
+    Original("h264", "mp4", "libx264"),
+    Original("faststart", "mp4", "libx264", container={"movflags": "+faststart"}, rotation=90),
+    Original("fragmented", "mp4", "libx264", container={"movflags": "frag_keyframe+empty_moov"}),
+    Original("hevc", "mp4", "libx265", options={"x265-params": "log-level=none:keyint=6"}),
+    Original("mpeg4", "mp4", "mpeg4", sound="mp3"),
+    Original("av1", "mp4", "libsvtav1", size=(128, 96), frames=8, options={"preset": "12"}, sound=None),
+    Original("h264", "mov", "libx264", sound="pcm_s16le", size=(160, 120)),
+    Original("prores", "mov", "prores_ks", pix_fmt="yuv422p10le", size=(128, 96), frames=6, sound="alac"),
+    Original("rle", "mov", "qtrle", pix_fmt="rgb24", size=(128, 96), frames=6, sound=None),
+    Original("h264", "mkv", "libx264", sound="flac"),
+    Original("ffv1", "mkv", "ffv1", size=(128, 96), frames=6, sound="pcm_s24le"),
+    Original("vp8", "webm", "libvpx", sound="libopus", options={"deadline": "realtime"}),
+    Original("vp9", "webm", "libvpx-vp9", sound="libopus", options={"deadline": "realtime", "cpu-used": "8"}),
+    Original("mpeg4", "avi", "mpeg4", sound="mp3"),
+    Original("mjpeg", "avi", "mjpeg", pix_fmt="yuvj420p", sound="pcm_s16le", frames=8),
+    Original("h264", "avi", "libx264", sound="ac3", options={"bf": "0"}),
+    Original("h264", "ts", "libx264"),
+    Original("mpeg2", "ts", "mpeg2video", sound="mp2", fps=Fraction(25)),
+    Original("mpeg2", "mpg", "mpeg2video", sound="mp2", fps=Fraction(25)),
+    Original("h264", "flv", "libx264"),
+    Original("wmv2", "wmv", "wmv2", sound="wmav2"),
+    Original("mpeg2", "mxf", "mpeg2video", sound=None, fps=Fraction(25)),
+    Original("h263", "3gp", "h263", size=(176, 144), sound=None),
+)
+
+
+def write_all(folder: Path) -> dict[str, Path]:
+    """Make all originals, by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {original.name: original.write(folder) for original in ORIGINALS}
+
+
+def _faces(number: int, width: int, height: int) -> VideoFrame:
+    shown = scenes.picture(number / _FPS, _PEOPLE, width, height)
+    return VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="bgr24")
+
+
+def _sound(codec: str, seconds: float) -> Sound:
+    rate, layout = (8_000, "mono") if codec.startswith("pcm") else (48_000, "stereo")
+    return Sound(codec=codec, beeps_s=(0.1,), length_s=seconds, rate=rate, layout=layout)
+
