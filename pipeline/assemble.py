@@ -57,16 +57,21 @@ def assemble(order: AssemblyOrder) -> Assembled:
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
         audio = _mux(order, video)
-        _verify(order, video, duration_s)
+        _verify(order, video)
         _join_tracks(order, tracks)
         write_preview(video, preview, kept=order.work_dir / FOLDER)
     return Assembled(video, tracks, preview, audio, duration_s)
 
 
-def _duration_s(order: AssemblyOrder) -> float:
+def _span_s(order: AssemblyOrder) -> float:
+    """From the first picture's pts to the last one's."""
     segments = order.checkpoint.segments
-    ticks = segments[-1].last_pts - segments[0].first_pts + segments[-1].last_duration
-    return float(ticks * order.info.video.time_base)
+    return float((segments[-1].last_pts - segments[0].first_pts) * order.info.video.time_base)
+
+
+def _duration_s(order: AssemblyOrder) -> float:
+    last_duration = order.checkpoint.segments[-1].last_duration
+    return _span_s(order) + float(last_duration * order.info.video.time_base)
 
 
 def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
@@ -98,12 +103,13 @@ def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
         yield from read_packets(order.work_dir / "segments", record)
 
 
-def _verify(order: AssemblyOrder, video: Path, duration_s: float) -> None:
-    order.on_stage("verify", duration_s)
+def _verify(order: AssemblyOrder, video: Path) -> None:
+    span_s = _span_s(order)
+    order.on_stage("verify", span_s)
     verify_mp4(
         video,
         expected_frames=order.checkpoint.frames,
-        expected_duration_s=duration_s,
+        expected_span_s=span_s,
         width=order.width,
         height=order.height,
         keyframes_only=True,  # every packet is read and counted; a full decode costs a sixth of the whole job

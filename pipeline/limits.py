@@ -28,13 +28,14 @@ def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
 
 
 def within_duration(batches: Iterator[FrameBatch], first_pts: int, limits: LimitsSettings) -> Iterator[FrameBatch]:
-    """Pass batches on, as long as their pictures lie within ``limits.duration_s`` of the first one.
+    """Pass batches on, as long as their pictures end within ``limits.duration_s`` of the first one's begin.
 
     Raises:
         TooLongError: one lies beyond, whatever the header says.
     """
     for batch in batches:
-        seconds = float((batch.frames[-1].pts - first_pts) * batch.time_base)
+        last = batch.frames[-1]
+        seconds = float((last.pts + last.duration - first_pts) * batch.time_base)
         if seconds > limits.duration_s:
             raise _too_long(seconds, limits)
         yield batch

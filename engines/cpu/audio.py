@@ -24,13 +24,18 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 AAC_BITS_PER_CHANNEL = 96_000
 FILL_GAPS_S = 0.02                  # smaller differences are the container's rounding
+LONGEST_FILL_S = 10                 # longer gaps stay gaps: filling one costs memory by its length
+MAX_TRACKS = 64                     # professional recordings have up to 32; a muxer's memory grows with each
 
 Mode = Literal["copied", "transcoded", "dropped"]
 
 
 @dataclass(slots=True)
 class AudioStreamOutcome:
-    """What became of one audio stream. ``skipped_packets`` were damaged; "dropped" means no decoder knows it."""
+    """What became of one audio stream.
+
+    ``skipped_packets`` were damaged; "dropped" means that no decoder knows it, or that there are too many.
+    """
 
     index: int
     codec: str
@@ -92,7 +97,7 @@ class AudioPump:
         self._dropped: list[AudioStreamOutcome] = []
         for index in indices:
             stream = cast(AudioStream, container.streams[index])
-            track = _make_track(stream, output, origin)
+            track = _make_track(stream, output, origin) if len(self._tracks) < MAX_TRACKS else None
             if track is None:
                 self._dropped.append(AudioStreamOutcome(index, _codec_name(stream), "dropped"))
             else:
@@ -166,6 +171,7 @@ class _TranscodeTrack:
         _copy_language(source, self._target)
         self._graph: Graph | None = None
         self._graph_key: tuple[object, ...] = ()
+        self._end_s = Fraction(0)
         self.outcome = AudioStreamOutcome(source.index, _codec_name(source), "transcoded", "aac")
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
@@ -196,10 +202,11 @@ class _TranscodeTrack:
 
     def _evened(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if key != self._graph_key:
+        place = self._place(frame)
+        if key != self._graph_key or self._lies_far_behind(place, frame.sample_rate):
             yield from self._drained()
             self._graph, self._graph_key = self._build(frame), key
-        frame.pts = self._place(frame)
+        frame.pts = place
         frame.time_base = Fraction(1, frame.sample_rate)
         assert self._graph is not None
         self._graph.push(frame)
@@ -210,6 +217,11 @@ class _TranscodeTrack:
         if frame.pts is None or frame.time_base is None:
             return None
         return round((frame.pts * frame.time_base - self._origin) * frame.sample_rate)
+
+    def _lies_far_behind(self, place: int | None, rate: int) -> bool:
+        """Whether there is a long gap before the frame; notes where the sound is now."""
+        before, self._end_s = self._end_s, self._end_s if place is None else Fraction(place, rate)
+        return self._graph is not None and self._end_s - before > LONGEST_FILL_S
 
     def _build(self, frame: AudioFrame) -> Graph:
         target = self._target.codec_context

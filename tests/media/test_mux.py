@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.audio import AudioOutcome
+from engines.cpu.audio import MAX_TRACKS, AudioOutcome
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4, decoding_times
@@ -94,8 +94,8 @@ def remade(source: Path, out: Path, length: int = 25) -> AudioOutcome:
         time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
         fps=info.video.fps, last_duration=frames[-1].duration,
     )
-    duration_s = float((frames[-1].pts + frames[-1].duration - frames[0].pts) * info.video.time_base)
-    verify_mp4(out, expected_frames=len(frames), expected_duration_s=duration_s, width=frames[0].width,
+    span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base)
+    verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width,
                height=frames[0].height)
     return outcome
 
@@ -206,6 +206,12 @@ def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
         assert container.metadata["title"] == "A talk"
 
 
+def test_of_very_many_audio_streams_the_first_are_taken(tmp_path: Path) -> None:
+    source = Clip(frames=30, sound=[Sound("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert [stream.mode for stream in outcome.streams] == ["transcoded"] * MAX_TRACKS + ["dropped"] * 6
+
+
 def test_no_sound_stays_no_sound(tmp_path: Path) -> None:
     outcome = remade(Clip().write(tmp_path / "mute.mp4"), tmp_path / "out.mp4")
     assert outcome == AudioOutcome(())
@@ -234,6 +240,26 @@ def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
             new.mux(packet)
     remade(gapped, tmp_path / "out.mp4")
     assert_in_sync(gapped, tmp_path / "out.mp4")
+
+
+def test_long_gaps_in_transcoded_sound_stay_gaps(tmp_path: Path) -> None:
+    """Filling an hour would take gigabytes; the sound behind the gap stays where it was."""
+    source = tmp_path / "gap.mkv"
+    whole = Clip(frames=60, sound=[Sound("pcm_s16le", beeps_s=(0.5, 1.5))]).write(tmp_path / "whole.mkv")
+    with av.open(str(whole)) as taken, av.open(str(source), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in taken.streams]
+        for packet in taken.demux():
+            if packet.dts is None:
+                continue
+            late = packet.stream.type == "audio" and packet.pts * packet.time_base >= 1
+            shift = round(600 / packet.time_base) if late else 0
+            packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+            packet.stream = streams[packet.stream_index]
+            out.mux(packet)
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert outcome.mode == "transcoded"
+    assert outcome.streams[0].packets < 200, "two seconds of AAC, not ten minutes"
+    assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 601.5], abs=0.025)
 
 
 def test_damaged_sound_is_skipped_and_counted(tmp_path: Path) -> None:
