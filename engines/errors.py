@@ -56,6 +56,11 @@ class TruncatedFileError(MediaError):
     remedy = "The end of the file is missing, usually because a copy or recording broke off. Copy it again."
 
 
+class IndexTooLargeError(MediaError):
+    code = "INDEX_TOO_LARGE"
+    remedy = "The file's index is damaged or was made to do harm. Export the recording again from its source."
+
+
 class NoVideoError(MediaError):
     code = "NO_VIDEO"
     remedy = "The file holds sound but no video. Check what the editor exported."

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from engines.cpu import orientation
 from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video, pixel_limit
+from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
@@ -39,9 +40,10 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
 
     Raises:
         EmptyFileError, NotMediaError, TruncatedFileError, NoVideoError, StillImageError, UnsupportedCodecError,
-        EncryptedMediaError: why this file cannot be worked on.
+        EncryptedMediaError, IndexTooLargeError: why this file cannot be worked on.
         OSError: the storage failed.
     """
+    reject_unreasonable(path)
     with open_media(path, max_pixels=max_pixels) as container:
         stream = pick_video(container)
         _require_decodable(stream)

@@ -31,6 +31,7 @@ SETTINGS = Settings.model_validate(
     }
 )
 _POLL_S = 0.05
+_OUR_OWN = {"INTERNAL", "VERIFICATION_FAILED", "ENCODE_FAILED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Finding:
     message: str
     trouble: str
     wall_s: float
-    peak_bytes: int
+    peak_bytes: int  # 0 where it was not measured
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Examiner:
             try:
                 while self._fill(pool, waiting):
                     selector.select(_POLL_S)
-                    self._watch(pool)
+                    self._watch()
                     yield from (self._end(job, outcome) for job, outcome in pool.poll())
             finally:
                 pool.kill_all()
@@ -102,12 +103,11 @@ class Examiner:
             limits=SETTINGS.limits,
         )
 
-    def _watch(self, pool: Pool) -> None:
-        workers = {process.pid: process for process in psutil.Process().children()}
-        for process in workers.values():
+    def _watch(self) -> None:
+        """Note the memory of the only worker there is; of several, nobody knows which is whose."""
+        if self._slots == 1:
             for run in self._running.values():
-                if len(self._running) == 1:
-                    run.peak_bytes = max(run.peak_bytes, _rss(process))
+                run.peak_bytes = max([run.peak_bytes, *map(_rss, psutil.Process().children())])
 
     def _end(self, job: str, outcome: Outcome) -> Finding:
         run = self._running.pop(job)
@@ -142,7 +142,9 @@ def _wrong_with_failure(spec: JobSpec, outcome: Outcome, failure: Failed) -> str
         return "" if outcome.signal_name else "the worker ended without a word"
     if failure.environmental:
         return "the file passes for trouble of the environment, and would be tried for ever"
-    if failure.code == "INTERNAL" or not failure.message or not failure.remedy:
+    if failure.code in _OUR_OWN:
+        return "the file passes for a fault of our own"
+    if not failure.message or not failure.remedy:
         return "it is not explained"
     report = json.dumps(failure_report(spec, failure.error()), ensure_ascii=False).encode()
     return "" if json.loads(report)["error"]["code"] == failure.code else "the report does not say why"

@@ -97,4 +97,3 @@ def _faces(number: int, width: int, height: int) -> VideoFrame:
 def _sound(codec: str, seconds: float) -> Sound:
     rate, layout = (8_000, "mono") if codec.startswith("pcm") else (48_000, "stereo")
     return Sound(codec=codec, beeps_s=(0.1,), length_s=seconds, rate=rate, layout=layout)
-
