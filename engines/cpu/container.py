@@ -59,8 +59,8 @@ def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True)
             raise
         if error.errno != errno.EIO:
             raise why_unreadable(path, _words(error)) from error
-    try:
-        return _open(path, options)  # the storage may have failed for a moment; a file that ends too early does so again
+    try:  # the storage may have failed for a moment; a file that ends too early does so again
+        return _open(path, options)
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
 
