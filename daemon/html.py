@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from markupsafe import Markup
 from daemon import words
 
 Names: TypeAlias = tuple[str, ...]
+
+_REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 # Two tiles with a person in each: the mark of the pages.
 _MARK = (
@@ -61,8 +64,17 @@ def _environment() -> Environment:
         loader=PackageLoader("daemon"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(span=words.Span, word=_word)
-    environment.filters.update(size=words.size, clock=words.clock)
+    environment.filters.update(size=words.size, clock=words.clock, seen=seen)
     return environment
+
+
+def seen(text: str) -> str:
+    """Text of strangers with what would hide or reorder the signs around it made visible: "\\u202e" and the like."""
+    return "".join(f"\\u{ord(sign):04x}" if _deceives(sign) else sign for sign in text)
+
+
+def _deceives(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cc" or sign in _REORDERING
 
 
 def _word(key: str, language: words.Language) -> str:

@@ -18,6 +18,7 @@ from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
+from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.intake import Inbox, Intake
 from daemon.kept import KeptStates
@@ -171,6 +172,9 @@ class _Loop:
         )
         self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, audience, clock)
         self._retention = Retention(share.originals, settings.retention, clock)
+        self._failed = FailedFolder(
+            share.root, share.failed, history, interval_s=settings.scan.max_interval_s, clock=clock
+        )
 
     def run(self) -> None:
         """Work until asked to stop.
@@ -204,6 +208,7 @@ class _Loop:
             self._scan()
             self._scheduler.advance(may_start=may_start)
             self._retention.advance()
+            self._failed.advance()
             self._kept.sweep()
         except (ShareAwayError, OSError) as exc:
             self._conditions.lost(exc)

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
 from daemon.settings import (
@@ -110,17 +111,17 @@ class Share:
             raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc
 
     def pause_reason(self) -> str | None:
-        """The text of the PAUSE file ("" where it has none), or None where the file does not exist."""
-        try:
-            fd = os.open(self.pause_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return "" if os.path.lexists(self.pause_file) else None
-        try:
-            return " ".join(os.read(fd, 500).decode("utf-8", "replace").split())
-        except OSError:
-            return ""
-        finally:
-            os.close(fd)
+        """The text of the PAUSE file ("" where it has none), or None where there is none. Any spelling of it counts.
+
+        Raises:
+            OSError: the root cannot be read.
+        """
+        said = [text for path in self.pause_files() if (text := notes.read(path)) is not None]
+        return max(said, key=len, default=None)
+
+    def pause_files(self) -> list[Path]:
+        """Everything that counts as the PAUSE file."""
+        return notes.find(self.root, PAUSE_FILE)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

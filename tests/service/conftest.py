@@ -37,7 +37,7 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Makes services; each is cleared away, and none may have logged an error that its test does not expect."""
     made: list[Service] = []
 
-    def make(*, name: str = "service", root: Path | None = None, **sections: dict[str, Any]) -> Service:
+    def make(*, name: str = "service", root: Path | None = None, **sections: Any) -> Service:
         folder = tmp_path / name
         folder.mkdir()
         made.append(Service(folder, root=root, **sections))

@@ -31,12 +31,13 @@ FAST: dict[str, Any] = {
 class Service:
     """Starts, watches, stops and kills `dualface run`."""
 
-    def __init__(self, folder: Path, *, root: Path | None = None, **sections: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, *, root: Path | None = None, **sections: Any) -> None:
         self.folder = folder
         self.root = root or folder / "share"
         self.root.mkdir(exist_ok=True)
         self.log_path = folder / "journal"
-        document = {name: {**FAST.get(name, {}), **sections.get(name, {})} for name in {*FAST, *sections}}
+        document: dict[str, Any] = {name: {**FAST[name], **sections.get(name, {})} for name in FAST}
+        document = {**sections, **document}  # a section that is a list comes from the test alone
         document["share"]["root"] = str(self.root)
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(document))
