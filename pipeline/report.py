@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
@@ -72,8 +73,17 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
 
 def versions() -> dict[str, str]:
     """Versions of the program and of what computes pictures."""
-    names = ("dualface", "av", "numpy", "opencv-python-headless", "onnxruntime")
-    return {name: metadata.version(name) for name in names} | {"python": platform.python_version()}
+    names = ("dualface", "av", "numpy", "opencv-python-headless")
+    found = {name: metadata.version(name) for name in names}
+    return found | {"onnxruntime": runtime_version(), "python": platform.python_version()}
+
+
+def runtime_version() -> str:
+    """Of ONNX Runtime, which comes as two distributions: the one for cards hides the other where both are there."""
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return "missing"
 
 
 def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | None = None) -> dict[str, Any]:

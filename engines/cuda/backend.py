@@ -159,12 +159,18 @@ class CudaBackend:
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
             return NvdecCodec(video, source, index=self._settings.index, stream=self.stream.handle)
-        return HwaccelCodec(video, source, index=self._settings.index, ready=self._wait_for_all)
+        return HwaccelCodec(
+            video, source, index=self._settings.index, ready=self._wait_for_all, free_bytes=self._free_bytes
+        )
 
     def _wait_for_all(self) -> None:
         with self.stream.current():
             cupy.cuda.Stream.null.synchronize()
         self.stream.synchronize()
+
+    def _free_bytes(self) -> int:
+        with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.index):
+            return int(cupy.cuda.runtime.memGetInfo()[0])
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
         place = Place(self._settings.index, self._target, self.stream.handle)

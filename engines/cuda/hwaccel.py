@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 from collections.abc import Callable
 
 import av
@@ -16,9 +17,12 @@ from av.video.stream import VideoStream
 
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
 from engines.cuda.surfaces import Surface
+from engines.errors import DeviceOutOfMemoryError
 from engines.frames import VideoInfo
 
 _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
+_ENOUGH_BYTES = 2**30  # a decoder that the card knows opens with so much free memory
+_FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # what FFmpeg says on a full card; the first also of unknown streams
 
 
 class HwaccelCodec:
@@ -26,11 +30,23 @@ class HwaccelCodec:
 
     Args:
         ready: waits until FFmpeg's work on the card is done, which uses the default stream, and ours.
+        free_bytes: asks for the card's free memory.
+
+    Raises:
+        CardRefusedError: FFmpeg does not decode on this card.
     """
 
     name = "pyav-cuda"
 
-    def __init__(self, video: VideoInfo, source: VideoStream, *, index: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        video: VideoInfo,
+        source: VideoStream,
+        *,
+        index: int,
+        ready: Callable[[], None],
+        free_bytes: Callable[[], int],
+    ) -> None:
         _let_waiting_threads_sleep(index)
         accelerator = HWAccel("cuda", str(index), allow_software_fallback=False, is_hw_owned=True)
         try:
@@ -42,6 +58,7 @@ class HwaccelCodec:
         self._context = context
         self._wide = video.bit_depth > 8
         self._ready = ready
+        self._free_bytes = free_bytes
         self._shown: list[VideoFrame] = []
         self._has_shown = False
 
@@ -50,19 +67,27 @@ class HwaccelCodec:
 
         Raises:
             DamagedPacketError: the packet is not worth decoding.
-            CardRefusedError: FFmpeg quietly decoded on the CPU.
+            CardRefusedError: FFmpeg quietly decoded on the CPU, or does not decode this on the card.
+            DeviceOutOfMemoryError: the card has no room for the decoder.
         """
         self._ready()  # what was shown last may be overwritten from here on
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError as error:
             if not self._has_shown:
-                raise CardRefusedError(f"FFmpeg does not decode this on the card: {error}") from error
+                raise refused(error, self._free_bytes()) from error
             raise DamagedPacketError(str(error)) from error
         self._has_shown = self._has_shown or bool(frames)
         self._ready()
         self._shown = frames  # their memory is FFmpeg's: hold it until the next call
         return [(frame.pts or 0, _surface(frame, wide=self._wide)) for frame in frames]
+
+
+def refused(error: av.FFmpegError, free_bytes: int) -> Exception:
+    """What it means that FFmpeg's decoder gave an error instead of its first picture."""
+    if error.errno in _FULL and free_bytes < _ENOUGH_BYTES:
+        return DeviceOutOfMemoryError(f"The card ran out of memory while opening FFmpeg's decoder: {error}")
+    return CardRefusedError(f"FFmpeg does not decode this on the card: {error}")
 
 
 def _let_waiting_threads_sleep(index: int) -> None:

@@ -1,17 +1,56 @@
 #!/usr/bin/env bash
-# All checks on a card, and the benchmark: tests/gpu/run_all.sh [pytest's arguments]
-# Logs go to $OUT, or to ./gpu-logs where that is not set. Nothing may be skipped on a card.
+# All checks on a card, and the measurements, in one call of at most LIMIT_S (530) seconds: tests/gpu/run_all.sh [PART...]
+# Parts, in this order unless named: service contract card soak batching bench engines probe; and pair, for two cards.
+# Logs go to $OUT, or to ./gpu-logs where that is not set; summary.log has one line for each part.
+# Nothing may be skipped for want of a card.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit
-OUT=${OUT:-gpu-logs}
+self=$(realpath "$0")
+cd "$(dirname "$self")/../.." || exit
+export OUT=${OUT:-$PWD/gpu-logs} PYTHONUNBUFFERED=1
+LIMIT_S=${LIMIT_S:-530}
 mkdir -p "$OUT"
-nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv | tee "$OUT/card.csv"
-python3 -m pytest -m gpu -p no:cacheprovider --durations=10 tests/contract tests/media tests/gpu "$@" 2>&1 | tee "$OUT/tests.log"
-tests=$?
-if grep -q "^SKIPPED.*no NVIDIA card" "$OUT/tests.log"; then echo "tests were skipped beside a card" >&2; tests=1; fi
-python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" 2>&1 | tee "$OUT/bench.log"
-bench=$?
-python3 -m tests.gpu.bench_batching 2>&1 | tee "$OUT/batching.md"
-python3 -m engines.inference.commands bench "" 2>"$OUT/engines.log" | tee "$OUT/engines.json"
-python3 -m engines.measure cuda 0 2>>"$OUT/engines.log" | tee "$OUT/probe.json"
-exit $((tests | bench))
+failed=0
+
+tests() {   # PATHS AND ARGUMENTS...
+    python3 -m pytest -m gpu -p no:cacheprovider --durations=8 "$@" | tee /dev/fd/2 |
+        { ! grep "^SKIPPED.*no NVIDIA card" >/dev/null; }
+}
+
+beside() {   # several processes, where pytest can
+    python3 -c 'import xdist' 2>/dev/null && echo "-n5"
+}
+
+service() { tests -s tests/gpu/test_service.py; }
+# shellcheck disable=SC2046  # nothing, or one word
+contract() { tests $(beside) tests/contract tests/media; }
+card() { tests -s tests/gpu --ignore=tests/gpu/test_{service,soak,two_cards}.py; }
+soak() { tests -s tests/gpu/test_soak.py; }
+pair() { tests -s tests/gpu/test_two_cards.py; }
+batching() { python3 -m tests.gpu.bench_batching; }
+bench() { python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" | grep -v "takes the place"; }
+engines() { python3 -m engines.inference.commands bench ""; }
+probe() { python3 -m engines.measure cuda 0; }
+
+said() { echo "$*" | tee -a "$OUT/summary.log"; }
+
+part() {   # NAME
+    local begin=$SECONDS left=$((LIMIT_S - SECONDS)) status
+    if [[ $left -lt 10 ]]; then
+        said "$1: no time left"
+        failed=1
+        return
+    fi
+    timeout --kill-after=5 "$left" "$self" --only "$1" >>"$OUT/$1.log" 2>&1
+    status=$?
+    [[ $status -eq 0 ]] || failed=1
+    said "$1: status $status, $((SECONDS - begin)) s; $(grep -v '^$' "$OUT/$1.log" | tail -n 1 | cut -c1-300)"
+}
+
+if [[ ${1:-} == --only ]]; then
+    "$2"
+    exit
+fi
+said "$(nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv,noheader 2>&1)"
+[[ $# -gt 0 ]] || set -- service contract card soak batching bench engines probe
+for name in "$@"; do part "$name"; done
+exit $failed

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from fractions import Fraction
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.cuda.failures import device_errors, nvenc_status, translate
+from engines.cuda.hwaccel import refused
 from engines.cuda.memory import MIB, VramManager, VramReading, stream_bytes
+from engines.cuda.nvdec import CardRefusedError
 from engines.errors import DecodeFailedError, DeviceLostError, DeviceOutOfMemoryError
 from engines.frames import ColorTags, VideoInfo
 
@@ -220,3 +224,16 @@ def test_the_cause_is_kept() -> None:
 def test_only_encoder_calls_have_an_nvenc_status() -> None:
     assert nvenc_status(Exception("m_nvenc.nvEncOpenEncodeSessionEx(&a, &b) returned error 21")) == 21
     assert nvenc_status(Exception("m_api.cuvidCreateDecoder(&a, &b) returned error 2")) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "free_bytes", "expected"),
+    [
+        (errno.EOPNOTSUPP, 2 * MIB, DeviceOutOfMemoryError),  # an H200 whose memory another program held
+        (errno.ENOMEM, 2 * MIB, DeviceOutOfMemoryError),
+        (errno.EOPNOTSUPP, 2**36, CardRefusedError),
+        (errno.EINVAL, 2 * MIB, CardRefusedError),
+    ],
+)
+def test_ffmpeg_does_not_say_that_the_card_is_full(number: int, free_bytes: int, expected: type[Exception]) -> None:
+    assert type(refused(av.FFmpegError(number, "Operation not supported"), free_bytes)) is expected

@@ -1,0 +1,87 @@
+"""The real service on a real card: recordings for it, and what is seen of its workers while it runs."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.service.running import Service
+
+MIB = 2**20
+_SAMPLE_S = 0.1
+
+
+def card_service(folder: Path, *, jobs: int = 2, **sections: dict[str, Any]) -> Service:
+    """A service that must use a card, not yet started."""
+    folder.mkdir(exist_ok=True)
+    device = {"backend": "cuda", **sections.pop("device", {})}
+    workers = {"concurrent_jobs": jobs, **sections.pop("workers", {})}
+    return Service(folder, device=device, workers=workers, **sections)
+
+
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    """Start it; in the end it must stop by itself and have logged no error."""
+    try:
+        service.start()
+        yield service
+        assert service.stop() == 0
+        errors = [line for line in service.journal() if line["level"] in ("error", "critical")]
+        assert errors == []
+    finally:
+        service.close()
+
+
+def drop(service: Service, source: Path, names: list[str]) -> None:
+    for name in names:
+        shutil.copy(source, service.inbox(f"{name}.mp4"))
+
+
+def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[str, dict[str, Any]]:
+    """The reports of these files, once all are there."""
+    service.wait_for(lambda: all(service.exists(f"outbox/{name}.dual.report.json") for name in names), "the reports",
+                     timeout_s)  # fmt: skip
+    return {name: service.report(f"outbox/{name}.dual.report.json") for name in names}
+
+
+def used_bytes(index: int = 0) -> int:
+    """The card's memory that is in use, by whomever."""
+    nvml = importlib.import_module("pynvml")
+    nvml.nvmlInit()
+    return int(nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index)).used)
+
+
+class Watch:
+    """Looks at something many times while a block runs, in a thread of its own."""
+
+    def __init__(self, look: Callable[[], Any]) -> None:
+        self._look = look
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seen: list[Any] = []
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            try:
+                found = self._look()
+            except (psutil.Error, OSError):  # a worker has ended meanwhile
+                found = None
+            if found:
+                self.seen.append(found)
+            time.sleep(_SAMPLE_S)
