@@ -54,9 +54,17 @@ def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[
 
 def used_bytes(index: int = 0) -> int:
     """The card's memory that is in use, by whomever."""
+    return int(_memory(index).used)
+
+
+def total_bytes(index: int = 0) -> int:
+    return int(_memory(index).total)
+
+
+def _memory(index: int) -> Any:
     nvml = importlib.import_module("pynvml")
     nvml.nvmlInit()
-    return int(nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index)).used)
+    return nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index))
 
 
 class Watch:
