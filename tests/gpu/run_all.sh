@@ -3,6 +3,7 @@
 # Parts, in this order unless named: service contract card soak batching bench engines probe; and pair, for two cards.
 # Logs go to $OUT, or to ./gpu-logs where that is not set; summary.log has one line for each part.
 # Nothing may be skipped for want of a card.
+# shellcheck disable=SC2317  # parts are called by their names
 set -uo pipefail
 self=$(realpath "$0")
 cd "$(dirname "$self")/../.." || exit
