@@ -23,6 +23,7 @@ DEFINITIONS = (
     # -- the service
     Meter("dualface_up", "gauge", "1 while the service runs; 0 is its last word when it stops in order."),
     Meter("dualface_build_info", "gauge", "Always 1; the labels tell versions.", {"version": (), "python": ()}),
+    Meter("dualface_start_timestamp_seconds", "gauge", "Unix time at which the service was started."),
     Meter(
         "dualface_heartbeat_timestamp_seconds", "gauge",
         "Unix time at which the service's loop turned last: an old one means that it hangs or has gone.",

@@ -27,6 +27,7 @@ class Recorder:
         self._waiting: dict[str, dict[str, int]] = {}
         self._failures_in_a_row = 0
         self.meters.set("dualface_build_info", 1, _version(), platform.python_version())
+        self.meters.set("dualface_start_timestamp_seconds", time.time())
         self.meters.set("dualface_job_slots", job_slots(settings))
         self.meters.set("dualface_vram_guard_ratio", settings.device.vram_guard)
         self.meters.set("dualface_failures_in_a_row", 0)
