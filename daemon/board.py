@@ -129,7 +129,7 @@ class Bulletin:
         return Board(
             host=self._host,
             pid=os.getpid(),
-            state=phase or _state(condition, busy=bool(running)),
+            state=phase or _state(condition, running=len(running), held=self._scheduler.held),
             reason=condition.reason,
             reason_values=condition.values,
             inboxes=[InboxLine(inbox.settings.path, inbox.settings.profile) for inbox in self._intake.inboxes],
@@ -162,10 +162,12 @@ def _name(inbox: Inbox, relative: str) -> str:
     return valid_text(PurePath(inbox.settings.path, relative))
 
 
-def _state(condition: Condition, *, busy: bool) -> str:
+def _state(condition: Condition, *, running: int, held: int) -> str:
+    if condition.hindrance is Hindrance.DRAINING and not held:
+        return "drained"
     if condition.hindrance is not Hindrance.NONE:
         return condition.hindrance.value
-    return "working" if busy else "idle"
+    return "working" if running else "idle"
 
 
 def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:

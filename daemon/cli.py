@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon import config_command, engines_command
+from daemon import config_command, control_command, engines_command
 from daemon.errors import ConfigError, DaemonError
-from daemon.helping import ConfigOption, json_text
+from daemon.helping import ConfigOption, RootOption, examples, json_text
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
@@ -33,12 +33,6 @@ dualface status                                 what the service is doing
 class OutputFolderError(DaemonError):
     code = "OUTPUT_FOLDER"
     remedy = "Name a folder that you may write to."
-    environmental = True
-
-
-class NoStatusError(DaemonError):
-    code = "NO_STATUS"
-    remedy = "Check share.root in the configuration, and that the service runs: systemctl status dualface"
     environmental = True
 
 
@@ -162,24 +156,36 @@ def demo(
     Demo(directory).run()
 
 
-@app.command()
+@app.command(epilog=examples("status", "status --watch", "status --root /mnt/nas --json"))
 def status(
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the service's status.json.")] = False,
+    root: RootOption = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show what the service is doing, as its share tells."""
-    from daemon import console
-    from daemon.config import load
-    from daemon.status import read_status
+    """Show what the services of the share are doing. Exit code 3 where none of them is running."""
+    from daemon import status_view
+    from daemon.reach import share_of
+    from daemon.survey import survey
 
-    root = load(config).share.root
-    found = read_status(root)
-    if found is None:
-        raise NoStatusError(f"No service has left its status in {root}")
-    if as_json:
-        typer.echo(json_text(found))
+    share, settings = share_of(config, root)
+    found = survey(share, settings)
+    if watch:
+        status_view.watch(lambda: survey(share, settings))
+    elif as_json:
+        typer.echo(json_text(status_view.as_dict(found)))
     else:
-        console.show_status(found)
+        status_view.console().print(status_view.render(found))
+    raise typer.Exit(0 if found.alive else EXIT_ENVIRONMENT)
+
+
+for _command, _examples in (
+    (control_command.pause, examples("pause", 'pause --reason "the NAS gets new disks"')),
+    (control_command.resume, examples("resume", "resume --root /mnt/nas")),
+    (control_command.drain, examples("drain && sudo systemctl stop dualface", "drain nas2 --no-wait", "drain --all")),
+    (control_command.retry, examples("retry interview.mp4", "retry lessons/algebra", "retry --all --inbox inbox/fast")),
+):
+    app.command(epilog=_examples)(_command)
 
 
 @app.command()

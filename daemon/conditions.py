@@ -10,6 +10,7 @@ import structlog
 
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
+from daemon.leases import host_name
 from daemon.retry import Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
@@ -22,11 +23,12 @@ log = structlog.get_logger(__name__)
 
 
 class Hindrance(StrEnum):
-    """Why nothing new is started; NONE when nothing stands in the way."""
+    """Why nothing new is started; NONE when nothing stands in the way. DRAINING: what is claimed is still done."""
 
     NONE = "none"
     SHARE_AWAY = "share_away"
     PAUSED = "paused"
+    DRAINING = "draining"
     LOW_SPACE = "low_space"
 
 
@@ -53,6 +55,7 @@ class Conditions:
         self._kept = kept
         self._identity = identity
         self._settings = settings.share
+        self._host = host_name(settings.leases)
         self._clock = clock
         self._away = Backoff(settings.retry, clock)
         self._look_at = clock()
@@ -100,6 +103,9 @@ class Conditions:
             self._kept.make_room()
             words = f"{limit // _MIB} MiB of free space are needed"
             return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": limit}, free)
+        reason = self._share.drain_reason(self._host)
+        if reason is not None:
+            return Condition(Hindrance.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
         return Condition(free_bytes=free)
 
     def _change(self, condition: Condition) -> None:

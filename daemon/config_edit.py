@@ -5,7 +5,6 @@ The new text is checked as a whole, with all other layers, before it takes the f
 
 from __future__ import annotations
 
-import getpass
 import io
 import os
 import shutil
@@ -21,6 +20,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from daemon import keys
 from daemon.config import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
+from daemon.control import who
 from daemon.errors import ConfigError, DaemonError
 from daemon.layers import load_yaml, parse_value, read_file
 from daemon.nested import ABSENT, at
@@ -133,14 +133,6 @@ def _remark(before: Any, reason: str) -> str:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     was = "" if before is ABSENT or isinstance(before, dict | list) else f", was {before}"
     return f"{when}, {who()}{was}: {' '.join(reason.split())}"
-
-
-def who() -> str:
-    """The person at the keyboard, also behind sudo."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user number without a name
-        return f"user {os.getuid()}"
 
 
 def _read(file: Path) -> str:

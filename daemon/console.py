@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,9 +20,6 @@ from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
 from daemon.words import clock
 from pipeline import job
-
-_STALE_S = 150.0        # the service updates its status about every minute
-_LISTED = 10
 
 
 def process(
@@ -103,35 +98,3 @@ def _cells(row: Row, origin: bool) -> list[str]:
     value = ", ".join(map(str, row.value)) if isinstance(row.value, list) else str(row.value)
     origins = "; hides ".join([row.origin, *row.hidden])
     return [row.key, value, row.unit, *([origins] if origin else []), row.description]
-
-
-def show_status(status: dict[str, Any]) -> None:
-    """What the service last wrote about itself, with a warning where that is old."""
-    console = Console()
-    reason = f" ({status['reason']})" if status["reason"] else ""
-    state = f"[bold]{escape(status['state'].replace('_', ' ') + reason)}[/] on {escape(status['host'])}"
-    counts = f"{status['queued']} waiting, {status['settling']} still arriving, level {status['level']}"
-    console.print(f"{state}, {counts}")
-    age_s = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
-    if age_s > _STALE_S and status["state"] != "stopped":
-        console.print(f"[yellow]This is {clock(age_s)} old: is the service still running?[/]")
-    _table(console, "running", status["running"], ("file", "stage", "percent", "fps", "eta_s", "level", "attempt"))
-    _table(console, "waiting", status["waiting"], ("file", "reason"))
-    _table(console, "finished", status["finished"][:_LISTED], ("output", "verdict", "at"))
-    _table(console, "failed", status["failed"][:_LISTED], ("file", "message", "remedy", "at"))
-
-
-def _table(console: Console, title: str, jobs: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
-    if jobs:
-        table = Table(title=title, title_justify="left")
-        for key in keys:
-            table.add_column(key, overflow="fold")
-        for entry in jobs:
-            table.add_row(*(escape(_cell(entry[key])) for key in keys))
-        console.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}"
-    return "" if value is None else str(value)

@@ -12,6 +12,10 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Configuration; /etc/dualface/config.yaml if it exists."),
 ]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="DIR", help="The share's folder on this machine, instead of the configured one."),
+]
 
 
 def examples(*commands: str) -> str:
@@ -40,4 +44,17 @@ def complete_profiles(incomplete: str) -> list[str]:
     try:
         return [name for name in load().profiles if name.startswith(incomplete)]
     except ConfigError:
+        return []
+
+
+def complete_failed(incomplete: str) -> list[str]:
+    """Files in failed, for the shell's completion."""
+    from daemon.errors import DaemonError  # noqa: PLC0415 - as above
+    from daemon.reach import share_of  # noqa: PLC0415 - as above
+    from daemon.retrying import failed_files  # noqa: PLC0415 - as above
+
+    try:
+        share, _ = share_of(None, None)
+        return [str(file.relative) for file in failed_files(share) if str(file.relative).startswith(incomplete)]
+    except DaemonError:
         return []

@@ -6,19 +6,30 @@ No clock of another host is trusted: how old a host's file is, is told by the sh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.status import Board, HostLine, replace_file, severity
 
-_SILENT_S = 180.0  # a service that runs writes every minute
-_MOST_TELLING = ("low_space", "paused", "working", "stopping", "starting", "idle", "share_away", "stopped")
+SILENT_S = 180.0  # a service that runs writes every minute
+_MOST_TELLING = (
+    "low_space",
+    "paused",
+    "working",
+    "draining",
+    "stopping",
+    "starting",
+    "idle",
+    "drained",
+    "share_away",
+    "stopped",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one host has written, and whether it has been silent for too long since."""
+class Seen:
+    """What one host has written last, and whether it has been silent for too long since."""
 
     board: Board
     silent: bool
@@ -57,39 +68,17 @@ class Hosts:
 
     def together(self, own: Board, *, listed: int) -> Board:
         """The boards of all hosts as one, after the own one has been written."""
-        seen = sorted(self._seen(own), key=lambda s: s.board.host)
-        live = [s.board for s in seen if s.live] or [own]
-        everybody = [s.board for s in seen]
-        telling = min(live, key=lambda board: _rank(board.state))
-        looking = max(live, key=lambda board: board.queued + board.settling)  # all look into the same inboxes
-        return replace(
-            own,
-            host=", ".join(board.host for board in live),
-            state=telling.state,
-            reason=telling.reason,
-            reason_values=telling.reason_values,
-            queued=looking.queued,
-            settling=looking.settling,
-            queue=looking.queue,
-            arriving=looking.arriving,
-            ignored=looking.ignored,
-            level=max((board.level for board in live), key=severity),
-            running=[job for board in live for job in board.running],
-            waiting=[job for board in live for job in board.waiting],
-            finished=sorted((j for b in everybody for j in b.finished), key=lambda j: j.at, reverse=True)[:listed],
-            failed=sorted((j for b in everybody for j in b.failed), key=lambda j: j.at, reverse=True)[:listed],
-            hosts=[s.line() for s in seen],
-        )
+        return merged(own, list(self._seen(own)), listed=listed)
 
-    def _seen(self, own: Board) -> Iterator[_Seen]:
-        yield _Seen(own, silent=False)
+    def _seen(self, own: Board) -> Iterator[Seen]:
+        yield Seen(own, silent=False)
         stamps = self.stamps()
         now_ns = max(stamps.values(), default=0)
         for name, stamp_ns in stamps.items():
             board = _read(self._folder / name)
             if board is not None and board.host != own.host:
-                silent = board.state != "stopped" and now_ns - stamp_ns > _SILENT_S * 1e9
-                yield _Seen(board, silent=silent)
+                silent = board.state != "stopped" and now_ns - stamp_ns > SILENT_S * 1e9
+                yield Seen(board, silent=silent)
 
     def _dated(self) -> Iterator[tuple[str, int]]:
         for path in self._folder.glob("*.json"):
@@ -100,6 +89,34 @@ class Hosts:
 
     def _path(self, host: str) -> Path:
         return self._folder / f"{host}.json"
+
+
+def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
+    """The boards of several hosts as one. What only one can say (the process, the time) is that of ``base``."""
+    seen = sorted(seen, key=lambda s: s.board.host)
+    live = [s.board for s in seen if s.live] or [base]
+    everybody = [s.board for s in seen]
+    telling = min(live, key=lambda board: _rank(board.state))
+    looking = max(live, key=lambda board: board.queued + board.settling)  # all look into the same inboxes
+    return replace(
+        base,
+        host=", ".join(board.host for board in live),
+        state=telling.state,
+        reason=telling.reason,
+        reason_values=telling.reason_values,
+        queued=looking.queued,
+        settling=looking.settling,
+        queue=looking.queue,
+        arriving=looking.arriving,
+        ignored=looking.ignored,
+        level=max((board.level for board in live), key=severity),
+        running=[job for board in live for job in board.running],
+        waiting=[job for board in live for job in board.waiting],
+        finished=sorted((j for b in everybody for j in b.finished), key=lambda j: j.at, reverse=True)[:listed],
+        failed=sorted((j for b in everybody for j in b.failed), key=lambda j: j.at, reverse=True)[:listed],
+        hosts=[s.line() for s in seen],
+        notes=[f"{b.host}: {note}" if len(live) > 1 else note for b in live for note in b.notes],
+    )
 
 
 def _read(path: Path) -> Board | None:

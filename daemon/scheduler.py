@@ -82,6 +82,11 @@ class Scheduler:
             if task.job.id not in self._pool:
                 yield task
 
+    @property
+    def held(self) -> int:
+        """Jobs that are neither delivered nor failed yet."""
+        return len(self._tasks)
+
     # -- moving on
 
     def listen(self) -> None:
@@ -90,15 +95,19 @@ class Scheduler:
             if task := self._tasks.get(job_id):
                 self._ended(task, outcome)
 
-    def advance(self, *, may_start: bool) -> None:
-        """Do what can be done now for every job, and start work while there is room."""
+    def advance(self, *, may_start: bool, may_claim: bool = True) -> None:
+        """Do what can be done now for every job, and start work while there is room.
+
+        Args:
+            may_start: jobs may be started; may_claim: and files be taken out of the inboxes for that.
+        """
         for task in self._tasks.keep_up():
             self._lose(task)
         for task in self._tasks:
             if task.job.id not in self._pool and task.backoff.due:
                 self._guard(task, self._step)
         for _ in range(_STARTS_AT_ONCE):
-            if not (may_start and self._has_room() and self._start_one()):
+            if not (may_start and self._has_room() and self._start_one(may_claim=may_claim)):
                 break
 
     def stop(self) -> None:
@@ -203,11 +212,11 @@ class Scheduler:
     def _somebody_runs_alone(self) -> bool:
         return any(policy.runs_alone(job.manifest) for job, _ in self.running())
 
-    def _start_one(self) -> bool:
+    def _start_one(self, *, may_claim: bool) -> bool:
         """Start the next job that was claimed before, else claim one; False when there was nothing to do."""
         queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.backoff.due]
         if not queued:
-            return self._claim_one()
+            return may_claim and self._claim_one()
         task = min(queued, key=lambda t: (-t.job.manifest.priority, t.job.manifest.claimed_at_s))
         if policy.runs_alone(task.job.manifest) and len(self._pool):
             return False

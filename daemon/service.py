@@ -200,13 +200,14 @@ class _Loop:
             self._scheduler.listen()
             condition = self._conditions.look()
             if condition.hindrance is not Hindrance.SHARE_AWAY:
-                self._work(may_start=condition.hindrance is Hindrance.NONE)
+                self._work(condition.hindrance)
             self._bulletin.show(self._conditions.now)
 
-    def _work(self, *, may_start: bool) -> None:
+    def _work(self, hindrance: Hindrance) -> None:
+        may_claim = hindrance is Hindrance.NONE
         try:
             self._scan()
-            self._scheduler.advance(may_start=may_start)
+            self._scheduler.advance(may_start=may_claim or hindrance is Hindrance.DRAINING, may_claim=may_claim)
             self._retention.advance()
             self._failed.advance()
             self._kept.sweep()

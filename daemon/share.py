@@ -110,6 +110,10 @@ class Share:
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc
 
+    def drain_file(self, host: str) -> Path:
+        """While it exists, the service of that host takes nothing new from the inboxes."""
+        return self.hosts / f"{host}.drain"
+
     def pause_reason(self) -> str | None:
         """The text of the PAUSE file ("" where it has none), or None where there is none. Any spelling of it counts.
 
@@ -122,6 +126,10 @@ class Share:
     def pause_files(self) -> list[Path]:
         """Everything that counts as the PAUSE file."""
         return notes.find(self.root, PAUSE_FILE)
+
+    def drain_reason(self, host: str) -> str | None:
+        """The same for the word that a host is to be drained."""
+        return notes.read(self.drain_file(host))
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

@@ -6,12 +6,13 @@ import json
 import os
 from collections import deque
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from daemon.settings import OUTBOX_DIR
+from daemon.words import clock
 
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"
@@ -36,6 +37,12 @@ class RunningJob:
     host: str = ""
     level_reason: str = ""
     realtime: float | None = None  # seconds of the recording done in a second, lately
+
+    def line(self) -> str:
+        """A few words about it."""
+        percent = "" if self.percent is None else f" {self.percent:.0f} %"
+        left = "" if self.eta_s is None else f" {clock(self.eta_s)} left"
+        return f"{self.file} {self.stage}{percent}{left}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,12 @@ class Board:
     """Everything that the page shows: of one service, or of all services of the share together.
 
     Attributes:
-        state: "starting", "idle", "working", "paused", "low_space", "share_away", "stopping" or "stopped".
+        state: "starting", "idle", "working", "paused", "draining", "drained", "low_space", "share_away", "stopping" or
+            "stopped".
         reason: the state in words, "" where it needs none; reason_values: the numbers and the text in it.
         hosts: all services, where the board is that of all together.
         queued: settled files that wait in the inboxes; settling: files that are still being copied.
+        notes: what operators should know besides, such as a configuration that could not be taken over.
         queue, arriving, ignored: the first of them by name, and what is left alone.
     """
 
@@ -151,6 +160,7 @@ class Board:
     finished: list[FinishedJob] = field(default_factory=list)
     failed: list[FailedJob] = field(default_factory=list)
     hosts: list[HostLine] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     updated_at: str = ""
     schema: str = SCHEMA
 
@@ -174,14 +184,15 @@ class Board:
     def line(self) -> str:
         """One line for ``systemctl status``."""
         parts = [self.state.replace("_", " ") + (f" ({self.reason})" if self.reason else "")]
-        for job in self.running[:3]:
-            percent = "" if job.percent is None else f" {job.percent:.0f} %"
-            parts.append(f"{job.file} {job.stage}{percent}")
+        parts += [job.line() for job in self.running[:3]]
         if len(self.running) > 3:
             parts.append(f"and {len(self.running) - 3} more")
         parts.append(f"queue {self.queued + len(self.waiting)}")
-        parts.append(f"level {self.level}")
-        return "; ".join(parts)
+        why = next((job.level_reason for job in self.running if job.level == self.level), "")
+        parts.append(f"level {self.level}" + (f" ({why})" if why else ""))
+        if failed := sum(job.at > _a_day_ago() for job in self.failed):
+            parts.append(f"{failed} failed in the last day")
+        return "; ".join([*parts, *self.notes])
 
 
 _ROWS: dict[str, type[Any]] = {
@@ -244,6 +255,10 @@ def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = 
 def now() -> str:
     """Wall-clock time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _a_day_ago() -> str:
+    return (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds")
 
 
 def link_to(path: str) -> str:

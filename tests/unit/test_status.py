@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from daemon.status import (
     RunningJob,
     WaitingJob,
     link_to,
+    now,
     read_status,
 )
 from tests.unit.daemon_share import make_share
@@ -41,7 +43,7 @@ def board() -> Board:
         finished=[
             FinishedJob("k", HOSTILE, f"outbox/{HOSTILE}", link_to(f"outbox/{HOSTILE}"), "succeeded", "fine", "now"),
         ],
-        failed=[FailedJob("l", HOSTILE, "NOT_MEDIA", HOSTILE, "Export it again.", "now")],
+        failed=[FailedJob("l", HOSTILE, "NOT_MEDIA", HOSTILE, "Export it again.", "2020-01-01T00:00:00+00:00")],
     )
 
 
@@ -187,4 +189,11 @@ def test_one_line_says_it_all() -> None:
     shown = board()
     shown.reason = ""
     shown.running = [RunningJob("j", "inbox/x.mp4", "render", 41.5, 29.97, 75, "normal", 1)]
-    assert shown.line() == "working; inbox/x.mp4 render 42 %; queue 3; level normal"
+    assert shown.line() == "working; inbox/x.mp4 render 42 % 1:15 left; queue 3; level normal"
+    shown.level = "downscale"
+    shown.running = [replace(shown.running[0], level="downscale", level_reason="little memory is left")]
+    shown.failed = [replace(shown.failed[0], at=now()), shown.failed[0]]
+    shown.notes = ["the configuration is wrong"]
+    assert shown.line().endswith(
+        "; level downscale (little memory is left); 1 failed in the last day; the configuration is wrong"
+    )

@@ -1,0 +1,70 @@
+"""Is the share there? Asked by commands before they read it or leave a word for the services on it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from daemon.config import load
+from daemon.errors import DaemonError
+from daemon.settings import Settings
+from daemon.share import SENTINEL, Share
+
+_ANSWER_S = 8.0
+
+
+class NoShareError(DaemonError):
+    code = "NO_SHARE"
+    remedy = "Check that the share is mounted (findmnt), or name the right folder with --root."
+    environmental = True
+
+
+class ShareForbiddenError(DaemonError):
+    code = "SHARE_FORBIDDEN"
+    remedy = "Use sudo, or join the group that owns the folder: sudo usermod -aG dualface $USER, then log in again."
+    environmental = True
+
+
+def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
+    """The share that a command is about, and its configuration.
+
+    Raises:
+        InvalidConfigError: the configuration is wrong.
+        NoShareError, ShareForbiddenError: see ``check``.
+    """
+    settings = load(config, {"share.root": str(root)} if root else None)
+    share = Share(settings)
+    check(share)
+    return share, settings
+
+
+def check(share: Share) -> None:
+    """Make sure that the share is there.
+
+    Raises:
+        NoShareError: it is not, or does not answer within some seconds.
+        ShareForbiddenError: this user may not look into it.
+    """
+    found: list[OSError | None] = []
+    looking = threading.Thread(target=lambda: found.append(_look(share)), daemon=True)
+    looking.start()
+    looking.join(_ANSWER_S)
+    if not found:
+        raise NoShareError(
+            f"The share {share.root} does not answer.", remedy="Check the file server and the network, then try again."
+        )
+    if isinstance(found[0], PermissionError):
+        raise ShareForbiddenError(f"You may not look into the share {share.root}.")
+    if found[0] is not None and not share.root.is_dir():
+        raise NoShareError(f"The share's folder {share.root} does not exist.")
+    if found[0] is not None:
+        raise NoShareError(f"{share.root} is no share of dualface: no service has run there, or it is not mounted.")
+
+
+def _look(share: Share) -> OSError | None:
+    """What keeps the sentinel from being read. A hung mount keeps this from returning."""
+    try:
+        (share.state / SENTINEL).read_bytes()
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,117 @@
+"""How the services of a share stand, judged from outside: what they wrote, and whether they can still be alive.
+
+What a service wrote last stays on the share when it dies. So each file is dated: one that is old tells what was, not
+what is. Of a service on this machine it is also known whether its process lives.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from daemon.errors import DaemonError
+from daemon.hosts import SILENT_S, Seen, merged
+from daemon.leases import host_name
+from daemon.reach import check
+from daemon.settings import Settings
+from daemon.share import Share
+from daemon.status import JSON_NAME, Board
+
+_START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"
+
+
+class NoStatusError(DaemonError):
+    code = "NO_STATUS"
+    remedy = "Start one: sudo systemctl start dualface, or dualface run in the foreground."
+    environmental = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One service of the share.
+
+    Attributes:
+        seen: what it wrote last; silent where that cannot be true any more.
+        age_s: seconds since then, by this machine's clock.
+        verdict: in words, "" where it is alive.
+    """
+
+    seen: Seen
+    age_s: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All services of the share. ``board`` is what they say together; ``alive`` whether one of them runs."""
+
+    board: Board
+    standings: tuple[Standing, ...]
+
+    @property
+    def alive(self) -> bool:
+        return any(standing.seen.live for standing in self.standings)
+
+
+def survey(share: Share, settings: Settings) -> Survey:
+    """Look at all services of the share.
+
+    Raises:
+        NoShareError, ShareForbiddenError: the share cannot be looked at.
+        NoStatusError: no service has ever reported.
+    """
+    check(share)
+    standings = tuple(sorted(_standings(share, settings), key=lambda standing: standing.age_s))
+    if not standings:
+        raise NoStatusError(f"No service has reported on the share {share.root} yet.")
+    seen = [standing.seen for standing in standings]
+    board = merged(seen[0].board, seen, listed=settings.status.finished_listed)
+    if not any(one.live for one in seen):
+        board = replace(board, state="stopped" if board.state == "stopped" else "silent")
+    failed = [job for job in board.failed if not job.report or os.path.lexists(share.root / job.report)]
+    return Survey(replace(board, failed=failed), standings)
+
+
+def _standings(share: Share, settings: Settings) -> Iterator[Standing]:
+    for path in list(share.hosts.glob("*.json")) or [share.outbox / JSON_NAME]:
+        with suppress(OSError, ValueError):
+            board, age_s = Board.from_json(path.read_bytes()), time.time() - path.stat().st_mtime
+            yield _standing(board, max(0.0, age_s), host_name(settings.leases))
+
+
+def _standing(board: Board, age_s: float, here: str) -> Standing:
+    verdict = _verdict(board, age_s, here)
+    return Standing(Seen(board, silent=bool(verdict) and board.state != "stopped"), age_s, verdict)
+
+
+def _verdict(board: Board, age_s: float, here: str) -> str:
+    since = datetime.fromtimestamp(time.time() - age_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    if board.state == "stopped":
+        return f"The service on {board.host} was stopped at {since}. {_START}"
+    if board.host == here and not _is_alive(board.pid):
+        return f"The service on {board.host} is not running: it ended without a word after {since}. {_START}"
+    if age_s <= SILENT_S:
+        return ""
+    if board.host == here:
+        return (
+            f"The service on {board.host} runs but has not reported since {since}: it hangs, or the share does not "
+            "take what it writes. See: journalctl -u dualface -n 20"
+        )
+    return (
+        f"The service on {board.host} has not reported since {since}: its machine or network is down, or it was killed."
+        f" On {board.host}: systemctl status dualface"
+    )
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

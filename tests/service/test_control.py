@@ -1,0 +1,95 @@
+"""Operators' words to a running service, given as they give them: by the command, through the share alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.service.running import Service
+
+
+def dualface(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As from another machine: no configuration of the service, only the share."""
+    command = [sys.executable, "-m", "daemon", *arguments, "--root", str(service.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_pause_and_resume(service: Service, recording: Path) -> None:
+    service.start()
+    done = dualface(service, "pause", "--reason", "new disks")
+    assert done.returncode == 0, done.stderr
+    service.wait_for(lambda: service.status()["state"] == "paused", "the pause")
+    assert service.status()["reason"].startswith("new disks (")
+    shutil.copy(recording, service.inbox("a.mp4"))
+    service.wait_for(lambda: service.status()["queued"] == 1, "a settled file")
+    shown = dualface(service, "status")
+    assert shown.returncode == 0
+    assert "paused: new disks" in shown.stdout
+    assert "inbox/a.mp4" in shown.stdout
+    assert service.jobs() == []
+    assert "the pause" in dualface(service, "resume").stdout
+    service.wait_for(lambda: service.exists("outbox/a.dual.report.json"), "the result")
+
+
+def test_drain_finishes_what_runs_and_takes_nothing_new(service: Service, recording: Path) -> None:
+    service.start()
+    shutil.copy(recording, service.inbox("a.mp4"))
+    service.wait_for(service.jobs, "the claim")
+    waits = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "drain", "--reason", "kernel", "--root", str(service.root)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    service.wait_for(lambda: service.status()["state"] in ("draining", "drained"), "the drain")
+    shutil.copy(recording, service.inbox("b.mp4"))
+    out, err = waits.communicate(timeout=90)
+    assert waits.returncode == 0, err
+    assert "nothing is in work there" in out
+    assert service.exists("outbox/a.dual.report.json")
+    service.wait_for(lambda: service.status()["queued"] == 1, "the second file")
+    assert service.status()["state"] == "drained"
+    assert service.jobs() == []
+    assert service.stop() == 0
+    service.start()
+    service.wait_for(lambda: service.status()["state"] == "drained", "the drain after a restart")
+    dualface(service, "resume")
+    service.wait_for(lambda: service.exists("outbox/b.dual.report.json"), "the second result")
+
+
+def test_retry_after_a_repair(make_service: Callable[..., Service]) -> None:
+    service = make_service(inboxes=[{"path": "inbox"}, {"path": "other", "profile": "fast"}]).start()
+    wrong = service.root / "other" / "sub" / "bad.mp4"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("no film\n" * 50)
+    service.wait_for(lambda: service.exists("failed/sub/bad.report.json"), "the failure")
+    assert service.report("failed/sub/bad.report.json")["input"]["path"] == "other/sub/bad.mp4"
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "retry", "bad", "--config", str(service.config)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "sub/bad.mp4 is in other/sub/bad.mp4 again.\n"), done.stderr
+    service.wait_for(lambda: len(service.events("job failed")) == 2, "the second failure")
+    service.wait_for(lambda: service.exists("failed/sub/bad.report.json"), "its report")
+    assert service.files("failed") == {"sub/bad.mp4", "sub/bad.report.json"}
+
+
+def test_status_tells_a_dead_service_from_a_stopped_one(service: Service) -> None:
+    service.start()
+    shown = dualface(service, "status", "--json")
+    assert shown.returncode == 0
+    document = json.loads(shown.stdout)
+    assert (document["alive"], document["schema"]) == (True, "dualface.status/1")
+    service.kill()
+    shown = dualface(service, "status")
+    assert shown.returncode == 3
+    assert "is not running: it ended without a word" in shown.stdout
+    service.start()
+    assert service.stop() == 0
+    shown = dualface(service, "status")
+    assert shown.returncode == 3
+    assert "was stopped at" in shown.stdout

@@ -1,0 +1,110 @@
+"""`retry`: back to the inbox that a file came from, with its sidecar, replacing nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from daemon import retrying
+from daemon.control import NotChangedError
+from daemon.retrying import FailedFile, NotInFailedError, WhichInboxError
+from daemon.settings import Settings
+from daemon.share import Share
+from tests.unit.daemon_share import settings_for, tree
+
+INBOXES = [{"path": "inbox"}, {"path": "lessons/in", "profile": "fast"}]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_for(tmp_path, inboxes=INBOXES)
+
+
+@pytest.fixture
+def share(settings: Settings) -> Share:
+    share = Share(settings)
+    share.prepare()
+    return share
+
+
+def fail(share: Share, relative: str, came_from: str | None, content: str = "film", sidecar: str = "") -> None:
+    path = share.failed / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    if sidecar:
+        path.with_name(f"{path.stem}.dualface.yaml").write_text(sidecar)
+    if came_from is not None:
+        report: Any = {"input": {"path": came_from}, "error": {"message": "No video."}}
+        path.with_name(f"{path.stem}.report.json").write_text(json.dumps(report))
+
+
+def retry(share: Share, settings: Settings, name: str, inbox: str = "") -> str:
+    return str(retrying.retry(share, settings, retrying.choose(retrying.failed_files(share), name), inbox))
+
+
+def test_back_to_where_it_came_from_with_its_sidecar(share: Share, settings: Settings) -> None:
+    fail(share, "a.mp4", "lessons/in/a.mp4", sidecar="swap: true")
+    fail(share, "deep/er/b.mp4", "inbox/deep/er/b.mp4")
+    assert retry(share, settings, "a.mp4") == "lessons/in/a.mp4"
+    assert retry(share, settings, "b") == "inbox/deep/er/b.mp4"
+    assert tree(share.root / "lessons") == {"in/a.mp4", "in/a.dualface.yaml"}
+    assert tree(share.failed) == set()
+
+
+def test_nothing_is_replaced_and_the_first_name_comes_back(share: Share, settings: Settings) -> None:
+    (share.inboxes[0] / "a.mp4").write_text("somebody else's")
+    (share.inboxes[0] / "b.dualface.yaml").write_text("somebody else's")
+    fail(share, "a-2.mp4", "inbox/a.mp4", "mine")
+    fail(share, "b-3.mp4", "inbox/b.mp4", "mine", sidecar="swap: true")
+    assert retry(share, settings, "a-2") == "inbox/a-2.mp4"
+    assert retry(share, settings, "b-3.mp4") == "inbox/b-2.mp4"
+    assert (share.inboxes[0] / "a.mp4").read_text() == "somebody else's"
+    assert (share.inboxes[0] / "b.dualface.yaml").read_text() == "somebody else's"
+    assert (share.inboxes[0] / "b-2.dualface.yaml").read_text() == "swap: true"
+    fail(share, "c-2.mp4", "inbox/c.mp4", "mine")
+    assert retry(share, settings, "failed/c-2.mp4") == "inbox/c.mp4"
+
+
+@pytest.mark.parametrize("came_from", [None, "gone/c.mp4", "../../etc/c.mp4", "inbox/../..", "/etc/c.mp4"])
+def test_an_origin_that_cannot_be_told_is_asked_for(share: Share, settings: Settings, came_from: str | None) -> None:
+    fail(share, "c.mp4", came_from)
+    if came_from != "inbox/../..":
+        with pytest.raises(WhichInboxError) as caught:
+            retry(share, settings, "c.mp4")
+        assert "inbox, lessons/in" in caught.value.remedy
+    with pytest.raises(WhichInboxError, match="no inbox 'outbox'"):
+        retry(share, settings, "c.mp4", "outbox")
+    assert tree(share.failed) >= {"c.mp4"}
+    assert retry(share, settings, "c.mp4", "lessons/in/") == "lessons/in/c.mp4"
+
+
+def test_names_are_found_as_people_give_them(share: Share) -> None:
+    for name in ("a.mp4", "x/a.mp4", "x/b.mov", ".hidden.mp4"):
+        fail(share, name, f"inbox/{name}")
+    files = retrying.failed_files(share)
+    assert [str(file.relative) for file in files] == ["a.mp4", "x/a.mp4", "x/b.mov"]
+    assert retrying.choose(files, "a.mp4").relative == PurePath("a.mp4")
+    assert retrying.choose(files, "x/a.mp4").relative == PurePath("x/a.mp4")
+    assert retrying.choose(files, f"{share.failed}/x/a.mp4").relative == PurePath("x/a.mp4")
+    assert retrying.choose(files, "b").relative == PurePath("x/b.mov")
+    with pytest.raises(NotInFailedError, match=r"several: a\.mp4, x/a\.mp4"):
+        retrying.choose(files, "a")
+    with pytest.raises(NotInFailedError) as caught:
+        retrying.choose(files, "nothing")
+    assert caught.value.remedy == "There are: a.mp4, x/a.mp4, x/b.mov."
+    many = [FailedFile(PurePath(f"{n}.mp4"), None, "", None) for n in range(12)]
+    assert retrying.told(many).endswith("and 2 more.")
+
+
+def test_a_move_that_fails_leaves_both_files_where_they_were(share: Share, settings: Settings) -> None:
+    fail(share, "a.mp4", "inbox/a.mp4", sidecar="swap: true")
+    before = tree(share.failed)
+    file = retrying.choose(retrying.failed_files(share), "a.mp4")
+    (share.failed / "a.mp4").rename(share.failed / "a.mp4.away")
+    with pytest.raises(NotChangedError, match="No such file"):
+        retrying.retry(share, settings, file)
+    (share.failed / "a.mp4.away").rename(share.failed / "a.mp4")
+    assert tree(share.failed) == before
