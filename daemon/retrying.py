@@ -15,13 +15,13 @@ from pathlib import Path, PurePath
 
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
+from daemon.failures import REPORT_SUFFIX
 from daemon.moves import make_dirs, move_no_replace
 from daemon.naming import SIDECAR_SUFFIX, first_free, original_names, printable, short_stem, sidecar_name
 from daemon.scanner import is_ignored
 from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
 
-_REPORT = ".report.json"
 _LISTED = 10
 
 
@@ -98,12 +98,12 @@ def _look(share: Share) -> Iterator[FailedFile]:
     for folder, folders, names in os.walk(share.failed):
         folders[:] = [name for name in folders if not is_ignored(name)]
         for name in names:
-            if not (is_ignored(name) or name.endswith((_REPORT, SIDECAR_SUFFIX))):
+            if not (is_ignored(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
                 yield _file(share, Path(folder, name))
 
 
 def _file(share: Share, path: Path) -> FailedFile:
-    report_path = path.with_name(short_stem(path.name) + _REPORT)
+    report_path = path.with_name(short_stem(path.name) + REPORT_SUFFIX)
     try:
         report = json.loads(report_path.read_bytes())
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])
