@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
@@ -12,6 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from daemon.by_age import ByAge
 from daemon.claims import Candidate
 from daemon.naming import printable, sidecar_name
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
@@ -20,7 +20,8 @@ from daemon.settle import Clock, SettleTracker
 
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name
-_SCAN_SHARE = 0.2  # a scan of a large or slow inbox may take this part of the time
+_SCAN_SHARE = 0.2  # scans of a large or slow inbox may take this part of the time
+_BUSY_SHARE = 0.5  # the same while files settle there
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,9 @@ class Pace:
 
     def next_s(self, last_s: float, *, settling: bool, changed: bool, took_s: float) -> float:
         """Time until the next scan, from the last interval and what the last scan saw and cost."""
-        wanted = self.busy_s() if settling or changed else min(last_s * 2, self.scan.max_interval_s)
-        return max(wanted, took_s / _SCAN_SHARE)
+        if settling or changed:
+            return max(self.busy_s(), took_s / _BUSY_SHARE)
+        return max(min(last_s * 2, self.scan.max_interval_s), took_s / _SCAN_SHARE)
 
 
 class Inbox:
@@ -87,7 +89,7 @@ class Inbox:
         self._tracker = SettleTracker(quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock)
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
-        self._ready: dict[str, Found] = {}
+        self._ready = ByAge()
         self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
@@ -142,15 +144,14 @@ class Inbox:
 
     def oldest(self) -> Candidate | None:
         """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
-        free = (found for found in self._ready.values() if not self._awaits_sidecar(found))
-        found = min(free, key=_age, default=None)
+        found = self._ready.oldest(lambda found: not self._awaits_sidecar(found))
         if found is None:
             return None
         return Candidate(self.settings, found, self._sidecars.get(sidecar_name(found.relative)))
 
     def in_order(self, most: int) -> list[Found]:
         """The first settled files, in the order in which they will be taken."""
-        return heapq.nsmallest(most, self._ready.values(), key=_age)
+        return self._ready.first(most)
 
     def _awaits_sidecar(self, found: Found) -> bool:
         name = sidecar_name(found.relative)
@@ -162,8 +163,8 @@ class Inbox:
         self._tracker.forget(relative)
 
     def _scan(self) -> Iterator[None]:
-        """One pass, an entry a step."""
-        begun, before = self._clock(), len(self._ready) + len(self._settling)
+        """One pass, an entry a step. What others do between the steps does not count as its time."""
+        resumed, took_s, before = self._clock(), 0.0, len(self._ready) + len(self._settling)
         try:
             walk = Walk(self.folder, self._extensions)
             present: set[str] = set()
@@ -174,20 +175,27 @@ class Inbox:
                     self._observe(entry)
                 elif isinstance(entry, LeftAlone):
                     self._leave_alone(entry, ignored)
+                took_s += self._clock() - resumed
                 yield
+                resumed = self._clock()
             self._ignored = ignored
             if walk.complete:
                 self._forget_all_but(present)
         finally:
             self._walk = None
             changed = len(self._ready) + len(self._settling) != before
-            self._plan_next(changed=changed, took_s=self._clock() - begun)
+            self._plan_next(changed=changed, took_s=took_s)
 
     def _observe(self, found: Found) -> None:
         settled = self._tracker.observe(found.relative, found.signature)
+        if settled and not found.is_sidecar:
+            self._settling.discard(found.relative)
+            self._empty.discard(found.relative)
+            self._ready.put(found)
+            return
         self._drop(found.relative)
         if settled:
-            (self._sidecars if found.is_sidecar else self._ready)[found.relative] = found
+            self._sidecars[found.relative] = found
         else:
             (self._settling if found.signature.size else self._empty).add(found.relative)
 
@@ -197,7 +205,7 @@ class Inbox:
             ignored[entry.relative] = entry.reason
 
     def _drop(self, relative: str) -> None:
-        self._ready.pop(relative, None)
+        self._ready.drop(relative)
         self._sidecars.pop(relative, None)
         self._settling.discard(relative)
         self._empty.discard(relative)
@@ -216,10 +224,6 @@ class Inbox:
         if relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
             self._logged.add(relative)
             log.info("left alone", file=printable(relative), inbox=self.settings.path, reason=reason)
-
-
-def _age(found: Found) -> tuple[int, str]:
-    return found.signature.mtime_ns, found.relative
 
 
 class Intake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -10,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.bench import many_files
 from tests.scenes import packets
 from tests.service.running import Service, outputs
 
@@ -156,19 +157,17 @@ def _renew_for_another_host(folder: Path, sequence: int) -> None:
     (folder / "part").rename(folder / "lease.json")
 
 
-def test_twenty_thousand_files_at_once(make_service: Callable[..., Service]) -> None:
-    """Found within a minute, in little memory, while the service keeps answering."""
-    service = make_service(status={"interval_s": 0.5})
-    (service.root / "PAUSE").touch()
-    service.start()
-    assert service.process is not None
-    process = psutil.Process(service.process.pid)
-    before = process.memory_info().rss
-    for number in range(20_000):
-        service.inbox(f"{number % 20}/{number:05d}.mp4").write_bytes(b"x")
-    service.wait_for(lambda: service.status().get("queued") == 20_000, "all files", timeout_s=60)
-    grown = process.memory_info().rss - before
-    assert grown < 60e6, f"{grown / 1e6:.0f} MB more"
-    begun = time.monotonic()
-    assert service.stop() == 0
-    assert time.monotonic() - begun < 5
+def test_masses_of_files_at_once(tmp_path: Path) -> None:
+    """Found soon, in little memory that does not grow, oldest first, inboxes in turn.
+
+    `python -m tests.bench.many_files` does the same with twenty thousand.
+    """
+    found = many_files.measure(
+        tmp_path, files=2_000, inboxes=2, watched_s=3, started=4, settle={"local_s": 0.5}, scan={"max_interval_s": 1}
+    )
+    assert found.grown_mb < 20
+    assert max(found.watched_mb) - found.queued_mb < 2
+    assert [number // 2 for number in found.order] == sorted((number // 2 for number in found.order), reverse=True)
+    assert found.order[0] in (1998, 1999)
+    inboxes = [number % 2 for number in found.order]
+    assert all(one != other for one, other in itertools.pairwise(inboxes))

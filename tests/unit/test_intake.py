@@ -168,4 +168,5 @@ def test_pace_slows_down_where_nothing_happens_and_never_eats_the_time() -> None
         seen.append(interval_s)
     assert seen == [2, 4, 8, 15, 15, 15]
     assert pace.next_s(15, settling=True, changed=False, took_s=0.01) == 1.25
-    assert pace.next_s(15, settling=True, changed=False, took_s=20) == 100
+    assert pace.next_s(15, settling=True, changed=False, took_s=20) == 40
+    assert pace.next_s(15, settling=False, changed=False, took_s=20) == 100

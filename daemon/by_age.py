@@ -1,0 +1,61 @@
+"""Settled files, the one that was changed longest ago first: twenty thousand of them cost no more than twenty."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from daemon.scanner import Found
+
+
+class ByAge:
+    """A priority queue of files by modification time, then name. What has gone is skipped when its turn comes."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, Found] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, relative: str) -> bool:
+        return relative in self._files
+
+    def keys(self) -> set[str]:
+        return set(self._files)
+
+    def put(self, found: Found) -> None:
+        """Take a file in; the same one again changes nothing."""
+        if self._files.get(found.relative) != found:
+            self._files[found.relative] = found
+            heapq.heappush(self._heap, _rank(found))
+
+    def drop(self, relative: str) -> None:
+        self._files.pop(relative, None)
+        if len(self._heap) > 2 * len(self._files) + 16:
+            self._heap = [_rank(found) for found in self._files.values()]
+            heapq.heapify(self._heap)
+
+    def first(self, most: int) -> list[Found]:
+        """The oldest files, in order."""
+        return heapq.nsmallest(most, self._files.values(), key=_rank)
+
+    def oldest(self, is_free: Callable[[Found], bool]) -> Found | None:
+        """The oldest file that is free to be taken; it stays."""
+        held: list[tuple[int, str]] = []
+        found = None
+        while self._heap and found is None:
+            found = self._files.get(self._heap[0][1])
+            if found is None or _rank(found) != self._heap[0]:
+                heapq.heappop(self._heap)
+                found = None
+            elif not is_free(found):
+                held.append(heapq.heappop(self._heap))
+                found = None
+        for rank in held:
+            heapq.heappush(self._heap, rank)
+        return found
+
+
+def _rank(found: Found) -> tuple[int, str]:
+    return found.signature.mtime_ns, found.relative
