@@ -242,6 +242,9 @@ RequiresMountsFor=$root
 [Service]
 ExecStart=
 ExecStart=$prefix/bin/dualface run --config $CONFIG
+ExecReload=
+ExecReload=$prefix/bin/dualface config check $CONFIG
+ExecReload=/bin/kill -HUP \$MAINPID
 ReadWritePaths=
 ReadWritePaths=$root
 TEXT

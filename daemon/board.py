@@ -88,7 +88,11 @@ class Chronicle:
 
 
 class Bulletin:
-    """Shows the service's state on the page and to systemd."""
+    """Shows the service's state on the page and to systemd.
+
+    Attributes:
+        notes: what operators should know besides; shown until it is taken back.
+    """
 
     def __init__(
         self,
@@ -106,19 +110,20 @@ class Bulletin:
         self._intake = intake
         self._history = history
         self._notifier = notifier
-        self._page = StatusPage(share, settings.status, clock)
+        self.page = StatusPage(share, settings.status, clock)
+        self.notes: list[str] = []
         self._host = host_name(settings.leases)
 
     def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._audience.tell(Shown(board, condition, self._page.hosts))
-        if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self._page.due):
+        self._audience.tell(Shown(board, condition, self.page.hosts))
+        if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)
         try:
-            self._page.show(board, at_once=at_once)
+            self.page.show(board, at_once=at_once)
         except OSError as exc:
             log.debug("status page not written", reason=exc.strerror)
         except Exception:  # another version on the share, perhaps; a page that cannot be made must not stop the work
@@ -143,6 +148,7 @@ class Bulletin:
             ],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
+            notes=list(self.notes),
         )
 
     def _name_files(self, board: Board) -> None:

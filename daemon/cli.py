@@ -101,7 +101,7 @@ def run(config: ConfigOption = None) -> None:
     from daemon import service
     from daemon.config import load
 
-    raise typer.Exit(service.run(load(config)))
+    raise typer.Exit(service.run(load(config), lambda: load(config)))
 
 
 @app.command()

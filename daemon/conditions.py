@@ -54,7 +54,7 @@ class Conditions:
         self._share = share
         self._kept = kept
         self._identity = identity
-        self._settings = settings.share
+        self.settings = settings.share
         self._host = host_name(settings.leases)
         self._clock = clock
         self._away = Backoff(settings.retry, clock)
@@ -97,7 +97,7 @@ class Conditions:
         reason = self._share.pause_reason()
         if reason is not None:
             return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
-        limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
+        limit = self.settings.resume_bytes if self._short_of_space else self.settings.low_bytes
         self._short_of_space = free < limit
         if self._short_of_space:
             self._kept.make_room()

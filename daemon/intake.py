@@ -15,7 +15,7 @@ from daemon.by_age import ByAge
 from daemon.claims import Candidate
 from daemon.naming import printable, sidecar_name
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
-from daemon.settings import InboxSettings, ScanSettings, SettleSettings
+from daemon.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.settle import Clock, SettleTracker
 
 _LOGGED_AT_MOST = 10_000
@@ -224,6 +224,18 @@ class Inbox:
         if relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
             self._logged.add(relative)
             log.info("left alone", file=printable(relative), inbox=self.settings.path, reason=reason)
+
+
+def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
+    """The inboxes of a configuration.
+
+    Args:
+        quiet_s: the time without change that a file must show there.
+    """
+    return [
+        Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
+        for inbox in settings.inboxes
+    ]
 
 
 class Intake:

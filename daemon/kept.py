@@ -46,7 +46,7 @@ class KeptStates:
 
     def __init__(self, share: Share, settings: RetentionSettings, clock: Clock) -> None:
         self._folder = share.finished
-        self._longest_s = settings.state_days * 86400
+        self.settings = settings
         self._clock = clock
         self._next_at = clock()
 
@@ -79,7 +79,7 @@ class KeptStates:
             (target / name).unlink(missing_ok=True)
 
     def _is_worth_keeping(self, job: Job) -> bool:
-        if not self._longest_s or not job.manifest.key or FileMark.of(job.folder / CHECKPOINT) is None:
+        if not self.settings.state_days or not job.manifest.key or FileMark.of(job.folder / CHECKPOINT) is None:
             return False
         return not (job.manifest.error and FileMark.of(job.folder / _FAILED))
 
@@ -122,7 +122,7 @@ class KeptStates:
         for path in self._folder.iterdir():
             if path.name.startswith("."):
                 shutil.rmtree(path, ignore_errors=True)
-            elif time.time() - _kept_since_s(path) > self._longest_s:
+            elif time.time() - _kept_since_s(path) > self.settings.state_days * 86400:
                 _discard(path)
 
     def make_room(self) -> bool:

@@ -40,6 +40,10 @@ class Notifier:
     def ready(self) -> None:
         self._systemd.notify("READY=1")
 
+    def reloading(self) -> None:
+        """The configuration is read again; ``ready`` ends it."""
+        self._systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
     def stopping(self) -> None:
         self._systemd.notify("STOPPING=1")
 

@@ -33,13 +33,17 @@ class StatusPage:
     def __init__(self, share: Share, settings: StatusSettings, clock: Clock) -> None:
         self._outbox = share.outbox
         self._hosts = Hosts(share.hosts)
-        self._settings = settings
-        self._speaker = Speaker(languages(settings.language))
         self._clock = clock
+        self.adopt(settings)
         self._content: dict[str, Any] | None = None
         self._stamps: dict[str, int] = {}
         self._looked_at = self._written_at = -_ALIVE_S
         self.hosts: list[HostLine] = []
+
+    def adopt(self, settings: StatusSettings) -> None:
+        """Go on with other settings."""
+        self._settings = settings
+        self._speaker = Speaker(languages(settings.language))
 
     @property
     def due(self) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from daemon import keys
 from daemon.errors import ConfigError
 from daemon.nested import ABSENT, at
 from daemon.settings import Settings
+from daemon.wake import ReloadRequest
 
 # Whatever is not named here is built into the running service: folders, locks, devices, sockets.
 _LIVE: tuple[tuple[str, ...], ...] = (
@@ -29,6 +31,8 @@ _LIVE: tuple[tuple[str, ...], ...] = (
     ("log",),
 )
 _STARTS_WITH = (("scan", "events"), ("workers", "start_timeout_s"))
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,35 @@ def plan(running: Settings, wanted: Settings) -> Reload:
             remedy="Restart the service: systemctl restart dualface",
         ) from error
     return Reload(settings, tuple(map(keys.dotted, taken)), tuple(map(keys.dotted, later)))
+
+
+class Reloading:
+    """The settings in force, and what SIGHUP makes of them.
+
+    Args:
+        request: tells whether somebody asked.
+        reread: reads the configuration anew.
+    """
+
+    def __init__(self, settings: Settings, request: ReloadRequest, reread: Callable[[], Settings]) -> None:
+        self.settings = settings
+        self.asked = request.take
+        self._reread = reread
+
+    def take(self) -> list[str]:
+        """Read the configuration and put in force what can be; returns what operators should know about it."""
+        try:
+            found = plan(self.settings, self._reread())
+        except ConfigError as error:
+            log.warning("configuration not taken over", code=error.code, reason=error.message, remedy=error.remedy)
+            return [f"the configuration was changed but has mistakes, so the former one is in force: {_short(error)}"]
+        self.settings = found.settings
+        log.info("configuration taken over", changed=found.taken, after_restart=found.later)
+        return [f"after a restart these change, too: {', '.join(found.later)}"] if found.later else []
+
+
+def _short(error: ConfigError) -> str:
+    return "; ".join(line.strip() for line in error.message.splitlines())
 
 
 def _within(path: Sequence[str | int], sections: Sequence[keys.Path]) -> bool:

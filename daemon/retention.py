@@ -26,18 +26,18 @@ class Retention:
 
     def __init__(self, originals: Path, settings: RetentionSettings, clock: Clock) -> None:
         self._originals = originals
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._next_at = clock()
         self._sweep: Iterator[None] = iter(())
 
     def advance(self) -> None:
         """Do a slice of a sweep, if it is time."""
-        if self._settings.originals == "keep":
+        if self.settings.originals == "keep":
             return
         if self._clock() >= self._next_at:
             self._next_at = self._clock() + _SWEEP_EVERY_S
-            self._sweep = _remove_older(self._originals, self._settings.originals_days * 86400)
+            self._sweep = _remove_older(self._originals, self.settings.originals_days * 86400)
         try:
             for _ in islice(self._sweep, _SLICE):
                 pass

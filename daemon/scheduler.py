@@ -70,6 +70,15 @@ class Scheduler:
         self._claiming = Backoff(settings.retry, clock)
         self._stopping = False
 
+    def adopt(self, settings: Settings, settle_s: float) -> None:
+        """Go on with other settings; jobs that run keep theirs."""
+        self._settings = settings
+        self._slots = job_slots(settings)
+        self._quiet = SettleTracker(
+            quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=self._quiet.clock
+        )
+        self._tasks.settings = settings
+
     # -- what others may see
 
     def running(self) -> Iterator[tuple[Job, Progress | None]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -20,7 +20,7 @@ from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
-from daemon.intake import Inbox, Intake
+from daemon.intake import Intake, inboxes
 from daemon.kept import KeptStates
 from daemon.leases import host_name, only_service_of_host
 from daemon.messages import Check, Ready
@@ -28,12 +28,13 @@ from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
 from daemon.orders import job_slots
 from daemon.policy import explain
+from daemon.reload import Reloading
 from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History
-from daemon.wake import Alarm, StopRequest, stop_signals, watching
+from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.workers import Outcome, Pool
 
 EXIT_OK = 0
@@ -46,22 +47,25 @@ _CHECK = "backend check"
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     """Run the service in the foreground until SIGTERM or SIGINT.
+
+    Args:
+        reread: reads the configuration anew, which SIGHUP asks for.
 
     Returns:
         The exit code: 0 after an orderly stop, 3 where the share or the backend cannot be used.
     """
     logs.configure(settings.log)
     try:
-        _run(settings)
+        _run(settings, reread)
     except DaemonError as exc:
         log.error("service cannot run", code=exc.code, reason=exc.message, remedy=exc.remedy)  # noqa: TRY400
         return EXIT_ENVIRONMENT
     return EXIT_OK
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     notifier = Notifier()
     share = Share(settings)
     identity = share.prepare()
@@ -70,7 +74,7 @@ def _run(settings: Settings) -> None:
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
         Alarm() as alarm,
-        stop_signals(alarm) as stop,
+        signals(alarm) as (stop, reload_request),
         selectors.DefaultSelector() as selector,
         pulse.running(),
         observing(settings) as (recorder, listeners),
@@ -84,7 +88,8 @@ def _run(settings: Settings) -> None:
         )
         notifier.status("Checking the backend")
         _check_backend(settings, pool, selector, pulse, stop)
-        loop = _Loop(settings, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners)
+        reloading = Reloading(settings, reload_request, reread)
+        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners)
         with _events(settings, share, alarm):
             loop.run()
 
@@ -133,7 +138,7 @@ class _Loop:
 
     def __init__(
         self,
-        settings: Settings,
+        reloading: Reloading,
         share: Share,
         identity: ShareIdentity,
         pool: Pool,
@@ -145,12 +150,13 @@ class _Loop:
         listeners: Sequence[Listener],
     ) -> None:
         clock = time.monotonic
+        settings = reloading.settings
         quiet_s = settle_s(file_system(share.jobs), settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
         history.restore(Hosts(share.hosts).read(host))
         audience = Audience(Chronicle(history, host), *listeners)
-        self._settings = settings
+        self._reloading = reloading
         self._share = share
         self._pool = pool
         self._selector = selector
@@ -161,12 +167,7 @@ class _Loop:
         self._inbox_trouble = ""
         self._kept = KeptStates(share, settings.retention, clock)
         self._conditions = Conditions(share, identity, self._kept, settings, clock)
-        self._intake = Intake(
-            [
-                Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
-                for inbox in settings.inboxes
-            ]
-        )
+        self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
             settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock
         )
@@ -182,7 +183,7 @@ class _Loop:
         Raises:
             ShareReplacedError: another share lies at the root now; a fresh start finds its way in it.
         """
-        log.info("service started", root=str(self._share.root), slots=job_slots(self._settings))
+        log.info("service started", root=str(self._share.root), slots=job_slots(self._reloading.settings))
         self._notifier.ready()
         try:
             while not self._stop:
@@ -196,6 +197,8 @@ class _Loop:
         self._pulse.beat()
         if self._alarm.silence():
             self._intake.wake()
+        if self._reloading.asked():
+            self._reload()
         with self._pulse.share_io():
             self._scheduler.listen()
             condition = self._conditions.look()
@@ -231,6 +234,25 @@ class _Loop:
         for folder in self._share.inboxes:
             folder.mkdir(parents=True, exist_ok=True)
 
+    def _reload(self) -> None:
+        """Take a changed configuration over, as far as that is possible; a wrong one changes nothing."""
+        self._notifier.reloading()
+        before = self._reloading.settings
+        self._bulletin.notes = self._reloading.take()
+        self._adopt(before, self._reloading.settings)
+        self._notifier.ready()
+
+    def _adopt(self, before: Settings, settings: Settings) -> None:
+        logs.configure(settings.log)
+        quiet_s = settle_s(file_system(self._share.jobs), settings.settle)
+        if (before.scan, before.settle) != (settings.scan, settings.settle):
+            self._intake.inboxes = inboxes(settings, quiet_s, time.monotonic)
+        self._scheduler.adopt(settings, quiet_s)
+        self._pool.stall_timeout_s = settings.workers.stall_timeout_s
+        self._conditions.settings = settings.share
+        self._kept.settings = self._retention.settings = settings.retention
+        self._bulletin.page.adopt(settings.status)
+
     def _sleep_s(self) -> float:
         if self._conditions.now.hindrance is Hindrance.SHARE_AWAY:
             return _TICK_S
@@ -241,7 +263,7 @@ class _Loop:
         self._notifier.stopping()
         log.info("service stops", jobs=len(self._pool))
         self._scheduler.stop()
-        deadline = time.monotonic() + self._settings.workers.stop_timeout_s
+        deadline = time.monotonic() + self._reloading.settings.workers.stop_timeout_s
         while len(self._pool):
             if time.monotonic() > deadline or self._stop.at_once:
                 self._pool.kill_all()

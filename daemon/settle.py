@@ -47,7 +47,7 @@ class SettleTracker:
         self._quiet_s = quiet_s
         self._empty_s = max(empty_s, quiet_s)
         self._polls = polls
-        self._clock = clock
+        self.clock = clock
         self._files: dict[Hashable, _Quiet] = {}
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class SettleTracker:
 
     def observe(self, key: Hashable, signature: Signature) -> bool:
         """Record one look at a file; True when it is settled."""
-        now = self._clock()
+        now = self.clock()
         seen = self._files.get(key)
         if seen is None or seen.signature != signature:
             self._files[key] = _Quiet(signature, now)

@@ -56,7 +56,7 @@ class Tasks:
     """All held jobs by id, and the leases that tell other hosts so."""
 
     def __init__(self, settings: Settings, share: Share, clock: Clock) -> None:
-        self._settings = settings
+        self.settings = settings
         self._share = share
         self._clock = clock
         self._due = clock()
@@ -75,7 +75,7 @@ class Tasks:
 
     def hold(self, job: Job) -> Task:
         bound = log.bind(job=job.id, file=job.label)
-        task = Task(job, Backoff(self._settings.retry, self._clock), bound)
+        task = Task(job, Backoff(self.settings.retry, self._clock), bound)
         self._held[job.id] = task
         return task
 
@@ -99,7 +99,7 @@ class Tasks:
         """
         if self._clock() < self._due:
             return
-        self._due = self._clock() + self._settings.leases.renew_s
+        self._due = self._clock() + self.settings.leases.renew_s
         self.lease = self.lease.renewed()
         for task in self:
             if not self._renew(task):
@@ -136,6 +136,6 @@ class Tasks:
             self._adopt(taken)
 
     def _adopt(self, folder: Path) -> None:
-        job = recovery.adopt(self._share, folder, self.lease, max_attempts=self._settings.workers.max_attempts)
+        job = recovery.adopt(self._share, folder, self.lease, max_attempts=self.settings.workers.max_attempts)
         if job is not None:
             self.hold(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -105,16 +105,33 @@ class StopRequest:
         return self.count > 1
 
 
+class ReloadRequest:
+    """SIGHUP as a flag: the configuration has changed."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._asked = True
+
+    def take(self) -> bool:
+        """Whether it was asked for since the last call."""
+        asked, self._asked = self._asked, False
+        return asked
+
+
 @contextmanager
-def stop_signals(alarm: Alarm) -> Iterator[StopRequest]:
-    """Collect stop signals while the block runs; each also rings the alarm."""
-    request = StopRequest()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, request) for number in numbers]
+def signals(alarm: Alarm) -> Iterator[tuple[StopRequest, ReloadRequest]]:
+    """Collect signals while the block runs; each also rings the alarm."""
+    stop, reload = StopRequest(), ReloadRequest()
+    handlers: dict[int, Callable[[int, FrameType | None], None]]
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     wakeup = signal.set_wakeup_fd(alarm.signal_fd(), warn_on_full_buffer=False)
     try:
-        yield request
+        yield stop, reload
     finally:
         signal.set_wakeup_fd(wakeup)
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)

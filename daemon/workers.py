@@ -95,7 +95,7 @@ class Pool:
         spare: WorkerProcess | None = None,
     ) -> None:
         self._selector = selector
-        self._stall_timeout_s = stall_timeout_s
+        self.stall_timeout_s = stall_timeout_s
         self._clock = clock
         self._on_tally = on_tally
         self._spare = spare
@@ -185,8 +185,8 @@ class Pool:
         if worker.outcome is not None:
             if still_s > _GRACE_S:
                 worker.process.kill()
-        elif still_s > self._stall_timeout_s:
-            worker.killed = Stalled(self._stall_timeout_s)
+        elif still_s > self.stall_timeout_s:
+            worker.killed = Stalled(self.stall_timeout_s)
             worker.process.kill()
         elif self._clock() > worker.deadline:
             worker.killed = Overdue()

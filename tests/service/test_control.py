@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.service.running import Service
 
@@ -93,3 +97,69 @@ def test_status_tells_a_dead_service_from_a_stopped_one(service: Service) -> Non
     shown = dualface(service, "status")
     assert shown.returncode == 3
     assert "was stopped at" in shown.stdout
+
+
+def rewrite(service: Service, **sections: object) -> None:
+    document = yaml.safe_load(service.config.read_text())
+    service.config.write_text(yaml.safe_dump({**document, **sections}))
+
+
+def reload(service: Service, event: str) -> dict[str, Any]:
+    """SIGHUP, as systemctl reload sends it; returns the line of the journal."""
+    assert service.process is not None
+    seen = len(service.events(event))
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(lambda: len(service.events(event)) > seen, event)
+    return service.events(event)[-1]
+
+
+def test_a_changed_configuration_is_taken_over_while_work_goes_on(service: Service, recording: Path) -> None:
+    service.start()
+    shutil.copy(recording, service.inbox("a.mp4"))
+    service.wait_for(service.jobs, "the claim")
+    rewrite(service, settle={"local_s": 0.2, "polls": 2}, profiles={"default": {"preset": "superfast", "crf": 33}},
+            leases={"renew_s": 3.0}, workers={"concurrent_jobs": 2, "stop_timeout_s": 60})  # fmt: skip
+    line = reload(service, "configuration taken over")
+    assert {"settle.local_s", "profiles.default.crf", "workers.concurrent_jobs"} <= set(line["changed"])
+    assert line["after_restart"] == ["leases.renew_s"]
+    service.wait_for(lambda: service.status().get("notes"), "the note")
+    assert "leases.renew_s" in service.status()["notes"][0]
+    for name in "bc":
+        shutil.copy(recording, service.inbox(f"{name}.mp4"))
+    service.wait_for(lambda: len(service.workers()) == 2, "two at once")
+    service.wait_for(lambda: service.exists("outbox/c.dual.report.json"), "the last result")
+    assert service.stop() == 0
+    assert not service.events("job resumes"), "work was disturbed"
+    reloading = [line for line in service.notifications() if line.startswith("RELOADING=1")]
+    assert len(reloading) == 1
+    assert service.notified.count("READY=1") == 2
+
+
+def test_a_wrong_edit_never_stops_a_running_service(service: Service, recording: Path) -> None:
+    service.start()
+    good = service.config.read_text()
+    for wrong, words in (("settle: {local_s: soon}\n", "settle.local_s"), ("a: b: c", "not YAML")):
+        service.config.write_text(wrong)
+        assert words in reload(service, "configuration not taken over")["reason"]
+    service.wait_for(lambda: "not YAML" in "".join(service.status()["notes"]), "the note")
+    service.wait_for(lambda: any("has mistakes" in line for line in service.notifications()), "the line for systemd")
+    assert "has mistakes" in dualface(service, "status").stdout
+    shutil.copy(recording, service.inbox("a.mp4"))
+    service.wait_for(lambda: service.exists("outbox/a.dual.report.json"), "the result")
+    service.config.write_text(good)
+    assert reload(service, "configuration taken over")["changed"] == []
+    service.wait_for(lambda: service.status()["notes"] == [], "the end of the note")
+    assert service.stop() == 0
+
+
+def test_config_set_and_reload(service: Service) -> None:
+    service.start()
+    command = [sys.executable, "-m", "daemon", "config", "set", "--config", str(service.config)]
+    done = subprocess.run(
+        [*command, "log.level", "debug", "--reason", "a closer look"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "systemctl reload" in done.stdout
+    assert reload(service, "configuration taken over")["changed"] == ["log.level"]
+    assert ": a closer look" in service.config.read_text()
