@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -225,3 +225,70 @@ class SegmentSettings(Section):
     seconds: Annotated[
         float, Field(ge=1, le=600, description="Length of a segment", json_schema_extra={"unit": "s"})
     ] = 10.0
+
+
+LevelName = Literal["normal", "downscale", "frame_skip", "pause"]
+
+
+def _lowest(what: str) -> Any:
+    return Field(description=f"Lowest level that {what} may lead to; normal: none")
+
+
+class LowestLevelSettings(Section):
+    """How far down each kind of trouble may lead. Where it leads no further, an error fails the attempt."""
+
+    out_of_memory: Annotated[LevelName, _lowest("too little memory, the card's or the host's,")] = "pause"
+    vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
+    encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
+    decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
+    frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
+    disk_low: Annotated[LevelName, _lowest("a disk that is full, or nearly so,")] = "pause"
+
+
+class DegradationSettings(Section):
+    """When and how the work on a file is cut down instead of failing. None of it shapes undisturbed work."""
+
+    cool_down_s: Annotated[
+        float,
+        Field(gt=0, le=3600, description="Least time between two changes; doubled with each trip in a row",
+              json_schema_extra={"unit": "s"}),
+    ] = 10.0
+    cool_down_longest_s: Annotated[
+        float, Field(gt=0, le=86400, description="Longest cool-down after a trip", json_schema_extra={"unit": "s"})
+    ] = 300.0
+    probation_segments: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Segments without trouble that lead one step up",
+              json_schema_extra={"unit": "segments"}),
+    ] = 3
+    pauses_max: Annotated[
+        int,
+        Field(ge=0, le=1000, description="Pauses in a row that may change nothing before the attempt ends",
+              json_schema_extra={"unit": "pauses"}),
+    ] = 2
+    surface_pixels: Annotated[
+        int,
+        Field(ge=160 * 90, le=2**26, description="downscale: most pixels of a working picture",
+              json_schema_extra={"unit": "pixels"}),
+    ] = 1280 * 720
+    detector_long_side: Annotated[
+        int,
+        Field(ge=160, le=1920, multiple_of=32, description="downscale: most of the detector input's longer side",
+              json_schema_extra={"unit": "pixels"}),
+    ] = 320
+    decoder_error_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="Share of a segment's pictures from which undecodable ones are a trip",
+              json_schema_extra={"unit": "fraction"}),
+    ] = 0.25
+    frame_latency_s: Annotated[
+        float,
+        Field(gt=0, le=86400, description="Trip where half of a segment's pictures take longer through all stages",
+              json_schema_extra={"unit": "s"}),
+    ] = 60.0
+    disk_low_bytes: Annotated[
+        int,
+        Field(ge=0, le=2**50, description="Trip where less is free on the disk of the job's directory",
+              json_schema_extra={"unit": "bytes"}),
+    ] = 2**28
+    lowest: LowestLevelSettings = LowestLevelSettings()
