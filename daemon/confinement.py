@@ -10,12 +10,12 @@ from __future__ import annotations
 import ctypes
 import resource
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
 from daemon.settings import WorkerLimits
+from engines.errors import causes
 
 _CLONE_NEWNET = 0x40000000
 _NEARLY = 0.9
@@ -65,13 +65,6 @@ def memory_ran_out(error: BaseException) -> bool:
     if most == resource.RLIM_INFINITY:
         return False
     return _peak_bytes() > _NEARLY * most or any(isinstance(cause, MemoryError) for cause in causes(error))
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what lies behind it."""
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _peak_bytes() -> int:

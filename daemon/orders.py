@@ -54,6 +54,7 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         device=settings.device,
         limits=settings.limits,
         segments=settings.segments,
+        degradation=settings.degradation,
         attempt=max(1, job.manifest.attempts),
         host=host,
         corrections=corrections,

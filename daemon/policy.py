@@ -14,6 +14,7 @@ from daemon.errors import ResourceLimitError, WorkerDiedError, WorkerStalledErro
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
 from daemon.workers import Died, Outcome, Overdue, Stalled
+from pipeline.job import Progress
 
 _ALONE_FROM = 2  # bad ends in a row after which a job runs alone
 _INTERRUPTIONS_PER_ATTEMPT = 5
@@ -72,6 +73,11 @@ def give_up(manifest: Manifest, failure: Failed) -> None:
 def runs_alone(manifest: Manifest) -> bool:
     """Whether the job was in flight at so many deaths that nothing else should suffer from the next."""
     return manifest.strikes >= _ALONE_FROM or manifest.interruptions >= _ALONE_FROM
+
+
+def strains_device(progress: Progress | None) -> bool:
+    """Whether a running job shows that its device or disk has no room for another one."""
+    return progress is not None and progress.level != "normal" and progress.trip != "decoder_errors"
 
 
 def explain(outcome: Outcome) -> Failed:

@@ -198,6 +198,7 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
         device=settings.device,
         limits=settings.limits,
         segments=settings.segments,
+        degradation=settings.degradation,
         host=socket.gethostname(),
         debug_overlay=debug_overlay,
         corrections=corrections,

@@ -113,6 +113,7 @@ class Scheduler:
         for task in self._tasks.keep_up():
             self._lose(task)
         for task in self._tasks:
+            self._heed(task, self._pool.progress(task.job.id))
             if task.job.id not in self._pool and task.backoff.due:
                 self._guard(task, self._step)
         for _ in range(_STARTS_AT_ONCE):
@@ -216,7 +217,17 @@ class Scheduler:
     # -- work
 
     def _has_room(self) -> bool:
-        return not self._stopping and len(self._pool) < self._slots and not self._somebody_runs_alone()
+        if self._stopping or len(self._pool) >= self._slots or self._somebody_runs_alone():
+            return False
+        return not any(policy.strains_device(progress) for _, progress in self.running())
+
+    def _heed(self, task: Task, progress: Progress | None) -> None:
+        """Make room where a job has come down because of the disk; a quota may not show in the free space."""
+        level = progress.level if progress else ""
+        if progress and level not in (task.level, "normal") and progress.trip == "disk_low":
+            with suppress(OSError):
+                self._kept.make_room()
+        task.level = level
 
     def _somebody_runs_alone(self) -> bool:
         return any(policy.runs_alone(job.manifest) for job, _ in self.running())

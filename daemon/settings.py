@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from daemon.profiles import completed
 from engines.settings import DeviceSettings, LimitsSettings, Section
-from pipeline.settings import ProfileSettings, SegmentSettings
+from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 
 STATE_DIR = ".dualface"
 OUTBOX_DIR = "outbox"
@@ -317,6 +317,7 @@ class Settings(Section):
     leases: LeaseSettings = LeaseSettings()
     device: DeviceSettings = DeviceSettings()
     segments: SegmentSettings = SegmentSettings()
+    degradation: DegradationSettings = DegradationSettings()
     limits: LimitsSettings = LimitsSettings()
     profiles: Annotated[
         dict[str, ProfileSettings],
@@ -387,6 +388,7 @@ def _order_problems(settings: Settings) -> Iterator[InitErrorDetails]:
         ("scan", "min_interval_s", "max_interval_s"),
         ("retry", "first_s", "longest_s"),
         ("leases", "renew_s", "expire_s"),
+        ("degradation", "cool_down_s", "cool_down_longest_s"),
     )
     for section, low, high in pairs:
         values = getattr(settings, section)

@@ -26,7 +26,10 @@ log = structlog.get_logger(__name__)
 class Task:
     """A job that this service holds.
 
-    ``reason`` says why it waits and ``code`` which error that was; "" where it does not, or there was none.
+    Attributes:
+        reason: why it waits, "" where it does not.
+        code: which error that was, "" where there was none.
+        level: its worker's degradation level, "" without one.
     """
 
     job: Job
@@ -34,6 +37,7 @@ class Task:
     log: structlog.stdlib.BoundLogger
     reason: str = ""
     code: str = ""
+    level: str = ""
     begun_at: float = 0.0
 
     def begin(self) -> None:

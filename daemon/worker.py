@@ -34,7 +34,7 @@ from daemon.messages import (
     encode,
     receive_order,
 )
-from engines.errors import ExplainedError
+from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped, PipelineError, StorageError
 
@@ -161,7 +161,7 @@ def _limit_behind(error: ExplainedError) -> str | None:
     """The limit that was hit at the bottom of an error, None where it was none."""
     if confinement.memory_ran_out(error):
         return "address_space_bytes"
-    if any(isinstance(cause, OSError) and cause.errno == errno.EMFILE for cause in confinement.causes(error)):
+    if any(isinstance(cause, OSError) and cause.errno == errno.EMFILE for cause in causes(error)):
         return "open_files"
     return None
 

@@ -239,7 +239,8 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _moved(before: Progress | None, after: Progress) -> bool:
-    return before is None or (
+    """Whether the job goes on, or waits for the device and says so."""
+    return before is None or after.stage == "wait" or (
         (before.stage, before.frames_done, before.seconds_done) != (after.stage, after.frames_done, after.seconds_done)
     )
 

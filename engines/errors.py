@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class ExplainedError(Exception):
     """An error that a report can show to a user as it is.
@@ -118,6 +120,13 @@ class DeviceOutOfMemoryError(EngineError):
     environmental = True
 
 
+class VramGuardError(DeviceOutOfMemoryError):
+    """The card is fuller than ``device.vram_guard`` allows, or would be."""
+
+    code = "VRAM_GUARD"
+    remedy = "End other programs that use the card, lower workers.concurrent_jobs, or raise device.vram_guard."
+
+
 class DeviceLostError(EngineError):
     """The process's CUDA context is broken: only a new process can use the card again."""
 
@@ -144,3 +153,10 @@ class EncoderMissingError(DeviceUnavailableError):
     code = "ENCODER_MISSING"
     remedy = "Set encoder to auto or x264 in the profile: this card has no video encoder."
     doctor_check = "codecs-cuda"
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what lies behind it."""
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import importlib.util
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -44,6 +46,10 @@ class Backend(Protocol):
 
     @property
     def bytes_to_host(self) -> int: ...
+
+    def strain(self) -> str | None:
+        """Why the device carries more than it should, None where it does not."""
+        ...
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder: ...
 
@@ -91,6 +97,9 @@ class CpuBackend:
         self._cache_dir = cache_dir
         # The stages run beside each other already; OpenCV's own threads would only take cores from them.
         cv2.setNumThreads(1)
+
+    def strain(self) -> str | None:
+        return None
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
         return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
@@ -157,6 +166,13 @@ def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backe
             raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle.message}") from obstacle
         structlog.get_logger().info("device chosen", device="cpu", reason=obstacle.message)
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
+
+
+def release_memory() -> None:
+    """Give memory that no backend's part holds any more back to the devices."""
+    gc.collect()  # an error's traceback is a cycle, and holds pictures
+    if "cupy" in sys.modules:
+        importlib.import_module("engines.cuda.memory").release_pools()
 
 
 def _open_cuda(device: DeviceSettings, cache_dir: Path | None) -> Backend:

@@ -30,6 +30,9 @@ class Checkpoint:
         analysis: state of detection, tracking, recognition and cameras (see ``Analysis.state``).
         counters: decode errors, replaced pictures and the like, up to the boundary.
         timing: state of the job's clock; wall_s: time spent by all attempts so far.
+        breaker: state of the breaker (see ``CircuitBreaker.to_json``), which has the degradation level.
+        pauses: output time and reason of each pause.
+        skipped: pts of analysed pictures behind the boundary that were left out (see ``Thinning``).
         resumed_at_s: output times at which earlier attempts were taken up again.
     """
 
@@ -43,6 +46,9 @@ class Checkpoint:
     counters: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     wall_s: float = 0.0
+    breaker: dict[str, Any] = field(default_factory=dict)
+    pauses: list[tuple[float, str]] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
     resumed_at_s: list[float] = field(default_factory=list)
     checkpoints: int = 0
     reused_segments: int = 0
@@ -58,6 +64,7 @@ class Checkpoint:
         self.job = job
         self.reused_segments = len(self.segments)
         self.resumed_at_s, self.wall_s, self.checkpoints, self.timing = [], 0.0, 0, {}
+        self.breaker, self.pauses = {}, []
 
     def save(self, work_dir: Path) -> None:
         """Write atomically and durably.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,22 @@ def write_debug_video(
 def _packets(
     decoder: PyAvDecoder, encoder: X264Encoder, tracks: Path, info: MediaInfo, on_frames: Callable[[int, float], None]
 ) -> Iterator[EncodedPacket]:
-    frames = (frame for batch in decoder.batches() for frame in batch.frames)
-    for count, (frame, row) in enumerate(zip(frames, _rows(tracks), strict=True), start=1):
+    for count, (frame, row) in enumerate(_shown(decoder, _rows(tracks), info.video.time_base), start=1):
         drawn = draw_overlay(frame, row, width=info.video.width, height=info.video.height)
         yield from encoder.encode(_even(drawn))
         if count % _PACE_FRAMES == 0:
             on_frames(count, row.t)
     yield from encoder.flush()
+
+
+def _shown(decoder: PyAvDecoder, rows: Iterator[Row], time_base: Fraction) -> Iterator[tuple[Frame, Row]]:
+    """The source's pictures that have a row; some may have been left out."""
+    row, first_pts = next(rows, None), None
+    for frame in (frame for batch in decoder.batches() for frame in batch.frames):
+        first_pts = frame.pts if first_pts is None else first_pts
+        if row is not None and round(float((frame.pts - first_pts) * time_base), 6) >= row.t:
+            yield frame, row
+            row = next(rows, None)
 
 
 def _even(frame: Frame) -> Frame:

@@ -18,6 +18,7 @@ from engines.settings import DeviceSettings
 from pipeline.batcher import open_detector
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
+from pipeline.workload import Workload
 
 _NMS_IOU = 0.3
 
@@ -31,12 +32,18 @@ class FaceFinder:
     """
 
     def __init__(
-        self, backend: Backend, settings: DetectSettings, device: DeviceSettings, info: MediaInfo, decoder: Decoder
+        self,
+        backend: Backend,
+        settings: DetectSettings,
+        device: DeviceSettings,
+        info: MediaInfo,
+        decoder: Decoder,
+        work: Workload,
     ) -> None:
         self._score = settings.score
         self._preprocessor = backend.preprocessor(info)
         self._detector = open_detector(backend, device)
-        self._max_batch = device.max_batch
+        self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name
         self.notes: tuple[str, ...] = ()
         try:
@@ -46,7 +53,7 @@ class FaceFinder:
         self.can_embed = not self.notes
         width, height = info.video.width, info.video.height
         self._surface_scale = np.array([decoder.surface_width / width, decoder.surface_height / height], np.float32)
-        self._input_width, self._input_height = yunet.input_size(width / height, settings.long_side)
+        self._input_width, self._input_height = yunet.input_size(width / height, work.long_side(settings.long_side))
         content_width, content_height = yunet.content_size(width / height, self._input_width, self._input_height)
         self._scale = width / content_width, height / content_height
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import DiskFullError, StorageError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without fsync for directories
 
 
@@ -26,7 +26,7 @@ def storage_errors(what: str) -> Iterator[None]:
         yield
     except OSError as exc:
         reason = f"{what} failed: {exc.strerror or exc}"
-        raise (DiskFullError if exc.errno in _FULL else StorageError)(reason) from exc
+        raise (DiskFullError if exc.errno in FULL else StorageError)(reason) from exc
 
 
 def sync_directory(path: Path) -> bool:

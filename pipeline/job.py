@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
-from pipeline.settings import ProfileSettings, SegmentSettings
+from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 from pipeline.tally import Tally
 
 
@@ -30,6 +30,7 @@ class JobSpec:
     device: DeviceSettings = field(default_factory=DeviceSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     segments: SegmentSettings = field(default_factory=SegmentSettings)
+    degradation: DegradationSettings = field(default_factory=DegradationSettings)
     attempt: int = 1
     host: str = ""
     debug_overlay: bool = False
@@ -37,14 +38,20 @@ class JobSpec:
 
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.
-_PERCENT_OF_STAGE = {"render": (0.0, 97.0), "assemble": (97.0, 98.5), "verify": (98.5, 100.0), "debug": (100.0, 100.0)}
+_PERCENT_OF_STAGE = {
+    "render": (0.0, 97.0),
+    "wait": (0.0, 97.0),
+    "assemble": (97.0, 98.5),
+    "verify": (98.5, 100.0),
+    "debug": (100.0, 100.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
 
-    stage: str  # "probe", "render", "assemble", "verify", "debug"
+    stage: str  # "probe", "render", "wait", "assemble", "verify", "debug"
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0
@@ -52,6 +59,7 @@ class Progress:
     fps: float = 0.0  # output frames per wall-clock second, lately
     level: str = "normal"  # degradation level
     level_reason: str = ""  # why it is not normal, in plain words
+    trip: str = ""  # the kind of trouble behind it
 
     @property
     def percent(self) -> float | None:

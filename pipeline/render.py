@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ from engines.protocols import Decoder, Encoder
 from pipeline.analyse import Analysis, Planned
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
+from pipeline.degrade import Degradation, LevelChanged
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
 from pipeline.preview import PreviewPictures
-from pipeline.segments import SegmentGrid, SegmentWriter
+from pipeline.segments import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
-from pipeline.timing import JobClock
+from pipeline.thinning import Thinning
+from pipeline.timing import JobClock, StageTimer
+from pipeline.trips import SegmentFacts
 
 _PICTURE_BYTES = 6_250_000  # from here on fewer travel together
-_DEPTH = 2  # batches between two stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Boundary:
 
     next_pts: int | None
     analysis: dict[str, Any]
+    skipped: int  # pictures of the segment that were left out
+    skipped_ahead: list[int]  # pts of those behind the boundary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +82,8 @@ class Renderer:
         on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
         should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written, an error
             of its own goes through before anything is.
+        degradation: hears of each segment; where the level changes with one, LevelChanged is raised.
+        strain: asked at each segment's end: why the device carries more than it should.
     """
 
     work_dir: Path
@@ -93,6 +99,10 @@ class Renderer:
     clock: JobClock
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
+    degradation: Degradation
+    strain: Callable[[], str | None]
+    _thinning: Thinning = field(init=False)
+    _latency: StageTimer = field(init=False)
     _replaced_frames: int = field(init=False)
     _cpu_fallback: bool = field(init=False)
     _last_save: float = field(init=False)
@@ -102,19 +112,27 @@ class Renderer:
         self._replaced_frames = int(counters.get("replaced_frames", 0))
         self._cpu_fallback = bool(counters.get("cpu_fallback", False))
         self._last_save = time.monotonic()
+        self._thinning = Thinning(
+            self.degradation.workload.picture_step,
+            analysed_pts=self.checkpoint.analysis.get("analysed_pts"),
+            skipped=self.checkpoint.skipped,
+        )
+        self._latency = StageTimer()
 
     def run(self) -> None:
         """Render all that the checkpoint does not have yet.
 
         Raises:
             JobStopped: asked to stop; the checkpoint has everything up to the last segment.
+            LevelChanged: likewise.
             ExplainedError: whatever a stage raised.
         """
         self._segments_dir.mkdir(exist_ok=True)
+        depth = self.degradation.workload.depth
         with (
-            closing(Stage("decode", self._timed(self.batches), _DEPTH, self._watch("decode"))) as batches,
-            closing(Stage("analyse", self._chunks(batches), _DEPTH, self._watch("analyse"))) as chunks,
-            closing(Stage("compose", self._painted(chunks), _DEPTH, self._watch("compose"))) as painted,
+            closing(Stage("decode", self._timed(self.batches), depth, self._watch("decode"))) as batches,
+            closing(Stage("analyse", self._chunks(batches), depth, self._watch("analyse"))) as chunks,
+            closing(Stage("compose", self._painted(chunks), depth, self._watch("compose"))) as painted,
         ):
             self._encode_segments(painted)
 
@@ -150,10 +168,10 @@ class Renderer:
                 yield Chunk(index, head)
                 rest = rest[len(head) :]
         if segment is not None:
-            yield Chunk(segment, [], Boundary(None, self.analysis.state([])))
+            yield Chunk(segment, [], self._boundary([]))
 
     def _all_planned(self, batches: Iterable[FrameBatch]) -> Iterator[list[Planned]]:
-        for batch in batches:
+        for batch in self._thinning.thin(batches):
             begin = time.perf_counter()
             planned = self.analysis.push(batch)
             self.clock.counting.spent([frame.pts for frame in batch.frames], time.perf_counter() - begin)
@@ -161,7 +179,9 @@ class Renderer:
         yield self.analysis.finish()
 
     def _boundary(self, undelivered: list[Row]) -> Boundary:
-        return Boundary(undelivered[0].pts, self.analysis.state(undelivered))
+        next_pts = undelivered[0].pts if undelivered else None
+        skipped = self._thinning.settle(next_pts)
+        return Boundary(next_pts, self.analysis.state(undelivered), skipped, self._thinning.skipped)
 
     def _painted(self, chunks: Iterable[Chunk]) -> Iterator[Painted]:
         for chunk in chunks:
@@ -176,15 +196,27 @@ class Renderer:
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
         for first in painted:
             encoder = self.new_encoder()
+            replaced_before = self._replaced_frames
             with SegmentWriter(self._segments_dir, first.chunk.segment, self.checkpoint.frames) as writer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
                 stopping = self.should_stop()
-                record = writer.finish()
-            self.clock.counting.written(output_bytes=record.bytes)
+                record = self._at_level(writer.finish(), boundary)
+            self.clock.counting.written(output_bytes=record.bytes, dropped=record.skipped)
             self.checkpoint.segments.append(record)
+            changed = self.degradation.judge(self._facts(record, self._replaced_frames - replaced_before))
             self._save(boundary, encoder)
             if stopping and boundary.next_pts is not None:
                 raise JobStopped("the job was asked to stop and will go on from its last segment")
+            if changed and boundary.next_pts is not None:
+                raise LevelChanged
+
+    def _at_level(self, record: SegmentRecord, boundary: Boundary) -> SegmentRecord:
+        degradation = self.degradation
+        return replace(record, level=degradation.level.value, reason=degradation.reason, skipped=boundary.skipped)
+
+    def _facts(self, record: SegmentRecord, replaced: int) -> SegmentFacts:
+        latency, self._latency = self._latency, StageTimer()
+        return SegmentFacts(record.frames, replaced, latency.percentile_ms(50) / 1000, self.strain())
 
     def _encode_segment(
         self, encoder: Encoder, writer: SegmentWriter, first: Painted, painted: Iterator[Painted]
@@ -211,7 +243,8 @@ class Renderer:
         self.clock.add("encode", seconds, len(part))
         counting = self.clock.counting
         counting.spent(part.chunk.pts, seconds)
-        counting.done(part.chunk.pts)
+        for latency_s in counting.done(part.chunk.pts):
+            self._latency.add(latency_s)
         counting.written(frames=len(part), replaced=sum(planned.frame.replaced for planned in part.chunk.planned))
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
@@ -222,6 +255,7 @@ class Renderer:
         checkpoint.next_pts = boundary.next_pts
         checkpoint.complete = boundary.next_pts is None
         checkpoint.analysis = boundary.analysis
+        checkpoint.skipped = boundary.skipped_ahead
         checkpoint.extradata = encoder.extradata.hex()
         checkpoint.encoder = encoder.name
         checkpoint.timing = self.clock.state()

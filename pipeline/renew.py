@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.frames import Frame
@@ -70,7 +70,8 @@ class Renewal:
                     writer.add_row(row, shown, picture.duration)
                     writer.add_packets(encoder.encode(picture))
             writer.add_packets(encoder.flush())
-            renewed = self.checkpoint.segments[position] = writer.finish()
+            renewed = replace(writer.finish(), level=record.level, reason=record.reason, skipped=record.skipped)
+            self.checkpoint.segments[position] = renewed
         self.counting.written(frames=renewed.frames, output_bytes=renewed.bytes)
         self.checkpoint.save(self.work_dir)
         segments.remove(self._directory, record)
@@ -79,6 +80,8 @@ class Renewal:
     def _pictures(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
         painter = self.new_painter(decoder)
         frames = (frame for batch in decoder.batches(record.first_pts, _BATCH) for frame in batch.frames)
-        for row, frame in zip(rows, frames, strict=False):
+        ends = [*(row.pts for row in rows[1:]), record.last_pts + record.last_duration]
+        for row, end in zip(rows, ends, strict=True):
+            frame = next(frame for frame in frames if frame.pts == row.pts)  # some may have been left out
             shown = self.correct(row)
-            yield row, shown, painter.paint(frame, shown)
+            yield row, shown, painter.paint(replace(frame, duration=end - row.pts), shown)

@@ -13,18 +13,19 @@ import structlog
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
-from engines.registry import Backend, open_backend
+from engines.registry import open_backend, release_memory
 from pipeline import checkpoint as checkpoints
 from pipeline.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.checkpoint import Checkpoint
 from pipeline.debug_video import write_debug_video
+from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError
 from pipeline.errors import PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
-from pipeline.memory import limit_arenas
+from pipeline.memory import limit_arenas, trim_heap
 from pipeline.pace import Pace
 from pipeline.preview import FOLDER, forget_pictures
 from pipeline.report import MODELS, facts, versions
@@ -77,6 +78,8 @@ class _Job:
         self._clock = JobClock()
         self._begin = self._told_at = time.monotonic()
         self._pace = Pace()
+        self._device = spec.device
+        self._degradation: Degradation | None = None
 
     def run(self) -> JobResult:
         try:
@@ -91,18 +94,16 @@ class _Job:
         digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
-        with closing(open_backend(self._spec.device)) as backend:
-            try:
-                outcome = self._render(info, backend, checkpoint)
-            except EncoderChangedError as error:
-                checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-                outcome = self._render(info, backend, checkpoint)
+        try:
+            outcome = self._render(info, checkpoint)
+        except EncoderChangedError as error:
+            checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
+            outcome = self._render(info, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
                 info=info,
                 sha256=digest.result(),
-                device=backend.device,
                 checkpoint=checkpoint,
                 clock=self._clock,
                 outcome=outcome,
@@ -113,18 +114,47 @@ class _Job:
             )
         )
 
-    def _render(self, info: MediaInfo, backend: Backend, checkpoint: Checkpoint) -> StreamOutcome:
-        return render_stream(
-            StreamJob(
-                self._spec,
-                info,
-                backend,
-                checkpoint,
-                self._clock,
-                should_stop=self._should_stop,
-                on_frames=lambda frames, t: self._progress("render", info, frames, t),
-            )
+    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> StreamOutcome:
+        """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
+        self._degradation = degradation = Degradation(
+            self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
+        while True:
+            degradation.ready(
+                should_stop=self._should_stop,
+                on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
+            )
+            outcome = self._go(info, checkpoint, degradation)
+            if outcome is not None:
+                return outcome
+            self._clock.counting.broke_off()
+            release_memory()
+            trim_heap()
+
+    def _go(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
+        """None where the level changes. Everything that the device was used with is closed then."""
+        try:
+            with closing(open_backend(self._device)) as backend:
+                if backend.device != "cpu":  # a card that is short of memory is no reason to leave it
+                    self._device = self._device.model_copy(update={"backend": "cuda"})
+                return render_stream(
+                    StreamJob(
+                        self._spec,
+                        info,
+                        backend,
+                        checkpoint,
+                        self._clock,
+                        should_stop=self._should_stop,
+                        on_frames=lambda frames, t: self._progress("render", info, frames, t),
+                        degradation=degradation,
+                    )
+                )
+        except LevelChanged:
+            return None
+        except Exception as error:
+            if not degradation.accepts(error):
+                raise
+            return None
 
     def _checkpoint(self, info: MediaInfo) -> Checkpoint:
         """The earlier attempt's checkpoint, else a fresh one."""
@@ -181,11 +211,23 @@ class _Job:
                 seconds_done=seconds,
                 duration_s=info.video.duration_s or info.duration_s,
                 fps=self._pace.mark(frames),
+                **self._level(),
             )
         )
         if time.monotonic() - self._told_at >= _TELL_EVERY_S:
             self._told_at = time.monotonic()
             self._on_tally(self._clock.counting.take())
+
+    def _level(self) -> dict[str, str]:
+        degradation = self._degradation
+        if degradation is None:
+            return {}
+        trip = degradation.trip
+        return {
+            "level": degradation.level.value,
+            "level_reason": trip.reason if trip else "",
+            "trip": trip.kind.value if trip else "",
+        }
 
     def _result(self, evidence: Evidence) -> JobResult:
         report = success_report(self._spec, evidence)

@@ -31,7 +31,8 @@ from pipeline.people import Row, Tile, row_from_json
 class SegmentRecord:
     """A finished segment, as the checkpoint remembers it.
 
-    ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another.
+    ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another. ``level`` is that of the work
+    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out.
     """
 
     index: int
@@ -42,6 +43,9 @@ class SegmentRecord:
     bytes: int
     plan: str
     sha256: str
+    level: str = "normal"
+    reason: str = ""
+    skipped: int = 0
 
     @property
     def stem(self) -> str:

@@ -283,9 +283,9 @@ class DegradationSettings(Section):
     ] = 0.25
     frame_latency_s: Annotated[
         float,
-        Field(gt=0, le=86400, description="Trip where half of a segment's pictures take longer through all stages",
+        Field(gt=0, le=86400, description="Trip where the stages together work longer on half of a segment's pictures",
               json_schema_extra={"unit": "s"}),
-    ] = 60.0
+    ] = 10.0
     disk_low_bytes: Annotated[
         int,
         Field(ge=0, le=2**50, description="Trip where less is free on the disk of the job's directory",

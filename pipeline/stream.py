@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from engines.cpu.filters import surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
 from engines.protocols import Compositor, Decoder, Encoder
@@ -19,6 +20,7 @@ from pipeline.camera import CameraOperator
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.cuts import CutDetector
+from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.encoding import open_encoder
 from pipeline.identity import PeopleResolver
@@ -32,11 +34,11 @@ from pipeline.segments import SegmentGrid
 from pipeline.settings import LookaheadSettings
 from pipeline.stills import StillStore
 from pipeline.timing import JobClock
+from pipeline.workload import MAX_SURFACE_PIXELS, Workload
 
 log = structlog.get_logger(__name__)
 
 OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
-MAX_SURFACE_PIXELS = 3840 * 2160
 _RECENT_STILLS = 12
 
 
@@ -51,6 +53,11 @@ class StreamJob:
     clock: JobClock
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
+    degradation: Degradation
+
+    @property
+    def work(self) -> Workload:
+        return self.degradation.workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class StreamOutcome:
     decoder: str
     inference: str
     compositor: str
+    device: str
     color: ColorTags
     notes: tuple[str, ...]
     cpu_fallback: bool
@@ -73,16 +81,18 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     Raises:
         DecodeFailedError: not one picture could be decoded.
         EncoderChangedError: what the checkpoint has cannot be gone on with here.
+        LevelChanged: the level of degradation has changed; the checkpoint is up to date.
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
     with closing(_open_decoder(job)) as decoder, closing(_finder(job, decoder)) as finder:
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
-        size = batch_size(decoder.surface_width, decoder.surface_height, most=job.backend.batch_pictures)
+        most = job.work.batch(job.backend.batch_pictures)
+        size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
         batches = decoder.batches(job.checkpoint.next_pts, size)
         first = None if job.checkpoint.complete else next(batches, None)
         first_pts = _first_pts(job, first)
-        people, analysis = _analysis(job, finder, decoder, first_pts)
+        people, analysis = _analysis(job, finder, first_pts)
         if job.checkpoint.analysis:
             analysis.restore(job.checkpoint.analysis)
         _renew(job, compositor, decoder)
@@ -95,6 +105,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             decoder=decoder.name,
             inference=finder.engine_name,
             compositor=compositor.name,
+            device=job.backend.device,
             color=decoder.color,
             notes=(*job.backend.notes, *finder.notes),
             cpu_fallback=job.checkpoint.counters["cpu_fallback"],
@@ -103,7 +114,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
 
 
 def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
-    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder)
+    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder, job.work)
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
@@ -116,13 +127,14 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 
 def _open_decoder(job: StreamJob) -> Decoder:
-    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=MAX_SURFACE_PIXELS)
+    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=job.work.surface_pixels)
 
 
-def _analysis(job: StreamJob, finder: FaceFinder, decoder: Decoder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
+def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
     profile, video = job.spec.profile, job.info.video
     embedder = FaceEmbedder(finder)
-    share = lookahead_share(profile.lookahead, decoder.surface_width * decoder.surface_height, float(video.fps))
+    width, height = surface_size(video, MAX_SURFACE_PIXELS)  # at every level, as its state must fit
+    share = lookahead_share(profile.lookahead, width * height, float(video.fps))
     people = PeopleResolver(
         profile.identity,
         assignment=profile.assignment,
@@ -180,6 +192,8 @@ def _renderer(
         preview=PreviewPictures(job.spec.work_dir / FOLDER, job.info.video.duration_s or job.info.duration_s),
         grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
         should_stop=job.should_stop,
+        degradation=job.degradation,
+        strain=job.backend.strain,
     )
 
 

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from engines.frames import MediaInfo
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
+from pipeline.degrade import spans
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
 from pipeline.report import MODELS, describe_input, versions
 from pipeline.report_model import (
     Backends,
+    DegradationSpan,
     Model,
     Output,
     OutputAudio,
@@ -52,7 +54,7 @@ def describe_backends(evidence: Evidence) -> Backends:
         inference=outcome.inference,
         compositor=outcome.compositor,
         encoder=evidence.checkpoint.encoder,
-        device=evidence.device,
+        device=outcome.device,
         cpu_fallback=outcome.cpu_fallback,
         bytes_device_to_host_per_frame=outcome.bytes_to_host_per_frame,
         notes=list(outcome.notes),
@@ -63,7 +65,7 @@ def verdict(evidence: Evidence) -> str:
     """One sentence that says how the job went."""
     people = evidence.outcome.identity["people_seen"]
     found = {0: "Nobody was found", 1: "One person was found"}.get(people, "Both people were found")
-    trouble = _trouble(evidence.checkpoint)
+    trouble = _trouble(evidence.checkpoint) + _cut_down(evidence)
     pace = evidence.assembled.duration_s / max(evidence.wall_s, 1e-3)
     return f"{found}; {evidence.checkpoint.frames} pictures at {pace:.1f} times real time{trouble}."
 
@@ -78,13 +80,19 @@ def _trouble(checkpoint: Checkpoint) -> str:
     return "".join(parts)
 
 
+def _cut_down(evidence: Evidence) -> str:
+    degraded = spans(evidence.checkpoint, evidence.info.video.time_base)
+    if not degraded:
+        return ""
+    return f", {sum(s.to_s - s.from_s for s in degraded):.0f} s at reduced quality: {degraded[0].reason.rstrip('.')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a finished job leaves for its report."""
 
     info: MediaInfo
     sha256: str
-    device: str
     checkpoint: Checkpoint
     clock: JobClock
     outcome: StreamOutcome
@@ -97,8 +105,9 @@ class Evidence:
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    degraded = spans(checkpoint, evidence.info.video.time_base)
     return Report(
-        status="succeeded",
+        status="succeeded_degraded" if degraded else "succeeded",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
@@ -118,11 +127,14 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         timing=describe_timing(
             evidence.clock, wall_s=evidence.wall_s, frames=checkpoint.frames, duration_s=assembled.duration_s
         ),
+        degradation=[
+            DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in degraded
+        ],
         backends=describe_backends(evidence),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
-            dropped_frames=0,
+            dropped_frames=sum(s.skipped for s in checkpoint.segments),
             decode_errors=checkpoint.counters["replaced_frames"],
             replaced_frames=checkpoint.counters["replaced_frames"],
             truncated=checkpoint.counters["truncated"],

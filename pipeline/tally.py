@@ -130,13 +130,25 @@ class Counting:
             for each in pts:
                 self._spent[each] = self._spent.get(each, 0.0) + seconds / len(pts)
 
-    def done(self, pts: Sequence[int]) -> None:
-        """These pictures are encoded, in the order of their pts; what came before them and is not, never will be."""
+    def done(self, pts: Sequence[int]) -> list[float]:
+        """These pictures are encoded, in the order of their pts; what came before them and is not, never will be.
+
+        Returns:
+            The seconds that were spent on each.
+        """
         with self._lock:
-            for each in pts:
-                self._tally.latency.put(SECONDS, self._spent.pop(each, 0.0))
+            spent = [self._spent.pop(each, 0.0) for each in pts]
+            for seconds in spent:
+                self._tally.latency.put(SECONDS, seconds)
             while self._spent and (oldest := next(iter(self._spent))) < pts[-1]:
                 del self._spent[oldest]
+        return spent
+
+    def broke_off(self) -> None:
+        """Pictures that are on their way will not arrive."""
+        with self._lock:
+            self._spent.clear()
+            self._waiting.clear()
 
     def queued(self, stage: str, pictures: int) -> None:
         """So many more pictures of a stage wait for the next one; fewer where negative."""

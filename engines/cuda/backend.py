@@ -20,7 +20,7 @@ from engines.cuda.decode import CardCodec, CardDecoder
 from engines.cuda.encode import DeviceEncoders
 from engines.cuda.failures import device_errors
 from engines.cuda.hwaccel import HwaccelCodec
-from engines.cuda.memory import Reservation, admit
+from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
@@ -92,9 +92,12 @@ class CudaBackend:
     def bytes_to_host(self) -> int:
         return self.stream.bytes_to_host - self._bytes_before
 
+    def strain(self) -> str | None:
+        return open_manager(self._settings).strain()
+
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
         if self._reservation is None:  # a job's further decoders only look up single pictures
-            self._reservation = admit(info.video, self._settings)
+            self._reservation = admit(info.video, self._settings, max_surface_pixels=max_surface_pixels)
         return CardDecoder(
             path,
             info,

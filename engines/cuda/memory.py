@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from engines.errors import DeviceOutOfMemoryError, DeviceUnavailableError
+from engines.errors import DeviceUnavailableError, VramGuardError
 from engines.frames import VideoInfo
 from engines.settings import DeviceSettings
 
@@ -74,7 +74,7 @@ def _own_bytes(nvml: Any, card: Any) -> int | None:
     return int(mine[0]) if mine and mine[0] is not None else None
 
 
-def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int) -> int:
+def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int, max_surface_pixels: int) -> int:
     """Estimate of the card's memory that one stream needs at most.
 
     Decoder surfaces of the coded picture, the look-ahead's pictures (as many seconds as fit into ``ring_bytes``),
@@ -83,10 +83,11 @@ def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int) -> int:
     Args:
         ring_s: length of the look-ahead.
         ring_bytes: most that its pictures may take.
+        max_surface_pixels: larger pictures are scaled down when they leave the decoder.
     """
     sample_bytes = 2 if video.bit_depth > 8 else 1
     surface = _aligned(video.coded_width) * _aligned(video.coded_height) * 3 // 2 * sample_bytes
-    picture = video.width * video.height * 3 // 2
+    picture = min(video.width * video.height, max_surface_pixels) * 3 // 2
     ring = min(ring_bytes, int(ring_s * float(video.fps) * picture))
     travelling = _STAGES_BATCHES * _BATCH_PICTURES * (picture + _COMPOSED_BYTES)
     return DECODER_BYTES + _SURFACES * surface + ring + travelling
@@ -163,18 +164,25 @@ class VramManager:
     def over_guard(self) -> bool:
         return self.fill() > self._guard
 
+    def strain(self) -> str | None:
+        """The same in words, None under the guard."""
+        fill = self.fill()
+        if fill <= self._guard:
+            return None
+        return f"{fill:.0%} of the card's memory are in use, over the guard of {self._guard:.0%}"
+
     def reserve(self, need_bytes: int, *, wait_s: float = 0.0) -> Reservation:
         """Promise memory to a stream, waiting for others to end where it does not fit.
 
         Raises:
-            DeviceOutOfMemoryError: it did not fit in time.
+            VramGuardError: it did not fit in time.
         """
         deadline = self._clock() + wait_s
         with self._changed:
             while (available := self.available_bytes()) < need_bytes:
                 remaining = deadline - self._clock()
                 if remaining <= 0:
-                    raise DeviceOutOfMemoryError(self._refusal(need_bytes, available))
+                    raise VramGuardError(self._refusal(need_bytes, available))
                 self._changed.wait(min(_WAIT_STEP_S, remaining))
             self._promised_bytes += need_bytes
         return Reservation(need_bytes, self._release)
@@ -221,12 +229,21 @@ def _runtime_reading(cupy: Any, index: int) -> VramReading:
     return VramReading(int(total), int(total - free))
 
 
-def admit(video: VideoInfo, settings: DeviceSettings) -> Reservation:
+def admit(video: VideoInfo, settings: DeviceSettings, *, max_surface_pixels: int) -> Reservation:
     """Wait until the card has room for a stream.
 
     Raises:
-        DeviceOutOfMemoryError: it had none in time.
+        VramGuardError: it had none in time.
         DeviceUnavailableError: there is no such card.
     """
-    need_bytes = stream_bytes(video, ring_s=_RING_S, ring_bytes=_RING_BYTES)
+    need_bytes = stream_bytes(video, ring_s=_RING_S, ring_bytes=_RING_BYTES, max_surface_pixels=max_surface_pixels)
     return open_manager(settings).reserve(need_bytes, wait_s=_ADMISSION_WAIT_S)
+
+
+def release_pools() -> None:
+    """Give the blocks that CuPy keeps for later back: the card's, and the host's pinned ones."""
+    cupy = importlib.import_module("cupy")
+    if not cupy.cuda.is_available():
+        return
+    cupy.get_default_memory_pool().free_all_blocks()
+    cupy.get_default_pinned_memory_pool().free_all_blocks()

@@ -34,6 +34,7 @@ from engines.models import yunet
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.checkpoint import Checkpoint
+from pipeline.degrade import Degradation
 from pipeline.job import JobSpec
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.stream import StreamJob, render_stream
@@ -218,7 +219,9 @@ def encoder_or_none(encode: bool) -> Callable[[Any], Any] | None:
 def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobClock) -> StreamJob:
     profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     spec = JobSpec("bench", clip, clip.name, folder, profile=profile, segments=SegmentSettings(seconds=10))
-    return StreamJob(spec, info, backend, Checkpoint(fingerprint=""), clock, lambda *_: None, lambda: False)
+    checkpoint = Checkpoint(fingerprint="")
+    degradation = Degradation(spec.degradation, folder, checkpoint, info.video.time_base)
+    return StreamJob(spec, info, backend, checkpoint, clock, lambda *_: None, lambda: False, degradation)
 
 
 class _Started:

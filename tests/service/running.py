@@ -21,6 +21,7 @@ FAST: dict[str, Any] = {
     "settle": {"local_s": 0.4, "polls": 2},
     "scan": {"min_interval_s": 0.1, "max_interval_s": 0.5, "empty_after_s": 1},
     "segments": {"seconds": 1},
+    "degradation": {"cool_down_s": 0.2, "cool_down_longest_s": 1, "probation_segments": 2, "disk_low_bytes": 0},
     "retry": {"first_s": 0.1, "longest_s": 0.5},
     "status": {"interval_s": 0.1},
     "workers": {"concurrent_jobs": 1, "stop_timeout_s": 60},

@@ -43,7 +43,7 @@ def test_streams_are_admitted_up_to_the_guard() -> None:
     with pytest.raises(DeviceOutOfMemoryError, match=r"needs about 2048 MiB.* 0 MiB are left.*70%") as caught:
         vram.reserve(2 * GIB)
     assert (caught.value.code, caught.value.retryable, caught.value.environmental) == (
-        "DEVICE_OUT_OF_MEMORY", True, True,
+        "VRAM_GUARD", True, True,
     )  # fmt: skip
     held[0].close()
     held[0].close()
@@ -58,9 +58,11 @@ def test_what_others_hold_is_not_ours_to_give() -> None:
     card.used = 9 * GIB
     assert vram.available_bytes() < 0
     assert vram.over_guard
+    assert "over the guard of 70%" in str(vram.strain())
     card.used = 2 * GIB
     assert vram.available_bytes() == 5 * GIB
     assert not vram.over_guard
+    assert vram.strain() is None
     assert vram.fill() == pytest.approx(0.2)
 
 
@@ -129,7 +131,7 @@ def video(width: int, height: int, bit_depth: int = 8, fps: int = 30) -> VideoIn
 
 def test_a_streams_need_grows_with_its_pictures() -> None:
     def need(**of: int) -> int:
-        return stream_bytes(video(**of), ring_s=1.5, ring_bytes=384 * MIB)
+        return stream_bytes(video(**of), ring_s=1.5, ring_bytes=384 * MIB, max_surface_pixels=3840 * 2160)
 
     hd, deep, uhd = (
         need(width=1920, height=1080),

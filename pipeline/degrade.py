@@ -1,0 +1,193 @@
+"""Degradation of one job: trouble goes to its breaker, and the job goes on from its last segment at another level."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import structlog
+
+from engines.errors import ExplainedError
+from pipeline.breaker import CircuitBreaker, Level, Step, Trip
+from pipeline.checkpoint import Checkpoint
+from pipeline.errors import DiskFullError, JobStopped
+from pipeline.job import StopCheck
+from pipeline.settings import DegradationSettings
+from pipeline.trips import SegmentFacts, judge, low_disk, trip_of
+from pipeline.workload import Workload, workload
+
+_BEAT_S = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class LevelChanged(Exception):
+    """No error: the level has changed at a segment's end, and the work goes on from the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the output at one level; a pause has no length in it."""
+
+    from_s: float
+    to_s: float
+    level: Level
+    reason: str
+
+
+class Degradation:
+    """The breaker of a job, kept in its checkpoint.
+
+    Args:
+        time_base: of the checkpoint's pts.
+        clock: monotonic seconds.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        settings: DegradationSettings,
+        work_dir: Path,
+        checkpoint: Checkpoint,
+        time_base: Fraction,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._work_dir = work_dir
+        self._checkpoint = checkpoint
+        self._time_base = time_base
+        self._sleep = sleep
+        self._breaker = CircuitBreaker(settings, clock)
+        self._pending: Trip | None = None
+        if checkpoint.breaker:
+            self._breaker.restore(checkpoint.breaker)
+
+    @property
+    def level(self) -> Level:
+        return self._breaker.level
+
+    @property
+    def workload(self) -> Workload:
+        return workload(self.level, self._settings)
+
+    @property
+    def trip(self) -> Trip | None:
+        """Why the level is not normal, or about to change."""
+        return self._pending or self._breaker.trip
+
+    @property
+    def reason(self) -> str:
+        return self.trip.reason if self.trip else ""
+
+    @property
+    def at_s(self) -> float:
+        """Length of the output so far."""
+        segments = self._checkpoint.segments
+        if not segments:
+            return 0.0
+        ticks = segments[-1].last_pts + segments[-1].last_duration - segments[0].first_pts
+        return round(float(ticks * self._time_base), 3)
+
+    def accepts(self, error: Exception) -> bool:
+        """Whether the job may go on after an error. Then ``ready`` waits for what is left of the cool-down."""
+        trip = trip_of(error)
+        if trip is None or not self._helps(trip):
+            return False
+        self._pending = trip
+        log.info("work broke off", trip=trip.kind.value, reason=trip.reason, level=self.level.value)
+        return True
+
+    def _helps(self, trip: Trip) -> bool:
+        """Whether there is a lower level for it, which is not one pause too many."""
+        lower, lowest = self.level.rank + 1, self._breaker.lowest(trip.kind).rank
+        if lower > lowest:
+            return False
+        return lower < Level.PAUSE.rank or not self._is_hopeless
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self._breaker.fruitless_pauses >= self._settings.pauses_max
+
+    def ready(self, *, should_stop: StopCheck, on_wait: Callable[[], None]) -> None:
+        """Wait until the device may be used, without using it.
+
+        Args:
+            on_wait: called several times a second meanwhile.
+
+        Raises:
+            JobStopped: asked to stop.
+            DiskFullError: the disk stays too full; another attempt may find more room.
+        """
+        while self._pending is not None or self.level is Level.PAUSE:
+            on_wait()
+            if should_stop():
+                raise JobStopped("the job was asked to stop while it waited, and will go on from its last segment")
+            if self._breaker.wait_s > 0:
+                self._sleep(min(_BEAT_S, self._breaker.wait_s))
+            elif self._pending is not None:
+                trip, self._pending = self._pending, None
+                self._note(self._breaker.record_trip(trip))
+            else:
+                self._end_pause()
+
+    def _end_pause(self) -> None:
+        low = low_disk(self._work_dir, self._settings)
+        if low is None:
+            self._note(self._breaker.end_pause())
+        elif self._is_hopeless:
+            raise DiskFullError(low.reason)
+        else:
+            self._breaker.record_trip(low)
+
+    def judge(self, facts: SegmentFacts) -> bool:
+        """Take note of a finished segment; whether the level has changed with it. The caller saves the checkpoint."""
+        trip = judge(facts, self._work_dir, self._settings)
+        step = self._breaker.record_clean() if trip is None else self._breaker.record_trip(trip)
+        self._checkpoint.breaker = self._breaker.to_json()
+        if step is not None:
+            self._announce(step)
+        return step is not None
+
+    def _note(self, step: Step | None) -> None:
+        self._checkpoint.breaker = self._breaker.to_json()
+        if step is not None:
+            self._announce(step)
+        try:
+            self._checkpoint.save(self._work_dir)
+        except ExplainedError as error:  # the disk, perhaps, is the trouble; the next segment saves it
+            log.debug("level not saved", reason=error.message)
+
+    def _announce(self, step: Step) -> None:
+        at_s = self.at_s
+        if step.after is Level.PAUSE:
+            self._checkpoint.pauses.append((at_s, self.reason))
+        if step.is_down:
+            log.warning("job degraded", at_s=at_s, **_told(step, self._breaker.trip), reason=self.reason)
+        else:
+            log.info("job recovers", at_s=at_s, **_told(step, self._breaker.trip))
+
+
+def _told(step: Step, trip: Trip | None) -> dict[str, str]:
+    return {"level": step.after.value, "before": step.before.value, "trip": trip.kind.value if trip else ""}
+
+
+def spans(checkpoint: Checkpoint, time_base: Fraction) -> list[Span]:
+    """The stretches of a finished job that are not normal work, and its pauses, in order."""
+    found = [Span(at_s, at_s, Level.PAUSE, reason) for at_s, reason in checkpoint.pauses]
+    begin = checkpoint.segments[0].first_pts
+    stretch: Span | None = None
+    for record in checkpoint.segments:
+        from_s = round(float((record.first_pts - begin) * time_base), 3)
+        to_s = round(float((record.last_pts + record.last_duration - begin) * time_base), 3)
+        if stretch and (record.level, record.reason) == (stretch.level, stretch.reason):
+            stretch = Span(stretch.from_s, to_s, stretch.level, stretch.reason)
+        else:
+            found += [] if stretch is None else [stretch]
+            stretch = Span(from_s, to_s, Level(record.level), record.reason)
+    found += [] if stretch is None else [stretch]
+    return sorted((s for s in found if s.level is not Level.NORMAL), key=lambda s: s.from_s)

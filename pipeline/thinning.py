@@ -1,0 +1,69 @@
+"""Frame skip: pictures are left out before anything is done to them, and the one before is shown for longer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from engines.frames import Frame, FrameBatch
+
+
+class Thinning:
+    """Lets every ``step``-th picture of a stream pass, with its own pts.
+
+    Pictures that an earlier attempt's look-ahead has analysed pass where they passed then, whatever the step is now,
+    because rows wait for them; so a change of the step sets in behind those.
+
+    Args:
+        step: 1 leaves no picture out.
+        analysed_pts: of the last picture that was analysed already, which passed; None at the stream's begin.
+        skipped: pts of pictures up to there that were left out.
+    """
+
+    def __init__(self, step: int, *, analysed_pts: int | None = None, skipped: Iterable[int] = ()) -> None:
+        self._step = step
+        self._analysed_pts = analysed_pts
+        self._skipped_before = frozenset(skipped)
+        self._count = 0 if analysed_pts is None else 1
+        self._skipped: deque[int] = deque()
+
+    def thin(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+        """The pictures that pass. Each lasts until the next, so it is held until that has come."""
+        if self._step == 1 and not self._skipped_before:
+            yield from batches
+            return
+        held: Frame | None = None
+        batch: FrameBatch | None = None
+        for batch in batches:
+            passed: list[Frame] = []
+            for frame in batch.frames:
+                if self._skips(frame.pts) and held is not None:
+                    self._skipped.append(frame.pts)
+                    held = replace(held, duration=frame.pts + frame.duration - held.pts)
+                else:
+                    passed += [] if held is None else [held]
+                    held = frame
+            if passed:
+                yield replace(batch, frames=tuple(passed))
+        if batch is not None and held is not None:
+            yield replace(batch, frames=(held,))
+
+    def _skips(self, pts: int) -> bool:
+        if self._analysed_pts is not None and pts <= self._analysed_pts:
+            return pts in self._skipped_before
+        self._count += 1
+        return (self._count - 1) % self._step != 0
+
+    def settle(self, next_pts: int | None) -> int:
+        """How many were left out before ``next_pts`` (None: the end) and not counted yet."""
+        count = 0
+        while self._skipped and (next_pts is None or self._skipped[0] < next_pts):
+            self._skipped.popleft()
+            count += 1
+        return count
+
+    @property
+    def skipped(self) -> list[int]:
+        """Pts of pictures that were left out behind the last settled place."""
+        return list(self._skipped)

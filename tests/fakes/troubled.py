@@ -1,0 +1,134 @@
+"""Trouble on demand: the CPU's backend, whose parts fail at given calls as a card's do. It does real work otherwise."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engines.frames import Frame, FrameBatch
+from engines.protocols import Composition
+from engines.registry import CpuBackend
+
+Trouble = Callable[[], Exception]
+
+
+@dataclass
+class Plan:
+    """What goes wrong, and what was seen; shared by all backends of a test.
+
+    Attributes:
+        encoders: errors of opening the n-th encoder, counted from 0 over all attempts; n is that of a segment while
+            nothing goes wrong.
+        pictures: errors of composing the n-th picture.
+        openings: errors of opening the n-th backend.
+        strains: what the n-th question after the device's strain is answered.
+        alive: parts that are open now, by kind.
+        surfaces: size of decoded pictures, in the order in which sizes came.
+        inputs: shapes of detector inputs, in the order in which they came.
+        batches: pictures of each decoded batch, by their size.
+    """
+
+    encoders: dict[int, Trouble] = field(default_factory=dict)
+    pictures: dict[int, Trouble] = field(default_factory=dict)
+    openings: dict[int, Trouble] = field(default_factory=dict)
+    strains: dict[int, str] = field(default_factory=dict)
+    alive: dict[str, int] = field(default_factory=dict)
+    surfaces: list[tuple[int, int]] = field(default_factory=list)
+    inputs: list[tuple[int, ...]] = field(default_factory=list)
+    batches: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self, *_: Any, **__: Any) -> TroubledBackend:
+        """In the place of ``open_backend``."""
+        self.meet("openings")
+        return TroubledBackend(self)
+
+    def meet(self, kind: str, calls: int = 1) -> None:
+        """Count calls of a kind, and raise what is planned for one of them."""
+        with self._lock:
+            first = self.counts.get(kind, 0)
+            self.counts[kind] = first + calls
+        for n in range(first, first + calls):
+            if n in getattr(self, kind):
+                raise getattr(self, kind)[n]()
+
+    def count(self, kind: str, by: int) -> None:
+        with self._lock:
+            self.alive[kind] = self.alive.get(kind, 0) + by
+
+
+class TroubledBackend(CpuBackend):
+    """The CPU's backend under a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+        plan.count("backend", 1)
+
+    def strain(self) -> str | None:
+        n = self._plan.counts.get("strains", 0)
+        self._plan.counts["strains"] = n + 1
+        return self._plan.strains.get(n)
+
+    def decoder(self, *args: Any, **options: Any) -> Any:
+        return _Decoder(super().decoder(*args, **options), self._plan)
+
+    def detector(self, **options: Any) -> Any:
+        return _Engine(super().detector(**options), self._plan)
+
+    def compositor(self, *args: Any) -> Any:
+        return _Compositor(super().compositor(*args), self._plan)
+
+    def encoder(self, *args: Any, **options: Any) -> Any:
+        self._plan.meet("encoders")
+        return super().encoder(*args, **options)
+
+    def close(self) -> None:
+        self._plan.count("backend", -1)
+
+
+class _Part:
+    """Something that is open until it is closed."""
+
+    def __init__(self, inner: Any, plan: Plan) -> None:
+        self._inner = inner
+        self._plan = plan
+        plan.count(type(self).__name__, 1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def close(self) -> None:
+        self._plan.count(type(self).__name__, -1)
+        self._inner.close()
+
+
+class _Decoder(_Part):
+    def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
+        for batch in self._inner.batches(start_pts, size):
+            shape = batch.frames[0].width, batch.frames[0].height
+            if self._plan.surfaces[-1:] != [shape]:
+                self._plan.surfaces.append(shape)
+            self._plan.batches.setdefault(shape, []).append(len(batch))
+            yield batch
+
+
+class _Engine(_Part):
+    def run(self, batch: Any) -> list[Any]:
+        if self._plan.inputs[-1:] != [batch.shape[2:]]:
+            self._plan.inputs.append(batch.shape[2:])
+        return self._inner.run(batch)  # type: ignore[no-any-return]
+
+
+class _Compositor:
+    def __init__(self, inner: Any, plan: Plan) -> None:
+        self._inner = inner
+        self._plan = plan
+        self.name = inner.name
+
+    def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
+        self._plan.meet("pictures", len(compositions))
+        return self._inner.compose_batch(compositions)  # type: ignore[no-any-return]

@@ -1,0 +1,304 @@
+"""Jobs that meet trouble go on at a lower level, and come back: real work, with errors where a card would make them."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import jsonschema
+import pytest
+from structlog.testing import capture_logs
+
+import pipeline.runner
+from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EncoderBusyError
+from pipeline.corrections import parse
+from pipeline.errors import DiskFullError, JobStopped
+from pipeline.job import JobSpec
+from pipeline.report_model import json_schema
+from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
+from tests.fakes.troubled import Plan
+from tests.scenes import packets, write_recording
+
+FPS, SECONDS = 11, 6  # an odd number of pictures in a segment
+FAST = ProfileSettings(preset="ultrafast")
+QUICK = DegradationSettings(
+    cool_down_s=0.05, cool_down_longest_s=0.2, probation_segments=2, surface_pixels=160 * 120, disk_low_bytes=0
+)
+
+
+def memory():
+    return DeviceOutOfMemoryError("The card ran out of memory while testing.")
+
+
+@dataclass
+class Run:
+    """A job under a plan: what it said, and what came out."""
+
+    plan: Plan
+    result: object = None
+    progress: list = field(default_factory=list)
+    logs: list = field(default_factory=list)
+
+    @property
+    def report(self):
+        return json.loads(self.result.files.report.read_bytes())
+
+    @property
+    def rows(self):
+        return [json.loads(line) for line in gzip.decompress(self.result.files.tracks.read_bytes()).splitlines()]
+
+    @property
+    def times(self):
+        return [pts for pts, _, _ in sorted(packets(self.result.files.video))]
+
+    @property
+    def sound(self):
+        return packets(self.result.files.video, "audio")
+
+    @property
+    def levels(self):
+        """Levels in the order in which progress showed them."""
+        seen = []
+        for p in self.progress:
+            if p.stage in ("render", "wait") and seen[-1:] != [p.level]:
+                seen.append(p.level)
+        return seen
+
+    @property
+    def spans(self):
+        return [(s["from_s"], s["to_s"], s["level"]) for s in self.report["degradation"]]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / "two people.mp4"
+    return write_recording(path, seconds=SECONDS, fps=FPS, size=(320, 240))
+
+
+@pytest.fixture
+def run(recording, tmp_path, monkeypatch):
+    """Runs the job in one work directory; a plan's trouble happens once."""
+
+    def run(plan=None, should_stop=lambda: False, settings=QUICK, **fields):
+        plan = plan or Plan()
+        monkeypatch.setattr(pipeline.runner, "open_backend", plan.open)
+        work_dir = tmp_path / fields.pop("folder", "work")
+        work_dir.mkdir(exist_ok=True)
+        spec = JobSpec(
+            "job", recording, recording.name, work_dir, profile=FAST, segments=SegmentSettings(seconds=1),
+            degradation=settings,
+        )
+        done = Run(plan)
+        with capture_logs() as done.logs:
+            done.result = pipeline.runner.run_job(
+                replace(spec, **fields), on_progress=done.progress.append, should_stop=should_stop
+            )
+        assert set(plan.alive.values()) == {0}
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recording, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp("undisturbed")
+    spec = JobSpec("job", recording, recording.name, work_dir, profile=FAST, segments=SegmentSettings(seconds=1))
+    return Run(Plan(), pipeline.runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: False))
+
+
+def test_a_job_without_trouble_is_the_job_it_was(run, undisturbed):
+    done = run()
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
+    assert (done.report["status"], done.report["degradation"]) == ("succeeded", [])
+    assert done.levels == ["normal"]
+    assert done.plan.surfaces == [(320, 240)]
+
+
+def test_out_of_memory_makes_the_work_smaller_and_nothing_else(run, undisturbed):
+    done = run(Plan(encoders={2: memory}))
+    report = done.report
+    jsonschema.validate(report, json_schema())
+    assert report["status"] == done.result.status == "succeeded_degraded"
+    assert done.spans == [(2.0, 4.0, "downscale")]
+    assert "ran out of memory" in report["degradation"][0]["reason"]
+    assert "ran out of memory" in report["verdict"]
+    assert done.times == undisturbed.times
+    assert done.sound == undisturbed.sound
+    assert report["resilience"]["dropped_frames"] == 0
+    assert (report["output"]["video"]["width"], report["output"]["video"]["height"]) == (1920, 1080)
+    assert done.plan.surfaces == [(320, 240), (160, 120), (320, 240)]
+    assert [shape[1] for shape in done.plan.inputs] == [640, 320, 640]
+    assert max(done.plan.batches[320, 240]) == 4
+    assert max(done.plan.batches[160, 120]) == 1
+    assert done.levels == ["normal", "downscale", "normal"]
+    assert done.plan.counts["openings"] == 3
+
+
+def test_packets_before_the_trouble_are_those_of_an_undisturbed_job(run, undisturbed):
+    done = run(Plan(pictures={3 * FPS + 5: memory}))
+    second = undisturbed.times[FPS] - undisturbed.times[0]
+    before = [[p for p in packets(r.result.files.video) if p[0] < 3 * second] for r in (done, undisturbed)]
+    assert len(before[0]) == 3 * FPS
+    assert before[0] == before[1]
+    assert done.times == undisturbed.times
+
+
+def test_frame_skip_shows_every_second_picture_at_its_own_time(run, undisturbed):
+    done = run(Plan(encoders={1: memory, 2: memory}))
+    assert [level for _, _, level in done.spans] == ["frame_skip", "downscale"]
+    assert done.levels == ["normal", "downscale", "frame_skip", "downscale", "normal"]
+    report = done.report
+    dropped = report["resilience"]["dropped_frames"]
+    assert dropped > 0
+    assert len(done.times) == report["output"]["frames"] == len(undisturbed.times) - dropped
+    assert set(done.times) < set(undisturbed.times)
+    gaps = Counter(b - a for a, b in zip(done.times, done.times[1:], strict=False))
+    step = undisturbed.times[1] - undisturbed.times[0]
+    assert gaps[2 * step] == dropped
+    assert set(gaps) == {step, 2 * step}
+    assert done.sound == undisturbed.sound
+    assert report["output"]["duration_s"] == pytest.approx(undisturbed.report["output"]["duration_s"], abs=1 / FPS)
+    assert [row["frame"] for row in done.rows] == list(range(len(done.times)))
+
+
+def test_a_pause_releases_the_device_and_tries_again(run, undisturbed, monkeypatch):
+    plan = Plan(encoders={n: memory for n in (1, 2, 3)})
+    open_parts = []
+    ready = pipeline.runner.Degradation.ready
+
+    def watching(self, *, should_stop, on_wait):
+        def beat():
+            open_parts.append(dict(plan.alive))
+            on_wait()
+
+        ready(self, should_stop=should_stop, on_wait=beat)
+
+    monkeypatch.setattr(pipeline.runner.Degradation, "ready", watching)
+    done = run(plan)
+    assert "pause" in done.levels
+    assert done.spans[0] == (1.0, 1.0, "pause")
+    assert len(open_parts) > 3
+    assert {count for parts in open_parts for count in parts.values()} == {0}
+    assert done.sound == undisturbed.sound
+    assert done.report["output"]["duration_s"] == pytest.approx(undisturbed.report["output"]["duration_s"], abs=1 / FPS)
+
+
+def test_each_step_is_in_the_journal(run):
+    done = run(Plan(encoders={2: memory}))
+    steps = [line for line in done.logs if line["event"].startswith("job ")]
+    told = [(line["log_level"], line["event"], line["level"]) for line in steps]
+    assert told == [("warning", "job degraded", "downscale"), ("info", "job recovers", "normal")]
+    (warning,) = [line for line in done.logs if line["log_level"] == "warning"]
+    assert (warning["at_s"], warning["before"], warning["trip"]) == (2.0, "normal", "out_of_memory")
+    assert {(p.level, p.trip) for p in done.progress if p.stage == "render"} == {
+        ("normal", ""), ("downscale", "out_of_memory"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (MemoryError, "out_of_memory"),
+        (lambda: EncoderBusyError("No encoder session came free in 30 s"), "encoder_sessions"),
+        (lambda: OSError(errno.ENOSPC, "No space left on device"), "disk_low"),
+    ],
+)
+def test_errors_that_are_trips(run, undisturbed, trouble, kind):
+    done = run(Plan(encoders={1: trouble}))
+    assert {p.trip for p in done.progress if p.level == "downscale"} == {kind}
+    assert done.times == undisturbed.times
+
+
+def test_errors_that_are_none_end_the_attempt(run):
+    with pytest.raises(DeviceLostError):
+        run(Plan(encoders={1: lambda: DeviceLostError("The card's context broke")}))
+
+
+def test_trouble_that_never_ends_ends_the_attempt_after_some_pauses(run):
+    plan = Plan(encoders={n: memory for n in range(1, 100)})
+    with pytest.raises(DeviceOutOfMemoryError):
+        run(plan)
+    assert plan.counts["encoders"] == 1 + 2 + 1 + QUICK.pauses_max
+    again = Plan(encoders={0: memory})
+    with pytest.raises(DeviceOutOfMemoryError):
+        run(again)
+    assert again.counts["encoders"] == 1, "the next attempt is a short one"
+    done = run()
+    assert done.report["status"] == "succeeded_degraded"
+    assert done.report["resilience"]["resumed_at_s"] == [1.0]
+
+
+def test_a_trip_that_is_switched_off_ends_the_attempt(run):
+    settings = QUICK.model_copy(update={"lowest": LowestLevelSettings(out_of_memory="normal")})
+    with pytest.raises(DeviceOutOfMemoryError):
+        run(Plan(encoders={1: memory}), settings=settings)
+
+
+def test_the_card_over_its_guard_is_a_trip_at_the_end_of_a_segment(run, undisturbed):
+    done = run(Plan(strains={0: "80% of the card's memory are in use"}))
+    assert done.spans == [(1.0, 3.0, "downscale")]
+    assert {p.trip for p in done.progress if p.level == "downscale"} == {"vram_guard"}
+    assert done.times == undisturbed.times
+    assert done.plan.counts["encoders"] == SECONDS, "no segment is made twice"
+
+
+def test_slow_work_is_a_trip(run, undisturbed):
+    done = run(settings=QUICK.model_copy(update={"frame_latency_s": 1e-6, "cool_down_s": 0.01}))
+    assert [level for _, _, level in done.spans] == ["downscale", "frame_skip"]
+    assert done.report["resilience"]["dropped_frames"] > 0
+    assert done.sound == undisturbed.sound
+
+
+def test_little_space_is_a_trip_and_then_a_pause_that_ends_the_attempt(run):
+    with pytest.raises(DiskFullError, match="MiB are free"):
+        run(settings=QUICK.model_copy(update={"disk_low_bytes": 2**50}))
+    done = run()
+    assert done.spans[0][2] == "downscale"
+
+
+def test_a_stop_while_it_waits(run):
+    settings = QUICK.model_copy(update={"cool_down_s": 60.0, "cool_down_longest_s": 60.0})
+    plan = Plan(encoders={1: memory, 2: memory})
+    asked = []
+
+    def should_stop():
+        asked.append(plan.counts["encoders"])
+        return plan.counts["encoders"] == 3
+
+    with pytest.raises(JobStopped):
+        run(plan, should_stop=should_stop, settings=settings)
+    assert plan.counts["encoders"] == 3
+
+
+@pytest.mark.parametrize("segments", [2, 3])
+def test_a_degraded_job_that_is_stopped_goes_on_at_its_level(run, segments):
+    """The same steps, in one go and in two: the same packets."""
+    settings = QUICK.model_copy(update={"probation_segments": 100})
+    whole = run(Plan(encoders={1: memory, 2: memory}), settings=settings, folder="whole")
+    plan = Plan(encoders={1: memory, 2: memory})
+    with pytest.raises(JobStopped):
+        run(plan, lambda: plan.counts["encoders"] == 2 + segments, settings=settings)
+    done = run(settings=settings)
+    assert packets(done.result.files.video) == packets(whole.result.files.video)
+    assert done.rows == whole.rows
+    assert done.report["resilience"]["dropped_frames"] == whole.report["resilience"]["dropped_frames"]
+    assert [level for _, _, level in done.spans] == ["frame_skip"]
+
+
+def test_a_correction_of_a_degraded_job_keeps_its_times(run, undisturbed):
+    done = run(Plan(encoders={1: memory, 2: memory}))
+    before, sound = done.times, done.sound
+    corrections = parse("swap: true")
+    again = run(corrections=corrections, job_id="a later job")
+    assert again.times == before
+    assert again.sound == sound
+    assert again.report["status"] == "succeeded_degraded"
+    assert again.report["output"]["duration_s"] == done.report["output"]["duration_s"]
+
+
+def test_the_debug_video_of_a_degraded_job(run):
+    done = run(Plan(encoders={1: memory, 2: memory}), debug_overlay=True)
+    assert len(packets(done.result.files.debug)) == len(done.times)
