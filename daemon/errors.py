@@ -51,6 +51,14 @@ class WorkerDiedError(DaemonError):
     retryable = True
 
 
+class WorkerOutOfMemoryError(DaemonError):
+    """A library in C found no memory and took the process down, as C++ does."""
+
+    code = "OUT_OF_MEMORY"
+    remedy = "Try again with fewer jobs at once (workers.concurrent_jobs), or export the recording smaller."
+    retryable = True
+
+
 class WorkerStalledError(DaemonError):
     code = "WORKER_STALLED"
     remedy = "The work on this file stood still each time. Export it again; if that fails too, report it."

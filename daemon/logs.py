@@ -29,16 +29,21 @@ def configure_worker(level: str, **context: str) -> None:
     structlog.contextvars.bind_contextvars(**context)
 
 
-def relay(log: structlog.stdlib.BoundLogger, line: str) -> None:
-    """Write what a worker wrote: its own log lines as they are, a library's print-outs at debug level."""
+def relay(log: structlog.stdlib.BoundLogger, line: str) -> bool:
+    """Write what a worker wrote: its own log lines as they are, a library's print-outs at debug level.
+
+    Returns:
+        Whether it was a log line.
+    """
     try:
         body: dict[str, Any] = json.loads(line)
         event, level = str(body.pop("event")), _LEVELS.get(body.pop("level", "info"), logging.INFO)
     except (ValueError, KeyError, TypeError, AttributeError):
         log.debug("worker printed", text=line.strip()[:500])
-        return
+        return False
     body.pop("timestamp", None)
     log.log(level, event, **body)
+    return True
 
 
 def _configure(level: str, last: list[Processor]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import Enum
 
-from daemon.errors import ResourceLimitError, WorkerDiedError, WorkerStalledError
+from daemon.errors import DaemonError, ResourceLimitError, WorkerDiedError, WorkerOutOfMemoryError, WorkerStalledError
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
 from daemon.workers import Died, Outcome, Overdue, Stalled
@@ -19,6 +19,7 @@ from pipeline.job import Progress
 _ALONE_FROM = 2  # bad ends in a row after which a job runs alone
 _INTERRUPTIONS_PER_ATTEMPT = 5
 _LIMITS = {"SIGXCPU": "cpu_s", "SIGXFSZ": "file_bytes"}  # the kernel's word for a limit
+_MEMORY_WORDS = ("std::bad_alloc", "MemoryError", "Cannot allocate memory", "out of memory")  # last words of libraries
 
 
 class Next(Enum):
@@ -91,6 +92,12 @@ def explain(outcome: Outcome) -> Failed:
     if isinstance(outcome, Died) and outcome.signal_name in _LIMITS:
         return Failed.of(ResourceLimitError.of(_LIMITS[outcome.signal_name]))
     if isinstance(outcome, Died):
-        how = outcome.signal_name or f"exit status {outcome.exit_status}"
-        return Failed.of(WorkerDiedError(f"The worker process died ({how})."))
+        return Failed.of(_death(outcome))
     return Failed.of(WorkerDiedError("The worker process ended without a result."))
+
+
+def _death(died: Died) -> DaemonError:
+    how = ": ".join(filter(None, [died.signal_name or f"exit status {died.exit_status}", died.words]))
+    if any(word in died.words for word in _MEMORY_WORDS):
+        return WorkerOutOfMemoryError(f"The worker process found no memory any more and died ({how}).")
+    return WorkerDiedError(f"The worker process died ({how}).")

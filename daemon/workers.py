@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeAlias
@@ -25,6 +26,8 @@ from pipeline.tally import Tally
 
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20
+_LAST_LINES = 3
+_LONGEST_WORDS = 200
 _GRACE_S = 10.0  # between a worker's last message and its end
 
 log = structlog.get_logger(__name__)
@@ -32,10 +35,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """The process ended without a result. ``signal_name`` is "" where it exited by itself."""
+    """The process ended without a result.
+
+    Attributes:
+        signal_name: "" where it exited by itself.
+        words: what was printed last, other than log lines: C++ says there what it died of.
+    """
 
     signal_name: str
     exit_status: int
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Worker:
     progress: Progress | None = None
     outcome: Outcome | None = None
     killed: Stalled | Overdue | None = None
+    printed: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     _lines: dict[int, bytes] = field(default_factory=dict)
 
     def lines(self, fd: int, chunk: bytes) -> list[bytes]:
@@ -156,7 +166,9 @@ class Pool:
         for line in self._read(worker, worker.messages):
             self._take(worker, line)
         for line in self._read(worker, _stderr(worker.process).fileno()):
-            logs.relay(worker.log, line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            if not logs.relay(worker.log, text):
+                worker.printed.append(text.strip()[:_LONGEST_WORDS])
 
     def _read(self, worker: Worker, fd: int) -> Iterator[bytes]:
         while chunk := _read_now(fd):
@@ -199,7 +211,7 @@ class Pool:
         os.close(worker.messages)
         for pipe in (worker.process.stdin, worker.process.stderr):
             _close(pipe)
-        return worker.outcome or worker.killed or _death(worker.process.returncode)
+        return worker.outcome or worker.killed or _death(worker.process.returncode, " ".join(worker.printed))
 
 
 def _tell(process: subprocess.Popen[bytes], what: Order | bytes) -> None:
@@ -245,10 +257,10 @@ def _moved(before: Progress | None, after: Progress) -> bool:
     )
 
 
-def _death(status: int) -> Died:
+def _death(status: int, words: str) -> Died:
     if status >= 0:
-        return Died("", status)
+        return Died("", status, words)
     try:
-        return Died(signal.Signals(-status).name, status)
+        return Died(signal.Signals(-status).name, status, words)
     except ValueError:
-        return Died(f"signal {-status}", status)
+        return Died(f"signal {-status}", status, words)

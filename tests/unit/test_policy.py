@@ -35,6 +35,16 @@ def test_three_deaths_without_progress_are_the_end() -> None:
     assert "SIGKILL" in job.error["message"]
 
 
+def test_a_death_for_lack_of_memory_is_explained_as_such() -> None:
+    job = manifest()
+    words = "terminate called after throwing an instance of 'std::bad_alloc' what():  std::bad_alloc"
+    for _ in range(3):
+        after_worker(job, Died("SIGABRT", -6, words), progressed=False, max_attempts=3)
+    assert job.error is not None
+    assert job.error["code"] == "OUT_OF_MEMORY"
+    assert "std::bad_alloc" in job.error["message"]
+
+
 def test_a_hang_counts_like_a_death() -> None:
     job = manifest()
     for _ in range(3):
