@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engines.cpu.snapshots import Snapshot, snapshots
 from engines.frames import Frame, on_host
+from pipeline.durable import write_durably
 from pipeline.errors import StorageError
 
 COUNT = 12
@@ -48,7 +49,7 @@ class PreviewPictures:
         while self._next < len(self._times) and self._times[self._next] <= t:
             self._next += 1
         self._folder.mkdir(exist_ok=True)
-        _write_jpeg(self._folder / f"{round(t * 1000):012d}.jpg", _small(on_host(picture)))
+        (self._folder / f"{round(t * 1000):012d}.jpg").write_bytes(_jpeg(_small(on_host(picture))))
 
 
 def forget_pictures(folder: Path) -> None:
@@ -70,7 +71,7 @@ def write_preview(video: Path, out: Path, *, kept: Path | None = None, count: in
     shots = _kept(kept) if kept is not None else []
     if len(shots) != count:
         shots = list(snapshots(video, count, _CELL_HEIGHT))
-    _write_jpeg(out, _sheet([_stamped(s) for s in shots]))
+    write_durably(out, _jpeg(_sheet([_stamped(s) for s in shots])))
 
 
 def _kept(folder: Path) -> list[Snapshot]:
@@ -87,11 +88,11 @@ def _small(picture: Frame) -> NDArray[np.uint8]:
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
 
 
-def _write_jpeg(path: Path, picture: NDArray[np.uint8]) -> None:
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise StorageError("The preview picture could not be made.")
-    path.write_bytes(data.tobytes())
+    return data.tobytes()
 
 
 def _stamped(snapshot: Snapshot) -> NDArray[np.uint8]:
