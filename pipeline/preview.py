@@ -75,7 +75,7 @@ def write_preview(video: Path, out: Path, *, kept: Path | None = None, count: in
 
 
 def _kept(folder: Path) -> list[Snapshot]:
-    files = sorted(folder.glob("*.jpg"))
+    files = sorted(path for path in folder.glob("*.jpg") if path.stat().st_size)  # a power cut may leave empty ones
     pictures = [(int(f.stem) / 1000, cv2.imdecode(np.fromfile(f, np.uint8), cv2.IMREAD_COLOR)) for f in files]
     return [Snapshot(t, picture.astype(np.uint8, copy=False)) for t, picture in pictures if picture is not None]
 

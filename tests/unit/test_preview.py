@@ -123,3 +123,13 @@ def test_pictures_kept_while_rendering_make_the_same_sheet_also_after_a_resume(t
     assert sheet is not None and sheet.shape[1] > 3 * 480
     cells = [sheet[100 + 276 * row, 200 + 486 * column, 0] for row in range(4) for column in range(3)]
     assert all(a < b for a, b in itertools.pairwise(cells))
+
+
+def test_a_kept_picture_that_a_power_cut_has_emptied_is_made_from_the_video(tmp_path):
+    video = make_video(tmp_path / "x.mp4", 30)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for n in range(12):
+        (kept / f"{n:012d}.jpg").write_bytes(b"")
+    write_preview(video, tmp_path / "sheet.jpg", kept=kept)
+    assert cv2.imread(str(tmp_path / "sheet.jpg")) is not None
