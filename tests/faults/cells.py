@@ -14,6 +14,7 @@ from tests.faults.steps import STEPS, Step
 from tests.faults.verdict import Verdict, judge
 from tests.faults.watch import Watcher
 
+NOT_STRUCK = "the fault did not strike"
 _LONGEST_S = 240.0
 
 
@@ -37,6 +38,8 @@ class Cell:
             with Watcher(scene.disk) as watcher:
                 wrongs = self._play(scene)
             verdict = judge(scene, watcher)
+            if not scene.control.hits:
+                verdict.outcome = NOT_STRUCK
         verdict.wrongs += wrongs
         verdict.seconds = time.monotonic() - begun
         return verdict
@@ -53,12 +56,11 @@ class Cell:
 
     def _strike(self, scene: Setting) -> None:
         strike, control = self.variant.strike, scene.control
-        if strike is None:
-            scene.wait_for(lambda: control.hits, f"{self.variant.rule}")
-            return
-        scene.wait_for(control.met, f"{self.variant.rule}")
-        strike(scene, control.met() or 0)
-        control.go()
+        moment = control.met if strike else lambda: control.hits
+        scene.wait_for(lambda: moment() or scene.has_ended(), f"{self.variant.rule}")
+        if strike is not None and (pid := control.met()):
+            strike(scene, pid)
+            control.go()
 
 
 def all_cells() -> Iterator[Cell]:

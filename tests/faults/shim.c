@@ -154,7 +154,7 @@ static int is_meant(const char *operation, const char *path)
     }
     if (rule.count == 0 || (strcmp(rule.wanted, "any") != 0 && strcmp(rule.wanted, rule.role) != 0))
         return 0;
-    if (!is_one_of(operation, rule.operations) || fnmatch(rule.pattern, path, 0) != 0)
+    if (!is_one_of(operation, rule.operations) || fnmatch(rule.pattern, path, FNM_EXTMATCH) != 0)
         return 0;
     return atomic_fetch_add(&matches, 1) + 1 >= rule.nth;
 }
