@@ -15,7 +15,6 @@ from tests.faults.verdict import Verdict, judge
 from tests.faults.watch import Watcher
 
 NOT_STRUCK = "the fault did not strike"
-_LONGEST_S = 240.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ class Cell:
         scene.start()
         try:
             self._strike(scene)
-            scene.wait_for(scene.has_ended, "the end of the job", _LONGEST_S)
+            scene.wait_for(scene.has_ended, "the end of the job")
         except TimeoutError as error:
             return [f"{error}; the journal ends with {scene.service().tail().splitlines()[-2:]}"]
         return [f"a service ended with status {s}" for s in (service.stop() for service in scene.services) if s]

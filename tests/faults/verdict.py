@@ -94,7 +94,7 @@ def _original(setting: Setting) -> list[str]:
 
 
 def _leftovers(setting: Setting) -> list[str]:
-    jobs = [path.name for path in (setting.disk / ".dualface/jobs").iterdir()]
+    jobs = [path.name for path in setting.disk.glob(".dualface/jobs/*")]
     others = _files(setting.disk / "inbox") | (_files(setting.disk / "originals") - {f"{NAME}.mp4"})
     hidden = [str(p.relative_to(setting.disk)) for p in setting.disk.rglob("*.part")]
     return [f"left over: {sorted([*jobs, *others, *hidden])}"] if jobs or others or hidden else []

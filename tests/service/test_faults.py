@@ -36,9 +36,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 @needs_root
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", SAMPLE, ids=lambda cell: cell.name)
-def test_nothing_is_lost_and_nothing_comes_twice(
-    cell: Cell, verdicts: dict[str, Future[Verdict]], tmp_path: Path
-) -> None:
+def test_nothing_is_lost_and_nothing_comes_twice(cell: Cell, verdicts: dict[str, Future[Verdict]]) -> None:
     verdict = verdicts[cell.name].result()
     assert verdict.wrongs == []
     assert verdict.outcome != NOT_STRUCK
