@@ -48,8 +48,13 @@ class Account:
     environment: dict[str, str]
 
 
-def ask(module: str, arguments: Sequence[str], *, timeout_s: float, account: Account | None = None) -> Any:
+def ask(
+    module: str, arguments: Sequence[str], *, timeout_s: float, account: Account | None = None, given: bytes = b""
+) -> Any:
     """Run ``python -m module arguments`` and return its result; see ``engines.child``.
+
+    Args:
+        given: what it reads on its standard input, where nobody else sees it.
 
     Raises:
         AnsweredError: it says that it cannot.
@@ -59,10 +64,10 @@ def ask(module: str, arguments: Sequence[str], *, timeout_s: float, account: Acc
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         **_as_user(account),
     )  # fmt: skip
-    out, err = _finish(child, module, timeout_s)
+    out, err = _finish(child, module, timeout_s, given)
     try:
         said = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError) as error:
@@ -79,10 +84,10 @@ def _as_user(account: Account | None) -> dict[str, Any]:
     return {"user": account.uid, "group": account.gid, "extra_groups": account.groups, "umask": account.umask}
 
 
-def _finish(child: subprocess.Popen[bytes], module: str, timeout_s: float) -> tuple[bytes, bytes]:
+def _finish(child: subprocess.Popen[bytes], module: str, timeout_s: float, given: bytes) -> tuple[bytes, bytes]:
     """What it printed. One that hangs in the kernel cannot be killed: it is not waited for."""
     try:
-        return child.communicate(timeout=timeout_s)
+        return child.communicate(given, timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
         child.kill()
         raise ChildFailedError(f"{module} gave no answer in {timeout_s:.0f} s") from error

@@ -53,6 +53,8 @@ def _row(loaded: Loaded, path: keys.Path, value: Any) -> Row:
     key = keys.find(path)
     unit = key.unit if isinstance(key, keys.Key) else ""
     description = key.description if key else ""
+    if isinstance(key, keys.Key) and key.secret:
+        value = [f"{str(each).partition(':')[0]}://..." for each in value]
     return Row(keys.dotted(path), value, unit, loaded.origin(path), description, tuple(loaded.hidden(path)))
 
 

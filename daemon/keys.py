@@ -26,7 +26,8 @@ _KINDS = {"integer": "a whole number", "number": "a number", "string": "text", "
 class Key:
     """One key that holds a value.
 
-    ``path`` has ``"*"`` where a name or number is free. ``unit`` is empty where there is none.
+    ``path`` has ``"*"`` where a name or number is free. ``unit`` is empty where there is none. A ``secret`` value
+    holds passwords, and is not shown.
     """
 
     path: tuple[str, ...]
@@ -34,6 +35,7 @@ class Key:
     unit: str
     allowed: str
     default: Any
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def _walk(schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = F
         yield Section(path, text, ())
         yield from _walk(member, defs, (*path, ANY), is_item="items" in target)
     else:
-        yield Key(path, text, schema.get("unit", ""), _allowed(target), schema.get("default"))
+        secret = schema.get("secret", False)
+        yield Key(path, text, schema.get("unit", ""), _allowed(target), schema.get("default"), secret)
 
 
 def _resolved(schema: Schema, defs: Schema) -> Schema:

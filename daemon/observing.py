@@ -1,4 +1,4 @@
-"""What watches the service beside its status page: metrics and what reads them."""
+"""What watches the service beside its status page: metrics, what reads them, and messages to people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from daemon.announce import Announcer
 from daemon.audience import Listener
 from daemon.card_meters import CardMeters
 from daemon.exporter import Exporter
@@ -26,6 +27,10 @@ def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
                 cards = CardMeters(recorder.meters, time.monotonic)
                 running.enter_context(cards.running())
                 listeners.append(lambda _: cards.expire())
+        if settings.notify.urls:
+            announcer = Announcer(settings, recorder.notified)
+            running.enter_context(announcer.running())
+            listeners.append(announcer)
         try:
             yield recorder, listeners
         finally:

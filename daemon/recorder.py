@@ -54,6 +54,10 @@ class Recorder:
             meters.spread("dualface_queue_depth_frames", depths, stage)
         self._waiting[job] = tally.waiting
 
+    def notified(self, result: str) -> None:
+        """A notification was sent, held back and so on."""
+        self.meters.count("dualface_notifications_total", result)
+
     def __call__(self, event: Event) -> None:
         """Something has happened in the service (a listener of it)."""
         match event:

@@ -290,6 +290,32 @@ class MetricsSettings(Section):
         return path
 
 
+class NotifySettings(Section):
+    """Messages to people through Apprise, which knows e-mail, chats and many others; needs the extra `notify`."""
+
+    urls: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Where messages go, in the form of Apprise: mailtos://..., slack://..., ntfy://...",
+            json_schema_extra={"secret": True},
+        ),
+    ] = ()
+    events: Annotated[
+        tuple[Literal["failed", "degraded", "share_away", "low_space", "recovered"], ...],
+        Field(description="What is worth a message"),
+    ] = ("failed", "degraded", "share_away", "low_space", "recovered")
+    throttle_s: Annotated[
+        float,
+        _number(
+            "After a message, further ones of its kind are held back for this time and then summed up",
+            "s",
+            ge=0,
+            le=7 * 86400,
+        ),
+    ] = 900.0
+    timeout_s: Annotated[float, _number("Time that a server has to take a message", "s", ge=1, le=300)] = 20.0
+
+
 class LogSettings(Section):
     """What is written to the journal or terminal."""
 
@@ -331,6 +357,7 @@ class Settings(Section):
     reports: ReportSettings = ReportSettings()
     status: StatusSettings = StatusSettings()
     metrics: MetricsSettings = MetricsSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles", mode="before")

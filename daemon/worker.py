@@ -5,7 +5,6 @@ It is started afresh for every job, so that no memory, descriptor or broken devi
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -38,26 +37,16 @@ from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped, PipelineError, StorageError
 
-_PR_SET_PDEATHSIG = 1
-_ORPHANED = 70  # exit status of a worker whose service has gone
-
 
 def main() -> None:
     """Entry point: ``python -m daemon.worker MESSAGES_FD SERVICE_PID``."""
     messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
-    _die_with(service_pid)
+    confinement.die_with(service_pid)
     os.dup2(2, 1)  # whatever a library prints must not look like output
     with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
         code = _Worker(sys.stdin.buffer, pipe).run()
     # No interpreter teardown: native threads of codecs and runtimes may hang in it, and everything is on disk.
     os._exit(code)
-
-
-def _die_with(service_pid: int) -> None:
-    """Ask the kernel to kill this process with the service, so that a job never has two writers."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != service_pid:
-        os._exit(_ORPHANED)
 
 
 def _load() -> None:
@@ -134,7 +123,7 @@ class _Worker:
         for line in self._orders:
             if line == STOP:
                 self._stop.set()
-        os._exit(_ORPHANED)
+        os._exit(confinement.ORPHANED)
 
 
 def _confirm(order: Work) -> None:

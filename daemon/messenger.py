@@ -1,0 +1,81 @@
+"""Sends one message through Apprise, as a program of its own: servers that hang and plugins that fail end with it.
+
+``python -m daemon.messenger`` reads ``{urls, title, text, timeout_s}`` as JSON from its standard input, where no other
+user can see the passwords in the URLs, and answers with what went wrong, by the number of the URL. Without a title it
+only looks whether the URLs can be used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+from daemon import confinement
+from daemon.errors import AppriseMissingError
+from engines.child import answer
+
+_NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
+
+
+class _Reasons(logging.Handler):
+    """Keeps what Apprise says of each attempt, by thread; its warnings name hosts, never passwords."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: dict[int, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said[record.thread or 0] = record.getMessage()
+
+
+def deliver(order: dict[str, Any]) -> dict[str, str]:
+    """Send the message to all URLs at once; returns the reasons of those that failed, by number.
+
+    Raises:
+        AppriseMissingError: the package is not installed.
+    """
+    try:
+        apprise = importlib.import_module("apprise")
+    except ImportError as error:
+        raise AppriseMissingError(f"Apprise cannot be loaded: {error}") from error
+    reasons = _Reasons()
+    logger = logging.getLogger("apprise")
+    logger.addHandler(reasons)
+    logger.propagate = False
+    services = {number: apprise.Apprise.instantiate(url) for number, url in order["urls"].items()}
+    usable = {number: service for number, service in services.items() if service is not None}
+    failed = {number: _NO_URL for number in services if number not in usable}
+    return failed | _sent(usable, order, reasons) if "title" in order else failed
+
+
+def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) -> dict[str, str]:
+    def send(service: Any) -> str:
+        service.socket_connect_timeout = service.socket_read_timeout = order["timeout_s"]
+        try:
+            done = service.notify(title=order["title"], body=order["text"], body_format="text")
+        except Exception as error:  # of any of a hundred plugins
+            return f"{type(error).__name__}: {error}"
+        return "" if done else reasons.said.get(threading.get_ident(), "the service refused it")
+
+    pool = ThreadPoolExecutor(max(1, len(services)))
+    pending = {number: pool.submit(send, service) for number, service in services.items()}
+    wait(pending.values(), timeout=order["timeout_s"])
+    ended = {number: each.result() if each.done() else "no answer in time" for number, each in pending.items()}
+    return {number: reason for number, reason in ended.items() if reason}
+
+
+def main() -> None:
+    """Entry point."""
+    confinement.die_with(os.getppid())
+    order = json.load(sys.stdin)
+    answer(lambda: deliver(order))
+
+
+if __name__ == "__main__":
+    main()

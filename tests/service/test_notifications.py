@@ -1,0 +1,66 @@
+"""Messages of the real service to a real server, and that no server can disturb it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mailbox import Mailbox
+from tests.service.running import Service
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox().open() as mailbox:
+        yield mailbox
+
+
+def test_failures_and_the_share_are_told_and_summed_up(make_service: Callable[..., Service], mailbox: Mailbox) -> None:
+    service = make_service(notify={"urls": [mailbox.url], "throttle_s": 6}, leases={"host": "studio"})
+    service.start()
+    for name in ("a", "b", "c"):
+        service.inbox(f"{name}.mp4").write_bytes(b"no video at all")
+    service.wait_for(lambda: len(service.events("job failed")) == 3, "the failures")
+    named = re.compile(r"inbox/(\w)\.mp4")
+    service.wait_for(lambda: set(named.findall(str(mailbox.messages))) == {"a", "b", "c"}, "all three names")
+    first, *summaries = mailbox.messages
+    assert re.fullmatch(r"dualface on studio: inbox/\w\.mp4 could not be done", first["title"])
+    assert "Export it again" in first["message"]
+    assert 1 <= len(summaries) <= 2
+    for summary in summaries:
+        assert re.fullmatch(r"dualface on studio: \d more in 6 seconds: files that could not be done", summary["title"])
+        assert "NOT_MEDIA" in summary["message"]
+
+    service.root.rename(service.folder / "elsewhere")
+    service.wait_for(lambda: any("share is away" in title for title in mailbox.titles), "the message")
+    (service.folder / "elsewhere").rename(service.root)
+    service.wait_for(lambda: any("share is back" in title for title in mailbox.titles), "the end of it")
+    assert service.stop() == 0
+
+
+def test_servers_that_hang_refuse_or_do_not_exist_disturb_nothing(
+    make_service: Callable[..., Service], recording: Path
+) -> None:
+    with Mailbox(hangs=True).open() as silent, socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        urls = [silent.url, f"json://127.0.0.1:{refusing.getsockname()[1]}", "nonsense://geheim@nowhere"]
+        service = make_service(notify={"urls": urls, "timeout_s": 2})
+        service.inbox("broken.mp4").write_bytes(b"no video at all")
+        shutil.copy(recording, service.inbox("x.mp4"))
+        service.start()
+        service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        service.wait_for(lambda: silent.attempts, "the attempt")
+        service.wait_for(lambda: service.status()["state"] == "idle", "the end")
+        begin = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - begin < 20
+    warnings = service.events("notification not sent")
+    assert {line["url"] for line in warnings} >= {3}
+    assert all(line["remedy"] and line["level"] == "warning" for line in warnings)
+    assert "geheim" not in service.log_path.read_text()
