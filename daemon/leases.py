@@ -22,6 +22,7 @@ from daemon.settle import Clock
 from pipeline.durable import storage_errors
 
 LEASE = "lease.json"
+LOCK = "lock"  # held by the worker process of a job
 LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -134,10 +135,14 @@ class LeaseWatch:
 def take_over(folder: Path) -> Path | None:
     """Take a job from a host that has gone, by renaming its directory: of many takers exactly one wins.
 
-    The former owner, should it wake up, finds its paths gone before it can checkpoint or publish.
+    The former owner, should it wake up, finds its paths gone before it can checkpoint or publish. Its worker's lock
+    goes: a host that stands still holds it for as long as it does.
 
     Returns:
         The directory's new path, or None where another host was faster.
+
+    Raises:
+        OSError: not now.
     """
     base, _, generation = folder.name.partition("~")
     target = folder.with_name(f"{base}~{int(generation or 1) + 1}")
@@ -145,6 +150,7 @@ def take_over(folder: Path) -> Path | None:
         folder.rename(target)
     except FileNotFoundError:
         return None
+    (target / LOCK).unlink(missing_ok=True)
     return target
 
 

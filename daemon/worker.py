@@ -162,7 +162,7 @@ def _sole_writer(work_dir: Path) -> Iterator[None]:
     Raises:
         JobBusyError: another process works on the job.
     """
-    with (work_dir / "lock").open("a") as lock:
+    with (work_dir / leases.LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

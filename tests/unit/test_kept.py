@@ -11,6 +11,7 @@ import pytest
 from daemon import jobs
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
+from daemon.leases import LOCK
 from daemon.settings import RetentionSettings
 from daemon.share import Share
 from tests.unit.daemon_share import claimed, make_share
@@ -43,7 +44,7 @@ def done(share: Share, content: bytes = b"recording", segment: str = "a segment"
     (job.folder / "segments").mkdir()
     (job.folder / "segments" / "000000").write_text(segment)
     (job.folder / "checkpoint.json").write_text(f"names {segment}")
-    for name in ("output.mp4", "lock"):
+    for name in ("output.mp4", LOCK):
         (job.folder / name).write_text("not needed")
     job.source.unlink()
     job.save(State.DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from daemon import jobs
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs import MANIFEST, Job, State, load
-from daemon.leases import Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
+from daemon.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.recovery import adopt
 from daemon.share import Share
 from tests.unit.daemon_share import LEASE, claimed, drop, make_share, tree
@@ -160,6 +161,16 @@ def test_takeover_has_one_winner_and_fences_the_former_owner(share: Share) -> No
         write(job.folder, LEASE.renewed())
     assert load(taken).manifest.job == job.id
     assert take_over(taken) == taken.with_name(f"{job.id}~3")
+
+
+def test_the_lock_of_a_host_that_stands_still_does_not_hold_up_its_successor(share: Share) -> None:
+    job = claimed(share, "x.mp4")
+    with (job.folder / LOCK).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken = take_over(job.folder)
+        assert taken is not None
+        with (taken / LOCK).open("a") as own:
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_the_former_owner_is_fenced_even_where_it_finds_the_directory(share: Share) -> None:
