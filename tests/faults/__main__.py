@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from tests.faults.verdict import Verdict
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cells = [cell for cell in (sweep() if arguments.sweep else all_cells()) if cell.matches(arguments.cells)]
     if arguments.sample:
         cells = random.Random(arguments.seed).sample(cells, min(arguments.sample, len(cells)))
@@ -76,8 +78,11 @@ def run(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, Verdict]]:
             return cell, verdict
 
         begun = [threads.submit(carry_out, number, cell) for number, cell in enumerate(cells, 1)]
-        for done in as_completed(begun):
-            yield done.result()
+        try:
+            for done in as_completed(begun):
+                yield done.result()
+        finally:
+            threads.shutdown(cancel_futures=True)  # asked to end: what runs is finished and cleared away
 
 
 def prepare(folder: Path) -> Reference:
