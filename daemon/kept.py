@@ -92,7 +92,7 @@ class KeptStates:
         arrived = job.folder / _ARRIVED
         if FileMark.of(arrived) or self._fetch(job, arrived):
             self._take_in(job)
-            log.info("job builds on an earlier one", job=job.id, file=job.label)
+            log.info("job builds on an earlier one", job=job.id, file=job.label, stage="working")
 
     def _take_in(self, job: Job) -> None:
         arrived = job.folder / _ARRIVED

@@ -1,31 +1,40 @@
-"""What the service and its workers write: JSON lines for the journal, coloured lines for a terminal."""
+"""What the service and its workers write: JSON lines with fields for the journal, coloured lines for a terminal."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
 
+from daemon.journal import JournalLogger, is_journal, with_fields
 from daemon.settings import LogSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+_JSON: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
 
 def configure(settings: LogSettings) -> None:
-    """Set up the service's own log on standard error."""
+    """Set up the service's own log on standard error, or in the journal where that leads there."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    renderer: Processor = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    shared: list[Processor] = [] if console else [structlog.processors.format_exc_info]
-    _configure(settings.level, [*shared, renderer])
+    if is_journal(sys.stderr):
+        plain = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+        line: Processor = plain if console else structlog.processors.JSONRenderer()
+        _configure(settings.level, [structlog.processors.format_exc_info, with_fields(line)], JournalLogger)
+    elif console:
+        _configure(settings.level, [structlog.dev.ConsoleRenderer()])
+    else:
+        _configure(settings.level, _JSON)
 
 
 def configure_worker(level: str, **context: str) -> None:
     """Set up a worker's log: always JSON, because the service reads it and writes it in its own form."""
-    _configure(level, [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
+    _configure(level, _JSON)
     structlog.contextvars.bind_contextvars(**context)
 
 
@@ -46,7 +55,7 @@ def relay(log: structlog.stdlib.BoundLogger, line: str) -> bool:
     return True
 
 
-def _configure(level: str, last: list[Processor]) -> None:
+def _configure(level: str, last: list[Processor], logger: Callable[[TextIO], Any] = structlog.PrintLogger) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -55,6 +64,6 @@ def _configure(level: str, last: list[Processor]) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: logger(sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -12,13 +12,14 @@ from daemon.card_meters import CardMeters
 from daemon.exporter import Exporter
 from daemon.recorder import Recorder
 from daemon.settings import Settings
+from daemon.summary import Summary
 
 
 @contextmanager
 def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
     """The recorder and all who want to hear of the service, for as long as it runs."""
     recorder = Recorder(settings)
-    listeners: list[Listener] = [recorder]
+    listeners: list[Listener] = [recorder, Summary(time.monotonic)]
     with ExitStack() as running:
         exporter = Exporter(settings.metrics, recorder.meters)
         if exporter.wanted:

@@ -37,7 +37,7 @@ def adopt(share: Share, folder: Path, lease: Lease, *, max_attempts: int) -> Job
         job.remove()
         return None
     job.save()
-    log.info("job taken up", job=job.id, file=job.label, state=job.manifest.state.value)
+    log.info("job taken up", job=job.id, file=job.label, stage=job.manifest.state.value)
     return job
 
 

@@ -52,7 +52,8 @@ class Task:
         """Leave the job be for a while; the reason is logged when it is a new one."""
         wait_s = self.backoff.fail()
         if self.reason != failure.message:
-            self.log.warning("job waits", code=failure.code, reason=failure.message, retry_in_s=round(wait_s, 1))
+            told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
+            self.log.warning("job waits", stage=self.job.manifest.state.value, **told)
         self.reason, self.code = failure.message, failure.code
 
 

@@ -93,7 +93,7 @@ class _Worker:
     def _work(self, order: Work) -> Finished:
         os.nice(order.nice)
         confinement.limit(order.limits, order.spec.device.backend)
-        configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name)
+        configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name, stage="working")
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
