@@ -27,7 +27,10 @@ _BETWEEN_S = 15.0
 _START_S = 60.0  # for the program to load Apprise, which is large
 _END_S = 5.0
 _TURN_S = 1.0
-_REMEDY = "Correct the URL in notify.urls (the number counts from 1), or look at the server that it names."
+_REMEDY = (
+    "Correct the URL in notify.urls (the number counts from 1), or look at the server that it names. Under systemd the"
+    " service reaches no network until systemd/dualface-notify.conf is installed as a drop-in."
+)
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """What a worker process may not do: it opens files from strangers, with large libraries in C.
 
 Limits are those of setrlimit(2), so they also bind what a codec does. The network is taken away by a namespace of
-the worker's own, which needs the right to make one; under systemd, where the service has no such right, the unit's
-``RestrictAddressFamilies`` does the same.
+the worker's own, which needs the right to make one; under systemd, where the service has no such right, by a filter
+of system calls, whatever the unit allows the service itself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon import seccomp
 from daemon.settings import WorkerLimits
 from engines.errors import causes
 
@@ -37,13 +38,17 @@ def die_with(parent: int) -> None:
 
 
 def leave_network() -> None:
-    """Give this process a network of its own without any interface, where the kernel allows that.
+    """Take the network from this process: a namespace without any interface, or no sockets but local ones.
 
-    Threads that run already stay in the old network, so this comes first.
+    Threads that run already keep it, so this comes first.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        log.debug("worker shares the network", errno=ctypes.get_errno())
+    if libc.unshare(_CLONE_NEWNET) == 0:
+        return
+    try:
+        seccomp.only_local_sockets()
+    except OSError as error:
+        log.warning("worker shares the network", reason=str(error))
 
 
 def limit(limits: WorkerLimits, backend: str) -> None:

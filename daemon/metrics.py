@@ -91,6 +91,10 @@ Both are off by default, and both may be on. What is not known at the moment (th
 the encoder of a card that has none) is absent, not 0. Counters begin anew when the service does, never when a worker
 dies: what a worker had counted in its last second is then lost, nothing else. No label holds the name of a file or job.
 
+Under systemd the unit lets the service neither listen nor write outside of the share. `systemd/dualface-metrics.conf`
+opens what HTTP needs, `systemd/dualface-textfile.conf` what the file needs; each says how to go further. Install one as
+`/etc/systemd/system/dualface.service.d/dualface-metrics.conf`, then `systemctl daemon-reload` and restart the service.
+
 | metric | kind | labels | meaning |
 |---|---|---|---|
 """

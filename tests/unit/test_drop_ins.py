@@ -1,0 +1,38 @@
+"""The drop-ins that open what metrics and messages need: sound, and the unit stays well confined with all of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "dualface.service"
+DROP_INS = sorted(SYSTEMD.glob("dualface-*.conf"))
+
+
+def test_each_feature_that_the_unit_keeps_out_has_its_drop_in() -> None:
+    assert [path.name for path in DROP_INS] == [
+        "dualface-metrics.conf", "dualface-notify.conf", "dualface-textfile.conf",
+    ]  # fmt: skip
+
+
+def test_the_unit_with_all_drop_ins_is_sound_and_well_confined(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here; CI installs it")
+    unit, folder = tmp_path / UNIT.name, tmp_path / f"{UNIT.name}.d"
+    unit.write_text(UNIT.read_text().replace("/opt/dualface/bin/dualface", sys.executable))
+    folder.mkdir()
+    for path in DROP_INS:
+        shutil.copy(path, folder)
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    confined = ["systemd-analyze", "security", "--offline=true", "--threshold=35", "--no-pager", str(unit)]
+    subprocess.run(confined, check=True, capture_output=True, env=environment)
