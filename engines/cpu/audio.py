@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,7 @@ from av.stream import Stream
 from engines.cpu.container import PacketReader
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
+CODECS_WITH_HEADER = {"alac", "flac", "opus"}      # which MP4 repeats in its index
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 AAC_BITS_PER_CHANNEL = 96_000
@@ -260,9 +262,23 @@ class _TranscodeTrack:
 def _make_track(source: AudioStream, output: OutputContainer, origin: Fraction) -> _Track | None:
     if source.codec_context is None or not source.codec_context.sample_rate:
         return None
-    if _codec_name(source) in COPIED_CODECS:
+    if _can_be_copied(source):
         return _CopyTrack(source, output, origin)
     return _TranscodeTrack(source, output, origin)
+
+
+def _can_be_copied(source: AudioStream) -> bool:
+    """Whether MP4 holds the stream as it is; a damaged codec header would make the muxer refuse the whole file."""
+    name = _codec_name(source)
+    if name not in CODECS_WITH_HEADER:
+        return name in COPIED_CODECS
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"}) as scratch:
+            scratch.add_stream_from_template(source)
+            scratch.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _timed(packets: list[Packet[Stream]]) -> Iterator[tuple[Fraction, Packet[Stream]]]:

@@ -206,6 +206,18 @@ def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
         assert container.metadata["title"] == "A talk"
 
 
+@pytest.mark.parametrize(("codec", "magic"), [("flac", b"fLaC"), ("libopus", b"OpusHead")])
+def test_sound_without_its_header_does_not_cost_the_video(tmp_path: Path, codec: str, magic: bytes) -> None:
+    """MP4's index repeats the codec's header: the muxer would refuse to write one at all."""
+    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.mkv")
+    data = bytearray(source.read_bytes())
+    at = data.rindex(b"\x63\xa2", 0, data.index(magic))                    # CodecPrivate
+    data[at : at + 2] = b"\x63\xa1"
+    source.write_bytes(data)
+    outcome = remade(source, tmp_path / "out.mp4")
+    assert outcome.mode != "copied"
+
+
 def test_of_very_many_audio_streams_the_first_are_taken(tmp_path: Path) -> None:
     source = Clip(frames=30, sound=[Sound("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
