@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from daemon.moves import open_folder
 from daemon.naming import SIDECAR_SUFFIX
 from daemon.settle import Signature
 
@@ -45,7 +46,7 @@ class Refusal(Enum):
     FOLDER = "it is a folder that is named like a video"
     MOUNT = "another file system is mounted there"
     TOO_LONG = "its path is too long"
-    UNREADABLE = "its folder cannot be read"
+    UNREADABLE = "it cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,27 @@ class Walk:
         while folders:
             folder = folders.pop()
             try:
-                with os.scandir(self._inbox / folder) as entries:
+                with open_folder(self._inbox, PurePath(folder)) as fd, os.scandir(fd) as entries:
                     for entry in entries:
-                        yield self._look(entry, os.path.join(folder, entry.name), folders)  # noqa: PTH118
+                        yield self._try(entry, os.path.join(folder, entry.name), folders)  # noqa: PTH118
             except OSError:
                 self.complete = False
                 yield LeftAlone(folder, Refusal.UNREADABLE)
 
+    def _try(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
+        """Look at one entry; one that cannot be looked at does not hide those after it."""
+        try:
+            return self._look(entry, relative, folders)
+        except FileNotFoundError:  # taken away between listing and looking
+            return None
+        except OSError:
+            self.complete = False
+            return LeftAlone(relative, Refusal.UNREADABLE)
+
     def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
         if is_ignored(entry.name):
             return None
-        if len(os.fsencode(entry.path)) > _LONGEST_PATH_BYTES:
+        if len(os.fsencode(self._inbox)) + len(os.fsencode(relative)) > _LONGEST_PATH_BYTES:
             return LeftAlone(relative, Refusal.TOO_LONG)
         if entry.is_symlink():
             return LeftAlone(relative, Refusal.LINK)
@@ -123,10 +134,7 @@ class Walk:
         return None
 
     def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | LeftAlone | None:
-        try:
-            found = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:  # taken away between listing and looking
-            return None
+        found = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
             return LeftAlone(relative, Refusal.SPECIAL)
         return Found(relative, Signature.of(found))

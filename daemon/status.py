@@ -244,11 +244,16 @@ def severity(level: str) -> int:
 
 
 def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
+    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now.
+
+    Everybody may write to the outbox, so a link or a pipe that lies in the way is removed, and never written to.
+    """
     part = path.with_name(f".{path.name}.{writer}.part")
-    part.write_bytes(content)
-    if mode is not None:
-        part.chmod(mode)
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:  # noqa: PTH123
+        file.write(content)
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
     part.replace(path)
 
 

@@ -51,7 +51,7 @@ class Service:
 
     # -- life
 
-    def start(self, *, wait: bool = True) -> Service:
+    def start(self, *, wait: bool = True, timeout_s: float = 90) -> Service:
         systemd = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
         environment = {**os.environ, **systemd, **self.environment}
         environment.pop("WATCHDOG_PID", None)
@@ -60,14 +60,14 @@ class Service:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
-            self.wait_for(lambda: self._ready_count() > seen, "READY=1")
+            self.wait_for(lambda: self._ready_count() > seen, "READY=1", timeout_s)
         return self
 
-    def stop(self) -> int:
+    def stop(self, *, timeout_s: float = 90) -> int:
         """SIGTERM, as systemd does; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=90)
+        return self.process.wait(timeout=timeout_s)
 
     def kill(self) -> None:
         assert self.process is not None

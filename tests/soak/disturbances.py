@@ -15,6 +15,7 @@ import psutil
 
 from tests.service.running import Service
 
+PATIENCE_S = 900.0  # with a service that starts or stops on a busy machine
 _BALLAST = "ballast"
 
 
@@ -125,13 +126,13 @@ class Disturbances:
 
     def _kill_service(self) -> None:
         self._service.kill()
-        self._service.start()
+        self._service.start(timeout_s=PATIENCE_S)
         self.counts["kill service"] += 1
 
     def _stop_service(self) -> None:
-        if self._service.stop() != 0:
+        if self._service.stop(timeout_s=PATIENCE_S) != 0:
             raise RuntimeError(f"the service did not stop in order: {self._service.tail()}")
-        self._service.start()
+        self._service.start(timeout_s=PATIENCE_S)
         self.counts["stop service"] += 1
 
     def _freeze_service(self) -> None:

@@ -11,19 +11,18 @@ from pathlib import Path
 import psutil
 
 from tests.service.running import Service
-from tests.soak.disturbances import Disk, Disturbances
+from tests.soak.disturbances import PATIENCE_S, Disk, Disturbances
 from tests.soak.ledger import Ledger, temporary_files
 from tests.soak.recordings import Drop, Supply
 
 _SECTIONS = {
-    "workers": {"stall_timeout_s": 15, "nice": 0},
+    "workers": {"stall_timeout_s": 60, "start_timeout_s": 600, "nice": 0},
     "segments": {"seconds": 2},
     "retention": {"state_days": 0},
     "profiles": {"default": {"preset": "ultrafast", "crf": 40, "threads": 1}},
 }
 _BACKLOG = 8  # files that wait or are worked on
 _LOOK_S = 0.1
-_DRAIN_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Soak:
     def run(self) -> Result:
         """Feed and disturb, drain, look it over."""
         try:
-            self._service.start()
+            self._service.start(timeout_s=PATIENCE_S)
             while len(self._ledger.dropped) < self._jobs and time.monotonic() < self._end_at:
                 self._disturbances.advance()
                 if self._disturbances.storage_is_well:
@@ -96,7 +95,7 @@ class Soak:
                 self._tick()
             self._disturbances.calm()
             self._drain()
-            if self._service.stop() != 0:
+            if self._service.stop(timeout_s=PATIENCE_S) != 0:
                 raise RuntimeError(f"the service did not stop in order: {self._service.tail()}")
             return Result(
                 self._samples,
@@ -139,7 +138,7 @@ class Soak:
 
     def _drain(self) -> None:
         """Wait until every file has come to its end."""
-        deadline = time.monotonic() + _DRAIN_S
+        deadline = time.monotonic() + PATIENCE_S * 4
         while self._ledger.ended() < len(self._ledger.dropped) or self._service.jobs():
             self._tick()
             if time.monotonic() > deadline:
