@@ -6,7 +6,6 @@ there just before its report and a network share may show the second first.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ import structlog
 
 from daemon.errors import SourceGoneError
 from daemon.naming import SIDECAR_SUFFIX, printable, short_stem, valid_text
+from daemon.plain_files import read_json
 from daemon.settle import Clock
 from daemon.status import History
 from pipeline.report_model import SCHEMA
 
 REPORT_SUFFIX = ".report.json"
-_LARGEST_BYTES = 1_000_000
+LARGEST_BYTES = 1_000_000
 _TIME_SHARE = 0.02  # a look at a large or slow folder may take this part of the time
 
 log = structlog.get_logger(__name__)
@@ -80,9 +80,7 @@ def _reports(folder: Path) -> Iterator[tuple[Path, bool]]:
 def _remove(path: Path) -> bool:
     """Remove a report, if it is one of ours and not all that is left of a failure."""
     try:
-        if path.lstat().st_size > _LARGEST_BYTES:
-            return False
-        report = json.loads(path.read_bytes())
+        report = read_json(path, LARGEST_BYTES)
         ours = report["schema"] == SCHEMA and report["status"] == "failed"
         if not ours or report["error"]["code"] == SourceGoneError.code:
             return False

@@ -6,7 +6,6 @@ left: the next attempt writes its own.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from pathlib import Path, PurePath
 
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
-from daemon.failures import REPORT_SUFFIX
+from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.moves import make_dirs, move_no_replace
 from daemon.naming import SIDECAR_SUFFIX, first_free, original_names, printable, short_stem, sidecar_name
+from daemon.plain_files import read_json
 from daemon.scanner import is_ignored
 from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
@@ -105,7 +105,7 @@ def _look(share: Share) -> Iterator[FailedFile]:
 def _file(share: Share, path: Path) -> FailedFile:
     report_path = path.with_name(short_stem(path.name) + REPORT_SUFFIX)
     try:
-        report = json.loads(report_path.read_bytes())
+        report = read_json(report_path, LARGEST_BYTES)
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])
     except (OSError, ValueError, KeyError, TypeError):
         return FailedFile(path.relative_to(share.failed), None, "", None)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
+from daemon.plain_files import read_json, write_plain
 from daemon.settings import OUTBOX_DIR
 from daemon.words import clock
 
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"
 HTML_NAME = "status.html"
+_LARGEST_BYTES = 20_000_000
 LEVELS = ("normal", "downscale", "frame_skip", "pause")
 
 Row = TypeVar("Row")
@@ -232,7 +234,7 @@ def read_status(root: Path) -> dict[str, Any] | None:
     ``updated_at`` is at most about a minute old while the service runs and the share answers.
     """
     try:
-        status = json.loads((root / OUTBOX_DIR / JSON_NAME).read_bytes())
+        status = read_json(root / OUTBOX_DIR / JSON_NAME, _LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None
@@ -244,16 +246,9 @@ def severity(level: str) -> int:
 
 
 def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now.
-
-    Everybody may write to the outbox, so a link or a pipe that lies in the way is removed, and never written to.
-    """
+    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
     part = path.with_name(f".{path.name}.{writer}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:  # noqa: PTH123
-        file.write(content)
-        if mode is not None:
-            os.fchmod(file.fileno(), mode)
+    write_plain(part, content, mode=mode)
     part.replace(path)
 
 

@@ -1,0 +1,53 @@
+"""Reading and writing where everybody may put things: links are not followed, pipes and devices never opened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+
+def read_plain(path: Path, most_bytes: int) -> bytes:
+    """The content of a small regular file.
+
+    Raises:
+        OSError: it is none, or larger than that (ELOOP, EINVAL, EFBIG), or it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
+    with os.fdopen(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        if found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return file.read(most_bytes)
+
+
+def read_json(path: Path, most_bytes: int) -> Any:
+    """The document in a small regular file.
+
+    Raises:
+        OSError: as in ``read_plain``.
+        ValueError: it is no JSON, or nested without end.
+    """
+    try:
+        return json.loads(read_plain(path, most_bytes))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def write_plain(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write a new file in place of whatever has this name, links and pipes included; folders stay.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        if mode is not None:
+            os.fchmod(fd, mode)

@@ -1,0 +1,88 @@
+"""Files in places where everybody may put things."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.failures import FailedFolder
+from daemon.plain_files import read_json, read_plain, write_plain
+from daemon.status import History, read_status, replace_file
+from tests.unit.daemon_share import make_share
+
+MOST = 1000
+
+
+def test_a_plain_file_is_read_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write_plain(path, b"[1]", mode=0o640)
+    assert read_plain(path, MOST) == b"[1]"
+    assert read_json(path, MOST) == [1]
+    assert path.stat().st_mode & 0o777 == 0o640
+    write_plain(path, b"2")
+    assert path.read_bytes() == b"2"
+
+
+def plant(path: Path, what: str) -> None:
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "too large":
+        path.write_bytes(b"x" * 3 * MOST)
+    elif what == "link":
+        secret = path.with_name("secret")
+        secret.write_text("secret")
+        path.symlink_to(secret)
+    else:
+        path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "too large", "link", "dangling"])
+def test_nothing_else_is_read(tmp_path: Path, what: str) -> None:
+    plant(tmp_path / "x", what)
+    with pytest.raises(OSError):
+        read_plain(tmp_path / "x", MOST)
+
+
+@pytest.mark.parametrize("what", ["pipe", "link", "dangling"])
+def test_what_lies_in_the_way_is_never_written_to(tmp_path: Path, what: str) -> None:
+    """The name of the part is known to everybody who has seen one."""
+    plant(tmp_path / ".status.json.here.part", what)
+    replace_file(tmp_path / "status.json", b"new", "here")
+    assert (tmp_path / "status.json").read_bytes() == b"new"
+    assert not (tmp_path / "status.json").is_symlink()
+    assert not (tmp_path / "nowhere").exists()
+    if what == "link":
+        assert (tmp_path / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "9" * 10_000, "\udcff"])
+def test_what_is_no_document_is_a_value_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError):
+        read_json(tmp_path / "x", 10**6)
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "link", "dangling", "nested"])
+def test_planted_reports_neither_hold_the_service_up_nor_end_it(tmp_path: Path, what: str) -> None:
+    share = make_share(tmp_path)
+    planted = share.failed / "x.report.json"
+    if what == "nested":
+        planted.write_text("[" * 100_000)
+    else:
+        plant(planted, what)
+    now = [0.0]
+    folder = FailedFolder(tmp_path, share.failed, History(5), interval_s=1, clock=lambda: now[0])
+    for _ in range(4):
+        now[0] += 100
+        folder.advance()
+    assert os.path.lexists(planted), "it is not ours to remove"
+
+
+def test_a_planted_status_is_none(tmp_path: Path) -> None:
+    (tmp_path / "outbox").mkdir()
+    os.mkfifo(tmp_path / "outbox" / "status.json")
+    assert read_status(tmp_path) is None
