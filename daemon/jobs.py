@@ -21,7 +21,7 @@ from typing import Any
 
 from daemon import leases
 from daemon.leases import Lease
-from daemon.moves import FileMark
+from daemon.moves import FileMark, has_gone
 from daemon.naming import printable, valid_text
 from engines.errors import ExplainedError
 from pipeline.durable import sync_directory, write_durably
@@ -164,11 +164,15 @@ class Job:
         """Write the manifest, in a new state if one is given.
 
         Raises:
-            DiskFullError, StorageError: it cannot be written.
+            DiskFullError, StorageError: it cannot be written; the job is in its old state then.
         """
-        if state is not None:
-            self.manifest.state = state
-        write_durably(self.folder / MANIFEST, self.manifest.to_json())
+        before = self.manifest.state
+        self.manifest.state = state or before
+        try:
+            write_durably(self.folder / MANIFEST, self.manifest.to_json())
+        except ExplainedError:
+            self.manifest.state = before
+            raise
 
     def holds_input(self) -> bool:
         """Whether something that a user dropped still lies in the directory.
@@ -176,7 +180,7 @@ class Job:
         Raises:
             OSError: it cannot be looked at.
         """
-        return any(FileMark.of(path) for path in (self.source, self.sidecar))
+        return not (has_gone(self.source) and has_gone(self.sidecar))
 
     def reopen(self) -> bool:
         """Take up a job again that is done although its source has not gone: a share that is away looks empty."""

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -56,7 +56,8 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
         if at_source == mark:  # a link without its unlink: the crash came in between
             source.unlink()
     elif at_source is None:
-        _make_sure_of_absence(source)
+        if not has_gone(source):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(source))
         return False
     else:
         _move(source, target, mark)
@@ -65,15 +66,20 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
     return True
 
 
-def _make_sure_of_absence(path: Path) -> None:
-    """Look again through the open directory: on a share that was away for a moment everything seems to be missing.
+def has_gone(path: Path) -> bool:
+    """Whether there is no such file in a directory that is there.
+
+    Looked at through the open directory: on a share that is away for a moment everything seems to be missing.
 
     Raises:
-        OSError: the directory is not there, or the file is.
+        OSError: the directory is not there.
     """
-    with open_folder(path.parent, PurePath()) as folder_fd, suppress(FileNotFoundError):
-        os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+    with open_folder(path.parent, PurePath()) as folder_fd:
+        try:
+            os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+    return False
 
 
 def _move(source: Path, target: Path, mark: FileMark) -> None:

@@ -11,7 +11,7 @@ from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import MANIFEST, Job, Manifest, State
 from daemon.leases import Lease
 from daemon.messages import Failed
-from daemon.moves import FileMark
+from daemon.moves import FileMark, has_gone
 from daemon.share import Share
 from pipeline.checkpoint import FILE_NAME as CHECKPOINT
 
@@ -81,7 +81,7 @@ def _remove_parts(folder: Path) -> None:
 
 def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:
     manifest = job.manifest
-    has_source = FileMark.of(job.source) is not None
+    has_source = not has_gone(job.source)
     if manifest.state is State.CLAIMING and has_source:
         claims.complete(share, job)
     elif manifest.state is State.CLAIMING:

@@ -19,7 +19,7 @@ from daemon.intake import Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
 from daemon.messages import Failed, Stopped
-from daemon.moves import FileMark
+from daemon.moves import FileMark, has_gone
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.policy import Next
 from daemon.retry import Backoff
@@ -246,19 +246,25 @@ class Scheduler:
     def _start(self, task: Task) -> None:
         job = task.job
         self._tasks.confirm(task)
-        if FileMark.of(job.source) is None:
-            self._share.identity()
+        if has_gone(job.source):
             raise SourceGoneError("The source has gone from the job's directory.")
         order = work_order(self._settings, job, self._tasks.lease)
         self._kept.give(job)
-        job.manifest.attempts += 1
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
-        job.save(State.WORKING)
+        self._count_attempt(job)
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
         self._audience.tell(Started(job))
         task.log.info("job started", stage="working", attempt=job.manifest.attempts)
+
+    def _count_attempt(self, job: Job) -> None:
+        job.manifest.attempts += 1
+        try:
+            job.save(State.WORKING)
+        except ExplainedError:
+            job.manifest.attempts -= 1
+            raise
 
     def _claim_one(self) -> bool:
         may_hold = len(self._tasks) < self._slots + _HELD_BEYOND_SLOTS
