@@ -17,6 +17,8 @@ from daemon.settle import Clock
 
 _SWEEP_EVERY_S = 3600.0
 _SLICE = 200  # entries looked at in one step
+_JUMP_S = 60.0  # what the wall clock may gain or lose between two looks
+_MISTRUST_S = 86400.0  # how long nothing is removed after the wall clock was set: it may have been set wrongly
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +32,13 @@ class Retention:
         self._clock = clock
         self._next_at = clock()
         self._sweep: Iterator[None] = iter(())
+        self._offset_s = time.time() - clock()
 
     def advance(self) -> None:
         """Do a slice of a sweep, if it is time."""
         if self.settings.originals == "keep":
             return
+        self._mistrust_jumps()
         if self._clock() >= self._next_at:
             self._next_at = self._clock() + _SWEEP_EVERY_S
             self._sweep = _remove_older(self._originals, self.settings.originals_days * 86400)
@@ -43,6 +47,15 @@ class Retention:
                 pass
         except OSError as exc:
             log.warning("original cannot be removed", reason=str(exc))
+
+
+    def _mistrust_jumps(self) -> None:
+        """Wait with everything where the wall clock does not go on as the monotonic one does."""
+        before, self._offset_s = self._offset_s, time.time() - self._clock()
+        if abs(self._offset_s - before) > _JUMP_S:
+            log.warning("the clock was set; no original is removed for a day", by_s=round(self._offset_s - before))
+            self._next_at = self._clock() + _MISTRUST_S
+            self._sweep = iter(())
 
 
 def _remove_older(folder: Path, age_s: float) -> Iterator[None]:

@@ -151,7 +151,8 @@ class _Loop:
     ) -> None:
         clock = time.monotonic
         settings = reloading.settings
-        quiet_s = settle_s(file_system(share.jobs), settings.settle)
+        self._file_system = file_system(share.jobs)
+        quiet_s = settle_s(self._file_system, settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
         history.restore(Hosts(share.hosts).read(host))
@@ -244,7 +245,7 @@ class _Loop:
 
     def _adopt(self, before: Settings, settings: Settings) -> None:
         logs.configure(settings.log)
-        quiet_s = settle_s(file_system(self._share.jobs), settings.settle)
+        quiet_s = settle_s(self._file_system, settings.settle)
         if (before.scan, before.settle) != (settings.scan, settings.settle):
             self._intake.inboxes = inboxes(settings, quiet_s, time.monotonic)
         self._scheduler.adopt(settings, quiet_s)

@@ -163,8 +163,15 @@ class Share:
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system at ``path`` as the kernel names it, such as "ext4" or "nfs4"; "" if unknown."""
-    mount = mount_of(path)
+    """Type of the file system at ``path`` as the kernel names it, such as "ext4" or "nfs4"; "" if unknown.
+
+    Raises:
+        ShareAwayError: there is no such path any more.
+    """
+    try:
+        mount = mount_of(path)
+    except OSError as exc:
+        raise ShareAwayError(f"The share is not there: {exc}") from exc
     return mount.kind if mount else ""
 
 

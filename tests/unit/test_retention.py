@@ -46,3 +46,19 @@ def test_removed_after_their_time_in_the_folder(originals: Path) -> None:
     time.sleep(0.01)
     Retention(originals, RetentionSettings(originals="delete", originals_days=0), Clock()).advance()
     assert names(originals) == {"link.mp4"}
+
+
+def test_a_clock_that_was_set_ages_nothing(originals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year forward in the middle of the night: nothing goes for a day, in which somebody may put it right."""
+    clock, begun, set_by_s = Clock(), time.time(), 0.0
+    monkeypatch.setattr(time, "time", lambda: begun + clock.now + set_by_s)
+    sweeper = Retention(originals, RetentionSettings(originals="delete", originals_days=30), clock)
+    sweeper.advance()
+    set_by_s = 366 * 86400.0
+    for hour in range(24):
+        clock.now = hour * 3600.0
+        sweeper.advance()
+    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+    clock.now = 25 * 3600.0
+    sweeper.advance()
+    assert names(originals) == {"link.mp4"}
