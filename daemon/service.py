@@ -23,7 +23,7 @@ from daemon.hosts import Hosts
 from daemon.intake import Intake, inboxes
 from daemon.kept import KeptStates
 from daemon.leases import host_name, only_service_of_host
-from daemon.messages import Check, Ready
+from daemon.messages import Check, Failed, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
 from daemon.orders import job_slots
@@ -114,10 +114,20 @@ def _check_backend(
     if isinstance(outcome, Ready):
         log.info("backend works", device=outcome.device)
     elif outcome is not None:
-        failure = explain(outcome)
-        limited = failure.code == ResourceLimitError.code
-        name = "limits" if limited else BackendUnusableError.doctor_check
-        raise BackendUnusableError(failure.message, remedy=failure.remedy, doctor_check=name)
+        raise _unusable(outcome, overdue=time.monotonic() > deadline, settings=settings)
+
+
+def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> BackendUnusableError:
+    """What the end of the check means; the advice that a death has for a file does not fit here."""
+    failure = explain(outcome)
+    if overdue:
+        return BackendUnusableError(
+            f"The check of the backend did not end within {settings.workers.start_timeout_s:.0f} s.",
+            remedy="Look for what holds up the machine or the driver, or raise workers.start_timeout_s.",
+        )
+    if failure.code == ResourceLimitError.code:
+        return BackendUnusableError(failure.message, remedy=failure.remedy, doctor_check="limits")
+    return BackendUnusableError(failure.message, remedy=failure.remedy if isinstance(outcome, Failed) else None)
 
 
 @contextmanager
