@@ -14,6 +14,7 @@ from engines.frames import Frame, FrameBatch
 from pipeline.camera import CameraOperator
 from pipeline.cuts import CutDetector
 from pipeline.detect import FaceFinder
+from pipeline.detector_pace import DetectorPace
 from pipeline.identity import PeopleResolver
 from pipeline.people import Face, Observation, Row, row_from_json
 from pipeline.timing import JobClock
@@ -42,7 +43,7 @@ class Analysis:
         cuts: CutDetector,
         people: PeopleResolver,
         cameras: CameraOperator,
-        detect_interval_s: float,
+        pace: DetectorPace,
         start_pts: int,
         seconds_per_tick: float,
         clock: JobClock,
@@ -51,12 +52,11 @@ class Analysis:
         self._cuts = cuts
         self._people = people
         self._cameras = cameras
-        self._detect_interval_s = detect_interval_s
+        self._pace = pace
         self.start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
         self._clock = clock
         self._waiting: OrderedDict[int, Frame] = OrderedDict()
-        self._last_detect_t: float | None = None
         self._analysed_pts: int | None = None
         self._rows: list[Row] = []
         self._finished = False
@@ -97,24 +97,18 @@ class Analysis:
     def _observe(self, frames: Sequence[Frame]) -> list[Observation]:
         with self._clock.measure("detect", len(frames)):
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
-            likely = self._due(times, [False] * len(frames))
+            likely = self._pace.due(times, [False] * len(frames))
             thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
             cuts = self._cuts.observe(thumbnails)
-            due = self._due(times, cuts)
+            due = self._pace.due(times, cuts)
             if due != likely:
                 found = self._finder.complete(frames, due, found)
-            self._last_detect_t = max((t for t, d in zip(times, due, strict=True) if d), default=self._last_detect_t)
+            for t, faces in zip(times, found, strict=True):
+                if faces is not None:
+                    self._pace.note(t, faces)
             return [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
-
-    def _due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
-        """Which pictures the detector sees: one every so often, and the first of every shot."""
-        last, due = self._last_detect_t, []
-        for t, cut in zip(times, cuts, strict=True):
-            due.append(cut or last is None or t - last >= self._detect_interval_s)
-            last = t if due[-1] else last
-        return due
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
         """JSON-able state such that a fresh object goes on identically.
@@ -126,7 +120,7 @@ class Analysis:
             "cuts": self._cuts.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
-            "last_detect_t": self._last_detect_t,
+            "pace": self._pace.state(),
             "analysed_pts": self._analysed_pts,
             "finished": self._finished,
             "rows": [asdict(row) for row in [*undelivered, *self._rows]],
@@ -136,7 +130,7 @@ class Analysis:
         self._cuts.restore(state["cuts"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
-        self._last_detect_t = state["last_detect_t"]
+        self._pace.restore(state["pace"])
         self._analysed_pts = state["analysed_pts"]
         self._finished = state["finished"]
         self._rows = [row_from_json(r) for r in state["rows"]]

@@ -17,6 +17,11 @@ class DetectSettings(Section):
         Field(ge=1, le=120, description="Detector runs per second of video; pictures between are interpolated",
               json_schema_extra={"unit": "1/s"}),
     ] = 10.0
+    calm_rate_hz: Annotated[
+        float,
+        Field(ge=1, le=120, description="The same while all faces keep still and apart; at most rate_hz",
+              json_schema_extra={"unit": "1/s"}),
+    ] = 5.0
     long_side: Annotated[
         int,
         Field(ge=160, le=1920, multiple_of=32, description="Longer side of the detector's input",
@@ -145,7 +150,7 @@ class CameraSettings(Section):
         float,
         Field(ge=0.1, le=0.7, description="Height of the face in its tile; the picture and upscale_max may limit it",
               json_schema_extra={"unit": "fraction of the crop's height"}),
-    ] = 0.33
+    ] = 0.28
     eye_line: Annotated[
         float,
         Field(ge=0.2, le=0.6, description="Where the eyes are in the tile, from the top",

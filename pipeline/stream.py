@@ -22,6 +22,7 @@ from pipeline.compose import TilePainter
 from pipeline.cuts import CutDetector
 from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
+from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
@@ -158,15 +159,10 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
         clock=job.clock,
         start_pts=first_pts,
         seconds_per_tick=float(video.time_base),
-        detect_interval_s=_detect_interval_s(profile.detect.rate_hz, video.fps),
+        pace=DetectorPace(profile.detect, video.fps),
     )
     embedder.analysis = analysis
     return people, analysis
-
-
-def _detect_interval_s(rate_hz: float, fps: Any) -> float:
-    """Least time between two detector runs; a quarter of a picture less, so that rounding never skips one."""
-    return 1.0 / rate_hz - 0.25 / float(fps)
 
 
 def lookahead_share(settings: LookaheadSettings, pixels: int, fps: float) -> float:

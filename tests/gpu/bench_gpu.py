@@ -43,7 +43,7 @@ from tests.scenes import Path2D, picture
 
 FPS, SIZE = 30, (1920, 1080)
 LOOP_S = 4
-PROFILE = ProfileSettings(detect=DetectSettings(rate_hz=FPS / 2))  # every second picture
+PROFILE = ProfileSettings(detect=DetectSettings(rate_hz=FPS / 2, calm_rate_hz=FPS / 2))  # every second picture
 ENCODER_THREADS = min(16, (os.cpu_count() or 1) * 3 // 2)  # as jobs choose it
 Work = Callable[["Start"], dict[str, Any]]
 

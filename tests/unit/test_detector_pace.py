@@ -1,0 +1,67 @@
+"""How often the detector runs."""
+
+import json
+from fractions import Fraction
+
+from engines.frames import Rect
+from pipeline.detector_pace import DetectorPace
+from pipeline.people import Face
+from pipeline.settings import DetectSettings
+
+FPS = 30
+POINTS = ((0.0, 0.0),) * 5
+
+
+def faces(*xs: float) -> list[Face]:
+    return [Face(Rect(x, 300, 100, 120), 0.9, POINTS) for x in xs]
+
+
+def new_pace() -> DetectorPace:
+    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(FPS))
+
+
+def run(pace, seen, frames, first=0):
+    """Numbers of the pictures that the detector was run on; ``seen`` gives the faces of a picture."""
+    ran = []
+    for n in range(first, first + frames):
+        if pace.due([n / FPS], [False]) == [True]:
+            ran.append(n)
+            pace.note(n / FPS, seen(n))
+    return ran
+
+
+def steps(ran):
+    return [b - a for a, b in zip(ran, ran[1:], strict=False)]
+
+
+def test_every_third_picture_at_first_and_every_sixth_once_all_kept_still_for_a_second():
+    found = steps(run(new_pace(), lambda _: faces(400, 1200), 120))
+    assert found[:10] == [3] * 10
+    assert found[-10:] == [6] * 10
+
+
+def test_a_face_that_moves_keeps_the_rate_up():
+    assert set(steps(run(new_pace(), lambda n: faces(400 + 4 * n, 1600), 150))) == {3}
+
+
+def test_faces_near_each_other_are_looked_at_often_though_they_keep_still():
+    assert set(steps(run(new_pace(), lambda _: faces(400, 580), 150))) == {3}
+
+
+def test_calm_ends_with_the_first_picture_that_shows_another_face():
+    pace = new_pace()
+    run(pace, lambda _: faces(400, 1200), 120)
+    assert steps(run(pace, lambda _: faces(400, 800, 1200), 30, first=120))[:3] == [3, 3, 3]
+
+
+def test_a_cut_is_always_looked_at():
+    pace = new_pace()
+    last = run(pace, lambda _: faces(400, 1200), 120)[-1]
+    assert pace.due([(last + 1) / FPS, (last + 2) / FPS], [False, True]) == [False, True]
+
+
+def test_a_restored_pace_goes_on_identically():
+    pace, other = new_pace(), new_pace()
+    run(pace, lambda _: faces(400, 1200), 50)
+    other.restore(json.loads(json.dumps(pace.state())))
+    assert run(pace, lambda _: faces(400, 1200), 90, 50) == run(other, lambda _: faces(400, 1200), 90, 50)
