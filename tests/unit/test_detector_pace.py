@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import pairwise
 
 from engines.frames import Rect
 from pipeline.detector_pace import DetectorPace
@@ -31,7 +32,7 @@ def run(pace, seen, frames, first=0):
 
 
 def steps(ran):
-    return [b - a for a, b in zip(ran, ran[1:], strict=False)]
+    return [b - a for a, b in pairwise(ran)]
 
 
 def test_every_third_picture_at_first_and_every_sixth_once_all_kept_still_for_a_second():
