@@ -30,6 +30,7 @@ from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.measure import cards
 from engines.models.face_embedding import default_cache_dir
+from engines.priority import priority_kept
 from engines.settings import EncoderSettings
 
 _WIDTH, _HEIGHT, _PICTURES = 256, 128, 5
@@ -70,7 +71,9 @@ def cpu() -> dict[str, Any]:
 def _decode_sample(codec: str, folder: Path) -> str:
     encoder, container, pix_fmt = _SAMPLES[codec]
     path = folder / f"{re.sub('[^a-z0-9]', '', codec)}.{container}"
-    if words := _tried(lambda: _write_sample(path, encoder, pix_fmt)):
+    with priority_kept():
+        words = _tried(lambda: _write_sample(path, encoder, pix_fmt))
+    if words:
         name = codec.partition(",")[0]
         return _tried(lambda: av.Codec(name, "r")) or f"not tried: no sample could be made ({words})"
     return _tried(lambda: _decode(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
+from engines.priority import priority_kept
 from tests import scenes
 from tests.media.synth import Clip, Sound
 
@@ -86,7 +87,8 @@ ORIGINALS = (
 def write_all(folder: Path) -> dict[str, Path]:
     """Make all originals, by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {original.name: original.write(folder) for original in ORIGINALS}
+    with priority_kept():
+        return {original.name: original.write(folder) for original in ORIGINALS}
 
 
 def _faces(number: int, width: int, height: int) -> VideoFrame:

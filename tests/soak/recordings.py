@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.priority import priority_kept
 from tests.hostile.mutations import mutant
 from tests.hostile.originals import ORIGINALS
 from tests.scenes import write_recording, write_sound
@@ -60,7 +61,8 @@ class Supply:
             "long": write_recording(folder / "long.mp4", seconds=10, fps=15, size=(320, 180)).read_bytes(),
             "sound": write_sound(folder / "sound.mp4").read_bytes(),
         }
-        self._originals = {o.name: o.write(folder).read_bytes() for o in ORIGINALS if o.codec.startswith("lib")}
+        with priority_kept():
+            self._originals = {o.name: o.write(folder).read_bytes() for o in ORIGINALS if o.codec.startswith("lib")}
 
     def next(self) -> Drop:
         """The next file."""
