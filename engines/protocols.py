@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """Decodes one video stream into upright NV12 batches, timestamps kept exactly.
 
-    A picture that cannot be decoded is replaced by the last good one (``Frame.replaced``) so that every picture
-    the container announces comes out once, in order of pts, pts strictly rising.
+    A picture that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.standin``) so that every
+    picture the container announces comes out once, in order of pts, pts strictly rising.
     """
 
     name: str  # for the report, e.g. "pyav"

@@ -99,7 +99,7 @@ class Degradation:
         if trip is None or not self._helps(trip):
             return False
         self._pending = trip
-        log.info("work broke off", trip=trip.kind.value, reason=trip.reason, level=self.level.value)
+        log.info("work broke off", trip=trip.kind.value, reason=trip.reason, degradation=self.level.value)
         return True
 
     def _helps(self, trip: Trip) -> bool:
@@ -173,7 +173,7 @@ class Degradation:
 
 
 def _told(step: Step, trip: Trip | None) -> dict[str, str]:
-    return {"level": step.after.value, "before": step.before.value, "trip": trip.kind.value if trip else ""}
+    return {"degradation": step.after.value, "before": step.before.value, "trip": trip.kind.value if trip else ""}
 
 
 def spans(checkpoint: Checkpoint, time_base: Fraction) -> list[Span]:

@@ -285,7 +285,7 @@ class DegradationSettings(Section):
         float,
         Field(gt=0, le=1, description="Share of a segment's pictures from which undecodable ones are a trip",
               json_schema_extra={"unit": "fraction"}),
-    ] = 0.25
+    ] = 0.5
     frame_latency_s: Annotated[
         float,
         Field(gt=0, le=86400, description="Trip where the stages together work longer on half of a segment's pictures",

@@ -10,6 +10,7 @@ from engines.cpu.codec import CodecRun
 from engines.cpu.filters import Converter, Deinterlacer, Planes, output_color, surface_size
 from engines.cpu.seeking import Feed, feed_from
 from engines.cpu.sniff import is_cut_off
+from engines.cpu.standin import StandIns, black, blended
 from engines.cpu.timeline import Slot, step_ticks
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
@@ -41,7 +42,7 @@ class PyAvDecoder:
     times in order; a time that repeats moves to the next free tick. The last picture's duration is its packet's, or
     that of the picture before.
 
-    A lost or damaged picture repeats the last good one, and the first good one where none came before. The output
+    ``engines.cpu.standin`` says what stands in for lost and damaged pictures. The output
     from ``start_pts`` on is identical to the same stretch of an uninterrupted run: decoding starts at least two
     keyframes earlier, and as far back as it takes to find a good picture.
     """
@@ -108,24 +109,19 @@ class PyAvDecoder:
         return Frame(y, uv, slot.pts, duration, replaced=is_replaced)
 
     def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Planes], bool]]:
-        """Fill lost places with the last good picture; the flag says which were filled."""
-        convert = self._converter()
-        good: Planes | None = None
-        waiting: list[Slot[Any]] = []
-        for slot in self._slots(start_pts):
-            if slot.picture is not None:
-                good = convert(slot.picture)
-            if start_pts is not None and slot.pts < start_pts:
-                continue
-            if good is None:
-                waiting.append(slot)
-                continue
-            for early in waiting:
-                yield Slot(early.pts, early.duration, good), True
-            waiting.clear()
-            yield Slot(slot.pts, slot.duration, good), slot.picture is None
-        if good is None:
+        """Slots from ``start_pts`` on, lost places filled; the flag says which were."""
+        stand_ins = StandIns(self._info.video.time_base, self._converter(), self._blended, self._black)
+        for slot, is_replaced in stand_ins.fill(self._slots(start_pts)):
+            if start_pts is None or slot.pts >= start_pts:
+                yield slot, is_replaced
+        if not stand_ins.found_any:
             raise DecodeFailedError("No picture of the file could be decoded.")
+
+    def _blended(self, before: Planes, after: Planes, weight: float) -> Planes:
+        return blended(before, after, weight)
+
+    def _black(self) -> Planes:
+        return black(self.surface_width, self.surface_height)
 
     def _converter(self) -> Callable[[Any], Planes]:
         """Makes upright planes of what ``_decoded`` yields."""
@@ -141,23 +137,24 @@ class PyAvDecoder:
         for keyframes_back in RUN_UPS:
             with feed_from(self._path, start_pts, keyframes_back) as feed:
                 run, slots = self._decoded(feed)
-                last, good, first = _run_up(slots, start_pts)
-                if not feed.from_start and (last is None or last.picture is None):
+                before, first = _run_up(slots, start_pts)
+                if not feed.from_start and (not before or before[-1].picture is None):
                     continue
-                yield from (slot for slot in (good, first) if slot is not None)
+                yield from before
+                yield from first
                 yield from slots
                 self.truncated = run.broken_end or is_cut_off(self._path)
                 return
 
 
-def _run_up(
-    slots: Iterator[Slot[Any]], start_pts: int | None
-) -> tuple[Slot[Any] | None, Slot[Any] | None, Slot[Any] | None]:
-    """Take slots up to the first from ``start_pts`` on; returns the last and the last good before it, and it."""
-    last = good = None
+def _run_up(slots: Iterator[Slot[Any]], start_pts: int | None) -> tuple[list[Slot[Any]], list[Slot[Any]]]:
+    """Take slots up to the first from ``start_pts`` on; returns the last good one before it with what is lost behind
+    that, and it."""
+    before: list[Slot[Any]] = []
     for slot in slots:
         if start_pts is None or slot.pts >= start_pts:
-            return last, good, slot
-        last = slot
-        good = slot if slot.picture is not None else good
-    return last, good, None
+            return before, [slot]
+        if slot.picture is not None:
+            before.clear()
+        before.append(slot)
+    return before, []

@@ -172,6 +172,14 @@ class CardDecoder(PyAvDecoder):
                 yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
                 run.broken_end = successor.broken_end
 
+    def _blended(self, before: Planes, after: Planes, weight: float) -> Planes:
+        """On the host: it is rare, and no reason for a kernel."""
+        first, second = ((self._stream.to_host(y), self._stream.to_host(uv)) for y, uv in (before, after))
+        return upload(self._stream, super()._blended(first, second, weight))
+
+    def _black(self) -> Planes:
+        return upload(self._stream, super()._black())
+
     def _converter(self) -> Callable[[Any], Planes]:
         on_host = Converter(self.surface_width, self.surface_height)
 

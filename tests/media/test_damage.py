@@ -124,12 +124,33 @@ def test_pictures_before_the_first_good_one_show_that_one(tmp_path: Path) -> Non
     assert_same_tail(path, (0, 6, 11, 12))
 
 
-def test_a_resume_behind_a_long_damaged_stretch_finds_the_same_stand_in(tmp_path: Path) -> None:
+def test_a_longer_gap_moves_over_to_the_next_good_picture(tmp_path: Path) -> None:
     path = Clip(frames=96, options={"bf": "0"}).write(tmp_path / "clip.mp4")
     spoil(path, range(20, 70), zeroed)
     frames, _ = decode_and_count(path)
-    assert [number_in(f.y) for f in frames[20:70]] == [19] * 50
+    first_good = next(n for n in range(70, 96) if not frames[n].replaced)
+    gap = frames[20:first_good]
+    assert all(f.replaced for f in gap)
+    distance = [
+        (abs(f.y.astype(int) - frames[19].y).mean(), abs(f.y.astype(int) - frames[first_good].y).mean()) for f in gap
+    ]
+    assert distance == sorted(distance, key=lambda d: d[0])
+    assert distance == sorted(distance, key=lambda d: -d[1])
+    assert distance[0][0] < 2 > distance[-1][1]
     assert_same_tail(path, (25, 48, 60, 69, 71))
+
+
+def test_a_very_long_gap_turns_black(tmp_path: Path) -> None:
+    path = Clip(frames=110, options={"bf": "0"}).write(tmp_path / "clip.mp4")
+    spoil(path, range(20, 90), zeroed)
+    frames, decoder = decode_and_count(path)
+    assert [number_in(f.y) for f in frames[20:27]] == [19] * 7
+    assert {(int(f.y.min()), int(f.y.max()), int(f.uv.min()), int(f.uv.max())) for f in frames[30:90]} == {
+        (16, 16, 128, 128)
+    }
+    assert number_in(frames[109].y) == 109
+    assert decoder.replaced_frames >= 70
+    assert_same_tail(path, (22, 28, 60, 89, 91))
 
 
 def test_a_recording_cut_off_after_its_index(tmp_path: Path) -> None:

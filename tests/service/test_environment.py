@@ -32,28 +32,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
-    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
+    small_disk: Path, recording: Path
 ) -> None:
+    """Longer than a job puts up with by working less."""
     service = Service(small_disk.parent)
     ballast = service.root / "ballast"
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     try:
         service.wait_for(lambda: service.events("job started"), "the start")
-        _fill(ballast)
+        fill(ballast)
         service.wait_for(lambda: "DISK_FULL" in {line["code"] for line in service.events("job waits")}, "the full disk")
         assert service.process is not None
         assert service.process.poll() is None
         assert service.files("outbox") == service.files("failed") == set()
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
-        assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+        assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == packets(recording, "audio")
         assert service.report("outbox/x.dual.report.json")["resilience"]["attempts"] == 1
     finally:
         service.close()
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         try:
             while True:

@@ -1,0 +1,128 @@
+"""What stands in for pictures that cannot be decoded, by how long the damage lasts.
+
+A short gap repeats the last good picture, which hardly anybody notices. In a longer one that moves over to the next
+good picture instead of jumping. A very long one turns black after a moment: a still would claim that nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+
+from engines.cpu.filters import Planes
+from engines.cpu.timeline import Slot
+from engines.frames import Plane
+
+REPEAT_S = Fraction(1, 4)       # a gap up to here repeats; of a very long one, this much
+BLEND_S = Fraction(2)           # a gap up to here is interpolated
+_BLACK, _GREY = 16, 128         # limited range, 8 bits
+
+Filled = tuple[Slot[Planes], bool]
+
+
+@dataclass(slots=True)
+class StandIns:
+    """Fills the lost places of one stream. Depends on the good pictures around a gap alone.
+
+    Attributes:
+        convert: makes planes of a decoded picture.
+        blend: makes a picture between two, given the weight of the second.
+        black: makes a black one.
+    """
+
+    time_base: Fraction
+    convert: Callable[[Any], Planes]
+    blend: Callable[[Planes, Planes, float], Planes]
+    black: Callable[[], Planes]
+    _before: Slot[Planes] | None = None                    # the last good one
+    _gap: list[Slot[Any]] = field(default_factory=list)    # what is lost since, while it is not given up
+    _dark: Planes | None = None                            # what is shown since it is
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there was one good picture so far."""
+        return self._before is not None
+
+    def fill(self, slots: Iterable[Slot[Any]]) -> Iterator[Filled]:
+        """All slots with pictures; the flag says which stand in for others.
+
+        A stream without one good picture yields nothing.
+        """
+        for slot in slots:
+            if slot.picture is None:
+                yield from self._lost(slot)
+            else:
+                good = Slot(slot.pts, slot.duration, self.convert(slot.picture))
+                yield from self._end_gap(good)
+                yield good, False
+        if self._before is not None:
+            yield from self._repeated(self._before)
+
+    def _lost(self, slot: Slot[Any]) -> Iterator[Filled]:
+        if self._dark is not None:
+            yield _with(slot, self._dark)
+            return
+        self._gap.append(slot)
+        if self._before is not None and self._lasts_s(slot.pts) > BLEND_S:
+            yield from self._give_up(self._before)
+
+    def _give_up(self, before: Slot[Planes]) -> Iterator[Filled]:
+        """The gap is a very long one."""
+        self._dark = self.black()
+        for slot in self._gap:
+            yield _with(slot, before.picture if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
+        self._gap = []
+
+    def _end_gap(self, good: Slot[Planes]) -> Iterator[Filled]:
+        if self._gap:
+            yield from self._bridged(self._before, good)
+        self._before, self._dark = good, None
+
+    def _bridged(self, before: Slot[Planes] | None, after: Slot[Planes]) -> Iterator[Filled]:
+        lasts_s = self._lasts_s(after.pts)
+        if before is not None and lasts_s > REPEAT_S:
+            yield from self._blended(before, after)
+        elif before is None and lasts_s > BLEND_S:
+            yield from self._repeated(Slot(after.pts, after.duration, self.black()))
+        else:
+            yield from self._repeated(before or after)
+
+    def _blended(self, before: Slot[Planes], after: Slot[Planes]) -> Iterator[Filled]:
+        assert before.picture is not None and after.picture is not None
+        for slot in self._gap:
+            weight = (slot.pts - before.pts) / (after.pts - before.pts)
+            yield _with(slot, self.blend(before.picture, after.picture, weight))
+        self._gap = []
+
+    def _repeated(self, good: Slot[Planes]) -> Iterator[Filled]:
+        for slot in self._gap:
+            yield _with(slot, good.picture)
+        self._gap = []
+
+    def _lasts_s(self, end_pts: int) -> Fraction:
+        """How long the gap lasts, if it ends there."""
+        return (end_pts - self._gap[0].pts) * self.time_base
+
+
+def _with(slot: Slot[Any], picture: Planes | None) -> Filled:
+    return Slot(slot.pts, slot.duration, picture), True
+
+
+def blended(before: Planes, after: Planes, weight: float) -> Planes:
+    """Two pictures of one size, mixed; ``weight`` is that of the second."""
+    y, uv = (cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b in zip(before, after, strict=True))
+    return _plane(y), _plane(uv)
+
+
+def _plane(array: Any) -> Plane:
+    return np.asarray(array, np.uint8)
+
+
+def black(width: int, height: int) -> Planes:
+    chroma = (height + 1) // 2, (width + 1) // 2, 2
+    return np.full((height, width), _BLACK, np.uint8), np.full(chroma, _GREY, np.uint8)

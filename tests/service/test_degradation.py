@@ -1,0 +1,121 @@
+"""Degradation as people see it: a real service whose worker runs out of a card's memory, or of disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.scenes import packets
+from tests.service.running import Service
+from tests.service.test_environment import fill, small_disk  # noqa: F401  a fixture
+
+DOOR = Path(__file__).parents[1] / "fakes" / "door"
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Plans trouble for the first job of the next service."""
+
+    def plan(**calls: list[int]) -> None:
+        paths = [str(DOOR), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        monkeypatch.setenv("TROUBLE", str(tmp_path / "trouble"))
+        (tmp_path / "trouble").write_text(json.dumps(calls))
+
+    return plan
+
+
+def sound(path: Path) -> list[tuple[int, int, bytes]]:
+    return packets(path, "audio")
+
+
+def assert_whole(service: Service, recording: Path) -> None:
+    """The delivered video has the source's sound and, to a picture, its length."""
+    video = service.root / "outbox" / "x.dual.mp4"
+    assert sound(video) == sound(recording)
+    times, source = (sorted(pts for pts, _, _ in packets(path)) for path in (video, recording))
+    assert set(times) <= set(source)
+    assert source[-1] - times[-1] <= source[1] - source[0]
+    assert (service.root / "originals" / "x.mp4").read_bytes() == recording.read_bytes()
+
+
+def test_every_step_is_seen_and_nothing_else_is_started_meanwhile(
+    make_service: Callable[..., Service], recording: Path, trouble: Callable[..., None]
+) -> None:
+    trouble(encoders=[1, 2])
+    service = make_service(
+        workers={"concurrent_jobs": 2}, degradation={"cool_down_s": 1.0, "cool_down_longest_s": 1.0}
+    )
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.status().get("level") == "frame_skip", "the lower level")
+    shutil.copy(recording, service.inbox("y.mp4"))
+    (job,) = service.status()["running"]
+    assert "ran out of memory" in job["level_reason"]
+    service.wait_for(lambda: any("level frame_skip" in line for line in service.notifications()), "STATUS=")
+    service.wait_for(lambda: service.exists("originals/x.mp4") and service.exists("originals/y.mp4"), "the deliveries")
+
+    lines = [line for line in service.journal() if line.get("file") == "inbox/x.mp4"]
+    assert [line["degradation"] for line in lines if line["event"] == "job degraded"] == ["downscale", "frame_skip"]
+    assert {line["level"] for line in service.events("job degraded")} == {"warning"}
+    report = service.report("outbox/x.dual.report.json")
+    assert report["status"] == "succeeded_degraded"
+    assert report["degradation"][0]["level"] == "frame_skip"
+    assert report["resilience"]["dropped_frames"] > 0
+    assert report["resilience"]["attempts"] == 1
+    assert_whole(service, recording)
+
+    events = [(line["event"], line.get("file"), line.get("degradation")) for line in service.journal()]
+    began = events.index(("job started", "inbox/y.mp4", None))
+    ended = [n for n, event in enumerate(events) if event[:2] == ("job delivered", "inbox/x.mp4")]
+    normal = [n for n, event in enumerate(events) if event == ("job recovers", "inbox/x.mp4", "normal")]
+    assert began > min(ended + normal)
+
+
+def test_a_worker_that_is_killed_goes_on_at_its_level(
+    make_service: Callable[..., Service], recording: Path, trouble: Callable[..., None]
+) -> None:
+    trouble(encoders=[1])
+    service = make_service(degradation={"cool_down_s": 60.0, "cool_down_longest_s": 60.0})
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.status().get("level") == "downscale", "the lower level")
+    service.workers()[0].kill()
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+    spans = service.report("outbox/x.dual.report.json")["degradation"]
+    assert [span["level"] for span in spans] == ["downscale"]
+    assert spans[0]["from_s"] == 1.0
+    assert all(a["to_s"] <= b["from_s"] for a, b in pairwise(spans))
+    assert_whole(service, recording)
+
+
+def test_a_disk_that_is_full_for_a_while_ends_no_attempt(
+    small_disk: Path, recording: Path  # noqa: F811
+) -> None:
+    service = Service(small_disk.parent, degradation={"pauses_max": 1000})
+    ballast = service.root / "ballast"
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    try:
+        service.wait_for(lambda: service.events("job started"), "the start")
+        fill(ballast)
+        service.wait_for(
+            lambda: "pause" in {line["degradation"] for line in service.events("job degraded")}, "the pause"
+        )
+        ballast.unlink()
+        service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        assert service.events("job waits") == []
+        report = service.report("outbox/x.dual.report.json")
+        assert report["status"] == "succeeded_degraded"
+        assert {span["level"] for span in report["degradation"]} >= {"pause", "frame_skip"}
+        assert "No space left" in report["degradation"][0]["reason"]
+        assert (report["resilience"]["attempts"], len(service.events("job started"))) == (1, 1)
+        assert_whole(service, recording)
+    finally:
+        service.close()
