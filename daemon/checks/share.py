@@ -17,6 +17,7 @@ from daemon.share import is_network, settle_key
 
 _MIB, _GIB = 2**20, 2**30
 _FAT = ("vfat", "msdos")
+_IN_MEMORY = ("tmpfs", "ramfs")
 _NO_OWNERS = ("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk")
 _NFS_CACHE_S = 60.0  # acregmax and acdirmax where the options name none (nfs(5))
 _OTHER_CACHE_S = 1.0  # cifs (mount.cifs(8)) and FUSE's usual time
@@ -63,6 +64,12 @@ def file_system(context: Context) -> Finding:
     if place.kind in _FAT:
         return warning(
             f"{summary} holds no file of 4 GiB or more.", "Put the share on another file system.", facts=facts
+        )
+    if place.kind in _IN_MEMORY:
+        return warning(
+            f"{summary} is kept in memory: it is empty after a restart of the machine.",
+            "Use a disk, unless this is a trial.",
+            facts=facts,
         )
     if told < quiet_s:
         return warning(
@@ -272,10 +279,9 @@ def cache(context: Context) -> Finding:
     if not facts.other_way:
         return _expected_lag(place, key, quiet_s)
     told = {"new_s": facts.new_s, "grown_s": facts.grown_s, "gone_s": facts.gone_s}
-    lags = [facts.new_s, facts.grown_s, facts.gone_s]
+    words = f"new file {_after(facts.new_s)}, growth {_after(facts.grown_s)}, removal {_after(facts.gone_s)}"
+    lags = [facts.new_s, facts.grown_s]
     longest_s = facts.longest_s if None in lags else max(lag for lag in lags if lag is not None)
-    seen = zip(("new file", "growth", "removal"), lags, strict=True)
-    words = ", ".join(f"{what} {_after(lag)}" for what, lag in seen)
     if None in lags or longest_s + 5 > quiet_s:
         wanted = round(longest_s + (_WRITE_BACK_S if None in lags else 5.0))
         return warning(
@@ -283,6 +289,10 @@ def cache(context: Context) -> Finding:
             f"Set settle.{key} to {wanted} or more (now {quiet_s:g}).",
             settings={f"settle.{key}": wanted},
             facts=told,
+        )
+    if facts.gone_s is None:
+        return warning(
+            f"What went another way was not noticed: {words}.", "Remove files from the share the same way.", facts=told
         )
     return ok(f"What came another way was seen soon: {words}.", facts=told)
 
@@ -368,8 +378,10 @@ def space(context: Context) -> Finding:
             facts=told,
         )
     if facts.free_files is not None and facts.free_files < 1000:
-        return failed(
-            f"{summary}, but only {facts.free_files} more files can be made.", "Remove small files.", facts=told
+        return warning(
+            f"{summary}, but by its own account only {facts.free_files} more files can be made.",
+            "Remove small files, if that is true: see df -i.",
+            facts=told,
         )
     if facts.free_bytes < wanted.resume_bytes:
         return warning(f"{summary}: that is little.", "Free space on the share before it stops the work.", facts=told)

@@ -17,6 +17,8 @@ from daemon.settings import STATE_DIR
 
 PROBE = ".dualface-probe-"  # the scan of inboxes passes over names that begin with a dot
 _SCRATCH = "measure-"
+_STEP_S = 0.01
+_REMOVED_S = 15.0
 _STALE_S = 3600.0  # no measurement takes so long: this one was killed
 
 
@@ -48,7 +50,7 @@ class Site:
             _clear_stale(base, prefix, folder.stat().st_mtime)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            wait_until(lambda: _is_removed(folder), _REMOVED_S)
 
     def elsewhere(self, path: Path) -> Path:
         """The same file on the other way; only where there is one."""
@@ -92,8 +94,14 @@ def wait_until(condition: Callable[[], bool], longest_s: float) -> float | None:
     while not condition():
         if time.monotonic() - begin > longest_s:
             return None
-        time.sleep(0.01)
+        time.sleep(_STEP_S)
     return time.monotonic() - begin
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a folder; False where a cache still shows in it what has gone already, so that it must be tried again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def _clear_stale(base: Path, prefix: str, now_s: float) -> None:

@@ -137,6 +137,8 @@ def changed(facts: Any, **values: Any) -> Any:
         ("share-cache", [Lag(False), changed(NFS, file_cache_s=90.0, folder_cache_s=3.0)], WARNING, "nfs_s to 95"),
         ("share-cache", [Lag(True, 0.5, 1.0, 0.1), NFS], OK, "after 1 s"),
         ("share-cache", [Lag(True, 0.5, None, 0.1), changed(EXT4)], WARNING, "not at all"),
+        ("share-cache", [Lag(True, 0.0, 0.0, None), EXT4], WARNING, "not noticed"),
+        ("share-file-system", [changed(EXT4, kind="tmpfs")], WARNING, "in memory"),
         ("share-times", [Times(1, 0.001)], OK, "1 ns"),
         ("share-times", [Times(1, -3600.0)], WARNING, "behind"),
         ("share-times", [Times(2 * 10**9, 0.0)], WARNING, "2 s"),
@@ -146,7 +148,7 @@ def changed(facts: Any, **values: Any) -> Any:
         ("share-names", [Names(True, False, 255, ["Hangul"], [])], WARNING, "Hangul"),
         ("share-names", [Names(True, False, 255, [], ["colon"])], WARNING, "otherwise"),
         ("share-space", [Space(2**40, 2**39, 10**6)], OK, "512.0 of 1024.0 GiB"),
-        ("share-space", [Space(2**40, 2**39, 5)], FAILED, "5 more files"),
+        ("share-space", [Space(2**40, 2**39, 5)], WARNING, "5 more files"),
     ],
 )
 def test_what_is_said_about_a_share(
