@@ -26,6 +26,7 @@ class NotAllowedError(DaemonError):
 class NotChangedError(DaemonError):
     code = "NOT_CHANGED"
     remedy = "Check the share's free space and its file server, then try again."
+    doctor_check = "share"
     environmental = True
 
 

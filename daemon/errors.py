@@ -127,4 +127,5 @@ class InvalidOutputError(DaemonError):
 class AppriseMissingError(DaemonError):
     code = "APPRISE_MISSING"
     remedy = f"Install it: {sys.executable} -m pip install '{APPRISE}'. Or remove notify.urls."
+    doctor_check = "libraries"
     environmental = True

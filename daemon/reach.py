@@ -16,6 +16,7 @@ _ANSWER_S = 8.0
 class NoShareError(DaemonError):
     code = "NO_SHARE"
     remedy = "Check that the share is mounted (findmnt), or name the right folder with --root."
+    doctor_check = "share-there"
     environmental = True
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from daemon import logs
+from daemon import known_shares, logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share
@@ -68,8 +68,10 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     notifier = Notifier()
     share = Share(settings)
+    known_shares.expect(share)
     identity = share.prepare()
     recheck_share(settings)
+    known_shares.remember(share, identity)
     pulse = Pulse(notifier, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),

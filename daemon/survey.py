@@ -27,6 +27,7 @@ _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u d
 class NoStatusError(DaemonError):
     code = "NO_STATUS"
     remedy = "Start one: sudo systemctl start dualface, or dualface run in the foreground."
+    doctor_check = "service"
     environmental = True
 
 

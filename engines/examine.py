@@ -21,6 +21,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from engines.cache_dir import default_cache_dir
 from engines.child import answer
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
@@ -29,7 +30,6 @@ from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.measure import cards
-from engines.models.face_embedding import default_cache_dir
 from engines.priority import priority_kept
 from engines.settings import EncoderSettings
 

@@ -15,6 +15,7 @@ from typing import Any
 import cupy
 from av.video.stream import VideoStream
 
+from engines.cache_dir import default_cache_dir
 from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardCodec, CardDecoder
 from engines.cuda.encode import DeviceEncoders
@@ -47,7 +48,7 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
     Raises:
         DeviceUnavailableError: the card or its software does not work; the message says what.
     """
-    _keep_kernels(cache_dir or face_embedding.default_cache_dir())
+    _keep_kernels(cache_dir or default_cache_dir())
     try:
         cards = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver

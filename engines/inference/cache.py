@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from engines.models.face_embedding import default_cache_dir
+from engines.cache_dir import default_cache_dir
 
 _LOG_NAME = "hashes.jsonl"
 _TEMPORARY = ".part-"

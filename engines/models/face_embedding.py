@@ -20,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from engines.cache_dir import default_cache_dir
 from engines.errors import ModelUnavailableError
 from engines.models import dlib_weights as dlib
 from engines.models.catalogue import DLIB_FACE_RESNET
@@ -59,17 +60,6 @@ def load(cache_dir: Path | None = None) -> bytes:
     except OSError as error:
         structlog.get_logger().info("converted model not cached", path=str(path), reason=str(error))
     return model
-
-
-def default_cache_dir() -> Path:
-    """Where converted models are kept: systemd's cache directory, else that of the XDG base directories."""
-    base = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_CACHE_HOME")
-    if base:
-        return Path(base) / "dualface"
-    try:
-        return Path.home() / ".cache" / "dualface"
-    except RuntimeError:          # an account without a home; nobody can write here, so nothing will be kept
-        return Path("/nonexistent/dualface")
 
 
 def chip_transforms(landmarks: Floats, size: int = CHIP_SIZE) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.cache_dir import default_cache_dir
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine
@@ -143,8 +144,8 @@ def test_the_cache_follows_the_environment(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
-    assert str(face_embedding.default_cache_dir()) == "/home/somebody/.cache/dualface"
+    assert str(default_cache_dir()) == "/home/somebody/.cache/dualface"
     monkeypatch.setenv("XDG_CACHE_HOME", "/big/cache")
-    assert str(face_embedding.default_cache_dir()) == "/big/cache/dualface"
+    assert str(default_cache_dir()) == "/big/cache/dualface"
     monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/service:/var/cache/other")
-    assert str(face_embedding.default_cache_dir()) == "/var/cache/service/dualface"
+    assert str(default_cache_dir()) == "/var/cache/service/dualface"

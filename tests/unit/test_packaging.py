@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from daemon.settings import Settings
+from daemon.versions import MATRIX
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("daemon", "pipeline", "engines")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 UNIT = ROOT / "systemd" / "dualface.service"
+TOOLS = {"test", "demo"}  # extras of which no version is verified
 IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
     "pyyaml": "yaml",
@@ -62,6 +64,14 @@ def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
     for line in requirements("demo", "cuda", "test"):
         assert ">=" in line, line
         assert re.search(r"<\d", line), line
+
+
+def test_the_version_matrix_holds_every_requirement() -> None:
+    plain = {distribution(line) for line in requirements()}
+    listed = {verified.name.lower() for verified in MATRIX}
+    extras = {distribution(line) for line in requirements(*(set(PROJECT["project"]["optional-dependencies"]) - TOOLS))}
+    assert listed == plain | extras, "daemon/versions.py: add the version that was tried"
+    assert {verified.name.lower() for verified in MATRIX if not verified.extra} == plain
 
 
 def test_requirements_are_what_the_code_imports() -> None:
