@@ -1,19 +1,23 @@
-"""The load of the cards as metrics: read in a thread of its own, since a driver in trouble may not answer."""
+"""The load of the cards as metrics: read by a program of its own, as a driver in trouble takes its callers along."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
 
 from daemon.meters import Labels, Meters
 from daemon.settle import Clock
-from engines.nvml import CardLoad, CardWatch
+from engines.nvml import CardLoad
 
-_READ_EVERY_S = 2.0
+_PROGRAM = (sys.executable, "-m", "engines.nvml", "2.0")
 _FRESH_S = 30.0  # what was read earlier is not true any more
+_AGAIN_S = 60.0  # until the program is started again after it died
 
 _GAUGES = {
     "dualface_gpu_utilization_percent": "gpu_percent",
@@ -27,13 +31,15 @@ log = structlog.get_logger(__name__)
 
 
 class CardMeters:
-    """Keeps the gauges of the cards fresh, or takes them away."""
+    """Keeps the gauges of the cards fresh, or takes them away. ``program``: what prints their load."""
 
-    def __init__(self, meters: Meters, clock: Clock) -> None:
+    def __init__(self, meters: Meters, clock: Clock, program: Sequence[str] = _PROGRAM) -> None:
         self._meters = meters
         self._clock = clock
+        self._command = program
         self._read_at = clock()
         self._end = threading.Event()
+        self._program: subprocess.Popen[bytes] | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -42,6 +48,8 @@ class CardMeters:
             yield
         finally:
             self._end.set()
+            if self._program is not None:
+                self._program.kill()
 
     def expire(self) -> None:
         """Called from another thread now and then: take the gauges away where the driver has stopped to answer."""
@@ -55,16 +63,19 @@ class CardMeters:
         self._meters.replace("dualface_gpu_info", {(str(load.index), load.name): 1.0 for load in loads})
 
     def _run(self) -> None:
-        watch = CardWatch()
-        while True:
+        """Listen to the program; where it ends by itself there are no cards, where it dies the driver is in trouble."""
+        while not self._end.is_set():
             try:
-                loads = watch.read()
-            except Exception as error:  # NVMLError derives from Exception alone; the next reading may work
-                log.debug("cards cannot be read", reason=str(error))
-            else:
-                self._read_at = self._clock()
-                self.show(loads)
-                if not loads:
-                    return
-            if self._end.wait(_READ_EVERY_S):
+                status = self._listen()
+            except (OSError, ValueError, TypeError) as error:
+                log.warning("cards cannot be watched", reason=str(error), remedy="Nothing to do for the work itself.")
                 return
+            if status == 0 or self._end.wait(_AGAIN_S):
+                return
+
+    def _listen(self) -> int:
+        with subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as self._program:
+            for line in self._program.stdout or ():
+                self._read_at = self._clock()
+                self.show([CardLoad(**load) for load in json.loads(line)])
+            return self._program.wait()

@@ -72,8 +72,8 @@ DEFINITIONS = (
     Meter("dualface_vram_total_bytes", "gauge", "Memory of the card.", _CARD),
     Meter("dualface_vram_guard_ratio", "gauge", "Share of a card's memory that jobs may fill (device.vram_guard)."),
     Meter("dualface_nvdec_utilization_percent", "gauge", "Use of the card's video decoders.", _CARD),
-    Meter("dualface_nvenc_utilization_percent", "gauge", "Use of the card's video encoders; absent where it has none.",
-          _CARD),
+    Meter("dualface_nvenc_utilization_percent", "gauge",
+          "Use of the card's video encoders; drivers say 0 for cards that have none.", _CARD),
     # -- notifications
     Meter("dualface_notifications_total", "counter", "Notifications, by what became of them.", {"result": NOTICES}),
 )  # fmt: skip
@@ -88,8 +88,8 @@ differ.
     metrics: {textfile: /var/lib/prometheus/node-exporter/dualface.prom}  # for node_exporter's textfile collector
 
 Both are off by default, and both may be on. What is not known at the moment (the free space of a share that is away,
-the encoder of a card that has none) is absent, not 0. Counters begin anew when the service does, never when a worker
-dies: what a worker had counted in its last second is then lost, nothing else. No label holds the name of a file or job.
+the load of a card whose driver does not answer) is absent, not 0. Counters begin anew when the service does, never when
+a worker dies: what it had counted in its last second is then lost, nothing else. No label names a file or job.
 
 Under systemd the unit lets the service neither listen nor write outside of the share. `systemd/dualface-metrics.conf`
 opens what HTTP needs, `systemd/dualface-textfile.conf` what the file needs; each says how to go further. Install one as

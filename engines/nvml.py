@@ -1,10 +1,20 @@
-"""What the driver's management library says of the cards: a look from outside that needs no CUDA context."""
+"""What the driver's management library says of the cards: a look from outside that needs no CUDA context.
+
+As a program, ``python -m engines.nvml SECONDS`` prints the load of all cards as a line of JSON every so often, until
+its standard output is closed; it ends at once where there are none. The library loads the driver into its process and
+may hang with it, so a service lets this program look.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -56,6 +66,7 @@ class CardWatch:
         load = self._ask(lambda: nvml.nvmlDeviceGetUtilizationRates(card))
         memory = self._ask(lambda: nvml.nvmlDeviceGetMemoryInfo(card))
         decoder = self._ask(lambda: nvml.nvmlDeviceGetDecoderUtilization(card))
+        encoder = self._ask(lambda: nvml.nvmlDeviceGetEncoderUtilization(card))
         return CardLoad(
             index=index,
             name=str(self._ask(lambda: nvml.nvmlDeviceGetName(card)) or "unknown"),
@@ -63,19 +74,25 @@ class CardWatch:
             vram_used_bytes=int(memory.used) if memory else None,
             vram_total_bytes=int(memory.total) if memory else None,
             nvdec_percent=float(decoder[0]) if decoder else None,
-            nvenc_percent=self._encoder_percent(card),
+            nvenc_percent=float(encoder[0]) if encoder else None,
         )
-
-    def _encoder_percent(self, card: Any) -> float | None:
-        """Use of the encoders; a card without any says 0 % for ever, so it is asked what they can do first."""
-        nvml = self._nvml
-        if self._ask(lambda: nvml.nvmlDeviceGetEncoderCapacity(card, nvml.NVML_ENCODER_QUERY_H264)) is None:
-            return None
-        load = self._ask(lambda: nvml.nvmlDeviceGetEncoderUtilization(card))
-        return float(load[0]) if load else None
 
     def _ask(self, question: Callable[[], T]) -> T | None:
         try:
             return question()
         except self._nvml.NVMLError:
             return None
+
+
+def main() -> None:
+    """Entry point: ``python -m engines.nvml SECONDS``."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    watch, every_s = CardWatch(), float(sys.argv[1])
+    with suppress(BrokenPipeError):
+        while loads := watch.read():
+            os.write(1, json.dumps([asdict(load) for load in loads]).encode() + b"\n")
+            time.sleep(every_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -23,17 +22,12 @@ import yaml
 from tests.cards import count_cards
 from tests.monitoring.queries import RULES, dashboard_queries, rules
 from tests.scenes import write_recording
+from tests.scrape import free_port
 from tests.service.running import Service
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="Prometheus is not installed; tests/monitoring/run.sh fetches it"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Prometheus:

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import shutil
 import socket
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.metrics import DEFINITIONS
+from tests.scrape import Scrape, free_port
 from tests.service.running import Service
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
-class Scrape:
-    """One reading of the endpoint."""
-
-    def __init__(self, port: int) -> None:
-        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-        families = list(text_string_to_metric_families(text))
-        self.kinds = {family.name + "_total" * (family.type == "counter"): family.type for family in families}
-        self._samples = [sample for family in families for sample in family.samples]
-
-    def __call__(self, name: str, **labels: str) -> float:
-        """The sum of all samples with that name and these labels."""
-        found = [s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()]
-        assert found, f"no {name}{labels}"
-        return sum(found)
-
-    def counters(self) -> dict[tuple[str, str], float]:
-        rising = ("_total", "_count", "_sum", "_bucket")
-        return {(s.name, str(s.labels)): s.value for s in self._samples if s.name.endswith(rising)}
-
-
-def test_a_job_is_seen_from_its_first_picture_to_its_delivery(
+def test_jobs_are_counted_and_the_death_of_a_worker_takes_nothing_away(
     make_service: Callable[..., Service], recording: Path, port: int, tmp_path: Path
 ) -> None:
     textfile = tmp_path / "dualface.prom"
-    service = make_service(metrics={"http": True, "port": port, "textfile": str(textfile), "interval_s": 1})
+    metrics = {"http": True, "port": port, "textfile": str(textfile), "interval_s": 1}
+    service = make_service(metrics=metrics, retention={"state_days": 0})
     service.start()
     assert Scrape(port)("dualface_frames_total") == 0
     shutil.copy(recording, service.inbox("x.mp4"))
@@ -68,33 +46,27 @@ def test_a_job_is_seen_from_its_first_picture_to_its_delivery(
     assert found("dualface_share_free_bytes") > 0
     assert found.kinds.items() <= {meter.name: meter.kind for meter in DEFINITIONS}.items()
 
-    service.wait_for(lambda: "dualface_jobs_total{status=\"succeeded\"} 1.0" in textfile.read_text(), "the file")
+    shutil.copy(recording, service.inbox("y.mp4"))
+    _kill_at_work(service, port)
+    service.wait_for(lambda: service.exists("originals/y.mp4"), "the second delivery")
+    service.wait_for(lambda: Scrape(port)("dualface_jobs_total", status="succeeded") == 2, "its count")
+    assert Scrape(port)("dualface_retries_total", code="WORKER_DIED") == 1
+    assert Scrape(port)("dualface_attempts_total") == 3
+    assert Scrape(port)("dualface_frames_total") > frames
+
+    service.wait_for(lambda: 'dualface_jobs_total{status="succeeded"} 2.0' in textfile.read_text(), "the file")
     assert service.stop() == 0
     assert "dualface_up 0.0" in textfile.read_text()
     assert 'dualface_state{state="stopped"} 1.0' in textfile.read_text()
 
 
-def test_counters_never_go_back_when_workers_die(
-    make_service: Callable[..., Service], recording: Path, port: int
-) -> None:
-    service = make_service(metrics={"http": True, "port": port}, workers={"max_attempts": 9})
-    shutil.copy(recording, service.inbox("x.mp4"))
-    service.start()
-    for killed in (1, 2):
-        _kill_at_work(service, port, killed)
-    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
-    assert Scrape(port)("dualface_worker_ends_total", how="died") == 2
-    assert Scrape(port)("dualface_attempts_total") == 3
-
-
-def _kill_at_work(service: Service, port: int, killed: int) -> None:
-    """Let the worker render something, kill it, and compare what is counted before and after."""
-    begin = Scrape(port)("dualface_frames_total")
-    service.wait_for(lambda: Scrape(port)("dualface_frames_total") > begin, "pictures")
+def _kill_at_work(service: Service, port: int) -> None:
+    """Kill the worker once it has rendered a segment, and compare what is counted before and after."""
+    service.wait_for(lambda: any(any(job.glob("segments/*.h264")) for job in service.jobs()), "a segment")
     before = Scrape(port).counters()
     for worker in service.workers():
         worker.kill()
-    service.wait_for(lambda: Scrape(port)("dualface_worker_ends_total", how="died") == killed, "the death")
+    service.wait_for(lambda: Scrape(port)("dualface_worker_ends_total", how="died") == 1, "the death")
     after = Scrape(port).counters()
     assert [key for key, value in before.items() if after[key] < value] == []
 

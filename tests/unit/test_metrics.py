@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from daemon.status import Board, History, HostLine, RunningJob
 from daemon.workers import Died
 from engines.nvml import CardLoad
 from pipeline.tally import Counting
+from tests.scrape import free_port
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {
@@ -160,6 +164,22 @@ def test_cards_show_what_their_driver_says_and_vanish_with_it() -> None:
     assert samples(meters) == samples(Meters(DEFINITIONS))
 
 
+LOAD = CardLoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)
+SILENT = f"import time; print({json.dumps(json.dumps([asdict(LOAD)]))}, flush=True); time.sleep(600)"
+LAST_WORDS = f"print({json.dumps(json.dumps([asdict(LOAD)]))}); raise SystemExit(3)"
+
+
+@pytest.mark.parametrize("program", [SILENT, LAST_WORDS, "print('no JSON')", "import engines.nvml as n; n.main()"])
+def test_cards_are_read_from_a_program_that_may_hang_or_die(program: str) -> None:
+    meters = Meters(DEFINITIONS)
+    cards = CardMeters(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
+    before = threading.active_count()
+    with cards.running():
+        if "print" in program and "JSON" not in program:
+            wait_for(lambda: samples(meters).get(("dualface_nvdec_utilization_percent", ("0",))) == 55)
+    wait_for(lambda: threading.active_count() == before)
+
+
 def test_a_listener_that_fails_is_left_out() -> None:
     heard: list[Event] = []
     called: list[Event] = []
@@ -185,9 +205,7 @@ def test_the_history_hears_of_ends() -> None:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
