@@ -32,6 +32,9 @@ class Hindrance(StrEnum):
     LOW_SPACE = "low_space"
 
 
+_CHECKS = {Hindrance.SHARE_AWAY: "share-there", Hindrance.LOW_SPACE: "share-space"}
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it.
@@ -101,8 +104,9 @@ class Conditions:
         self._short_of_space = free < limit
         if self._short_of_space:
             self._kept.make_room()
-            words = f"{limit // _MIB} MiB of free space are needed"
-            return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": limit}, free)
+            needed = self.settings.resume_bytes
+            words = f"{needed // _MIB} MiB of free space are needed"
+            return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": needed}, free)
         reason = self._share.drain_reason(self._host)
         if reason is not None:
             return Condition(Hindrance.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
@@ -111,5 +115,7 @@ class Conditions:
     def _change(self, condition: Condition) -> None:
         if condition.hindrance is not self.now.hindrance:
             level = log.warning if condition.hindrance in (Hindrance.SHARE_AWAY, Hindrance.LOW_SPACE) else log.info
-            level("condition changed", hindrance=condition.hindrance.value, reason=condition.reason)
+            name = _CHECKS.get(condition.hindrance)
+            remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}
+            level("condition changed", hindrance=condition.hindrance.value, reason=condition.reason, **remedy)
         self.now = condition

@@ -279,7 +279,9 @@ class Scheduler:
             inbox.log_once(candidate.relative, f"not yet: {exc.strerror}")
         except ExplainedError as exc:
             wait_s = self._claiming.fail()
-            log.warning("cannot claim", code=exc.code, reason=exc.message, retry_in_s=round(wait_s, 1))
+            log.warning(
+                "cannot claim", code=exc.code, reason=exc.message, remedy=exc.remedy, retry_in_s=round(wait_s, 1)
+            )
         else:
             self._claiming.succeed()
             self._welcome(job, candidate)

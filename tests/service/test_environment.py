@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,14 +64,35 @@ def fill(path: Path) -> None:
             pass
 
 
-def test_low_space_holds_new_work_and_says_so(make_service: Callable[..., Service], recording: Path) -> None:
-    service = make_service(share={"low_bytes": 2**50, "resume_bytes": 2**50})
-    shutil.copy(recording, service.inbox("x.mp4"))
+def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, recording: Path) -> None:
+    """With hysteresis, by itself, and everybody can read why."""
+    low, enough = 8 * 2**20, 14 * 2**20
+    service = Service(small_disk.parent, share={"low_bytes": low, "resume_bytes": enough})
     service.start()
-    service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
-    assert "MiB" in service.status()["reason"]
-    time.sleep(1.5)
-    assert service.exists("inbox/x.mp4")
+    try:
+        ballast = service.root / "ballast"
+        fill(ballast)
+        _leave_free(ballast, low - 2**20)
+        service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
+        assert "14 MiB" in service.status()["reason"]
+        assert "14 MiB" in (service.root / "outbox" / "status.html").read_text()
+        shutil.copy(recording, service.inbox("x.mp4"))
+        _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
+        service.wait_for(lambda: service.status()["queued"] == 1, "the file")
+        time.sleep(2)
+        assert service.status()["state"] == "low_space"
+        assert service.exists("inbox/x.mp4")
+        ballast.unlink()
+        service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        states = [(line["hindrance"], line.get("remedy", "")) for line in service.events("condition changed")]
+        assert states == [("low_space", "`dualface doctor --only share-space` shows more"), ("none", "")]
+    finally:
+        service.close()
+
+
+def _leave_free(ballast: Path, free_bytes: int) -> None:
+    missing = free_bytes - shutil.disk_usage(ballast.parent).free
+    os.truncate(ballast, ballast.stat().st_size - missing)
 
 
 def test_a_share_that_goes_away_and_comes_back(service: Service, recording: Path) -> None:

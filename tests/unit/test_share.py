@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
-from daemon.share import Share, file_system, is_network, settle_s
+from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from tests.unit.daemon_share import make_share, settings_for
 
 
@@ -52,6 +54,36 @@ def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
     assert watched.look().hindrance is Hindrance.SHARE_AWAY
     (tmp_path / ".elsewhere").rename(share.state)
     assert watched.look().hindrance is Hindrance.NONE
+
+
+def test_a_share_that_stays_away_is_looked_for_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doubled each time, up to the longest wait; the journal has one line about it."""
+    share = make_share(tmp_path)
+    settings = settings_for(tmp_path, retry={"first_s": 5, "longest_s": 300})
+    now = 0
+    kept = KeptStates(share, settings.retention, lambda: now)
+    watched = Conditions(share, share.identity(), kept, settings, lambda: now)
+    share.state.rename(tmp_path / ".elsewhere")
+    looks: list[int] = []
+    identity = share.identity
+
+    def seen() -> ShareIdentity:
+        looks.append(now)
+        return identity()
+
+    monkeypatch.setattr(share, "identity", seen)
+    with capture_logs() as lines:
+        for now in range(10_000):  # noqa: B007 - the clock's time
+            watched.look()
+    gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    assert gaps[0] <= 6
+    assert 100 <= max(gaps) <= 301
+    assert 30 < len(looks) < 90
+    (line,) = lines
+    assert (line["hindrance"], line["log_level"]) == ("share_away", "warning")
+    assert "doctor --only share-there" in line["remedy"]
 
 
 def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:
