@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.mailbox import Mailbox
+from tests.scrape import Scrape, free_port
 from tests.service.running import Service
+from tests.service.test_degradation import trouble  # noqa: F401  a fixture
 
 
 @pytest.fixture
@@ -64,3 +66,26 @@ def test_servers_that_hang_refuse_or_do_not_exist_disturb_nothing(
     assert {line["url"] for line in warnings} >= {3}
     assert all(line["remedy"] and line["level"] == "warning" for line in warnings)
     assert "geheim" not in service.log_path.read_text()
+
+
+def test_reduced_quality_is_told_and_counted(
+    make_service: Callable[..., Service], recording: Path, mailbox: Mailbox, trouble: Callable[..., None]  # noqa: F811
+) -> None:
+    trouble(encoders=[1, 2])
+    port = free_port()
+    service = make_service(
+        notify={"urls": [mailbox.url]},
+        metrics={"http": True, "port": port},
+        degradation={"cool_down_s": 1.0, "cool_down_longest_s": 1.0},
+    )
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: Scrape(port)("dualface_degradation_level") >= 1, "the level")
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+    service.wait_for(lambda: Scrape(port)("dualface_jobs_total", status="succeeded_degraded") == 1, "its count")
+    report = service.report("outbox/x.dual.report.json")
+    assert Scrape(port)("dualface_dropped_frames_total") == report["resilience"]["dropped_frames"] > 0
+    assert Scrape(port)("dualface_degradation_level") == 0
+    service.wait_for(lambda: mailbox.messages, "the message")
+    assert mailbox.titles[0].endswith("inbox/x.mp4 is done at reduced quality for now")
+    assert "ran out of memory" in mailbox.messages[0]["message"]
