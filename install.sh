@@ -26,6 +26,7 @@ readonly UNIT=/etc/systemd/system/dualface.service
 readonly DROP_IN=/etc/systemd/system/dualface.service.d/10-install.conf
 readonly SYSUSERS=/etc/sysusers.d/dualface.conf
 readonly MODULES_LOAD=/etc/modules-load.d/dualface.conf
+readonly LINK=/usr/local/bin/dualface
 readonly CACHE=/var/cache/dualface
 readonly ACCOUNT=dualface
 readonly DEFAULT_ROOT=/srv/dualface
@@ -149,6 +150,7 @@ service() {
     choose_root
     make_venv "$prefix"
     install_program
+    install_command
     install_account
     check_program
     install_config
@@ -187,6 +189,15 @@ install_program() {
     pip_install "$prefix" --upgrade "$sources"
     pip_install "$prefix" --force-reinstall --no-deps "$sources"
     rm -rf "$sources"
+}
+
+install_command() {
+    step "The command dualface for everybody"
+    if [[ -e $LINK && ! -L $LINK ]]; then
+        printf '    %s is something else and stays; the command is %s\n' "$LINK" "$prefix/bin/dualface"
+    else
+        do_it ln -sfn "$prefix/bin/dualface" "$LINK"
+    fi
 }
 
 install_account() {
@@ -278,9 +289,9 @@ tell_how_to_go_on() {
     cat <<TEXT
 
 dualface watches $root/inbox. What comes out is in $root/outbox.
-  What it is doing:   systemctl status dualface      journalctl -u dualface -f
+  What it is doing:   systemctl status dualface      journalctl -u dualface -f      dualface status
   Let somebody drop files:   usermod -aG $ACCOUNT NAME
-  Settings:           $CONFIG, then: systemctl restart dualface
+  Settings:           $CONFIG, then: systemctl reload dualface
 TEXT
 }
 
@@ -314,6 +325,7 @@ uninstall() {
 
 uninstall_program() {
     step "Remove the program"
+    [[ $(readlink "$LINK") != "$prefix/bin/dualface" ]] || do_it rm -f "$LINK"
     if [[ -x $prefix/bin/dualface && -f $prefix/pyvenv.cfg ]]; then
         do_it rm -rf "$prefix"
     else

@@ -14,7 +14,7 @@ import typer
 
 from daemon import config_command, control_command, engines_command
 from daemon.errors import ConfigError, DaemonError
-from daemon.helping import ConfigOption, RootOption, examples, json_text
+from daemon.helping import ConfigOption, RootOption, complete_profiles, examples, json_text
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OutputFolderError(DaemonError):
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Turns recordings of two people into a smoothly framed split screen.\n\n" + _EXAMPLES,
 )
@@ -48,10 +48,11 @@ app.add_typer(engines_command.app, name="engines")
 
 def main() -> None:
     """Entry point of the command: whatever goes wrong ends in a sentence and an exit code."""
+    words = sys.argv[1:]
     try:
-        app(prog_name="dualface")
+        app([word for word in words if word != "--debug"], prog_name="dualface")
     except Exception as error:
-        if "--debug" in sys.argv:
+        if "--debug" in words:
             raise
         sys.exit(_explain(error))
 
@@ -86,6 +87,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
     version: Annotated[
         bool,
@@ -93,22 +95,51 @@ def _options(
     ] = False,
 ) -> None:
     """Options of all commands."""
+    del debug, version
+    if context.invoked_subcommand != "process":  # which is in a hurry, and sets it up itself
+        from daemon import logs
+
+        logs.configure_command()
 
 
-@app.command()
-def run(config: ConfigOption = None) -> None:
-    """Watch the share's inboxes and work until told to stop."""
+DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")]
+
+
+@app.command(epilog=examples("run --config /etc/dualface/config.yaml", "run --dry-run"))
+def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
+    """Watch the share's inboxes and work until told to stop.
+
+    With --dry-run: which files would be taken, in which order and with which profile, and why the others are not.
+    """
     from daemon import service
     from daemon.config import load
 
+    if dry_run:
+        from daemon import console
+        from daemon.dry_run import foresee
+        from daemon.share import Share
+
+        settings = load(config)
+        console.foresee_run(foresee(Share(settings), settings))
+        return
     raise typer.Exit(service.run(load(config), lambda: load(config)))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "process interview.mp4 --output out",
+        "process *.mov -o out --profile archive",
+        "process talk.mp4 -o out --set crf=18 --set missing=freeze",
+        "process *.mp4 -o out --dry-run",
+    )
+)
 def process(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to work on.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the results go.")],
-    profile: Annotated[str, typer.Option("--profile", "-p", help="Profile of the configuration.")] = "default",
+    profile: Annotated[
+        str,
+        typer.Option("--profile", "-p", help="Profile of the configuration.", autocompletion=complete_profiles),
+    ] = "default",
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: crf=18, or limits.duration_s=60."),
@@ -117,6 +148,7 @@ def process(
     debug_overlay: Annotated[
         bool, typer.Option("--debug-overlay", help="Also write NAME.dual.debug.mp4: the source with what was seen.")
     ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Work on named files, without a share.
 
@@ -125,13 +157,17 @@ def process(
     """
     from daemon.spawn import spawn_worker
 
-    spare = spawn_worker()  # loads its libraries while this process loads its own
+    spare = None if dry_run else spawn_worker()  # loads its libraries while this process loads its own
     from daemon import console
+    from daemon import process as processing
     from daemon.config import load
     from daemon.overrides import parse
 
     settings = load(config, parse(assignments or [], profile))
     _check_profile(profile, settings)
+    if spare is None:
+        items = processing.plan(files, output, settings, profile, debug_overlay=debug_overlay)
+        raise typer.Exit(EXIT_FAILED if console.foresee_process(items, output) else 0)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -146,14 +182,18 @@ def _check_profile(profile: str, settings: Settings) -> None:
         raise ConfigError(f"There is no profile '{profile}'", remedy=f"Known profiles: {known}.")
 
 
-@app.command()
+@app.command(epilog=examples("demo", "demo /tmp/dualface-demo"))
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")] = Path("demo"),
 ) -> None:
     """Make a sample of two people, run the service on it in DIR and show what came out."""
     from daemon.demo import Demo
 
-    Demo(directory).run()
+    try:
+        Demo(directory).run()
+    except KeyboardInterrupt:
+        _say("Stopped; the service of the demonstration has ended.", f"Begin again: dualface demo {directory}")
+        raise typer.Exit(EXIT_FAILED) from None
 
 
 @app.command(epilog=examples("status", "status --watch", "status --root /mnt/nas --json"))
@@ -163,7 +203,10 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show what the services of the share are doing. Exit code 3 where none of them is running."""
+    """Show what the services of the share are doing.
+
+    Exit code 3 where none of them is running.
+    """
     from daemon import status_view
     from daemon.reach import share_of
     from daemon.survey import survey
@@ -188,7 +231,7 @@ for _command, _examples in (
     app.command(epilog=_examples)(_command)
 
 
-@app.command()
+@app.command(epilog=examples("doctor", "doctor --only share --through /mnt/nas-again", "doctor --json"))
 def doctor(
     config: ConfigOption = None,
     only: Annotated[
@@ -211,7 +254,7 @@ def doctor(
         raise typer.Exit(EXIT_ENVIRONMENT)
 
 
-@app.command()
+@app.command(epilog=examples("probe", "probe --write"))
 def probe(
     config: ConfigOption = None,
     write: Annotated[bool, typer.Option("--write", help="Keep the settings that follow from it.")] = False,
@@ -223,7 +266,7 @@ def probe(
     probe_command.run(config, write=write, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("bench interview.mp4", "bench interview.mp4 --runs 1 --minutes 5 --minutes 60"))
 def bench(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to measure with; 1080p is best.")],
     runs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of runs for each file.")] = 3,

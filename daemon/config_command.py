@@ -64,7 +64,7 @@ def set_(
     typer.echo(set_value(config, key, value, reason).told())
 
 
-@app.command("schema")
+@app.command("schema", epilog=examples("config schema > config.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
     from daemon.config_text import schema_text

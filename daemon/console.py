@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -13,13 +14,16 @@ from rich.table import Table
 from daemon import logs
 from daemon import process as processing
 from daemon.config_text import Row
+from daemon.dry_run import Claim, Forecast
 from daemon.naming import printable
 from daemon.orders import job_slots
-from daemon.process import Batch, Item
+from daemon.process import Batch, InterruptedJobError, Item
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
-from daemon.words import clock
+from daemon.words import clock, size
 from pipeline import job
+
+_STOPPING = "Stopping: running files finish their segment, which may take some seconds. Ctrl-C again ends at once."
 
 
 def process(
@@ -31,7 +35,12 @@ def process(
         logs.configure(settings.log)
         items = processing.prepare(files, output, settings, profile, debug_overlay=debug_overlay)
         bars = Bars(progress, items)
-        Batch(settings, output, items, job_slots(settings), bars.update, spare).run()
+        try:
+            said = partial(console.print, _STOPPING)
+            Batch(settings, output, items, job_slots(settings), bars.update, said, spare).run()
+        except KeyboardInterrupt:
+            console.print("Ended at once. The same command goes on from the last segments that were finished.")
+            return len(items)
     processing.clean_up(output)
     for item in items:
         console.print(_outcome(item), soft_wrap=True)
@@ -40,7 +49,10 @@ def process(
 
 def _progress(console: Console) -> Progress:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[speed]}"),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
@@ -77,8 +89,50 @@ def _outcome(item: Item) -> str:
     name = f"[bold]{escape(printable(item.source.name))}[/]"
     if item.error is None:
         return f"[green]done[/]   {name}: {escape(printable(item.video or ''))}\n       {escape(item.verdict)}"
+    if isinstance(item.error, InterruptedJobError):
+        return f"[yellow]stopped[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}"
     report = f"\n       report: {escape(printable(item.report))}" if item.report else ""
     return f"[red]failed[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}{report}"
+
+
+def foresee_process(items: list[Item], output: Path) -> int:
+    """Say what `process` would do; returns how many files would fail at once."""
+    console = Console(soft_wrap=True, highlight=False)
+    for item, video in processing.foreseen(items, output):
+        begun = (item.spec.work_dir / "checkpoint.json").exists()
+        how = f"profile {item.spec.profile_name}{', goes on where it was' if begun else ''}"
+        console.print(f"{printable(item.source)} -> {printable(video)} ({how})", markup=False)
+    failing = [(item.source, item.error) for item in items if item.error]
+    for source, error in failing:
+        console.print(f"{printable(source)} would fail: {error.message} {error.remedy}", markup=False)
+    console.print("Nothing was changed; what the files hold was not looked at.", style="dim")
+    return len(failing)
+
+
+def foresee_run(forecast: Forecast) -> None:
+    """Say what the service would do."""
+    console = Console(soft_wrap=True, highlight=False)
+    if forecast.stops:
+        console.print(f"Nothing would be started: {forecast.stops}", markup=False, style="yellow")
+    _list(console, "Goes on first", forecast.held)
+    claims = [(f"{number}. {claim.file}", _how(claim)) for number, claim in enumerate(forecast.claims, start=1)]
+    _list(console, f"Would be taken, after {forecast.quiet_s:g} s without change, in this order", claims)
+    _list(console, "Not yet", forecast.not_yet)
+    _list(console, "Left alone", forecast.left_alone)
+    if not (forecast.held or claims or forecast.not_yet):
+        console.print("There is nothing to do.")
+    console.print("Nothing was changed. What the machine can do is told by: dualface doctor", style="dim")
+
+
+def _how(claim: Claim) -> str:
+    return f"profile {claim.profile}, {size(claim.bytes)}{', with a sidecar' if claim.has_sidecar else ''}"
+
+
+def _list(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    if rows:
+        console.print(f"{title}:", style="bold", markup=False)
+    for name, words in rows:
+        console.print(f"  {printable(name)}: {words}", markup=False)
 
 
 def show_settings(rows: Sequence[Row], *, origin: bool) -> None:

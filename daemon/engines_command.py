@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.child import ask
-from daemon.helping import json_text
+from daemon.helping import examples, json_text
 
 _MODULE = "engines.inference.commands"
 _TARGETS = re.compile(r"(sm\d{2,3}(,sm\d{2,3})*)?")
@@ -24,7 +24,7 @@ CacheOption = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("engines list", "engines list --json"))
 def list_engines(
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
@@ -43,7 +43,7 @@ def list_engines(
         _table("", found["engines"], keys)
 
 
-@app.command("build")
+@app.command("build", epilog=examples("engines build", "engines build --target sm89,sm120"))
 def build_engines(
     target: Annotated[
         str,
@@ -66,7 +66,7 @@ def build_engines(
         _table("Built", done, ("name", "target", "precision", "library", "size_bytes", "seconds"))
 
 
-@app.command("bench")
+@app.command("bench", epilog=examples("engines bench"))
 def bench_engines(
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,

@@ -113,6 +113,11 @@ class Inbox:
         return sorted(self._settling)
 
     @property
+    def empty(self) -> list[str]:
+        """Files without content, which may still get some."""
+        return sorted(self._empty)
+
+    @property
     def ignored(self) -> dict[str, Refusal]:
         """What the last pass has left alone, and why."""
         return self._ignored

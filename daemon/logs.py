@@ -32,6 +32,11 @@ def configure(settings: LogSettings) -> None:
         _configure(settings.level, _JSON)
 
 
+def configure_command() -> None:
+    """Set up the log of a command that people type: what matters to them, on standard error."""
+    _configure("warning", [structlog.dev.ConsoleRenderer()])
+
+
 def configure_worker(level: str, **context: str) -> None:
     """Set up a worker's log: always JSON, because the service reads it and writes it in its own form."""
     _configure(level, _JSON)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
@@ -78,6 +79,7 @@ class Batch:
 
     Args:
         on_change: called with an item whenever it moved on.
+        on_stop: called when somebody asks for a stop.
         spare: a worker that was started ahead.
     """
 
@@ -86,6 +88,7 @@ class Batch:
     items: list[Item]
     slots: int
     on_change: Callable[[Item], None]
+    on_stop: Callable[[], None]
     spare: WorkerProcess | None = None
     stopping: bool = False
     _waiting: list[Item] = field(default_factory=list)
@@ -103,6 +106,7 @@ class Batch:
                 self._take(pool)
                 if asked_to_stop() and not self.stopping:
                     self.stopping = True
+                    self.on_stop()
                     pool.stop()
         for item in self._waiting:
             self._fail(item, InterruptedJobError("The command was stopped before this file was begun."))
@@ -166,8 +170,34 @@ class Batch:
 
 
 def prepare(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> list[Item]:
-    """Make an item for each file; those that cannot be worked on carry their error already."""
+    """Make an item for each file, and its folder; those that cannot be worked on carry their error already."""
+    items = plan(files, output, settings, profile, debug_overlay=debug_overlay)
+    for item in items:
+        if item.error is None:
+            item.spec.work_dir.mkdir(parents=True, exist_ok=True)
+        else:
+            item.report = _write_failure(item, item.error, output)
+    return items
+
+
+def plan(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> list[Item]:
+    """What would be done with each file. It changes nothing."""
     return [_item(path, output, settings, profile, debug_overlay) for path in files]
+
+
+def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
+    """The items that would be worked on, and the videos that would come of them."""
+    taken: set[str] = set()
+    for item in items:
+        if item.error is None:
+            names = (output_names(item.source.name, n)["video"] for n in count(_first_number(item, output)))
+            video = next(name for name in names if name not in taken)
+            taken.add(video)
+            yield item, output / video
+
+
+def _first_number(item: Item, output: Path) -> int:
+    return first_free(output, lambda number: output_names(item.source.name, number))
 
 
 def clean_up(output: Path) -> None:
@@ -204,12 +234,7 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
         corrections=corrections,
     )
     job = _job_id(spec)
-    item = Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job))
-    if error is None:
-        item.spec.work_dir.mkdir(parents=True, exist_ok=True)
-    else:
-        item.error, item.report = error, _write_failure(item, error, output)
-    return item
+    return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job), error=error)
 
 
 def _job_id(spec: JobSpec) -> str:
@@ -243,8 +268,7 @@ def publish(item: Item, outcome: Finished, output: Path) -> Path:
     work_dir = item.spec.work_dir
     kinds = [kind for kind in _KINDS if kind in outcome.files]
     while True:
-        number = first_free(output, lambda n: output_names(item.source.name, n))
-        names = output_names(item.source.name, number)
+        names = output_names(item.source.name, _first_number(item, output))
         _name_output(work_dir / outcome.files["report"], output / names["video"])
         moved: list[str] = []
         try:

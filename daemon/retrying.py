@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
-from daemon.moves import make_dirs, move_no_replace
+from daemon.moves import FileMark, make_dirs, move_no_replace
 from daemon.naming import SIDECAR_SUFFIX, first_free, original_names, printable, short_stem, sidecar_name
 from daemon.plain_files import read_json
 from daemon.scanner import is_ignored
@@ -139,18 +139,20 @@ def _name(file: FailedFile) -> str:
 
 def _move(source: Path, folder: Path, name: str) -> Path:
     """The sidecar goes first: the service must not take the recording without it."""
-    beside = source.with_name(sidecar_name(source.name))
+    beside, mark = source.with_name(sidecar_name(source.name)), FileMark.of(source)
     while True:
         names = original_names(name, first_free(folder, partial(original_names, name)))
+        target = folder / names["source"]
         sidecar = folder / names["sidecar"] if "sidecar" in names and os.path.lexists(beside) else None
         try:
             if sidecar:
                 move_no_replace(beside, sidecar)
-            move_no_replace(source, folder / names["source"])
-        except OSError as error:
-            if sidecar and not os.path.lexists(beside):
+            move_no_replace(source, target)
+        except BaseException as error:  # Ctrl-C as well: the two stay together
+            arrived = mark is not None and FileMark.of(target) == mark
+            if sidecar and not arrived and not os.path.lexists(beside):
                 move_no_replace(sidecar, beside)
             if not isinstance(error, FileExistsError):
                 raise
         else:
-            return folder / names["source"]
+            return target

@@ -47,6 +47,7 @@ class Refusal(Enum):
     MOUNT = "another file system is mounted there"
     TOO_LONG = "its path is too long"
     UNREADABLE = "it cannot be read"
+    NAME = "its name is that of a hidden, temporary or unfinished file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,16 @@ def is_ignored(name: str) -> bool:
 class Walk:
     """One pass over an inbox, depth first.
 
+    Args:
+        tell_all: also tell what has the name of some tool's file; of these a share may hold a great many.
+
     Attributes:
         complete: every folder could be read, so what was not found is not there.
     """
 
-    def __init__(self, inbox: Path, extensions: tuple[str, ...]) -> None:
+    def __init__(self, inbox: Path, extensions: tuple[str, ...], *, tell_all: bool = False) -> None:
         self._inbox = inbox
+        self._tell_all = tell_all
         self._suffixes = tuple(f".{extension}" for extension in extensions)
         self._device = os.lstat(inbox).st_dev
         self.complete = True
@@ -114,7 +119,7 @@ class Walk:
 
     def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
         if is_ignored(entry.name):
-            return None
+            return LeftAlone(relative, Refusal.NAME) if self._tell_all else None
         if len(os.fsencode(self._inbox)) + len(os.fsencode(relative)) > _LONGEST_PATH_BYTES:
             return LeftAlone(relative, Refusal.TOO_LONG)
         if entry.is_symlink():

@@ -38,12 +38,13 @@ class JobSpec:
 
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.
+_RENDER_PERCENT = 97.0
 _PERCENT_OF_STAGE = {
-    "render": (0.0, 97.0),
-    "wait": (0.0, 97.0),
-    "assemble": (97.0, 98.5),
+    "render": (0.0, _RENDER_PERCENT),
+    "wait": (0.0, _RENDER_PERCENT),
+    "assemble": (_RENDER_PERCENT, 98.5),
     "verify": (98.5, 100.0),
-    "debug": (100.0, 100.0),
+    "debug": (100.0, 200.0),
 }
 
 
@@ -60,6 +61,8 @@ class Progress:
     level: str = "normal"  # degradation level
     level_reason: str = ""  # why it is not normal, in plain words
     trip: str = ""  # the kind of trouble behind it
+    render_s: float | None = None  # how long rendering all of it takes, at the recent pace
+    with_debug: bool = False  # a debug video follows
 
     @property
     def percent(self) -> float | None:
@@ -67,7 +70,7 @@ class Progress:
         if not self.duration_s:
             return None
         begin, end = _PERCENT_OF_STAGE.get(self.stage, (0.0, 0.0))
-        return begin + (end - begin) * min(1.0, self.seconds_done / self.duration_s)
+        return (begin + (end - begin) * min(1.0, self.seconds_done / self.duration_s)) / self._passes
 
     @property
     def realtime(self) -> float | None:
@@ -78,10 +81,14 @@ class Progress:
 
     @property
     def left_s(self) -> float | None:
-        """Time that rendering still takes at the recent pace; None while that cannot be known."""
-        if not self.duration_s or not self.realtime:
+        """Time until the job is done, all stages included, at the recent pace; None while that cannot be known."""
+        if self.percent is None or self.render_s is None:
             return None
-        return max(0.0, self.duration_s - self.seconds_done) / self.realtime
+        return self.render_s * (100.0 - self.percent) / _RENDER_PERCENT * self._passes
+
+    @property
+    def _passes(self) -> int:
+        return 2 if self.with_debug else 1
 
 
 @dataclass(frozen=True, slots=True)

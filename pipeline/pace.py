@@ -12,11 +12,15 @@ class Pace:
 
     Args:
         window_s: how far back "lately" reaches.
+        least_s: a shorter time says nothing, as pictures come in batches.
         now: a monotonic clock in seconds.
     """
 
-    def __init__(self, window_s: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, window_s: float = 10.0, least_s: float = 1.0, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._window_s = window_s
+        self._least_s = least_s
         self._now = now
         self._marks: deque[tuple[float, int]] = deque()
 
@@ -27,4 +31,4 @@ class Pace:
         while len(self._marks) > 2 and now - self._marks[0][0] > self._window_s:
             self._marks.popleft()
         (since, frames_then) = self._marks[0]
-        return (frames_done - frames_then) / (now - since) if now > since else 0.0
+        return (frames_done - frames_then) / (now - since) if now - since >= self._least_s else 0.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -78,6 +80,8 @@ class _Job:
         self._clock = JobClock()
         self._begin = self._told_at = time.monotonic()
         self._pace = Pace()
+        self._steady_pace = Pace(window_s=60.0, least_s=3.0)  # a time left that jumps tells nobody anything
+        self._render_s: float | None = None
         self._device = spec.device
         self._degradation: Degradation | None = None
 
@@ -203,22 +207,25 @@ class _Job:
         )
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
-        self._on_progress(
-            Progress(
-                stage=stage,
-                frames_done=frames,
-                frames_total=info.video.frames_from_header,
-                seconds_done=seconds,
-                duration_s=info.video.duration_s or info.duration_s,
-                fps=self._pace.mark(frames),
-                **self._level(),
-            )
+        progress = Progress(
+            stage=stage,
+            frames_done=frames,
+            frames_total=info.video.frames_from_header,
+            seconds_done=seconds,
+            duration_s=info.video.duration_s or info.duration_s,
+            fps=self._pace.mark(frames),
+            with_debug=self._spec.debug_overlay,
+            **self._level(),
         )
+        steady = replace(progress, fps=self._steady_pace.mark(frames))
+        if progress.duration_s and steady.realtime:
+            self._render_s = progress.duration_s / steady.realtime
+        self._on_progress(replace(progress, render_s=self._render_s))
         if time.monotonic() - self._told_at >= _TELL_EVERY_S:
             self._told_at = time.monotonic()
             self._on_tally(self._clock.counting.take())
 
-    def _level(self) -> dict[str, str]:
+    def _level(self) -> dict[str, Any]:
         degradation = self._degradation
         if degradation is None:
             return {}

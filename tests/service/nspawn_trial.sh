@@ -68,6 +68,31 @@ print(report["status"], report["output"]["frames"], "frames,", report["resilienc
 assert report["output"]["frames"] == 600 and report["resilience"]["resumed_at_s"], "it did not go on from its checkpoint"
 PYTHON
 ls -l "$SHARE/outbox" "$SHARE/originals"
+
+say "Operators ask, and change what they may while it runs"
+job="$(journalctl -u dualface -o json --output-fields=JOB,EVENT | grep '"job delivered"' | tail -n 1 | sed 's/.*"JOB":"\([^"]*\)".*/\1/')"
+journalctl --no-pager -u dualface JOB="$job" -o cat | grep -q '"job started"' || die "the journal cannot be filtered by JOB=$job"
+journalctl --no-pager -u dualface JOB=nobody -o cat | grep -q . && die "the journal's filter lets everything through"
+runuser -u editor -- dualface status
+cp /etc/dualface/config.yaml /root/config.yaml
+dualface config set workers.nice 7 --reason "a trial"
+systemctl reload dualface
+wait_until 20 "the new configuration" bash -c 'journalctl -u dualface -o cat | grep -q "configuration taken over.*workers.nice"'
+mkdir /etc/dualface/config.d
+echo 'settle: {local_s: soon}' >/etc/dualface/config.d/wrong.yaml
+systemctl reload dualface && die "a wrong configuration was not refused"
+systemctl kill --signal=HUP --kill-whom=main dualface
+wait_until 20 "the word on the mistake" bash -c 'systemctl show -P StatusText dualface | grep -q "has mistakes"'
+systemctl is-active dualface
+rm -r /etc/dualface/config.d
+systemctl reload dualface
+install -m 644 /root/config.yaml /etc/dualface/config.yaml
+runuser -u editor -- dualface pause --reason "lunch"
+wait_until 20 "the pause" bash -c 'systemctl show -P StatusText dualface | grep -q "^paused (lunch"'
+runuser -u editor -- dualface resume
+dualface drain --reason "a trial"
+dualface status | grep "drained: a trial"
+dualface resume
 runuser -u editor -- mv "$SHARE/outbox/interview.dual.mp4" "$SHARE/outbox/renamed by the editor.mp4"
 
 say "systemd starts it again after it was killed, and it works again"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+import typer
 
 from daemon import cli, config, overrides
+from daemon.reach import NoShareError
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob
 from tests.unit.daemon_share import make_share
 
@@ -151,3 +155,83 @@ def test_a_demonstration_that_cannot_begin_is_explained(dualface: Dualface, tmp_
     code, _, err = dualface("demo", tmp_path / "file")
     assert code == cli.EXIT_FAILED
     assert "Name another folder." in err
+
+
+COMMANDS = [
+    ["run"], ["process"], ["demo"], ["status"], ["pause"], ["resume"], ["drain"], ["retry"], ["doctor"], ["probe"],
+    ["bench"], ["config", "check"], ["config", "show"], ["config", "set"], ["config", "schema"], ["config", "sample"],
+    ["engines", "list"], ["engines", "build"], ["engines", "bench"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_has_examples_of_it(dualface: Dualface, command: list[str]) -> None:
+    code, out, _ = dualface(*command, "--help")
+    assert code == 0
+    assert f"dualface {' '.join(command)}" in out.partition("Examples:")[2]
+
+
+def test_no_command_is_forgotten() -> None:
+    click_app = typer.main.get_command(cli.app)
+    found = {(name,) for name, command in click_app.commands.items() if not hasattr(command, "commands")}
+    found |= {
+        (name, inner)
+        for name, command in click_app.commands.items()
+        if hasattr(command, "commands")
+        for inner in command.commands
+    }
+    assert found == {tuple(command) for command in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("dualface config set settle.l", {"settle.local_s"}),
+        ("dualface process x.mp4 --profile a", {"archive"}),
+        ("dualface retry l", {"lost.mp4"}),
+        ("dualface pa", {"pause"}),
+    ],
+)
+def test_the_shell_completes(share: Path, words: str, found: set[str]) -> None:
+    (share / "failed" / "lost.mp4").touch()
+    environment = {
+        **os.environ,
+        "_DUALFACE_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = subprocess.run([sys.executable, "-m", "daemon"], env=environment, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == found
+
+
+def test_debug_may_stand_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["dualface", "status", "--root", str(tmp_path / "none"), "--debug"])
+    with pytest.raises(NoShareError):
+        cli.main()
+
+
+def test_a_dry_run_of_process_says_what_would_come_out(dualface: Dualface, tmp_path: Path) -> None:
+    for name in ("a.mp4", "sub/a.mov", "empty.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("" if "empty" in name else "film")
+    (tmp_path / "a.dualface.yaml").write_text("profile: archive\n")
+    out_dir = tmp_path / "out"
+    files = [tmp_path / name for name in ("a.mp4", "sub/a.mov", "empty.mp4", "none.mp4")]
+    code, out, _ = dualface("process", *files, "-o", out_dir, "--dry-run")
+    assert code == cli.EXIT_FAILED
+    assert f"{files[0]} -> {out_dir / 'a.dual.mp4'} (profile archive)" in out
+    assert f"{files[1]} -> {out_dir / 'a.dual-2.mp4'} (profile default)" in out
+    assert f"{files[2]} would fail" in out
+    assert f"{files[3]} would fail" in out
+    assert not out_dir.exists()
+
+
+@pytest.mark.parametrize("command", [["status"], ["pause"], ["resume"], ["drain"], ["retry", "x"], ["run", "-n"]])
+def test_a_share_that_is_away_is_one_sentence(dualface: Dualface, tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"share: {{root: {tmp_path / 'none'}}}\n")
+    code, out, err = dualface(*command, "--config", path)
+    assert (code, out) == (cli.EXIT_ENVIRONMENT, "")
+    assert "does not exist" in err
+    assert "--root" in err
+    assert len(err.strip().splitlines()) == 1
