@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from daemon.status import Board, HostLine, replace_file, severity
+from daemon.plain_files import read_plain
+from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute
 _MOST_TELLING = (
@@ -60,7 +61,7 @@ class Hosts:
 
     def read(self, host: str) -> Board | None:
         """What a host has written last; None where that cannot be read."""
-        return _read(self._path(host))
+        return read_board(self._path(host))
 
     def stamps(self) -> dict[str, int]:
         """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
@@ -75,7 +76,7 @@ class Hosts:
         stamps = self.stamps()
         now_ns = max(stamps.values(), default=0)
         for name, stamp_ns in stamps.items():
-            board = _read(self._folder / name)
+            board = read_board(self._folder / name)
             if board is not None and board.host != own.host:
                 silent = board.state != "stopped" and now_ns - stamp_ns > SILENT_S * 1e9
                 yield Seen(board, silent=silent)
@@ -119,10 +120,11 @@ def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
     )
 
 
-def _read(path: Path) -> Board | None:
+def read_board(path: Path) -> Board | None:
+    """What a service has written; None where that cannot be read."""
     try:
-        return Board.from_json(path.read_bytes())
-    except (OSError, ValueError):
+        return Board.from_json(read_plain(path, LARGEST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -18,7 +18,7 @@ from daemon.words import clock
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"
 HTML_NAME = "status.html"
-_LARGEST_BYTES = 20_000_000
+LARGEST_BYTES = 20_000_000
 LEVELS = ("normal", "downscale", "frame_skip", "pause")
 
 Row = TypeVar("Row")
@@ -234,7 +234,7 @@ def read_status(root: Path) -> dict[str, Any] | None:
     ``updated_at`` is at most about a minute old while the service runs and the share answers.
     """
     try:
-        status = read_json(root / OUTBOX_DIR / JSON_NAME, _LARGEST_BYTES)
+        status = read_json(root / OUTBOX_DIR / JSON_NAME, LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from daemon.errors import DaemonError
-from daemon.hosts import SILENT_S, Seen, merged
+from daemon.hosts import SILENT_S, Seen, merged, read_board
 from daemon.leases import host_name
 from daemon.reach import check
 from daemon.settings import Settings
@@ -79,9 +79,11 @@ def survey(share: Share, settings: Settings) -> Survey:
 
 def _standings(share: Share, settings: Settings) -> Iterator[Standing]:
     for path in list(share.hosts.glob("*.json")) or [share.outbox / JSON_NAME]:
-        with suppress(OSError, ValueError):
-            board, age_s = Board.from_json(path.read_bytes()), time.time() - path.stat().st_mtime
-            yield _standing(board, max(0.0, age_s), host_name(settings.leases))
+        board = read_board(path)
+        with suppress(FileNotFoundError):
+            age_s = max(0.0, time.time() - path.stat().st_mtime)
+            if board is not None:
+                yield _standing(board, age_s, host_name(settings.leases))
 
 
 def _standing(board: Board, age_s: float, here: str) -> Standing:
