@@ -14,7 +14,7 @@ from daemon.plain_files import read_plain
 from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute
-_MOST_TELLING = (
+STATES = (  # the most telling first
     "low_space",
     "paused",
     "working",
@@ -129,4 +129,4 @@ def read_board(path: Path) -> Board | None:
 
 
 def _rank(state: str) -> int:
-    return _MOST_TELLING.index(state) if state in _MOST_TELLING else len(_MOST_TELLING)
+    return STATES.index(state) if state in STATES else len(STATES)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from daemon.conditions import Hindrance
+from daemon.hosts import STATES
 from daemon.meters import OTHER, Meter
 from daemon.status import LEVELS
 from pipeline.tally import PICTURES, SECONDS
 
 STATUSES = ("succeeded", "succeeded_degraded", "failed")
-STATES = (
-    "starting", "idle", "working", "stopping", "stopped",
-    *(hindrance.value for hindrance in Hindrance if hindrance is not Hindrance.NONE),
-)  # fmt: skip
 ENDS = ("finished", "failed", "stopped", "died", "stalled", "overdue")
 STAGES = ("decode", "detect", "track", "compose", "encode")
 QUEUES = ("decode", "analyse", "compose")

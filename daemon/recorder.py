@@ -11,8 +11,9 @@ from typing import Any
 
 from daemon.audience import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
 from daemon.conditions import Hindrance
+from daemon.hosts import STATES
 from daemon.meters import Meters
-from daemon.metrics import DEFINITIONS, QUEUES, STATES
+from daemon.metrics import DEFINITIONS, QUEUES
 from daemon.orders import job_slots
 from daemon.settings import Settings
 from daemon.status import severity

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import metrics
 from daemon.audience import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
-from daemon.board import Chronicle
+from daemon.board import Chronicle, _state
 from daemon.card_meters import CardMeters
 from daemon.conditions import Condition, Hindrance
 from daemon.exporter import Exporter
@@ -110,6 +110,15 @@ def test_what_is_not_known_is_absent() -> None:
     assert found["dualface_share_available", ()] == 0
     assert found["dualface_state", ("share_away",)] == 1
     assert sum(value for (name, _), value in found.items() if name == "dualface_state") == 1
+
+
+@pytest.mark.parametrize("hindrance", [*Hindrance])
+@pytest.mark.parametrize("held", [0, 1])
+def test_every_state_of_a_service_has_its_metric(hindrance: Hindrance, held: int) -> None:
+    state = _state(Condition(hindrance), running=held, held=held)
+    recorder = Recorder(Settings())
+    recorder(shown(Board("here", 1, state=state), Condition(hindrance)))
+    assert samples(recorder.meters)["dualface_state", (state,)] == 1
 
 
 def test_jobs_attempts_and_failures_are_counted() -> None:
