@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.words import size
 from tests.bench import many_files
 from tests.scenes import packets
 from tests.service.running import Service, outputs
@@ -75,7 +76,8 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         _leave_free(ballast, low - 2**20)
         service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
         assert "14 MiB" in service.status()["reason"]
-        assert "14 MiB" in (service.root / "outbox" / "status.html").read_text()
+        page = service.root / "outbox" / "status.html"
+        service.wait_for(lambda: size(enough) in page.read_text(), "the page that says what is needed")
         shutil.copy(recording, service.inbox("x.mp4"))
         _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
         service.wait_for(lambda: service.status()["queued"] == 1, "the file")
