@@ -62,17 +62,32 @@ def _outcome(setting: Setting, wrongs: list[str]) -> tuple[str, int]:
 
 
 def _delivery(setting: Setting, outbox: set[str]) -> list[str]:
-    """Exactly one output, complete, and the one of an undisturbed run."""
+    """Exactly one output, complete, and the one of an undisturbed run, or one that says where it was cut down."""
     if outbox != outputs(NAME):
         return [f"the outbox holds {sorted(outbox)}"]
     video = setting.disk / f"outbox/{NAME}.dual.mp4"
     report = _report(setting.disk / f"outbox/{NAME}.dual.report.json")
-    wrongs = [] if report.get("status") == "succeeded" else [f"the report says {report.get('status')}"]
+    degraded = report.get("status") == "succeeded_degraded"
+    wrongs = [] if degraded or report.get("status") == "succeeded" else [f"the report says {report.get('status')}"]
     frames = _decoded_frames(video)
     if frames != report.get("output", {}).get("frames"):
         wrongs.append(f"{frames} pictures decode")
-    if packets(video) != setting.reference.packets:
+    if degraded:
+        wrongs += _cut_down(setting, report, video)
+    elif packets(video) != setting.reference.packets:
         wrongs.append("the video is not that of an undisturbed run")
+    return wrongs
+
+
+def _cut_down(setting: Setting, report: dict[str, Any], video: Path) -> list[str]:
+    """Where memory or space ran out, pictures may be softer or fewer; the sound and the length are the same."""
+    wrongs = [] if any(span.get("reason") for span in report["degradation"]) else ["degraded without a reason"]
+    if packets(video, "audio") != packets(setting.reference.recording, "audio"):
+        wrongs.append("the sound has changed")
+    times, whole = ([pts for pts, _, _ in sorted(found)] for found in (packets(video), setting.reference.packets))
+    skipped = len(whole) - len(times)
+    if not set(times) <= set(whole) or skipped != report["resilience"]["dropped_frames"] or whole[-2] > times[-1]:
+        wrongs.append("pictures are missing that the report does not tell of")
     return wrongs
 
 
