@@ -191,4 +191,5 @@ def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
         host=host,
         level_reason=progress.level_reason,
         realtime=None if progress.realtime is None else round(progress.realtime, 1),
+        device="" if job.manifest.card is None else f"cuda:{job.manifest.card}",
     )

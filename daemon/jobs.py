@@ -63,6 +63,7 @@ class Manifest:
         sidecar: whether a sidecar was claimed with the source.
         key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
+        card: number of the card of the last attempt, None without one.
         worked_s: time that ended attempts took together.
         strikes: attempts in a row that ended badly and without a new checkpoint.
         interruptions: times in a row that the whole service died while it was worked on.
@@ -81,6 +82,7 @@ class Manifest:
     source: FileMark | None = None
     key: str = ""
     attempts: int = 0
+    card: int | None = None
     worked_s: float = 0.0
     strikes: int = 0
     interruptions: int = 0

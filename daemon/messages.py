@@ -97,10 +97,16 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The backend works. ``notes`` say why something better is not in use."""
+    """The backend works.
+
+    Attributes:
+        notes: why something better is not in use.
+        cards: number and free bytes of each card that opened; empty where the work runs on the CPU.
+    """
 
     device: str
     notes: tuple[str, ...] = ()
+    cards: tuple[tuple[int, int], ...] = ()
 
 
 Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready

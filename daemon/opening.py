@@ -14,12 +14,12 @@ from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
 from daemon.settings import WorkerLimits
 from engines.child import answer
-from engines.errors import ExplainedError
+from engines.errors import DeviceUnavailableError, ExplainedError
 from engines.settings import DeviceSettings
 
 
 def ready(order: Check) -> Ready:
-    """Set the limits, open the device and load both models.
+    """Set the limits, open the devices and load both models.
 
     Raises:
         EngineError: the backend does not work.
@@ -30,12 +30,32 @@ def ready(order: Check) -> Ready:
 
 
 def _opened(device: DeviceSettings) -> Ready:
-    from engines.registry import open_backend  # noqa: PLC0415 - the service itself must never load codecs
+    """Open all cards that are named. One that does not work is left out, as long as another does."""
+    from engines.registry import named_cards  # noqa: PLC0415 - the service itself must never load codecs
 
-    with closing(open_backend(device)) as backend:
+    found: list[Ready] = []
+    refused: list[DeviceUnavailableError] = []
+    for index in named_cards(device):
+        try:
+            found.append(_opened_one(device, index))
+        except DeviceUnavailableError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    working = [ready for ready in found if ready.cards] or found[:1]
+    notes = [*(note for ready in found for note in ready.notes), *(error.message for error in refused)]
+    cards = tuple(card for ready in working for card in ready.cards)
+    return Ready(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), cards)
+
+
+def _opened_one(device: DeviceSettings, index: int) -> Ready:
+    from engines.registry import open_backend  # noqa: PLC0415 - as above
+
+    with closing(open_backend(device.on_card(index))) as backend:
         backend.detector().close()
         backend.embedder().close()
-        return Ready(backend.device, backend.notes)
+        room = backend.room_bytes()
+        return Ready(backend.device, backend.notes, () if room is None else ((index, room),))
 
 
 def _ready_or_limit(order: Check) -> Ready:

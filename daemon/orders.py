@@ -25,8 +25,11 @@ def job_slots(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
-def work_order(settings: Settings, job: Job, lease: Lease) -> Work:
+def work_order(settings: Settings, job: Job, lease: Lease, card: int | None = None) -> Work:
     """The order for a job's next attempt.
+
+    Args:
+        card: number of the card that does it; None leaves that to the settings.
 
     Raises:
         ProfileGoneError: its profile is no longer configured.
@@ -37,7 +40,8 @@ def work_order(settings: Settings, job: Job, lease: Lease) -> Work:
     spec = job_spec(settings, job, lease.host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
-    spec = replace(spec, attempt=job.manifest.attempts + 1)
+    device = settings.device if card is None else settings.device.on_card(card)
+    spec = replace(spec, attempt=job.manifest.attempts + 1, device=device)
     return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease)
 
 

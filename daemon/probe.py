@@ -55,7 +55,7 @@ def measure(device: DeviceSettings) -> dict[str, Any]:
     Raises:
         DaemonError: the device does not work, or the program that measures it died.
     """
-    found: dict[str, Any] = ask("engines.measure", [device.backend, str(device.index)], timeout_s=_TIMEOUT_S)
+    found: dict[str, Any] = ask("engines.measure", [device.backend, str(device.card)], timeout_s=_TIMEOUT_S)
     return found
 
 
@@ -90,7 +90,7 @@ def _jobs(measured: dict[str, Any], device: DeviceSettings) -> tuple[int, str]:
     """The scarcest of decoders, memory and encoders says how many jobs a card carries."""
     limits = {
         saturating(measured["decode_fps"]): "so many decoders use the card's decoding to the full",
-        _fitting(measured["cards"][device.index], device.vram_guard): "so many streams of 1080p fit into its memory",
+        _fitting(measured["cards"][device.card], device.vram_guard): "so many streams of 1080p fit into its memory",
     }
     if measured["nvenc"] and measured["nvenc"]["opened"]:
         limits[measured["nvenc"]["opened"]] = "so many encoder sessions opened side by side"

@@ -5,12 +5,12 @@ The scheduler never waits itself. Each ``advance`` does what can be done now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import structlog
 
-from daemon import claims, policy, recovery
+from daemon import claims, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
@@ -21,6 +21,7 @@ from daemon.kept import KeptStates, key_of
 from daemon.messages import Failed, Stopped
 from daemon.moves import FileMark, has_gone
 from daemon.orders import job_slots, job_spec, work_order
+from daemon.placement import Card
 from daemon.policy import Next
 from daemon.retry import Backoff
 from daemon.settings import Settings
@@ -56,6 +57,7 @@ class Scheduler:
         *,
         settle_s: float,
         clock: Clock,
+        cards: Sequence[Card] = (),
     ) -> None:
         self._settings = settings
         self._share = share
@@ -65,6 +67,7 @@ class Scheduler:
         self._audience = audience
         self._delivery = Delivery(share)
         self._quiet = SettleTracker(quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock)
+        self._cards = cards
         self._slots = job_slots(settings)
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
@@ -219,7 +222,20 @@ class Scheduler:
     def _has_room(self) -> bool:
         if self._stopping or len(self._pool) >= self._slots or self._somebody_runs_alone():
             return False
-        return not any(policy.strains_device(progress) for _, progress in self.running())
+        if any(policy.strains_device(progress) for _, progress in self.running()):
+            return False
+        return placement.has_room(self._cards, self._busy(), self._jobs_per_card())
+
+    def _busy(self) -> list[int | None]:
+        return [job.manifest.card for job, _ in self.running()]
+
+    def _jobs_per_card(self) -> int:
+        return placement.jobs_per_card(self._settings.device.jobs_per_card, self._slots, len(self._cards))
+
+    def _card_for(self, task: Task) -> int | None:
+        """Where it goes on; after trouble on one card, on another."""
+        shunned = task.job.manifest.card if task.code else None
+        return placement.place(self._cards, self._busy(), self._jobs_per_card(), shunned)
 
     def _heed(self, task: Task, progress: Progress | None) -> None:
         """Make room where a job has come down because of the disk; a quota may not show in the free space."""
@@ -248,15 +264,18 @@ class Scheduler:
         self._tasks.confirm(task)
         if has_gone(job.source):
             raise SourceGoneError("The source has gone from the job's directory.")
-        order = work_order(self._settings, job, self._tasks.lease)
+        card = self._card_for(task)
+        order = work_order(self._settings, job, self._tasks.lease, card)
         self._kept.give(job)
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
+        job.manifest.card = card
         self._count_attempt(job)
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
+        on_card = {} if card is None else {"card": card}
         self._audience.tell(Started(job))
-        task.log.info("job started", stage="working", attempt=job.manifest.attempts)
+        task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_card)
 
     def _count_attempt(self, job: Job) -> None:
         job.manifest.attempts += 1

@@ -27,6 +27,7 @@ from daemon.messages import Check, Failed, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
 from daemon.orders import job_slots
+from daemon.placement import Card
 from daemon.policy import explain
 from daemon.reload import Reloading
 from daemon.retention import Retention
@@ -89,17 +90,17 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
             on_tally=recorder.tally,
         )
         notifier.status("Checking the backend")
-        _check_backend(settings, pool, selector, pulse, stop)
+        cards = _check_backend(settings, pool, selector, pulse, stop)
         reloading = Reloading(settings, reload_request, reread)
-        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners)
+        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, cards)
         with _events(settings, share, alarm):
             loop.run()
 
 
 def _check_backend(
     settings: Settings, pool: Pool, selector: selectors.BaseSelector, pulse: Pulse, stop: StopRequest
-) -> None:
-    """Let a short-lived worker open the backend.
+) -> list[Card]:
+    """Let a short-lived worker open the backend; returns the cards that work.
 
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
@@ -114,9 +115,11 @@ def _check_backend(
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
     if isinstance(outcome, Ready):
-        log.info("backend works", device=outcome.device)
-    elif outcome is not None:
+        log.info("backend works", device=outcome.device, cards=len(outcome.cards))
+        return [Card(*card) for card in outcome.cards]
+    if outcome is not None:
         raise _unusable(outcome, overdue=time.monotonic() > deadline, settings=settings)
+    return []
 
 
 def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> BackendUnusableError:
@@ -160,6 +163,7 @@ class _Loop:
         notifier: Notifier,
         pulse: Pulse,
         listeners: Sequence[Listener],
+        cards: Sequence[Card],
     ) -> None:
         clock = time.monotonic
         settings = reloading.settings
@@ -182,7 +186,7 @@ class _Loop:
         self._conditions = Conditions(share, identity, self._kept, settings, clock)
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock
+            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, cards=cards
         )
         self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, audience, clock)
         self._retention = Retention(share.originals, settings.retention, clock)

@@ -39,6 +39,7 @@ class RunningJob:
     host: str = ""
     level_reason: str = ""
     realtime: float | None = None  # seconds of the recording done in a second, lately
+    device: str = ""  # "cuda:1"; "" where the service works on no card
 
     def line(self) -> str:
         """A few words about it."""

@@ -114,11 +114,16 @@ def _row(job: RunningJob) -> tuple[RenderableType, ...]:
         escape(printable(job.file)),
         ProgressBar(total=100, completed=percent, width=20),
         f"{percent:.0f} %",
-        job.stage + (f", attempt {job.attempt}" if job.attempt > 1 else ""),
+        _stage(job),
         f"{job.realtime:.1f}x realtime" if job.realtime else "",
         f"{clock(job.eta_s)} left" if job.eta_s is not None else "",
         f"[yellow]{escape(level)}[/]" if job.level != "normal" else level,
     )
+
+
+def _stage(job: RunningJob) -> str:
+    attempt = f", attempt {job.attempt}" if job.attempt > 1 else ""
+    return job.stage + attempt + (f" on {job.device}" if job.device else "")
 
 
 def _waiting(board: Board) -> Iterator[RenderableType]:

@@ -118,7 +118,7 @@ def measure(settings: DeviceSettings) -> Measured:
         make_clip(clip)
         found = Measured(cores, psutil.virtual_memory().total, backend.device, [], cards())
         found.tensorrt = f"{library.name} {library.version}" if library else None
-        found.nvenc = probe_sessions(settings.index) if backend.device != "cpu" else None
+        found.nvenc = probe_sessions(settings.card) if backend.device != "cpu" else None
         found.decoder, found.decode_fps = _decoders(clip, settings, most=2 * cores)
         frames = _pictures(clip, backend)
         found.inference, found.detect_fps = _detector(clip, backend, frames)

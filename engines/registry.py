@@ -51,6 +51,10 @@ class Backend(Protocol):
         """Why the device carries more than it should, None where it does not."""
         ...
 
+    def room_bytes(self) -> int | None:
+        """Memory of the card that one more stream may take below the guard; None where there is no card."""
+        ...
+
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder: ...
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
@@ -99,6 +103,9 @@ class CpuBackend:
         cv2.setNumThreads(1)
 
     def strain(self) -> str | None:
+        return None
+
+    def room_bytes(self) -> None:
         return None
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
@@ -166,6 +173,15 @@ def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backe
             raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle.message}") from obstacle
         structlog.get_logger().info("device chosen", device="cpu", reason=obstacle.message)
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
+
+
+def named_cards(device: DeviceSettings) -> tuple[int, ...]:
+    """The numbers of the cards that the settings name. Where "auto" finds none it is 0: opening that tells why."""
+    if isinstance(device.index, tuple):
+        return tuple(dict.fromkeys(device.index))
+    if device.index != "auto" or device.backend == "cpu" or importlib.util.find_spec("cupy") is None:
+        return (device.card,)
+    return importlib.import_module("engines.cuda.backend").all_cards() or (0,)
 
 
 def release_memory() -> None:

@@ -13,6 +13,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+CardNumber = Annotated[int, Field(ge=0, le=63)]
+
+
 class DeviceSettings(Section):
     """Which device does the work."""
 
@@ -20,7 +23,17 @@ class DeviceSettings(Section):
         Literal["auto", "cpu", "cuda"],
         Field(description="Device that decodes, detects, composes and encodes; auto takes CUDA where it works"),
     ] = "auto"
-    index: Annotated[int, Field(ge=0, le=63, description="Number of the CUDA device")] = 0
+    index: Annotated[
+        Literal["auto"] | CardNumber | Annotated[tuple[CardNumber, ...], Field(min_length=1, max_length=64)],
+        Field(description="Number of the CUDA device, a list of numbers to spread jobs over, or auto for all cards"),
+    ] = 0
+    jobs_per_card: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
+        Field(
+            description="Most jobs on one card; auto spreads workers.concurrent_jobs evenly",
+            json_schema_extra={"unit": "jobs"},
+        ),
+    ] = "auto"
     vram_guard: Annotated[
         float,
         Field(
@@ -79,6 +92,17 @@ class DeviceSettings(Section):
             json_schema_extra={"unit": "s"},
         ),
     ] = 30.0
+
+    @property
+    def card(self) -> int:
+        """The one card to work on: the first where several may be used."""
+        if self.index == "auto":
+            return 0
+        return self.index if isinstance(self.index, int) else self.index[0]
+
+    def on_card(self, index: int) -> DeviceSettings:
+        """The same for one card."""
+        return self.model_copy(update={"index": index})
 
 
 class EncoderSettings(Section):

@@ -8,6 +8,7 @@ from typing import Any
 from daemon.checks.context import Context
 from daemon.doctor import Finding, check, failed, not_applicable, ok, warning
 from daemon.errors import DaemonError
+from engines.settings import DeviceSettings
 
 _GIB = 2**30
 _EXAMINE, _ENGINES, _OPENING = "engines.examine", "engines.inference.commands", "daemon.opening"
@@ -78,21 +79,29 @@ def cards(context: Context) -> Finding:
     settings = context.settings.device
     found = context.ask_program(_EXAMINE, "driver")["cards"]
     facts = {"cards": found}
-    if settings.index >= len(found):
-        return failed(f"There is no card {settings.index}, only {len(found)}.", "Correct device.index.", facts=facts)
+    used = _used_cards(settings, len(found))
+    if max(used) >= len(found):
+        return failed(f"There is no card {max(used)}, only {len(found)}.", "Correct device.index.", facts=facts)
     words = "; ".join(
         f"{card['index']}: {card['name']}, compute capability {card['compute_capability']}, "
         f"{card['vram_used_bytes'] / _GIB:.1f} of {card['vram_total_bytes'] / _GIB:.1f} GiB in use"
         for card in found
     )
-    card = found[settings.index]
-    if card["vram_used_bytes"] > settings.vram_guard * card["vram_total_bytes"]:
+    full = [n for n in used if found[n]["vram_used_bytes"] > settings.vram_guard * found[n]["vram_total_bytes"]]
+    if full:
+        taken = ", ".join(map(str, full))
         return warning(
-            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of card {settings.index} is taken.",
+            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of card {taken} is taken.",
             "End other programs on the card; jobs wait until there is room.",
             facts=facts,
         )
     return ok(f"{words}.", facts=facts)
+
+
+def _used_cards(settings: DeviceSettings, there: int) -> tuple[int, ...]:
+    if settings.index == "auto":
+        return tuple(range(there)) or (0,)
+    return settings.index if isinstance(settings.index, tuple) else (settings.index,)
 
 
 @check("codecs-cpu")
@@ -118,7 +127,7 @@ def codecs_cpu(context: Context) -> Finding:
 @check("codecs-cuda", needs="cards")
 def codecs_cuda(context: Context) -> Finding:
     """What the card decodes and encodes; the rest is decoded as device.undecodable says, and encoded with x264."""
-    facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.index))
+    facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.card))
     sessions = facts["nvenc"]["opened"]
     missing = f"no NVENC ({facts['nvenc']['error']}), so x264 encodes"
     encodes = f"{sessions} NVENC sessions open" if sessions else missing

@@ -53,14 +53,22 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
         cards = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
         raise DeviceUnavailableError(f"CUDA does not start: {error}") from error
-    if settings.index >= cards:
-        raise DeviceUnavailableError(f"there is no CUDA device {settings.index}, only {cards}")
+    if settings.card >= cards:
+        raise DeviceUnavailableError(f"there is no CUDA device {settings.card}, only {cards}")
     try:
         return CudaBackend(settings, cache_dir, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
     except EngineError:
         raise
     except Exception as error:  # as above
         raise DeviceUnavailableError(f"the kernels do not run: {error}") from error
+
+
+def all_cards() -> tuple[int, ...]:
+    """The numbers of all cards that CUDA sees; none where it does not start."""
+    try:
+        return tuple(range(cupy.cuda.runtime.getDeviceCount()))
+    except Exception:  # as above
+        return ()
 
 
 class CudaBackend:
@@ -78,9 +86,9 @@ class CudaBackend:
         self._notes: tuple[str, ...] = ()
         self._reservation: Reservation | None = None
         self._encoders = _encoders(settings)
-        self.stream = _take_stream(settings.index)
+        self.stream = _take_stream(settings.card)
         self._bytes_before = self.stream.bytes_to_host
-        self.device, self._target = _describe(settings.index)
+        self.device, self._target = _describe(settings.card)
         self._has_nvdec = has_nvdec
         if not self._has_nvdec:
             self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")
@@ -95,6 +103,9 @@ class CudaBackend:
 
     def strain(self) -> str | None:
         return open_manager(self._settings).strain()
+
+    def room_bytes(self) -> int:
+        return max(0, open_manager(self._settings).available_bytes())
 
     def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
         if self._reservation is None:  # a job's further decoders only look up single pictures
@@ -158,13 +169,13 @@ class CudaBackend:
 
     def _refusal(self, video: VideoInfo) -> str | None:
         known = capabilities if self._has_nvdec else usual_capabilities
-        return refusal(video, self._settings.index, known)
+        return refusal(video, self._settings.card, known)
 
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
-            return NvdecCodec(video, source, index=self._settings.index, stream=self.stream.handle)
+            return NvdecCodec(video, source, index=self._settings.card, stream=self.stream.handle)
         return HwaccelCodec(
-            video, source, index=self._settings.index, ready=self._wait_for_all, free_bytes=self._free_bytes
+            video, source, index=self._settings.card, ready=self._wait_for_all, free_bytes=self._free_bytes
         )
 
     def _wait_for_all(self) -> None:
@@ -173,11 +184,11 @@ class CudaBackend:
         self.stream.synchronize()
 
     def _free_bytes(self) -> int:
-        with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.index):
+        with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.card):
             return int(cupy.cuda.runtime.memGetInfo()[0])
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
-        place = Place(self._settings.index, self._target, self.stream.handle)
+        place = Place(self._settings.card, self._target, self.stream.handle)
         chosen = open_engine(name, model, place, self._settings, _engine_cache(self._cache_dir))
         for note in chosen.notes:
             self._note(note)
@@ -229,13 +240,13 @@ def _shared_detector(
     notes: list[str] = []
 
     def open_on(stream: int) -> DeviceEngine:
-        place = Place(settings.index, target, stream)
+        place = Place(settings.card, target, stream)
         cache = _engine_cache(cache_dir)
         chosen = open_engine("detector", yunet.load(), place, settings, cache, fixed_outputs=False)
         notes.extend(chosen.notes)
         return chosen.engine
 
-    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.index):
+    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.card):
         return DeviceJoint(open_on), tuple(notes)
 
 

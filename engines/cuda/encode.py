@@ -87,16 +87,16 @@ class DeviceEncoders:
         if sessions is not None:
             return NvencEncoder(
                 width, height, fps=fps, color=color, settings=settings, sessions=sessions,
-                index=self._device.index, stream=stream,
+                index=self._device.card, stream=stream,
             )  # fmt: skip
         inner = X264Encoder(
             width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
         )
-        return DownloadingEncoder(inner, width, height, index=self._device.index, stream=stream)
+        return DownloadingEncoder(inner, width, height, index=self._device.card, stream=stream)
 
     def _probed(self) -> SessionProbe:
         if self._found is None:
-            self._found = self._probe(self._device.index)
+            self._found = self._probe(self._device.card)
         return self._found
 
     def _counted(self) -> EncoderSessions:

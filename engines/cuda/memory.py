@@ -208,16 +208,16 @@ def open_manager(settings: DeviceSettings) -> VramManager:
     """
     cupy = importlib.import_module("cupy")
     try:
-        bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.index)
+        bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.card)
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceUnavailableError(f"There is no CUDA device {settings.index}: {error}") from error
+        raise DeviceUnavailableError(f"There is no CUDA device {settings.card}: {error}") from error
     try:
         read = nvml_reader(bus_id)
     except DeviceUnavailableError as error:
         log.info("memory is read without NVML", reason=error.message)
-        read = functools.partial(_runtime_reading, cupy, settings.index)
+        read = functools.partial(_runtime_reading, cupy, settings.card)
     manager = VramManager(read, guard=settings.vram_guard)
-    with cupy.cuda.Device(settings.index):
+    with cupy.cuda.Device(settings.card):
         cupy.get_default_memory_pool().set_limit(size=manager.pool_limit_bytes)
     return manager
 

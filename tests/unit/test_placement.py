@@ -1,0 +1,112 @@
+"""Which card does which job, and what the service says to workers and people about it."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from daemon import opening
+from daemon.jobs import Manifest
+from daemon.messages import Ready, decode, encode
+from daemon.placement import Card, has_room, jobs_per_card, place
+from engines import registry
+from engines.errors import DeviceUnavailableError
+from engines.settings import DeviceSettings
+
+GIB = 2**30
+TWO = [Card(0, 40 * GIB), Card(1, 60 * GIB)]
+numbers = st.integers(0, 3)
+
+
+def test_the_card_with_most_free_slots_is_taken_then_that_with_most_memory() -> None:
+    assert place(TWO, [], 2) == 1
+    assert place(TWO, [1], 2) == 0
+    assert place(TWO, [1, 0], 2) == 1
+    assert place(TWO, [1, 0, 1], 2) == 0
+
+
+def test_a_full_card_gets_nothing_and_two_full_cards_stop_the_starts() -> None:
+    assert place(TWO, [1], 1) == 0
+    assert not has_room(TWO, [0, 1], 1)
+    assert place(TWO, [0, 1], 1) is None
+
+
+def test_after_trouble_on_one_card_a_job_goes_on_on_another_if_there_is_room() -> None:
+    assert place(TWO, [0], 2, shunned=1) == 0
+    assert place(TWO, [0, 0], 2, shunned=1) == 1
+
+
+def test_without_cards_only_slots_count() -> None:
+    assert has_room([], [None] * 9, 1)
+    assert place([], [None], 1) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "slots", "cards", "most"),
+    [("auto", 8, 2, 4), ("auto", 7, 2, 4), ("auto", 3, 0, 3), ("auto", 1, 4, 1), (5, 8, 2, 5)],
+)
+def test_slots_are_spread_evenly_unless_set(wanted: int, slots: int, cards: int, most: int) -> None:
+    assert jobs_per_card(wanted, slots, cards) == most
+
+
+@given(memory=st.lists(st.integers(0, 80), min_size=1, max_size=4), most=st.integers(1, 4),
+       jobs=st.integers(0, 20), shunned=st.none() | numbers)  # fmt: skip
+def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
+    memory: list[int], most: int, jobs: int, shunned: int | None
+) -> None:
+    cards = [Card(index, free * GIB) for index, free in enumerate(memory)]
+    busy: list[int | None] = []
+    while len(busy) < jobs and has_room(cards, busy, most):
+        busy.append(place(cards, busy, most))
+    counts = [busy.count(card.index) for card in cards]
+    assert sum(counts) == min(jobs, most * len(cards))
+    assert max(counts) - min(counts) <= 1
+    if has_room(cards, busy, most) and any(c.index != shunned and busy.count(c.index) < most for c in cards):
+        assert place(cards, busy, most, shunned) not in (shunned, None)
+
+
+def test_index_may_be_a_number_a_list_or_auto() -> None:
+    assert [DeviceSettings.model_validate({"index": index}).card for index in (3, [2, 5], "auto")] == [3, 2, 0]
+    assert DeviceSettings.model_validate({"index": [2, 5]}).on_card(5).index == 5
+    for wrong in (-1, 64, [], [0, 99], "all"):
+        with pytest.raises(ValidationError):
+            DeviceSettings.model_validate({"index": wrong})
+
+
+def test_named_cards_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "engines.cuda.backend", types.SimpleNamespace(all_cards=lambda: (0, 1, 2)))
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: name == "cupy")
+    named = [registry.named_cards(DeviceSettings(index=index)) for index in (2, (1, 4), "auto")]
+    assert named == [(2,), (1, 4), (0, 1, 2)]
+    assert registry.named_cards(DeviceSettings(index=(3, 3))) == (3,)
+    assert registry.named_cards(DeviceSettings(index="auto", backend="cpu")) == (0,)
+
+
+def test_cards_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(device: DeviceSettings, index: int) -> Ready:
+        if index == 1:
+            raise DeviceUnavailableError("card 1 has fallen off the bus")
+        return Ready(f"cuda:{index}", (), ((index, GIB),))
+
+    monkeypatch.setattr(opening, "_opened_one", opened)
+    ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
+    assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), ((0, GIB), (2, GIB)))
+    with pytest.raises(DeviceUnavailableError, match="off the bus"):
+        opening._opened(DeviceSettings(backend="cuda", index=1))
+
+
+def test_what_a_worker_says_of_cards_arrives() -> None:
+    told = decode(encode(Ready("cuda:0, cuda:1", (), ((0, 5), (1, 7)))))
+    assert isinstance(told, Ready)
+    assert [Card(*card) for card in told.cards] == [Card(0, 5), Card(1, 7)]
+
+
+def test_a_job_remembers_its_card_and_old_manifests_have_none() -> None:
+    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", card=1)
+    assert Manifest.from_json(manifest.to_json()).card == 1
+    assert Manifest.from_json(manifest.to_json().replace(b'"card": 1,', b"")).card is None
