@@ -21,6 +21,7 @@ class EncoderChangedError(PipelineError):
 
     code = "ENCODER_CHANGED"
     remedy = "Nothing to do: the job starts over with the encoder that works here."
+    doctor_check = "codecs-cuda"
     retryable = True
     environmental = True
 
