@@ -6,5 +6,6 @@ from daemon.checks import software  # isort: skip
 from daemon.checks import host  # isort: skip
 from daemon.checks import device  # isort: skip
 from daemon.checks import share  # isort: skip
+from daemon.checks import observers  # isort: skip
 
-__all__ = ["device", "host", "share", "software"]
+__all__ = ["device", "host", "observers", "share", "software"]

@@ -53,7 +53,7 @@ def examined(name: str, context: Context) -> Finding:
 
 
 def test_every_check_says_what_it_means() -> None:
-    assert checks.__all__ == ["device", "host", "share", "software"]
+    assert checks.__all__ == ["device", "host", "observers", "share", "software"]
     for name, found in CHECKS.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
         assert len(found.meaning) > 30, name

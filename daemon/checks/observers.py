@@ -1,0 +1,77 @@
+"""Checks of what watches the service: metrics and messages. Neither keeps it from working."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.error import HTTPError
+
+from daemon.checks.context import Context
+from daemon.child import AnsweredError, ChildFailedError, ask
+from daemon.doctor import Finding, check, not_applicable, ok, warning
+from daemon.settings import MetricsSettings
+
+_ANSWER_S = 5.0
+_LOAD_S = 60.0  # Apprise is large
+_LOOK = "`journalctl -u dualface` has the lines `metrics cannot be shown` with reason and remedy; docs/metrics.md."
+
+
+@check("metrics")
+def metrics(context: Context) -> Finding:
+    """Prometheus reads the service's numbers over HTTP or, through node_exporter, from a file."""
+    settings = context.settings.metrics
+    trouble = [*_http_trouble(settings), *_file_trouble(settings)]
+    if trouble:
+        return warning(" ".join(trouble), _LOOK)
+    shown = [_url(settings)] * settings.http + [settings.textfile] * bool(settings.textfile)
+    return ok(f"Shown at {' and '.join(shown)}.") if shown else not_applicable("Off: see metrics.http.")
+
+
+def _url(settings: MetricsSettings) -> str:
+    address = ip_address(settings.address)
+    if address.is_unspecified:
+        address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://{f'[{address}]' if address.version == 6 else address}:{settings.port}/metrics"
+
+
+def _http_trouble(settings: MetricsSettings) -> list[str]:
+    if not settings.http:
+        return []
+    try:
+        with urllib.request.urlopen(_url(settings), timeout=_ANSWER_S) as answer:
+            is_ours = b"\ndualface_up " in answer.read(1 << 20)
+    except HTTPError:
+        is_ours = False
+    except OSError as error:
+        return [f"Nothing answers at {_url(settings)} ({error}): the service does not run, or may not listen."]
+    return [] if is_ours else [f"Another program answers at {_url(settings)}."]
+
+
+def _file_trouble(settings: MetricsSettings) -> list[str]:
+    if not settings.textfile:
+        return []
+    try:
+        age_s = time.time() - Path(settings.textfile).stat().st_mtime
+    except OSError as error:
+        return [f"{settings.textfile} cannot be read: {error.strerror}."]
+    return [f"{settings.textfile} is {age_s:.0f} s old."] if age_s > 3 * settings.interval_s + 10 else []
+
+
+@check("notifications")
+def notifications(context: Context) -> Finding:
+    """Messages go out through Apprise to the URLs of notify.urls; looked at here, not sent."""
+    urls = {str(number): url for number, url in enumerate(context.settings.notify.urls, start=1)}
+    if not urls:
+        return not_applicable("Off: notify.urls is empty.")
+    order = json.dumps({"urls": urls, "timeout_s": _LOAD_S}).encode()
+    try:
+        failed = ask("daemon.messenger", (), timeout_s=_LOAD_S, account=context.account, given=order)
+    except (AnsweredError, ChildFailedError) as error:
+        return warning(error.message, error.remedy)
+    if failed:
+        told = "; ".join(f"number {number}: {reason}" for number, reason in failed.items())
+        return warning(f"Not usable in notify.urls: {told}.", "Correct these URLs; Apprise's documentation lists them.")
+    return ok(f"{len(urls)} URLs are understood; whether they are right shows only when something is sent.")
