@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, show and change the configu
 
 @app.command("check", epilog=examples("config check /etc/dualface/config.yaml"))
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration to check.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="Configuration to check.")],
 ) -> None:
     """Check a file with its drop-ins and the environment, and report everything that is wrong."""
     from daemon.config import load

@@ -83,7 +83,11 @@ def set_value(path: Path | None, key: str, text: str, reason: str) -> Change:
     old = _read(file)
     before = _before(file, old, parts)
     new = _edited(old, parts, value, _remark(before, reason))
-    after = _in_force(load_with_origins(file, text=new), parts)
+    try:
+        after = _in_force(load_with_origins(file, text=new), parts)
+    except InvalidConfigError as error:
+        error.remedy = f"Nothing was written. {error.remedy}"
+        raise
     _replace(file, old, new)
     return Change(file, key, before, after, "restart" if needs_restart(parts) else "reload")
 

@@ -10,11 +10,22 @@ import typer
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Configuration; /etc/dualface/config.yaml if it exists."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        readable=False,  # we say it better
+        help="Configuration; /etc/dualface/config.yaml if it exists.",
+    ),
 ]
 RootOption = Annotated[
     Path | None,
-    typer.Option("--root", metavar="DIR", help="The share's folder on this machine, instead of the configured one."),
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        readable=False,
+        help="The share's folder on this machine, instead of the configured one.",
+    ),
 ]
 
 

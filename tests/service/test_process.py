@@ -70,12 +70,34 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
     _, said = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "Traceback" not in said
+    assert "Stopping: running files finish their segment" in said
+    assert "goes on where it was" in said
+    assert "failed" not in said
     assert not list(parts.glob("*.mp4"))
     assert process(recording, "--output", parts).returncode == 0
     name = "an interview.dual.mp4"
     assert packets(parts / name) == packets(whole / name)
     assert json.loads((parts / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]
     assert not (parts / ".dualface").exists()
+
+
+def test_a_second_interruption_ends_at_once_and_nothing_is_half_done(recording, tmp_path):
+    running = subprocess.Popen(command(recording, "--output", tmp_path), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".dualface/*/segments")):
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.02)
+    for _ in range(2):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, said = running.communicate(timeout=60)
+    if running.returncode != 1:
+        pytest.skip("it was done before the second signal")
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == [".dualface"]
+    assert process(recording, "--output", tmp_path).returncode == 0
+    assert (tmp_path / "an interview.dual.mp4").exists()
+    assert not (tmp_path / ".dualface").exists()
 
 
 def test_a_sidecar_swaps_and_its_errors_name_the_line(recording, tmp_path):

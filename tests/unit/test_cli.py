@@ -204,6 +204,20 @@ def test_the_shell_completes(share: Path, words: str, found: set[str]) -> None:
     assert set(done.stdout.split()) == found
 
 
+def test_a_wrong_value_is_refused_with_all_that_is_wrong(dualface: Dualface, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    code, _, err = dualface("config", "set", "settle.local_s", "soon", "--reason", "why not", "--config", path)
+    assert code == cli.EXIT_USAGE
+    assert "'soon' is not allowed; give a number from 0 up to 86400 (s)" in err
+    assert "Nothing was written." in err
+    assert not path.exists()
+    code, out, _ = dualface("config", "set", "settle.local_s", "7", "-r", "why not", "--config", path)
+    assert (code, "settle.local_s is 7.0 now, was 5.0" in out) == (0, True)
+    assert dualface("config", "show", "settle.local_s", "--origin", "-c", path)[1].split("\t")[:4] == [
+        "settle.local_s", "7.0", "s", f"{path}, line 3",
+    ]  # fmt: skip
+
+
 def test_debug_may_stand_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["dualface", "status", "--root", str(tmp_path / "none"), "--debug"])
     with pytest.raises(NoShareError):
