@@ -16,7 +16,7 @@ import daemon
 import engines
 import pipeline
 from daemon import checks
-from daemon.checks import device, host, share, software
+from daemon.checks import device, host, observers, share, software
 from daemon.checks.context import Context
 from daemon.checks.share import AT_START
 from daemon.child import Account
@@ -316,7 +316,7 @@ def test_checks_at_start_exist() -> None:
 
 
 def test_checks_are_defined_where_they_belong() -> None:
-    modules = {module.__name__ for module in (device, host, share, software)}
+    modules = {module.__name__ for module in (device, host, observers, share, software)}
     assert {found.look.__module__ for found in CHECKS.values()} == modules
 
 
