@@ -15,7 +15,6 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.durable import commit, storage_errors
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
-from pipeline.preview import FOLDER, write_preview
 from pipeline.segments import read_packets, tracks_path
 
 
@@ -40,7 +39,6 @@ class Assembled:
 
     video: Path
     tracks: Path
-    preview: Path
     audio: AudioOutcome
     duration_s: float
 
@@ -53,14 +51,13 @@ def assemble(order: AssemblyOrder) -> Assembled:
         JobStopped: asked to stop; assembly starts over next time, from the finished segments.
         DiskFullError, StorageError: the work directory cannot be written.
     """
-    video, tracks, preview = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz", "preview.jpg"))
+    video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
         audio = _mux(order, video)
         _verify(order, video)
         _join_tracks(order, tracks)
-        write_preview(video, preview, kept=order.work_dir / FOLDER)
-    return Assembled(video, tracks, preview, audio, duration_s)
+    return Assembled(video, tracks, audio, duration_s)
 
 
 def _span_s(order: AssemblyOrder) -> float:

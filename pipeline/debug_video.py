@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
-from engines.frames import EncodedPacket, Frame, MediaInfo, Rect
+from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.settings import EncoderSettings
 from pipeline.durable import commit
 from pipeline.overlay import draw_overlay
-from pipeline.people import Row, Tile
+from pipeline.people import Row
+from pipeline.tracks_file import read_tracks
 
 MAX_PIXELS = 1920 * 1080
 _PACE_FRAMES = 25
@@ -71,7 +68,7 @@ def write_debug_video(
 def _packets(
     decoder: PyAvDecoder, encoder: X264Encoder, tracks: Path, info: MediaInfo, on_frames: Callable[[int, float], None]
 ) -> Iterator[EncodedPacket]:
-    for count, (frame, row) in enumerate(_shown(decoder, _rows(tracks), info.video.time_base), start=1):
+    for count, (frame, row) in enumerate(_shown(decoder, read_tracks(tracks), info.video.time_base), start=1):
         drawn = draw_overlay(frame, row, width=info.video.width, height=info.video.height)
         yield from encoder.encode(_even(drawn))
         if count % _PACE_FRAMES == 0:
@@ -93,15 +90,3 @@ def _even(frame: Frame) -> Frame:
     """Without the last row and column of an odd picture, which 4:2:0 cannot hold."""
     height, width = frame.height // 2 * 2, frame.width // 2 * 2
     return Frame(frame.y[:height, :width], frame.uv[: height // 2, : width // 2], frame.pts, frame.duration)
-
-
-def _rows(tracks: Path) -> Iterator[Row]:
-    with gzip.open(tracks) as lines:
-        for line in lines:
-            row = orjson.loads(line)
-            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]))
-
-
-def _tile(data: dict[str, Any]) -> Tile:
-    face = None if data["face"] is None else Rect(*data["face"])
-    return Tile(data["person"], face, Rect(*data["crop"]), data["source"])

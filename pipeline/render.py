@@ -17,8 +17,8 @@ from pipeline.compose import TilePainter
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
+from pipeline.moments import MomentKeeper
 from pipeline.people import Row
-from pipeline.preview import PreviewPictures
 from pipeline.segments import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.thinning import Thinning
@@ -93,7 +93,7 @@ class Renderer:
     correct: Callable[[Row], Row]
     painter: TilePainter
     new_encoder: Callable[[], Encoder]
-    preview: PreviewPictures
+    moments: MomentKeeper
     grid: SegmentGrid
     checkpoint: Checkpoint
     clock: JobClock
@@ -237,7 +237,7 @@ class Renderer:
             self._replaced_frames += planned.frame.replaced
             writer.add_row(planned.row, shown, planned.frame.duration)
             writer.add_packets(encoder.encode(picture))
-            self.preview.offer(picture, shown.t)
+            self.moments.offer(picture, shown)
 
     def _count(self, part: Painted, seconds: float) -> None:
         self.clock.add("encode", seconds, len(part))

@@ -28,8 +28,9 @@ from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import limit_arenas, trim_heap
+from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
-from pipeline.preview import FOLDER, forget_pictures
+from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
@@ -179,7 +180,7 @@ class _Job:
         if reason is not None:
             log.info("job starts over", reason=reason)
             shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
-            forget_pictures(self._spec.work_dir / FOLDER)
+            forget_moments(self._spec.work_dir / FOLDER)
             self._clock = JobClock()
         return Checkpoint(mark, self._spec.job_id)
 
@@ -238,18 +239,35 @@ class _Job:
 
     def _result(self, evidence: Evidence) -> JobResult:
         report = success_report(self._spec, evidence)
+        document = report.to_json()
+        preview = self._preview(evidence, document)
         path = self._spec.work_dir / "output.report.json"
-        write_durably(path, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2))
+        write_durably(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
         assembled = evidence.assembled
         return JobResult(
             status=report.status,
-            files=Deliverables(assembled.video, path, assembled.tracks, assembled.preview, self._debug(evidence)),
+            files=Deliverables(assembled.video, path, assembled.tracks, preview, self._debug(evidence)),
             verdict=report.verdict,
             frames=evidence.checkpoint.frames,
             duration_s=assembled.duration_s,
             wall_s=evidence.wall_s,
             facts=facts(report),
         )
+
+    def _preview(self, evidence: Evidence, report: dict[str, Any]) -> Path:
+        out = self._spec.work_dir / "output.preview.jpg"
+        assembled = evidence.assembled
+        order = SheetOrder(
+            video=assembled.video,
+            tracks=assembled.tracks,
+            duration_s=assembled.duration_s,
+            kept=self._spec.work_dir / FOLDER,
+            identity=report["identity"],
+            degradation=report["degradation"],
+        )
+        with storage_errors("making the preview"):
+            write_preview(out, order)
+        return out
 
     def _debug(self, evidence: Evidence) -> Path | None:
         if not self._spec.debug_overlay:

@@ -27,8 +27,8 @@ from pipeline.encoding import open_encoder
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
+from pipeline.moments import FOLDER, MomentKeeper, forget_moments
 from pipeline.people import Row
-from pipeline.preview import FOLDER, PreviewPictures, forget_pictures
 from pipeline.render import Renderer, batch_size
 from pipeline.renew import Renewal
 from pipeline.segments import SegmentGrid
@@ -185,12 +185,19 @@ def _renderer(
         checkpoint=job.checkpoint,
         clock=job.clock,
         on_frames=job.on_frames,
-        preview=PreviewPictures(job.spec.work_dir / FOLDER, job.info.video.duration_s or job.info.duration_s),
+        moments=_moments(job, analysis.start_pts),
         grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
         should_stop=job.should_stop,
         degradation=job.degradation,
         strain=job.backend.strain,
     )
+
+
+def _moments(job: StreamJob, start_pts: int) -> MomentKeeper:
+    segments = job.checkpoint.segments
+    done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
+    folder = job.spec.work_dir / FOLDER
+    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t)
 
 
 def _corrector(job: StreamJob) -> Callable[[Row], Row]:
@@ -211,7 +218,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         counting=job.clock.counting,
     ).run()
     if renewed:
-        forget_pictures(job.spec.work_dir / FOLDER)
+        forget_moments(job.spec.work_dir / FOLDER)
         log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 

@@ -103,6 +103,7 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_happened(recording, finished, t
     undisturbed, _ = finished
     assert packets(result.files.video) == packets(undisturbed.files.video)
     assert rows(result) == rows(undisturbed)
+    assert result.files.preview.read_bytes() == undisturbed.files.preview.read_bytes()
     report = json.loads(result.files.report.read_bytes())
     assert len(report["resilience"]["resumed_at_s"]) == len(stops)
     assert report["identity"] == json.loads(undisturbed.files.report.read_bytes())["identity"]
@@ -118,6 +119,7 @@ def test_a_freeze_survives_a_resume(tmp_path):
     result, _ = run(spec_for(source, tmp_path / "parts"))
     assert packets(result.files.video) == packets(whole.files.video)
     assert rows(result) == rows(whole)
+    assert result.files.preview.read_bytes() == whole.files.preview.read_bytes()
     assert {row["right"]["source"] for row in rows(result)} & {"held", "frozen"}
 
 

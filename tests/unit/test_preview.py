@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import math
+import tracemalloc
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
+import orjson
 import pytest
 
 from engines.cpu.snapshots import snapshots
 from engines.errors import MediaError
-from engines.frames import Frame
-from pipeline.preview import PreviewPictures, clock_text, write_preview
+from engines.frames import Frame, Rect
+from pipeline.moments import FACE_SIZE, PICTURE_HEIGHT, FaceShot, Moment, MomentKeeper, kept_moments, moment_of
+from pipeline.people import Row, Tile
+from pipeline.preview import SheetOrder, clock_text, presence_bar, ticks, write_preview
+from pipeline.tracks_file import TrackSummary
 
 WIDTH, HEIGHT = 384, 216
-CELL = (480, 270)
-GAP = 6
+GAP = 8
 
 
 def make_video(path, count, *, gop=30, fps=30):
@@ -60,40 +66,135 @@ def test_a_short_video_gives_every_picture_at_most_once(tmp_path, count):
     assert (count + 1) // 2 <= len(times) <= count
 
 
-@pytest.mark.parametrize(("count", "columns", "rows"), [(300, 3, 4), (1, 1, 1)])
-def test_the_sheet_holds_twelve_pictures_or_as_many_as_there_are(tmp_path, count, columns, rows):
-    out = tmp_path / "sheet ü.jpg"
-    write_preview(make_video(tmp_path / "v.mp4", count), out)
+def write_tracks(path, count, *, source=lambda n: "detected", fps=30):
+    """Tracks of two people whose faces are in the middles of their crops."""
+
+    def tile(n, x):
+        seen = source(n) in ("detected", "tracked", "reidentified")
+        face = [x + 200, 150, 80, 100] if seen else None
+        return {"person": 1, "face": face, "crop": [x, 0, 480, 540], "source": source(n)}
+
+    lines = [{"frame": n, "t": round(n / fps, 6), "left": tile(n, 0), "right": tile(n, 480)} for n in range(count)]
+    path.write_bytes(gzip.compress(b"".join(orjson.dumps(line) + b"\n" for line in lines)))
+    return path
+
+
+def order_for(folder, count, *, video=None, **fields):
+    tracks = write_tracks(folder / "tracks.gz", count, source=fields.pop("source", lambda n: "detected"))
+    return SheetOrder(video or make_video(folder / "v.mp4", count), tracks, count / 30, **fields)
+
+
+def sheet_of(order, folder):
+    out = folder / "sheet ü.jpg"
+    write_preview(out, order)
     data = out.read_bytes()
     assert data[:2] == b"\xff\xd8"
-    sheet = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert sheet.shape == (rows * (CELL[1] + GAP) + GAP, columns * (CELL[0] + GAP) + GAP, 3)
+    assert len(data) < 600_000
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def test_the_sheet_reads_in_order_with_a_stamp_on_each_picture(tmp_path):
-    out = tmp_path / "sheet.jpg"
-    write_preview(make_video(tmp_path / "v.mp4", 360), out)
-    sheet = cv2.imdecode(np.frombuffer(out.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    cells = [
-        sheet[GAP + r * (CELL[1] + GAP) :, GAP + c * (CELL[0] + GAP) :][: CELL[1], : CELL[0]]
-        for r in range(4)
-        for c in range(3)
-    ]
-    middles = [float(cell[60:180, 100:400].mean()) for cell in cells]
-    assert middles == sorted(middles)
-    for cell, middle in zip(cells[4:], middles[4:], strict=True):
-        stamp = cell[-22:, :70].astype(float)
-        assert stamp.min() < 40
-        assert stamp.max() > 200
-        assert cell[-22:, 200:].mean() == pytest.approx(middle, abs=5)
+def strip_top(moments):
+    return GAP + math.ceil(moments / 4) * (PICTURE_HEIGHT + GAP) + 12 + 2 * (FACE_SIZE + 4) + 44
+
+
+@pytest.mark.parametrize(("count", "moments"), [(300, 12), (48, 12), (1, 1)])
+def test_the_sheet_is_as_wide_as_the_video_and_holds_what_there_is(tmp_path, count, moments):
+    sheet = sheet_of(order_for(tmp_path, count), tmp_path)
+    assert sheet.shape[1] == 1920
+    cells = [sheet[GAP + n // 4 * 272 :, GAP + n % 4 * 478 :][: PICTURE_HEIGHT - 40, 100:460] for n in range(moments)]
+    middles = [float(cell.mean()) for cell in cells]
+    assert middles == sorted(middles), "the pictures are in order"
+    assert all(a + 5 < b for a, b in itertools.pairwise(middles)), "and all different"
+    for number in range(moments):
+        stamp = sheet[GAP + number // 4 * 272 + 232 :, GAP + number % 4 * 478 + 6 :][:24, :60].astype(float)
+        assert stamp.min() < 60 and stamp.max() > 200, "each has its time"
+
+
+def test_faces_are_cut_out_of_their_tiles():
+    picture = np.zeros((1080, 1920, 3), np.uint8)
+    picture[300:500, 400:560] = 255, 0, 0
+    picture[300:500, 960 + 400 : 960 + 560] = 0, 0, 255
+    tile = Tile(1, Rect(1200, 650, 80, 100), Rect(1000, 500, 480, 540), "detected")
+    moment = moment_of(picture, Row(0, 1.0, tile, tile))
+    assert moment.picture.shape == (264, 469, 3)
+    for side, color in (("left", (255, 0, 0)), ("right", (0, 0, 255))):
+        face = moment.faces[side].picture
+        assert face.shape == (FACE_SIZE, FACE_SIZE, 3)
+        assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == color
+        assert 0.2 < (face == color).all(axis=2).mean() < 0.3
+        assert tuple(face[2, 2]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("box", [(-50, -50, 40, 40), (5000, 5000, 40, 40), (0, 0, 4000, 4000), (9, 9, 0, 0)])
+def test_a_face_anywhere_gives_a_square(box):
+    tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
+    moment = moment_of(np.zeros((1080, 1920, 3), np.uint8), Row(0, 0.0, tile, tile))
+    assert moment.faces["left"].picture.shape == (FACE_SIZE, FACE_SIZE, 3)
+
+
+def colors(picture, rgb):
+    """The share of pixels of this colour, as near as JPEG keeps it."""
+    return float((abs(picture.astype(int) - rgb[::-1]).max(axis=2) < 30).mean())
+
+
+def test_presence_repairs_and_degradation_lie_along_the_duration(tmp_path):
+    def source(n):
+        return "detected" if n < 150 else "frozen" if n < 225 else "placeholder"
+
+    order = order_for(
+        tmp_path, 300, source=source,
+        identity={"repaired_swaps": [{"t": 2.5}], "both_visible_ratio": 0.5},
+        degradation=[{"from_s": 5.0, "to_s": 7.5, "level": "downscale"}],
+    )  # fmt: skip
+    sheet = sheet_of(order, tmp_path)
+    top = strip_top(12)
+    left = sheet[top : top + 30, 92:1912]
+    quarter = 1820 // 4
+    assert colors(left[:, 10 : quarter - 10], (52, 168, 106)) > 0.95
+    assert colors(left[:, 2 * quarter + 10 : 3 * quarter - 10], (236, 122, 48)) > 0.95
+    assert colors(left[:, 3 * quarter + 10 :], (214, 64, 70)) > 0.95
+    line = sheet[top + 72 : top + 80, 92:1912]
+    assert colors(line[1:6, 2 * quarter + 5 : 3 * quarter - 5], (240, 200, 80)) > 0.9
+    assert colors(line[1:6, : 2 * quarter - 5], (240, 200, 80)) == 0
+    assert colors(sheet[top + 80 : top + 84, 92 + quarter - 3 : 92 + quarter + 3], (232, 110, 220)) > 0.9
+
+
+@pytest.mark.parametrize("height", [30, 8])
+def test_what_happened_at_all_is_seen(height):
+    sources = np.zeros((6, 4), np.int64)
+    sources[0] = 1000, 0, 500, 0
+    sources[4] = 1, 0, 500, 7
+    bar = presence_bar(sources, height)
+    red = [(bar[:, n] == (236, 122, 48)).all(axis=1).sum() for n in range(4)]
+    assert red == [1, 1, height // 2, height]
+    assert bar.shape == (height, 4, 3)
+
+
+def test_a_sheet_that_is_hard_to_compress_still_stays_small(tmp_path, monkeypatch):
+    noise = np.random.default_rng(1).normal(128, 20, (264, 469, 3)).astype(np.uint8)
+    face = FaceShot(noise[:FACE_SIZE, :FACE_SIZE], "detected")
+    moments = [Moment(n, noise, {"left": face, "right": face}) for n in range(12)]
+    monkeypatch.setattr("pipeline.preview.kept_moments", lambda _: moments)
+    sheet_of(order_for(tmp_path, 30, kept=tmp_path), tmp_path)
 
 
 def test_a_file_that_is_no_video_is_an_error(tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video" * 1000)
     with pytest.raises(MediaError):
-        write_preview(broken, tmp_path / "out.jpg")
+        write_preview(tmp_path / "out.jpg", order_for(tmp_path, 30, video=broken))
     assert not (tmp_path / "out.jpg").exists()
+
+
+def test_an_hour_is_summed_up_in_little_memory(tmp_path):
+    tracks = write_tracks(tmp_path / "tracks.gz", 20_000)
+    tracemalloc.start()
+    summary = TrackSummary(tracks, 20_000 / 30, 100).finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+    assert summary.sources.sum() == 40_000
+    assert np.allclose(summary.crops[1], (720, 270, 540))
 
 
 @pytest.mark.parametrize(
@@ -104,32 +205,44 @@ def test_times_read_like_a_clock(seconds, text):
     assert clock_text(seconds) == text
 
 
-def test_pictures_kept_while_rendering_make_the_same_sheet_also_after_a_resume(tmp_path):
+def test_moments_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
+    tile = Tile(1, Rect(50, 50, 40, 40), Rect(0, 0, 960, 1080), "detected")
+
     def picture(n):
         return Frame(np.full((108, 192), 2 * n, np.uint8), np.full((54, 96, 2), 128, np.uint8), n, 1)
 
     def run(folder, *parts):
         for part in parts:
-            kept = PreviewPictures(folder, 10.0)
+            done_t = None if part.start == 0 else (part.start - 1) / 10
+            kept = MomentKeeper(folder, 10.0, done_t=done_t)
             for n in part:
-                kept.offer(picture(n), n / 10)
-        return sorted(p.name for p in folder.iterdir())
+                kept.offer(picture(n), Row(n, n / 10, tile, tile))
+        return {p.name: p.read_bytes() for p in folder.iterdir()}
 
     whole = run(tmp_path / "whole", range(100))
-    assert len(whole) == 12
-    assert run(tmp_path / "parts", range(50), range(40, 100)) == whole
-    write_preview(tmp_path / "never opened.mp4", tmp_path / "sheet.jpg", kept=tmp_path / "parts")
-    sheet = cv2.imread(str(tmp_path / "sheet.jpg"))
-    assert sheet is not None and sheet.shape[1] > 3 * 480
-    cells = [sheet[100 + 276 * row, 200 + 486 * column, 0] for row in range(4) for column in range(3)]
-    assert all(a < b for a, b in itertools.pairwise(cells))
+    assert len(whole) == 36
+    for boundary in range(1, 100):
+        assert run(tmp_path / f"at {boundary}", range(min(100, boundary + 5)), range(boundary, 100)) == whole
+    order = order_for(tmp_path, 300, video=tmp_path / "never opened.mp4", kept=tmp_path / "whole")
+    sheet_of(order, tmp_path)
 
 
-def test_a_kept_picture_that_a_power_cut_has_emptied_is_made_from_the_video(tmp_path):
-    video = make_video(tmp_path / "x.mp4", 30)
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    for n in range(12):
-        (kept / f"{n:012d}.jpg").write_bytes(b"")
-    write_preview(video, tmp_path / "sheet.jpg", kept=kept)
-    assert cv2.imread(str(tmp_path / "sheet.jpg")) is not None
+def test_moments_that_a_power_cut_has_damaged_are_decoded_again(tmp_path):
+    tile = Tile(1, None, Rect(0, 0, 480, 540), "held")
+    keeper = MomentKeeper(tmp_path / "kept", 1.0)
+    for n in range(30):
+        keeper.offer(
+            Frame(np.zeros((108, 192), np.uint8), np.zeros((54, 96, 2), np.uint8), n, 1), Row(n, n / 30, tile, tile)
+        )
+    assert len(kept_moments(tmp_path / "kept")) == 12
+    next((tmp_path / "kept").glob("*-left-held.jpg")).write_bytes(b"")
+    assert len(kept_moments(tmp_path / "kept")) == 11
+    sheet = sheet_of(order_for(tmp_path, 30, kept=tmp_path / "kept"), tmp_path)
+    assert np.ptp(sheet[100, 1600]) < 10, "the grey of the video, not the green that was kept"
+
+
+@pytest.mark.parametrize("duration_s", [0.03, 1, 20, 59, 1390, 5025, 43200])
+def test_the_axis_has_few_round_times(duration_s):
+    times = ticks(duration_s)
+    assert 1 <= len(times) <= 13
+    assert times[0] == 0 and times[-1] < duration_s

@@ -1,0 +1,78 @@
+"""Reading NAME.dual.tracks.jsonl.gz: row by row, and as a summary of bounded size for people to look at."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engines.frames import Rect
+from pipeline.people import Row, Side, Source, Tile
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+SIDES: tuple[Side, ...] = get_args(Side)
+
+
+def read_tracks(path: Path) -> Iterator[Row]:
+    """The rows of a tracks file. They carry times, no pts.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with gzip.open(path) as lines:
+        for line in lines:
+            row = orjson.loads(line)
+            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]))
+
+
+def _tile(data: dict[str, Any]) -> Tile:
+    face = None if data["face"] is None else Rect(*data["face"])
+    return Tile(data["person"], face, Rect(*data["crop"]), data["source"])
+
+
+class TrackSummary:
+    """What tiles showed along the duration, in ``bins`` equal parts of it.
+
+    Attributes:
+        sources: pictures by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
+        crops: by side and bin, shape (2, bins, 3): mean centre x and y and mean height of the crop, in pixels of the
+            source picture; NaN where a bin has no picture.
+    """
+
+    def __init__(self, tracks: Path, duration_s: float, bins: int) -> None:
+        self._rows = read_tracks(tracks)
+        self._bins_per_s = bins / max(duration_s, 1e-6)
+        self._crops = np.zeros((2, bins, 3))
+        self.sources: NDArray[np.int64] = np.zeros((2, len(SOURCES), bins), np.int64)
+
+    def until(self, t: float) -> Row | None:
+        """Go on to the picture of ``t`` seconds, as far as milliseconds tell; None where the rows end before."""
+        for row in self._rows:
+            self._count(row)
+            if row.t >= t - 0.0005:
+                return row
+        return None
+
+    def finish(self) -> TrackSummary:
+        """Go on to the end."""
+        for row in self._rows:
+            self._count(row)
+        return self
+
+    @property
+    def crops(self) -> NDArray[np.float64]:
+        pictures = self.sources.sum(axis=1)[:, :, None].astype(float)
+        pictures[pictures == 0] = np.nan
+        means: NDArray[np.float64] = self._crops / pictures
+        return means
+
+    def _count(self, row: Row) -> None:
+        place = min(max(0, int(row.t * self._bins_per_s)), self.sources.shape[2] - 1)
+        for side, tile in enumerate((row.left, row.right)):
+            self.sources[side, SOURCES.index(tile.source), place] += 1
+            self._crops[side, place] += (tile.crop.cx, tile.crop.cy, tile.crop.h)
