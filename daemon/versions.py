@@ -43,6 +43,7 @@ MATRIX = (
     Verified("onnxruntime", "1.31.1", "1.31"),
     Verified("opencv-python-headless", "4.14.0", "4.14"),
     Verified("orjson", "3.13.0", "3.13"),
+    Verified("pillow", "13.0.0", "13.0"),
     Verified("prometheus-client", "0.26.0", "0.26"),
     Verified("psutil", "7.2.2", "7.2"),
     Verified("pydantic", "2.14.3", "2.14"),

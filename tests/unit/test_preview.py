@@ -154,8 +154,8 @@ def test_presence_repairs_and_degradation_lie_along_the_duration(tmp_path):
     assert colors(left[:, 2 * quarter + 10 : 3 * quarter - 10], (236, 122, 48)) > 0.95
     assert colors(left[:, 3 * quarter + 10 :], (214, 64, 70)) > 0.95
     line = sheet[top + 72 : top + 80, 92:1912]
-    assert colors(line[1:6, 2 * quarter + 5 : 3 * quarter - 5], (240, 200, 80)) > 0.9
-    assert colors(line[1:6, : 2 * quarter - 5], (240, 200, 80)) == 0
+    assert colors(line[1:6, 2 * quarter + 5 : 3 * quarter - 5], (206, 188, 255)) > 0.9
+    assert colors(line[1:6, : 2 * quarter - 5], (206, 188, 255)) == 0
     assert colors(sheet[top + 80 : top + 84, 92 + quarter - 3 : 92 + quarter + 3], (232, 110, 220)) > 0.9
 
 
