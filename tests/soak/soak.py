@@ -16,11 +16,11 @@ from tests.soak.ledger import Ledger, temporary_files
 from tests.soak.recordings import Drop, Supply
 
 _SECTIONS = {
-    "workers": {"stall_timeout_s": 60, "start_timeout_s": 600, "nice": 0},
     "segments": {"seconds": 2},
     "retention": {"state_days": 0},
     "profiles": {"default": {"preset": "ultrafast", "crf": 40, "threads": 1}},
 }
+_DISK_MIB, _MOST_DISK_MIB = 64, 4096  # a result takes well under one
 _BACKLOG = 8  # files that wait or are worked on
 _LOOK_S = 0.1
 
@@ -57,6 +57,8 @@ class Soak:
     Args:
         jobs: how many files are dropped, if ``hours`` does not end it before.
         on_sample: told every ``sample_s``.
+        every_s: mean time between two disturbances.
+        stall_s: after that time a worker counts as hung.
     """
 
     def __init__(
@@ -69,17 +71,18 @@ class Soak:
         on_sample: Callable[[Sample], None],
         every_s: float = 12,
         sample_s: float = 10,
-        disk_size: str = "96m",
+        stall_s: float = 60,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._disk = Disk(folder / "share", disk_size)
-        self._service = Service(folder, root=folder / "share", **_SECTIONS)
+        self._disk = Disk(folder / "share", f"{_DISK_MIB + min(jobs, _MOST_DISK_MIB)}m")
+        workers = {"stall_timeout_s": stall_s, "start_timeout_s": 600, "nice": 0}
+        self._service = Service(folder, root=folder / "share", workers=workers, **_SECTIONS)
         self._disturbances = Disturbances(self._service, self._disk, seed, every_s=every_s)
         self._supply = Supply(folder / "media", seed)
         self._ledger = Ledger(self._service.root)
         self._jobs, self._end_at = jobs, time.monotonic() + hours * 3600
         self._on_sample, self._sample_s = on_sample, sample_s
-        self._begun = time.monotonic()
+        self._begun = self._sample_at = time.monotonic()
         self._samples: list[Sample] = []
         self._pids: list[int] = []
         self._kept_back: Drop | None = None
@@ -113,7 +116,7 @@ class Soak:
         assert self._service.process is not None
         if self._service.process.poll() is not None:
             raise RuntimeError(f"the service ended by itself: {self._service.tail()}")
-        if time.monotonic() - self._begun >= len(self._samples) * self._sample_s:
+        if time.monotonic() >= self._sample_at:
             self._sample()
         time.sleep(_LOOK_S)
 
@@ -164,6 +167,7 @@ class Soak:
             temporary_files=temporary_files(self._service.root),
         )
         self._samples.append(sample)
+        self._sample_at = time.monotonic() + self._sample_s
         self._on_sample(sample)
 
     def _errors_logged(self) -> list[str]:
