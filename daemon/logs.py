@@ -16,6 +16,8 @@ from daemon.settings import LogSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+_OURS = {"timestamp", "self", "exc_info", "stack_info"}  # what a relayed line must not set
+
 _JSON: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
@@ -52,11 +54,10 @@ def relay(log: structlog.stdlib.BoundLogger, line: str) -> bool:
     try:
         body: dict[str, Any] = json.loads(line)
         event, level = str(body.pop("event")), _LEVELS.get(body.pop("level", "info"), logging.INFO)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         log.debug("worker printed", text=line.strip()[:500])
         return False
-    body.pop("timestamp", None)
-    log.log(level, event, **body)
+    log.log(level, event, **{key: value for key, value in body.items() if key not in _OURS})
     return True
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, TypeAlias
 
+from pydantic import TypeAdapter
+
 from daemon.leases import Lease
 from daemon.settings import WorkerLimits
 from engines.errors import ExplainedError
@@ -110,10 +112,10 @@ class Ready:
 
 
 Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready
-_KINDS: dict[str, Callable[..., Message]] = {
-    kind.__name__: kind for kind in (Progress, Finished, Failed, Stopped, Ready)
+_KINDS: dict[str, Callable[[dict[str, Any]], Message]] = {
+    kind.__name__: TypeAdapter[Any](kind).validate_python for kind in (Progress, Finished, Failed, Stopped, Ready)
 }
-_KINDS[Tally.__name__] = lambda **body: Tally.from_json(body)
+_KINDS[Tally.__name__] = Tally.from_json
 
 
 def send_order(pipe: IO[bytes], order: Order) -> None:
@@ -140,14 +142,16 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The message of one line.
+    """The message of one line. Fields are of the types that we expect, whatever a spoiled worker says.
 
     Raises:
         ValueError: the line is no message.
     """
     try:
         body = json.loads(line)
-        message = _KINDS[body.pop("kind")](**body)
-    except (KeyError, TypeError, AttributeError) as exc:
+        message = _KINDS[body.pop("kind")](body)
+    except (KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"no message: {line[:200]!r}") from exc
+    if isinstance(message, Finished) and any("/" in name or name in ("", ".", "..") for name in message.files.values()):
+        raise ValueError(f"files outside of the job's directory: {message.files}")
     return message

@@ -116,7 +116,7 @@ class Batch:
         while self._waiting and len(pool) < self.slots and not self.stopping:
             item = self._waiting.pop(0)
             self._running[item.job] = item
-            worker_log = log.bind(job=item.job, file=item.spec.input_name)
+            worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
             limits = self.settings.workers.limits
             order = Work(item.spec, nice=0, log_level="warning", limits=limits)
             pool.start(item.job, order, worker_log, longest_s=limits.wall_s)

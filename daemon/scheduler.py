@@ -20,6 +20,7 @@ from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
 from daemon.messages import Failed, Stopped
 from daemon.moves import FileMark, has_gone
+from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.placement import Card
 from daemon.policy import Next
@@ -205,7 +206,7 @@ class Scheduler:
     def _deliver(self, task: Task) -> None:
         video = self._delivery.deliver(task.job)
         result = task.job.manifest.result or {}
-        task.log.info("job delivered", stage="delivered", output=video, verdict=result.get("verdict"))
+        task.log.info("job delivered", stage="delivered", output=printable(video), verdict=result.get("verdict"))
         self._audience.tell(Delivered(task.job, video))
         self._step(task)
 
@@ -213,7 +214,7 @@ class Scheduler:
         failure = Failed(**(task.job.manifest.error or {}))
         spec = job_spec(self._settings, task.job, self._tasks.lease.host)
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
-        task.log.info("job failed", stage="failed", code=failure.code, reason=failure.message, report=report)
+        task.log.info("job failed", stage="failed", code=failure.code, reason=failure.message, report=printable(report))
         self._audience.tell(GivenUp(task.job, failure, report))
         self._step(task)
 

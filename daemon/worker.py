@@ -33,6 +33,7 @@ from daemon.messages import (
     encode,
     receive_order,
 )
+from daemon.naming import printable
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped, PipelineError, StorageError
@@ -93,7 +94,7 @@ class _Worker:
     def _work(self, order: Work) -> Finished:
         os.nice(order.nice)
         confinement.limit(order.limits, order.spec.device.backend)
-        configure_worker(order.log_level, job=order.spec.job_id, file=order.spec.input_name, stage="working")
+        configure_worker(order.log_level, job=order.spec.job_id, file=printable(order.spec.input_name), stage="working")
         with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 

@@ -18,7 +18,7 @@ from typing import IO, TypeAlias
 import structlog
 
 from daemon import logs
-from daemon.messages import STOP, Failed, Finished, Order, Ready, Stopped, decode, send_order
+from daemon.messages import STOP, Check, Failed, Finished, Order, Ready, Stopped, decode, send_order
 from daemon.settle import Clock
 from daemon.spawn import WorkerProcess, spawn_worker
 from pipeline.job import Progress
@@ -75,6 +75,7 @@ class Worker:
     progress: Progress | None = None
     outcome: Outcome | None = None
     killed: Stalled | Overdue | None = None
+    may_stand_still: bool = False
     printed: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     _lines: dict[int, bytes] = field(default_factory=dict)
 
@@ -132,6 +133,7 @@ class Pool:
         fresh, self._spare = self._spare or spawn_worker(), None
         now = self._clock()
         worker = Worker(job, fresh.process, fresh.messages, now, now + longest_s, worker_log)
+        worker.may_stand_still = isinstance(order, Check)  # it has no progress to tell of
         self._workers[job] = worker
         for fd in (fresh.messages, _stderr(fresh.process).fileno()):
             os.set_blocking(fd, False)
@@ -197,7 +199,7 @@ class Pool:
         if worker.outcome is not None:
             if still_s > _GRACE_S:
                 worker.process.kill()
-        elif still_s > self.stall_timeout_s:
+        elif still_s > self.stall_timeout_s and not worker.may_stand_still:
             worker.killed = Stalled(self.stall_timeout_s)
             worker.process.kill()
         elif self._clock() > worker.deadline:
