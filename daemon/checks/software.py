@@ -35,6 +35,12 @@ def libraries(_context: Context) -> Finding:
         return warning(
             f"Not installed: {', '.join(missing)}.", "Install the package again: ./install.sh service", facts=facts
         )
+    if {"onnxruntime", "onnxruntime-gpu"} <= facts.keys():
+        return warning(
+            "onnxruntime and onnxruntime-gpu are both installed: they fill the same folder, and one breaks the other.",
+            "Install the program again with the one it needs: ./install.sh service --cuda, or --cpu",
+            facts=facts,
+        )
     untested = [
         f"{tested.name} {version} ({verdict}, tested: {_range(tested)})"
         for tested, version in found.items()

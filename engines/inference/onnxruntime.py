@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from engines.errors import EngineError, ModelUnavailableError
+from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
+
+try:
+    import onnxruntime
+except ModuleNotFoundError as error:
+    raise DeviceUnavailableError(
+        "ONNX Runtime is not installed",
+        remedy="Install the extra dualface[cpu], or dualface[cuda] for a card; never both.",
+    ) from error
 
 _FATAL_ONLY = 4  # errors are raised; on stderr they would come twice
 

@@ -62,7 +62,7 @@ def test_every_data_file_is_installed() -> None:
 
 
 def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
-    for line in requirements("demo", "cuda", "test"):
+    for line in requirements("demo", "cpu", "cuda", "test"):
         assert ">=" in line, line
         assert re.search(r"<\d", line), line
 
@@ -87,7 +87,7 @@ def test_requirements_are_what_the_code_imports() -> None:
     wanted = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in map(distribution, requirements())} - {None}
     assert wanted <= imported, "a requirement that nothing imports"
     foreign = imported - sys.stdlib_module_names - set(PACKAGES)
-    optional = {distribution(line).replace("-", "_") for line in requirements("cuda", "demo")}
+    optional = {distribution(line).replace("-", "_") for line in requirements("cpu", "cuda", "demo")}
     allowed = wanted | optional | {"pydantic_core", "cupy", "cupyx", "PyNvVideoCodec", "pynvml", "tensorrt_rtx", "cuda"}
     assert foreign <= allowed, "an import that nothing requires"
 
@@ -121,6 +121,44 @@ def test_a_dry_run_shows_every_step(command: list[str], tmp_path: Path, monkeypa
     assert done.returncode == 0, done.stderr
     assert "pip install" in done.stdout
     assert not (tmp_path / "venv").exists()
+
+
+def runtimes(*extras: str) -> set[str]:
+    return {name for name in map(distribution, requirements(*extras)) if name.startswith("onnxruntime")}
+
+
+def test_each_kind_of_device_installs_one_onnxruntime() -> None:
+    assert runtimes() == runtimes("demo", "test", "notify") == set()
+    assert runtimes("cpu") == {"onnxruntime"}
+    assert runtimes("cuda") == {"onnxruntime-gpu"}
+
+
+@pytest.mark.parametrize("extra", ["cpu", "cuda"])
+@pytest.mark.parametrize("command", ["demo", "test"])
+def test_the_installer_installs_for_one_kind_of_device(
+    command: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VENV", str(tmp_path / "venv"))
+    done = install(command, f"--{extra}", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"[{command},{extra}]" in done.stdout.replace("\\", "")
+
+
+@pytest.mark.parametrize(("extra", "removed"), [("cpu", "onnxruntime-gpu"), ("cuda", "onnxruntime")])
+def test_the_other_onnxruntime_goes_before_the_wanted_one_comes(
+    extra: str, removed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A venv whose pip knows exactly one distribution, the wrong one."""
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ "$3" != show ] || [ "$5" = {removed} ]\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("VENV", str(tmp_path / "venv"))
+    lines = install("test", f"--{extra}", "--dry-run").stdout.splitlines()
+    removing = next(n for n, line in enumerate(lines) if "pip uninstall" in line)
+    installing = next(n for n, line in enumerate(lines) if "pip install" in line)
+    assert removing < installing
+    assert lines[removing].endswith("--yes onnxruntime onnxruntime-gpu")  # both: they share files
 
 
 @pytest.mark.parametrize(
