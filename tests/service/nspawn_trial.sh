@@ -107,6 +107,45 @@ journalctl --no-pager -u dualface -o cat | cut -c 1-220 | tail -n 12
 journalctl -u dualface | grep -i "watchdog timeout" && die "the watchdog barked"
 journalctl -u dualface | grep -i "read-only file system" && die "the confinement is in the way"
 
+say "A worker that hangs is replaced, and its job goes on"
+dualface config set workers.stall_timeout_s 20 --reason "a trial"
+systemctl restart dualface
+runuser -u editor -- cp "$sample" "$SHARE/inbox/hang.mp4"
+wait_until 120 "work on the file" works_on hang.mp4
+pkill -STOP -f 'daemon\.worker' || die "there is no worker to stop"
+wait_until 90 "the worker's replacement" bash -c 'journalctl -u dualface -o cat | grep -Eq "WORKER_STALLED|Nothing moved"'
+wait_until 300 "delivery" test -e "$SHARE/outbox/hang.dual.report.json"
+systemctl is-active dualface
+
+say "The watchdog restarts a service that hangs, and its job goes on"
+mkdir -p /run/systemd/system/dualface.service.d
+printf '[Service]\nWatchdogSec=10\nRestartSec=2\n' >/run/systemd/system/dualface.service.d/50-trial.conf
+systemctl daemon-reload
+systemctl restart dualface
+runuser -u editor -- cp "$sample" "$SHARE/inbox/watchdog.mp4"
+wait_until 120 "work on the file" works_on watchdog.mp4
+restarts="$(systemctl show -P NRestarts dualface)"
+kill -STOP "$(systemctl show -P MainPID dualface)"
+wait_until 60 "the watchdog" bash -c 'journalctl -u dualface | grep -qi "watchdog timeout"'
+wait_until 60 "a restart" bash -c "[[ \$(systemctl show -P NRestarts dualface) -gt $restarts ]] && systemctl is-active --quiet dualface"
+wait_until 300 "delivery" test -e "$SHARE/outbox/watchdog.dual.report.json"
+rm -r /run/systemd/system/dualface.service.d
+systemctl daemon-reload
+systemctl restart dualface
+
+say "A worker that is killed for memory is replaced, and its job goes on"
+if systemctl set-property --runtime dualface MemoryMax=infinity && [[ $(systemctl show -P MemoryCurrent dualface) =~ ^[0-9]+$ ]]; then
+    runuser -u editor -- cp "$sample" "$SHARE/inbox/memory.mp4"
+    wait_until 120 "work on the file" works_on memory.mp4
+    systemctl set-property --runtime dualface MemoryMax=300M
+    wait_until 60 "a kill for memory" bash -c 'journalctl -u dualface -o cat | grep -Eq "SIGKILL|OUT_OF_MEMORY"'
+    systemctl set-property --runtime dualface MemoryMax=infinity
+    wait_until 300 "delivery" test -e "$SHARE/outbox/memory.dual.report.json"
+    systemctl is-active dualface
+else
+    echo "not tried: this machine gives containers no memory controller"
+fi
+
 say "Uninstall"
 files="$(find "$SHARE" -type f ! -name 'status.*' | sort | sha256sum)"
 ./install.sh uninstall
