@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
 from engines.errors import ExplainedError
-
-APPRISE = "apprise>=1.9,<3"
 
 
 class DaemonError(ExplainedError):
@@ -122,10 +118,3 @@ class InvalidOutputError(DaemonError):
     code = "INVALID_OUTPUT"
     remedy = "The work ended without the files it promised. Retry the file; if it fails again, report it."
     retryable = True
-
-
-class AppriseMissingError(DaemonError):
-    code = "APPRISE_MISSING"
-    remedy = f"Install it: {sys.executable} -m pip install '{APPRISE}'. Or remove notify.urls."
-    doctor_check = "libraries"
-    environmental = True

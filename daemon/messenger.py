@@ -17,10 +17,17 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from daemon import confinement
-from daemon.errors import AppriseMissingError
+from daemon.errors import DaemonError
 from engines.child import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
+
+
+class AppriseMissingError(DaemonError):
+    code = "APPRISE_MISSING"
+    remedy = f"Install it: {sys.executable} -m pip install 'apprise>=1.9,<3'. Or remove notify.urls."
+    doctor_check = "notifications"
+    environmental = True
 
 
 class _Reasons(logging.Handler):
