@@ -22,6 +22,7 @@ from engines.cuda.download import DownloadingEncoder
 from engines.cuda.failures import device_errors
 from engines.cuda.foreign import stream_of
 from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.shared import Places, shared_directory
 from engines.errors import EncodeFailedError, EngineError
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder
@@ -95,6 +96,8 @@ class DeviceEncoders:
         return DownloadingEncoder(inner, width, height, index=self._device.card, stream=stream)
 
     def _probed(self) -> SessionProbe:
+        if self._device.nvenc_max_sessions == 0:
+            return SessionProbe(0, "device.nvenc_max_sessions is 0")
         if self._found is None:
             self._found = self._probe(self._device.card)
         return self._found
@@ -102,8 +105,9 @@ class DeviceEncoders:
     def _counted(self) -> EncoderSessions:
         if self._sessions is None:
             limit = self._device.nvenc_max_sessions
-            places = max(1, self._probed().opened) if limit == "auto" else limit
-            self._sessions = EncoderSessions(places, wait_s=self._device.nvenc_wait_s)
+            count = max(1, self._probed().opened) if limit == "auto" else limit
+            places = None if limit == "auto" else Places(shared_directory() / f"nvenc-{self._device.card}", limit)
+            self._sessions = EncoderSessions(count, wait_s=self._device.nvenc_wait_s, places=places)
         return self._sessions
 
 

@@ -7,12 +7,14 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from engines.cuda.shared import Ledger, shared_directory
 from engines.errors import DeviceUnavailableError, VramGuardError
 from engines.frames import VideoInfo
 from engines.settings import DeviceSettings
@@ -32,11 +34,17 @@ _WAIT_STEP_S = 1.0  # other processes give memory back without telling us
 
 @dataclass(frozen=True, slots=True)
 class VramReading:
-    """What the driver says at one moment. ``own_bytes`` is this process's share, None where the driver hides it."""
+    """What the driver says at one moment.
+
+    Attributes:
+        own_bytes: this process's share, None where the driver hides it.
+        by_process: what each process holds, by process id, as far as the driver says.
+    """
 
     total_bytes: int
     used_bytes: int
     own_bytes: int | None = None
+    by_process: Mapping[int, int] = field(default_factory=dict)
 
 
 ReadVram = Callable[[], VramReading]
@@ -64,14 +72,15 @@ def nvml_reader(pci_bus_id: str) -> ReadVram:
 
     def read() -> VramReading:
         memory = nvml.nvmlDeviceGetMemoryInfo(card)
-        return VramReading(int(memory.total), int(memory.used), _own_bytes(nvml, card))
+        by_process = _bytes_by_process(nvml, card)
+        return VramReading(int(memory.total), int(memory.used), by_process.get(os.getpid()), by_process)
 
     return read
 
 
-def _own_bytes(nvml: Any, card: Any) -> int | None:
-    mine = [p.usedGpuMemory for p in nvml.nvmlDeviceGetComputeRunningProcesses(card) if p.pid == os.getpid()]
-    return int(mine[0]) if mine and mine[0] is not None else None
+def _bytes_by_process(nvml: Any, card: Any) -> dict[int, int]:
+    processes = nvml.nvmlDeviceGetComputeRunningProcesses(card)
+    return {int(p.pid): int(p.usedGpuMemory) for p in processes if p.usedGpuMemory is not None}
 
 
 def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int, max_surface_pixels: int) -> int:
@@ -114,13 +123,15 @@ class VramManager:
     """Admits jobs as long as the card stays under the guard.
 
     What is free for us is guard times total, less what others hold, less the larger of what we were promised and
-    what we really hold: an estimate that proves too low counts against the next job.
+    what we really hold: an estimate that proves too low counts against the next job. Every job has a process of its
+    own, so what these have promised but do not hold yet is taken off as well.
 
     Args:
         read: reads the card.
         guard: share of the card that may be filled, by everybody together.
         fixed_bytes: what this process needs beside its streams.
         clock: monotonic seconds.
+        ledger: the promises of all processes; None where this one is alone.
     """
 
     def __init__(
@@ -130,14 +141,17 @@ class VramManager:
         guard: float = 0.70,
         fixed_bytes: int = CONTEXT_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        ledger: Ledger | None = None,
     ) -> None:
         self._read = read
+        self._ledger = ledger
         self._guard = guard
         self._fixed_bytes = fixed_bytes
         self._clock = clock
         self._changed = threading.Condition()
         self._promised_bytes = 0
-        self._others_before = read().used_bytes  # where the driver hides whose memory it is
+        with self._deciding():  # where the driver hides whose memory it is
+            self._others_before = max(0, read().used_bytes - sum(self._others_promises().values()))
 
     @property
     def pool_limit_bytes(self) -> int:
@@ -146,14 +160,25 @@ class VramManager:
 
     def available_bytes(self) -> int:
         """What one more stream may need; negative over the guard."""
-        reading = self._read()
+        with self._deciding():
+            return self._available_bytes()
+
+    def _available_bytes(self) -> int:
+        reading, promises = self._read(), self._others_promises()
         promised = self._fixed_bytes + self._promised_bytes
         if reading.own_bytes is None:
-            others, own = min(self._others_before, reading.used_bytes), promised
-            own = max(own, reading.used_bytes - others)
+            others = min(self._others_before, reading.used_bytes)
+            own = max(promised + sum(promises.values()), reading.used_bytes - others)
         else:
-            others, own = reading.used_bytes - reading.own_bytes, max(promised, reading.own_bytes)
+            to_come = sum(max(0, need - reading.by_process.get(pid, 0)) for pid, need in promises.items())
+            others, own = reading.used_bytes - reading.own_bytes + to_come, max(promised, reading.own_bytes)
         return int(self._guard * reading.total_bytes) - others - own
+
+    def _deciding(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._ledger is None else self._ledger.deciding()
+
+    def _others_promises(self) -> dict[int, int]:
+        return {} if self._ledger is None else self._ledger.others()
 
     def fill(self) -> float:
         """Share of the card that is in use, by everybody: over the guard the breaker trips."""
@@ -179,18 +204,32 @@ class VramManager:
         """
         deadline = self._clock() + wait_s
         with self._changed:
-            while (available := self.available_bytes()) < need_bytes:
+            while (available := self._promise(need_bytes)) is not None:
                 remaining = deadline - self._clock()
                 if remaining <= 0:
                     raise VramGuardError(self._refusal(need_bytes, available))
                 self._changed.wait(min(_WAIT_STEP_S, remaining))
-            self._promised_bytes += need_bytes
         return Reservation(need_bytes, self._release)
+
+    def _promise(self, need_bytes: int) -> int | None:
+        """Promise the memory if it is there, else tell how much there is."""
+        with self._deciding():
+            available = self._available_bytes()
+            if available < need_bytes:
+                return available
+            self._promised_bytes += need_bytes
+            self._tell_others()
+        return None
 
     def _release(self, need_bytes: int) -> None:
         with self._changed:
             self._promised_bytes -= need_bytes
+            self._tell_others()
             self._changed.notify_all()
+
+    def _tell_others(self) -> None:
+        if self._ledger is not None:
+            self._ledger.promise(self._fixed_bytes + self._promised_bytes)
 
     def _refusal(self, need_bytes: int, available: int) -> str:
         return (
@@ -216,10 +255,18 @@ def open_manager(settings: DeviceSettings) -> VramManager:
     except DeviceUnavailableError as error:
         log.info("memory is read without NVML", reason=error.message)
         read = functools.partial(_runtime_reading, cupy, settings.card)
-    manager = VramManager(read, guard=settings.vram_guard)
+    manager = VramManager(read, guard=settings.vram_guard, ledger=_ledger(bus_id))
     with cupy.cuda.Device(settings.card):
         cupy.get_default_memory_pool().set_limit(size=manager.pool_limit_bytes)
     return manager
+
+
+def _ledger(pci_bus_id: str) -> Ledger | None:
+    try:
+        return Ledger(shared_directory() / pci_bus_id)
+    except OSError as error:
+        log.warning("jobs of other processes are not seen before they hold memory", reason=str(error))
+        return None
 
 
 def _runtime_reading(cupy: Any, index: int) -> VramReading:

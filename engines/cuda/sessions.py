@@ -21,6 +21,7 @@ from typing import Generic, Literal, TypeVar
 import structlog
 
 from engines.cuda.failures import device_errors, nvenc_status
+from engines.cuda.shared import Places
 from engines.errors import EncoderBusyError, EncoderMissingError
 
 T = TypeVar("T")
@@ -101,10 +102,19 @@ class EncoderSessions:
         limit: sessions that may be open at once.
         wait_s: how long one may be waited for.
         clock: monotonic seconds.
+        places: those of all processes together; None leaves it to the driver to refuse what is too much.
     """
 
-    def __init__(self, limit: int, *, wait_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        wait_s: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        places: Places | None = None,
+    ) -> None:
         self._limit = limit
+        self._places = places
         self._wait_s = wait_s
         self._clock = clock
         self._changed = threading.Condition()
@@ -126,9 +136,10 @@ class EncoderSessions:
         try:
             while True:
                 self._take_place(ticket, deadline)
-                encoder = self._try(create)
-                if encoder is not None:
-                    return Session(encoder, self._give_place_back)
+                release = self._take_shared_place()
+                encoder = self._try(create, release) if release else None
+                if encoder is not None and release:
+                    return Session(encoder, release)
                 self._pause(deadline)
         finally:
             with self._changed:
@@ -141,18 +152,33 @@ class EncoderSessions:
                 self._wait(deadline, deadline - self._clock())
             self.open_sessions += 1
 
+    def _take_shared_place(self) -> Callable[[], None] | None:
+        """What gives the place back, here and for all processes; None where others have all of them."""
+        if self._places is None:
+            return self._give_place_back
+        give_back = self._places.take()
+        if give_back is None:
+            self._give_place_back()
+            return None
+
+        def release() -> None:
+            give_back()
+            self._give_place_back()
+
+        return release
+
     def _give_place_back(self) -> None:
         with self._changed:
             self.open_sessions -= 1
             self._changed.notify_all()
 
-    def _try(self, create: Callable[[], T]) -> T | None:
+    def _try(self, create: Callable[[], T], release: Callable[[], None]) -> T | None:
         """The encoder, or None where the card says that all sessions are taken."""
         try:
             with device_errors("opening an encoder"):
                 return create()
         except Exception as error:
-            self._give_place_back()
+            release()
             status = nvenc_status(error)
             if status in MISSING:
                 raise EncoderMissingError(f"This card has no encoder: NVENC returned error {status}") from error

@@ -212,11 +212,24 @@ def test_a_card_hands_out_as_many_encoders_as_it_has_sessions(library: ModuleTyp
     assert asked == [1]
     assert library.driver.options[0]["gpu_id"] == 1
     assert card.notes == ()
-    limited = DeviceEncoders(DeviceSettings(nvenc_max_sessions=1, nvenc_wait_s=0), probe)
-    kept = _create(limited)
+
+
+def test_the_settings_limit_holds_for_all_encoders_of_the_machine(
+    library: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.cuda.encode.shared_directory", lambda: tmp_path)
+    settings = DeviceSettings(nvenc_max_sessions=1, nvenc_wait_s=0)
+    one, two = (DeviceEncoders(settings, lambda _: SessionProbe(2)) for _ in range(2))
+    kept = _create(one)
     with pytest.raises(EncoderBusyError):
-        _create(limited)
+        _create(two)
     kept.flush()
+    _create(two).flush()
+
+
+def test_no_session_at_all_means_x264(library: ModuleType) -> None:
+    card = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), lambda _: SessionProbe(2))
+    assert choose_encoder("auto", card._probed) == ("x264", "NVENC is not used: device.nvenc_max_sessions is 0")
 
 
 def _create(card: DeviceEncoders) -> NvencEncoder:
