@@ -10,6 +10,7 @@ Usage:
   sudo ./install.sh service [--root DIR] [--prefix DIR]
                                           install and start the systemd service; DIR: the share (/srv/dualface)
                                           and the place of the program (/opt/dualface)
+  ./install.sh program [--prefix DIR]     install the program alone, as a container image does
   sudo ./install.sh uninstall             remove what `service` has installed; the share's files stay
 Options:
   --dry-run    print every step and change nothing
@@ -156,6 +157,13 @@ run_tests() {
     step "Tests"
     cd "$REPO"
     do_it "$venv/bin/python" -m pytest "${rest[@]}"
+}
+
+# --- program
+
+program() {
+    make_venv "$prefix"
+    install_program
 }
 
 # --- service
@@ -405,7 +413,7 @@ main() {
     case "$command" in
     demo) demo ;;
     test) run_tests ;;
-    service | uninstall)
+    program | service | uninstall)
         [[ ${#rest[@]} -eq 0 ]] || fail "$command does not know ${rest[0]}." "See: ./install.sh --help" 2
         "$command"
         ;;

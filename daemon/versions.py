@@ -7,6 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 Version = tuple[int, ...]
 
+_ABOUT = """\
+What the tests have run with. Others within pyproject.toml's bounds may work as well; `dualface doctor` says where an
+installation differs from this table. A newest version is meant as far as it is written: 18.1 stands for every 18.1.x.
+"cpu" and "cuda" are the two ways to install (`install.sh --cpu`, `--cuda`), "notify" is an extra. This file is made by
+`python -m daemon.versions`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -81,3 +87,14 @@ def parts(text: str) -> Version:
             break
         numbers.append(int(part))
     return tuple(numbers)
+
+
+def document() -> str:
+    """docs/versions.md: the matrix for people."""
+    rows = [f"| {v.name} | {v.oldest} | {v.newest} | {v.extra or 'every installation'} |" for v in (PYTHON, *MATRIX)]
+    head = "| what | oldest | newest | installed by |\n|---|---|---|---|"
+    return "\n".join(["# Versions", "", _ABOUT, "", head, *rows, ""])
+
+
+if __name__ == "__main__":
+    print(document(), end="")  # noqa: T201

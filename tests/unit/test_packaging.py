@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon import versions
 from daemon.settings import Settings
 from daemon.versions import MATRIX
 
@@ -190,3 +191,8 @@ def test_the_scripts_pass_shellcheck() -> None:
         pytest.skip("there is no shellcheck here")
     scripts = [ROOT / "install.sh", ROOT / ".ci" / "run", *sorted((ROOT / "tests").rglob("*.sh"))]
     subprocess.run(["shellcheck", *scripts], check=True)
+
+
+def test_the_version_matrix_for_people_is_that_of_the_program():
+    text = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
+    assert text == versions.document(), "run: python -m daemon.versions > docs/versions.md"
