@@ -20,7 +20,11 @@ from tests.service.running import Service
 
 NAME = "x"
 _SIZE = "48m"
-_TINY: dict[str, dict[str, Any]] = {"leases": {"renew_s": 0.3, "expire_s": 2.5}, "device": {"backend": "cpu"}}
+_TINY: dict[str, dict[str, Any]] = {
+    "leases": {"renew_s": 0.3, "expire_s": 2.5},
+    "device": {"backend": "cpu"},
+    "workers": {"nice": 0},
+}
 _POLL_S = 0.01
 PATIENCE_S = float(os.environ.get("FAULTS_PATIENCE_S", "120"))  # the longest wait for anything; more on a busy machine
 
@@ -51,7 +55,7 @@ class Setting:
         self.mounted = False
         self.ends: list[int] = []  # exit statuses of services that were started again
         self._rule = rule
-        self._sections = {**_TINY, **sections}
+        self._sections = {name: {**_TINY.get(name, {}), **sections.get(name, {})} for name in {*_TINY, *sections}}
         self._services: dict[str, Service] = {}
 
     # -- the share

@@ -42,8 +42,8 @@ STEPS = (
     Step(
         "settling",
         "daemon",
-        call=_daemon("list", "*/inbox", nth=3),
-        reads=_daemon("list", "*/inbox", nth=3),
+        call=_daemon("list", "*/inbox", nth=2),
+        reads=_daemon("list", "*/inbox", nth=2),
     ),
     Step(
         "claim",
