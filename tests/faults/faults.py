@@ -106,6 +106,9 @@ def sleep_until(moment: Callable[[Setting], object]) -> Strike:
         setting.control.go()
         for process in asleep:
             process.resume()
+        if setting.service().events("job claimed"):
+            lost = "job lost to another host"
+            setting.wait_for(lambda: setting.service().events(lost), "the former owner to notice")
 
     return strike
 
