@@ -114,7 +114,8 @@ def sleep_until(moment: Callable[[Setting], object]) -> Strike:
 
 
 def _taken_over(setting: Setting) -> object:
-    return setting.events("job taken up") or setting.events("job claimed")
+    second = setting.service("beta")
+    return second.events("job taken over from another host") or second.events("job claimed")
 
 
 # -- which variants there are
