@@ -1,4 +1,4 @@
-"""Trouble on demand: the CPU's backend, whose parts fail at given calls as a card's do. It does real work otherwise."""
+"""Trouble on demand: a backend whose parts fail at given calls as a card's do. It does real work otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Composition
-from engines.registry import CpuBackend
+from engines.registry import Backend, CpuBackend
 
 Trouble = Callable[[], Exception]
 
@@ -19,6 +19,7 @@ class Plan:
     """What goes wrong, and what was seen; shared by all backends of a test.
 
     Attributes:
+        inner: opens the backend that does the work.
         encoders: errors of opening the n-th encoder, counted from 0 over all attempts; n is that of a segment while
             nothing goes wrong.
         pictures: errors of composing the n-th picture.
@@ -30,6 +31,7 @@ class Plan:
         batches: pictures of each decoded batch, by their size.
     """
 
+    inner: Callable[[], Backend] = CpuBackend
     encoders: dict[int, Trouble] = field(default_factory=dict)
     pictures: dict[int, Trouble] = field(default_factory=dict)
     openings: dict[int, Trouble] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Plan:
     def open(self, *_: Any, **__: Any) -> TroubledBackend:
         """In the place of ``open_backend``."""
         self.meet("openings")
-        return TroubledBackend(self)
+        return TroubledBackend(self.inner(), self)
 
     def meet(self, kind: str, calls: int = 1) -> None:
         """Count calls of a kind, and raise what is planned for one of them."""
@@ -58,36 +60,6 @@ class Plan:
     def count(self, kind: str, by: int) -> None:
         with self._lock:
             self.alive[kind] = self.alive.get(kind, 0) + by
-
-
-class TroubledBackend(CpuBackend):
-    """The CPU's backend under a plan."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self._plan = plan
-        plan.count("backend", 1)
-
-    def strain(self) -> str | None:
-        n = self._plan.counts.get("strains", 0)
-        self._plan.counts["strains"] = n + 1
-        return self._plan.strains.get(n)
-
-    def decoder(self, *args: Any, **options: Any) -> Any:
-        return _Decoder(super().decoder(*args, **options), self._plan)
-
-    def detector(self, **options: Any) -> Any:
-        return _Engine(super().detector(**options), self._plan)
-
-    def compositor(self, *args: Any) -> Any:
-        return _Compositor(super().compositor(*args), self._plan)
-
-    def encoder(self, *args: Any, **options: Any) -> Any:
-        self._plan.meet("encoders")
-        return super().encoder(*args, **options)
-
-    def close(self) -> None:
-        self._plan.count("backend", -1)
 
 
 class _Part:
@@ -104,6 +76,28 @@ class _Part:
     def close(self) -> None:
         self._plan.count(type(self).__name__, -1)
         self._inner.close()
+
+
+class TroubledBackend(_Part):
+    """A backend under a plan."""
+
+    def strain(self) -> str | None:
+        n = self._plan.counts.get("strains", 0)
+        self._plan.counts["strains"] = n + 1
+        return self._plan.strains.get(n) or self._inner.strain()
+
+    def decoder(self, *args: Any, **options: Any) -> Any:
+        return _Decoder(self._inner.decoder(*args, **options), self._plan)
+
+    def detector(self, **options: Any) -> Any:
+        return _Engine(self._inner.detector(**options), self._plan)
+
+    def compositor(self, *args: Any) -> Any:
+        return _Compositor(self._inner.compositor(*args), self._plan)
+
+    def encoder(self, *args: Any, **options: Any) -> Any:
+        self._plan.meet("encoders")
+        return self._inner.encoder(*args, **options)
 
 
 class _Decoder(_Part):

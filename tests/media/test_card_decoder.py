@@ -167,6 +167,17 @@ def test_lost_pictures_are_replaced_and_counted(open_card: OpenDecoder, tmp_path
     assert_same_tail(open_card, path, frames, (0, 15, 18, 24))
 
 
+@pytest.mark.parametrize("last", [71, 83])
+def test_longer_gaps_are_filled_as_on_the_cpu(open_card: OpenDecoder, tmp_path: Path, last: int) -> None:
+    """Interpolated up to two seconds, then black; the gap ends before a keyframe."""
+    path = Clip(frames=96, options={"bf": "0"}).write(tmp_path / "clip.mp4")
+    spoil(path, range(13, last + 1), zeroed)
+    frames = all_of(open_card(path, probe(path), PIXELS))
+    assert [n for n, f in enumerate(frames) if f.replaced] == list(range(13, last + 1))
+    assert_alike(frames, reference(path)[0], ROUNDED_DB)
+    assert_same_tail(open_card, path, frames, (20, 60))
+
+
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", "mp4"), ("libx264", "mkv"), ("libx265", "mp4")])
 def test_damage_changes_neither_number_nor_times(
     open_card: OpenDecoder, tmp_path: Path, codec: str, suffix: str

@@ -20,6 +20,7 @@ from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
+from tests.media.test_damage import spoil, zeroed
 from tests.scenes import packets, write_recording
 
 FPS, SECONDS = 11, 6  # an odd number of pictures in a segment
@@ -99,6 +100,7 @@ def run(recording, tmp_path, monkeypatch):
         assert set(plan.alive.values()) == {0}
         return done
 
+    run.folder = tmp_path
     return run
 
 
@@ -302,3 +304,42 @@ def test_a_correction_of_a_degraded_job_keeps_its_times(run, undisturbed):
 def test_the_debug_video_of_a_degraded_job(run):
     done = run(Plan(encoders={1: memory, 2: memory}), debug_overlay=True)
     assert len(packets(done.result.files.debug)) == len(done.times)
+
+
+SPOILED = {"a second": (2 * FPS + 1, 3 * FPS + 2), "three seconds": (FPS + 5, 4 * FPS + 5)}
+
+
+@pytest.fixture(scope="module", params=SPOILED)
+def damaged(request, recording, tmp_path_factory):
+    """The recording with a stretch that cannot be decoded; every keyframe is a second from the last."""
+    path = tmp_path_factory.mktemp("damaged") / "damaged.mp4"
+    path.write_bytes(recording.read_bytes())
+    spoil(path, range(*SPOILED[request.param]), zeroed)
+    return path
+
+
+def test_a_damaged_recording_is_the_same_in_one_go_and_in_many(run, undisturbed, damaged):
+    calm = QUICK.model_copy(update={"lowest": LowestLevelSettings(decoder_errors="normal")})
+    whole = run(settings=calm, folder="whole", source=damaged)
+    for segments in range(1, SECONDS):
+        plan = Plan()
+        with pytest.raises(JobStopped):
+            run(plan, lambda plan=plan: plan.counts["encoders"] == 1, settings=calm, source=damaged)
+        assert len(list((run.folder / "work" / "segments").glob("*.h264"))) == segments
+    done = run(settings=calm, source=damaged)
+    assert packets(done.result.files.video) == packets(whole.result.files.video)
+    assert done.rows == whole.rows
+    assert done.times == undisturbed.times
+    resilience = done.report["resilience"]
+    assert resilience["replaced_frames"] == whole.report["resilience"]["replaced_frames"] >= FPS
+    assert len(resilience["resumed_at_s"]) == SECONDS - 1
+    for row in done.rows[-FPS:]:
+        assert (row["left"]["person"], row["right"]["person"]) == (1, 2), "everybody is where they were"
+
+
+def test_many_undecodable_pictures_are_a_trip(run, undisturbed, damaged):
+    done = run(source=damaged)
+    assert {p.trip for p in done.progress if p.level != "normal"} == {"decoder_errors"}
+    assert "could not be decoded" in done.report["degradation"][0]["reason"]
+    assert "pause" not in done.levels
+    assert done.sound == undisturbed.sound

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
-from daemon.policy import Next, after_crash, after_worker, runs_alone
+from daemon.policy import Next, after_crash, after_worker, runs_alone, strains_device
 from daemon.workers import Died, Stalled
+from pipeline.job import Progress
 
 KILLED = Died("SIGKILL", -9)
 FULL = Failed("DISK_FULL", "full", "free space", retryable=True, environmental=True)
@@ -89,3 +92,17 @@ def test_a_file_that_takes_the_whole_service_down_is_given_up_late() -> None:
         after_crash(job, progressed=False, max_attempts=3)
         assert runs_alone(job) == (count >= 2)
     assert job.state is State.FAILING
+
+
+@pytest.mark.parametrize(
+    ("progress", "strained"),
+    [
+        (None, False),
+        (Progress("render"), False),
+        (Progress("render", level="downscale", trip="out_of_memory"), True),
+        (Progress("wait", level="pause", trip="disk_low"), True),
+        (Progress("render", level="frame_skip", trip="decoder_errors"), False),  # the file's own trouble
+    ],
+)
+def test_a_job_below_normal_keeps_others_from_its_device(progress: Progress | None, strained: bool) -> None:
+    assert strains_device(progress) is strained

@@ -1,0 +1,130 @@
+"""The breaker in a job's hands: what it waits for, what it gives up, and what the report is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from engines.errors import DeviceOutOfMemoryError, EncoderMissingError
+from pipeline import checkpoint as checkpoints
+from pipeline.breaker import Level
+from pipeline.checkpoint import Checkpoint
+from pipeline.degrade import Degradation, Span, spans
+from pipeline.errors import DiskFullError, JobStopped
+from pipeline.segments import SegmentRecord
+from pipeline.settings import DegradationSettings
+from pipeline.trips import SegmentFacts
+
+SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
+CLEAN = SegmentFacts(frames=300, replaced=0, latency_s=0.01)
+MEMORY = DeviceOutOfMemoryError("The card ran out of memory")
+
+
+class Bench:
+    """A job's degradation, with a clock that only its waiting moves."""
+
+    def __init__(self, folder: Path, settings: DegradationSettings = SETTINGS) -> None:
+        self.now = 0.0
+        self.waited: list[float] = []
+        self.checkpoint = Checkpoint("mark")
+        self.degradation = Degradation(
+            settings, folder, self.checkpoint, Fraction(1, 30), clock=lambda: self.now, sleep=self._sleep
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def ready(self, should_stop: Callable[[], bool] = lambda: False) -> Level:
+        self.degradation.ready(should_stop=should_stop, on_wait=lambda: self.waited.append(self.now))
+        return self.degradation.level
+
+    def fail(self) -> Level:
+        assert self.degradation.accepts(MEMORY)
+        return self.ready()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_undisturbed_work_waits_for_nothing(bench: Bench) -> None:
+    assert bench.ready() is Level.NORMAL
+    assert not bench.degradation.judge(CLEAN)
+    assert bench.waited == []
+    assert bench.degradation.reason == ""
+
+
+def test_the_first_step_comes_at_once_and_the_next_after_the_cool_down(bench: Bench) -> None:
+    assert (bench.fail(), bench.now) == (Level.DOWNSCALE, 0)
+    assert (bench.fail(), round(bench.now)) == (Level.FRAME_SKIP, 10)
+    assert (bench.fail(), round(bench.now)) == (Level.FRAME_SKIP, 70), "20 s until the pause, which takes 40 s"
+    assert [round(at_s, 3) for at_s, _ in bench.checkpoint.pauses] == [0]
+    assert max(b - a for a, b in zip(bench.waited, bench.waited[1:], strict=False)) <= 0.21, "it shows that it lives"
+
+
+def test_so_many_pauses_and_no_more(bench: Bench) -> None:
+    for _ in range(4):
+        bench.fail()
+    assert len(bench.checkpoint.pauses) == 2
+    assert not bench.degradation.accepts(MEMORY)
+    bench.now += 100
+    bench.degradation.judge(CLEAN)
+    assert bench.degradation.accepts(MEMORY), "there was progress"
+
+
+def test_other_errors_are_not_taken(bench: Bench) -> None:
+    assert not bench.degradation.accepts(EncoderMissingError("no encoder"))
+
+
+def test_a_stop_ends_the_waiting(bench: Bench) -> None:
+    bench.fail()
+    assert bench.degradation.accepts(MEMORY)
+    with pytest.raises(JobStopped):
+        bench.ready(lambda: bench.now > 3)
+    assert bench.now < 4
+
+
+def test_a_pause_for_space_ends_the_attempt_where_none_comes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SETTINGS.model_copy(update={"disk_low_bytes": 2**50}))
+    for _ in range(3):
+        assert bench.degradation.judge(CLEAN)
+        if bench.degradation.level is not Level.PAUSE:
+            assert not bench.degradation.judge(CLEAN), "not within the cool-down"
+            bench.now += 50
+    with pytest.raises(DiskFullError, match="MiB are free"):
+        bench.ready()
+
+
+def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
+    bench.fail()
+    loaded, _ = checkpoints.load(tmp_path, "mark")
+    assert loaded is not None
+    again = Degradation(SETTINGS, tmp_path, loaded, Fraction(1, 30))
+    assert (again.level, again.reason) == (Level.DOWNSCALE, "The card ran out of memory")
+
+
+def test_a_level_that_cannot_be_saved_holds_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "gone")
+    assert bench.fail() is Level.DOWNSCALE
+
+
+def record(index: int, level: str = "normal", reason: str = "") -> SegmentRecord:
+    first = 300 * index
+    return SegmentRecord(index, first, first + 299, 1, 300, 1000, "plan", "sha256", level, reason)
+
+
+def test_spans_join_segments_of_one_level_and_reason() -> None:
+    levels = [("normal", ""), ("downscale", "a"), ("downscale", "a"), ("downscale", "b"), ("frame_skip", "b")]
+    checkpoint = Checkpoint("mark", segments=[record(n, *level) for n, level in enumerate(levels)])
+    checkpoint.pauses.append((40.0, "b"))
+    assert spans(checkpoint, Fraction(1, 30)) == [
+        Span(10, 30, Level.DOWNSCALE, "a"),
+        Span(30, 40, Level.DOWNSCALE, "b"),
+        Span(40, 40, Level.PAUSE, "b"),
+        Span(40, 50, Level.FRAME_SKIP, "b"),
+    ]
+    assert spans(Checkpoint("mark", segments=[record(0), record(1)]), Fraction(1, 30)) == []
