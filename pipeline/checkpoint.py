@@ -59,6 +59,11 @@ class Checkpoint:
     def frames(self) -> int:
         return sum(s.frames for s in self.segments)
 
+    @property
+    def source_frames(self) -> int:
+        """Pictures of the source that are dealt with: shown, or left out."""
+        return sum(s.frames + s.skipped for s in self.segments)
+
     def hand_over(self, job: str) -> None:
         """Make it the state of another job on the same source, which has a history of its own."""
         self.job = job

@@ -16,6 +16,7 @@ from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
+from pipeline.batches import aligned
 from pipeline.camera import CameraOperator
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
@@ -90,7 +91,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         most = job.work.batch(job.backend.batch_pictures)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
-        batches = decoder.batches(job.checkpoint.next_pts, size)
+        batches = aligned(decoder.batches(job.checkpoint.next_pts, size), size, job.checkpoint.source_frames)
         first = None if job.checkpoint.complete else next(batches, None)
         first_pts = _first_pts(job, first)
         people, analysis = _analysis(job, finder, first_pts)
