@@ -148,6 +148,9 @@ def process(
     debug_overlay: Annotated[
         bool, typer.Option("--debug-overlay", help="Also write NAME.dual.debug.mp4: the source with what was seen.")
     ] = False,
+    report_html: Annotated[
+        bool, typer.Option("--report-html", help="Also write NAME.dual.report.html: the report for people, with plots.")
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Work on named files, without a share.
@@ -163,7 +166,7 @@ def process(
     from daemon.config import load
     from daemon.overrides import parse
 
-    settings = load(config, parse(assignments or [], profile))
+    settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)
     if spare is None:
         items = processing.plan(files, output, settings, profile, debug_overlay=debug_overlay)

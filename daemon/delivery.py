@@ -22,7 +22,7 @@ from pipeline.durable import storage_errors, write_durably
 PUBLISHED_REPORT = "published.report.json"
 FAILURE_REPORT = "failure.report.json"
 _INPUTS = {"source": SOURCE, "sidecar": SIDECAR}
-_OUTPUT_ORDER = ("video", "tracks", "preview", "debug")  # the report follows: its presence says "complete"
+_OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
 Planner: TypeAlias = Callable[[Job, PurePath, dict[str, str]], list[Move]]

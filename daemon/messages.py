@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from daemon.leases import Lease
 from daemon.settings import WorkerLimits
+from daemon.words import Language
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
@@ -41,6 +42,7 @@ class Work:
     Attributes:
         nice: the worker's niceness.
         lease: under which the service holds the job; None where nobody else can take it over.
+        report_languages: of the HTML report; none where none is wanted.
     """
 
     spec: JobSpec
@@ -48,6 +50,7 @@ class Work:
     log_level: str
     limits: WorkerLimits
     lease: Lease | None = None
+    report_languages: tuple[Language, ...] = ()
 
 
 Order: TypeAlias = Check | Work

@@ -21,6 +21,7 @@ OUTPUT_SUFFIXES = {
     "tracks": ".tracks.jsonl.gz",
     "preview": ".preview.jpg",
     "debug": ".debug.mp4",
+    "html": ".report.html",
     "report": ".report.json",
 }
 

@@ -11,6 +11,7 @@ from daemon.jobs import Job
 from daemon.leases import Lease
 from daemon.messages import Work
 from daemon.settings import Settings
+from daemon.words import Language, languages
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings
@@ -42,7 +43,13 @@ def work_order(settings: Settings, job: Job, lease: Lease, card: int | None = No
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
     device = settings.device if card is None else settings.device.on_card(card)
     spec = replace(spec, attempt=job.manifest.attempts + 1, device=device)
-    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease)
+    pages = report_languages(settings)
+    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
+
+
+def report_languages(settings: Settings) -> tuple[Language, ...]:
+    """Languages of a job's HTML report; none where no such report is wanted."""
+    return languages(settings.status.language) if settings.reports.html else ()
 
 
 def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import PurePath
@@ -11,16 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon import html
+from daemon import facts, html
 from daemon.hosts import Hosts
 from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
-from daemon.status import HTML_NAME, JSON_NAME, Board, FinishedJob, HostLine, now, replace_file
-from daemon.words import Span, Speaker, Word, clock, languages, size
+from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
+from daemon.words import Speaker, Word, languages, size
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
-_WORTH_TELLING_S = 1.0  # of reduced quality
 
 
 class StatusPage:
@@ -101,7 +99,7 @@ def page_of(board: Board, t: Speaker) -> bytes:
         said=_said(board),
         state=Word(f"state.{board.state}"),
         title=_title(board, t),
-        facts=lambda job: list(_facts(job, t)),
+        facts=lambda job: list(facts.told(job.facts, job.verdict, t)),
         what=lambda code, message: t.error(code, "what", message),
         remedy=lambda code, text: t.error(code, "do", text),
         inside=lambda path: str(PurePath(path).relative_to(OUTBOX_DIR)),
@@ -129,26 +127,3 @@ def _date(at: str) -> Any:
         return datetime.fromisoformat(at).astimezone().date()
     except ValueError:
         return None
-
-
-def _facts(job: FinishedJob, t: Speaker) -> Iterator[tuple[str, Markup]]:
-    """How the job went, as short statements with their tone."""
-    known = job.facts
-    if not known:
-        yield "", Markup.escape(job.verdict)
-        return
-    people = min(2, known.get("people") or 0)
-    yield "" if people == 2 else "warn", t(f"fact.people_{people}")
-    if known.get("duration_s"):
-        yield "", t("fact.duration", time=clock(known["duration_s"]))
-    if known.get("realtime"):
-        yield "", t("fact.realtime", times=round(known["realtime"], 1))
-    for name in ("repaired_swaps", "resumed"):
-        if known.get(name):
-            yield "", t(f"fact.{name}", count=known[name])
-    if known.get("replaced_frames"):
-        yield "warn", t("fact.replaced_frames", count=known["replaced_frames"])
-    if known.get("truncated"):
-        yield "warn", t("fact.truncated")
-    if known.get("degraded_s", 0) >= _WORTH_TELLING_S:
-        yield "warn", t("fact.degraded_s", time=Span(known["degraded_s"]))

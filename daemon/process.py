@@ -28,6 +28,7 @@ from daemon.errors import DaemonError
 from daemon.messages import Finished, Stopped, Work
 from daemon.moves import move_no_replace
 from daemon.naming import failed_names, first_free, output_names, printable, sidecar_name
+from daemon.orders import report_languages
 from daemon.policy import explain
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
@@ -40,7 +41,7 @@ from pipeline.report import failure_report
 
 _STATE_DIR = ".dualface"
 _POLL_S = 0.2
-_KINDS = ("video", "tracks", "preview", "debug", "report")  # the report last: it says "complete"
+_KINDS = ("video", "tracks", "preview", "debug", "html", "report")  # the report last: it says "complete"
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,8 @@ class Batch:
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
             limits = self.settings.workers.limits
-            order = Work(item.spec, nice=0, log_level="warning", limits=limits)
+            pages = report_languages(self.settings)
+            order = Work(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
             pool.start(item.job, order, worker_log, longest_s=limits.wall_s)
 
     def _take(self, pool: Pool) -> None:

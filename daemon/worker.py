@@ -104,6 +104,10 @@ class _Worker:
                 should_stop=lambda: self._should_stop(order),
                 on_tally=self._send,
             )
+            if order.report_languages:
+                from daemon.report_page import add_report_page  # noqa: PLC0415 - likewise
+
+                result = add_report_page(result, order.report_languages)
             _confirm(order)
         return Finished.of(result)
 

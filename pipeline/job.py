@@ -93,13 +93,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Deliverables:
-    """Finished files in the work directory, not yet under their final names. ``debug`` only on request."""
+    """Finished files in the work directory, not yet under their final names. ``debug`` and ``html`` only on request."""
 
     video: Path
     report: Path
     tracks: Path
     preview: Path
     debug: Path | None = None
+    html: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,14 @@ class TrackSummary:
 
     Attributes:
         sources: pictures by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
-        crops: by side and bin, shape (2, bins, 3): mean centre x and y and mean height of the crop, in pixels of the
+        crops: by side and bin, shape (2, bins, 4): mean centre x and y, width and height of the crop, in pixels of the
             source picture; NaN where a bin has no picture.
     """
 
     def __init__(self, tracks: Path, duration_s: float, bins: int) -> None:
         self._rows = read_tracks(tracks)
         self._bins_per_s = bins / max(duration_s, 1e-6)
-        self._crops = np.zeros((2, bins, 3))
+        self._crops = np.zeros((2, bins, 4))
         self.sources: NDArray[np.int64] = np.zeros((2, len(SOURCES), bins), np.int64)
 
     def until(self, t: float) -> Row | None:
@@ -75,4 +75,4 @@ class TrackSummary:
         place = min(max(0, int(row.t * self._bins_per_s)), self.sources.shape[2] - 1)
         for side, tile in enumerate((row.left, row.right)):
             self.sources[side, SOURCES.index(tile.source), place] += 1
-            self._crops[side, place] += (tile.crop.cx, tile.crop.cy, tile.crop.h)
+            self._crops[side, place] += (tile.crop.cx, tile.crop.cy, tile.crop.w, tile.crop.h)

@@ -40,7 +40,8 @@ def test_pausing_from_windows_and_cancelling_by_deleting(service: Service, recor
 
 def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., Service], recording: Path) -> None:
     inboxes = [{"path": "inbox", "profile": "default"}, {"path": "inbox small", "profile": "small"}]
-    service = make_service(profiles={"small": {"preset": "ultrafast", "crf": 45}}, inboxes=inboxes)
+    profiles = {"small": {"preset": "ultrafast", "crf": 45}}
+    service = make_service(profiles=profiles, inboxes=inboxes, reports={"html": True})
     service.start()
     (service.root / "inbox small" / "Mon").mkdir()
     shutil.copy(recording, service.root / "inbox small" / "Mon" / "x.mp4")
@@ -57,7 +58,8 @@ def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., 
     (failed / "x.dualface.yaml").rename(service.root / "inbox small" / "Mon" / "x.dualface.yaml")
     (failed / "x.mp4").rename(service.root / "inbox small" / "Mon" / "x.mp4")
     service.wait_for(lambda: service.exists("originals/Mon/x.mp4"), "the second try")
-    assert service.files("outbox") == outputs("Mon/x")
+    assert service.files("outbox") == outputs("Mon/x") | {"Mon/x.dual.report.html"}
+    assert "화면의 출처" in (service.root / "outbox" / "Mon" / "x.dual.report.html").read_text()
     report = service.report("outbox/Mon/x.dual.report.json")
     assert (report["profile"], report["resilience"]["attempts"]) == ("small", 1)
     service.wait_for(lambda: service.files("failed") == set(), "the end of the first report")
@@ -67,6 +69,7 @@ def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., 
     assert done["links"] == {
         "tracks": "Mon/x.dual.tracks.jsonl.gz",
         "preview": "Mon/x.dual.preview.jpg",
+        "html": "Mon/x.dual.report.html",
         "report": "Mon/x.dual.report.json",
     }
     assert done["facts"]["people"] == 2

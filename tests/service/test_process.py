@@ -51,10 +51,12 @@ def test_a_file_that_fails_does_not_keep_the_others(recording, tmp_path):
 
 def test_a_second_run_overwrites_nothing(recording, tmp_path):
     for _ in range(2):
-        assert process(recording, "--output", tmp_path).returncode == 0
+        assert process(recording, "--output", tmp_path, "--report-html").returncode == 0
     first, second = tmp_path / "an interview.dual.mp4", tmp_path / "an interview.dual-2.mp4"
     assert packets(first) == packets(second)
     assert json.loads((tmp_path / "an interview.dual-2.report.json").read_bytes())["output"]["path"] == str(second)
+    pages = {path.name for path in tmp_path.glob("*.html")}
+    assert pages == {"an interview.dual.report.html", "an interview.dual-2.report.html"}
 
 
 def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_path):

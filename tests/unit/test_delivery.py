@@ -43,6 +43,20 @@ def test_all_files_arrive_under_their_names(share: Share) -> None:
     assert not job.folder.exists()
 
 
+def test_the_page_that_was_asked_for_comes_before_the_report(share: Share) -> None:
+    job = finished(share, "x.mov")
+    (job.folder / "page.html").write_text("a page")
+    assert job.manifest.result is not None
+    job.manifest.result["files"]["html"] = "page.html"
+    (share.outbox / "x.dual.report.html").write_text("somebody's")
+    Delivery(share).deliver(job)
+    assert [Path(move.target).name for move in job.manifest.publish][-2:] == [
+        "x.dual-2.report.html",
+        "x.dual-2.report.json",
+    ]
+    assert (share.outbox / "x.dual-2.report.html").read_text() == "a page"
+
+
 def test_one_number_for_all_files(share: Share) -> None:
     (share.outbox / "x.dual.preview.jpg").write_text("somebody's")
     (share.originals / "x.mov").write_text("an earlier one")

@@ -20,6 +20,7 @@ def test_names_of_the_contract() -> None:
         "tracks": "interview.dual.tracks.jsonl.gz",
         "preview": "interview.dual.preview.jpg",
         "debug": "interview.dual.debug.mp4",
+        "html": "interview.dual.report.html",
         "report": "interview.dual.report.json",
     }
     assert output_names("interview.mp4", 2)["tracks"] == "interview.dual-2.tracks.jsonl.gz"

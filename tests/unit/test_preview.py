@@ -194,7 +194,7 @@ def test_an_hour_is_summed_up_in_little_memory(tmp_path):
     tracemalloc.stop()
     assert peak < 2_000_000
     assert summary.sources.sum() == 40_000
-    assert np.allclose(summary.crops[1], (720, 270, 540))
+    assert np.allclose(summary.crops[1], (720, 270, 480, 540))
 
 
 @pytest.mark.parametrize(

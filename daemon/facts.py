@@ -1,0 +1,34 @@
+"""How a finished job went, in short statements for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from daemon.words import Span, Speaker, clock
+
+_WORTH_TELLING_S = 1.0  # of reduced quality
+
+
+def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[str, Markup]]:
+    """Statements with their tone ("" or "warn"); the verdict itself where there are no facts."""
+    if not facts:
+        yield "", Markup.escape(verdict)
+        return
+    people = min(2, facts.get("people") or 0)
+    yield "" if people == 2 else "warn", t(f"fact.people_{people}")
+    if facts.get("duration_s"):
+        yield "", t("fact.duration", time=clock(facts["duration_s"]))
+    if facts.get("realtime"):
+        yield "", t("fact.realtime", times=round(facts["realtime"], 1))
+    for name in ("repaired_swaps", "resumed"):
+        if facts.get(name):
+            yield "", t(f"fact.{name}", count=facts[name])
+    if facts.get("replaced_frames"):
+        yield "warn", t("fact.replaced_frames", count=facts["replaced_frames"])
+    if facts.get("truncated"):
+        yield "warn", t("fact.truncated")
+    if facts.get("degraded_s", 0) >= _WORTH_TELLING_S:
+        yield "warn", t("fact.degraded_s", time=Span(facts["degraded_s"]))

@@ -1,0 +1,2 @@
+root.lang = preferred();
+localise(document);
