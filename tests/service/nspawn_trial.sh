@@ -26,6 +26,16 @@ wait_until() {   # SECONDS WHAT COMMAND...
 status_text() { systemctl show -P StatusText dualface; }
 works_on() { status_text | grep -Eq "$1 (render|working)[^;]* [1-9][0-9]* %"; }
 
+worker_pid() {   # of the running worker; a bare Debian has no pgrep
+    local status
+    for status in /proc/[0-9]*/cmdline; do
+        if tr '\0' ' ' <"$status" 2>/dev/null | grep -q -- '-m daemon\.worker'; then
+            basename "$(dirname "$status")"
+            return
+        fi
+    done
+}
+
 say "The demonstration, on a bare machine"
 ./install.sh demo /root/demo
 install -m 644 /root/demo/originals/interview.mp4 /var/tmp/sample.mp4
@@ -112,7 +122,7 @@ dualface config set workers.stall_timeout_s 20 --reason "a trial"
 systemctl restart dualface
 runuser -u editor -- cp "$sample" "$SHARE/inbox/hang.mp4"
 wait_until 120 "work on the file" works_on hang.mp4
-pkill -STOP -f 'daemon\.worker' || die "there is no worker to stop"
+kill -STOP "$(worker_pid)" || die "there is no worker to stop"
 wait_until 90 "the worker's replacement" bash -c 'journalctl -u dualface -o cat | grep -Eq "WORKER_STALLED|Nothing moved"'
 wait_until 300 "delivery" test -e "$SHARE/outbox/hang.dual.report.json"
 systemctl is-active dualface
