@@ -1,6 +1,7 @@
 """Opens the backend as a job would, to see whether it works: in a worker at the service's start, or for ``doctor``.
 
-As a program, ``python -m daemon.opening DEVICE LIMITS`` with both as JSON; without LIMITS there are none.
+As a program, ``python -m daemon.opening DEVICE LIMITS`` with both as JSON; without LIMITS there are none. Each of
+several cards is opened by such a program of its own, since a process sees one card alone.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from contextlib import closing
 from dataclasses import asdict
 
 from daemon import confinement
+from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
 from daemon.settings import WorkerLimits
 from engines.child import answer
-from engines.errors import DeviceUnavailableError, ExplainedError
+from engines.cuda.visible import see_only
+from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
+
+_TIMEOUT_S = 600.0  # for one card; workers.start_timeout_s ends all of it sooner
 
 
 def ready(order: Check) -> Ready:
@@ -33,12 +38,14 @@ def _opened(device: DeviceSettings) -> Ready:
     """Open all cards that are named. One that does not work is left out, as long as another does."""
     from engines.registry import named_cards  # noqa: PLC0415 - the service itself must never load codecs
 
+    if isinstance(device.index, int):
+        return _opened_one(device)
     found: list[Ready] = []
-    refused: list[DeviceUnavailableError] = []
+    refused: list[ExplainedError] = []
     for index in named_cards(device):
         try:
-            found.append(_opened_one(device, index))
-        except DeviceUnavailableError as error:
+            found.append(_opened_elsewhere(device.on_card(index)))
+        except (AnsweredError, ChildFailedError) as error:
             refused.append(error)
     if not found:
         raise refused[0]
@@ -48,14 +55,19 @@ def _opened(device: DeviceSettings) -> Ready:
     return Ready(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), cards)
 
 
-def _opened_one(device: DeviceSettings, index: int) -> Ready:
+def _opened_elsewhere(device: DeviceSettings) -> Ready:
+    told = ask("daemon.opening", [device.model_dump_json()], timeout_s=_TIMEOUT_S)
+    return Ready(told["device"], tuple(told["notes"]), tuple((index, room) for index, room in told["cards"]))
+
+
+def _opened_one(device: DeviceSettings) -> Ready:
     from engines.registry import open_backend  # noqa: PLC0415 - as above
 
-    with closing(open_backend(device.on_card(index))) as backend:
+    with closing(open_backend(see_only(device))) as backend:
         backend.detector().close()
         backend.embedder().close()
         room = backend.room_bytes()
-        return Ready(backend.device, backend.notes, () if room is None else ((index, room),))
+        return Ready(backend.device, backend.notes, () if room is None else ((device.card, room),))
 
 
 def _ready_or_limit(order: Check) -> Ready:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,7 @@ from daemon.messages import (
     receive_order,
 )
 from daemon.naming import printable
+from engines.cuda.visible import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped, PipelineError, StorageError
@@ -99,7 +101,7 @@ class _Worker:
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
             result = run_job(
-                order.spec,
+                replace(order.spec, device=see_only(order.spec.device)),
                 on_progress=self._send,
                 should_stop=lambda: self._should_stop(order),
                 on_tally=self._send,

@@ -31,6 +31,7 @@ import structlog
 from engines.child import answer
 from engines.cpu.probe import probe
 from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
@@ -242,7 +243,7 @@ def _encoder(backend: Backend, frames: list[Frame], cores: int) -> tuple[str, fl
 
 def main() -> None:
     backend, index = sys.argv[1], int(sys.argv[2])
-    answer(lambda: asdict(measure(DeviceSettings.model_validate({"backend": backend, "index": index}))))
+    answer(lambda: asdict(measure(see_only(DeviceSettings.model_validate({"backend": backend, "index": index})))))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
+from engines.cuda.visible import number_of
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
@@ -52,7 +53,8 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
     try:
         cards = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
-        raise DeviceUnavailableError(f"CUDA does not start: {error}") from error
+        card = number_of(settings.card)
+        raise DeviceUnavailableError(f"CUDA does not start for card {card}: {error}") from error
     if settings.card >= cards:
         raise DeviceUnavailableError(f"there is no CUDA device {settings.card}, only {cards}")
     try:
@@ -268,4 +270,4 @@ def _describe(index: int) -> tuple[str, str]:
     """The card for the report, "cuda:0 (NVIDIA H200)", and its generation, "sm90"."""
     with device_errors("asking the card"):
         name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
-        return f"cuda:{index} ({name})", f"sm{cupy.cuda.Device(index).compute_capability}"
+        return f"cuda:{number_of(index)} ({name})", f"sm{cupy.cuda.Device(index).compute_capability}"

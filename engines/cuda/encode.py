@@ -23,6 +23,7 @@ from engines.cuda.failures import device_errors
 from engines.cuda.foreign import stream_of
 from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
 from engines.cuda.shared import Places, shared_directory
+from engines.cuda.visible import number_of
 from engines.errors import EncodeFailedError, EngineError
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder
@@ -106,9 +107,12 @@ class DeviceEncoders:
         if self._sessions is None:
             limit = self._device.nvenc_max_sessions
             count = max(1, self._probed().opened) if limit == "auto" else limit
-            places = None if limit == "auto" else Places(shared_directory() / f"nvenc-{self._device.card}", limit)
+            places = None if limit == "auto" else self._places(limit)
             self._sessions = EncoderSessions(count, wait_s=self._device.nvenc_wait_s, places=places)
         return self._sessions
+
+    def _places(self, count: int) -> Places:
+        return Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", count)
 
 
 class NvencEncoder:

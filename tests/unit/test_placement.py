@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import types
 
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from daemon import opening
+from daemon.child import AnsweredError, ChildFailedError
 from daemon.jobs import Manifest
 from daemon.messages import Ready, decode, encode
 from daemon.placement import Card, has_room, jobs_per_card, place
 from engines import registry
+from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
 
@@ -88,16 +92,52 @@ def test_named_cards_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch:
 
 
 def test_cards_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(device: DeviceSettings, index: int) -> Ready:
-        if index == 1:
-            raise DeviceUnavailableError("card 1 has fallen off the bus")
-        return Ready(f"cuda:{index}", (), ((index, GIB),))
+    def opened(device: DeviceSettings) -> Ready:
+        if device.index == 1:
+            raise ChildFailedError("card 1 has fallen off the bus")
+        return Ready(f"cuda:{device.index}", (), ((device.card, GIB),))
 
-    monkeypatch.setattr(opening, "_opened_one", opened)
+    monkeypatch.setattr(opening, "_opened_elsewhere", opened)
     ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
     assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), ((0, GIB), (2, GIB)))
-    with pytest.raises(DeviceUnavailableError, match="off the bus"):
-        opening._opened(DeviceSettings(backend="cuda", index=1))
+    with pytest.raises(ChildFailedError, match="off the bus"):
+        opening._opened(DeviceSettings(backend="cuda", index=(1,)))
+
+
+def test_a_program_of_its_own_opens_each_of_several_cards() -> None:
+    """Really: here without a card, so that every program says that the work runs on the CPU, and why."""
+    ready = opening._opened(DeviceSettings(backend="auto", index=(62, 63)))
+    assert (ready.device, ready.cards) == ("cpu", ())
+    assert all("CUDA is not used" in note for note in ready.notes)
+    with pytest.raises(AnsweredError, match="CUDA is set as the device"):
+        opening._opened(DeviceSettings(backend="cuda", index=(62, 63)))
+
+
+SEES = """
+import os, sys
+from engines.cuda.visible import number_of, see_only
+from engines.settings import DeviceSettings
+device = see_only(DeviceSettings(index=int(sys.argv[1])))
+print(device.card, number_of(device.card), os.environ.get("CUDA_VISIBLE_DEVICES"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("index", "visible", "seen"),
+    [(0, "", "0 0 "), (1, "", "0 1 1"), (1, "4,6", "0 1 6"), (0, "4,6", "0 0 4,6"), (1, "GPU-aa,GPU-bb", "0 1 GPU-bb")],
+)
+def test_a_worker_sees_its_card_alone_under_the_number_that_people_know(index: int, visible: str, seen: str) -> None:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SEES, str(index)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.rstrip("\n") == seen
+
+
+def test_a_card_that_the_environment_hides_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with pytest.raises(DeviceUnavailableError, match="no CUDA device 1"):
+        see_only(DeviceSettings(index=1))
 
 
 def test_what_a_worker_says_of_cards_arrives() -> None:
