@@ -24,9 +24,11 @@ _LIVE: tuple[tuple[str, ...], ...] = (
     ("workers",),
     ("retry",),
     ("segments",),
+    ("degradation",),
     ("limits",),
     ("profiles",),
     ("retention",),
+    ("reports",),
     ("status",),
     ("log",),
 )

@@ -24,6 +24,7 @@ from engines.errors import ExplainedError
 _LISTED = 5
 _REFRESH_S = 1.0
 _PIPED_WIDTH = 200
+_LONG = ("file", "why", "verdict", "level")
 _COLOURS = {
     "working": "green",
     "idle": "green",
@@ -101,9 +102,10 @@ def _running(board: Board, alive: bool) -> Iterator[RenderableType]:
     if not board.running:
         return
     yield Text("\nRunning" if alive else "\nWas running; it goes on where it was at the next start", style="bold")
-    table = _table("file", "", "", "stage", "speed", "left", "level", *(["host"] if len(board.hosts) > 1 else []))
+    several = len(board.hosts) > 1
+    table = _table("file", "bar", "percent", "stage", "speed", "left", "level", *(["host"] if several else []))
     for job in board.running:
-        table.add_row(*_row(job), *([escape(job.host)] if len(board.hosts) > 1 else []))
+        table.add_row(*_row(job), *([escape(job.host)] if several else []))
     yield table
 
 
@@ -112,7 +114,7 @@ def _row(job: RunningJob) -> tuple[RenderableType, ...]:
     level = job.level + (f": {job.level_reason}" if job.level_reason else "")
     return (
         escape(printable(job.file)),
-        ProgressBar(total=100, completed=percent, width=20),
+        ProgressBar(total=100, completed=percent, width=12),
         f"{percent:.0f} %",
         _stage(job),
         f"{job.realtime:.1f}x realtime" if job.realtime else "",
@@ -162,9 +164,10 @@ def _finished(board: Board) -> Iterator[RenderableType]:
 
 
 def _table(*columns: str) -> Table:
+    """Plain columns; names and sentences may take several lines, numbers and bars may not."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in _LONG)
     return table
 
 
