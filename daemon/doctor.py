@@ -6,7 +6,6 @@ or drivers, or may hang on a share, runs in a program of its own (``daemon.child
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.errors import ConfigError
-from engines.errors import ExplainedError
+from engines.errors import ExplainedError, doctor_hint
+from pipeline.durable import FULL
+from pipeline.errors import DiskFullError
 
 if TYPE_CHECKING:
     from daemon.checks.context import Context
 
 SCHEMA = "dualface.doctor/1"
+_WHEN_FULL = "Free space on the share, then look again."
 
 
 class Verdict(StrEnum):
@@ -169,10 +171,12 @@ def _look(chosen: Check, context: Context) -> Finding:
     try:
         return chosen.look(context)
     except ExplainedError as exc:
-        return failed(exc.message, exc.remedy)
+        if exc.code == DiskFullError.code:  # also as another program told it
+            return warning(exc.message, _WHEN_FULL)
+        return failed(exc.message, exc.remedy.removesuffix(f" {doctor_hint(chosen.name)}"))
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            return warning(f"{exc.strerror}: {exc.filename}", "Free space on the share, then look again.")
+        if exc.errno in FULL:
+            return warning(f"This cannot be tried: {exc.strerror}.", _WHEN_FULL)
         return failed(f"{exc.strerror}: {exc.filename}", "See whether this path can be read by the service's user.")
 
 

@@ -36,7 +36,7 @@ from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History
 from daemon.wake import Alarm, StopRequest, signals, watching
-from daemon.workers import Outcome, Pool
+from daemon.workers import Died, Outcome, Pool
 
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3
@@ -130,8 +130,9 @@ def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> Backend
             f"The check of the backend did not end within {settings.workers.start_timeout_s:.0f} s.",
             remedy="Look for what holds up the machine or the driver, or raise workers.start_timeout_s.",
         )
-    if failure.code == ResourceLimitError.code:
-        return BackendUnusableError(failure.message, remedy=failure.remedy, doctor_check="limits")
+    if isinstance(outcome, Died) or failure.code == ResourceLimitError.code:
+        remedy = "See whether it is workers.limits or a library that took the program down."
+        return BackendUnusableError(failure.message, remedy=remedy, doctor_check="limits")
     return BackendUnusableError(failure.message, remedy=failure.remedy if isinstance(outcome, Failed) else None)
 
 

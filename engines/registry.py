@@ -170,7 +170,8 @@ def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backe
         return _open_cuda(device, cache_dir)
     except DeviceUnavailableError as obstacle:
         if device.backend == "cuda":
-            raise DeviceUnavailableError(f"CUDA is set as the device, but {obstacle.message}") from obstacle
+            message = f"CUDA is set as the device, but {obstacle.message}"
+            raise DeviceUnavailableError(message, remedy=obstacle.remedy) from obstacle
         structlog.get_logger().info("device chosen", device="cpu", reason=obstacle.message)
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
 

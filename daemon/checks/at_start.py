@@ -9,6 +9,7 @@ from daemon.checks.share import AT_START
 from daemon.doctor import Verdict, examine, select
 from daemon.errors import ShareUnusableError
 from daemon.settings import Settings
+from engines.errors import doctor_hint
 
 log = structlog.get_logger(__name__)
 
@@ -24,5 +25,5 @@ def recheck_share(settings: Settings) -> None:
         if finding.verdict is Verdict.FAILED:
             raise ShareUnusableError(finding.summary, remedy=finding.remedy, doctor_check=result.name)
         if finding.verdict is Verdict.WARNING:
-            remedy = f"{finding.remedy} More: `dualface doctor --only {result.name}`."
+            remedy = f"{finding.remedy} {doctor_hint(result.name)}"
             log.warning("share check", check=result.name, reason=finding.summary, remedy=remedy)

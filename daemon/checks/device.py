@@ -23,11 +23,11 @@ def backend(context: Context) -> Finding:
     facts = {"configured": settings.backend, "device": found["device"], "notes": found["notes"]}
     if found["device"] == "cpu" and settings.backend == "auto" and _CARD.exists():
         return warning(
-            f"There is a card, but the work runs on the CPU: {' '.join(found['notes'])}",
+            f"There is a card, but the work runs on the CPU: {'; '.join(found['notes'])}",
             "See the checks driver, cards and libraries; or set device.backend to cpu.",
             facts=facts,
         )
-    others = f" ({' '.join(found['notes'])})" if found["notes"] else ""
+    others = f" ({'; '.join(found['notes'])})" if found["notes"] else ""
     return ok(f"{found['device']} works, and both models load{others}.", facts=facts)
 
 
@@ -38,7 +38,7 @@ def limits(context: Context) -> Finding:
     try:
         context.ask_program(_OPENING, settings.device.model_dump_json(), settings.workers.limits.model_dump_json())
     except DaemonError as exc:
-        return failed(exc.message, "Raise the limit that is named, or remove it from the configuration.")
+        return failed(exc.message, "Raise the limit that is named, else workers.limits.address_space_bytes.")
     return ok("The backend opens within the limits.", facts=settings.workers.limits.model_dump())
 
 

@@ -56,7 +56,7 @@ def libraries(_context: Context) -> Finding:
 
 
 def _range(tested: Verified) -> str:
-    return tested.newest if tested.oldest.startswith(tested.newest) else f"{tested.oldest} to {tested.newest}"
+    return tested.newest if tested.oldest == tested.newest else f"{tested.oldest} to {tested.newest}"
 
 
 @check("configuration")

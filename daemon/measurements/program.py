@@ -6,7 +6,6 @@ user.
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.site import Measurement, Site
 from daemon.measurements.view import Events, Lag
 from engines.child import answer
+from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
 
 _ALL: tuple[type[Measurement], ...] = (
@@ -49,7 +49,7 @@ def measure(kind: type[Measurement], site: Site) -> dict[str, Any]:
     try:
         return asdict(kind.measured(site))
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno in FULL:
             raise DiskFullError(f"The share cannot be measured: {exc.strerror}") from exc
         raise ShareUnusableError(f"The share cannot be measured: {exc.strerror}: {exc.filename}") from exc
 

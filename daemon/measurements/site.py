@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from daemon.settings import STATE_DIR
+from pipeline.durable import FULL
 
 PROBE = ".dualface-probe-"  # the scan of inboxes passes over names that begin with a dot
 _SCRATCH = "measure-"
@@ -80,10 +81,16 @@ def probe_in(folder: Path) -> Path:
 
 
 def refusal(action: Callable[[], object]) -> str:
-    """Try something: "" where it works, else the error's name, such as "EPERM"."""
+    """Try something: "" where it works, else the error's name, such as "EPERM".
+
+    Raises:
+        OSError: the disk is full, which says nothing about what it can do otherwise.
+    """
     try:
         action()
     except OSError as exc:
+        if exc.errno in FULL:
+            raise
         return errno.errorcode.get(exc.errno or 0, "EIO")
     return ""
 

@@ -56,7 +56,11 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
         card = number_of(settings.card)
         raise DeviceUnavailableError(f"CUDA does not start for card {card}: {error}") from error
     if settings.card >= cards:
-        raise DeviceUnavailableError(f"there is no CUDA device {settings.card}, only {cards}")
+        raise DeviceUnavailableError(
+            f"there is no CUDA device {settings.card}, only {cards}",
+            remedy="Correct device.index.",
+            doctor_check="cards",
+        )
     try:
         return CudaBackend(settings, cache_dir, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
     except EngineError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.conditions import Conditions, Hindrance
-from daemon.errors import ShareAwayError, ShareReplacedError
+from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
@@ -22,6 +24,23 @@ def test_prepare_makes_the_folders_once(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"inbox", "outbox", "failed", "originals", ".dualface"}
     assert make_share(tmp_path).prepare() == first
     assert list((tmp_path / "outbox").iterdir()) == []
+
+
+def test_a_sentinel_that_cannot_be_written_leaves_no_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the share would count as away for ever, once there is space again."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ShareUnusableError, match="No space left") as caught:
+            make_share(tmp_path)
+    assert "--only share-space" in caught.value.remedy
+    assert [path.name for path in (tmp_path / ".dualface").iterdir() if path.is_file()] == []
+    assert make_share(tmp_path).identity().share_id
 
 
 def test_a_root_that_is_missing_is_not_made_up(tmp_path: Path) -> None:
