@@ -9,7 +9,7 @@ Version = tuple[int, ...]
 
 _ABOUT = """\
 What the tests have run with. Others within pyproject.toml's bounds may work as well; `dualface doctor` says where an
-installation differs from this table. A newest version is meant as far as it is written: 18.1 stands for every 18.1.x.
+installation differs from this table. A series stands for all versions that begin so: 18.1 for 18.1.0 and 18.1.5.
 "cpu" and "cuda" are the two ways to install (`install.sh --cpu`, `--cuda`), "notify" is an extra. This file is made by
 `python -m daemon.versions`."""
 
