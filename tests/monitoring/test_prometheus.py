@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -65,6 +66,8 @@ class Prometheus:
         try:
             answer = json.load(urllib.request.urlopen(f"{self._url}/api/v1/{path}?{query}", timeout=10))
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it is still starting
+                return None
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
         except OSError:
             return None
