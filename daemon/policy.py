@@ -7,6 +7,7 @@ place does not. The death of the whole service may be the file's doing (memory),
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from enum import Enum
 
@@ -76,9 +77,10 @@ def runs_alone(manifest: Manifest) -> bool:
     return manifest.strikes >= _ALONE_FROM or manifest.interruptions >= _ALONE_FROM
 
 
-def strains_device(progress: Progress | None) -> bool:
-    """Whether a running job shows that its device or disk has no room for another one."""
-    return progress is not None and progress.level != "normal" and progress.trip != "decoder_errors"
+def strained(running: Iterable[tuple[Manifest, Progress | None]]) -> set[int | None]:
+    """Cards on which a job is below normal, so that no other may start there; None stands for the whole host."""
+    below = [(manifest.card, p.trip) for manifest, p in running if p is not None and p.level != "normal"]
+    return {None if trip == "disk_low" else card for card, trip in below if trip != "decoder_errors"}
 
 
 def explain(outcome: Outcome) -> Failed:

@@ -223,9 +223,17 @@ class Scheduler:
     def _has_room(self) -> bool:
         if self._stopping or len(self._pool) >= self._slots or self._somebody_runs_alone():
             return False
-        if any(policy.strains_device(progress) for _, progress in self.running()):
+        strained, cards = self._strained(), self._calm_cards()
+        if None in strained or (self._cards and not cards):
             return False
-        return placement.has_room(self._cards, self._busy(), self._jobs_per_card())
+        return placement.has_room(cards, self._busy(), self._jobs_per_card())
+
+    def _strained(self) -> set[int | None]:
+        return policy.strained((job.manifest, progress) for job, progress in self.running())
+
+    def _calm_cards(self) -> list[Card]:
+        strained = self._strained()
+        return [card for card in self._cards if card.index not in strained]
 
     def _busy(self) -> list[int | None]:
         return [job.manifest.card for job, _ in self.running()]
@@ -236,7 +244,7 @@ class Scheduler:
     def _card_for(self, task: Task) -> int | None:
         """Where it goes on; after trouble on one card, on another."""
         shunned = task.job.manifest.card if task.code else None
-        return placement.place(self._cards, self._busy(), self._jobs_per_card(), shunned)
+        return placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
 
     def _heed(self, task: Task, progress: Progress | None) -> None:
         """Make room where a job has come down because of the disk; a quota may not show in the free space."""

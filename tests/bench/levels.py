@@ -130,8 +130,8 @@ def _host_bytes() -> int:
 
 
 def _card_bytes() -> int:
-    cupy = sys.modules.get("cupy")
-    return int(cupy.get_default_memory_pool().total_bytes()) if cupy else 0
+    pool = getattr(sys.modules.get("cupy"), "get_default_memory_pool", None)  # None too while it is imported
+    return int(pool().total_bytes()) if pool else 0
 
 
 if __name__ == "__main__":

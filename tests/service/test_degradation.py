@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_worker_that_is_killed_goes_on_at_its_level(
 def test_a_disk_that_is_full_for_a_while_ends_no_attempt(
     small_disk: Path, recording: Path  # noqa: F811
 ) -> None:
-    service = Service(small_disk.parent, degradation={"pauses_max": 1000})
+    service = Service(small_disk.parent, degradation={"pauses_max": 1000}, workers={"stall_timeout_s": 3})
     ballast = service.root / "ballast"
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
@@ -108,6 +109,7 @@ def test_a_disk_that_is_full_for_a_while_ends_no_attempt(
         service.wait_for(
             lambda: "pause" in {line["degradation"] for line in service.events("job degraded")}, "the pause"
         )
+        time.sleep(4)  # a worker that waits says so, and counts as alive
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
         assert service.events("job waits") == []

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
-from daemon.policy import Next, after_crash, after_worker, runs_alone, strains_device
+from daemon.policy import Next, after_crash, after_worker, runs_alone, strained
 from daemon.workers import Died, Stalled
 from pipeline.job import Progress
 
@@ -95,14 +95,16 @@ def test_a_file_that_takes_the_whole_service_down_is_given_up_late() -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "strained"),
+    ("progress", "expected"),
     [
-        (None, False),
-        (Progress("render"), False),
-        (Progress("render", level="downscale", trip="out_of_memory"), True),
-        (Progress("wait", level="pause", trip="disk_low"), True),
-        (Progress("render", level="frame_skip", trip="decoder_errors"), False),  # the file's own trouble
+        (None, set()),
+        (Progress("render"), set()),
+        (Progress("render", level="downscale", trip="out_of_memory"), {1}),
+        (Progress("wait", level="pause", trip="disk_low"), {None}),
+        (Progress("render", level="frame_skip", trip="decoder_errors"), set()),  # the file's own trouble
     ],
 )
-def test_a_job_below_normal_keeps_others_from_its_device(progress: Progress | None, strained: bool) -> None:
-    assert strains_device(progress) is strained
+def test_a_job_below_normal_keeps_others_from_its_device(progress: Progress | None, expected: set[int | None]) -> None:
+    job = manifest()
+    job.card = 1
+    assert strained([(manifest(), Progress("render")), (job, progress)]) == expected
