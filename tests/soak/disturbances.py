@@ -67,6 +67,7 @@ class Disturbances:
         self._every_s = every_s
         self._next_at = time.monotonic() + every_s
         self._end: tuple[float, Callable[[], object]] | None = None
+        self._ended_before = 0
         self.counts: Counter[str] = Counter()
         self.storage_is_well = True
         self._kinds: list[tuple[Callable[[], None], int]] = [
@@ -85,13 +86,18 @@ class Disturbances:
         """Deaths and hangs of single workers; those of the service cost a file no attempt."""
         return self.counts["kill worker"] + self.counts["hang worker"]
 
-    def advance(self) -> None:
-        """End what has lasted long enough, or begin something, if it is time."""
+    def advance(self, ended: int) -> None:
+        """End what has lasted long enough, or begin something, if it is time.
+
+        Args:
+            ended: files so far; until there is one more, nothing new is begun.
+        """
         now = time.monotonic()
         if self._end is not None:
             if now >= self._end[0]:
                 self.calm()
-        elif now >= self._next_at:
+        elif now >= self._next_at and ended > self._ended_before:
+            self._ended_before = ended
             kinds, weights = zip(*self._kinds, strict=True)
             self._dice.choices(kinds, weights)[0]()
             self._next_at = time.monotonic() + self._dice.uniform(0.3, 1.7) * self._every_s
