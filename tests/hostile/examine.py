@@ -74,7 +74,7 @@ class Examiner:
             pool = Pool(selector, stall_timeout_s=WALL_S, clock=time.monotonic)
             try:
                 while self._fill(pool, waiting):
-                    selector.select(_POLL_S)
+                    time.sleep(_POLL_S)
                     self._watch()
                     yield from (self._end(job, outcome) for job, outcome in pool.poll())
             finally:

@@ -22,6 +22,7 @@ _SECTIONS = {
 }
 _DISK_MIB, _MOST_DISK_MIB = 64, 4096  # a result takes well under one
 _BACKLOG = 8  # files that wait or are worked on
+_LAST = 3  # files that are worked on in peace, so that the soak comes to an end
 _LOOK_S = 0.1
 
 
@@ -91,10 +92,10 @@ class Soak:
         """Feed and disturb, drain, look it over."""
         try:
             self._service.start(timeout_s=PATIENCE_S)
-            while len(self._ledger.dropped) < self._jobs and time.monotonic() < self._end_at:
-                self._disturbances.advance()
-                if self._disturbances.storage_is_well:
-                    self._feed()
+            while (ended := self._ledger.ended()) < self._jobs - _LAST and time.monotonic() < self._end_at:
+                self._disturbances.advance(ended)
+                if self._disturbances.storage_is_well and len(self._ledger.dropped) < self._jobs:
+                    self._feed(ended)
                 self._tick()
             self._disturbances.calm()
             self._drain()
@@ -120,9 +121,9 @@ class Soak:
             self._sample()
         time.sleep(_LOOK_S)
 
-    def _feed(self) -> None:
+    def _feed(self, ended: int) -> None:
         """Keep some files waiting; none takes the place of another that nobody has taken yet."""
-        if len(self._ledger.dropped) - self._ledger.ended() >= _BACKLOG:
+        if len(self._ledger.dropped) - ended >= _BACKLOG:
             return
         drop = self._kept_back or self._supply.next()
         path = self._service.root / "inbox" / drop.relative
