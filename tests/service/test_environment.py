@@ -92,6 +92,40 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         service.close()
 
 
+def test_a_service_that_starts_on_a_full_disk_waits_there(small_disk: Path) -> None:
+    service = Service(small_disk.parent, share={"low_bytes": 2**20, "resume_bytes": 2**21})
+    service.start()
+    assert service.stop() == 0
+    fill(service.root / "ballast")
+    try:
+        service.start()
+        service.wait_for(lambda: service.events("condition changed"), "the state")
+        assert service.events("condition changed")[0]["hindrance"] == "low_space"
+        assert {line["check"] for line in service.events("share check")} >= {"share-rename"}
+        (service.root / "ballast").unlink()
+        service.wait_for(lambda: service.events("condition changed")[-1]["hindrance"] == "none", "its end")
+    finally:
+        service.close()
+
+
+def test_a_share_that_is_not_mounted_at_the_start_is_not_made_up(tmp_path: Path, small_disk: Path) -> None:
+    service = Service(small_disk.parent)
+    service.start()
+    assert service.stop() == 0
+    subprocess.run(["umount", small_disk], check=True)
+    try:
+        service.start(wait=False)
+        assert service.process is not None
+        assert service.process.wait(timeout=90) == 3
+        (line,) = service.events("service cannot run")
+        assert line["code"] == "SHARE_AWAY"
+        assert "not mounted" in line["reason"]
+        assert list(service.root.iterdir()) == []
+    finally:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", small_disk], check=True)  # for the fixture
+        service.close()
+
+
 def _leave_free(ballast: Path, free_bytes: int) -> None:
     missing = free_bytes - shutil.disk_usage(ballast.parent).free
     os.truncate(ballast, ballast.stat().st_size - missing)

@@ -61,6 +61,12 @@ def test_every_check_says_what_it_means() -> None:
         assert found.needs is None or found.needs in CHECKS
 
 
+def test_the_documentation_names_every_check() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    table = text.partition("## Checks")[2].partition("## JSON")[0]
+    assert set(re.findall(r"`([a-z-]+)`", table)) == set(CHECKS)
+
+
 def test_groups_and_names_select_checks() -> None:
     assert len(select([])) == len(CHECKS)
     assert [found.name for found in select(["share-rename", "python"])] == ["python", "share-rename"]
