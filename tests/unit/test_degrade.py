@@ -15,7 +15,7 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation, Span, spans
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.segments import SegmentRecord
-from pipeline.settings import DegradationSettings
+from pipeline.settings import DegradationSettings, LowestLevelSettings
 from pipeline.trips import SegmentFacts
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
@@ -78,6 +78,12 @@ def test_so_many_pauses_and_no_more(bench: Bench) -> None:
 
 def test_other_errors_are_not_taken(bench: Bench) -> None:
     assert not bench.degradation.accepts(EncoderMissingError("no encoder"))
+
+
+def test_a_kind_that_is_switched_off_is_not_taken(tmp_path: Path) -> None:
+    lowest = LowestLevelSettings(out_of_memory="normal")
+    bench = Bench(tmp_path, SETTINGS.model_copy(update={"lowest": lowest}))
+    assert not bench.degradation.accepts(MEMORY)
 
 
 def test_a_stop_ends_the_waiting(bench: Bench) -> None:
