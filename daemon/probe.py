@@ -87,18 +87,28 @@ def _cpu_jobs(measured: dict[str, Any]) -> tuple[int, str]:
 
 
 def _jobs(measured: dict[str, Any], device: DeviceSettings) -> tuple[int, str]:
-    """The scarcest of decoders, memory and encoders says how many jobs a card carries."""
+    """The scarcest of decoders, memory and encoders says how many jobs the cards carry; one of them was measured."""
+    used = _used(measured["cards"], device)
+    each = f", on each of {len(used)} cards" if len(used) > 1 else ""
+    fitting = sum(_fitting(card, device.vram_guard) for card in used)
     limits = {
-        saturating(measured["decode_fps"]): "so many decoders use the card's decoding to the full",
-        _fitting(measured["cards"][device.card], device.vram_guard): "so many streams of 1080p fit into its memory",
+        len(used) * saturating(measured["decode_fps"]): f"so many decoders use a card's decoding to the full{each}",
+        fitting: "so many streams of 1080p fit into the memory of the cards",
     }
     if measured["nvenc"] and measured["nvenc"]["opened"]:
-        limits[measured["nvenc"]["opened"]] = "so many encoder sessions opened side by side"
+        limits[len(used) * measured["nvenc"]["opened"]] = f"so many encoder sessions opened side by side{each}"
     else:
         jobs, why = _cpu_jobs(measured)
         limits[jobs] = f"the card has no encoder, and x264 takes {why}"
     fewest = min(limits)
     return max(1, fewest), limits[fewest]
+
+
+def _used(cards: list[dict[str, Any]], device: DeviceSettings) -> list[dict[str, Any]]:
+    if device.index == "auto":
+        return cards
+    numbers = device.index if isinstance(device.index, tuple) else (device.index,)
+    return [card for number, card in enumerate(cards) if number in numbers]
 
 
 def _fitting(card: dict[str, Any], guard: float) -> int:

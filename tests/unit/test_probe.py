@@ -59,6 +59,21 @@ def test_the_scarcest_part_of_a_card_says_how_many_jobs_it_carries() -> None:
     assert proposed(decode_fps={"1": 600.0, "2": 601.0})["workers"]["concurrent_jobs"] == 1
 
 
+def test_several_cards_carry_more_jobs_until_something_else_is_scarce() -> None:
+    card = measured()["cards"][0]
+    two = measured(cards=[card, {**card, "index": 1}])
+    for index, jobs in (("auto", 8), ((0, 1), 8), ((1,), 4), (0, 4)):
+        found = probe.propose(two, DeviceSettings(index=index))
+        assert found.settings["workers"]["concurrent_jobs"] == jobs, index
+    assert "each of 2 cards" in probe.propose(two, DeviceSettings(index="auto")).reasons["workers.concurrent_jobs"]
+    fuller = measured(cards=[card, {**card, "index": 1, "vram_used_bytes": 15 * GIB}], decode_fps={"16": 3000.0})
+    alone = probe.propose(fuller, DeviceSettings(index=1)).settings["workers"]["concurrent_jobs"]
+    both = probe.propose(fuller, DeviceSettings(index="auto")).settings["workers"]["concurrent_jobs"]
+    assert (alone, both) == (1, 17 + 1)
+    without = measured(cards=two["cards"], nvenc={"opened": 0, "error": "no", "status": 2}, cores=12)
+    assert probe.propose(without, DeviceSettings(index="auto")).settings["workers"]["concurrent_jobs"] == 3
+
+
 def test_a_card_without_an_encoder_leaves_encoding_to_the_cores() -> None:
     without = {"opened": 0, "error": "NVENC returned error 2", "status": 2}
     many = {"1": 600.0, "4": 2000.0, "8": 3200.0}
