@@ -79,6 +79,8 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
     assert process(recording, "--output", parts).returncode == 0
     name = "an interview.dual.mp4"
     assert packets(parts / name) == packets(whole / name)
+    sheet = "an interview.dual.preview.jpg"
+    assert (parts / sheet).read_bytes() == (whole / sheet).read_bytes()
     assert json.loads((parts / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]
     assert not (parts / ".dualface").exists()
 
