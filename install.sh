@@ -287,7 +287,7 @@ ExecStart=
 ExecStart=$prefix/bin/dualface run --config $CONFIG
 ExecReload=
 ExecReload=$prefix/bin/dualface config check $CONFIG
-ExecReload=/bin/kill -HUP \$MAINPID
+ExecReload=/bin/sh -c 'kill -HUP "\$MAINPID"'
 ReadWritePaths=
 ReadWritePaths=$root
 TEXT
