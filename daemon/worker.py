@@ -38,7 +38,7 @@ from daemon.naming import printable
 from engines.cuda.visible import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
-from pipeline.errors import JobStopped, PipelineError, StorageError
+from pipeline.errors import DiskFullError, JobStopped, PipelineError, StorageError
 
 
 def main() -> None:
@@ -142,14 +142,14 @@ def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
     """The error with what the job itself cannot know.
 
     A file that cannot be found any more is not at fault: its share has gone. What looks like trouble of the storage
-    or of the program may be a limit.
+    or of the program may be a limit; but a job may have come near one, gone on with less, and met other trouble since.
     """
-    if name := _limit_behind(error):
-        return ResourceLimitError.of(name)
-    if isinstance(error, LeaseLostError):
+    if isinstance(error, LeaseLostError | DiskFullError):
         return error
     if isinstance(order, Work) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
+    if name := _limit_behind(error):
+        return ResourceLimitError.of(name)
     return error
 
 
