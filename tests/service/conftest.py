@@ -21,15 +21,21 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, int, bytes]]:
-    """The video packets that a run without any accident delivers."""
+def calm_outbox(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run without any accident delivers."""
     service = Service(tmp_path_factory.mktemp("undisturbed"))
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     service.wait_for(lambda: service.exists("outbox/x.dual.report.json"), "the undisturbed run")
     assert service.stop() == 0
     assert service.report("outbox/x.dual.report.json")["resilience"]["resumed_at_s"] == []
-    return packets(service.root / "outbox" / "x.dual.mp4")
+    return service.root / "outbox"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(calm_outbox: Path) -> list[tuple[int, int, bytes]]:
+    """The video packets that a run without any accident delivers."""
+    return packets(calm_outbox / "x.dual.mp4")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_stop_and_start_again(service: Service, recording: Path, undisturbed: Pa
 
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_at_random_moments(
-    make_service: Callable[..., Service], recording: Path, undisturbed: Packets, seed: int
+    make_service: Callable[..., Service], recording: Path, undisturbed: Packets, calm_outbox: Path, seed: int
 ) -> None:
     """The worker or the whole service, again and again; each time some work has gone on in between."""
     chance = random.Random(seed)
@@ -71,6 +71,8 @@ def test_kill_at_random_moments(
             service.start()
     resilience = delivered_once(service, undisturbed)
     assert resilience["resumed_at_s"]
+    sheet = "x.dual.preview.jpg"
+    assert (service.root / "outbox" / sheet).read_bytes() == (calm_outbox / sheet).read_bytes()
 
 
 @pytest.mark.parametrize("moment", ["job claimed", "job started", "job delivered"])
