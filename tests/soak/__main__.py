@@ -43,6 +43,7 @@ def main() -> int:
             hours=options.hours or 1e6,
             every_s=options.every,
             sample_s=options.sample,
+            slots=options.slots,
             on_sample=tell,
         ).run()
     (folder / "result.json").write_text(json.dumps(asdict(result), indent=1))
@@ -57,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=float, default=12, help="mean seconds between two disturbances")
     parser.add_argument("--sample", type=float, default=10, help="seconds between two lines")
+    parser.add_argument("--slots", type=int, default=1, help="jobs side by side")
     parser.add_argument("--folder", type=Path, help="where everything is kept; a temporary one otherwise")
     options = parser.parse_args()
     if not options.jobs and not options.hours:

@@ -60,6 +60,7 @@ class Soak:
         on_sample: told every ``sample_s``.
         every_s: mean time between two disturbances.
         stall_s: after that time a worker counts as hung.
+        slots: jobs side by side.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Soak:
         every_s: float = 12,
         sample_s: float = 10,
         stall_s: float = 60,
+        slots: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._disk = Disk(folder / "share", f"{_DISK_MIB + min(jobs, _MOST_DISK_MIB)}m")
-        workers = {"stall_timeout_s": stall_s, "start_timeout_s": 600, "nice": 0}
+        workers = {"stall_timeout_s": stall_s, "start_timeout_s": 600, "nice": 0, "concurrent_jobs": slots}
         self._service = Service(folder, root=folder / "share", workers=workers, **_SECTIONS)
         self._disturbances = Disturbances(self._service, self._disk, seed, every_s=every_s)
         self._supply = Supply(folder / "media", seed)
