@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.examine import Examiner
 from tests.hostile.mutations import mutant
 from tests.hostile.originals import write_all
@@ -11,6 +13,7 @@ from tests.hostile.originals import write_all
 _SEED, _COUNT = 20_26, 48
 
 
+@pytest.mark.timeout(1800)  # on a busy machine
 def test_every_outcome_of_the_real_worker_is_explained(tmp_path: Path) -> None:
     originals = {name: path.read_bytes() for name, path in write_all(tmp_path / "originals").items()}
     mutants = [mutant(originals, _SEED, number) for number in range(_COUNT)]

@@ -40,6 +40,8 @@ OTHERS = (
 )
 BAD = tuple(f"{stem}.mov" for stem in (*OTHERS, *(name.removesuffix(".mp4")[:83] for name in NAMES)))
 
+pytestmark = pytest.mark.timeout(1800)  # on a busy machine; half a minute otherwise
+
 
 class Page(HTMLParser):
     """All elements and attributes of a page, and its text."""
@@ -76,7 +78,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Service:
         service.wait_for(
             lambda: len(service.files("originals")) == len(NAMES) and len(service.files("failed")) == 2 * len(BAD),
             "all of them",
-            timeout_s=280,
+            timeout_s=1500,
         )
         service.wait_for(lambda: len(service.status().get("failed", [])) == len(BAD), "the page")
         assert service.stop() == 0
