@@ -250,6 +250,12 @@ int openat64(int folder, const char *name, int flags, ...)
 
 DIR *opendir(const char *path) { AROUND("list", path, NULL, REAL(opendir)(path)); }
 
+DIR *fdopendir(int fd)
+{
+    char buffer[PATH_MAX];
+    AROUND("list", path_of_fd(fd, buffer), NULL, REAL(fdopendir)(fd));
+}
+
 ssize_t read(int fd, void *data, size_t size)
 {
     char buffer[PATH_MAX];
