@@ -51,8 +51,8 @@ class WorkerDiedError(DaemonError):
     retryable = True
 
 
-class WorkerOutOfMemoryError(DaemonError):
-    """A library in C found no memory and took the process down, as C++ does."""
+class OutOfMemoryError(DaemonError):
+    """There was no memory left; a library in C++ takes the process down then."""
 
     code = "OUT_OF_MEMORY"
     remedy = "Try again with fewer jobs at once (workers.concurrent_jobs), or export the recording smaller."

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from enum import Enum
 
-from daemon.errors import DaemonError, ResourceLimitError, WorkerDiedError, WorkerOutOfMemoryError, WorkerStalledError
+from daemon.errors import DaemonError, OutOfMemoryError, ResourceLimitError, WorkerDiedError, WorkerStalledError
 from daemon.jobs import Manifest, State
 from daemon.messages import Failed, Finished, Stopped
 from daemon.workers import Died, Outcome, Overdue, Stalled
@@ -101,5 +101,5 @@ def explain(outcome: Outcome) -> Failed:
 def _death(died: Died) -> DaemonError:
     how = ": ".join(filter(None, [died.signal_name or f"exit status {died.exit_status}", died.words]))
     if any(word in died.words for word in _MEMORY_WORDS):
-        return WorkerOutOfMemoryError(f"The worker process found no memory any more and died ({how}).")
+        return OutOfMemoryError(f"The worker process found no memory any more and died ({how}).")
     return WorkerDiedError(f"The worker process died ({how}).")

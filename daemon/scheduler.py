@@ -14,7 +14,7 @@ from daemon import claims, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
-from daemon.errors import DaemonError, LeaseLostError, ShareAwayError, SourceGoneError
+from daemon.errors import DaemonError, LeaseLostError, OutOfMemoryError, ShareAwayError, SourceGoneError
 from daemon.intake import Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
@@ -138,6 +138,8 @@ class Scheduler:
             self._guard(task, self._lose)
         except ExplainedError as exc:
             self._trouble(task, exc)
+        except MemoryError:
+            self._wait(task, Failed.of(OutOfMemoryError("The service itself found no memory any more.")))
         except Exception as exc:
             task.log.exception("the program failed on a job")
             self._trouble(task, DaemonError(f"The program failed: {type(exc).__name__}: {exc}"))
