@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,7 +19,6 @@ from tests.faults.steps import Step
 
 _DAY_S = 86400
 _LOST_S = 1.5  # how long a disk stays full or a share away
-_SPARE_BYTES = 2 << 20
 
 Strike: TypeAlias = Callable[[Setting, int], None]  # gets the process that waits at the meeting
 
@@ -85,10 +85,15 @@ def jump(seconds: int) -> Strike:
 
 
 def run_out_of_memory(setting: Setting, pid: int) -> None:
-    """From now on the process gets next to no more memory."""
+    """The process gets no more memory: a worker for as long as it lives, the service for a while."""
     process = psutil.Process(pid)
-    limit = process.memory_info().vms + _SPARE_BYTES
-    process.rlimit(psutil.RLIMIT_AS, (limit, limit))
+    before = process.rlimit(psutil.RLIMIT_AS)
+    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, before[1]))
+    setting.control.go()
+    if pid == setting.pid():
+        time.sleep(_LOST_S)
+        with suppress(psutil.NoSuchProcess):
+            process.rlimit(psutil.RLIMIT_AS, before)
 
 
 def race(setting: Setting, pid: int) -> None:
