@@ -87,7 +87,7 @@ runuser -u editor -- dualface status
 cp /etc/dualface/config.yaml /root/config.yaml
 dualface config set workers.nice 7 --reason "a trial"
 systemctl reload dualface
-wait_until 20 "the new configuration" bash -c 'journalctl -u dualface -o cat | grep -q "configuration taken over.*workers.nice"'
+wait_until 20 "the new configuration" bash -c 'journalctl -u dualface -o cat | grep -q "workers.nice.*configuration taken over"'
 mkdir /etc/dualface/config.d
 echo 'settle: {local_s: soon}' >/etc/dualface/config.d/wrong.yaml
 systemctl reload dualface && die "a wrong configuration was not refused"
