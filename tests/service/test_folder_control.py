@@ -51,8 +51,9 @@ def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., 
     assert service.files("failed") == {"Mon/x.mp4", "Mon/x.dualface.yaml", "Mon/x.report.json"}
     row = service.status()["failed"][0]
     assert (row["code"], row["link"]) == ("SIDECAR_INVALID", "../failed/Mon/x.report.json")
-    page = (service.root / "outbox" / "status.html").read_text()
-    assert "보정 파일에 잘못된 내용이 있습니다" in page and "A mistake in the corrections file" in page
+    page = service.root / "outbox" / "status.html"  # written after status.json
+    service.wait_for(lambda: "보정 파일에 잘못된 내용이 있습니다" in page.read_text(), "the failure in Korean")
+    assert "A mistake in the corrections file" in page.read_text()
 
     (failed / "x.dualface.yaml").write_text("swap: true\n")
     (failed / "x.dualface.yaml").rename(service.root / "inbox small" / "Mon" / "x.dualface.yaml")
