@@ -51,7 +51,7 @@ class HwaccelCodec:
         accelerator = HWAccel("cuda", str(index), allow_software_fallback=False, is_hw_owned=True)
         try:
             context = CodecContext.create(source.codec_context.codec, "r", hwaccel=accelerator)
-        except (av.FFmpegError, RuntimeError, NotImplementedError) as error:
+        except (av.FFmpegError, RuntimeError) as error:
             raise CardRefusedError(f"FFmpeg does not decode this on the card: {error}") from error
         assert isinstance(context, VideoCodecContext)
         context.extradata = source.codec_context.extradata
