@@ -48,7 +48,7 @@ _SOURCE_COLORS: dict[Source, Color] = {
 }
 _SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
-_LEVEL_WORDS = {"downscale": "reduced analysis", "frame_skip": "every second picture", "pause": "paused"}
+_LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "every second picture", "pause": "paused"}
 _SWAP_COLOR = (232, 110, 220)
 
 

@@ -162,7 +162,7 @@ def test_several_hosts_are_on_one_page(share: Share) -> None:
         ("b", "working", 2),
     ]
     html = (share.outbox / "status.html").read_text()
-    assert [word in html for word in ("Machines", "작업 장비", "Reduced analysis", "분석 해상도 낮춤")] == [True] * 4
+    assert [word in html for word in ("Machines", "작업 장비", "Softer pictures", "덜 선명한 화면")] == [True] * 4
 
     os.utime(share.hosts / "b.json", (0, 0))
     clock.now = 10
