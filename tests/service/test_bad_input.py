@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.scanner import Refusal
 from tests.scenes import write_recording, write_sound
 from tests.service.running import Service, outputs
 
@@ -85,7 +89,7 @@ def test_tricks_are_never_followed(service: Service, recording: Path) -> None:
     service.inbox("link.mp4").symlink_to(outside / "private.mp4")
     service.inbox("folder").symlink_to(outside)
     service.inbox("folder.mp4").mkdir()
-    os.mkfifo(service.inbox("fifo.mp4"))
+    specials = make_specials(service.inbox("fifo.mp4").parent)
     shutil.copy(recording, service.inbox("notes.txt"))
     shutil.copy(recording, service.inbox(".hidden.mp4"))
     before = service.files("inbox")
@@ -96,8 +100,47 @@ def test_tricks_are_never_followed(service: Service, recording: Path) -> None:
     assert (outside / "private.mp4").exists()
     assert service.files("outbox") == outputs("x")
     reasons = {line["file"]: line["reason"] for line in service.events("left alone")}
-    assert set(reasons) == {"link.mp4", "folder", "folder.mp4", "fifo.mp4", "notes.txt"}
-    assert len(service.events("left alone")) == 5, "each is mentioned once"
+    assert set(reasons) == {"link.mp4", "folder", "folder.mp4", "notes.txt", *specials}
+    assert {reasons[name] for name in specials} == {Refusal.SPECIAL.value}
+    assert len(service.events("left alone")) == len(reasons), "each is mentioned once"
+
+
+def make_specials(folder: Path) -> set[str]:
+    """A pipe, a socket and, for root, devices that are named like recordings; returns their names."""
+    os.mkfifo(folder / "fifo.mp4")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(folder):  # the path of a socket must be short
+        listening.bind("socket.mp4")
+    if os.geteuid() != 0:
+        return {"fifo.mp4", "socket.mp4"}
+    os.mknod(folder / "zero.mp4", 0o666 | stat.S_IFCHR, os.makedev(1, 5))  # endless to whoever reads it
+    os.mknod(folder / "disk.mp4", 0o666 | stat.S_IFBLK, os.makedev(7, 0))
+    return {"fifo.mp4", "socket.mp4", "zero.mp4", "disk.mp4"}
+
+
+def test_hard_links_are_taken_and_their_other_names_are_untouched(service: Service, recording: Path) -> None:
+    """Whether the file turns out good or bad: only a name goes, and nothing happens to the content behind it."""
+    outside = service.folder / "outside"
+    outside.mkdir()
+    shutil.copy(recording, outside / "good.mp4")
+    (outside / "bad.mp4").write_text("Dear all,\nthe interview is on the other disk.\n" * 200)
+    for path in outside.iterdir():
+        path.chmod(0o640)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        os.link(path, service.inbox(path.name))
+    before = {path.name: what_stands(path) for path in outside.iterdir()}
+    service.start()
+    service.wait_for(lambda: service.exists("originals/good.mp4"), "the good one")
+    service.wait_for(lambda: service.exists("failed/bad.report.json"), "the bad one")
+    service.wait_for(lambda: not service.jobs(), "the end of both jobs")
+    assert service.files("inbox") == set()
+    assert {path.name: what_stands(path) for path in outside.iterdir()} == before
+    assert what_stands(service.root / "originals/good.mp4") == before["good.mp4"]
+    assert what_stands(service.root / "failed/bad.mp4") == before["bad.mp4"]
+
+
+def what_stands(path: Path) -> tuple[object, ...]:
+    found = path.stat()
+    return path.read_bytes(), found.st_ino, found.st_mode, found.st_uid, found.st_gid, found.st_mtime_ns, found.st_nlink
 
 
 @pytest.mark.parametrize("root", ["missing", "a file"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import time
 from pathlib import Path
 
@@ -120,6 +121,21 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
         "fifo.mp4": Refusal.SPECIAL,
         "socket.mp4": Refusal.SPECIAL,
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes device nodes")
+@pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK])
+def test_devices_are_refused(tmp_path: Path, kind: int) -> None:
+    os.mknod(tmp_path / "device.mp4", 0o666 | kind, os.makedev(1, 5))
+    assert walk(tmp_path) == (set(), {"device.mp4": Refusal.SPECIAL})
+
+
+def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (tmp_path / "elsewhere.mp4").write_bytes(b"x")
+    (inbox / "x.mp4").hardlink_to(tmp_path / "elsewhere.mp4")
+    assert walk(inbox) == ({"x.mp4"}, {})
 
 
 def test_other_extensions_are_left_alone_with_a_reason(tmp_path: Path) -> None:
