@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import gc
 import importlib
@@ -196,5 +197,16 @@ def _open_cuda(device: DeviceSettings, cache_dir: Path | None) -> Backend:
     """The CUDA backend, imported only here: everything else works without its packages."""
     if importlib.util.find_spec("cupy") is None:
         raise DeviceUnavailableError("the package cupy is not installed")
+    if not _has_driver():
+        raise DeviceUnavailableError("there is no NVIDIA driver: libcuda.so.1 cannot be loaded", doctor_check="driver")
     backend: Backend = importlib.import_module("engines.cuda.backend").open_cuda(device, cache_dir)
     return backend
+
+
+def _has_driver() -> bool:
+    """Whether a card can be there at all: told at once, where importing CuPy takes a good part of a second."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""The services of a share from a command's side: which are meant, whether they heed it, and when they are done."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from daemon.errors import ConfigError
+from daemon.leases import host_name
+from daemon.settings import Settings
+from daemon.share import Share
+from daemon.survey import NoStatusError, Standing, survey
+
+_POLL_S = 1.0
+_RESTING = ("paused", "low_space", "share_away")
+
+
+class WhichHostError(ConfigError):
+    code = "WHICH_HOST"
+
+
+def chosen_hosts(share: Share, settings: Settings, named: list[str], *, everywhere: bool) -> list[str]:
+    """The hosts that are meant: those named, all, or this machine.
+
+    Raises:
+        WhichHostError: one of them has never reported on this share.
+    """
+    known = sorted(standing.seen.board.host for standing in survey(share, settings).standings)
+    told = f"Services of this share: {', '.join(known)}."
+    if everywhere:
+        return known
+    chosen = named or [host_name(settings.leases)]
+    if missing := [host for host in chosen if host not in known]:
+        raise WhichHostError(f"No service called {', '.join(missing)} has reported on this share.", remedy=told)
+    return chosen
+
+
+def wait_until_idle(share: Share, settings: Settings, hosts: list[str]) -> None:
+    """Until the services have nothing in work; what they still do is shown on a terminal."""
+    try:
+        with Console(stderr=True).status("") as shown:
+            while busy := [line for host in hosts if (line := _busy(share, settings, host))]:
+                shown.update("; ".join(busy))
+                time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        typer.echo("Not waiting any longer; it goes on by itself. See: dualface status", err=True)
+        raise typer.Exit(1) from None
+    for host in hosts:
+        standing = _standing(share, settings, host)
+        typer.echo(standing.verdict or f"{host} is {standing.seen.board.state}: nothing is in work there.")
+
+
+def warn_if_nobody_listens(share: Share, settings: Settings) -> None:
+    """Say where no service will see what was left on the share."""
+    try:
+        found = survey(share, settings)
+    except NoStatusError as error:
+        typer.echo(f"{error.message} {error.remedy}", err=True)
+    else:
+        if not found.alive:
+            typer.echo("\n".join(standing.verdict for standing in found.standings), err=True)
+
+
+def _busy(share: Share, settings: Settings, host: str) -> str:
+    """What a host still has in work, in words; "" where that is nothing."""
+    standing = _standing(share, settings, host)
+    board = standing.seen.board
+    done = board.state == "drained" or (board.state in _RESTING and not board.running)
+    return "" if done or standing.verdict else escape(f"{host}: {board.line()}")
+
+
+def _standing(share: Share, settings: Settings, host: str) -> Standing:
+    standings = survey(share, settings).standings
+    return next(standing for standing in standings if standing.seen.board.host == host)
