@@ -32,3 +32,14 @@ def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[s
         yield "warn", t("fact.truncated")
     if facts.get("degraded_s", 0) >= _WORTH_TELLING_S:
         yield "warn", t("fact.degraded_s", time=Span(facts["degraded_s"]))
+    yield from _besides(facts, t)
+
+
+def _besides(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
+    """What became of the sound, and whether the card was not up to it."""
+    if facts.get("sound") in ("transcoded", "none", "lost"):
+        yield "warn" if facts["sound"] == "lost" else "", t(f"fact.sound_{facts['sound']}")
+    if facts.get("sound_damaged"):
+        yield "warn", t("fact.sound_damaged")
+    if facts.get("cpu_fallback"):
+        yield "", t("fact.cpu_fallback")

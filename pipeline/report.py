@@ -112,7 +112,7 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
 
 def facts(report: Report) -> dict[str, Any]:
     """What the verdict on a finished job says, as numbers, for those who put it in words of their own language."""
-    identity, timing, output = report.identity or {}, report.timing, report.output
+    identity, timing, output, backends = report.identity or {}, report.timing, report.output, report.backends
     return {
         "people": identity.get("people_seen"),
         "duration_s": output.duration_s if output else None,
@@ -122,4 +122,14 @@ def facts(report: Report) -> dict[str, Any]:
         "resumed": len(report.resilience.resumed_at_s),
         "repaired_swaps": identity.get("repaired_swaps_total", 0),
         "degraded_s": round(sum(span.to_s - span.from_s for span in report.degradation), 1),
+        "sound": _sound(report),
+        "sound_damaged": report.resilience.skipped_audio_packets > 0,
+        "cpu_fallback": backends.cpu_fallback if backends else False,
+        "notes": backends.notes if backends else [],
     }
+
+
+def _sound(report: Report) -> str | None:
+    """The mode of the output's sound, or "lost" where the recording had some and the output has none."""
+    mode = report.output.audio.mode if report.output else None
+    return "lost" if mode == "none" and report.input.audio else mode

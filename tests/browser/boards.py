@@ -73,7 +73,9 @@ def _running() -> Iterator[RunningJob]:
 
 def _finished() -> Iterator[FinishedJob]:
     yield done(1, "Interview A", 1)
-    yield done(2, "긴 대담 2부", 2, repaired_swaps=2, resumed=1, duration_s=5025)
+    notes = ["People are told apart by motion alone: the recognition model is missing.", f"CUDA is not used: {HOSTILE}"]
+    besides = {"sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": notes}
+    yield done(2, "긴 대담 2부", 2, repaired_swaps=2, resumed=1, duration_s=5025, **besides)
     yield done(3, HOSTILE.replace("/", "∕"), 3, people=1, replaced_frames=12, truncated=True, degraded_s=95)
     yield done(4, "Old one", 60 * 30)
     yield FinishedJob("d5", "inbox/old.mp4", "outbox/old.dual.mp4", "old.dual.mp4", "succeeded", "fine", ago(4000))

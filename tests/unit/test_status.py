@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon import facts
 from daemon.hosts import Hosts
 from daemon.naming import valid_text
 from daemon.page import StatusPage
@@ -27,8 +28,10 @@ from daemon.status import (
     now,
     read_status,
 )
+from daemon.words import Speaker, languages
 from tests.unit.daemon_share import make_share
 
+SPEAKER = Speaker(languages("auto"))
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
 
@@ -75,6 +78,26 @@ def test_names_are_text_and_nothing_else(share: Share) -> None:
     )
     assert re.findall(r"https?://(?!www.w3.org/2000/svg)", page) == []
     assert 'href="%3Cscript' in page
+
+
+def test_what_a_job_tells_besides_is_in_words_and_its_notes_are_text(share: Share) -> None:
+    shown = board()
+    told = {"people": 0, "sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": [HOSTILE]}
+    shown.finished = [replace(shown.finished[0], facts=told)]
+    StatusPage(share, StatusSettings(), Clock()).show(shown)
+    page = (share.outbox / "status.html").read_text()
+    said = ("Nobody was found", "converted to AAC", "소리를 AAC로 변환", "parts of the sound", "그래픽 카드 대신")
+    assert [words in page for words in said] == [True] * len(said)
+    notes = page.partition('<details class="notes">')[2].partition("</details>")[0]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in notes
+    assert "<script" not in notes
+
+
+@pytest.mark.parametrize(("sound", "tone"), [("copied", None), ("none", ""), ("lost", "warn"), (None, None)])
+def test_missing_sound_is_told_and_lost_sound_stands_out(sound: str | None, tone: str | None) -> None:
+    plain = list(facts.told({"people": 2}, "", SPEAKER))
+    with_sound = list(facts.told({"people": 2, "sound": sound}, "", SPEAKER))
+    assert [tone for tone, _ in with_sound[len(plain) :]] == ([] if tone is None else [tone])
 
 
 def test_any_name_can_be_shown(share: Share) -> None:
