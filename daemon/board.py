@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import PurePath
 
 import structlog
 
+from daemon.access import UNREADABLE
 from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.intake import Inbox, Intake
@@ -142,14 +144,23 @@ class Bulletin:
             settling=self._intake.settling,
             level=max((job.level for job in running), key=severity, default="normal"),
             running=running,
-            waiting=[
-                WaitingJob(task.job.id, task.job.input_name, task.reason or "its turn comes", self._host, task.code)
-                for task in self._scheduler.waiting()
-            ],
+            waiting=[*self._waiting_jobs(), *self._waiting_files()],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
             notes=list(self.notes),
         )
+
+    def _waiting_jobs(self) -> Iterator[WaitingJob]:
+        for task in self._scheduler.waiting():
+            reason = task.reason or "its turn comes"
+            yield WaitingJob(task.job.id, task.job.input_name, reason, self._host, task.code, task.remedy)
+
+    def _waiting_files(self) -> Iterator[WaitingJob]:
+        """Files that cannot be claimed until somebody gives the right to."""
+        code, reason, remedy = UNREADABLE.code, UNREADABLE.message, UNREADABLE.remedy
+        for inbox in self._intake.inboxes:
+            for file in inbox.unreadable:
+                yield WaitingJob("", _name(inbox, file), reason, self._host, code, remedy)
 
     def _name_files(self, board: Board) -> None:
         """Tell the first files of the inboxes by name."""

@@ -87,6 +87,13 @@ class JobBusyError(DaemonError):
     environmental = True
 
 
+class FileUnreadableError(DaemonError):
+    code = "FILE_UNREADABLE"
+    remedy = "Give the service's group the right to read the file: it is then taken by itself."
+    retryable = True
+    environmental = True
+
+
 class SourceGoneError(DaemonError):
     code = "SOURCE_GONE"
     remedy = "Somebody removed the file while it was worked on. Drop it again."

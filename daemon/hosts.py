@@ -112,7 +112,7 @@ def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
         ignored=looking.ignored,
         level=max((board.level for board in live), key=severity),
         running=[job for board in live for job in board.running],
-        waiting=[job for board in live for job in board.waiting],
+        waiting=list({(row.job, row.file): row for board in live for row in board.waiting}.values()),
         finished=sorted((j for b in everybody for j in b.finished), key=lambda j: j.at, reverse=True)[:listed],
         failed=sorted((j for b in everybody for j in b.failed), key=lambda j: j.at, reverse=True)[:listed],
         hosts=[s.line() for s in seen],

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from daemon.access import Barred
 from daemon.by_age import ByAge
 from daemon.claims import Candidate
 from daemon.naming import printable, sidecar_name
@@ -90,6 +91,7 @@ class Inbox:
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
         self._ready = ByAge()
+        self._barred = Barred(folder)
         self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
@@ -116,6 +118,11 @@ class Inbox:
     def empty(self) -> list[str]:
         """Files without content, which may still get some."""
         return sorted(self._empty)
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Files that keep a recording waiting, because the service may not read them."""
+        return list(self._barred)
 
     @property
     def ignored(self) -> dict[str, Refusal]:
@@ -162,6 +169,13 @@ class Inbox:
         name = sidecar_name(found.relative)
         return name in self._settling or name in self._empty
 
+    def may_take(self, candidate: Candidate) -> bool:
+        """Whether permissions let it be read; if not, it stays where it is, and scans offer it once they do."""
+        admitted = self._barred.admit(candidate)
+        if not admitted:
+            self._ready.drop(candidate.relative)
+        return admitted
+
     def forget(self, relative: str) -> None:
         """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
         self._drop(relative)
@@ -196,7 +210,8 @@ class Inbox:
         if settled and not found.is_sidecar:
             self._settling.discard(found.relative)
             self._empty.discard(found.relative)
-            self._ready.put(found)
+            if not self._barred.holds(found.relative):
+                self._ready.put(found)
             return
         self._drop(found.relative)
         if settled:
@@ -211,12 +226,14 @@ class Inbox:
 
     def _drop(self, relative: str) -> None:
         self._ready.drop(relative)
+        self._barred.forget(relative)
         self._sidecars.pop(relative, None)
         self._settling.discard(relative)
         self._empty.discard(relative)
 
     def _forget_all_but(self, present: set[str]) -> None:
-        for relative in (self._ready.keys() | self._sidecars.keys() | self._settling | self._empty) - present:
+        known = self._ready.keys() | self._barred.keys() | self._sidecars.keys() | self._settling | self._empty
+        for relative in known - present:
             self.forget(relative)
 
     def _plan_next(self, *, changed: bool, took_s: float) -> None:

@@ -93,7 +93,7 @@ class Recorder:
         set_to("dualface_inbox_files", None if away else board.queued, "ready")
         set_to("dualface_inbox_files", None if away else board.settling, "settling")
         set_to("dualface_jobs_running", len(board.running))
-        set_to("dualface_jobs_waiting", len(board.waiting))
+        set_to("dualface_jobs_waiting", sum(bool(row.job) for row in board.waiting))
         set_to("dualface_degradation_level", severity(board.level))
         states = Counter(line.state for line in event.hosts if not away)
         self.meters.replace("dualface_hosts", {(state,): count for state, count in states.items()})

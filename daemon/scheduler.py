@@ -302,6 +302,8 @@ class Scheduler:
         if chosen is None:
             return False
         inbox, candidate = chosen
+        if not inbox.may_take(candidate):
+            return True
         inbox.forget(candidate.relative)
         try:
             job = claims.claim(self._share, candidate, inbox.folder, self._tasks.lease)

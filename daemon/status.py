@@ -50,13 +50,17 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """A claimed job that is not worked on now, and why. ``code`` is that of the error, "" where there was none."""
+    """What is not worked on now, and why: a claimed job, or a file in an inbox that cannot be claimed (``job`` "").
+
+    ``code`` and ``remedy`` are those of the error, "" where there was none.
+    """
 
     job: str
     file: str
     reason: str
     host: str = ""
     code: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

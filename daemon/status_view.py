@@ -129,7 +129,7 @@ def _stage(job: RunningJob) -> str:
 
 
 def _waiting(board: Board) -> Iterator[RenderableType]:
-    lines = [(job.file, job.reason) for job in board.waiting]
+    lines = [(job.file, f"{job.reason} {job.remedy}".strip()) for job in board.waiting]
     lines += [(file.file, f"profile {file.profile}") for file in board.queue]
     lines += [(file, "still arriving") for file in board.arriving]
     if lines:

@@ -28,7 +28,7 @@ class Task:
 
     Attributes:
         reason: why it waits, "" where it does not.
-        code: which error that was, "" where there was none.
+        code, remedy: which error that was, and what to do about it; "" where there was none.
         level: its worker's degradation level, "" without one.
     """
 
@@ -37,12 +37,14 @@ class Task:
     log: structlog.stdlib.BoundLogger
     reason: str = ""
     code: str = ""
+    remedy: str = ""
     level: str = ""
     begun_at: float = 0.0
 
     def begin(self) -> None:
         """An attempt begins."""
-        self.begun_at, self.reason, self.code = self.backoff.clock(), "", ""
+        self.begun_at = self.backoff.clock()
+        self.reason = self.code = self.remedy = ""
 
     def end(self) -> None:
         """An attempt has ended: its time counts."""
@@ -54,7 +56,7 @@ class Task:
         if self.reason != failure.message:
             told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
             self.log.warning("job waits", stage=self.job.manifest.state.value, **told)
-        self.reason, self.code = failure.message, failure.code
+        self.reason, self.code, self.remedy = failure.message, failure.code, failure.remedy
 
 
 class Tasks:

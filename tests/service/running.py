@@ -47,6 +47,7 @@ class Service:
         self._systemd.setblocking(False)
         self.notified: list[str] = []
         self.environment: dict[str, str] = {}  # added to our own
+        self.wrapper: list[str] = []  # a program with its options that starts it
         self.process: subprocess.Popen[bytes] | None = None
 
     # -- life
@@ -55,7 +56,7 @@ class Service:
         systemd = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
         environment = {**os.environ, **systemd, **self.environment}
         environment.pop("WATCHDOG_PID", None)
-        command = [sys.executable, "-m", "daemon", "run", "--config", str(self.config)]
+        command = [*self.wrapper, sys.executable, "-m", "daemon", "run", "--config", str(self.config)]
         seen = self._ready_count()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)

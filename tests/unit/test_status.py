@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon import facts
-from daemon.hosts import Hosts
+from daemon.hosts import Hosts, Seen, merged
 from daemon.naming import valid_text
 from daemon.page import StatusPage
 from daemon.settings import StatusSettings
@@ -166,6 +166,20 @@ def of_host(name: str, state: str, *, at: str = "1", running: int = 0) -> Board:
     finished = [FinishedJob(f"{name} done", "x.mp4", "outbox/x.mp4", "x.mp4", "succeeded", "", at, name)]
     level = "downscale" if running else "normal"
     return Board(name, 1, state, queued=5, level=level, running=rows, finished=finished)
+
+
+def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
+    """Unlike the jobs, which each have one host, all hosts see it."""
+    hosts = []
+    for name in "ab":
+        rows = [WaitingJob("", "inbox/x.mp4", "no", name, "FILE_UNREADABLE"), WaitingJob(name, "inbox/y.mp4", "no", name)]
+        hosts.append(Seen(Board(name, 1, waiting=rows), silent=False))
+    rows = merged(hosts[0].board, hosts, listed=5).waiting
+    assert sorted((row.job, row.file) for row in rows) == [
+        ("", "inbox/x.mp4"),
+        ("a", "inbox/y.mp4"),
+        ("b", "inbox/y.mp4"),
+    ]
 
 
 def test_several_hosts_are_on_one_page(share: Share) -> None:

@@ -1,0 +1,65 @@
+"""Files that the service may not read wait where they are, with a reason, and hold nothing up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.access import UNREADABLE
+from tests.service.running import Service, outputs
+
+NOBODY = 65534
+# Root without these is bound to permissions like anybody else.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
+
+
+@pytest.fixture
+def bound(service: Service) -> Service:
+    """A service that file modes are true for, as they are for its own user."""
+    if os.geteuid() == 0:
+        service.wrapper = UNPRIVILEGED
+    return service
+
+
+def forbid(path: Path) -> None:
+    """As an editor leaves it whose program saves with 0600."""
+    path.chmod(0o600 if os.geteuid() == 0 else 0)
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+
+
+def waiting(service: Service) -> dict[str, tuple[str, str]]:
+    return {row["file"]: (row["code"], row["remedy"]) for row in service.status().get("waiting", []) if not row["job"]}
+
+
+def test_a_file_that_may_not_be_read_waits_in_the_inbox_until_it_may(bound: Service, recording: Path) -> None:
+    """It and one whose sidecar may not be read; the file behind them in the line is worked on."""
+    for name in ("private.mp4", "corrected.mp4", "behind.mp4"):
+        shutil.copy(recording, bound.inbox(name))
+    os.utime(bound.inbox("private.mp4"), (1e9, 1e9))  # its turn comes first
+    sidecar = bound.inbox("corrected.dualface.yaml")
+    sidecar.write_text("swap: true\n")
+    forbidden = (bound.inbox("private.mp4"), sidecar)
+    for path in forbidden:
+        forbid(path)
+    bound.start()
+    bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
+    told = {f"inbox/{path.name}": ("FILE_UNREADABLE", UNREADABLE.remedy) for path in forbidden}
+    bound.wait_for(lambda: waiting(bound) == told, "the reasons")
+    page = (bound.root / "outbox/status.html").read_text()
+    assert "The service may not read this file" in page
+    assert "서비스에 이 파일을 읽을 권한이 없습니다" in page
+    time.sleep(2)  # many scans
+    assert bound.files("inbox") == {"private.mp4", "corrected.mp4", "corrected.dualface.yaml"}
+    assert bound.jobs() == []
+    lines = bound.events("file waits")
+    assert sorted((line["file"], line["level"]) for line in lines) == sorted((p.name, "warning") for p in forbidden)
+    for path in forbidden:
+        path.chmod(0o644)
+    bound.wait_for(lambda: len(bound.files("originals")) == 4, "both, as soon as they may be read")
+    bound.wait_for(lambda: not waiting(bound), "the end of the reasons")
+    assert bound.files("outbox") == outputs("behind") | outputs("private") | outputs("corrected")
