@@ -172,8 +172,8 @@ def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
     """Unlike the jobs, which each have one host, all hosts see it."""
     hosts = []
     for name in "ab":
-        rows = [WaitingJob("", "inbox/x.mp4", "no", name, "FILE_UNREADABLE"), WaitingJob(name, "inbox/y.mp4", "no", name)]
-        hosts.append(Seen(Board(name, 1, waiting=rows), silent=False))
+        waiting = [WaitingJob("", "inbox/x.mp4", "no", name, "CODE"), WaitingJob(name, "inbox/y.mp4", "no", name)]
+        hosts.append(Seen(Board(name, 1, waiting=waiting), silent=False))
     rows = merged(hosts[0].board, hosts, listed=5).waiting
     assert sorted((row.job, row.file) for row in rows) == [
         ("", "inbox/x.mp4"),
