@@ -191,7 +191,7 @@ def test_another_host_s_job_is_taken_over_only_when_its_lease_stands_still(
     service = make_service(leases={"renew_s": 0.3, "expire_s": 3})
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
-    service.wait_for(lambda: any(job.glob("segments/*") for job in service.jobs()), "some work")
+    service.wait_for(lambda: any(service.root.glob(".dualface/jobs/*/checkpoint.json")), "a checkpoint")
     assert service.stop() == 0
     (folder,) = service.jobs()
 
