@@ -23,6 +23,7 @@ from daemon.spawn import WorkerProcess
 from daemon.words import clock, size
 from pipeline import job
 
+_LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "fewer and softer pictures"}
 _STOPPING = "Stopping: running files finish their segment, which may take some seconds. Ctrl-C again ends at once."
 
 
@@ -52,7 +53,7 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[speed]}", markup=False),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
@@ -76,12 +77,14 @@ class Bars:
 
 
 def speed(progress: job.Progress) -> str:
-    """Pictures a second, how many times faster than the recording plays, and the time that is left."""
-    if not progress.realtime:
-        return progress.stage
-    words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"]
-    if progress.left_s is not None:
+    """Pictures a second, how many times faster than the recording plays, the time that is left, and what is cut down."""
+    if progress.stage == "wait":
+        return f"paused: {progress.level_reason or 'the device rests'}"
+    words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"] if progress.realtime else [progress.stage]
+    if progress.realtime and progress.left_s is not None:
         words.append(f"{clock(progress.left_s)} left")
+    if progress.level != "normal":
+        words.append(_LEVEL_WORDS.get(progress.level, progress.level))
     return ", ".join(words)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.console import speed
 from pipeline.job import Progress
 from pipeline.pace import Pace
 
@@ -40,6 +41,21 @@ def test_nothing_is_claimed_before_it_is_known() -> None:
     assert BEGIN.left_s is None
     assert Progress("probe").percent is None
     assert replace(BEGIN, render_s=50.0, duration_s=None).left_s is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "level", "words"),
+    [
+        ("render", "normal", "1 fps, 1.0x realtime, 1:39 left"),
+        ("render", "downscale", "1 fps, 1.0x realtime, 1:39 left, softer pictures"),
+        ("render", "frame_skip", "1 fps, 1.0x realtime, 1:39 left, fewer and softer pictures"),
+        ("wait", "pause", "paused: the disk [full] is full"),
+        ("verify", "downscale", "verify, softer pictures"),
+    ],
+)
+def test_the_bar_says_what_is_cut_down(stage: str, level: str, words: str) -> None:
+    reason = "" if level == "normal" else "the disk [full] is full"
+    assert speed(replace(BEGIN, stage=stage, level=level, level_reason=reason, render_s=97.0)) == words
 
 
 def test_a_pace_is_not_told_from_the_first_batch() -> None:
