@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import av
 import numpy as np
@@ -80,6 +81,17 @@ def decode(encoder: Encoder, packets: list[EncodedPacket]) -> list[av.VideoFrame
         raw.pts = packet.pts
         frames += context.decode(raw)
     return frames + context.decode(None)
+
+
+@pytest.mark.parametrize("preset", ["veryfast", "medium", "slow"])
+def test_slow_presets_do_not_hold_many_pictures_back(preset: Any) -> None:
+    """Each takes memory: x264's own look-ahead is 50 pictures for "slow"."""
+    settings = EncoderSettings(preset=preset)
+    encoder = X264Encoder(
+        320, 180, time_base=Fraction(1, 1000), fps=Fraction(30), color=BT709, settings=settings, threads=2
+    )
+    held = next(number for number in range(100) if encoder.encode(frame(number, 33 * number)))
+    assert held < 30
 
 
 UNEVEN = np.cumsum([0, *(7 + 29 * (n % 4) for n in range(59))]).tolist()
