@@ -77,7 +77,7 @@ class Bars:
 
 
 def speed(progress: job.Progress) -> str:
-    """Pictures a second, how many times faster than the recording plays, the time that is left, and what is cut down."""
+    """Pictures a second, how many times faster than the recording plays, the time left, and what is cut down."""
     if progress.stage == "wait":
         return f"paused: {progress.level_reason or 'the device rests'}"
     words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"] if progress.realtime else [progress.stage]
