@@ -19,10 +19,11 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Any
 
-from daemon import leases
+from daemon import leases, manifest_checks
 from daemon.leases import Lease
 from daemon.moves import FileMark, has_gone
 from daemon.naming import printable, valid_text
+from daemon.plain_files import NO_PLAIN_FILE, read_plain
 from engines.errors import ExplainedError
 from pipeline.durable import sync_directory, write_durably
 
@@ -30,6 +31,7 @@ MANIFEST = "job.json"
 SOURCE = "source"
 SIDECAR = "sidecar.yaml"
 FORMAT = 1
+_LARGEST_BYTES = 10_000_000
 
 
 class State(StrEnum):
@@ -102,7 +104,7 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            ValueError: it is damaged or of another format.
+            ValueError: it is damaged, of another format, or leads out of the share's folders.
         """
         try:
             body = json.loads(data)
@@ -114,9 +116,11 @@ class Manifest:
                 body[name] = FileMark(**body[name]) if body[name] else None
             for name in ("publish", "retire"):
                 body[name] = [Move(**{**move, "mark": FileMark(**move["mark"])}) for move in body[name]]
-            return cls(**body)
-        except (KeyError, TypeError) as exc:
+            manifest = cls(**body)
+            manifest_checks.check(manifest)
+        except (KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise ValueError(f"damaged manifest: {exc}") from exc
+        return manifest
 
 
 class Job:
@@ -234,10 +238,18 @@ def load(folder: Path) -> Job:
     """Read a job directory.
 
     Raises:
-        ValueError: the manifest is damaged.
+        ValueError: the manifest is damaged, no plain file, or that of another job.
         OSError: it cannot be read; FileNotFoundError where there is none.
     """
-    return Job(folder, Manifest.from_json((folder / MANIFEST).read_bytes()))
+    try:
+        manifest = Manifest.from_json(read_plain(folder / MANIFEST, _LARGEST_BYTES))
+    except OSError as exc:
+        if exc.errno in NO_PLAIN_FILE:
+            raise ValueError(str(exc)) from exc
+        raise
+    if leases.first_name(manifest.job) != leases.first_name(folder.name):
+        raise ValueError(f"it is that of the job {manifest.job!r}")
+    return Job(folder, manifest)
 
 
 def folders(jobs: Path) -> Iterator[Path]:

@@ -17,11 +17,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.errors import LeaseLostError, ShareUnusableError
+from daemon.plain_files import read_json
 from daemon.settings import LeaseSettings
 from daemon.settle import Clock
 from pipeline.durable import storage_errors
 
 LEASE = "lease.json"
+_TAKEN = "~"  # goes before the number of hosts that have had the job
+_LARGEST_BYTES = 100_000
 LOCK = "lock"  # held by the worker process of a job
 LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -105,7 +108,7 @@ def renew(folder: Path, lease: Lease) -> None:
 def read(folder: Path) -> Lease | None:
     """A job's lease; None where there is none that can be read."""
     try:
-        return Lease(**json.loads((folder / LEASE).read_bytes()))
+        return Lease(**read_json(folder / LEASE, _LARGEST_BYTES))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -132,6 +135,11 @@ class LeaseWatch:
         self._seen = {job: seen for job, seen in self._seen.items() if job in jobs}
 
 
+def first_name(folder: str) -> str:
+    """The name that a job directory had before others took it over: the job's id."""
+    return folder.partition(_TAKEN)[0]
+
+
 def take_over(folder: Path) -> Path | None:
     """Take a job from a host that has gone, by renaming its directory: of many takers exactly one wins.
 
@@ -144,8 +152,8 @@ def take_over(folder: Path) -> Path | None:
     Raises:
         OSError: not now.
     """
-    base, _, generation = folder.name.partition("~")
-    target = folder.with_name(f"{base}~{int(generation or 1) + 1}")
+    base, _, generation = folder.name.partition(_TAKEN)
+    target = folder.with_name(f"{base}{_TAKEN}{int(generation or 1) + 1}")
     try:
         folder.rename(target)
     except FileNotFoundError:

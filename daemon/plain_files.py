@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+NO_PLAIN_FILE = {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}  # what ``read_plain`` says of them
+
 
 def read_plain(path: Path, most_bytes: int) -> bytes:
     """The content of a small regular file.

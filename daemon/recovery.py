@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import structlog
@@ -82,7 +83,9 @@ def _remove_parts(folder: Path) -> None:
 def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:
     manifest = job.manifest
     has_source = not has_gone(job.source)
-    if manifest.state is State.CLAIMING and has_source:
+    if has_source and not stat.S_ISREG(job.source.lstat().st_mode):  # whoever opened it might wait for ever
+        policy.give_up(manifest, Failed.of(ManifestLostError("The job's source is no regular file.")))
+    elif manifest.state is State.CLAIMING and has_source:
         claims.complete(share, job)
     elif manifest.state is State.CLAIMING:
         manifest.state = State.DONE

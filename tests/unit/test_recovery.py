@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon import jobs
+from daemon.delivery import Delivery
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs import MANIFEST, Job, State, load
 from daemon.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.recovery import adopt
 from daemon.share import Share
-from tests.unit.daemon_share import LEASE, claimed, drop, make_share, tree
+from tests.unit.daemon_share import LEASE, claimed, drop, finished, make_share, tree
 
 MINE = Lease("this-host", 2, "later boot")
 
@@ -133,6 +137,88 @@ def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: 
     assert job is not None
     assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
     assert load(job.folder).manifest.error == job.manifest.error
+
+
+def move(target: str, name: str = "source") -> dict[str, Any]:
+    return {"kind": "source", "name": name, "target": target, "mark": {"inode": 1, "size": 1, "mtime_ns": 1}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"relative": "../../../../elsewhere/x.mp4"},
+        {"relative": "/elsewhere/x.mp4"},
+        {"relative": ".."},
+        {"relative": ""},
+        {"inbox": "../elsewhere"},
+        {"inbox": "/elsewhere"},
+        {"key": "../../originals"},
+        {"key": "/elsewhere"},
+        {"key": ".."},
+        {"publish": [move("/elsewhere/x.mp4")]},
+        {"publish": [move("outbox/../../elsewhere/x.mp4")]},
+        {"publish": [move("outbox/link/x.mp4")]},
+        {"publish": [move("outbox/x.mp4", name="../other/source")]},
+        {"retire": [move("elsewhere/x.mp4")]},
+        {"retire": [move("originals/..")]},
+        {"retire": [move("originals/x.mp4", name="/elsewhere/secret")]},
+        {"result": {"files": {"video": "../../../elsewhere/secret"}}},
+        {"result": {"files": ["video"]}},
+        {"job": "another"},
+        {"strikes": "many"},
+        {"priority": None},
+        {"relative": 5},
+        {"error": "no table"},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, said: dict[str, Any]) -> None:
+    """Anybody who can write to the share can write one. The file itself goes to failed, as with a damaged one."""
+    before = claimed(share, "x.mp4", b"content")
+    elsewhere = share.root.parent / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / "secret").write_text("private")
+    (share.outbox / "link").symlink_to(elsewhere)
+    path = before.folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "state": "delivering", **said}))
+    job = adopt(share, before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
+    assert job.manifest.error is not None
+    assert job.manifest.error["code"] == "RECORD_LOST"
+    assert Delivery(share).fail(job, dict) == f"failed/{before.id}.report.json"
+    assert (share.failed / before.id).read_bytes() == b"content"
+    assert [path.name for path in elsewhere.iterdir()] == ["secret"]
+
+
+def test_a_manifest_of_ours_is_followed(share: Share) -> None:
+    """Also under a name that is no text, in a folder, with its moves decided on, after a takeover."""
+    before = finished(share, os.fsdecode(b"a/b\xff/x.mp4"))
+    before.manifest.key = "123-0123456789abcdef"
+    Delivery(share).deliver(before)
+    assert len(before.manifest.publish) == 4
+    assert load(before.folder).manifest == before.manifest
+    taken = take_over(before.folder)
+    assert taken is not None
+    assert load(taken).manifest == before.manifest
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "lease.json", "source"])
+@pytest.mark.parametrize("trick", ["fifo", "link"])
+def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick: str, tmp_path: Path) -> None:
+    """A pipe without a writer would hold up whoever opens it; a link would show files from elsewhere."""
+    before = claimed(share, "x.mp4")
+    (tmp_path / "secret").write_text("private")
+    (before.folder / name).unlink()
+    if trick == "fifo":
+        os.mkfifo(before.folder / name)
+    else:
+        (before.folder / name).symlink_to(tmp_path / "secret")
+    assert name != "lease.json" or read(before.folder) is None
+    job = adopt(share, before.folder, MINE, max_attempts=3)
+    assert job is not None
+    assert job.manifest.state is (State.SETTLING if name == "lease.json" else State.FAILING)
+    assert (tmp_path / "secret").read_text() == "private"
 
 
 def test_an_empty_directory_is_cleared_away(share: Share) -> None:

@@ -1,0 +1,82 @@
+"""What a job's manifest may say: it lies on the share, where anybody may have written it.
+
+No name in it may lead out of the folder that it is for, and no value be of a kind that the service cannot go on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from daemon.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
+
+if TYPE_CHECKING:
+    from daemon.jobs import Manifest, Move
+
+_TEXT = ("job", "inbox", "relative", "profile", "key")
+_COUNTS = ("priority", "attempts", "strikes", "interruptions")
+_SECONDS = ("claimed_at_s", "worked_s")
+
+
+def check(manifest: Manifest) -> None:
+    """Refuse a manifest that the service has not written.
+
+    Raises:
+        ValueError, TypeError: so it is; the message says what is wrong.
+    """
+    _check_kinds(manifest)
+    _inner_path(manifest.inbox)
+    _inner_path(manifest.relative)
+    _plain_name(PurePath(manifest.relative).name)
+    if manifest.key:
+        _plain_name(manifest.key)
+    subfolder = PurePath(manifest.relative).parent
+    for move in manifest.publish:
+        _check_move(move, {PurePath(OUTBOX_DIR, subfolder)})
+    for move in manifest.retire:
+        _check_move(move, {PurePath(folder, subfolder) for folder in (ORIGINALS_DIR, FAILED_DIR)})
+    _check_result(manifest.result)
+
+
+def _check_kinds(manifest: Manifest) -> None:
+    kinds: tuple[tuple[tuple[str, ...], Any], ...] = (
+        (_TEXT, str),
+        (_COUNTS, int),
+        (_SECONDS, int | float),
+        (("card",), int | None),
+        (("sidecar",), bool),
+        (("result", "error"), dict | None),
+    )
+    for names, kind in kinds:
+        for name in names:
+            if not isinstance(getattr(manifest, name), kind):
+                raise TypeError(f"{name} is no {kind}")
+
+
+def _check_move(move: Move, folders: set[PurePath]) -> None:
+    """A move takes one file of the job into the folder that mirrors the inbox's, which no link replaces."""
+    _plain_name(move.name)
+    target = PurePath(move.target)
+    _plain_name(target.name)
+    if target.parent not in folders:
+        raise ValueError(f"a file is to go to {move.target!r}")
+
+
+def _check_result(result: Mapping[str, Any] | None) -> None:
+    files = (result or {}).get("files", {})
+    if not isinstance(files, dict):
+        raise TypeError("the result's files are no table")
+    for name in files.values():
+        _plain_name(name)
+
+
+def _plain_name(name: Any) -> None:
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} is no name of a file")
+
+
+def _inner_path(path: str) -> None:
+    """Below the folder that it is relative to, or that folder itself."""
+    if PurePath(path).is_absolute() or ".." in PurePath(path).parts or "\0" in path:
+        raise ValueError(f"{path!r} leads out of its folder")
