@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from daemon import mounts
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
 from daemon.leases import host_name
@@ -17,6 +18,7 @@ from daemon.settle import Clock
 from daemon.share import Share, ShareIdentity
 
 _LOOK_EVERY_S = 1.0
+_AWAY_LONGEST_S = 60.0  # a look reads one small file, so people need not wait longer than this for a share that is back
 _MIB = 2**20
 
 log = structlog.get_logger(__name__)
@@ -60,7 +62,9 @@ class Conditions:
         self.settings = settings.share
         self._host = host_name(settings.leases)
         self._clock = clock
-        self._away = Backoff(settings.retry, clock)
+        longest_s = min(settings.retry.longest_s, _AWAY_LONGEST_S)
+        self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
+        self._mounts = mounts.table()
         self._look_at = clock()
         self._short_of_space = False
         self.now = Condition()
@@ -71,7 +75,7 @@ class Conditions:
         Raises:
             ShareReplacedError: another share lies there now.
         """
-        if self._clock() < self._look_at or not self._away.due:
+        if self._clock() < self._look_at or not (self._away.due or self._is_mounted_anew()):
             return self.now
         self._look_at = self._clock() + _LOOK_EVERY_S
         try:
@@ -84,7 +88,13 @@ class Conditions:
     def lost(self, error: ShareAwayError | OSError) -> None:
         """The share has been found to be away: leave everything as it is, and look again later."""
         self._away.fail()
+        self._mounts = mounts.table()
         self._change(Condition(Hindrance.SHARE_AWAY, str(error)))
+
+    def _is_mounted_anew(self) -> bool:
+        """Whether something was mounted or unmounted since this was asked last: the share, perhaps."""
+        before, self._mounts = self._mounts, mounts.table()
+        return self._mounts != before
 
     def _check_identity(self) -> None:
         identity = self._share.identity()

@@ -190,7 +190,10 @@ class RetrySettings(Section):
     """How long work waits after trouble: doubled each time, with some chance in it."""
 
     first_s: Annotated[float, _number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
-    longest_s: Annotated[float, _number("Longest wait", "s", gt=0, le=86400)] = 300.0
+    longest_s: Annotated[
+        float,
+        _number("Longest wait; for a share that is away never more than a minute", "s", gt=0, le=86400),
+    ] = 300.0
 
 
 class LeaseSettings(Section):
