@@ -158,24 +158,22 @@ def process(
     A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
     was when the same command is given again.
     """
-    from daemon.spawn import spawn_worker
-
-    spare = None if dry_run else spawn_worker()  # loads its libraries while this process loads its own
     from daemon import console
     from daemon import process as processing
     from daemon.config import load
     from daemon.overrides import parse
+    from daemon.spawn import take_ahead
 
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)
-    if spare is None:
+    if dry_run:
         items = processing.plan(files, output, settings, profile, debug_overlay=debug_overlay)
         raise typer.Exit(EXIT_FAILED if console.foresee_process(items, output) else 0)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputFolderError(f"{output} cannot be used: {error.strerror}") from error
-    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=spare)
+    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=take_ahead())
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 

@@ -28,7 +28,13 @@ _STOPPING = "Stopping: running files finish their segment, which may take some s
 
 
 def process(
-    files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool, spare: WorkerProcess
+    files: list[Path],
+    output: Path,
+    settings: Settings,
+    profile: str,
+    *,
+    debug_overlay: bool,
+    spare: WorkerProcess | None,
 ) -> int:
     """Work on files under a progress bar for each; returns how many failed."""
     console = Console(stderr=True)

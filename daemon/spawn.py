@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 
@@ -14,6 +15,9 @@ class WorkerProcess:
 
     process: subprocess.Popen[bytes]
     messages: int
+
+
+_ahead: list[WorkerProcess] = []
 
 
 def spawn_worker() -> WorkerProcess:
@@ -31,6 +35,17 @@ def spawn_worker() -> WorkerProcess:
     finally:
         os.close(writing)
     return WorkerProcess(process, reading)
+
+
+def start_ahead() -> None:
+    """Start a worker before it is known whether one is needed."""
+    with suppress(OSError):  # whoever needs one will see the error
+        _ahead.append(spawn_worker())
+
+
+def take_ahead() -> WorkerProcess | None:
+    """The worker that was started ahead, if there is one left."""
+    return _ahead.pop() if _ahead else None
 
 
 def _spawn(messages: int) -> subprocess.Popen[bytes]:

@@ -69,7 +69,7 @@ class MomentKeeper:
         while self._next < len(self._times) and self._times[self._next] <= row.t:
             self._next += 1
         self._folder.mkdir(exist_ok=True)
-        _write(self._folder, moment_of(_bgr(on_host(picture)), row))
+        _write(self._folder, moment_of(_half_bgr(on_host(picture)), row))
 
 
 def forget_moments(folder: Path) -> None:
@@ -83,7 +83,7 @@ def kept_moments(folder: Path) -> list[Moment]:
 
 
 def moment_of(picture: Picture, row: Row) -> Moment:
-    """The moment of a whole output picture in BGR."""
+    """The moment of a whole output picture in BGR, of any size."""
     width = round(PICTURE_HEIGHT * picture.shape[1] / picture.shape[0])
     small = _resized(picture, width, PICTURE_HEIGHT)
     half = picture.shape[1] // 2
@@ -120,8 +120,12 @@ def _resized(picture: Picture, width: int, height: int) -> Picture:
     return cv2.resize(picture, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
-def _bgr(picture: Frame) -> Picture:
-    y, uv = np.ascontiguousarray(picture.y), np.ascontiguousarray(picture.uv)
+def _half_bgr(picture: Frame) -> Picture:
+    """The picture in BGR, half as wide and high: enough for the sheet, and shrinking planes is cheap."""
+    y, uv = (
+        cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        for plane in (picture.y, picture.uv)
+    )
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
 
 

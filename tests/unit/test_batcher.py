@@ -259,7 +259,7 @@ def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
     """YuNet itself: pictures of several jobs, of two sizes, answered as if each had run alone."""
     shared = HostJoint(OnnxRuntimeEngine(yunet.load()))
     alone = OnnxRuntimeEngine(yunet.load())
-    joint = batcher(shared.run_together, max_batch=6)
+    joint = batcher(shared.run_together, max_batch=6, max_wait_s=1)  # ample: on a busy machine jobs come late
     noise = np.random.default_rng(3)
     inputs = [
         [noise.uniform(0, 255, (1 + n % 3, 3, 64, 96 if n % 2 else 64)).astype(np.float32) for _ in range(6)]
