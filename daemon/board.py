@@ -169,7 +169,8 @@ class Bulletin:
             for inbox, found in self._intake.upcoming(_NAMED)
         ]
         inboxes = self._intake.inboxes
-        board.arriving = [_name(inbox, file) for inbox in inboxes for file in inbox.arriving][:_NAMED]
+        arriving = [_name(inbox, file) for inbox in inboxes for file in (*inbox.arriving, *inbox.empty)]
+        board.settling, board.arriving = len(arriving), arriving[:_NAMED]
         board.ignored = [
             IgnoredFile(_name(inbox, file), reason.name) for inbox in inboxes for file, reason in inbox.ignored.items()
         ][:_NAMED]

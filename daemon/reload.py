@@ -103,7 +103,8 @@ class Reloading:
 
 
 def _short(error: ConfigError) -> str:
-    return "; ".join(line.strip() for line in error.message.splitlines())
+    head, *problems = (line.strip() for line in error.message.splitlines())
+    return " ".join([head, "; ".join(problems)]).strip()
 
 
 def _within(path: Sequence[str | int], sections: Sequence[keys.Path]) -> bool:

@@ -216,7 +216,8 @@ class Scheduler:
         failure = Failed(**(task.job.manifest.error or {}))
         spec = job_spec(self._settings, task.job, self._tasks.lease.host)
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
-        task.log.info("job failed", stage="failed", code=failure.code, reason=failure.message, report=printable(report))
+        why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
+        task.log.warning("job failed", stage="failed", **why, report=printable(report))
         self._audience.tell(GivenUp(task.job, failure, report))
         self._step(task)
 

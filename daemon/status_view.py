@@ -25,6 +25,12 @@ _LISTED = 5
 _REFRESH_S = 1.0
 _PIPED_WIDTH = 200
 _LONG = ("file", "why", "verdict", "level")
+_GO_ON = {
+    "paused": "dualface resume",
+    "draining": "dualface resume",
+    "drained": "dualface resume",
+    "low_space": "delete what is no longer needed, for example from originals",
+}
 _COLOURS = {
     "working": "green",
     "idle": "green",
@@ -81,6 +87,8 @@ def _head(survey: Survey) -> Iterator[RenderableType]:
     board = survey.board
     reason = f": {escape(board.reason)}" if board.reason else ""
     yield f"[{_COLOURS.get(board.state, 'bold')}]●[/] [bold]{_state(board.state)}[/]{reason}"
+    if board.state in _GO_ON:
+        yield f"  Go on with: [bold]{_GO_ON[board.state]}[/]"
     counts = [f"{len(board.running)} running", f"{board.queued + len(board.waiting)} waiting"]
     counts += [f"{board.settling} still arriving"] if board.settling else []
     counts += [f"{len(board.ignored)} left alone"] if board.ignored else []

@@ -20,7 +20,9 @@ from daemon.reach import check
 from daemon.settings import Settings
 from daemon.share import Share
 from daemon.status import JSON_NAME, Board
+from daemon.words import size
 
+_ROOM_TO_REPORT_BYTES = 2**20
 _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"
 
 
@@ -74,7 +76,17 @@ def survey(share: Share, settings: Settings) -> Survey:
     if not any(one.live for one in seen):
         board = replace(board, state="stopped" if board.state == "stopped" else "silent")
     failed = [job for job in board.failed if not job.report or os.path.lexists(share.root / job.report)]
-    return Survey(replace(board, failed=failed), standings)
+    return Survey(replace(board, failed=failed, notes=[*board.notes, *_full_disk(share)]), standings)
+
+
+def _full_disk(share: Share) -> Iterator[str]:
+    """What no service can write on a disk that is full to the last byte."""
+    free = share.free_bytes()
+    if free < _ROOM_TO_REPORT_BYTES:
+        yield (
+            f"The share's disk is full, {size(free)} are free: the services cannot even report, so this may be out of"
+            f" date. Free space on {share.root}; work goes on by itself."
+        )
 
 
 def _standings(share: Share, settings: Settings) -> Iterator[Standing]:

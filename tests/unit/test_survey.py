@@ -72,6 +72,20 @@ def test_a_running_service(share: Share, settings: Settings) -> None:
         assert words in text
 
 
+def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
+    report(share, HERE, "paused", reason="lunch")
+    assert "paused: lunch\n  Go on with: dualface resume" in shown(share, settings)
+
+
+def test_a_disk_that_takes_no_report_is_told(
+    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(share, HERE, "working")
+    assert "disk is full" not in shown(share, settings)
+    monkeypatch.setattr(Share, "free_bytes", lambda _: 0)
+    assert "disk is full, 0 B are free" in shown(share, settings)
+
+
 def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Settings, dead: int) -> None:
     running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
     report(share, HERE, "working", pid=dead, running=running)
