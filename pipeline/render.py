@@ -56,14 +56,26 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
-    """A chunk whose pictures are composed."""
+    """A chunk whose pictures are composed. It waits for the encoder without the source's pictures, which are large.
 
-    chunk: Chunk
+    Attributes:
+        rows: what was decided for each picture; shown: the same after the user's corrections.
+        replaced: of the pictures, those that stand in for one that could not be decoded.
+    """
+
+    segment: int
+    rows: list[Row]
     shown: list[Row]
     pictures: list[Frame]
+    replaced: int
+    boundary: Boundary | None
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @property
+    def pts(self) -> list[int]:
+        return [row.pts for row in self.rows]
 
 
 def batch_size(width: int, height: int, *, most: int) -> int:
@@ -191,13 +203,15 @@ class Renderer:
             seconds = time.perf_counter() - begin
             self.clock.add("compose", seconds, len(pictures))
             self.clock.counting.spent(chunk.pts, seconds)
-            yield Painted(chunk, shown, pictures)
+            replaced = sum(planned.frame.replaced for planned in chunk.planned)
+            rows = [planned.row for planned in chunk.planned]
+            yield Painted(chunk.segment, rows, shown, pictures, replaced, chunk.boundary)
 
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
         for first in painted:
             encoder = self.new_encoder()
             replaced_before = self._replaced_frames
-            with SegmentWriter(self._segments_dir, first.chunk.segment, self.checkpoint.frames) as writer:
+            with SegmentWriter(self._segments_dir, first.segment, self.checkpoint.frames) as writer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
                 stopping = self.should_stop()
                 record = self._at_level(writer.finish(), boundary)
@@ -222,30 +236,30 @@ class Renderer:
         self, encoder: Encoder, writer: SegmentWriter, first: Painted, painted: Iterator[Painted]
     ) -> Boundary:
         part: Painted = first
-        while part.chunk.boundary is None:
+        while part.boundary is None:
             begin = time.perf_counter()
             self._encode(encoder, writer, part)
             self._count(part, time.perf_counter() - begin)
-            self.on_frames(self.checkpoint.frames + writer.frames, part.chunk.planned[-1].row.t)
+            self.on_frames(self.checkpoint.frames + writer.frames, part.rows[-1].t)
             part = next(painted)
         with self.clock.measure("encode", 0):
             writer.add_packets(encoder.flush())
-        return part.chunk.boundary
+        return part.boundary
 
     def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> None:
-        for planned, shown, picture in zip(part.chunk.planned, part.shown, part.pictures, strict=True):
-            self._replaced_frames += planned.frame.replaced
-            writer.add_row(planned.row, shown, planned.frame.duration)
+        self._replaced_frames += part.replaced
+        for row, shown, picture in zip(part.rows, part.shown, part.pictures, strict=True):
+            writer.add_row(row, shown, picture.duration)
             writer.add_packets(encoder.encode(picture))
             self.moments.offer(picture, shown)
 
     def _count(self, part: Painted, seconds: float) -> None:
         self.clock.add("encode", seconds, len(part))
         counting = self.clock.counting
-        counting.spent(part.chunk.pts, seconds)
-        for latency_s in counting.done(part.chunk.pts):
+        counting.spent(part.pts, seconds)
+        for latency_s in counting.done(part.pts):
             self._latency.add(latency_s)
-        counting.written(frames=len(part), replaced=sum(planned.frame.replaced for planned in part.chunk.planned))
+        counting.written(frames=len(part), replaced=part.replaced)
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
         checkpoint = self.checkpoint
