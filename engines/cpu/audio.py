@@ -115,7 +115,7 @@ class AudioPump:
         if not self._tracks:
             return
         streams: list[Stream] = [self._container.streams[i] for i in self._tracks]
-        for packet in PacketReader(self._container, streams, self._path):
+        for packet in PacketReader(self._container, streams):
             yield from _timed(self._tracks[packet.stream_index].take(packet))
         rests = [_timed(track.finish()) for track in self._tracks.values()]
         yield from heapq.merge(*rests, key=lambda timed: timed[0])

@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.container import is_storage_failure, pixel_limit
+from engines.cpu.container import pixel_limit
 from engines.cpu.filters import Picture
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -101,9 +101,7 @@ class CodecRun:
     def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Picture]]:
         try:
             frames = self._context.decode(packet)
-        except av.FFmpegError as error:
-            if is_storage_failure(error, self._path):
-                raise
+        except av.FFmpegError:
             self._damaged = True
             return self._timeline.complain()
         placed = (self._timeline.place(f.pts, None if f.is_corrupt else f) for f in frames if f.pts != NOT_SHOWN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from av.video.stream import VideoStream
 from engines.cpu import splices
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
+from engines.cpu.storage import SourceFile
 from engines.errors import NotMediaError, NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
@@ -27,11 +27,6 @@ OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 MAX_ERRORS_IN_A_ROW = 64
 MAX_PIXELS = 2**28                     # larger pictures are never decoded
 _ALIGNMENT_PIXELS = 2**22              # codecs round sizes up before they compare
-# What storage says, and no demuxer or codec. They return many another number, -1 (EPERM) and -2 (ENOENT) above all.
-_STORAGE_ALONE = {
-    errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO,
-    errno.ENOLINK, errno.EMFILE, errno.ENFILE,
-}  # fmt: skip
 
 
 def pixel_limit(pixels: int) -> dict[str, str]:
@@ -53,20 +48,9 @@ def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True)
     reject_hopeless(path)
     options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
     try:
-        return _open(path, options)
-    except av.FFmpegError as error:
-        if is_storage_failure(error, path):
-            raise
-        if error.errno != errno.EIO:
-            raise why_unreadable(path, _words(error)) from error
-    try:  # the storage may have failed for a moment; a file that ends too early does so again
-        return _open(path, options)
+        return av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
-
-
-def _open(path: Path, options: dict[str, str]) -> InputContainer:
-    return av.open(f"file:{path.absolute()}", "r", options=options, metadata_errors="replace")
 
 
 def pick_video(container: InputContainer) -> VideoStream:
@@ -79,36 +63,18 @@ def pick_video(container: InputContainer) -> VideoStream:
     raise NoVideoError("The file holds sound but no video.")
 
 
-def is_storage_failure(error: av.FFmpegError, path: Path) -> bool:
-    """Whether an error of FFmpeg is the disk's or the network's, not the file's.
-
-    Demuxers say EIO when a file ends too early, and codecs return small numbers that are errors of storage by
-    accident; then the file itself still reads.
-
-    Raises:
-        OSError: it does not.
-    """
-    if not isinstance(error, OSError) or isinstance(error, (BlockingIOError, av.error.EOFError)):
-        return False
-    if error.errno in _STORAGE_ALONE:
-        return True
-    _read_ends(path)
-    return False
-
-
 class PacketReader:
     """Reads the packets of some streams to the end, over damaged stretches and jumps of the clock.
 
-    The other streams are not read at all where the format allows it.
+    The other streams are not read at all where the format allows it. Iterating raises OSError where the storage fails.
 
     Attributes:
         errors: how often the demuxer complained.
         broken_end: the demuxer gave up before the end of the file.
     """
 
-    def __init__(self, container: InputContainer, streams: list[Stream], path: Path) -> None:
+    def __init__(self, container: InputContainer, streams: list[Stream]) -> None:
         self._container = container
-        self._path = path
         self._wanted = {stream.index for stream in streams}
         self._splices = Splices() if container.format.name in splices.FORMATS else None
         self._read = [*container.streams.video, *container.streams.audio] if self._splices else streams
@@ -130,9 +96,7 @@ class PacketReader:
                         self._splices.mend(packet)
                     if packet.stream_index in self._wanted:
                         yield packet
-            except av.FFmpegError as error:
-                if is_storage_failure(error, self._path):
-                    raise
+            except av.FFmpegError:
                 self.errors += 1
                 in_a_row += 1
             except IndexError:                         # PyAV flushes streams that appeared only after opening
@@ -150,13 +114,6 @@ def _is_picture(stream: VideoStream) -> bool:
 
 def _has_parameters(stream: Stream) -> bool:
     return stream.codec_context is not None and bool(getattr(stream.codec_context, "sample_rate", 0))
-
-
-def _read_ends(path: Path) -> None:
-    with path.open("rb") as file:
-        file.read(1)
-        file.seek(max(0, path.stat().st_size - 1))
-        file.read(1)
 
 
 def _words(error: av.FFmpegError) -> str:

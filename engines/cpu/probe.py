@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video, pixel_limit
+from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
@@ -50,7 +50,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         claimed = _claimed_size(stream, path)
         _reject_single_picture_formats(container, stream, path)
         stream.codec_context.options = pixel_limit(max_pixels)
-        picture = _first_picture(container, stream, path) if claimed[0] * claimed[1] <= max_pixels else None
+        picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
         size = (picture.width, picture.height) if picture else claimed
         return MediaInfo(
             container=container.format.name,
@@ -89,23 +89,21 @@ def _reject_single_picture_formats(container: InputContainer, stream: VideoStrea
     if container.format.name not in ("gif", "apng"):
         return
     with open_media(path) as again:
-        packets = islice(PacketReader(again, [again.streams[stream.index]], path), 2)
+        packets = islice(PacketReader(again, [again.streams[stream.index]]), 2)
         if len(list(packets)) < 2:
             raise StillImageError("The file is a still image.")
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame | None:
+def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
     """Decode packets one by one, without threads, until one gives a picture."""
     stream.codec_context.thread_count = 1
-    packets = PacketReader(container, [stream], path)
+    packets = PacketReader(container, [stream])
     for packet in islice(packets, PACKETS_TO_TRY):
         if packet.has_sidedata("encryption_info"):
             raise EncryptedMediaError("The video is encrypted.")
         try:
             frames = [*stream.decode(packet), *stream.decode(None)]
-        except av.FFmpegError as error:
-            if is_storage_failure(error, path):
-                raise
+        except av.FFmpegError:
             frames = []
         if frames:
             return frames[0]
@@ -163,7 +161,7 @@ def _times(stream: VideoStream, path: Path) -> list[int]:
     if stream.frames and len(entries) == stream.frames:
         return [entries[i].timestamp for i in range(min(len(entries), TIMES_FROM_INDEX))]
     with open_media(path) as again:
-        packets = islice(PacketReader(again, [again.streams[stream.index]], path), TIMES_FROM_PACKETS)
+        packets = islice(PacketReader(again, [again.streams[stream.index]]), TIMES_FROM_PACKETS)
         times = sorted(p.pts for p in packets if p.pts is not None)
     return times[:-REORDERED_AT_END] if len(times) == TIMES_FROM_PACKETS else times
 

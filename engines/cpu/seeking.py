@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+from engines.cpu.container import PacketReader, open_media, pick_video
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
@@ -50,7 +50,7 @@ def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> 
     feed = _open(path)
     if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
         return feed
-    if feed.container.format.name in SEEKABLE and _seek_back(feed, path, start_pts, keyframes_back):
+    if feed.container.format.name in SEEKABLE and _seek_back(feed, start_pts, keyframes_back):
         return feed
     feed.close()
     skipped = _packets_before(path, start_pts, keyframes_back)
@@ -63,15 +63,15 @@ def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> 
 def _open(path: Path) -> Feed:
     container = open_media(path)
     stream = pick_video(container)
-    reader = PacketReader(container, [stream], path)
+    reader = PacketReader(container, [stream])
     return Feed(container, stream, reader, iter(reader), from_start=True)
 
 
-def _seek_back(feed: Feed, path: Path, start_pts: int, keyframes_back: int) -> bool:
+def _seek_back(feed: Feed, start_pts: int, keyframes_back: int) -> bool:
     """Seek keyframe by keyframe; False where the container did not lead to a keyframe at or before the place."""
     target = start_pts
     for _ in range(keyframes_back):
-        first = _keyframe_at(feed, path, target)
+        first = _keyframe_at(feed, target)
         if first is None or first.pts is None:
             return False
         feed.packets = chain([first], feed.packets)
@@ -82,14 +82,12 @@ def _seek_back(feed: Feed, path: Path, start_pts: int, keyframes_back: int) -> b
     return True
 
 
-def _keyframe_at(feed: Feed, path: Path, target: int) -> Packet[Stream] | None:
+def _keyframe_at(feed: Feed, target: int) -> Packet[Stream] | None:
     try:
         feed.container.seek(target, stream=feed.stream, backward=True)
-    except av.FFmpegError as error:
-        if is_storage_failure(error, path):
-            raise
+    except av.FFmpegError:
         return None
-    feed.reader = PacketReader(feed.container, [feed.stream], path)
+    feed.reader = PacketReader(feed.container, [feed.stream])
     feed.packets = iter(feed.reader)
     first = next(feed.packets, None)
     if first is None or not first.is_keyframe or first.pts is None or first.pts > target:

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import PacketReader, is_storage_failure, open_media, pick_video
+from engines.cpu.container import PacketReader, open_media, pick_video
 from engines.errors import EngineError, MediaError
 
 TOLERANCE_S = 0.005
@@ -85,7 +85,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
         size = (stream.codec_context.width, stream.codec_context.height)
         _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
         survey = _Survey(stream.time_base or Fraction(1))
-        reader = PacketReader(container, [stream], path)
+        reader = PacketReader(container, [stream])
         for packet in reader:
             survey.add(packet)
         # The index, not the packets, says which pictures must be keyframes: a damaged one no longer looks like it.
@@ -112,14 +112,12 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
         stream = pick_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
         stream.codec_context.options = {"err_detect": "explode"}
-        packets: Iterable[Packet[Stream]] = PacketReader(container, [stream], path)
+        packets: Iterable[Packet[Stream]] = PacketReader(container, [stream])
         if keyframes_only:
             packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)
         try:
             return sum(_good(stream, packet) for packet in packets) + _good(stream, None)
         except av.FFmpegError as error:
-            if is_storage_failure(error, path):
-                raise
             raise VerifyFailedError(f"The finished file does not decode: {error.strerror}.") from error
 
 

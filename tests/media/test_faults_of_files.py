@@ -1,19 +1,24 @@
-"""What is wrong with a file never passes for trouble of the storage, which would be waited out for ever."""
+"""What is wrong with a file never passes for trouble of the storage, which is waited out; nor that for what is wrong
+with a file, which would be delivered without the rest.
+"""
 
 from __future__ import annotations
 
 import errno
 from pathlib import Path
 
-import av
 import pytest
 
-from engines.cpu.container import is_storage_failure
+from engines.cpu.container import PacketReader, open_media, pick_video
+from engines.cpu.decode import PyAvDecoder
 from engines.cpu.probe import probe
+from engines.cpu.storage import SourceFile
 from engines.errors import MediaError
 from tests.media.synth import Clip
+from tests.scenes import write_recording
 
 ISO = Clip(width=160, height=120, frames=6)
+FORMATS = {"mp4", "mkv", "ts", "mov", "flv"}
 
 
 @pytest.fixture
@@ -21,27 +26,92 @@ def clip(tmp_path: Path) -> Path:
     return ISO.write(tmp_path / "clip.mp4")
 
 
-@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOENT, errno.ESRCH, errno.EIO, errno.EACCES, errno.ENOSPC])
-def test_numbers_that_codecs_return(clip: Path, number: int) -> None:
-    """Old codecs return -1, -2 and so on for "invalid": as errors of the system they mean something else."""
-    with pytest.raises(OSError) as caught:
-        av.error.err_check(-number)
-    assert not is_storage_failure(caught.value, clip)
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("recordings")
+    size = (320, 180)
+    return {kind: write_recording(folder / f"x.{kind}", seconds=2, fps=15, size=size) for kind in FORMATS}
 
 
-@pytest.mark.parametrize("number", [errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN])
-def test_numbers_that_only_storage_returns(clip: Path, number: int) -> None:
-    with pytest.raises(OSError) as caught:
-        av.error.err_check(-number)
-    assert is_storage_failure(caught.value, clip)
+class Failing:
+    """Makes one read of a file fail, and tells how many there were."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reads = 0
+        self.nth = 0
+        read = SourceFile.read
+
+        def failing(file: SourceFile, size: int) -> bytes:
+            self.reads += 1
+            if self.reads == self.nth:
+                raise OSError(errno.EIO, "Input/output error")
+            return read(file, size)
+
+        monkeypatch.setattr(SourceFile, "read", failing)
+
+    def at(self, nth: int) -> None:
+        self.reads, self.nth = 0, nth
 
 
-def test_a_file_that_cannot_be_read_any_more(clip: Path) -> None:
-    with pytest.raises(OSError) as caught:
-        av.error.err_check(-errno.EIO)
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_one_failed_read_is_never_the_end_of_the_file(
+    recordings: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it happens, and although every later read succeeds."""
+    path = recordings[kind]
+    failing = Failing(monkeypatch)
+    assert len(_packets(path)) == 30
+    for nth in range(1, failing.reads + 1):
+        failing.at(nth)
+        with pytest.raises(OSError, match="Input/output"):
+            _packets(path)
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_decoding_passes_the_failure_on(
+    recordings: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recordings[kind]
+    info = probe(path)
+    failing = Failing(monkeypatch)
+    decoder = PyAvDecoder(path, info, max_surface_pixels=10**6)
+    assert sum(len(batch.frames) for batch in decoder.batches(info.video.start_pts)) == 30
+    for nth in range(1, failing.reads, max(1, failing.reads // 8)):
+        failing.at(nth)
+        with pytest.raises(OSError, match="Input/output"):
+            list(PyAvDecoder(path, info, max_surface_pixels=10**6).batches(info.video.start_pts))
+
+
+def _packets(path: Path) -> list[bytes]:
+    with open_media(path) as container:
+        reader = PacketReader(container, [pick_video(container)])
+        packets = [bytes(packet) for packet in reader]
+        assert (reader.errors, reader.broken_end) == (0, False)
+        return packets
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS - {"mov", "mp4"}))
+def test_a_file_that_is_cut_off_is_no_trouble_of_the_storage(
+    recordings: dict[str, Path], kind: str, tmp_path: Path
+) -> None:
+    """Demuxers say EIO of some of these."""
+    content = recordings[kind].read_bytes()
+    for part in (0.5, 0.7, 0.9):
+        cut = tmp_path / f"{part}.{kind}"
+        cut.write_bytes(content[: int(len(content) * part)])
+        with open_media(cut) as container:
+            assert 0 < sum(1 for _ in PacketReader(container, [pick_video(container)])) < 30
+
+
+def test_a_file_that_cannot_be_opened_any_more(clip: Path) -> None:
     clip.unlink()
     with pytest.raises(FileNotFoundError):
-        is_storage_failure(caught.value, clip)
+        open_media(clip)
+
+
+@pytest.mark.parametrize("offset", [-1, 2**63, 2**64])
+def test_a_place_that_no_file_has_is_the_content_s_fault(clip: Path, offset: int) -> None:
+    assert SourceFile(clip).seek(offset, 0) < 0
 
 
 @pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])
