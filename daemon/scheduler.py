@@ -118,7 +118,7 @@ class Scheduler:
             self._lose(task)
         for task in self._tasks:
             self._heed(task, self._pool.progress(task.job.id))
-            if task.job.id not in self._pool and task.backoff.due:
+            if task.job.id not in self._pool and task.due:
                 self._guard(task, self._step)
         for _ in range(_STARTS_AT_ONCE):
             if not (may_start and self._has_room() and self._start_one(may_claim=may_claim)):
@@ -262,7 +262,7 @@ class Scheduler:
 
     def _start_one(self, *, may_claim: bool) -> bool:
         """Start the next job that was claimed before, else claim one; False when there was nothing to do."""
-        queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.backoff.due]
+        queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.due]
         if not queued:
             return may_claim and self._claim_one()
         task = min(queued, key=lambda t: (-t.job.manifest.priority, t.job.manifest.claimed_at_s))

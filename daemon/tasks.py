@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from daemon import leases, recovery
-from daemon.errors import LeaseLostError
+from daemon.errors import LeaseLostError, ShareAwayError
 from daemon.jobs import Job, folders
 from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
@@ -40,6 +40,11 @@ class Task:
     remedy: str = ""
     level: str = ""
     begun_at: float = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether it may be tried again: after its wait, or where it was the share's, as soon as anybody asks."""
+        return self.backoff.due or self.code == ShareAwayError.code
 
     def begin(self) -> None:
         """An attempt begins."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.errors import ShareAwayError
+from daemon.messages import Failed
 from daemon.retry import Backoff
 from daemon.settings import RetrySettings
+from daemon.tasks import Tasks
+from pipeline.errors import StorageError
+from tests.unit.daemon_share import claimed, make_share, settings_for
 
 
 @given(st.integers(0, 200))
@@ -28,3 +35,15 @@ def test_due_again_after_the_wait_and_after_a_success() -> None:
     backoff.succeed()
     assert backoff.due
     assert backoff.wait_s == 0
+
+
+def test_a_job_that_waited_for_the_share_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    """Jobs are asked only while the share is there: who waited for it need not wait out a back-off as well."""
+    share = make_share(tmp_path)
+    tasks = Tasks(settings_for(tmp_path), share, lambda: 0.0)
+    away, failing = (tasks.hold(claimed(share, f"{name}.mp4")) for name in "ab")
+    for _ in range(9):
+        away.wait(Failed.of(ShareAwayError("It has gone.")))
+        failing.wait(Failed.of(StorageError("It does not read.")))
+    assert away.due
+    assert not failing.due
