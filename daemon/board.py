@@ -8,7 +8,6 @@ from pathlib import PurePath
 
 import structlog
 
-from daemon.access import UNREADABLE
 from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.intake import Inbox, Intake
@@ -157,10 +156,9 @@ class Bulletin:
 
     def _waiting_files(self) -> Iterator[WaitingJob]:
         """Files that cannot be claimed until somebody gives the right to."""
-        code, reason, remedy = UNREADABLE.code, UNREADABLE.message, UNREADABLE.remedy
         for inbox in self._intake.inboxes:
-            for file in inbox.unreadable:
-                yield WaitingJob("", _name(inbox, file), reason, self._host, code, remedy)
+            for file, why in inbox.forbidden.items():
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
 
     def _name_files(self, board: Board) -> None:
         """Tell the first files of the inboxes by name."""

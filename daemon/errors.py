@@ -94,6 +94,13 @@ class FileUnreadableError(DaemonError):
     environmental = True
 
 
+class FolderReadOnlyError(DaemonError):
+    code = "FOLDER_READ_ONLY"
+    remedy = "Give the service's group the right to write to the folder: the file is then taken by itself."
+    retryable = True
+    environmental = True
+
+
 class SourceGoneError(DaemonError):
     code = "SOURCE_GONE"
     remedy = "Somebody removed the file while it was worked on. Drop it again."

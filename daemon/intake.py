@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,6 +14,7 @@ import structlog
 from daemon.access import Barred
 from daemon.by_age import ByAge
 from daemon.claims import Candidate
+from daemon.errors import DaemonError
 from daemon.naming import printable, sidecar_name
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.settings import InboxSettings, ScanSettings, Settings, SettleSettings
@@ -120,9 +121,9 @@ class Inbox:
         return sorted(self._empty)
 
     @property
-    def unreadable(self) -> list[str]:
-        """Files that keep a recording waiting, because the service may not read them."""
-        return list(self._barred)
+    def forbidden(self) -> Mapping[str, DaemonError]:
+        """Files that keep a recording waiting, and what permissions forbid the service to do with them."""
+        return self._barred.reasons
 
     @property
     def ignored(self) -> dict[str, Refusal]:
@@ -170,7 +171,7 @@ class Inbox:
         return name in self._settling or name in self._empty
 
     def may_take(self, candidate: Candidate) -> bool:
-        """Whether permissions let it be read; if not, it stays where it is, and scans offer it once they do."""
+        """Whether permissions let it be taken; if not, it stays where it is, and scans offer it once they do."""
         admitted = self._barred.admit(candidate)
         if not admitted:
             self._ready.drop(candidate.relative)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.access import UNREADABLE
+from daemon.access import READ_ONLY, UNREADABLE
 from tests.service.running import Service, outputs
 
 NOBODY = 65534
@@ -63,3 +63,20 @@ def test_a_file_that_may_not_be_read_waits_in_the_inbox_until_it_may(bound: Serv
     bound.wait_for(lambda: len(bound.files("originals")) == 4, "both, as soon as they may be read")
     bound.wait_for(lambda: not waiting(bound), "the end of the reasons")
     assert bound.files("outbox") == outputs("behind") | outputs("private") | outputs("corrected")
+
+
+def test_a_file_in_a_folder_that_may_not_be_written_to_waits_until_it_may(bound: Service, recording: Path) -> None:
+    """As an editor leaves it who makes a folder of his own in the inbox."""
+    folder = bound.inbox("mine")
+    folder.mkdir()
+    shutil.copy(recording, folder / "a.mp4")
+    folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    bound.start()
+    bound.wait_for(lambda: waiting(bound) == {"inbox/mine/a.mp4": ("FOLDER_READ_ONLY", READ_ONLY.remedy)}, "the reason")
+    assert bound.jobs() == []
+    folder.chmod(0o777)
+    bound.wait_for(lambda: bound.exists("originals/mine/a.mp4"), "it, as soon as the folder lets it go")
+    bound.wait_for(lambda: not waiting(bound), "the end of the reason")
+    assert [line["level"] for line in bound.events("file waits")] == ["warning"]
