@@ -200,6 +200,7 @@ def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
         attempt=job.manifest.attempts,
         host=host,
         level_reason=progress.level_reason,
+        level_trip=progress.trip,
         realtime=None if progress.realtime is None else round(progress.realtime, 1),
         device="" if job.manifest.card is None else f"cuda:{job.manifest.card}",
     )

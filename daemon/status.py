@@ -39,6 +39,7 @@ class RunningJob:
     host: str = ""
     level_reason: str = ""
     realtime: float | None = None  # seconds of the recording done in a second, lately
+    level_trip: str = ""  # the kind of trouble behind it, a key of degradation.lowest
     device: str = ""  # "cuda:1"; "" where the service works on no card
 
     def line(self) -> str:

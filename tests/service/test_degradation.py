@@ -60,6 +60,7 @@ def test_every_step_is_seen_and_nothing_else_is_started_meanwhile(
     shutil.copy(recording, service.inbox("y.mp4"))
     (job,) = service.status()["running"]
     assert "ran out of memory" in job["level_reason"]
+    assert job["level_trip"] == "out_of_memory"
     service.wait_for(lambda: any("level frame_skip" in line for line in service.notifications()), "STATUS=")
     service.wait_for(lambda: service.exists("originals/x.mp4") and service.exists("originals/y.mp4"), "the deliveries")
 

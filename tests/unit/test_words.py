@@ -17,6 +17,7 @@ from daemon.scanner import Refusal
 from daemon.status import LEVELS
 from daemon.words import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
 from engines.errors import ExplainedError
+from pipeline.breaker import TripKind
 
 NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails with
 TEMPLATES = Path(daemon.__file__).parent / "templates"
@@ -65,6 +66,7 @@ def test_states_stages_levels_and_refusals_have_words() -> None:
         *(f"stage.{stage}" for stage in ("start", "probe", "render", "assemble", "verify", "debug")),
         *(f"level.{level}" for level in LEVELS),
         *(f"means.{level}" for level in LEVELS[1:]),
+        *(f"trip.{kind}" for kind in TripKind),
         *(f"ignored.{refusal.name}" for refusal in Refusal),
     ]
     assert [key for key in wanted if key not in catalogue()] == []
@@ -91,7 +93,7 @@ def test_values_are_escaped_and_speak_the_language() -> None:
     assert both("running.left", time=Span(120)) == (
         '<span lang="en">about 2 min left</span><span lang="ko">약 2분 남음</span>'
     )
-    assert Speaker(languages("ko"))("level.reason", reason="<b>") == "이유: &lt;b&gt;"
+    assert Speaker(languages("ko"))("level.detail", reason="<b>") == "자세한 내용: &lt;b&gt;"
     assert Speaker(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
     assert Speaker(("en",))("page.told", state=Word("state.idle")) == "Ready: dualface"
 
