@@ -169,7 +169,8 @@ class _Job:
         if checkpoint is None:
             return self._fresh_checkpoint(mark, reason)
         if checkpoint.job == self._spec.job_id:
-            self._resume(info, checkpoint)
+            if checkpoint.segments:  # else it only tells the level, from trouble with the very first one
+                self._resume(info, checkpoint)
         else:
             checkpoint.hand_over(self._spec.job_id)
             log.info("job builds on an earlier one's segments", segments=checkpoint.reused_segments)

@@ -335,3 +335,16 @@ def test_many_undecodable_pictures_are_a_trip(run, undisturbed, damaged):
     assert "could not be decoded" in done.report["degradation"][0]["reason"]
     assert "pause" not in done.levels
     assert done.sound == undisturbed.sound
+
+
+def test_an_attempt_that_ends_before_its_first_segment_leaves_its_level_to_the_next(run, undisturbed):
+    def lost():
+        return DeviceLostError("The card is gone.")
+
+    with pytest.raises(DeviceLostError):
+        run(Plan(encoders={0: memory}, openings={1: lost}))
+    done = run()
+    assert done.levels[0] == "downscale"
+    assert done.report["status"] == "succeeded_degraded"
+    assert done.report["resilience"]["resumed_at_s"] == []
+    assert done.times == undisturbed.times
