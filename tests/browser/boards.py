@@ -64,7 +64,7 @@ def empty(**changes: Any) -> Board:
 
 
 def _running() -> Iterator[RunningJob]:
-    name = "inbox/podcasts/Interview with Dr. Park – final.mp4"
+    name = "inbox/podcasts/Interview – final.mp4"
     yield RunningJob("j1", name, "render", 41.5, 94, 760, "normal", 1, "studio-1", "", 3.2)
     reason = "the card's memory is over 70 %"
     yield RunningJob("j2", "inbox/수학 3강.mov", "render", 12.3, 31, 4200, "downscale", 2, "studio-2", reason, 1.1)

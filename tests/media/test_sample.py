@@ -58,4 +58,4 @@ def test_a_missing_portrait_is_explained() -> None:
     wrong = sample.Portrait("no-such-package", "x.png", (), (0, 0), 1, 100)
     with pytest.raises(sample.SampleSourceError) as caught:
         sample._load(wrong)
-    assert "dualface[demo]" in caught.value.remedy
+    assert "./install.sh demo" in caught.value.remedy

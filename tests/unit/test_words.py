@@ -26,6 +26,7 @@ ERRORS_OF_JOBS = (
     "engines.cpu.verify",
     "engines.inference.onnxruntime",
     "pipeline.errors",
+    "pipeline.encoding",
     "pipeline.corrections",
     "daemon.errors",
 )
