@@ -67,7 +67,7 @@ limit_memory() {   # of the process that the trial names, where the container's 
         sleep 0.5
     done
     inside="$(<"$BOX/root/limit-memory.pid")"
-    for pid in $(grep -lE "^NSpid:.*[[:space:]]$inside\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3); do
+    grep -lE "^NSpid:.*[[:space:]]$inside\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3 | while read -r pid; do
         tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- '-m daemon\.worker' || continue
         mkdir -p "$group" && echo 64M >"$group/memory.limit_in_bytes" && echo "$pid" >"$group/cgroup.procs" &&
             echo "limited" >"$BOX/root/limit-memory.done"
