@@ -71,8 +71,8 @@ limit_memory() {   # of the process that the trial names, where the container's 
         tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- '-m daemon\.worker' || continue
         mkdir -p "$group" && echo 64M >"$group/memory.limit_in_bytes" && echo "$pid" >"$group/cgroup.procs" &&
             echo "limited" >"$BOX/root/limit-memory.done"
-    done
-    wait "$container" || true
+    done || true   # processes come and go while they are looked at
+    while kill -0 "$container" 2>/dev/null; do sleep 1; done
     rmdir "$group" 2>/dev/null || true
 }
 limit_memory &
