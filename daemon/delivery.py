@@ -82,8 +82,7 @@ class Delivery:
         done = False
         while not done:
             if not moves:
-                moves[:] = plan(job, self._share.relative(folder), names(first_free(folder, names)))
-                job.save()
+                _decide(job, moves, plan(job, self._share.relative(folder), names(first_free(folder, names))))
             done = self._try_moves(job, moves)
 
     def _try_moves(self, job: Job, moves: list[Move]) -> bool:
@@ -102,6 +101,16 @@ class Delivery:
             if FileMark.of(target) == move.mark:
                 move_once(target, job.folder / move.name, move.mark)
         moves.clear()
+
+
+def _decide(job: Job, moves: list[Move], planned: list[Move]) -> None:
+    """Enter moves into the manifest; what could not be written down there is not decided on, and never done."""
+    moves[:] = planned
+    try:
+        job.save()
+    except BaseException:
+        moves.clear()
+        raise
 
 
 def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:

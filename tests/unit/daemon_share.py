@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,19 @@ def tree(folder: Path) -> set[str]:
     """All files below a folder, hidden ones left out."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return {str(path) for path in files if not any(part.startswith(".") for part in path.parts)}
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of one MiB in place of a folder; only root can mount one."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def fill(ballast: Path, *, but_blocks: int = 0) -> None:
+    """Use up the whole disk, but for some blocks."""
+    found = os.statvfs(ballast.parent)
+    ballast.write_bytes(bytes((found.f_bfree - but_blocks) * found.f_bsize))

@@ -15,7 +15,8 @@ from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError
 from daemon.jobs import Job, State, load
 from daemon.share import Share
-from tests.unit.daemon_share import claimed, drop, finished, make_share, tree
+from pipeline.errors import DiskFullError
+from tests.unit.daemon_share import claimed, drop, fill, finished, make_share, small_disk, tree
 
 OUTPUTS = {"x.dual.mp4", "x.dual.tracks.jsonl.gz", "x.dual.preview.jpg", "x.dual.report.json"}
 ERROR = {"schema": "dualface.report/1", "error": {"code": "EMPTY_FILE"}}
@@ -153,6 +154,29 @@ def test_crash_at_every_step(share: Share, step: int, monkeypatch: pytest.Monkey
     assert tree(share.originals) == {"x.mp4"}
     assert Delivery(share).deliver(load(job.folder)) == "outbox/x.dual.mp4"
     assert tree(share.outbox) == OUTPUTS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("ended", ["well", "badly"])
+def test_nothing_moves_before_the_plan_is_written_down(tmp_path: Path, ended: str) -> None:
+    """There is room for the report, and then none for the manifest."""
+    with small_disk(tmp_path):
+        share = make_share(tmp_path)
+        job = finished(share, "x.mp4")
+        delivery, ballast = Delivery(share), tmp_path / "ballast"
+
+        def end(job: Job) -> str:
+            return delivery.deliver(job) if ended == "well" else delivery.fail(job, lambda: ERROR)
+
+        fill(ballast, but_blocks=1)
+        for _ in range(3):
+            with pytest.raises(DiskFullError):
+                end(job)
+            assert load(job.folder).manifest.publish == load(job.folder).manifest.retire == []
+            assert job.source.exists()
+            assert tree(share.outbox) == tree(share.failed) == set()
+        ballast.unlink()
+        assert end(load(job.folder)) in ("outbox/x.dual.mp4", "failed/x.report.json")
 
 
 @pytest.mark.parametrize("step", range(4))
