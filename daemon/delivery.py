@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError
 from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
-from daemon.moves import FileMark, make_dirs, move_once
+from daemon.moves import FileMark, make_dirs, move_once, sure_mark
 from daemon.naming import NamesFor, failed_names, first_free, original_names, output_names, valid_text
 from daemon.share import Share
 from pipeline.durable import storage_errors, write_durably
@@ -126,7 +126,7 @@ def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
 
 
 def _plan_original(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
-    present = {kind: name for kind, name in _INPUTS.items() if FileMark.of(job.folder / name)}
+    present = {kind: name for kind, name in _INPUTS.items() if sure_mark(job.folder / name)}
     return [_move(job, kind, name, folder / names[kind]) for kind, name in present.items()]
 
 
@@ -135,7 +135,7 @@ def _plan_failure(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
 
 
 def _move(job: Job, kind: str, name: str, target: PurePath) -> Move:
-    mark = FileMark.of(job.folder / name)
+    mark = sure_mark(job.folder / name)
     if mark is None or (mark.size == 0 and kind not in _INPUTS):
         raise InvalidOutputError(f"The job's {kind} is missing or empty.")
     return Move(kind, name, str(target), mark)
@@ -143,11 +143,13 @@ def _move(job: Job, kind: str, name: str, target: PurePath) -> Move:
 
 def _write_report(job: Job, path: Path, video: str) -> None:
     """The report with what only delivery knows: the final name and the number of attempts."""
+    if sure_mark(path) is None:
+        raise InvalidOutputError("The job's report is missing.")
     try:
         report = json.loads(path.read_bytes())
         report["output"]["path"] = valid_text(video)
         report["resilience"]["attempts"] = job.manifest.attempts
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise InvalidOutputError(f"The job's report cannot be read: {exc}") from exc
     write_durably(job.folder / PUBLISHED_REPORT, _to_json(report))
 

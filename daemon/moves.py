@@ -51,19 +51,28 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
         FileExistsError: the target's name belongs to another file.
         OSError: the file system refuses, or has gone.
     """
-    at_source, at_target = FileMark.of(source), FileMark.of(target)
-    if at_target == mark:
-        if at_source == mark:  # a link without its unlink: the crash came in between
+    if FileMark.of(target) == mark:
+        if FileMark.of(source) == mark:  # a link without its unlink: the crash came in between
             source.unlink()
-    elif at_source is None:
-        if not has_gone(source):
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(source))
+    elif sure_mark(source) is None:
         return False
     else:
         _move(source, target, mark)
     sync_directory(target.parent)
     sync_directory(source.parent)
     return True
+
+
+def sure_mark(path: Path) -> FileMark | None:
+    """The mark of what lies at ``path`` itself; None only where it has gone for sure (see ``has_gone``).
+
+    Raises:
+        OSError: its directory is not there; ESTALE where only the first look did not find the file.
+    """
+    mark = FileMark.of(path)
+    if mark is None and not has_gone(path):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+    return mark
 
 
 def has_gone(path: Path) -> bool:

@@ -145,11 +145,11 @@ class Scheduler:
             self._trouble(task, DaemonError(f"The program failed: {type(exc).__name__}: {exc}"))
 
     def _trouble(self, task: Task, error: ExplainedError) -> None:
-        manifest = task.job.manifest
-        if error.environmental or manifest.state is State.FAILING or manifest.publish:
-            self._wait(task, Failed.of(error))  # what is half published is published in the end
+        manifest, failure = task.job.manifest, self._away() or Failed.of(error)
+        if failure.environmental or manifest.state is State.FAILING or manifest.publish:
+            self._wait(task, failure)  # what is half published is published in the end
         else:
-            policy.give_up(manifest, Failed.of(error))
+            policy.give_up(manifest, failure)
 
     def _wait(self, task: Task, failure: Failed) -> None:
         if failure.code == DiskFullError.code:  # a quota, perhaps, that the free space does not show
@@ -354,11 +354,16 @@ class Scheduler:
         if self._stopping and isinstance(outcome, Died | Stalled):
             return Stopped()  # we killed it, because it took too long to stop
         if isinstance(outcome, Failed | Died | Stalled):
-            try:
-                self._share.identity()
-            except ShareAwayError as exc:
-                return Failed.of(exc)
+            return self._away() or outcome
         return outcome
+
+    def _away(self) -> Failed | None:
+        """The absence of the share, to which any trouble is put down; None while it is there."""
+        try:
+            self._share.identity()
+        except ShareAwayError as exc:
+            return Failed.of(exc)
+        return None
 
 
 def _still_quiet(job: Job, candidate: Candidate) -> bool:

@@ -15,7 +15,7 @@ from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError
 from daemon.jobs import Job, State, load
 from daemon.share import Share
-from pipeline.errors import DiskFullError
+from pipeline.errors import DiskFullError, StorageError
 from tests.unit.daemon_share import claimed, drop, fill, finished, make_share, small_disk, tree
 
 OUTPUTS = {"x.dual.mp4", "x.dual.tracks.jsonl.gz", "x.dual.preview.jpg", "x.dual.report.json"}
@@ -220,6 +220,37 @@ def test_missing_or_empty_output_is_never_delivered(share: Share, broken: str) -
         Delivery(share).deliver(job)
     assert tree(share.outbox) == set()
     assert job.source.exists()
+
+
+@pytest.mark.parametrize("lack", ["all of it", "the job's directory"])
+def test_a_share_that_goes_away_while_planning_is_no_missing_output(
+    share: Share, lack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = finished(share, "x.mp4")
+    first_free = delivery_module.first_free
+    gone = share.root if lack == "all of it" else share.jobs
+    elsewhere = share.root.with_name("elsewhere")
+
+    def away(folder: Path, names: Any) -> int:
+        number = first_free(folder, names)
+        gone.rename(elsewhere)
+        return number
+
+    monkeypatch.setattr(delivery_module, "first_free", away)
+    with pytest.raises(StorageError):
+        Delivery(share).deliver(job)
+    elsewhere.rename(gone)
+    monkeypatch.undo()
+    assert Delivery(share).deliver(job) == "outbox/x.dual.mp4"
+
+
+def test_a_file_that_is_back_at_the_second_look_is_not_missing(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = finished(share, "x.mp4")
+    monkeypatch.setattr(delivery_module.FileMark, "of", lambda path: None)
+    with pytest.raises(StorageError):
+        Delivery(share).deliver(job)
+    monkeypatch.undo()
+    assert Delivery(share).deliver(job) == "outbox/x.dual.mp4"
 
 
 def test_outbox_folder_that_is_a_link_is_not_followed(share: Share, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""The scheduler, without a worker: whose fault trouble is, and what then happens to the job."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.audience import Audience
+from daemon.errors import InvalidOutputError, ShareAwayError
+from daemon.intake import Intake, inboxes
+from daemon.jobs import State
+from daemon.kept import KeptStates
+from daemon.scheduler import Scheduler
+from daemon.share import Share
+from daemon.tasks import Task
+from daemon.workers import Pool
+from tests.unit.daemon_share import finished, make_share, settings_for
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    (tmp_path / "share").mkdir()
+    return make_share(tmp_path / "share")
+
+
+@pytest.fixture
+def scheduler(share: Share) -> Iterator[Scheduler]:
+    settings, clock = settings_for(share.root), time.monotonic
+    with selectors.DefaultSelector() as selector:
+        yield Scheduler(
+            settings,
+            share,
+            Intake(inboxes(settings, 0, clock)),
+            Pool(selector, stall_timeout_s=60, clock=clock),
+            KeptStates(share, settings.retention, clock),
+            Audience(),
+            settle_s=0,
+            clock=clock,
+        )
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_trouble_without_the_share_is_not_the_job_s(share: Share, scheduler: Scheduler, is_away: bool) -> None:
+    task = scheduler._tasks.hold(finished(share, "x.mp4"))
+
+    def deliver(task: Task) -> None:
+        if is_away:
+            share.root.rename(share.root.with_name("elsewhere"))
+        raise InvalidOutputError("There is nothing.")
+
+    scheduler._guard(task, deliver)
+    assert task.job.manifest.state is (State.DELIVERING if is_away else State.FAILING)
+    assert task.code == (ShareAwayError.code if is_away else "")
+    assert task.due
