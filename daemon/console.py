@@ -76,8 +76,10 @@ class Bars:
 
     def update(self, item: Item) -> None:
         task = self._tasks[id(item)]
-        if item.ended:
-            self._progress.update(task, completed=100.0, speed="failed" if item.error else "done")
+        if item.error is not None:  # the bar stays where the work did
+            self._progress.update(task, speed="stopped" if isinstance(item.error, InterruptedJobError) else "failed")
+        elif item.ended:
+            self._progress.update(task, completed=100.0, speed="done")
         elif item.progress is not None:
             self._progress.update(task, completed=item.progress.percent or 0.0, speed=speed(item.progress))
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from types import FrameType
 import structlog
 
 from daemon import sidecar
+from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
 from daemon.messages import Finished, Stopped, Work
 from daemon.moves import move_no_replace
@@ -36,6 +37,7 @@ from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS
 from pipeline.durable import storage_errors, write_durably
+from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
 from pipeline.report import failure_report
 
@@ -51,9 +53,16 @@ class NoSuchFileError(DaemonError):
     remedy = "Check the path."
 
 
+_GIVEN_AGAIN = "Give the same command again: it goes on where it was."
+_REMEDIES = {  # where a command, unlike the service, does not go on by itself
+    DiskFullError.code: "Free space where the results go.",
+    StorageError.code: "See to it that the recording can be read and that the results can be written.",
+}
+
+
 class InterruptedJobError(DaemonError):
     code = "INTERRUPTED"
-    remedy = "Give the same command again: it goes on where it was."
+    remedy = _GIVEN_AGAIN
 
 
 @dataclass(slots=True)
@@ -147,10 +156,11 @@ class Batch:
         self.on_change(item)
 
     def _fail(self, item: Item, error: ExplainedError) -> None:
-        item.error = error
+        item.error = _advised(error)
         if not isinstance(error, InterruptedJobError):
             item.report = _write_failure(item, error, self.output)
-            shutil.rmtree(item.spec.work_dir, ignore_errors=True)
+            if not _may_go_on(error):
+                shutil.rmtree(item.spec.work_dir, ignore_errors=True)
         self.on_change(item)
 
     @contextmanager
@@ -175,10 +185,14 @@ def prepare(files: list[Path], output: Path, settings: Settings, profile: str, *
     """Make an item for each file, and its folder; those that cannot be worked on carry their error already."""
     items = plan(files, output, settings, profile, debug_overlay=debug_overlay)
     for item in items:
-        if item.error is None:
-            item.spec.work_dir.mkdir(parents=True, exist_ok=True)
-        else:
+        try:
+            with storage_errors("making the working directory"):
+                item.spec.work_dir.mkdir(parents=True, exist_ok=True)
+        except ExplainedError as exc:
+            item.error = item.error or _advised(exc)
+        if item.error is not None:
             item.report = _write_failure(item, item.error, output)
+            _remove_if_empty(item.spec.work_dir)
     return items
 
 
@@ -204,10 +218,14 @@ def _first_number(item: Item, output: Path) -> int:
 
 def clean_up(output: Path) -> None:
     """Remove the working directory where nothing waits in it."""
+    _remove_if_empty(output / _STATE_DIR)
+
+
+def _remove_if_empty(folder: Path) -> None:
     try:
-        (output / _STATE_DIR).rmdir()
+        folder.rmdir()
     except OSError:
-        log.debug("the working directory is kept", path=str(output / _STATE_DIR))
+        log.debug("the working directory is kept", path=str(folder))
 
 
 def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
@@ -261,6 +279,18 @@ def _error(outcome: Outcome) -> ExplainedError:
     return explain(outcome).error()
 
 
+def _may_go_on(error: ExplainedError) -> bool:
+    """Whether the same command may succeed later, with what is done so far."""
+    return error.environmental or error.retryable
+
+
+def _advised(error: ExplainedError) -> ExplainedError:
+    """The error with what to do about it here."""
+    if _may_go_on(error):
+        error.remedy = f"{_REMEDIES.get(error.code, error.remedy)} {_GIVEN_AGAIN}"
+    return error
+
+
 def publish(item: Item, outcome: Finished, output: Path) -> Path:
     """Give the finished files their final names, all with one number, overwriting nothing; returns the video.
 
@@ -272,16 +302,22 @@ def publish(item: Item, outcome: Finished, output: Path) -> Path:
     while True:
         names = output_names(item.source.name, _first_number(item, output))
         _name_output(work_dir / outcome.files["report"], output / names["video"])
-        moved: list[str] = []
-        try:
-            for kind in kinds:
-                move_no_replace(work_dir / outcome.files[kind], output / names[kind])
-                moved.append(kind)
-        except FileExistsError:
-            for kind in moved:
-                move_no_replace(output / names[kind], work_dir / outcome.files[kind])
-        else:
+        with suppress(FileExistsError):
+            _move_all([(work_dir / outcome.files[kind], output / names[kind]) for kind in kinds])
             return output / names["video"]
+
+
+def _move_all(moves: list[tuple[Path, Path]]) -> None:
+    """All of them or none: what was moved is taken back where one is refused."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            move_no_replace(source, target)
+            done.append((source, target))
+    except OSError:
+        for source, target in done:
+            move_no_replace(target, source)
+        raise
 
 
 def _name_output(report_path: Path, video: Path) -> None:
@@ -290,11 +326,21 @@ def _name_output(report_path: Path, video: Path) -> None:
     write_durably(report_path, json.dumps(report, indent=2, ensure_ascii=False).encode())
 
 
-def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path:
+def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path | None:
+    """Explain the failure beside the results, overwriting nothing; None where there is no way to write that."""
+
     def report_name(number: int) -> dict[str, str]:
         return {"report": failed_names(item.source.name, number)["report"]}
 
-    path = output / report_name(first_free(output, report_name))["report"]
-    report = failure_report(item.spec, error)
-    write_durably(path, json.dumps(report, indent=2, ensure_ascii=False).encode())
-    return path
+    written = item.spec.work_dir / FAILURE_REPORT
+    try:
+        with storage_errors("writing the report"):
+            write_durably(written, json.dumps(failure_report(item.spec, error), indent=2, ensure_ascii=False).encode())
+            while True:
+                path = output / report_name(first_free(output, report_name))["report"]
+                with suppress(FileExistsError):
+                    move_no_replace(written, path)
+                    return path
+    except ExplainedError as exc:
+        log.warning("no report of the failure", file=item.spec.input_name, reason=exc.message)
+        return None

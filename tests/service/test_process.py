@@ -1,5 +1,6 @@
 """`dualface process` as a user runs it: results, failures, interruptions, sidecars."""
 
+import contextlib
 import gzip
 import json
 import signal
@@ -127,3 +128,51 @@ def test_wrong_usage_is_explained_in_a_sentence(recording, tmp_path):
     done = process(recording, "--output", tmp_path, "--set", "crf=99")
     assert done.returncode == 2
     assert "crf" in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB; only root can mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
+    """Not even the report of a failure fits; the next file gets its turn, and the same command goes on afterwards."""
+    whole, ballast = tmp_path / "whole", small_disk / "ballast"
+    wrong = tmp_path / "letter.mp4"
+    wrong.write_text("Dear Sir or Madam")
+    assert process(recording, "--output", whole).returncode == 0
+    settings = ("workers.concurrent_jobs=1", "degradation.disk_low_bytes=0", "degradation.lowest.disk_low=normal")
+    both = command(recording, wrong, "--output", small_disk, *(word for each in settings for word in ("--set", each)))
+    running = subprocess.Popen(both, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(small_disk.glob(".dualface/*/checkpoint.json")):
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.005)
+    fill(ballast)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "Traceback" not in said
+    assert "Free space where the results go. Give the same command again" in " ".join(said.split())
+    assert "not a video file" in said
+    assert "no report of the failure" in said
+    assert not [path.name for path in small_disk.iterdir() if path.name not in (".dualface", "ballast")]
+    ballast.unlink()
+    assert subprocess.run(both, timeout=120, check=False).returncode == 1
+    name = "an interview.dual.mp4"
+    assert packets(small_disk / name) == packets(whole / name)
+    assert json.loads((small_disk / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]
+    assert (small_disk / "letter.report.json").exists()
+    assert not (small_disk / ".dualface").exists()
