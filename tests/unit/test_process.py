@@ -1,0 +1,86 @@
+"""`dualface process`, where things go wrong: the bars, the files that are handed over, the report of a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress as Display
+
+from daemon import process
+from daemon.console import Bars
+from daemon.errors import JobBusyError
+from daemon.messages import Failed, Finished
+from daemon.naming import NamesFor
+from daemon.process import Batch, InterruptedJobError, Item, prepare, publish
+from daemon.settings import Settings
+from engines.errors import ExplainedError, NotMediaError
+from pipeline.job import Progress
+
+HALF = Progress("render", seconds_done=5.0, duration_s=10.0)
+RENDERED = HALF.percent
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> Item:
+    (tmp_path / "x.mp4").write_bytes(b"x")
+    (item,) = prepare([tmp_path / "x.mp4"], tmp_path, Settings(), "default", debug_overlay=False)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("error", "percent", "word"),
+    [(None, 100, "done"), (NotMediaError("no"), RENDERED, "failed"), (InterruptedJobError("no"), RENDERED, "stopped")],
+)
+def test_the_bar_is_full_only_when_the_work_is_done(
+    item: Item, error: ExplainedError | None, percent: float, word: str
+) -> None:
+    display = Display(disable=True)
+    bars = Bars(display, [item])
+    item.progress = HALF
+    bars.update(item)
+    item.error, item.video = error, None if error else Path("x.dual.mp4")
+    bars.update(item)
+    assert (display.tasks[0].completed, display.tasks[0].fields["speed"]) == (percent, word)
+
+
+def test_a_delivery_that_is_refused_half_way_leaves_nothing_behind(item: Item, tmp_path: Path) -> None:
+    """The report cannot go where the video went, as on a disk that fills in between."""
+    work_dir, output = item.spec.work_dir, tmp_path / "out"
+    output.mkdir()
+    (work_dir / "video.mp4").write_bytes(b"video")
+    (work_dir / "report.json").write_text('{"output": {}}')
+    outcome = Finished("succeeded", "", {"video": "video.mp4", "tracks": "lost", "report": "report.json"}, 1, 1.0, 1.0)
+    with pytest.raises(FileNotFoundError):
+        publish(item, outcome, output)
+    assert list(output.iterdir()) == []
+    assert (work_dir / "video.mp4").read_bytes() == b"video"
+
+
+@pytest.mark.parametrize(("error", "kept"), [(JobBusyError("busy"), True), (NotMediaError("no"), False)])
+def test_work_is_thrown_away_only_where_the_file_is_at_fault(
+    item: Item, tmp_path: Path, error: ExplainedError, kept: bool
+) -> None:
+    (item.spec.work_dir / "checkpoint.json").write_text("{}")
+    batch = Batch(Settings(), tmp_path, [item], 1, lambda _: None, lambda: None)
+    batch._end(item, Failed.of(error))
+    assert (item.spec.work_dir / "checkpoint.json").exists() is kept
+    assert item.report == tmp_path / "x.report.json"
+    assert item.error is not None
+    assert ("same command again" in item.error.remedy) is kept
+
+
+def test_a_report_overwrites_no_other(item: Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command writes one of the same name between the look and the move."""
+    look = process.first_free
+
+    def too_late(folder: Path, names: NamesFor) -> int:
+        number = look(folder, names)
+        if number == 1:
+            (folder / names(1)["report"]).write_text("the other's")
+        return number
+
+    monkeypatch.setattr(process, "first_free", too_late)
+    Batch(Settings(), tmp_path, [item], 1, lambda _: None, lambda: None)._end(item, Failed.of(NotMediaError("no")))
+    assert item.report == tmp_path / "x-2.report.json"
+    assert (tmp_path / "x.report.json").read_text() == "the other's"
