@@ -11,10 +11,11 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Any
@@ -187,6 +188,32 @@ class Job:
             OSError: it cannot be looked at.
         """
         return not (has_gone(self.source) and has_gone(self.sidecar))
+
+    def is_altered(self) -> bool:
+        """Whether somebody has written to the source since it was queued: a copy that had stalled went on.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        queued = self.manifest.source
+        if queued is None or has_gone(self.source):
+            return False
+        with suppress(OSError):  # an open file makes a network file system ask its server (close-to-open, nfs(5))
+            os.close(os.open(self.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+        now = self.source.lstat()
+        return stat.S_ISREG(now.st_mode) and (now.st_size, now.st_mtime_ns) != (queued.size, queued.mtime_ns)
+
+    def begin_anew(self) -> None:
+        """Drop what was made of a source that has changed since: it settles once more, and nothing counts against it.
+
+        Raises:
+            OSError, DiskFullError, StorageError: not now; call again later.
+        """
+        self.clear(but={MANIFEST, SOURCE, SIDECAR, leases.LEASE, leases.LOCK})
+        self.manifest = replace(
+            self.manifest, result=None, error=None, checkpoint=None, strikes=0, interruptions=0, worked_s=0.0
+        )
+        self.save(State.SETTLING)
 
     def reopen(self) -> bool:
         """Take up a job again that is done although its source has not gone: a share that is away looks empty."""

@@ -175,6 +175,8 @@ class Scheduler:
         state = task.job.manifest.state
         if state in _SEEN_BY_OTHERS:
             self._tasks.confirm(task)
+        if state in (State.DELIVERING, State.FAILING) and self._settles_anew(task):
+            return
         if state is State.SETTLING:
             self._settle(task)
         elif state is State.DELIVERING:
@@ -197,6 +199,15 @@ class Scheduler:
             for path in seen:
                 self._quiet.forget(path)
             self._queue(task)
+
+    def _settles_anew(self, task: Task) -> bool:
+        """Begin again where the source was written to while it was worked on, unless something is published already."""
+        job = task.job
+        if job.manifest.publish or job.manifest.retire or not job.is_altered():
+            return False
+        job.begin_anew()
+        task.log.warning("source written to while it was worked on, begun anew", stage="settling")
+        return True
 
     def _queue(self, task: Task) -> None:
         task.reason = ""
@@ -276,6 +287,8 @@ class Scheduler:
         self._tasks.confirm(task)
         if has_gone(job.source):
             raise SourceGoneError("The source has gone from the job's directory.")
+        if self._settles_anew(task):
+            return
         card = self._card_for(task)
         order = work_order(self._settings, job, self._tasks.lease, card)
         self._kept.give(job)

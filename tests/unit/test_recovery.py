@@ -299,3 +299,29 @@ def test_one_service_a_host(share: Share) -> None:
         pass
     with only_service_of_host(share.hosts, "h"):
         pass
+
+
+def test_a_source_that_was_written_to_begins_anew(share: Share) -> None:
+    """A copy that had stalled for longer than the time to settle goes on, through its open file."""
+    job = finished(share, "x.mp4")
+    job.manifest.strikes = 2
+    assert not job.is_altered()
+    with job.source.open("ab") as late:
+        late.write(b", second half")
+    assert job.is_altered()
+    job.begin_anew()
+    assert {path.name for path in job.folder.iterdir()} == {"source", MANIFEST, "lease.json"}
+    again = load(job.folder).manifest
+    assert (again.state, again.result, again.strikes) == (State.SETTLING, None, 0)
+    assert job.source.read_bytes() == b"recording, second half"
+
+
+def test_what_is_no_source_any_more_does_not_count_as_written_to(share: Share, tmp_path: Path) -> None:
+    job = finished(share, "x.mp4")
+    job.source.unlink()
+    assert not job.is_altered()
+    os.mkfifo(job.source)
+    assert not job.is_altered()
+    job.source.unlink()
+    job.source.symlink_to(tmp_path)
+    assert not job.is_altered()
