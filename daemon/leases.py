@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.plain_files import read_json
+from daemon.plain_files import overwrite_plain, read_json, write_plain
 from daemon.settings import LeaseSettings
 from daemon.settle import Clock
-from pipeline.durable import storage_errors
+from pipeline.durable import FULL, storage_errors
 
 LEASE = "lease.json"
 _TAKEN = "~"  # goes before the number of hosts that have had the job
@@ -57,21 +57,32 @@ def host_name(settings: LeaseSettings) -> str:
 
 
 def write(folder: Path, lease: Lease) -> None:
-    """Replace a job's lease atomically, whosever it is. Not synced: after a power cut nobody holds it anyway.
+    """Replace a job's lease, whosever it is. Not synced: after a power cut nobody holds it anyway.
 
     Raises:
         LeaseLostError: the job directory has gone, because another host has taken the job over.
         DiskFullError, StorageError: the share cannot be written.
     """
-    part = folder / f".{LEASE}.part"
     with storage_errors("renewing a lease"):
         try:
-            part.write_text(json.dumps(asdict(lease)))
-            part.replace(folder / LEASE)
+            _replace(folder / LEASE, json.dumps(asdict(lease)).encode())
         except FileNotFoundError as exc:
             if read(folder) == lease:  # only the reply got lost
                 return
             raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Atomically; where the disk is full, in place: a host that seems to have gone would lose its jobs."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write_plain(part, content)
+    except OSError as exc:
+        if exc.errno not in FULL or not path.exists():
+            raise
+        overwrite_plain(path, content)
+    else:
+        part.replace(path)
 
 
 def confirm(folder: Path, lease: Lease) -> None:

@@ -53,3 +53,20 @@ def write_plain(path: Path, content: bytes, *, mode: int | None = None) -> None:
         file.write(content)
         if mode is not None:
             os.fchmod(fd, mode)
+
+
+def overwrite_plain(path: Path, content: bytes) -> None:
+    """Write over a regular file where it lies, which takes no more room; meanwhile readers may find it torn.
+
+    Raises:
+        OSError: it is none (ELOOP, EINVAL), has other names besides (EMLINK), or cannot be written.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "wb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "It is no regular file", str(path))
+        if found.st_nlink > 1:
+            raise OSError(errno.EMLINK, "It has another name besides", str(path))
+        file.write(content)
+        file.truncate()
