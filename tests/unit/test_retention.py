@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from daemon import retention
 from daemon.retention import Retention
 from daemon.settings import RetentionSettings
 
+DAY_S = 86400.0
+
 
 class Clock:
+    """Monotonic; the share's goes with it, ``set_by_s`` ahead of what this machine's file system says."""
+
     now = 0.0
+    set_by_s = 0.0
 
     def __call__(self) -> float:
         return self.now
@@ -34,31 +40,95 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
 
 
-def test_kept_by_default(originals: Path) -> None:
-    Retention(originals, RetentionSettings(originals_days=0), Clock()).advance()
-    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock, share_time_s = Clock(), retention.share_time_s
+    monkeypatch.setattr(retention, "share_time_s", lambda folder: share_time_s(folder) + clock.now + clock.set_by_s)
+    return clock
 
 
-def test_removed_after_their_time_in_the_folder(originals: Path) -> None:
-    young = Retention(originals, RetentionSettings(originals="delete", originals_days=1), Clock())
-    young.advance()
-    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
-    time.sleep(0.01)
-    Retention(originals, RetentionSettings(originals="delete", originals_days=0), Clock()).advance()
-    assert names(originals) == {"link.mp4"}
-
-
-def test_a_clock_that_was_set_ages_nothing(originals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A year forward in the middle of the night: nothing goes for a day, in which somebody may put it right."""
-    clock, begun, set_by_s = Clock(), time.time(), 0.0
-    monkeypatch.setattr(time, "time", lambda: begun + clock.now + set_by_s)
-    sweeper = Retention(originals, RetentionSettings(originals="delete", originals_days=30), clock)
-    sweeper.advance()
-    set_by_s = 366 * 86400.0
-    for hour in range(24):
-        clock.now = hour * 3600.0
+def sweep_hourly(sweeper: Retention, clock: Clock, until_s: float) -> None:
+    while clock.now <= until_s:
         sweeper.advance()
+        clock.now += 3600.0
+
+
+def deleting(originals: Path, clock: Clock, days: float) -> Retention:
+    return Retention(originals, RetentionSettings(originals="delete", originals_days=days), clock)
+
+
+def test_kept_by_default(originals: Path, clock: Clock) -> None:
+    sweep_hourly(Retention(originals, RetentionSettings(originals_days=0), clock), clock, 2 * DAY_S)
     assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
-    clock.now = 25 * 3600.0
-    sweeper.advance()
+
+
+def test_removed_after_their_time_in_the_folder(originals: Path, clock: Clock) -> None:
+    sweeper = deleting(originals, clock, 1)
+    sweep_hourly(sweeper, clock, DAY_S - 3600)
+    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+    sweep_hourly(sweeper, clock, DAY_S + 3600)
     assert names(originals) == {"link.mp4"}
+
+
+def test_a_clock_that_was_set_ages_nothing(originals: Path, clock: Clock) -> None:
+    """A year forward in the middle of the night: nothing goes for a day, in which somebody may put it right."""
+    sweeper = deleting(originals, clock, 30)
+    sweeper.advance()
+    clock.set_by_s = 366 * DAY_S
+    sweep_hourly(sweeper, clock, 24 * 3600)
+    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+    sweep_hourly(sweeper, clock, 26 * 3600)
+    assert names(originals) == {"link.mp4"}
+
+
+def test_a_clock_that_is_wrong_at_the_start_ages_nothing(originals: Path, clock: Clock) -> None:
+    """The machine has started a year ahead, and its clock is put right some minutes later."""
+    clock.set_by_s = 366 * DAY_S
+    sweeper = deleting(originals, clock, 30)
+    sweeper.advance()
+    clock.now, clock.set_by_s = 600.0, 0.0
+    sweep_hourly(sweeper, clock, 3 * DAY_S)
+    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+
+
+def test_this_machines_clock_does_not_count(originals: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share's has dated the files."""
+    now_s = time.time() + 366 * DAY_S
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    sweep_hourly(deleting(originals, clock, 30), clock, 2 * DAY_S)
+    assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
+
+
+def test_one_that_cannot_be_removed_does_not_keep_the_others(
+    originals: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if Path(path).name == "a.mp4":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    sweep_hourly(deleting(originals, clock, 0), clock, 3600)
+    assert names(originals) == {"a.mp4", "link.mp4"}
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(
+    originals: Path, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_SLICE", 1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (originals / "sub", elsewhere):
+        for name in ("b.mp4", "c.mp4"):
+            (folder / name).write_bytes(b"x")
+    sweeper = deleting(originals, clock, 0)
+    sweep_hourly(sweeper, clock, 3600)  # a.mp4, or the link
+    while len(names(originals / "sub")) == 2:
+        sweeper.advance()
+    (originals / "sub").rename(originals / "swapped")
+    (originals / "sub").symlink_to(elsewhere)
+    for _ in range(5):
+        sweeper.advance()
+    assert names(elsewhere) == {"b.mp4", "c.mp4"}
