@@ -80,6 +80,7 @@ class Conditions:
         self._look_at = self._clock() + _LOOK_EVERY_S
         try:
             self._check_identity()
+            self._restore_folders()
             self._change(self._hindrance())
         except (ShareAwayError, OSError) as exc:
             self.lost(exc)
@@ -104,6 +105,10 @@ class Conditions:
             log.info("share was mounted anew", device=identity.device)
         self._identity = identity
         self._away.succeed()
+
+    def _restore_folders(self) -> None:
+        for folder in self._share.restore_folders():
+            log.warning("folder had gone, made again", folder=str(folder))
 
     def _hindrance(self) -> Condition:
         free = self._share.free_bytes()

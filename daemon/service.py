@@ -240,17 +240,15 @@ class _Loop:
             self._intake.advance(_SCAN_SLICE_S)
         except OSError as exc:
             self._share.identity()  # raises where the whole share has gone
-            self._mend_inboxes(exc)
+            self._tell_of_inbox(exc)
         else:
             self._inbox_trouble = ""
 
-    def _mend_inboxes(self, error: OSError) -> None:
+    def _tell_of_inbox(self, error: OSError) -> None:
         """The share is there, so somebody has removed an inbox, or taken away the right to read it."""
         if str(error) != self._inbox_trouble:
             self._inbox_trouble = str(error)
             log.warning("inbox cannot be read", reason=self._inbox_trouble)
-        for folder in self._share.inboxes:
-            folder.mkdir(parents=True, exist_ok=True)
 
     def _reload(self) -> None:
         """Take a changed configuration over, as far as that is possible; a wrong one changes nothing."""

@@ -10,14 +10,15 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
-from daemon.moves import move_no_replace
+from daemon.moves import move_no_replace, open_folder
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -138,17 +139,26 @@ class Share:
     def relative(self, path: Path) -> Path:
         return path.relative_to(self.root)
 
+    def restore_folders(self) -> Iterator[Path]:
+        """Make folders again that somebody has removed; yields each, relative to the root.
+
+        It goes through an open root with its sentinel: a mount point whose share has just gone stays empty.
+
+        Raises:
+            OSError: one cannot be made, or the share has gone.
+        """
+        missing = [self.relative(folder) for folder in self._needed() if not folder.is_dir()]
+        if missing:
+            with open_folder(self.root, PurePath()) as root_fd:
+                os.stat(Path(STATE_DIR, SENTINEL), dir_fd=root_fd)
+                yield from (path for path in missing if _make_folder(root_fd, path))
+
     def _make_folders(self) -> None:
-        for folder in (
-            self.outbox,
-            self.failed,
-            self.originals,
-            self.jobs,
-            self.finished,
-            self.hosts,
-            *self.inboxes,
-        ):
+        for folder in self._needed():
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _needed(self) -> tuple[Path, ...]:
+        return (*self.folders.values(), self.finished, self.hosts)
 
     def _make_sentinel(self) -> None:
         """Write it whole or not at all; of several hosts that do so at once, one wins."""
@@ -168,6 +178,19 @@ class Share:
         finally:
             part.unlink(missing_ok=True)
         sync_directory(self.state)
+
+
+def _make_folder(root_fd: int, relative: Path) -> bool:
+    """Make a folder and those that it lies in; False where there is something of its name."""
+    made = False
+    for path in (*reversed(relative.parents[:-1]), relative):
+        try:
+            os.mkdir(path, dir_fd=root_fd)
+        except FileExistsError:
+            made = False
+        else:
+            made = True
+    return made
 
 
 def _unusable(root: Path, exc: OSError) -> ShareUnusableError:

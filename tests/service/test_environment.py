@@ -173,6 +173,18 @@ def test_an_inbox_that_somebody_removed_is_made_again(service: Service, recordin
     service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
 
 
+def test_folders_that_somebody_removed_under_a_job_are_made_again(service: Service, recording: Path) -> None:
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: service.status()["running"], "a running job")
+    for folder in ("outbox", "originals", "failed", ".dualface/finished"):
+        shutil.rmtree(service.root / folder)
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+    service.wait_for(lambda: service.files(".dualface/finished") and service.exists("outbox/status.html"), "the rest")
+    assert service.files("outbox") == outputs("x")
+    assert not service.events("condition changed")
+
+
 def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
     service.start()
     second = subprocess.run(

@@ -136,6 +136,40 @@ def mounted(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
+def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
+    share = Share(settings_for(tmp_path, inboxes=[{"path": "a/b"}, {"path": "c"}]))
+    share.prepare()
+    watched = conditions(share)
+    before = {path for path in tmp_path.rglob("*") if path.is_dir()}
+    removed = ["a/b", "c", "outbox", "originals", ".dualface/jobs", ".dualface/finished", ".dualface/hosts"]
+    for folder in ("a", "failed", *removed[1:]):
+        shutil.rmtree(tmp_path / folder)
+    share.failed.write_text("somebody's")
+    with capture_logs() as lines:
+        assert watched.look().hindrance is Hindrance.NONE
+        assert watched.look().hindrance is Hindrance.NONE
+    assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
+    assert share.failed.read_text() == "somebody's"
+    told = [line["folder"] for line in lines if line["event"] == "folder had gone, made again"]
+    assert sorted(told) == sorted(removed)
+
+
+def test_no_folder_is_made_where_a_share_was_a_moment_ago(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes right after it was recognised."""
+    (tmp_path / "share").mkdir()
+    share = make_share(tmp_path / "share")
+    watched, identity = conditions(share), share.identity()
+
+    def recognised() -> ShareIdentity:
+        share.root.rename(tmp_path / "elsewhere")
+        share.root.mkdir()
+        return identity
+
+    monkeypatch.setattr(share, "identity", recognised)
+    assert watched.look().hindrance is Hindrance.SHARE_AWAY
+    assert list(share.root.iterdir()) == []
+
+
 def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     watched = conditions(share)
