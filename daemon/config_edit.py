@@ -25,7 +25,7 @@ from daemon.errors import ConfigError, DaemonError
 from daemon.layers import load_yaml, parse_value, read_file
 from daemon.nested import ABSENT, at
 from daemon.reload import needs_restart
-from pipeline.durable import commit
+from pipeline.durable import commit, open_new
 
 
 class UnknownKeyError(ConfigError):
@@ -222,13 +222,15 @@ def _set(section: Any, part: str | int, value: Any) -> None:
 def _replace(file: Path, old: str, new: str) -> None:
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        part.write_text(new, encoding="utf-8")
-        if file.exists():
-            shutil.copystat(file, part)
-            os.chown(part, file.stat().st_uid, file.stat().st_gid)
-        if _read(file) != old:
-            raise ConfigError(f"Somebody else has just changed {file}", remedy="Look at it, and repeat the command.")
-        commit(part, file)
+        with open_new(part) as written:
+            written.write(new.encode())
+            if file.exists():
+                shutil.copystat(file, part)
+                os.chown(part, file.stat().st_uid, file.stat().st_gid)
+            if _read(file) != old:
+                said = f"Somebody else has just changed {file}"
+                raise ConfigError(said, remedy="Look at it, and repeat the command.")
+            commit(written, file)
     except OSError as error:
         raise NotWritableError(f"{file} cannot be written: {error.strerror}") from error
     finally:

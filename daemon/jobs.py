@@ -227,7 +227,7 @@ class Job:
         """Remove what lies in the directory, but for some names."""
         for path in self.folder.iterdir():
             if path.name not in but:
-                _remove(path)
+                remove_path(path)
 
     def remove(self) -> None:
         """Remove the directory, the manifest last: what a crash leaves behind still explains itself.
@@ -289,7 +289,8 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link alone."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

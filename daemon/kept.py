@@ -14,9 +14,10 @@ from pathlib import Path
 
 import structlog
 
-from daemon.jobs import MANIFEST, Job
+from daemon.jobs import MANIFEST, Job, remove_path
 from daemon.leases import LEASE
 from daemon.moves import FileMark
+from daemon.plain_files import write_plain
 from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 from daemon.share import Share
@@ -65,7 +66,7 @@ class KeptStates:
             job.remove()
             return
         if job.manifest.error:
-            (job.folder / _FAILED).touch()
+            write_plain(job.folder / _FAILED, b"")
         job.clear(but={*_STATE, MANIFEST, LEASE, *([_FAILED] if job.manifest.error else [])})
         target = self._folder / job.manifest.key
         _discard(target)
@@ -98,9 +99,9 @@ class KeptStates:
         arrived = job.folder / _ARRIVED
         for name in (_FAILED, *_STATE):
             if FileMark.of(arrived / name):
-                _remove(job.folder / name)
+                remove_path(job.folder / name)
                 (arrived / name).rename(job.folder / name)
-        shutil.rmtree(arrived)
+        remove_path(arrived)
 
     def _fetch(self, job: Job, arrived: Path) -> bool:
         if not job.manifest.key or FileMark.of(job.folder / CHECKPOINT):
@@ -151,10 +152,3 @@ def _discard(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.rename(condemned)
         shutil.rmtree(condemned, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

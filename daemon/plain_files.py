@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from pipeline.durable import open_new
+
 NO_PLAIN_FILE = {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}  # what ``read_plain`` says of them
 
 
@@ -47,12 +49,10 @@ def write_plain(path: Path, content: bytes, *, mode: int | None = None) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with os.fdopen(fd, "wb") as file:
+    with open_new(path) as file:
         file.write(content)
         if mode is not None:
-            os.fchmod(fd, mode)
+            os.fchmod(file.fileno(), mode)
 
 
 def overwrite_plain(path: Path, content: bytes) -> None:

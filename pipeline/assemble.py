@@ -12,7 +12,7 @@ from engines.cpu.mux import assemble_mp4
 from engines.cpu.verify import verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
-from pipeline.durable import commit, storage_errors
+from pipeline.durable import replacing, storage_errors
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.segments import read_packets, tracks_path
@@ -72,23 +72,21 @@ def _duration_s(order: AssemblyOrder) -> float:
 
 
 def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
-    part = video.with_name(video.name + ".part")
     source = order.info.video
-    outcome = assemble_mp4(
-        part,
-        source=order.source,
-        info=order.info,
-        extradata=bytes.fromhex(order.checkpoint.extradata),
-        video=_packets(order),
-        time_base=source.time_base,
-        width=order.width,
-        height=order.height,
-        color=order.color,
-        fps=source.fps,
-        last_duration=order.checkpoint.segments[-1].last_duration,
-    )
-    commit(part, video)
-    return outcome
+    with replacing(video) as file:
+        return assemble_mp4(
+            file,
+            source=order.source,
+            info=order.info,
+            extradata=bytes.fromhex(order.checkpoint.extradata),
+            video=_packets(order),
+            time_base=source.time_base,
+            width=order.width,
+            height=order.height,
+            color=order.color,
+            fps=source.fps,
+            last_duration=order.checkpoint.segments[-1].last_duration,
+        )
 
 
 def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
@@ -115,9 +113,7 @@ def _verify(order: AssemblyOrder, video: Path) -> None:
 
 def _join_tracks(order: AssemblyOrder, tracks: Path) -> None:
     """Concatenate the segments' gzip members: together they are one gzip file (RFC 1952, section 2.2)."""
-    part = tracks.with_name(tracks.name + ".part")
-    with part.open("wb") as out:
+    with replacing(tracks) as out:
         for record in order.checkpoint.segments:
             with tracks_path(order.work_dir / "segments", record).open("rb") as member:
                 shutil.copyfileobj(member, out)
-    commit(part, tracks)

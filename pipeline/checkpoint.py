@@ -104,7 +104,8 @@ def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | Non
     checkpoint = Checkpoint(segments=segments, **body)
     if checkpoint.fingerprint != fingerprint:
         return None, "the source, the configuration or the program has changed"
-    if not all(is_intact(work_dir / "segments", s) for s in segments):
+    folder = work_dir / "segments"
+    if folder.is_symlink() or not all(is_intact(folder, s) for s in segments):
         return None, "a finished segment is missing or damaged"
     return checkpoint, None
 

@@ -12,7 +12,7 @@ from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
 from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.settings import EncoderSettings
-from pipeline.durable import commit
+from pipeline.durable import replacing
 from pipeline.overlay import draw_overlay
 from pipeline.people import Row
 from pipeline.tracks_file import read_tracks
@@ -37,7 +37,7 @@ def write_debug_video(
         OSError: the storage failed.
     """
     video = info.video
-    with closing(PyAvDecoder(source, info, max_surface_pixels=MAX_PIXELS)) as decoder:
+    with closing(PyAvDecoder(source, info, max_surface_pixels=MAX_PIXELS)) as decoder, replacing(out) as file:
         width, height = decoder.surface_width // 2 * 2, decoder.surface_height // 2 * 2
         encoder = X264Encoder(
             width,
@@ -48,9 +48,8 @@ def write_debug_video(
             settings=EncoderSettings(preset="veryfast", crf=23),
             threads=0,
         )
-        part = out.with_name(out.name + ".part")
         assemble_mp4(
-            part,
+            file,
             source=source,
             info=info,
             extradata=encoder.extradata,
@@ -62,7 +61,6 @@ def write_debug_video(
             fps=video.fps,
             last_duration=last_duration,
         )
-    commit(part, out)
 
 
 def _packets(

@@ -1,12 +1,16 @@
-"""Files that are either wholly there or not there at all, also after a crash or a power cut."""
+"""Files that are either wholly there or not there at all, also after a crash or a power cut.
+
+Others may put things where we write: what lies in the way goes, and links and pipes are never written to.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from pipeline.errors import DiskFullError, StorageError
 
@@ -47,17 +51,47 @@ def sync_directory(path: Path) -> bool:
     return True
 
 
-def commit(part: Path, final: Path) -> None:
-    """Give a finished temporary file its final name, durably. Content must be flushed to ``part`` already."""
-    with part.open("rb") as f:
-        os.fsync(f.fileno())
-    part.replace(final)
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none; what else has this name goes, links too."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    path.mkdir(exist_ok=True)
+
+
+def open_new(path: Path) -> IO[bytes]:
+    """A new file, open for writing, in place of whatever has this name; but folders stay.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
+
+def commit(file: IO[bytes], final: Path) -> None:
+    """Close a new file and give it its final name, durably."""
+    with file:
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(final)
     sync_directory(final.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of another, atomically and durably, when the block ends without an error."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with open_new(part) as file:
+            yield file
+            commit(file, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def write_durably(path: Path, data: bytes) -> None:
     """Replace a small file atomically and durably."""
-    part = path.with_name(path.name + ".part")
-    with storage_errors(f"writing {path.name}"):
-        part.write_bytes(data)
-        commit(part, path)
+    with storage_errors(f"writing {path.name}"), replacing(path) as file:
+        file.write(data)

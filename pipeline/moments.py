@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, Rect, on_host
+from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.tracks_file import SIDES
@@ -68,7 +69,7 @@ class MomentKeeper:
             return
         while self._next < len(self._times) and self._times[self._next] <= row.t:
             self._next += 1
-        self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         _write(self._folder, moment_of(_half_bgr(on_host(picture)), row))
 
 
@@ -168,7 +169,8 @@ def write_jpeg(path: Path, picture: Picture, quality: int) -> None:
         StorageError: it could not be made.
         OSError: the storage failed.
     """
-    path.write_bytes(jpeg(picture, quality))
+    with open_new(path) as file:
+        file.write(jpeg(picture, quality))
 
 
 def jpeg(picture: Picture, quality: int) -> bytes:

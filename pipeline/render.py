@@ -15,6 +15,7 @@ from pipeline.analyse import Analysis, Planned
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.degrade import Degradation, LevelChanged
+from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.moments import MomentKeeper
@@ -139,7 +140,7 @@ class Renderer:
             LevelChanged: likewise.
             ExplainedError: whatever a stage raised.
         """
-        self._segments_dir.mkdir(exist_ok=True)
+        make_folder(self._segments_dir)
         depth = self.degradation.workload.depth
         with (
             closing(Stage("decode", self._timed(self.batches), depth, self._watch("decode"))) as batches,

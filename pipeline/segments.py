@@ -23,7 +23,7 @@ from typing import IO, Any
 import orjson
 
 from engines.frames import EncodedPacket
-from pipeline.durable import commit, storage_errors
+from pipeline.durable import commit, open_new, storage_errors
 from pipeline.people import Row, Tile, row_from_json
 
 
@@ -107,17 +107,18 @@ class _LinesFile:
     """A gzip file of JSON lines, and the hash of what went into it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", mtime=0)
+        self.file = open_new(path)
+        self._gzip = gzip.GzipFile(filename="", fileobj=self.file, mode="wb", mtime=0)
         self.content = hashlib.sha256()
 
     def write(self, line: bytes) -> None:
         self._gzip.write(line)
         self.content.update(line)
 
-    def close(self) -> None:
+    def finish(self) -> IO[bytes]:
+        """The file with all that was written, still open."""
         self._gzip.close()
-        self._file.close()
+        return self.file
 
 
 class SegmentWriter:
@@ -132,7 +133,7 @@ class SegmentWriter:
         self._pts: list[int] = []
         self._last_duration = 0
         with storage_errors("opening a segment"):
-            self._video: IO[bytes] = self._parts[0].open("wb")
+            self._video, self._index_file = open_new(self._parts[0]), open_new(self._parts[1])
             self._tracks, self._rows = _LinesFile(self._parts[2]), _LinesFile(self._parts[3])
 
     def __enter__(self) -> SegmentWriter:
@@ -166,22 +167,20 @@ class SegmentWriter:
         finals = _paths(self._directory, _stem(self._index, plan))
         with storage_errors("finishing a segment"):
             size = self._video.tell()
-            self._close()
-            self._parts[1].write_bytes(orjson.dumps(self._packets))
-            for part, final in zip(self._parts, finals, strict=True):
-                commit(part, final)
+            self._index_file.write(orjson.dumps(self._packets))
+            for file, final in zip(self._files(), finals, strict=True):
+                commit(file, final)
             digest = _digest(finals)
         pts = self._pts
         return SegmentRecord(self._index, pts[0], pts[-1], self._last_duration, len(pts), size, plan, digest)
 
-    def _close(self) -> None:
-        self._tracks.close()
-        self._rows.close()
-        self._video.close()
+    def _files(self) -> tuple[IO[bytes], ...]:
+        return self._video, self._index_file, self._tracks.finish(), self._rows.finish()
 
     def _discard(self) -> None:
         with suppress(OSError):  # the disk that refused the data may refuse the close too
-            self._close()
+            for file in self._files():
+                file.close()
         for part in self._parts:
             part.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain, count, pairwise
 from pathlib import Path
+from typing import IO
 
 import av
 from av.codec.context import CodecContext
@@ -49,7 +51,7 @@ class _VideoTrack:
 
 
 def assemble_mp4(
-    out: Path,
+    out: IO[bytes],
     *,
     source: Path,
     info: MediaInfo,
@@ -70,7 +72,7 @@ def assemble_mp4(
     length.
 
     Args:
-        out: the file to write; its contents are complete when this returns, but not synced to disk.
+        out: an empty file; its contents are complete when this returns, but not synced to disk.
         source: where the sound, the title and the chapters come from; ``info`` is what ``probe`` said about it.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
@@ -78,7 +80,7 @@ def assemble_mp4(
         last_duration: ticks that the last picture is shown.
         on_progress: called now and then with the number of video packets written.
 
-    The file is removed again on any error, also one that ``video`` raises.
+    After any error, also one that ``video`` raises, the file is of no use and ``out`` no longer leads to it.
 
     Raises:
         EncodeFailedError: there is no video packet, or the packets' order makes no valid stream.
@@ -146,23 +148,30 @@ def reorder_depth(extradata: bytes, keyframe: EncodedPacket) -> int:
 
 
 @contextmanager
-def _writing(out: Path, track: _VideoTrack) -> Iterator[OutputContainer]:
-    """An MP4 to be filled and closed by the caller; removed if anything goes wrong.
+def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
+    """An MP4 to be filled and closed by the caller.
 
-    Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture exact.
+    FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
+    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture
+    exact.
     """
     scale = track.time_base.denominator
     while scale < 10_000:
         scale *= 2
     options = {"movflags": "+faststart", "movie_timescale": str(min(scale, MOVIE_TIMESCALE_MAX))}
-    output = av.open(f"file:{out.absolute()}", "w", format="mp4", options=options)
+    output = av.open(f"file:/proc/self/fd/{out.fileno()}", "w", format="mp4", options=options)
     try:
         yield output
     except BaseException:
-        out.unlink(missing_ok=True)         # before closing, which would move the index of gigabytes to their front
+        _lead_nowhere(out)                  # before closing, which would move the index of gigabytes to their front
         with suppress(av.FFmpegError):
             output.close()
         raise
+
+
+def _lead_nowhere(file: IO[bytes]) -> None:
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), file.fileno(), inheritable=False)
 
 
 def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
@@ -20,6 +22,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4, decoding_times
 from engines.cpu.probe import probe
+from engines.cpu.sniff import iso_boxes
 from engines.cpu.verify import verify_mp4
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
@@ -89,11 +92,12 @@ def remade(source: Path, out: Path, length: int = 25) -> AudioOutcome:
     decoder = PyAvDecoder(source, info, max_surface_pixels=10**7)
     frames = [frame for batch in decoder.batches() for frame in batch.frames]
     parts = list(segments(info, iter(frames), length))
-    outcome = assemble_mp4(
-        out, source=source, info=info, extradata=parts[0][1], video=(p for packets, _ in parts for p in packets),
-        time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
-        fps=info.video.fps, last_duration=frames[-1].duration,
-    )
+    with out.open("wb") as file:
+        outcome = assemble_mp4(
+            file, source=source, info=info, extradata=parts[0][1], video=(p for packets, _ in parts for p in packets),
+            time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
+            fps=info.video.fps, last_duration=frames[-1].duration,
+        )
     span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base)
     verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width,
                height=frames[0].height)
@@ -323,40 +327,59 @@ def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 
-def test_an_assembly_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+def assembled(source: Path, file: IO[bytes], edit: Callable[[list[EncodedPacket]], Iterable[EncodedPacket]]) -> None:
+    info = probe(source)
+    packets, extradata = _segment(info, decoded(source))
+    assemble_mp4(file, source=source, info=info, extradata=extradata, video=edit(packets), width=320, height=180,
+                 time_base=info.video.time_base, color=info.video.color, fps=info.video.fps, last_duration=512)
+
+
+def test_an_assembly_that_is_stopped_moves_nothing_any_more(tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
 
-    def stopped() -> Iterator[EncodedPacket]:
+    written_bytes = 0
+
+    def stopped(packets: list[EncodedPacket]) -> Iterator[EncodedPacket]:
+        nonlocal written_bytes
         yield from packets
+        written_bytes = sum(len(packet.data) for packet in packets)
         raise StoppedError
 
     source = Clip(frames=30).write(tmp_path / "clip.mp4")
-    info = probe(source)
-    packets, extradata = _segment(info, decoded(source))
-    with pytest.raises(StoppedError):
-        assemble_mp4(tmp_path / "out.mp4", source=source, info=info, extradata=extradata, video=stopped(), width=320,
-                     height=180, time_base=info.video.time_base, color=info.video.color, fps=info.video.fps,
-                     last_duration=512)
-    assert not (tmp_path / "out.mp4").exists()
+    with (tmp_path / "out.mp4").open("wb") as file, pytest.raises(StoppedError):
+        assembled(source, file, stopped)
+    assert (tmp_path / "out.mp4").stat().st_size < written_bytes + 100, "no room was made for an index"
 
 
-def test_a_folder_that_is_gone_is_the_storages_fault(tmp_path: Path) -> None:
+def test_what_takes_the_files_name_is_not_written_to(tmp_path: Path) -> None:
+    out, moved, victim = (tmp_path / name for name in ("out.mp4", "moved.mp4", "victim"))
+    victim.write_bytes(b"victim")
+
+    def planted(packets: list[EncodedPacket]) -> Iterator[EncodedPacket]:
+        yield from packets
+        out.rename(moved)
+        out.symlink_to(victim)
+
+    source = Clip(frames=30, sound=[Sound()]).write(tmp_path / "clip.mp4")
+    with out.open("wb") as file:
+        assembled(source, file, planted)
+    assert victim.read_bytes() == b"victim"
+    assert probe(moved).video.frames_from_header == 30
+    kinds = [kind for kind, _, _ in iso_boxes(io.BytesIO(moved.read_bytes()))]
+    assert kinds.index(b"moov") < kinds.index(b"mdat")
+
+
+def test_a_full_disk_is_the_storages_fault(tmp_path: Path) -> None:
     source = Clip(frames=30).write(tmp_path / "clip.mp4")
-    info = probe(source)
-    packets, extradata = _segment(info, decoded(source))
-    with pytest.raises(OSError, match="No such file"):
-        assemble_mp4(tmp_path / "gone" / "out.mp4", source=source, info=info, extradata=extradata, video=packets,
-                     width=320, height=180, time_base=info.video.time_base, color=info.video.color,
-                     fps=info.video.fps, last_duration=512)
+    with Path("/dev/full").open("wb") as file, pytest.raises(OSError, match="No space"):
+        assembled(source, file, iter)
 
 
 def test_nothing_to_write_is_an_error(tmp_path: Path) -> None:
     source = Clip(frames=3).write(tmp_path / "clip.mp4")
-    info = probe(source)
-    with pytest.raises(EncodeFailedError):
-        assemble_mp4(tmp_path / "out.mp4", source=source, info=info, extradata=b"", video=[], width=320, height=180,
-                     time_base=info.video.time_base, color=info.video.color, fps=info.video.fps, last_duration=1)
+    with (tmp_path / "out.mp4").open("wb") as file, pytest.raises(EncodeFailedError):
+        assembled(source, file, lambda packets: packets[:0])
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=60), st.integers(0, 3), st.randoms())

@@ -1,0 +1,147 @@
+"""Links and pipes planted under the names that are about to be written: anybody in the group may do that."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daemon import leases
+from daemon.kept import KeptStates
+from daemon.settings import RetentionSettings
+from engines.frames import EncodedPacket
+from pipeline.checkpoint import Checkpoint, load
+from pipeline.durable import make_folder, replacing, write_durably
+from pipeline.moments import write_jpeg
+from pipeline.segments import SegmentWriter, is_intact
+from tests.unit.daemon_share import LEASE, finished, make_share
+from tests.unit.test_segments import row
+
+PLANTED = ("link", "hard link", "dangling", "pipe")
+VICTIM = b"somebody else's"
+
+
+def plant(path: Path, what: str, victim: Path) -> None:
+    victim.write_bytes(VICTIM)
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "hard link":
+        path.hardlink_to(victim)
+    else:
+        path.symlink_to(victim if what == "link" else victim.with_name("nowhere"))
+
+
+@pytest.fixture(params=PLANTED)
+def planted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Plants something; afterwards what it leads to is as it was."""
+    victim = tmp_path / "victim"
+    yield lambda path: plant(path, request.param, victim)
+    assert victim.read_bytes() == VICTIM
+    assert not (tmp_path / "nowhere").exists()
+
+
+def in_time(action: Callable[[], Any]) -> Any:
+    """What the action returns; an open pipe would make it wait for ever."""
+    done: list[Any] = []
+    thread = threading.Thread(target=lambda: done.append(action()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert done, "it hangs, or it failed"
+    return done[0]
+
+
+def assert_plain(path: Path) -> None:
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert path.stat().st_nlink == 1
+
+
+def test_small_files(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+    path = tmp_path / "checkpoint.json"
+    planted(tmp_path / "checkpoint.json.part")
+    in_time(lambda: write_durably(path, b"new"))
+    assert path.read_bytes() == b"new"
+    assert_plain(path)
+
+
+def test_what_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "output.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), replacing(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("output.mp4", b"old")]
+
+
+def test_leases(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+    planted(tmp_path / ".lease.json.part")
+    in_time(lambda: leases.write(tmp_path, LEASE))
+    assert leases.read(tmp_path) == LEASE
+    assert_plain(tmp_path / leases.LEASE)
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".packets.json", ".tracks.jsonl.gz", ".rows.jsonl.gz"])
+def test_segments(tmp_path: Path, planted: Callable[[Path], None], suffix: str) -> None:
+    folder = tmp_path / "segments"
+    folder.mkdir()
+    planted(folder / f"000000{suffix}.part")
+
+    def write() -> Any:
+        with SegmentWriter(folder, 0, 0) as writer:
+            writer.add_row(row(0), row(0), 1024)
+            writer.add_packets([EncodedPacket(b"key", 0, True)])
+            return writer.finish()
+
+    record = in_time(write)
+    assert is_intact(folder, record)
+    for path in folder.iterdir():
+        assert_plain(path)
+
+
+def test_pictures(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+    path = tmp_path / "000000000500-picture.jpg"
+    planted(path)
+    in_time(lambda: write_jpeg(path, np.zeros((8, 8, 3), np.uint8), 90))
+    assert path.read_bytes().startswith(b"\xff\xd8")
+    assert_plain(path)
+
+
+def test_folders(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+    folder = tmp_path / "segments"
+    planted(folder)
+    make_folder(folder)
+    make_folder(folder)
+    assert folder.is_dir()
+    assert not folder.is_symlink()
+
+
+def test_a_linked_folder_of_segments_is_none(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with SegmentWriter(elsewhere, 0, 0) as writer:
+        writer.add_row(row(0), row(0), 1024)
+        record = writer.finish()
+    Checkpoint("f", segments=[record]).save(tmp_path)
+    (tmp_path / "segments").symlink_to(elsewhere)
+    assert load(tmp_path, "f") == (None, "a finished segment is missing or damaged")
+
+
+@pytest.mark.parametrize("name", ["segments", "preview", "checkpoint.json"])
+def test_kept_state_comes_in_over_links(tmp_path: Path, name: str) -> None:
+    share = make_share(tmp_path)
+    job = finished(share, "x.mp4")
+    arrived = job.folder / "kept"
+    elsewhere = tmp_path / "elsewhere"
+    (arrived / name).mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "x").write_bytes(VICTIM)
+    (job.folder / name).symlink_to(elsewhere)
+    KeptStates(share, RetentionSettings(), clock=lambda: 0.0).give(job)
+    assert not (job.folder / name).is_symlink()
+    assert not arrived.exists()
+    assert (elsewhere / "x").read_bytes() == VICTIM
