@@ -23,6 +23,7 @@ class Checkpoint:
     Attributes:
         fingerprint: hash of everything that shapes the output; another one means: start over.
         job: the job that wrote it.
+        source_sha256: of its whole source; "" where that was not known yet.
         reused_segments: how many of the segments an earlier job on the same source had rendered.
         extradata: the encoder's headers (hex), the same for all segments.
         segments: finished segments, oldest first.
@@ -38,6 +39,7 @@ class Checkpoint:
 
     fingerprint: str
     job: str = ""
+    source_sha256: str = ""
     extradata: str = ""
     segments: list[SegmentRecord] = field(default_factory=list)
     next_pts: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from pipeline.job import JobSpec
 
 _SAMPLES = 16
 _SAMPLE_BYTES = 16_384
+_CHUNK_BYTES = 1 << 18
+_WAIT_S = 1.0
 
 
 def source_identity(path: Path) -> dict[str, Any]:
-    """Size of a file and hash of samples from its begin to its end: enough to tell it from others, at once."""
+    """Size of a file and hash of samples from its begin to its end: enough to tell it from others, at once.
+
+    A damaged copy may have the same: before work on another file is relied on, ``FileDigest`` decides.
+    """
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as f:
@@ -52,29 +58,45 @@ def _digest(value: dict[str, Any]) -> str:
 
 
 class FileDigest:
-    """SHA-256 of a whole file, computed beside the work by a thread of its own."""
+    """SHA-256 of a whole file, computed beside the work by a thread of its own.
+
+    Attributes:
+        known: the digest, "" until it is.
+        read_bytes: how far the file is read.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.known = ""
+        self.read_bytes = 0
         self._path = path
-        self._digest = ""
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._compute, name="sha256", daemon=True)
         self._thread.start()
 
     def _compute(self) -> None:
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
         try:
-            with self._path.open("rb") as f:
-                self._digest = hashlib.file_digest(f, "sha256").hexdigest()
+            with self._path.open("rb", buffering=0) as f:
+                while size := f.readinto(buffer):
+                    digest.update(buffer[:size])
+                    self.read_bytes += size
+            self.known = digest.hexdigest()
         except OSError as exc:
             self._error = exc
 
-    def result(self) -> str:
+    def result(self, on_wait: Callable[[], None] = lambda: None) -> str:
         """Wait for the digest.
+
+        Args:
+            on_wait: called every now and then meanwhile; what it raises goes through.
 
         Raises:
             OSError: the file could not be read.
         """
-        self._thread.join()
+        self._thread.join(_WAIT_S)
+        while self._thread.is_alive():
+            on_wait()
+            self._thread.join(_WAIT_S)
         if self._error is not None:
             raise self._error
-        return self._digest
+        return self.known

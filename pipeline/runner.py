@@ -23,7 +23,7 @@ from pipeline.debug_video import write_debug_video
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError
-from pipeline.errors import PipelineError
+from pipeline.errors import JobStopped, PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
@@ -96,7 +96,7 @@ class _Job:
         self._on_progress(Progress("probe"))
         info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
         check_limits(info, self._spec.limits)
-        digest = FileDigest(self._spec.source)
+        self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
         try:
@@ -108,7 +108,7 @@ class _Job:
         return self._result(
             Evidence(
                 info=info,
-                sha256=digest.result(),
+                sha256=self._note_digest(checkpoint),
                 checkpoint=checkpoint,
                 clock=self._clock,
                 outcome=outcome,
@@ -150,7 +150,7 @@ class _Job:
                         checkpoint,
                         self._clock,
                         should_stop=self._should_stop,
-                        on_frames=lambda frames, t: self._progress("render", info, frames, t),
+                        on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
                         degradation=degradation,
                     )
                 )
@@ -171,10 +171,32 @@ class _Job:
         if checkpoint.job == self._spec.job_id:
             if checkpoint.segments:  # else it only tells the level, from trouble with the very first one
                 self._resume(info, checkpoint)
-        else:
+        elif self._is_of_same_source(checkpoint, info):
             checkpoint.hand_over(self._spec.job_id)
             log.info("job builds on an earlier one's segments", segments=checkpoint.reused_segments)
+        else:
+            return self._fresh_checkpoint(mark, "the earlier job's source looked the same, but was not")
         return checkpoint
+
+    def _is_of_same_source(self, checkpoint: Checkpoint, info: MediaInfo) -> bool:
+        """Whether another job's source was this one, to the last byte: the fingerprint has seen samples only."""
+        if not checkpoint.source_sha256:
+            return False
+        return self._digest.result(on_wait=lambda: self._reading(info)) == checkpoint.source_sha256
+
+    def _reading(self, info: MediaInfo) -> None:
+        if self._should_stop():
+            raise JobStopped("the job was asked to stop while its source was read")
+        share = self._digest.read_bytes / max(1, self._spec.source.stat().st_size)
+        self._on_progress(Progress("probe", seconds_done=share * (info.duration_s or 1.0)))
+
+    def _note_digest(self, checkpoint: Checkpoint) -> str:
+        """The source's digest, which the checkpoint keeps for later jobs."""
+        sha256 = self._digest.result()
+        if checkpoint.source_sha256 != sha256:
+            checkpoint.source_sha256 = sha256
+            checkpoint.save(self._spec.work_dir)
+        return sha256
 
     def _fresh_checkpoint(self, mark: str, reason: str | None) -> Checkpoint:
         """Nothing done yet. ``reason`` says why earlier work is of no use, None where there is none."""
@@ -207,6 +229,10 @@ class _Job:
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )
         )
+
+    def _rendered(self, info: MediaInfo, checkpoint: Checkpoint, frames: int, seconds: float) -> None:
+        checkpoint.source_sha256 = self._digest.known or checkpoint.source_sha256  # saved with the next segment
+        self._progress("render", info, frames, seconds)
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
         progress = Progress(

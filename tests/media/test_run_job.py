@@ -1,6 +1,7 @@
 """The whole pipeline on small real recordings: what comes out, and that a stop and a resume change nothing."""
 
 import gzip
+import hashlib
 import json
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ import pytest
 
 from engines.errors import EmptyFileError, NotMediaError, NoVideoError
 from engines.settings import LimitsSettings
+from pipeline import checkpoint as checkpoints
 from pipeline.corrections import parse
 from pipeline.errors import JobStopped, TooLargeError, TooLongError
+from pipeline.fingerprint import source_identity
 from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
 from pipeline.runner import run_job
@@ -211,3 +214,41 @@ def test_a_correction_renders_only_the_segments_that_it_changes(recording, finis
     assert (resilience["reused_segments"], resilience["resumed_at_s"]) == (4, [])
     fresh, _ = run(spec_for(recording, tmp_path / "fresh", corrections=corrections))
     assert packets(fresh.files.video) == packets(result.files.video)
+
+
+def padded(recording, path, byte):
+    """The recording with a long box that no player reads, and one byte of it where no sample is taken."""
+    box = bytearray(4_000_000)
+    box[:8] = len(box).to_bytes(4, "big") + b"free"
+    box[2_000_000] = byte
+    path.write_bytes(recording.read_bytes() + box)
+    return path
+
+
+def test_work_on_a_source_that_only_looks_the_same_is_not_built_on(tmp_path):
+    """A damaged copy was delivered; the good one has the same size and the same samples."""
+    recording = write_recording(tmp_path / "x.mp4", seconds=2, fps=10, size=(320, 180))
+    damaged, good = (padded(recording, tmp_path / f"{n}.mp4", n) for n in (0, 1))
+    assert source_identity(damaged) == source_identity(good)
+    work_dir = tmp_path / "work"
+    checkpoint = work_dir / checkpoints.FILE_NAME
+
+    def reused(source, job_id):
+        result, _ = run(replace(spec_for(source, work_dir), job_id=job_id))
+        report = json.loads(result.files.report.read_bytes())
+        assert report["input"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+        return report["resilience"]["reused_segments"]
+
+    assert [reused(*job) for job in ((damaged, "1"), (good, "2"), (good, "3"))] == [0, 0, 2]
+    envelope = json.loads(checkpoint.read_bytes())
+    assert envelope["body"]["source_sha256"] == hashlib.sha256(good.read_bytes()).hexdigest()
+
+
+def test_a_job_that_broke_off_leaves_work_that_the_next_one_builds_on(tmp_path):
+    recording = write_recording(tmp_path / "x.mp4", seconds=3, fps=10, size=(320, 180))
+    spec = spec_for(recording, tmp_path / "work")
+    asked = iter([False, True])
+    with pytest.raises(JobStopped):
+        run(spec, lambda: next(asked))
+    result, _ = run(replace(spec, job_id="a later job"))
+    assert json.loads(result.files.report.read_bytes())["resilience"]["reused_segments"] == 2
