@@ -218,6 +218,20 @@ def is_network(kind: str) -> bool:
     return kind in _NFS or kind in _NETWORK or (kind.startswith("fuse") and kind != "fuseblk")
 
 
+def locks_reach_all(path: Path) -> bool:
+    """Whether a lock on a file there excludes every machine that can reach it (see nfs(5), local_lock).
+
+    Of other network file systems that is not known: SMB servers and mounts differ.
+
+    Raises:
+        OSError: there is no such path.
+    """
+    mount = mount_of(path)
+    if mount is None or mount.kind in _NFS:
+        return mount is not None and "local_lock=none" in mount.options
+    return not is_network(mount.kind)
+
+
 def settle_key(kind: str) -> str:
     """Which of the ``settle`` settings holds the quiet time for this kind of file system."""
     if kind in _NFS:

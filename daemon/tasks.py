@@ -16,7 +16,7 @@ from daemon.messages import Failed
 from daemon.retry import Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
-from daemon.share import Share
+from daemon.share import Share, locks_reach_all
 from engines.errors import ExplainedError
 
 log = structlog.get_logger(__name__)
@@ -141,11 +141,21 @@ class Tasks:
 
     def _consider(self, folder: Path) -> None:
         lease = leases.read(folder)
-        if lease is not None and lease.host == self.lease.host:
+        if lease is not None and self._is_of_former_run(lease):
             self._adopt(folder)
         elif self._foreign.expired(folder.name, lease) and (taken := leases.take_over(folder)):
             log.info("job taken over from another host", job=folder.name, host=lease.host if lease else None)
             self._adopt(taken)
+
+    def _is_of_former_run(self, lease: Lease) -> bool:
+        """Whether a service of this name had it that has certainly gone: we hold the lock of the name now.
+
+        A lock that other machines do not see proves that only where the same kernel still runs. Else it may be another
+        machine of the same name, a clone perhaps, so its lease is watched like any other.
+        """
+        if lease.host != self.lease.host:
+            return False
+        return lease.boot_id == self.lease.boot_id or locks_reach_all(self._share.hosts)
 
     def _adopt(self, folder: Path) -> None:
         job = recovery.adopt(self._share, folder, self.lease, max_attempts=self.settings.workers.max_attempts)

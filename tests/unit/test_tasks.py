@@ -1,0 +1,83 @@
+"""Whose jobs are taken up: at once those of a run that has certainly gone, others when their lease stands still."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon import leases, mounts
+from daemon.share import locks_reach_all
+from daemon.tasks import Tasks
+from tests.unit.daemon_share import claimed, make_share, settings_for
+
+LOCAL, NFS, NFS_ALONE, SMB = "ext4 rw", "nfs4 rw,local_lock=none", "nfs4 rw,local_lock=flock", "cifs rw"
+
+
+class Hosts:
+    """A share with one job, held by a service of our own name, and ourselves, who look at it."""
+
+    def __init__(self, root: Path) -> None:
+        self.share = make_share(root)
+        self.now = 0.0
+        self.settings = settings_for(root)
+        self.tasks = Tasks(self.settings, self.share, lambda: self.now)
+        self.job = claimed(self.share, "x.mp4").folder
+
+    def renewed_by(self, *, boot_id: str, sequence: int = 0) -> None:
+        leases.write(self.job, replace(self.tasks.lease, pid=1, boot_id=boot_id, sequence=sequence))
+
+    def looked(self, *, after_s: float = 0.0) -> list[str]:
+        """The directories of the jobs that are ours after another look."""
+        self.now += after_s
+        assert list(self.tasks.keep_up()) == []
+        return [task.job.folder.name for task in self.tasks]
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Hosts:
+    return Hosts(tmp_path)
+
+
+def mount(root: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel's table say that the share is of some kind."""
+    device = root.stat().st_dev
+    name, options = kind.split()
+    table = root / ".mountinfo"
+    table.write_text(f"1 1 {os.major(device)}:{os.minor(device)} / {root} rw - {name} nas:/x {options}\n")
+    monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+
+
+@pytest.mark.parametrize("kind", [NFS_ALONE, SMB])
+def test_another_machine_of_our_name_keeps_its_jobs(hosts: Hosts, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it does not see our lock, it may be alive; when it has gone, its job is taken by a rename, which fences."""
+    mount(hosts.share.root, kind, monkeypatch)
+    renew_s, expire_s = hosts.settings.leases.renew_s, hosts.settings.leases.expire_s
+    for sequence in range(30):
+        hosts.renewed_by(boot_id="another boot", sequence=sequence)
+        assert hosts.looked(after_s=renew_s) == []
+    assert hosts.looked(after_s=expire_s / 2) == []
+    assert hosts.looked(after_s=expire_s / 2) == [f"{hosts.job.name}~2"]
+
+
+@pytest.mark.parametrize("kind", [LOCAL, NFS])
+def test_after_a_reboot_jobs_go_on_at_once(hosts: Hosts, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount(hosts.share.root, kind, monkeypatch)
+    hosts.renewed_by(boot_id="another boot")
+    assert hosts.looked() == [hosts.job.name]
+
+
+@pytest.mark.parametrize("kind", [LOCAL, NFS, NFS_ALONE, SMB])
+def test_after_a_restart_jobs_go_on_at_once(hosts: Hosts, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount(hosts.share.root, kind, monkeypatch)
+    hosts.renewed_by(boot_id=hosts.tasks.lease.boot_id)
+    assert hosts.looked() == [hosts.job.name]
+
+
+def test_locks_of_an_unknown_place_prove_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "empty"
+    table.write_text("")
+    monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+    assert not locks_reach_all(tmp_path)
