@@ -124,7 +124,8 @@ def test_a_folder_that_becomes_a_link_leads_nowhere(
         for name in ("b.mp4", "c.mp4"):
             (folder / name).write_bytes(b"x")
     sweeper = deleting(originals, clock, 0)
-    sweep_hourly(sweeper, clock, 3600)  # a.mp4, or the link
+    sweep_hourly(sweeper, clock, 3600)
+    clock.now = 3601.0  # the sweep goes on
     while len(names(originals / "sub")) == 2:
         sweeper.advance()
     (originals / "sub").rename(originals / "swapped")
