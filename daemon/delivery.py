@@ -16,7 +16,7 @@ from daemon.errors import InvalidOutputError
 from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
 from daemon.naming import NamesFor, failed_names, first_free, original_names, output_names, valid_text
-from daemon.share import Share
+from daemon.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 
 PUBLISHED_REPORT = "published.report.json"
@@ -47,9 +47,10 @@ class Delivery:
         manifest = job.manifest
         with storage_errors("delivering"):
             names = partial(output_names, job.source_name)
-            self._carry_out(job, manifest.publish, self._share.outbox, names, _plan_outputs)
+            folder = outbox_folder(job.subfolder)
+            self._carry_out(job, manifest.publish, self._share.outbox, folder, names, _plan_outputs)
             names = partial(original_names, job.source_name)
-            self._carry_out(job, manifest.retire, self._share.originals, names, _plan_original)
+            self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, names, _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
             job.save(State.DONE)
         return video
@@ -68,17 +69,19 @@ class Delivery:
             write_durably(job.folder / FAILURE_REPORT, _to_json(report()))
         with storage_errors("moving a file to failed"):
             names = partial(failed_names, job.source_name)
-            self._carry_out(job, moves, self._share.failed, names, _plan_failure)
+            self._carry_out(job, moves, self._share.failed, job.subfolder, names, _plan_failure)
             target = moves[-1].target
             job.save(State.DONE)
         return target
 
-    def _carry_out(self, job: Job, moves: list[Move], base: Path, names: NamesFor, plan: Planner) -> None:
+    def _carry_out(
+        self, job: Job, moves: list[Move], base: Path, subfolder: PurePath, names: NamesFor, plan: Planner
+    ) -> None:
         """Do the moves that the manifest holds; decide on them first where it holds none.
 
         ``moves`` is the manifest's own list, filled in place.
         """
-        folder = make_dirs(base, job.subfolder)
+        folder = make_dirs(base, subfolder)
         done = False
         while not done:
             if not moves:

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from daemon.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
+from daemon.share import outbox_folder
 
 if TYPE_CHECKING:
     from daemon.jobs import Manifest, Move
@@ -33,7 +34,7 @@ def check(manifest: Manifest) -> None:
         _plain_name(manifest.key)
     subfolder = PurePath(manifest.relative).parent
     for move in manifest.publish:
-        _check_move(move, {PurePath(OUTBOX_DIR, subfolder)})
+        _check_move(move, {PurePath(OUTBOX_DIR, outbox_folder(subfolder))})
     for move in manifest.retire:
         _check_move(move, {PurePath(folder, subfolder) for folder in (ORIGINALS_DIR, FAILED_DIR)})
     _check_result(manifest.result)

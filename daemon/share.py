@@ -19,6 +19,7 @@ from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
 from daemon.moves import move_no_replace, open_folder
+from daemon.naming import original_name
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -28,6 +29,7 @@ from daemon.settings import (
     Settings,
     SettleSettings,
 )
+from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.durable import FULL, sync_directory
 
 SENTINEL = "share.json"
@@ -191,6 +193,14 @@ def _make_folder(root_fd: int, relative: Path) -> bool:
         else:
             made = True
     return made
+
+
+def outbox_folder(subfolder: PurePath) -> PurePath:
+    """Where in the outbox a subfolder of an inbox is mirrored: beside the status page, where it is called like that."""
+    first = subfolder.parts[0] if subfolder.parts else ""
+    if first.casefold() not in (HTML_NAME, JSON_NAME):
+        return subfolder
+    return PurePath(original_name(first, 2), *subfolder.parts[1:])
 
 
 def _unusable(root: Path, exc: OSError) -> ShareUnusableError:

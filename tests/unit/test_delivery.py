@@ -262,6 +262,17 @@ def test_outbox_folder_that_is_a_link_is_not_followed(share: Share, tmp_path: Pa
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_folder_called_like_the_status_page_lies_beside_it(share: Share) -> None:
+    (share.outbox / "status.html").write_text("the page")
+    for name in ("status.html/a/x.mp4", "Status.JSON/x.mp4"):
+        job = finished(share, name)
+        Delivery(share).deliver(job)
+        assert load(job.folder).manifest.publish == job.manifest.publish
+    folders = ("status-2.html/a", "Status-2.JSON")
+    assert tree(share.outbox) == {"status.html", *(f"{folder}/{name}" for folder in folders for name in OUTPUTS)}
+    assert tree(share.originals) == {"status.html/a/x.mp4", "Status.JSON/x.mp4"}
+
+
 def test_manifest_survives_every_byte_of_a_name(share: Share) -> None:
     job: Job = claimed(share, os.fsdecode(b"\xc3\x28\xff\n\t\x01.mp4"))
     assert load(job.folder).manifest == job.manifest
