@@ -15,6 +15,7 @@ from daemon.delivery import Delivery
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs import MANIFEST, Job, State, load
 from daemon.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
+from daemon.moves import FileMark
 from daemon.recovery import adopt
 from daemon.share import Share
 from tests.unit.daemon_share import LEASE, claimed, drop, finished, make_share, tree
@@ -325,3 +326,11 @@ def test_what_is_no_source_any_more_does_not_count_as_written_to(share: Share, t
     job.source.unlink()
     job.source.symlink_to(tmp_path)
     assert not job.is_altered()
+
+
+def test_a_host_that_reads_coarser_times_sees_the_same_source(share: Share) -> None:
+    job = finished(share, "x.mp4")
+    for mtime_ns, altered in ((1_700_000_000_123_456_700, False), (1_700_000_000_123_457_789, True)):
+        job.manifest.source = FileMark(1, job.source.stat().st_size, 1_700_000_000_123_456_789)
+        os.utime(job.source, ns=(mtime_ns, mtime_ns))
+        assert job.is_altered() == altered
