@@ -26,6 +26,7 @@ _PICTURES_PER_POINT = 2           # at higher frame rates the path cannot follow
 _ORDER = 4                        # control points that shape one picture
 _EVEN = 16.0                      # pixels
 _GRAIN = 1e-3                     # of a pixel: less is rounding
+_EXACT = 2.0**24                  # far finer than control points, far coarser than rounding
 _GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
 
 
@@ -65,9 +66,10 @@ class CameraPath:
         return math.floor(float(self.knots(time)[0])) + _ORDER
 
     def at(self, times: Array) -> Array:
-        """Width and middle at these times, shape (N, 3)."""
+        """Width and middle at these times, shape (N, 3). Where the control points are equal, exactly what they are."""
         path: Array = _weights(self.knots(times), len(self.points)) @ np.array(self.points)
-        return path
+        # Weights add up to 1 but for rounding, by which a crop at rest would flicker.
+        return np.round(path * _EXACT) / _EXACT
 
     def forget_before(self, time: float) -> None:
         """Drop the control points that no longer shape anything after this time."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from engines.frames import Rect
 from pipeline.camera import CameraOperator
+from pipeline.camera_path import CameraPath
+from pipeline.framing import Framing
 from pipeline.people import Scene, Seen
 from pipeline.settings import CameraSettings
 
@@ -447,3 +449,12 @@ def test_stills_show_pictures_of_that_person_that_came_before(story):
                 assert shown.face is not None
                 assert tile.person in (shown.person, None)
             earlier[row.pts] = tile
+
+
+@given(st.integers(200 * 1024, 1700 * 1024), st.integers(320 * 1024, 960 * 1024))
+def test_a_camera_at_rest_shows_the_same_crop_in_every_picture(middle: int, width: int) -> None:
+    """Wherever it rests: also where a crop's edge lies between two steps of the grid, and rounding would decide."""
+    framing = Framing(CameraSettings(), 1920, 1080)
+    path = CameraPath(0.0, 0, [[width / 1024, middle / 1024, 540 + 1 / 1024]] * 40)
+    crops = {framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(np.arange(0, 3.6, 1 / 29.97))}
+    assert len(crops) == 1
