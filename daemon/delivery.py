@@ -16,11 +16,13 @@ from daemon.errors import InvalidOutputError
 from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
 from daemon.naming import NamesFor, failed_names, first_free, original_names, output_names, valid_text
+from daemon.plain_files import NO_PLAIN_FILE, read_json
 from daemon.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 
 PUBLISHED_REPORT = "published.report.json"
 FAILURE_REPORT = "failure.report.json"
+_LARGEST_BYTES = 50_000_000  # of a report
 _INPUTS = {"source": SOURCE, "sidecar": SIDECAR}
 _OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 
@@ -149,10 +151,12 @@ def _write_report(job: Job, path: Path, video: str) -> None:
     if sure_mark(path) is None:
         raise InvalidOutputError("The job's report is missing.")
     try:
-        report = json.loads(path.read_bytes())
+        report = read_json(path, _LARGEST_BYTES)
         report["output"]["path"] = valid_text(video)
         report["resilience"]["attempts"] = job.manifest.attempts
-    except (ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        if isinstance(exc, OSError) and exc.errno not in NO_PLAIN_FILE:
+            raise
         raise InvalidOutputError(f"The job's report cannot be read: {exc}") from exc
     write_durably(job.folder / PUBLISHED_REPORT, _to_json(report))
 

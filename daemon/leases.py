@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.plain_files import overwrite_plain, read_json, write_plain
+from daemon.plain_files import open_lock, overwrite_plain, read_json, write_plain
 from daemon.settings import LeaseSettings
 from daemon.settle import Clock
 from pipeline.durable import FULL, storage_errors
@@ -181,7 +181,7 @@ def only_service_of_host(hosts: Path, host: str) -> Iterator[None]:
         ShareUnusableError: another service holds it.
     """
     path = hosts / f"{host}.lock"
-    with path.open("a") as lock:
+    with open_lock(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

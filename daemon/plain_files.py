@@ -1,4 +1,4 @@
-"""Reading and writing where everybody may put things: links are not followed, pipes and devices never opened."""
+"""Reading and writing where everybody may put things: links are not followed, pipes and devices never waited for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.durable import open_new
 
@@ -41,6 +42,19 @@ def read_json(path: Path, most_bytes: int) -> Any:
         return json.loads(read_plain(path, most_bytes))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """A file to be locked, made where there is none. What is no regular file goes: nobody can hold that as a lock.
+
+    Raises:
+        OSError: it cannot be made or opened.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o666), "ab")
 
 
 def write_plain(path: Path, content: bytes, *, mode: int | None = None) -> None:

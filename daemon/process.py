@@ -234,7 +234,7 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
     beside = path.with_name(sidecar_name(path.name))
     try:
         if os.path.isfile(beside):  # noqa: PTH113 - a name that is too long is no error
-            corrections = sidecar.read(beside, settings)
+            corrections = sidecar.read(beside.resolve(), settings)
     except ExplainedError as exc:
         error = error or exc
     profile = corrections.profile or profile

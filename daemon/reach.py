@@ -7,8 +7,9 @@ from pathlib import Path
 
 from daemon.config import load
 from daemon.errors import DaemonError
+from daemon.plain_files import read_plain
 from daemon.settings import Settings
-from daemon.share import SENTINEL, Share
+from daemon.share import LARGEST_BYTES, SENTINEL, Share
 
 _ANSWER_S = 8.0
 
@@ -65,7 +66,7 @@ def check(share: Share) -> None:
 def _look(share: Share) -> OSError | None:
     """What keeps the sentinel from being read. A hung mount keeps this from returning."""
     try:
-        (share.state / SENTINEL).read_bytes()
+        read_plain(share.state / SENTINEL, LARGEST_BYTES)
     except OSError as error:
         return error
     return None

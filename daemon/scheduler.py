@@ -5,6 +5,7 @@ The scheduler never waits itself. Each ``advance`` does what can be done now.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -14,7 +15,14 @@ from daemon import claims, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
-from daemon.errors import DaemonError, LeaseLostError, OutOfMemoryError, ShareAwayError, SourceGoneError
+from daemon.errors import (
+    DaemonError,
+    LeaseLostError,
+    ManifestLostError,
+    OutOfMemoryError,
+    ShareAwayError,
+    SourceGoneError,
+)
 from daemon.intake import Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
@@ -191,7 +199,10 @@ class Scheduler:
             task.job.save(State.QUEUED)
 
     def _settle(self, task: Task) -> None:
-        seen = {path: Signature.of(path.lstat()) for path in task.job.inputs}
+        found = {path: path.lstat() for path in task.job.inputs}
+        if strange := [path.name for path, entry in found.items() if not stat.S_ISREG(entry.st_mode)]:
+            raise ManifestLostError(f"The job's {strange[0]} is no regular file.")
+        seen = {path: Signature.of(entry) for path, entry in found.items()}
         settled = [self._quiet.observe(path, signature) for path, signature in seen.items()]
         if not all(settled):
             task.reason = "somebody is still writing to it"

@@ -20,6 +20,7 @@ from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
 from daemon.moves import move_no_replace, open_folder
 from daemon.naming import original_name
+from daemon.plain_files import read_json
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -33,6 +34,7 @@ from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.durable import FULL, sync_directory
 
 SENTINEL = "share.json"
+LARGEST_BYTES = 10_000  # of the sentinel
 _NFS = {"nfs", "nfs4"}
 _NETWORK = {
     "cifs",
@@ -109,7 +111,7 @@ class Share:
             ShareAwayError: there is none, or the share does not answer.
         """
         try:
-            sentinel = json.loads((self.state / SENTINEL).read_bytes())
+            sentinel = read_json(self.state / SENTINEL, LARGEST_BYTES)
             return ShareIdentity(str(sentinel["id"]), self.root.stat().st_dev)
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc

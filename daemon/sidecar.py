@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daemon.plain_files import NO_PLAIN_FILE, read_plain
 from daemon.settings import Settings
 from pipeline.corrections import Corrections, CorrectionsError, parse
 
@@ -17,10 +18,12 @@ def read(path: Path, settings: Settings) -> Corrections:
         CorrectionsError: with the number of the line that is wrong.
         OSError: it cannot be read.
     """
-    with path.open("rb") as f:
-        raw = f.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
-        raise CorrectionsError(f"The sidecar is larger than {MOST_BYTES // 1024} KiB.")
+    try:
+        raw = read_plain(path, MOST_BYTES)
+    except OSError as exc:
+        if exc.errno not in NO_PLAIN_FILE:
+            raise
+        raise CorrectionsError(f"The sidecar is no regular file, or larger than {MOST_BYTES // 1024} KiB.") from exc
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

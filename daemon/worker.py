@@ -35,6 +35,7 @@ from daemon.messages import (
     receive_order,
 )
 from daemon.naming import printable
+from daemon.plain_files import open_lock
 from engines.cuda.visible import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
@@ -169,7 +170,7 @@ def _sole_writer(work_dir: Path) -> Iterator[None]:
     Raises:
         JobBusyError: another process works on the job.
     """
-    with (work_dir / leases.LOCK).open("a") as lock:
+    with open_lock(work_dir / leases.LOCK) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

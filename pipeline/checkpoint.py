@@ -114,7 +114,7 @@ def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | Non
 
 def _verified_body(path: Path) -> dict[str, Any] | None:
     try:
-        raw = path.read_bytes()
+        raw = path.read_bytes() if path.is_file() else b""  # a pipe would wait for a writer
         envelope = orjson.loads(raw)
         body: dict[str, Any] = envelope["body"]
         good = envelope["format"] == FORMAT and hashlib.sha256(orjson.dumps(body)).hexdigest() == envelope["sha256"]

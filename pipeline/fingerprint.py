@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,8 @@ def source_identity(path: Path) -> dict[str, Any]:
     """
     size = path.stat().st_size
     digest = hashlib.sha256()
-    with path.open("rb") as f:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe in its place would wait for a writer
+    with os.fdopen(fd, "rb") as f:
         for n in range(_SAMPLES):
             f.seek(max(0, size - _SAMPLE_BYTES) * n // (_SAMPLES - 1))
             digest.update(f.read(_SAMPLE_BYTES))

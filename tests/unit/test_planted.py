@@ -1,21 +1,28 @@
-"""Links and pipes planted under the names that are about to be written: anybody in the group may do that."""
+"""Links and pipes planted under the names that are read and written: anybody in the group may do that."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from daemon import leases
-from daemon.kept import KeptStates
-from daemon.settings import RetentionSettings
+from daemon import leases, sidecar
+from daemon.delivery import Delivery
+from daemon.errors import InvalidOutputError, ShareAwayError
+from daemon.kept import KeptStates, key_of
+from daemon.reach import NoShareError, check
+from daemon.settings import RetentionSettings, Settings
+from daemon.share import SENTINEL
 from engines.frames import EncodedPacket
 from pipeline.checkpoint import Checkpoint, load
+from pipeline.corrections import CorrectionsError
 from pipeline.durable import make_folder, replacing, write_durably
 from pipeline.moments import write_jpeg
 from pipeline.segments import SegmentWriter, is_intact
@@ -46,13 +53,17 @@ def planted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
 
 
 def in_time(action: Callable[[], Any]) -> Any:
-    """What the action returns; an open pipe would make it wait for ever."""
-    done: list[Any] = []
-    thread = threading.Thread(target=lambda: done.append(action()), daemon=True)
-    thread.start()
-    thread.join(10)
-    assert done, "it hangs, or it failed"
-    return done[0]
+    """What the action returns or raises; an open pipe would make it wait for ever."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(action())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result(timeout=10)
 
 
 def assert_plain(path: Path) -> None:
@@ -145,3 +156,64 @@ def test_kept_state_comes_in_over_links(tmp_path: Path, name: str) -> None:
     assert not (job.folder / name).is_symlink()
     assert not arrived.exists()
     assert (elsewhere / "x").read_bytes() == VICTIM
+
+
+def test_locks(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+    path = tmp_path / "this-host.lock"
+    planted(path)
+
+    def lock() -> None:
+        with leases.only_service_of_host(tmp_path, "this-host"):
+            assert_held(path)
+
+    in_time(lock)
+
+
+def assert_held(path: Path) -> None:
+    assert path.is_file()
+    assert not path.is_symlink()
+    with path.open("rb") as again, pytest.raises(BlockingIOError):
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("what", ["link", "dangling", "pipe"])
+def test_sidecars(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "sidecar.yaml"
+    plant(path, what, tmp_path / "victim")
+    with pytest.raises(CorrectionsError, match="no regular file"):
+        in_time(lambda: sidecar.read(path, Settings()))
+
+
+def test_a_pipe_is_no_sentinel(tmp_path: Path) -> None:
+    share = make_share(tmp_path)
+    sentinel = share.state / SENTINEL
+    sentinel.unlink()
+    os.mkfifo(sentinel)
+    with pytest.raises(ShareAwayError):
+        in_time(share.identity)
+    with pytest.raises(NoShareError, match="no share of dualface"):
+        check(share)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_what_is_no_report_is_not_delivered(tmp_path: Path, what: str) -> None:
+    job = finished(make_share(tmp_path), "x.mp4")
+    report = job.folder / "output.report.json"
+    document = report.read_bytes()
+    report.unlink()
+    plant(report, what, tmp_path / "victim")
+    (tmp_path / "victim").write_bytes(document)
+    with pytest.raises(InvalidOutputError, match="report cannot be read"):
+        in_time(lambda: Delivery(make_share(tmp_path)).deliver(job))
+
+
+@pytest.mark.parametrize("what", ["link", "dangling", "pipe"])
+def test_what_is_no_checkpoint_starts_over(tmp_path: Path, what: str) -> None:
+    plant(tmp_path / "checkpoint.json", what, tmp_path / "victim")
+    assert in_time(lambda: load(tmp_path, "f"))[0] is None
+
+
+def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "source")
+    with pytest.raises(OSError):
+        in_time(lambda: key_of(tmp_path / "source"))

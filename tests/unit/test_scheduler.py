@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon import leases
 from daemon.audience import Audience
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.intake import Intake, inboxes
@@ -18,7 +20,7 @@ from daemon.scheduler import Scheduler
 from daemon.share import Share
 from daemon.tasks import Task
 from daemon.workers import Pool
-from tests.unit.daemon_share import finished, make_share, settings_for
+from tests.unit.daemon_share import claimed, drop, finished, make_share, settings_for, tree
 
 
 @pytest.fixture
@@ -56,3 +58,18 @@ def test_trouble_without_the_share_is_not_the_job_s(share: Share, scheduler: Sch
     assert task.job.manifest.state is (State.DELIVERING if is_away else State.FAILING)
     assert task.code == (ShareAwayError.code if is_away else "")
     assert task.due
+
+
+@pytest.mark.parametrize("name", ["source", "sidecar.yaml"])
+def test_a_pipe_that_takes_an_input_s_place_is_given_up(share: Share, scheduler: Scheduler, name: str) -> None:
+    """Whoever opened it would wait for ever."""
+    drop(share, "x.dualface.yaml", b"swap: true")
+    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
+    (task.job.folder / name).unlink()
+    os.mkfifo(task.job.folder / name)
+    leases.write(task.job.folder, scheduler._tasks.lease)
+    scheduler._guard(task, scheduler._step)
+    assert task.job.manifest.state is State.FAILING
+    assert f"The job's {name} is no regular file." in (task.job.manifest.error or {})["message"]
+    scheduler._guard(task, scheduler._step)
+    assert tree(share.failed) == {"x.mp4", "x.dualface.yaml", "x.report.json"}
