@@ -1,7 +1,8 @@
-"""Files that the service may not take: left where they are, named with a remedy, and taken once permissions let it."""
+"""Files that the service may not take: left where they are, named with a remedy, and taken once the share lets it."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -9,32 +10,44 @@ from pathlib import Path, PurePath
 import structlog
 
 from daemon.claims import Candidate
-from daemon.errors import DaemonError, FileUnreadableError, FolderReadOnlyError
+from daemon.errors import (
+    DaemonError,
+    FileUnreadableError,
+    FolderReadOnlyError,
+    MoveRefusedError,
+    OtherFileSystemError,
+)
 from daemon.moves import open_folder
 from daemon.naming import printable
+from daemon.settle import Clock
 
 UNREADABLE = FileUnreadableError("The service may not read this file.")
 READ_ONLY = FolderReadOnlyError("The service may not take this file out of its folder.")
 _LOGGED_AT_MOST = 10_000
+_REFUSALS = {errno.EPERM, errno.EACCES, errno.EROFS}
+_TRY_AGAIN_S = 60.0
+_TRIALS_PER_S = 2.0  # for all refused files together: each makes a job's directory, and removes it again
 
 log = structlog.get_logger(__name__)
 
 
 class Barred:
-    """The settled files of one inbox that are not taken, because permissions forbid it for them or their sidecar.
+    """The settled files of one inbox that are not taken, because it is forbidden for them or their sidecar.
 
     A file would have to be moved into its job first to find out there that it may not be read: so it is opened, and
-    closed, before.
+    closed, before. What else forbids to move it only shows when it is tried.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
+        self._clock = clock
         self._files: dict[str, tuple[str, DaemonError]] = {}  # by recording: the file that is forbidden, and why
+        self._try_at: dict[str, float] = {}  # by recording that was refused on trial: only another trial can tell more
         self._logged: set[str] = set()
 
     @property
     def reasons(self) -> Mapping[str, DaemonError]:
-        """The files that need a permission, and which."""
+        """The files that wait, and why."""
         return dict(sorted(self._files.values(), key=lambda pair: pair[0]))
 
     def keys(self) -> set[str]:
@@ -46,19 +59,38 @@ class Barred:
         for found in (candidate.found, candidate.sidecar):
             obstacle = _obstacle(self._folder, found.relative) if found else None
             if found and obstacle:
-                self._files[candidate.relative] = found.relative, obstacle
-                self._log_once(found.relative, obstacle, candidate.inbox.path)
+                self._hold(candidate, found.relative, obstacle)
                 return False
+        return True
+
+    def refuse(self, candidate: Candidate, error: OSError) -> bool:
+        """Hold a recording that could not be moved for a reason that lasts; False where the next moment may differ."""
+        refusal = _refusal(error)
+        if refusal is None:
+            return False
+        self._hold(candidate, candidate.relative, refusal)
+        wait_s = max(_TRY_AGAIN_S, len(self._try_at) / _TRIALS_PER_S)
+        self._try_at[candidate.relative] = self._clock() + wait_s
         return True
 
     def holds(self, relative: str) -> bool:
         """Whether a recording still has to wait; one that has not been held never does."""
-        if relative in self._files and _obstacle(self._folder, self._files[relative][0]) is None:
+        if relative in self._files and not self._must_wait(relative):
             self.forget(relative)
         return relative in self._files
 
     def forget(self, relative: str) -> None:
         self._files.pop(relative, None)
+        self._try_at.pop(relative, None)
+
+    def _must_wait(self, relative: str) -> bool:
+        if relative in self._try_at:
+            return self._clock() < self._try_at[relative]
+        return _obstacle(self._folder, self._files[relative][0]) is not None
+
+    def _hold(self, candidate: Candidate, relative: str, why: DaemonError) -> None:
+        self._files[candidate.relative] = relative, why
+        self._log_once(relative, why, candidate.inbox.path)
 
     def _log_once(self, relative: str, obstacle: DaemonError, inbox: str) -> None:
         if relative in self._logged or len(self._logged) >= _LOGGED_AT_MOST:
@@ -66,6 +98,16 @@ class Barred:
         self._logged.add(relative)
         told = {"code": obstacle.code, "reason": obstacle.message, "remedy": obstacle.remedy}
         log.warning("file waits", file=printable(relative), inbox=inbox, **told)
+
+
+def _refusal(error: OSError) -> DaemonError | None:
+    """What a failed rename says, None where it may succeed at any moment (EBUSY)."""
+    if error.errno == errno.EXDEV:
+        return OtherFileSystemError("This file lies on another file system than the share.")
+    if error.errno in _REFUSALS:
+        reason = "The share does not let the service take this file out of its folder"
+        return MoveRefusedError(f"{reason}: {error.strerror}.")
+    return None
 
 
 def _obstacle(folder: Path, relative: str) -> DaemonError | None:

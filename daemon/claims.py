@@ -48,11 +48,12 @@ def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> 
         its owner, was faster.
 
     Raises:
-        OSError: not now; the file stays where it is (EBUSY, a program that holds it open, no permission).
+        OSError: not now; the file stays where it is (EBUSY, a program that holds it open, no permission, EXDEV).
         DiskFullError, StorageError: the share cannot be written.
     """
     _check_sidecar(candidate, inbox_dir)
-    job = jobs.create(share.jobs, _manifest(share, candidate, inbox_dir), lease)
+    with storage_errors("claiming a file"):
+        job = jobs.create(share.jobs, _manifest(share, candidate, inbox_dir), lease)
     try:
         won = _take(inbox_dir, candidate.relative, job.source)
     except OSError:

@@ -101,6 +101,23 @@ class FolderReadOnlyError(DaemonError):
     environmental = True
 
 
+class MoveRefusedError(DaemonError):
+    code = "MOVE_REFUSED"
+    remedy = (
+        "Take the folder's sticky bit away (chmod -t) or what else protects it, or put the file into another folder: "
+        "it is tried again about every minute."
+    )
+    retryable = True
+    environmental = True
+
+
+class OtherFileSystemError(DaemonError):
+    code = "OTHER_FILE_SYSTEM"
+    remedy = "Put the file into a folder of the share itself, not into one that is mounted there or has its own quota."
+    retryable = True
+    environmental = True
+
+
 class SourceGoneError(DaemonError):
     code = "SOURCE_GONE"
     remedy = "Somebody removed the file while it was worked on. Drop it again."

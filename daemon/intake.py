@@ -92,7 +92,7 @@ class Inbox:
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
         self._ready = ByAge()
-        self._barred = Barred(folder)
+        self._barred = Barred(folder, clock)
         self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
@@ -122,7 +122,7 @@ class Inbox:
 
     @property
     def forbidden(self) -> Mapping[str, DaemonError]:
-        """Files that keep a recording waiting, and what permissions forbid the service to do with them."""
+        """Files that keep a recording waiting, and what the service is forbidden to do with them."""
         return self._barred.reasons
 
     @property
@@ -176,6 +176,14 @@ class Inbox:
         if not admitted:
             self._ready.drop(candidate.relative)
         return admitted
+
+    def not_taken(self, candidate: Candidate, error: OSError) -> None:
+        """It could not be claimed: it must settle anew, or waits for longer where the reason lasts."""
+        if self._barred.refuse(candidate, error):
+            self._ready.drop(candidate.relative)
+        else:
+            self.forget(candidate.relative)
+            self.log_once(candidate.relative, f"not yet: {error.strerror}")
 
     def forget(self, relative: str) -> None:
         """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""

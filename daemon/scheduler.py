@@ -329,17 +329,18 @@ class Scheduler:
         inbox, candidate = chosen
         if not inbox.may_take(candidate):
             return True
-        inbox.forget(candidate.relative)
         try:
             job = claims.claim(self._share, candidate, inbox.folder, self._tasks.lease)
         except OSError as exc:
-            inbox.log_once(candidate.relative, f"not yet: {exc.strerror}")
+            inbox.not_taken(candidate, exc)
         except ExplainedError as exc:
+            inbox.forget(candidate.relative)
             wait_s = self._claiming.fail()
             log.warning(
                 "cannot claim", code=exc.code, reason=exc.message, remedy=exc.remedy, retry_in_s=round(wait_s, 1)
             )
         else:
+            inbox.forget(candidate.relative)
             self._claiming.succeed()
             self._welcome(job, candidate)
         return True

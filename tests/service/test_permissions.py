@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from daemon.access import READ_ONLY, UNREADABLE
+from daemon.errors import MoveRefusedError, OtherFileSystemError
 from tests.service.running import Service, outputs
 
 NOBODY = 65534
 # Root without these is bound to permissions like anybody else.
-UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--"]
 
 
 @pytest.fixture
@@ -80,3 +82,39 @@ def test_a_file_in_a_folder_that_may_not_be_written_to_waits_until_it_may(bound:
     bound.wait_for(lambda: bound.exists("originals/mine/a.mp4"), "it, as soon as the folder lets it go")
     bound.wait_for(lambda: not waiting(bound), "the end of the reason")
     assert [line["level"] for line in bound.events("file waits")] == ["warning"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount and give files away")
+def test_files_that_the_share_refuses_to_move_wait_with_a_reason(bound: Service, recording: Path) -> None:
+    """In a sticky folder only who owns a file may rename it; out of another mount nobody can, be it the same disk."""
+    sticky, mounted = bound.inbox("sticky"), bound.inbox("mounted")
+    for folder in (sticky, mounted):
+        folder.mkdir()
+    elsewhere = bound.folder / "elsewhere"
+    elsewhere.mkdir()
+    subprocess.run(["mount", "--bind", elsewhere, mounted], check=True)
+    try:
+        for folder in (sticky, mounted):
+            shutil.copy(recording, folder / "a.mp4")
+            os.chown(folder / "a.mp4", NOBODY, NOBODY)
+            os.chown(folder, NOBODY, NOBODY)
+        sticky.chmod(0o1777)
+        mounted.chmod(0o777)
+        shutil.copy(recording, bound.inbox("behind.mp4"))
+        bound.start()
+        bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
+        told = {
+            "inbox/sticky/a.mp4": ("MOVE_REFUSED", MoveRefusedError.remedy),
+            "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", OtherFileSystemError.remedy),
+        }
+        bound.wait_for(lambda: waiting(bound) == told, "the reasons")
+        time.sleep(2)  # many scans
+        assert waiting(bound) == told
+        assert bound.jobs() == []
+        assert len(bound.events("file waits")) == 2
+        sticky.chmod(0o777)
+        os.utime(sticky / "a.mp4")  # as if it was copied anew: who cannot wait for a minute
+        bound.wait_for(lambda: bound.exists("originals/sticky/a.mp4"), "it, as soon as the folder lets it go")
+        bound.wait_for(lambda: set(waiting(bound)) == {"inbox/mounted/a.mp4"}, "the end of its reason")
+    finally:
+        subprocess.run(["umount", mounted], check=True)

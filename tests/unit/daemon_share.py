@@ -78,9 +78,9 @@ def tree(folder: Path) -> set[str]:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of one MiB in place of a folder; only root can mount one."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+def small_disk(folder: Path, *, names: int = 0) -> Iterator[None]:
+    """A file system of one MiB, and with so many names (0: many), in place of a folder; only root can mount one."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,nr_inodes={names}", "tmpfs", folder], check=True)
     try:
         yield
     finally:

@@ -18,7 +18,8 @@ from daemon.leases import read
 from daemon.settle import Signature
 from daemon.share import Share
 from daemon.writers import is_being_written
-from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, tree
+from pipeline.errors import DiskFullError
+from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, small_disk, tree
 
 
 @pytest.fixture
@@ -64,6 +65,20 @@ def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPat
         claims.claim(share, candidate(share, "x.mp4"), share.inboxes[0], LEASE)
     assert (share.inboxes[0] / "x.mp4").exists()
     assert list(folders(share.jobs)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_disk_without_room_for_the_job_is_said_to_be_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path, names=20):
+        share = make_share(tmp_path)
+        drop(share, "x.mp4")
+        chosen = candidate(share, "x.mp4")
+        with pytest.raises(OSError, match="No space"):
+            for number in range(20):
+                (tmp_path / str(number)).mkdir()
+        with pytest.raises(DiskFullError):
+            claims.claim(share, chosen, share.inboxes[0], LEASE)
+        assert tree(share.inboxes[0]) == {"x.mp4"}
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ETIMEDOUT])
