@@ -229,7 +229,7 @@ def test_a_share_that_goes_away_while_planning_is_no_missing_output(
     job = finished(share, "x.mp4")
     first_free = delivery_module.first_free
     gone = share.root if lack == "all of it" else share.jobs
-    elsewhere = share.root.with_name("elsewhere")
+    elsewhere = share.root.with_name(f"{share.root.name} is away")
 
     def away(folder: Path, names: Any) -> int:
         number = first_free(folder, names)
