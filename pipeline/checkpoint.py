@@ -102,10 +102,13 @@ def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | Non
     body = _verified_body(path)
     if body is None:
         return None, "the checkpoint is damaged"
-    segments = [SegmentRecord(**s) for s in body.pop("segments")]
-    checkpoint = Checkpoint(segments=segments, **body)
-    if checkpoint.fingerprint != fingerprint:
+    if body.get("fingerprint") != fingerprint:
         return None, "the source, the configuration or the program has changed"
+    try:
+        segments = [SegmentRecord(**s) for s in body.pop("segments")]
+        checkpoint = Checkpoint(segments=segments, **body)
+    except (KeyError, TypeError):  # fields come and go
+        return None, "another version of the program wrote the checkpoint"
     folder = work_dir / "segments"
     if folder.is_symlink() or not all(is_intact(folder, s) for s in segments):
         return None, "a finished segment is missing or damaged"
@@ -117,7 +120,8 @@ def _verified_body(path: Path) -> dict[str, Any] | None:
         raw = path.read_bytes() if path.is_file() else b""  # a pipe would wait for a writer
         envelope = orjson.loads(raw)
         body: dict[str, Any] = envelope["body"]
-        good = envelope["format"] == FORMAT and hashlib.sha256(orjson.dumps(body)).hexdigest() == envelope["sha256"]
+        good = isinstance(body, dict) and envelope["format"] == FORMAT
+        good = good and hashlib.sha256(orjson.dumps(body)).hexdigest() == envelope["sha256"]
     except (ValueError, KeyError, TypeError):
         return None
     return body if good else None

@@ -1,9 +1,11 @@
 """Segments and checkpoints: whole or not at all, and exact."""
 
 import gzip
+import hashlib
 import json
 from fractions import Fraction
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,6 +158,12 @@ def test_a_damaged_checkpoint_starts_over(tmp_path):
         assert "damaged" in reason
 
 
+def test_a_checkpoint_of_another_shape_starts_over(tmp_path):
+    digest = hashlib.sha256(b"[]").hexdigest()
+    (tmp_path / checkpoints.FILE_NAME).write_bytes(orjson.dumps({"format": 1, "sha256": digest, "body": []}))
+    assert checkpoints.load(tmp_path, "f") == (None, "the checkpoint is damaged")
+
+
 def test_a_lost_segment_starts_over(tmp_path):
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
@@ -163,3 +171,20 @@ def test_a_lost_segment_starts_over(tmp_path):
     loaded, reason = checkpoints.load(tmp_path, "f")
     assert loaded is None
     assert "segment" in reason
+
+
+@pytest.mark.parametrize("place", ["checkpoint", "segment", "none"])
+def test_a_checkpoint_of_another_version_of_the_program_starts_over(tmp_path, place):
+    """Fields come and go: where hosts are updated one after another, the older one may get the job."""
+    (tmp_path / "segments").mkdir()
+    sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
+    path = tmp_path / checkpoints.FILE_NAME
+    body = json.loads(path.read_bytes())["body"]
+    if place == "none":
+        del body["segments"]
+    else:
+        (body if place == "checkpoint" else body["segments"][0])["news"] = 1
+    digest = hashlib.sha256(orjson.dumps(body)).hexdigest()
+    path.write_bytes(orjson.dumps({"format": checkpoints.FORMAT, "sha256": digest, "body": body}))
+    assert checkpoints.load(tmp_path, "other") == (None, "the source, the configuration or the program has changed")
+    assert checkpoints.load(tmp_path, "f") == (None, "another version of the program wrote the checkpoint")
