@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError
 from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
-from daemon.naming import NamesFor, failed_names, first_free, original_names, output_names, valid_text
+from daemon.naming import Namer, failed_names, first_free, names_in, original_names, output_names, valid_text
 from daemon.plain_files import NO_PLAIN_FILE, read_json
 from daemon.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
@@ -48,11 +47,9 @@ class Delivery:
         """
         manifest = job.manifest
         with storage_errors("delivering"):
-            names = partial(output_names, job.source_name)
             folder = outbox_folder(job.subfolder)
-            self._carry_out(job, manifest.publish, self._share.outbox, folder, names, _plan_outputs)
-            names = partial(original_names, job.source_name)
-            self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, names, _plan_original)
+            self._carry_out(job, manifest.publish, self._share.outbox, folder, output_names, _plan_outputs)
+            self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, original_names, _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
             job.save(State.DONE)
         return video
@@ -70,20 +67,20 @@ class Delivery:
         if not moves:
             write_durably(job.folder / FAILURE_REPORT, _to_json(report()))
         with storage_errors("moving a file to failed"):
-            names = partial(failed_names, job.source_name)
-            self._carry_out(job, moves, self._share.failed, job.subfolder, names, _plan_failure)
+            self._carry_out(job, moves, self._share.failed, job.subfolder, failed_names, _plan_failure)
             target = moves[-1].target
             job.save(State.DONE)
         return target
 
     def _carry_out(
-        self, job: Job, moves: list[Move], base: Path, subfolder: PurePath, names: NamesFor, plan: Planner
+        self, job: Job, moves: list[Move], base: Path, subfolder: PurePath, make_names: Namer, plan: Planner
     ) -> None:
         """Do the moves that the manifest holds; decide on them first where it holds none.
 
         ``moves`` is the manifest's own list, filled in place.
         """
         folder = make_dirs(base, subfolder)
+        names = names_in(folder, make_names, job.source_name)
         done = False
         while not done:
             if not moves:

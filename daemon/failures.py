@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from daemon.errors import SourceGoneError
-from daemon.naming import SIDECAR_SUFFIX, printable, short_stem, valid_text
+from daemon.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
 from daemon.plain_files import read_json
 from daemon.settle import Clock
 from daemon.status import History
@@ -71,9 +71,10 @@ class FailedFolder:
 def _reports(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Each report, and whether the file that it is about lies beside it."""
     for directory, _, names in os.walk(folder):
+        limit = name_max_bytes(Path(directory))
         reports = [name for name in names if name.endswith(REPORT_SUFFIX)]
         files = [name for name in names if not name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))]
-        stems = {os.path.splitext(name)[0] for name in files} | {short_stem(name) for name in files}  # noqa: PTH122
+        stems = {os.path.splitext(name)[0] for name in files} | {short_stem(name, limit) for name in files}  # noqa: PTH122
         yield from ((Path(directory, name), name.removesuffix(REPORT_SUFFIX) in stems) for name in reports)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path, PurePath
 from typing import TypeAlias
 
 NamesFor: TypeAlias = Callable[[int], dict[str, str]]
+Namer: TypeAlias = Callable[[str, int, int], dict[str, str]]
 
-NAME_MAX_BYTES = 255
+NAME_MAX_BYTES = 255  # of most file systems; some that encrypt names have less (143 in eCryptfs)
 _ROOM_BYTES = 40  # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
 
 SIDECAR_SUFFIX = ".dualface.yaml"
@@ -26,34 +27,49 @@ OUTPUT_SUFFIXES = {
 }
 
 
-def output_names(source_name: str, number: int) -> dict[str, str]:
+def name_max_bytes(folder: Path) -> int:
+    """How long a name in a folder may be: the ``name_max`` of the functions here; for a folder to come, the usual."""
+    try:
+        found = os.pathconf(folder, "PC_NAME_MAX")
+    except FileNotFoundError:
+        return NAME_MAX_BYTES
+    return min(found, NAME_MAX_BYTES) if found > 0 else NAME_MAX_BYTES
+
+
+def names_in(folder: Path, make_names: Namer, source_name: str) -> NamesFor:
+    """The names that a source's files may get in a folder, by number."""
+    name_max = name_max_bytes(folder)
+    return lambda number: make_names(source_name, number, name_max)
+
+
+def output_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
     """Names of one job's files in the outbox, by kind; all carry the same number (the first has none)."""
-    stem = short_stem(source_name)
+    stem = short_stem(source_name, name_max)
     mark = ".dual" if number == 1 else f".dual-{number}"
     return {kind: stem + mark + suffix for kind, suffix in OUTPUT_SUFFIXES.items()}
 
 
-def failed_names(source_name: str, number: int) -> dict[str, str]:
+def failed_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
     """Names of a failed source, of its sidecar and of its report."""
-    report = f"{short_stem(source_name)}{_dash(number)}.report.json"
-    return {**original_names(source_name, number), "report": report}
+    report = f"{short_stem(source_name, name_max)}{_dash(number)}.report.json"
+    return {**original_names(source_name, number, name_max), "report": report}
 
 
-def original_names(source_name: str, number: int) -> dict[str, str]:
+def original_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
     """Names of a retired source and of its sidecar, which still belong together.
 
     A source with a very long name has no sidecar: no directory could hold it.
     """
-    name = original_name(source_name, number)
+    name = original_name(source_name, number, name_max)
     beside = sidecar_name(name)
-    return {"source": name, "sidecar": beside} if len(os.fsencode(beside)) <= NAME_MAX_BYTES else {"source": name}
+    return {"source": name, "sidecar": beside} if len(os.fsencode(beside)) <= name_max else {"source": name}
 
 
-def original_name(source_name: str, number: int) -> str:
+def original_name(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> str:
     """A source's own name; with a number before the extension where that name is taken."""
     if number == 1:
         return source_name
-    return short_stem(source_name) + _dash(number) + os.path.splitext(source_name)[1]  # noqa: PTH122 - bytes-safe
+    return short_stem(source_name, name_max) + _dash(number) + os.path.splitext(source_name)[1]  # noqa: PTH122 - bytes-safe
 
 
 def sidecar_name(source_name: str) -> str:
@@ -61,7 +77,7 @@ def sidecar_name(source_name: str) -> str:
     return os.path.splitext(source_name)[0] + SIDECAR_SUFFIX  # noqa: PTH122 - Path would drop a trailing dot
 
 
-def short_stem(source_name: str) -> str:
+def short_stem(source_name: str, name_max: int = NAME_MAX_BYTES) -> str:
     """The name without extension, short enough that every suffix still fits.
 
     A stem that is too long is cut at a character boundary, and "~" with eight hex digits of the whole stem's
@@ -69,9 +85,9 @@ def short_stem(source_name: str) -> str:
     """
     stem = os.path.splitext(source_name)[0]  # noqa: PTH122 - Path would drop a trailing dot
     raw = os.fsencode(stem)
-    if len(raw) <= NAME_MAX_BYTES - _ROOM_BYTES:
+    if len(raw) <= name_max - _ROOM_BYTES:
         return stem
-    kept = raw[: NAME_MAX_BYTES - _ROOM_BYTES - 9]
+    kept = raw[: name_max - _ROOM_BYTES - 9]
     while kept and (raw[len(kept)] & 0xC0) == 0x80:  # inside a UTF-8 character
         kept = kept[:-1]
     return f"{os.fsdecode(kept)}~{hashlib.sha256(raw).hexdigest()[:8]}"

@@ -28,7 +28,7 @@ from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
 from daemon.messages import Finished, Stopped, Work
 from daemon.moves import move_no_replace
-from daemon.naming import failed_names, first_free, output_names, printable, sidecar_name
+from daemon.naming import failed_names, first_free, names_in, output_names, printable, sidecar_name
 from daemon.orders import report_languages
 from daemon.policy import explain
 from daemon.settings import Settings
@@ -206,14 +206,11 @@ def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
     taken: set[str] = set()
     for item in items:
         if item.error is None:
-            names = (output_names(item.source.name, n)["video"] for n in count(_first_number(item, output)))
+            names_for = names_in(output, output_names, item.source.name)
+            names = (names_for(number)["video"] for number in count(first_free(output, names_for)))
             video = next(name for name in names if name not in taken)
             taken.add(video)
             yield item, output / video
-
-
-def _first_number(item: Item, output: Path) -> int:
-    return first_free(output, lambda number: output_names(item.source.name, number))
 
 
 def clean_up(output: Path) -> None:
@@ -299,8 +296,9 @@ def publish(item: Item, outcome: Finished, output: Path) -> Path:
     """
     work_dir = item.spec.work_dir
     kinds = [kind for kind in _KINDS if kind in outcome.files]
+    names_for = names_in(output, output_names, item.source.name)
     while True:
-        names = output_names(item.source.name, _first_number(item, output))
+        names = names_for(first_free(output, names_for))
         _name_output(work_dir / outcome.files["report"], output / names["video"])
         with suppress(FileExistsError):
             _move_all([(work_dir / outcome.files[kind], output / names[kind]) for kind in kinds])
@@ -328,19 +326,20 @@ def _name_output(report_path: Path, video: Path) -> None:
 
 def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path | None:
     """Explain the failure beside the results, overwriting nothing; None where there is no way to write that."""
-
-    def report_name(number: int) -> dict[str, str]:
-        return {"report": failed_names(item.source.name, number)["report"]}
-
     written = item.spec.work_dir / FAILURE_REPORT
     try:
         with storage_errors("writing the report"):
             write_durably(written, json.dumps(failure_report(item.spec, error), indent=2, ensure_ascii=False).encode())
+            names_for = names_in(output, _report_name, item.source.name)
             while True:
-                path = output / report_name(first_free(output, report_name))["report"]
+                path = output / names_for(first_free(output, names_for))["report"]
                 with suppress(FileExistsError):
                     move_no_replace(written, path)
                     return path
     except ExplainedError as exc:
         log.warning("no report of the failure", file=item.spec.input_name, reason=exc.message)
         return None
+
+
+def _report_name(source_name: str, number: int, name_max: int) -> dict[str, str]:
+    return {"report": failed_names(source_name, number, name_max)["report"]}

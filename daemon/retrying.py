@@ -9,14 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePath
 
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.moves import FileMark, make_dirs, move_no_replace
-from daemon.naming import SIDECAR_SUFFIX, first_free, original_names, printable, short_stem, sidecar_name
+from daemon.naming import (
+    SIDECAR_SUFFIX,
+    first_free,
+    name_max_bytes,
+    names_in,
+    original_names,
+    printable,
+    short_stem,
+    sidecar_name,
+)
 from daemon.plain_files import read_json
 from daemon.scanner import is_ignored
 from daemon.settings import FAILED_DIR, Settings
@@ -103,7 +111,7 @@ def _look(share: Share) -> Iterator[FailedFile]:
 
 
 def _file(share: Share, path: Path) -> FailedFile:
-    report_path = path.with_name(short_stem(path.name) + REPORT_SUFFIX)
+    report_path = path.with_name(short_stem(path.name, name_max_bytes(path.parent)) + REPORT_SUFFIX)
     try:
         report = read_json(report_path, LARGEST_BYTES)
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])
@@ -141,7 +149,8 @@ def _move(source: Path, folder: Path, name: str) -> Path:
     """The sidecar goes first: the service must not take the recording without it."""
     beside, mark = source.with_name(sidecar_name(source.name)), FileMark.of(source)
     while True:
-        names = original_names(name, first_free(folder, partial(original_names, name)))
+        names_for = names_in(folder, original_names, name)
+        names = names_for(first_free(folder, names_for))
         target = folder / names["source"]
         sidecar = folder / names["sidecar"] if "sidecar" in names and os.path.lexists(beside) else None
         try:

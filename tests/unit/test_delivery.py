@@ -13,7 +13,9 @@ from daemon import delivery as delivery_module
 from daemon import moves
 from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError
+from daemon.failures import _reports as reports_in
 from daemon.jobs import Job, State, load
+from daemon.retrying import failed_files
 from daemon.share import Share
 from pipeline.errors import DiskFullError, StorageError
 from tests.unit.daemon_share import claimed, drop, fill, finished, make_share, small_disk, tree
@@ -104,6 +106,21 @@ def test_awkward_names(share: Share, name: str) -> None:
     Delivery(share).deliver(finished(share, name))
     assert len(tree(share.outbox)) == 8
     assert len(tree(share.originals)) == 2
+
+
+def test_names_are_as_short_as_the_file_system_wants_them(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    """eCryptfs allows 143 bytes, and its sources have as many."""
+    monkeypatch.setattr(os, "pathconf", lambda *_: 143)
+    name = "x" * 139 + ".mp4"
+    Delivery(share).deliver(finished(share, name))
+    Delivery(share).deliver(finished(share, name))
+    failure = {"input": {"path": f"inbox/{name}"}, "error": {"message": "no"}}
+    report = Delivery(share).fail(claimed(share, name), lambda: failure)
+    made = [name for folder in (share.outbox, share.originals, share.failed) for name in tree(folder)]
+    assert len(made) == 4 * 2 + 2 + 2
+    assert max(map(len, made)) == 143
+    assert [(file.relative, file.report) for file in failed_files(share)] == [(Path(name), share.root / report)]
+    assert list(reports_in(share.failed)) == [(share.root / report, True)]
 
 
 def test_a_name_that_is_taken_at_the_last_moment(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:

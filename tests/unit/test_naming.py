@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.naming import failed_names, first_free, original_name, output_names, printable, short_stem, valid_text
+from daemon.naming import (
+    failed_names,
+    first_free,
+    name_max_bytes,
+    original_name,
+    output_names,
+    printable,
+    short_stem,
+    valid_text,
+)
 
 raw_names = st.binary(min_size=1, max_size=251).filter(lambda raw: b"/" not in raw and b"\0" not in raw)
 file_names = raw_names.map(lambda raw: os.fsdecode(raw) + ".mp4")
@@ -37,13 +47,22 @@ def test_names_of_the_contract() -> None:
     assert original_name("a.b.mp4", 2) == "a.b-2.mp4"
 
 
-@given(file_names, st.integers(1, 99_999_999))
-def test_every_name_fits_into_a_directory_entry(name: str, number: int) -> None:
-    for names in (output_names(name, number), failed_names(name, number)):
+@given(file_names, st.integers(1, 99_999_999), st.sampled_from([255, 143]))
+def test_every_name_fits_into_a_directory_entry(name: str, number: int, name_max: int) -> None:
+    assume(len(os.fsencode(name)) <= name_max)
+    for names in (output_names(name, number, name_max), failed_names(name, number, name_max)):
         assert len(set(names.values())) == len(names)
         for made in names.values():
-            assert 0 < len(os.fsencode(made)) <= 255
+            assert 0 < len(os.fsencode(made)) <= name_max
             assert "/" not in made
+
+
+def test_the_file_system_says_how_long_a_name_may_be(tmp_path: Path) -> None:
+    limit = name_max_bytes(tmp_path)
+    (tmp_path / ("x" * limit)).touch()
+    with pytest.raises(OSError, match="too long"):
+        (tmp_path / ("x" * (limit + 1))).touch()
+    assert name_max_bytes(tmp_path / "to come") == 255
 
 
 @given(file_names)
