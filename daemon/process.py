@@ -197,8 +197,9 @@ def prepare(files: list[Path], output: Path, settings: Settings, profile: str, *
 
 
 def plan(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> list[Item]:
-    """What would be done with each file. It changes nothing."""
-    return [_item(path, output, settings, profile, debug_overlay) for path in files]
+    """What would be done with each file, once where it is named twice. It changes nothing."""
+    items = (_item(path, output, settings, profile, debug_overlay) for path in files)
+    return list({item.job: item for item in items}.values())
 
 
 def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:

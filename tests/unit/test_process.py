@@ -84,3 +84,12 @@ def test_a_report_overwrites_no_other(item: Item, tmp_path: Path, monkeypatch: p
     Batch(Settings(), tmp_path, [item], 1, lambda _: None, lambda: None)._end(item, Failed.of(NotMediaError("no")))
     assert item.report == tmp_path / "x-2.report.json"
     assert (tmp_path / "x.report.json").read_text() == "the other's"
+
+
+def test_a_file_that_is_named_twice_is_worked_on_once(tmp_path: Path) -> None:
+    """Two workers in one directory would take it from each other."""
+    for name in ("x.mp4", "y.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    names = [tmp_path / name for name in ("x.mp4", "y.mp4", "./x.mp4")]
+    items = prepare(names, tmp_path, Settings(), "default", debug_overlay=False)
+    assert [each.source for each in items] == names[:2]
