@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def _running() -> Iterator[RunningJob]:
     name = "inbox/podcasts/Interview – final.mp4"
     yield RunningJob("j1", name, "render", 41.5, 94, 760, "normal", 1, "studio-1", "", 3.2)
     reason = "the card's memory is over 70 %"
-    yield RunningJob("j2", "inbox/수학 3강.mov", "render", 12.3, 31, 4200, "downscale", 2, "studio-2", reason, 1.1)
+    degraded = RunningJob("j2", "inbox/수학 3강.mov", "render", 12.3, 31, 4200, "downscale", 2, "studio-2", reason, 1.1)
+    yield replace(degraded, level_trip="vram_guard")
     yield RunningJob("j3", f"inbox/{LONG}", "probe", None, 0, None, "normal", 1, "studio-2")
 
 
