@@ -107,6 +107,7 @@ class MoveRefusedError(DaemonError):
         "Take the folder's sticky bit away (chmod -t) or what else protects it, or put the file into another folder: "
         "it is tried again about every minute."
     )
+    doctor_check = "share-rename"
     retryable = True
     environmental = True
 
@@ -114,6 +115,7 @@ class MoveRefusedError(DaemonError):
 class OtherFileSystemError(DaemonError):
     code = "OTHER_FILE_SYSTEM"
     remedy = "Put the file into a folder of the share itself, not into one that is mounted there or has its own quota."
+    doctor_check = "share-one-file-system"
     retryable = True
     environmental = True
 

@@ -14,7 +14,7 @@ from tests.service.running import Service
 
 _LIMITS = {
     "cpu_s": 1,
-    "wall_s": 1.5,
+    "wall_s": 0.5,
     "address_space_bytes": 900 * 2**20,
 }
 
