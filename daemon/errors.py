@@ -90,6 +90,7 @@ class JobBusyError(DaemonError):
 class FileUnreadableError(DaemonError):
     code = "FILE_UNREADABLE"
     remedy = "Give the service's group the right to read the file: it is then taken by itself."
+    doctor_check = "share-permissions"
     retryable = True
     environmental = True
 
@@ -97,6 +98,7 @@ class FileUnreadableError(DaemonError):
 class FolderReadOnlyError(DaemonError):
     code = "FOLDER_READ_ONLY"
     remedy = "Give the service's group the right to write to the folder: the file is then taken by itself."
+    doctor_check = "share-permissions"
     retryable = True
     environmental = True
 

@@ -104,8 +104,8 @@ def test_files_that_the_share_refuses_to_move_wait_with_a_reason(bound: Service,
         bound.start()
         bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
         told = {
-            "inbox/sticky/a.mp4": ("MOVE_REFUSED", MoveRefusedError.remedy),
-            "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", OtherFileSystemError.remedy),
+            "inbox/sticky/a.mp4": ("MOVE_REFUSED", MoveRefusedError("").remedy),
+            "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", OtherFileSystemError("").remedy),
         }
         bound.wait_for(lambda: waiting(bound) == told, "the reasons")
         time.sleep(2)  # many scans
