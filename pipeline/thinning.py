@@ -18,7 +18,7 @@ class Thinning:
     Args:
         step: 1 leaves no picture out.
         analysed_pts: of the last picture that was analysed already, which passed; None at the stream's begin.
-        skipped: pts of pictures up to there that were left out.
+        skipped: pts of pictures that were left out; those at the stream's very end lie behind the last that passed.
     """
 
     def __init__(self, step: int, *, analysed_pts: int | None = None, skipped: Iterable[int] = ()) -> None:
@@ -53,7 +53,7 @@ class Thinning:
         if self._analysed_pts is not None and pts <= self._analysed_pts:
             return pts in self._skipped_before
         self._count += 1
-        return (self._count - 1) % self._step != 0
+        return pts in self._skipped_before or (self._count - 1) % self._step != 0
 
     def settle(self, next_pts: int | None) -> int:
         """How many were left out before ``next_pts`` (None: the end) and not counted yet."""

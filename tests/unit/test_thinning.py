@@ -69,3 +69,10 @@ def test_counts_belong_to_the_segment_in_which_a_picture_would_have_been() -> No
     passed(thinning, batches(range(10), 3))
     assert (thinning.settle(4), thinning.skipped) == (2, [5, 7, 9])
     assert (thinning.settle(None), thinning.skipped) == (3, [])
+
+
+def test_what_was_left_out_at_the_very_end_stays_out_and_counts() -> None:
+    """All was analysed when the level rose: nothing that comes behind the last picture that passed can be shown."""
+    thinning = Thinning(1, analysed_pts=40, skipped=[10, 30, 50])
+    assert [pts for pts, _ in passed(thinning, batches(range(0, 60, 10), 4))] == [0, 20, 40]
+    assert thinning.settle(None) == 3
