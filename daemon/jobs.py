@@ -231,6 +231,11 @@ class Job:
             if path.name not in but:
                 remove_path(path)
 
+    def remove_parts(self) -> None:
+        """Remove what an earlier worker has begun to write; should it still live, it must not write into ours."""
+        for part in self.folder.rglob("*.part"):
+            part.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the directory, the manifest last: what a crash leaves behind still explains itself.
 

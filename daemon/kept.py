@@ -68,6 +68,7 @@ class KeptStates:
         if job.manifest.error:
             write_plain(job.folder / _FAILED, b"")
         job.clear(but={*_STATE, MANIFEST, LEASE, *([_FAILED] if job.manifest.error else [])})
+        job.remove_parts()
         target = self._folder / job.manifest.key
         _discard(target)
         try:

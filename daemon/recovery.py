@@ -32,7 +32,7 @@ def adopt(share: Share, folder: Path, lease: Lease, *, max_attempts: int) -> Job
     job = _load(folder)
     if job is None:
         return None
-    _remove_parts(folder)
+    job.remove_parts()
     _bring_forward(share, job, max_attempts)
     if job.manifest.state is State.DONE and not job.reopen():
         job.remove()
@@ -72,12 +72,6 @@ def _rescue(folder: Path, reason: Exception) -> Job:
     manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default")
     policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))
     return Job(folder, manifest)
-
-
-def _remove_parts(folder: Path) -> None:
-    """What an earlier worker has begun to write; should it still live, it must not write into ours."""
-    for part in folder.rglob("*.part"):
-        part.unlink(missing_ok=True)
 
 
 def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:

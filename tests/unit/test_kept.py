@@ -68,6 +68,13 @@ def test_the_next_job_with_the_same_content_gets_the_state(share: Share) -> None
     assert names(share.finished) == set()
 
 
+def test_what_a_worker_had_only_begun_is_not_kept(share: Share) -> None:
+    job = done(share)
+    (job.folder / "segments" / "000001.h264.part").write_text("half")
+    kept_of(share).retire(job)
+    assert {path.name for path in share.state.rglob("segments/*")} == {"000000"}
+
+
 def test_the_newest_state_of_a_source_counts(share: Share) -> None:
     kept = kept_of(share)
     kept.retire(done(share, segment="old"))
