@@ -259,7 +259,8 @@ def _job_id(spec: JobSpec) -> str:
     """The same file and settings give the same id, so that a second try finds the first one's checkpoint."""
     what = [os.fsdecode(spec.source), spec.profile_name, spec.profile.model_dump(mode="json"), spec.debug_overlay]
     with suppress(OSError):  # a file that is not there has its error already
-        what += [spec.source.stat().st_size, spec.source.stat().st_mtime_ns]
+        found = spec.source.stat()
+        what += [found.st_size, found.st_mtime_ns]
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 

@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import av
@@ -91,9 +90,8 @@ class AudioPump:
     """
 
     def __init__(
-        self, path: Path, container: InputContainer, indices: Iterable[int], output: OutputContainer, origin: Fraction
+        self, container: InputContainer, indices: Iterable[int], output: OutputContainer, origin: Fraction
     ) -> None:
-        self._path = path
         self._container = container
         self._tracks: dict[int, _Track] = {}
         self._dropped: list[AudioStreamOutcome] = []
