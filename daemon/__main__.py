@@ -1,17 +1,22 @@
 """The command `dualface`, also as `python -m daemon`."""
 
+import gc
 import sys
 
 from daemon import spawn
+from daemon.loading import loading
 
 
 def main() -> None:
     """For work on named files a worker starts first, and loads its libraries while this process loads its own."""
     if sys.argv[1:2] == ["process"]:
         spawn.start_ahead()
-    from daemon.cli import main as command  # noqa: PLC0415 - the worker should not wait for this
-
-    command()
+    with loading():
+        from daemon.cli import main as command  # noqa: PLC0415 - the worker should not wait for this
+    try:
+        command()
+    finally:
+        gc.freeze()  # nothing is worth collecting any more, and that would take longer than all other ways to end
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def measure(command: list[str]) -> Run:
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process; return the peak of its tree's memory, shared pages counted once."""
+    """Wait for a process; return the peak of its tree's resident memory."""
     peak_bytes = 0
     root = psutil.Process(process.pid)
     while process.poll() is None:
@@ -65,14 +65,11 @@ def _watch(process: subprocess.Popen[bytes]) -> int:
 
 
 def _tree_bytes(root: psutil.Process) -> int:
-    total = 0
+    """Pages that two of the processes share count twice: to tell them apart would hold up the one that is measured."""
     try:
-        for process in [root, *root.children(recursive=True)]:
-            memory = process.memory_full_info()
-            total += getattr(memory, "pss", memory.rss)
+        return sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return total
-    return total
+        return 0
 
 
 def ffmpeg() -> str:

@@ -56,5 +56,7 @@ def _spawn(messages: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=(messages,),
+        # The stages run beside each other already; threads of linear algebra would only spin beside them.
+        env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
         start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
     )

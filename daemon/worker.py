@@ -22,6 +22,7 @@ import structlog
 from daemon import confinement, leases, opening
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.leases import LOCKS_UNKNOWN
+from daemon.loading import loading
 from daemon.logs import configure_worker
 from daemon.messages import (
     STOP,
@@ -55,7 +56,7 @@ def main() -> None:
 
 def _load() -> None:
     """Load the pipeline before the order comes. What is missing is explained when it is needed."""
-    with suppress(Exception):
+    with suppress(Exception), loading():
         import pipeline.runner  # noqa: F401, PLC0415 - the service itself must never load codecs
 
 

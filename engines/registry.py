@@ -23,7 +23,7 @@ from engines.cpu.preprocess import CpuPreprocessor
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.joint import HostJoint
-from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.inference.prepared import open_prepared
 from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings
@@ -113,15 +113,20 @@ class CpuBackend:
         return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
-        return OnnxRuntimeEngine(yunet.load(), threads=threads)
+        return open_prepared(yunet.NAME, yunet.load, cache_dir=self._cache_dir, threads=threads)
 
     def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
         with _opening:
-            shared = _shared_detector()
+            shared = _shared_detector(self._cache_dir)
         return shared, shared.port()
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
-        return OnnxRuntimeEngine(face_embedding.load(self._cache_dir), threads=threads)
+        return open_prepared(
+            face_embedding.NAME,
+            lambda: face_embedding.load(self._cache_dir),
+            cache_dir=self._cache_dir,
+            threads=threads,
+        )
 
     def preprocessor(self, info: MediaInfo) -> Preprocessor:
         return CpuPreprocessor(info.video.width / info.video.height)
@@ -153,8 +158,8 @@ _opening = threading.Lock()
 
 
 @functools.cache
-def _shared_detector() -> HostJoint:
-    return HostJoint(OnnxRuntimeEngine(yunet.load()))
+def _shared_detector(cache_dir: Path | None) -> HostJoint:
+    return HostJoint(open_prepared(yunet.NAME, yunet.load, cache_dir=cache_dir))
 
 
 def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backend:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,14 +36,14 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime-cpu"
 
-    def __init__(self, model: bytes, *, threads: int = 1) -> None:
-        """Load ``model``, a serialised ONNX file with one input.
+    def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
+        """Load ``model``, which has one input: a serialised ONNX file, or a file's path.
 
         Raises:
             ModelUnavailableError: ONNX Runtime refuses the model.
         """
         try:
-            self._session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
+            self._session = new_session(model, session_options(threads))
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise ModelUnavailableError(f"ONNX Runtime cannot load the model: {error}") from error
         self._input = self._session.get_inputs()[0].name
@@ -62,7 +65,14 @@ class OnnxRuntimeEngine:
         del self._session
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def new_session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session on the CPU; raises what ONNX Runtime raises."""
+    given = model if isinstance(model, bytes) else os.fspath(model)
+    return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """How sessions on the CPU are run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

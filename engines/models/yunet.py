@@ -10,17 +10,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
-from engines.errors import ModelUnavailableError
 from engines.models.catalogue import YUNET
 
 STRIDES = (8, 16, 32)
 MULTIPLE = 32  # input width and height are multiples of the coarsest stride
 MOST_CANDIDATES = 400  # enters suppression per picture, best first
-_RESHAPES = ("290", "362", "395")
+
+_GRAPH_VERSION = 1  # raise it when the graph changes
+NAME = f"yunet-{YUNET.sha256[:12]}-v{_GRAPH_VERSION}"  # of what is made of it and kept
 
 Floats = NDArray[np.float32]
 
@@ -48,29 +47,9 @@ def load() -> bytes:
     Raises:
         ModelUnavailableError: the published file is missing or changed.
     """
-    model = onnx.load_model_from_string(YUNET.read())
-    _free_reshapes(model.graph)
-    del model.graph.value_info[:]
-    _free_dims(model.graph.input[0], {0: "batch", 2: "height", 3: "width"})
-    for output in model.graph.output:
-        _free_dims(output, {0: "batch", 1: "priors_" + output.name.rpartition("_")[2]})
-    return bytes(model.SerializeToString())
+    from engines.models.yunet_graph import with_free_sizes  # noqa: PLC0415 - seldom needed, and onnx loads slowly
 
-
-def _free_reshapes(graph: onnx.GraphProto) -> None:
-    """The published model says batch 1 in the shape constants; 0 means the input's own size."""
-    found = [tensor for tensor in graph.initializer if tensor.name in _RESHAPES]
-    if len(found) != len(_RESHAPES):
-        raise ModelUnavailableError(f"the model {YUNET.name} is not built as expected")
-    for tensor in found:
-        shape = numpy_helper.to_array(tensor).copy()
-        shape[0] = 0
-        tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
-
-
-def _free_dims(value: onnx.ValueInfoProto, names: dict[int, str]) -> None:
-    for index, name in names.items():
-        value.type.tensor_type.shape.dim[index].dim_param = name
+    return with_free_sizes(YUNET.read())
 
 
 def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from engines.cache_dir import default_cache_dir
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine
-from engines.models import dlib_weights, face_embedding, yunet
+from engines.models import dlib_network, dlib_weights, face_embedding, yunet
 from engines.models.catalogue import DLIB_FACE_RESNET, Model
 from tests.faces import variants
 from tests.pictures import collins, hopper, nv12
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_refused():
     with pytest.raises(ModelUnavailableError):
         dlib_weights.read_layers(content[:400_000])
     with pytest.raises(ModelUnavailableError):
-        face_embedding.convert(dlib_weights.read_layers(b"nothing of dlib's"))
+        dlib_network.convert(dlib_weights.read_layers(b"nothing of dlib's"))
 
 
 def test_the_converted_model_is_kept_with_its_checksum(tmp_path, model):
