@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
+from engines.cpu.filters import surface_size
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
@@ -27,7 +28,7 @@ from pipeline.errors import JobStopped, PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
-from pipeline.memory import limit_arenas, trim_heap
+from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
@@ -35,8 +36,10 @@ from pipeline.report import MODELS, facts, versions
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
+from pipeline.workload import MAX_SURFACE_PIXELS
 
 _TELL_EVERY_S = 1.0
+_ROW_PADDING = 64  # pixels
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +61,7 @@ def run_job(
     Raises:
         ExplainedError: what went wrong, ready to be shown; JobStopped when asked to stop.
     """
-    limit_arenas()
+    settle_allocator()
     try:
         with storage_errors("working on the job"):
             return _Job(spec, on_progress, should_stop, on_tally).run()
@@ -66,6 +69,12 @@ def run_job(
         raise
     except Exception as exc:
         raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
+
+
+def _surface_bytes(info: MediaInfo) -> int:
+    """Memory of one picture that travels through the stages, NV12, rows padded as decoders like it."""
+    width, height = surface_size(info.video, MAX_SURFACE_PIXELS)
+    return (width + _ROW_PADDING) * (height + _ROW_PADDING) * 3 // 2
 
 
 class _Job:
@@ -96,6 +105,7 @@ class _Job:
         self._on_progress(Progress("probe"))
         info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
         check_limits(info, self._spec.limits)
+        keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s

@@ -8,7 +8,7 @@ from pipeline.breaker import Level
 from pipeline.settings import DegradationSettings
 
 MAX_SURFACE_PIXELS = 3840 * 2160
-_DEPTH = 3
+_DEPTH = 2
 _SMALLER = 4  # a batch is cut to one part in so many
 
 

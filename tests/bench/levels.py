@@ -28,7 +28,7 @@ from pipeline.breaker import Level
 from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation
 from pipeline.job import JobSpec
-from pipeline.memory import limit_arenas, trim_heap
+from pipeline.memory import settle_allocator, trim_heap
 from pipeline.stream import StreamJob, render_stream
 from pipeline.timing import JobClock
 from tests.scenes import write_recording
@@ -86,7 +86,7 @@ def _arguments() -> argparse.Namespace:
 
 def measure(source: Path, level: Level, backend: str) -> Measured:
     """Render a file at one level, in this process."""
-    limit_arenas()
+    settle_allocator()
     info, begin = probe(source), time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _peaks() as peaks:
         checkpoint = Checkpoint("", breaker=_held_at(level))
