@@ -117,7 +117,8 @@ class PathPlanner:
 
         def plan(axis: int, wishes: Wishes, least: Array, most: Array) -> Array:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
-            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), unit)
+            edge = None if axis == 0 else float(least[-1])
+            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), unit, edge)
 
         wishes = framing.width_wishes(known.faces, known.others)
         scale = float(fixed[-1, 0]) if len(fixed) else wishes.usual()
@@ -130,9 +131,9 @@ class PathPlanner:
         ys = plan(2, framing.y_wishes(known.faces, seen_widths), half, framing.height - half)
         return np.stack([widths, xs, ys], axis=1)
 
-    def _plan_axis(self, fixed: Array, demand: Demand, unit: float) -> Array:
+    def _plan_axis(self, fixed: Array, demand: Demand, unit: float, edge: float | None) -> Array:
         count, done = len(demand.least), len(fixed)
-        rest = _rest(fixed, demand)
+        rest = _rest(fixed, demand, edge)
         if rest is not None:
             return np.concatenate([fixed, np.full(count - done, rest)])
         start = float(fixed[-1]) if done else demand.wishes.usual()
@@ -141,22 +142,34 @@ class PathPlanner:
         return np.concatenate([fixed, free])
 
 
-def _rest(fixed: Array, demand: Demand) -> float | None:
-    """Where the camera can stand still throughout, or None."""
+def _rest(fixed: Array, demand: Demand, edge: float | None) -> float | None:
+    """Where the camera can stand still throughout, or None. ``edge``: how far the crop reaches from its middle."""
     soft = demand.wishes.soft
     low = max([float(demand.least.max()), *soft.lo])
     high = min([float(demand.most.min()), *soft.hi])
     if not len(fixed):
-        return None if low > high else _even(min(max(demand.wishes.usual(), low), high), low, high)
+        start = _even(min(max(demand.wishes.usual(), low), high), low, high)
+        return None if low > high else _settled(start, edge, low, high)
     here = float(fixed[-1])
     still = bool(np.all(fixed[1 - _ORDER :] == here))
-    return here if still and low - _GRAIN <= here <= high + _GRAIN else None
+    return _settled(here, edge, low, high) if still and low - _GRAIN <= here <= high + _GRAIN else None
 
 
 def _even(value: float, low: float, high: float) -> float:
     """A multiple of 16 near the value: such crops begin and end on whole pixels and stay sharp."""
     even = _EVEN * round(value / _EVEN)
     return even if low <= even <= high else value
+
+
+def _settled(value: float, edge: float | None, low: float, high: float) -> float:
+    """Where a crop as wide as it was at first begins on whole pixels, of luma and chroma, at most one from the value.
+
+    A movement ends wherever it does. To creep on by less than a pixel is seen by nobody, and what rests is sharp then.
+    """
+    if edge is None or edge % 1:
+        return value
+    whole = edge + 2 * round((value - edge) / 2)
+    return whole if low <= whole <= high else value
 
 
 def _weights(knots: Array, count: int) -> Array:

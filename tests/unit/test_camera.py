@@ -140,6 +140,13 @@ def test_after_a_walk_the_camera_comes_to_a_full_stop_near_the_middle():
     assert abs(tiles[-1].crop.cx - 1200) < 0.08 * tiles[-1].crop.w
 
 
+@pytest.mark.parametrize("step", [0, 0.37, 1.61])
+def test_after_a_walk_the_crop_lies_on_whole_pixels_of_luma_and_chroma(step):
+    tiles = lefts(film([scene(i, face(walk(i) + step, 431.7 + i % 7 * step), face(1700)) for i in range(240)]))
+    assert tiles[0].crop.x != tiles[-1].crop.x
+    assert tiles[-1].crop.x % 2 == tiles[-1].crop.y % 2 == 0
+
+
 def test_a_zoom_is_one_slow_movement():
     scenes = [scene(i, face(600, height=150 + 120 * min(max((i - 60) / 90, 0), 1)), face(1400)) for i in range(260)]
     widths = np.array([t.crop.w for t in lefts(film(scenes))])
