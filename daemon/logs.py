@@ -73,3 +73,12 @@ def _configure(level: str, last: list[Processor], logger: Callable[[TextIO], Any
         logger_factory=lambda *_: logger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers = [*(handler for handler in root.handlers if not isinstance(handler, _Libraries)), _Libraries()]
+
+
+class _Libraries(logging.Handler):
+    """Writes what libraries have to say in our form, at the level of all that they print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(__name__).debug("library says", library=record.name, text=record.getMessage()[:500])

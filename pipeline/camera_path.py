@@ -162,9 +162,10 @@ def _even(value: float, low: float, high: float) -> float:
 
 
 def _settled(value: float, edge: float | None, low: float, high: float) -> float:
-    """Where a crop as wide as it was at first begins on whole pixels, of luma and chroma, at most one from the value.
+    """The nearest place, at most a pixel away, from which a crop begins on whole pixels of luma and chroma.
 
-    A movement ends wherever it does. To creep on by less than a pixel is seen by nobody, and what rests is sharp then.
+    A movement ends wherever it does. To creep on by so little is seen by nobody, and what rests is sharp then. A crop
+    whose edge is a fraction of a pixel away from its middle, as a zoom may leave it, stays where it is.
     """
     if edge is None or edge % 1:
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,21 @@ def test_json_with_job_file_and_stage(capsys: pytest.CaptureFixture[str]) -> Non
     fields = {"job": "j", "file": "x.mp4", "stage": "working", "event": "job started", "level": "info"}
     assert fields.items() <= line.items()
     assert line["timestamp"].endswith("Z")
+
+
+def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings(level="debug"))
+    logs.configure(LogSettings(level="debug"))
+    logging.getLogger("watchdog.observers").error("called when the thread is %s", "inactive")
+    (line,) = lines(capsys)
+    said = {"library": "watchdog.observers", "text": "called when the thread is inactive", "level": "debug"}
+    assert said.items() <= line.items()
+
+
+def test_what_libraries_log_is_of_no_interest_usually(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings())
+    logging.getLogger("watchdog.observers").error("called when the thread is inactive")
+    assert lines(capsys) == []
 
 
 def test_console_for_people(capsys: pytest.CaptureFixture[str]) -> None:
