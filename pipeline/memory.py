@@ -11,7 +11,7 @@ _FREE_AT_END_BYTES = 64 << 20
 
 
 def settle_allocator() -> None:
-    """Let all threads share one heap, and keep what is much larger than a picture out of them.
+    """Let all threads share one heap, and keep what is much larger than a picture out of it.
 
     glibc gives every thread a heap of its own. Pictures are allocated in one thread and freed in another, so each
     heap grows to the peak of its thread and stays there: 150 MB for a 1080p job, measured, at no gain in speed.

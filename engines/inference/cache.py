@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +11,9 @@ from pathlib import Path
 import structlog
 
 from engines.cache_dir import default_cache_dir
+from engines.checked_file import write_whole
 
 _LOG_NAME = "hashes.jsonl"
-_TEMPORARY = ".part-"
 
 log = structlog.get_logger(__name__)
 
@@ -104,8 +102,8 @@ class EngineCache:
             "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         text = json.dumps(record)
-        _write(path, engine)
-        _write(_record_path(path), f"{text}\n".encode())
+        write_whole(path, engine)
+        write_whole(_record_path(path), f"{text}\n".encode())
         with (self.directory / _LOG_NAME).open("a", encoding="utf-8") as hashes:
             hashes.write(f"{text}\n")
         for stale in self._stale(key):
@@ -150,17 +148,3 @@ class EngineCache:
 
 def _record_path(path: Path) -> Path:
     return path.with_suffix(".json")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
