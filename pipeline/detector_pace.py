@@ -1,4 +1,4 @@
-"""How often the detector runs: less often while everybody keeps still."""
+"""How often the detector runs: less often while nobody is about to meet anybody."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ from engines.frames import Rect
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
-STILL = 0.06       # of a face's width: how far it moves or grows between two runs at the most
-APART = 1.0        # of the wider face's width: the least room between two still faces
+AHEAD_S = 0.5      # how far ahead faces are reckoned to go on as they move
+APART = 1.0        # of the wider face's width: the room between two faces that counts as having met
 CALM_AFTER_S = 1.0
 
 
 class DetectorPace:
     """Decides when the detector runs next.
 
-    Ordinarily that is ``rate_hz`` times per second of video. Where all faces have kept still and apart for a second,
-    it is ``calm_rate_hz``, until one moves, comes, goes or gets near another.
+    Ordinarily that is ``rate_hz`` times per second of video. Where for a second no face has come or gone, and none
+    could meet another or leave the picture within half a second, it is ``calm_rate_hz``, until one does or could.
+    So people who sit and gesture are looked at less often, and those who pass each other are not.
+
+    Args:
+        settings: the two rates.
+        fps: mean rate of the pictures.
+        width: of a picture, in pixels as in ``Face.box``.
     """
 
-    def __init__(self, settings: DetectSettings, fps: Fraction) -> None:
+    def __init__(self, settings: DetectSettings, fps: Fraction, width: float) -> None:
         self._rates_hz = settings.rate_hz, min(settings.rate_hz, settings.calm_rate_hz)
         self._slack_s = 0.25 / float(fps)       # a quarter of a picture, so that rounding never skips one
+        self._width = width
         self._last_t: float | None = None
-        self._still_since = math.inf            # no still stretch has begun
+        self._calm_since = math.inf             # no calm stretch has begun
         self._boxes: list[Rect] = []
 
     def due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
@@ -41,36 +48,42 @@ class DetectorPace:
     def note(self, t: float, faces: Sequence[Face]) -> None:
         """Take what the detector saw at ``t``, in seconds."""
         boxes = [face.box for face in faces]
-        self._still_since = min(self._still_since, t) if _kept_still(self._boxes, boxes) else math.inf
+        self._calm_since = min(self._calm_since, t) if self._is_calm(t, boxes) else math.inf
         self._last_t, self._boxes = t, boxes
 
+    def _is_calm(self, t: float, boxes: Sequence[Rect]) -> bool:
+        """Whether the faces are those of the last run, and will be for a while."""
+        if self._last_t is None or len(boxes) != len(self._boxes):
+            return False
+        reach = [AHEAD_S * _moved(self._boxes, box) / (t - self._last_t) for box in boxes]
+        stay = all(min(box.x, self._width - box.x - box.w) >= far for box, far in zip(boxes, reach, strict=True))
+        return stay and all(
+            _gap(a, b) - reach[n] - reach[m] >= APART * max(a.w, b.w)
+            for n, a in enumerate(boxes)
+            for m, b in enumerate(boxes[:n])
+        )
+
     def _interval_s(self) -> float:
-        calm = self._last_t is not None and self._last_t - self._still_since >= CALM_AFTER_S
+        calm = self._last_t is not None and self._last_t - self._calm_since >= CALM_AFTER_S
         return 1.0 / self._rates_hz[calm] - self._slack_s
 
     def state(self) -> dict[str, Any]:
         boxes = [[box.x, box.y, box.w, box.h] for box in self._boxes]
-        still_since = None if math.isinf(self._still_since) else self._still_since
-        return {"last_t": self._last_t, "still_since": still_since, "boxes": boxes}
+        calm_since = None if math.isinf(self._calm_since) else self._calm_since
+        return {"last_t": self._last_t, "calm_since": calm_since, "boxes": boxes}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._last_t = state["last_t"]
-        self._still_since = math.inf if state["still_since"] is None else state["still_since"]
+        self._calm_since = math.inf if state["calm_since"] is None else state["calm_since"]
         self._boxes = [Rect(*box) for box in state["boxes"]]
 
 
-def _kept_still(before: Sequence[Rect], after: Sequence[Rect]) -> bool:
-    """Whether each face stands where it stood, and none near another."""
-    if len(before) != len(after):
-        return False
-    same = all(any(_at_rest(old, new) for old in before) for new in after)
-    return same and all(_apart(a, b) for n, a in enumerate(after) for b in after[:n])
+def _moved(before: Sequence[Rect], box: Rect) -> float:
+    """How far a face went or grew sideways, in pixels, since it was the nearest to where it is now."""
+    old = min(before, key=lambda old: math.hypot(old.cx - box.cx, old.cy - box.cy))
+    return max(abs(old.cx - box.cx), abs(old.w - box.w))
 
 
-def _at_rest(old: Rect, new: Rect) -> bool:
-    far = STILL * new.w
-    return max(abs(old.cx - new.cx), abs(old.cy - new.cy), abs(old.w - new.w)) <= far
-
-
-def _apart(a: Rect, b: Rect) -> bool:
-    return abs(a.cx - b.cx) - (a.w + b.w) / 2 >= APART * max(a.w, b.w)
+def _gap(a: Rect, b: Rect) -> float:
+    """The room between two faces, sideways."""
+    return abs(a.cx - b.cx) - (a.w + b.w) / 2

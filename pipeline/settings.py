@@ -19,7 +19,7 @@ class DetectSettings(Section):
     ] = 10.0
     calm_rate_hz: Annotated[
         float,
-        Field(ge=1, le=120, description="The same while all faces keep still and apart; at most rate_hz",
+        Field(ge=1, le=120, description="The same while nobody comes near another or leaves; at most rate_hz",
               json_schema_extra={"unit": "1/s"}),
     ] = 5.0
     long_side: Annotated[

@@ -160,7 +160,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
         clock=job.clock,
         start_pts=first_pts,
         seconds_per_tick=float(video.time_base),
-        pace=DetectorPace(profile.detect, video.fps),
+        pace=DetectorPace(profile.detect, video.fps, video.width),
     )
     embedder.analysis = analysis
     return people, analysis

@@ -18,7 +18,7 @@ def faces(*xs: float) -> list[Face]:
 
 
 def new_pace() -> DetectorPace:
-    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(FPS))
+    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(FPS), width=1920)
 
 
 def run(pace, seen, frames, first=0):
@@ -35,14 +35,30 @@ def steps(ran):
     return [b - a for a, b in pairwise(ran)]
 
 
-def test_every_third_picture_at_first_and_every_sixth_once_all_kept_still_for_a_second():
+def test_every_third_picture_at_first_and_every_sixth_once_it_was_calm_for_a_second():
     found = steps(run(new_pace(), lambda _: faces(400, 1200), 120))
     assert found[:10] == [3] * 10
     assert found[-10:] == [6] * 10
 
 
-def test_a_face_that_moves_keeps_the_rate_up():
-    assert set(steps(run(new_pace(), lambda n: faces(400 + 4 * n, 1600), 150))) == {3}
+def test_gestures_of_people_who_sit_apart_are_calm():
+    assert steps(run(new_pace(), lambda n: faces(400 + 20 * (n // 3 % 2), 1200), 120))[-10:] == [6] * 10
+
+
+def test_people_who_walk_towards_each_other_are_calm_until_they_could_soon_meet():
+    def gap(n):
+        return 1200 - 8 * n
+
+    ran = run(new_pace(), lambda n: faces(200, 300 + gap(n)), 150)
+    soon = 100 + 8 * FPS // 2  # a face's width, and what is walked in half a second
+    assert set(steps([n for n in ran if n > FPS + 3 and gap(n) >= soon])) == {6}
+    assert set(steps([n for n in ran if gap(n) < soon])) == {3}
+
+
+def test_a_face_that_is_about_to_leave_the_picture_keeps_the_rate_up():
+    ran = run(new_pace(), lambda n: faces(400, 1100 + 6 * n), 115)
+    assert 6 in steps(ran)
+    assert set(steps([n for n in ran if 1100 + 6 * n + 100 + 6 * 15 > 1920])) == {3}
 
 
 def test_faces_near_each_other_are_looked_at_often_though_they_keep_still():
