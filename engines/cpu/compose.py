@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ class CpuCompositor:
     3. sample: T(i) = sum over j of S(j) q((i + 1/2) s - 1/2 - j), where q is the cubic kernel with a = -3/4.
        S ends one sample beyond the crop; indices outside repeat its ends.
 
-    Between 2 and 3 numbers are 32-bit floats; T is rounded to 8 bits.
+    Between 2 and 3 numbers are 32-bit floats, or 8 bits where 2 has nothing to do; T is rounded to 8 bits.
 
     Chroma is sited as H.264's default says, left horizontally and centred vertically (chroma_sample_loc_type 0), in
     source and result alike: the chroma of a crop begins at x / 2 + (1 - s) / 4 and at y / 2, and is half as long.
@@ -119,6 +120,10 @@ class _Taps:
     weights: Floats
     own: int
 
+    @property
+    def is_identity(self) -> bool:
+        return self.weights.size == 1
+
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
@@ -181,8 +186,9 @@ class _Resampler:
     """Draws crops of single planes. Keeps its buffers: fresh pages for each picture would take half as long again."""
 
     def __init__(self) -> None:
-        self._filtered = _Buffer()
-        self._sampled = _Buffer()
+        self._channels = _Buffer(np.uint8), _Buffer(np.uint8)
+        self._filtered = _Buffer(np.float32)
+        self._sampled = {np.dtype(kind): _Buffer(kind) for kind in (np.uint8, np.float32)}
 
     def draw(self, plane: Plane, crop: Rect, tile: Plane) -> None:
         """Fill ``tile`` (h, w) or (h, w, 2) from ``crop`` of ``plane``, in samples of the plane."""
@@ -192,49 +198,61 @@ class _Resampler:
         if (h.block, v.block) != (1, 1):
             blocks = cv2.resize(blocks, (h.blocks, v.blocks), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         taps = h.taps(), v.taps()
-        if taps[0].weights.size == taps[1].weights.size == 1 and h.scale == v.scale == 1:
+        if all(t.is_identity for t in taps) and h.scale == v.scale == 1:
             tile[:] = blocks[v.sampled, h.sampled][: v.out, : h.out]
         elif blocks.ndim == 2:
-            self._sample(self._filter(blocks, *taps)[v.sampled, h.sampled], h, v, tile)
+            self._draw_channel(blocks, taps, h, v, tile)
         else:
             self._draw_channels(blocks, taps, h, v, tile)
 
     def _draw_channels(self, blocks: Plane, taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
         """OpenCV takes half as long for two channels one after the other as for both at once."""
-        parts = [np.empty(tile.shape[:2], np.uint8) for _ in range(blocks.shape[2])]
-        for channel, part in enumerate(parts):
-            alone: Plane = cv2.extractChannel(blocks, channel)  # type: ignore[assignment]
-            self._sample(self._filter(alone, *taps)[v.sampled, h.sampled], h, v, part)
+        channels = [buffer.of(blocks.shape[:2]) for buffer in self._channels]
+        parts = [np.empty(tile.shape[:2], np.uint8) for _ in channels]
+        for channel, part in zip(cv2.split(blocks, channels), parts, strict=True):
+            self._draw_channel(channel, taps, h, v, part)
         tile[:] = cv2.merge(parts)
 
-    def _filter(self, blocks: Plane, x: _Taps, y: _Taps) -> Floats:
+    def _draw_channel(self, blocks: NDArray[Any], taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
+        resting = all(t.is_identity for t in taps)
+        picture = blocks if resting else self._filter(blocks, *taps)
+        self._sample(picture[v.sampled, h.sampled], h, v, tile)
+
+    def _filter(self, blocks: Plane, x: _Taps, y: _Taps) -> NDArray[Any]:
         target = self._filtered.of(blocks.shape)
         cv2.sepFilter2D(
             blocks, cv2.CV_32F, x.weights, y.weights, target, anchor=(x.own, y.own), borderType=cv2.BORDER_REPLICATE
         )
         return target
 
-    def _sample(self, picture: Floats, h: _Axis, v: _Axis, tile: Plane) -> None:
+    def _sample(self, picture: NDArray[Any], h: _Axis, v: _Axis, tile: Plane) -> None:
         rows, columns = round(picture.shape[0] / v.scale), round(picture.shape[1] / h.scale)
-        target = self._sampled.of((rows, columns, *picture.shape[2:]))
+        target = self._sampled[picture.dtype].of((rows, columns))
         # Without a size, OpenCV scales by exactly these factors; only then the crop's size may be a fraction.
         drawn = cv2.resize(picture, None, target, 1 / h.scale, 1 / v.scale, cv2.INTER_CUBIC)
         missing = max(0, v.out - drawn.shape[0]), max(0, h.out - drawn.shape[1])
         if any(missing):          # at the plane's edge, where left-sited chroma ends before the picture does
             drawn = cv2.copyMakeBorder(drawn, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
-        wanted = drawn[: v.out, : h.out]
-        cv2.threshold(wanted, 0, 0, cv2.THRESH_TOZERO, dst=wanted)
-        cv2.convertScaleAbs(wanted, dst=tile)
+        _round(drawn[: v.out, : h.out], tile)
+
+
+def _round(drawn: NDArray[Any], tile: Plane) -> None:
+    """Fill a tile with the nearest values of 8 bits; what was drawn is overwritten."""
+    if drawn.dtype == np.uint8:
+        tile[:] = drawn
+    else:
+        cv2.threshold(drawn, 0, 0, cv2.THRESH_TOZERO, dst=drawn)
+        cv2.convertScaleAbs(drawn, dst=tile)
 
 
 class _Buffer:
-    """Memory for floats that grows to what is needed and stays."""
+    """Memory that grows to what is needed and stays."""
 
-    def __init__(self) -> None:
-        self._flat = np.empty(0, np.float32)
+    def __init__(self, kind: type[np.generic]) -> None:
+        self._flat: NDArray[Any] = np.empty(0, kind)
 
-    def of(self, shape: tuple[int, ...]) -> Floats:
+    def of(self, shape: tuple[int, ...]) -> NDArray[Any]:
         size = math.prod(shape)
         if self._flat.size < size:
-            self._flat = np.empty(size, np.float32)
+            self._flat = np.empty(size, self._flat.dtype)
         return self._flat[:size].reshape(shape)
