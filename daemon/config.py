@@ -19,8 +19,9 @@ from pydantic_core import ErrorDetails
 
 from daemon import keys
 from daemon.errors import ConfigError
-from daemon.layers import Layer, Problem, from_paths, merge, read_detected, read_environment, read_file, read_text
+from daemon.layers import Layer, Problem, from_paths, read_detected, read_environment, read_file, read_text
 from daemon.nested import has
+from daemon.precedence import merged
 from daemon.profiles import BUILT_IN
 from daemon.settings import Settings
 
@@ -85,10 +86,8 @@ def load_with_origins(
         *_manual(path, text),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
     )
-    merged = Layer()
-    for layer in layers:
-        merge(merged, layer)
-    return Loaded(_validated(merged), merged, layers)
+    together = merged(layers)
+    return Loaded(_validated(together), together, layers)
 
 
 def _manual(path: Path | None, text: str | None) -> Iterator[Layer]:

@@ -15,7 +15,7 @@ import structlog
 import yaml
 
 from daemon import keys
-from daemon.nested import at, has, merged
+from daemon.nested import at, has
 
 ENV_PREFIX = "DUALFACE__"
 SETTINGS, PROVENANCE = "settings", "provenance"  # the two parts of what `dualface probe` writes
@@ -246,10 +246,3 @@ def _section(values: dict[str, Any], path: keys.Path) -> list[dict[str, Any]]:
         if not isinstance(values, dict):
             return []
     return [values]
-
-
-def merge(target: Layer, layer: Layer) -> None:
-    kept = {path: origin for path, origin in target.origins.items() if not layer.replaces(path)}
-    target.origins = {**kept, **layer.origins}
-    target.values = merged(target.values, layer.values)
-    target.problems += layer.problems

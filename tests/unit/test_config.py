@@ -116,6 +116,12 @@ def test_every_value_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPat
     assert origins["limits.pixels"] == "--set limits.pixels"
 
 
+def test_variables_without_our_prefix_set_nothing(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARE", '{"root": "/elsewhere"}')
+    monkeypatch.setenv("SHARE__ROOT", "/elsewhere")
+    assert config.load(write("")) == Settings()
+
+
 def test_a_list_from_a_later_layer_replaces_the_list(write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUALFACE__INBOXES", "[{path: a, priority: 3}, {path: c}]")
     path = write("inboxes: [{path: b}]\n")
