@@ -12,6 +12,7 @@ from daemon.errors import ConfigError
 from daemon.leases import host_name
 from daemon.settings import Settings
 from daemon.share import Share
+from daemon.status import Board
 from daemon.survey import NoStatusError, Standing, survey
 
 _POLL_S = 1.0
@@ -68,8 +69,14 @@ def _busy(share: Share, settings: Settings, host: str) -> str:
     """What a host still has in work, in words; "" where that is nothing."""
     standing = _standing(share, settings, host)
     board = standing.seen.board
-    done = board.state == "drained" or (board.state in _RESTING and not board.running)
-    return "" if done or standing.verdict else escape(f"{host}: {board.line()}")
+    return "" if standing.verdict or _rests(board, share) else escape(f"{host}: {board.line()}")
+
+
+def _rests(board: Board, share: Share) -> bool:
+    """Whether nothing is in work and nothing will be. A pause that has just ended may still stand on the board."""
+    if board.state == "paused" and share.pause_reason() is None:
+        return False
+    return board.state == "drained" or (board.state in _RESTING and not board.running)
 
 
 def _standing(share: Share, settings: Settings, host: str) -> Standing:

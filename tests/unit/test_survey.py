@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from daemon import reach, status_view
+from daemon import listeners, reach, status_view
 from daemon.control import drain, pause, resume
 from daemon.hosts import Hosts
 from daemon.settings import Settings
@@ -178,6 +178,19 @@ def test_a_drain_is_one_hosts_and_a_resume_everybodys(share: Share) -> None:
     assert share.drain_reason("a").startswith("kernel")  # type: ignore[union-attr]
     assert share.drain_reason("b") is None
     assert resume(share) == ["the draining of a", "the draining of nas.local"]
+
+
+def test_a_drain_does_not_rely_on_a_pause_that_has_just_ended(
+    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(share, "a", "paused")
+    monkeypatch.setattr(listeners.time, "sleep", lambda _: report(share, "a", "drained"))
+    listeners.wait_until_idle(share, settings, ["a"])
+    assert "a is drained" in capsys.readouterr().out
+    pause(share, "lunch")
+    report(share, "a", "paused")
+    listeners.wait_until_idle(share, settings, ["a"])
+    assert "a is paused" in capsys.readouterr().out
 
 
 def test_a_pause_that_was_made_on_a_desktop_ends_as_well(share: Share) -> None:
