@@ -14,6 +14,7 @@ from pipeline.settings import DetectSettings
 AHEAD_S = 0.5      # how far ahead faces are reckoned to go on as they move
 APART = 1.0        # of the wider face's width: the room between two faces that counts as having met
 CALM_AFTER_S = 1.0
+_SLACK = 0.25      # of a picture, so that rounding never skips one
 
 
 class DetectorPace:
@@ -30,8 +31,9 @@ class DetectorPace:
     """
 
     def __init__(self, settings: DetectSettings, fps: Fraction, width: float) -> None:
-        self._rates_hz = settings.rate_hz, min(settings.rate_hz, settings.calm_rate_hz)
-        self._slack_s = 0.25 / float(fps)       # a quarter of a picture, so that rounding never skips one
+        every = max(1, math.ceil(float(fps) / settings.rate_hz - _SLACK))
+        calm_every = every * max(1, round(settings.rate_hz / settings.calm_rate_hz))
+        self._fps, self._every = float(fps), (every, calm_every)
         self._width = width
         self._last_t: float | None = None
         self._calm_since = math.inf             # no calm stretch has begun
@@ -39,9 +41,9 @@ class DetectorPace:
 
     def due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
         """Which of the next pictures the detector sees: one every so often, and the first of every shot."""
-        interval_s, last, due = self._interval_s(), self._last_t, []
+        last, due = self._last_t, []
         for t, cut in zip(times, cuts, strict=True):
-            due.append(cut or last is None or t - last >= interval_s)
+            due.append(cut or last is None or self._turn(t) > self._turn(last))
             last = t if due[-1] else last
         return due
 
@@ -63,9 +65,11 @@ class DetectorPace:
             for m, b in enumerate(boxes[:n])
         )
 
-    def _interval_s(self) -> float:
+    def _turn(self, t: float) -> int:
+        """Which of the detector's turns a time belongs to. Turns while calm are some of the others, so that it does
+        not matter for what is seen afterwards when exactly a calm stretch began."""
         calm = self._last_t is not None and self._last_t - self._calm_since >= CALM_AFTER_S
-        return 1.0 / self._rates_hz[calm] - self._slack_s
+        return math.floor((t * self._fps + _SLACK) / self._every[calm])
 
     def state(self) -> dict[str, Any]:
         boxes = [[box.x, box.y, box.w, box.h] for box in self._boxes]

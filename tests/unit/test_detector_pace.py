@@ -4,6 +4,8 @@ import json
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
+
 from engines.frames import Rect
 from pipeline.detector_pace import DetectorPace
 from pipeline.people import Face
@@ -63,6 +65,19 @@ def test_a_face_that_is_about_to_leave_the_picture_keeps_the_rate_up():
 
 def test_faces_near_each_other_are_looked_at_often_though_they_keep_still():
     assert set(steps(run(new_pace(), lambda _: faces(400, 580), 150))) == {3}
+
+
+@pytest.mark.parametrize("became_calm", range(30, 42, 3))
+def test_it_does_not_matter_later_when_it_became_calm(became_calm):
+    ran = run(new_pace(), lambda n: faces(400, 580) if n < became_calm else faces(400, 1200), 180)
+    assert [n for n in ran if n > 80] == list(range(84, 180, 6))
+
+
+@pytest.mark.parametrize(("fps", "every"), [(6, 1), (24, 3), (25, 3), (Fraction(30000, 1001), 3), (50, 5), (60, 6)])
+def test_every_how_many_pictures(fps, every):
+    times = [float(n / Fraction(fps)) for n in range(1000)]
+    pace = DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(fps), width=1920)
+    assert [n for n, due in enumerate(pace.due(times, [False] * 1000)) if due] == list(range(0, 1000, every))
 
 
 def test_calm_ends_with_the_first_picture_that_shows_another_face():
