@@ -16,15 +16,15 @@ import psutil
 
 from daemon.errors import DaemonError
 
-STATIC_CROP = (
-    "split[a][b];[a]crop=800:900:100:60,scale=960:1080[l];[b]crop=800:900:1020:60,scale=960:1080[r];[l][r]hstack"
-)
+# Of 1080p, crop=800:900:100:60 and crop=800:900:1020:60; of other sizes the same parts.
+_CROP = "crop=iw*5/12:ih*5/6:{x}:ih/18,scale=960:1080"
+STATIC_CROP = f"split[a][b];[a]{_CROP.format(x='iw*5/96')}[l];[b]{_CROP.format(x='iw*17/32')}[r];[l][r]hstack"
 _POLL_S = 0.05
 
 
 class BenchError(DaemonError):
     code = "BENCH_FAILED"
-    remedy = "Install ffmpeg (`apt-get install ffmpeg`): it is what the measurement compares with."
+    remedy = "What the command said is above. Try it by itself, or another recording."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ def ffmpeg() -> str:
     """
     path = shutil.which("ffmpeg")
     if path is None:
-        raise BenchError("ffmpeg is not installed, so there is nothing to compare with.")
+        raise BenchError(
+            "ffmpeg is not installed, so there is nothing to compare with.", remedy="Install it: apt-get install ffmpeg"
+        )
     return path
 
 
