@@ -198,7 +198,7 @@ class _Resampler:
         if (h.block, v.block) != (1, 1):
             blocks = cv2.resize(blocks, (h.blocks, v.blocks), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         taps = h.taps(), v.taps()
-        if all(t.is_identity for t in taps) and h.scale == v.scale == 1:
+        if taps[0].is_identity and taps[1].is_identity and h.scale == v.scale == 1:
             tile[:] = blocks[v.sampled, h.sampled][: v.out, : h.out]
         elif blocks.ndim == 2:
             self._draw_channel(blocks, taps, h, v, tile)
@@ -214,11 +214,12 @@ class _Resampler:
         tile[:] = cv2.merge(parts)
 
     def _draw_channel(self, blocks: NDArray[Any], taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
-        resting = all(t.is_identity for t in taps)
-        picture = blocks if resting else self._filter(blocks, *taps)
-        self._sample(picture[v.sampled, h.sampled], h, v, tile)
+        self._sample(self._filter(blocks, *taps)[v.sampled, h.sampled], h, v, tile)
 
-    def _filter(self, blocks: Plane, x: _Taps, y: _Taps) -> NDArray[Any]:
+    def _filter(self, blocks: NDArray[Any], x: _Taps, y: _Taps) -> NDArray[Any]:
+        """Floats, or the blocks themselves where there is nothing to filter."""
+        if x.is_identity and y.is_identity:
+            return blocks
         target = self._filtered.of(blocks.shape)
         cv2.sepFilter2D(
             blocks, cv2.CV_32F, x.weights, y.weights, target, anchor=(x.own, y.own), borderType=cv2.BORDER_REPLICATE

@@ -19,8 +19,8 @@ def faces(*xs: float) -> list[Face]:
     return [Face(Rect(x, 300, 100, 120), 0.9, POINTS) for x in xs]
 
 
-def new_pace() -> DetectorPace:
-    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(FPS), width=1920)
+def new_pace(fps: Fraction | int = FPS) -> DetectorPace:
+    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(fps), width=1920)
 
 
 def run(pace, seen, frames, first=0):
@@ -76,8 +76,7 @@ def test_it_does_not_matter_later_when_it_became_calm(became_calm):
 @pytest.mark.parametrize(("fps", "every"), [(6, 1), (24, 3), (25, 3), (Fraction(30000, 1001), 3), (50, 5), (60, 6)])
 def test_every_how_many_pictures(fps, every):
     times = [float(n / Fraction(fps)) for n in range(1000)]
-    pace = DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(fps), width=1920)
-    assert [n for n, due in enumerate(pace.due(times, [False] * 1000)) if due] == list(range(0, 1000, every))
+    assert [n for n, due in enumerate(new_pace(fps).due(times, [False] * 1000)) if due] == list(range(0, 1000, every))
 
 
 def test_calm_ends_with_the_first_picture_that_shows_another_face():
