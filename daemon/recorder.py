@@ -31,7 +31,8 @@ class Recorder:
         self.meters.set("dualface_start_timestamp_seconds", time.time())
         self.meters.set("dualface_job_slots", job_slots(settings))
         self.meters.set("dualface_vram_guard_ratio", settings.device.vram_guard)
-        self.meters.set("dualface_failures_in_a_row", 0)
+        for idle in ("dualface_failures_in_a_row", "dualface_jobs_running", "dualface_degradation_level"):
+            self.meters.set(idle, 0)
         self._show_state("starting")
         self._show_queues()
         self._beat()

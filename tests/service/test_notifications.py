@@ -85,7 +85,7 @@ def test_reduced_quality_is_told_and_counted(
     service.wait_for(lambda: Scrape(port)("dualface_jobs_total", status="succeeded_degraded") == 1, "its count")
     report = service.report("outbox/x.dual.report.json")
     assert Scrape(port)("dualface_dropped_frames_total") == report["resilience"]["dropped_frames"] > 0
-    assert Scrape(port)("dualface_degradation_level") == 0
+    service.wait_for(lambda: Scrape(port)("dualface_degradation_level") == 0, "the end of it")
     service.wait_for(lambda: mailbox.messages, "the message")
     assert mailbox.titles[0].endswith("inbox/x.mp4 is done at reduced quality for now")
     assert "ran out of memory" in mailbox.messages[0]["message"]

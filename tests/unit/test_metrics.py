@@ -95,6 +95,11 @@ def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:
     assert found["dualface_stage_seconds_count", ("encode",)] == 0
 
 
+def test_a_service_that_has_not_looked_yet_runs_nothing() -> None:
+    found = samples(Recorder(Settings()).meters)
+    assert found["dualface_jobs_running", ()] == found["dualface_degradation_level", ()] == 0
+
+
 def test_what_is_not_known_is_absent() -> None:
     recorder = Recorder(Settings())
     recorder(shown(Board("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
