@@ -86,7 +86,7 @@ def test_it_keeps_itself_fresh_and_the_reader_s_place(outbox: Path, visit: Visit
     board = busy(finished=[done(99, "brand new", 0), *many], queued=7)
     board.running[0] = board.running[0].__class__(**{**as_dict(board.running[0]), "percent": 77.0})
     write(outbox, board)
-    page.wait_for_selector("#done-d99", timeout=15000)
+    page.wait_for_selector("#done-d99", timeout=60000)
     assert page.get_by_role("progressbar").first.evaluate("bar => bar.value") == 77
     assert page.evaluate("scrollY") == pytest.approx(1500, abs=250)  # the browser keeps what is seen in its place
     assert page.evaluate("document.activeElement.id") == "report-d9"
@@ -112,9 +112,9 @@ def test_an_open_page_becomes_stale_and_recovers(outbox: Path, visit: Visit) -> 
     page = visit(write(outbox, busy()))
     shutil.move(outbox / "status.html", outbox / "gone.html")
     page.evaluate("Date.now = ((now) => () => now() + 200000)(Date.now)")
-    page.wait_for_selector("#stale:not([hidden])", timeout=5000)
+    page.wait_for_selector("#stale:not([hidden])", timeout=30000)
     write(outbox, busy(updated_at=ago(-1), queued=77))
-    page.wait_for_selector("#stale[hidden]", state="attached", timeout=20000)
+    page.wait_for_selector("#stale[hidden]", state="attached", timeout=60000)
 
 
 def test_today_is_the_reader_s(outbox: Path, visit: Visit) -> None:

@@ -116,7 +116,6 @@ class Setting:
     def tend(self) -> None:
         """Start what has ended again, as systemd does."""
         for service in self._services.values():
-            service.notifications()
             if service.process is not None and (status := service.process.poll()) is not None:
                 self.ends.append(status)
                 service.start(wait=False)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any
 
 import psutil
 import yaml
+
+PATIENCE_S = 240.0  # for what takes seconds; machines are shared
+
+_UNTIL_NOW = b"until now"
 
 FAST: dict[str, Any] = {
     "share": {"low_bytes": 0, "resume_bytes": 0},
@@ -44,15 +49,17 @@ class Service:
         self.config.write_text(yaml.safe_dump(document))
         self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._systemd.bind(str(folder / "notify"))
-        self._systemd.setblocking(False)
-        self.notified: list[str] = []
+        self._notified: list[str] = []
+        self._caught_up = threading.Event()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
         self.environment: dict[str, str] = {}  # added to our own
         self.wrapper: list[str] = []  # a program with its options that starts it
         self.process: subprocess.Popen[bytes] | None = None
 
     # -- life
 
-    def start(self, *, wait: bool = True, timeout_s: float = 90) -> Service:
+    def start(self, *, wait: bool = True, timeout_s: float = PATIENCE_S) -> Service:
         systemd = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "3000000"}
         environment = {**os.environ, **systemd, **self.environment}
         environment.pop("WATCHDOG_PID", None)
@@ -64,7 +71,7 @@ class Service:
             self.wait_for(lambda: self._ready_count() > seen, "READY=1", timeout_s)
         return self
 
-    def stop(self, *, timeout_s: float = 90) -> int:
+    def stop(self, *, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM, as systemd does; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -82,7 +89,10 @@ class Service:
             self.kill()
             _, alive = psutil.wait_procs(children, timeout=10)
             assert not alive, "workers outlived the service"
-        self._systemd.close()
+        if self._listening.is_alive():
+            self._systemd.shutdown(socket.SHUT_RD)
+            self._listening.join()
+            self._systemd.close()
 
     def workers(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -91,16 +101,25 @@ class Service:
     # -- what it says
 
     def notifications(self) -> list[str]:
-        while True:
-            try:
-                self.notified.append(self._systemd.recv(65536).decode())
-            except BlockingIOError:
-                return self.notified
+        """What systemd was told until now."""
+        self._caught_up.clear()
+        self._systemd.sendto(_UNTIL_NOW, self._systemd.getsockname())
+        assert self._caught_up.wait(PATIENCE_S)
+        return self._notified
+
+    def _listen(self) -> None:
+        """As systemd does, at any time: a service whose messages nobody takes would wait for that."""
+        while message := self._systemd.recv(65536):
+            if message == _UNTIL_NOW:
+                self._caught_up.set()
+            else:
+                self._notified.append(message.decode())
 
     def journal(self) -> list[dict[str, Any]]:
         if not self.log_path.exists():
             return []
-        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{")]
+        written, _, _half_a_line = self.log_path.read_text().rpartition("\n")
+        return [json.loads(line) for line in written.splitlines() if line.startswith("{")]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [line for line in self.journal() if line["event"] == name]
@@ -109,10 +128,9 @@ class Service:
         path = self.root / "outbox" / "status.json"
         return json.loads(path.read_text()) if path.exists() else {"state": "none", "running": []}
 
-    def wait_for(self, condition: Callable[[], object], what: str, timeout_s: float = 90) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            self.notifications()
             assert self.process is None or self.process.poll() is None, f"the service ended: {self.tail()}"
             assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}: {self.tail()}"
             time.sleep(0.02)

@@ -151,7 +151,7 @@ def test_a_share_that_cannot_be_used(make_service: Callable[..., Service], root:
         service.root.write_text("no folder")
     process = service.start(wait=False).process
     assert process is not None
-    assert process.wait(timeout=30) == 3
+    assert process.wait(timeout=240) == 3
     (line,) = service.events("service cannot run")
     assert line["code"] == "SHARE_AWAY"
     assert line["remedy"]

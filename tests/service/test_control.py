@@ -19,7 +19,7 @@ from tests.service.running import Service
 def dualface(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As from another machine: no configuration of the service, only the share."""
     command = [sys.executable, "-m", "daemon", *arguments, "--root", str(service.root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert "Traceback" not in done.stderr
     return done
 
@@ -51,7 +51,7 @@ def test_drain_finishes_what_runs_and_takes_nothing_new(service: Service, record
     )  # fmt: skip
     service.wait_for(lambda: service.status()["state"] in ("draining", "drained"), "the drain")
     shutil.copy(recording, service.inbox("b.mp4"))
-    out, err = waits.communicate(timeout=90)
+    out, err = waits.communicate(timeout=240)
     assert waits.returncode == 0, err
     assert "nothing is in work there" in out
     assert service.exists("outbox/a.dual.report.json")
@@ -74,7 +74,7 @@ def test_retry_after_a_repair(make_service: Callable[..., Service]) -> None:
     assert service.report("failed/sub/bad.report.json")["input"]["path"] == "other/sub/bad.mp4"
     done = subprocess.run(
         [sys.executable, "-m", "daemon", "retry", "bad", "--config", str(service.config)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "sub/bad.mp4 is in other/sub/bad.mp4 again.\n"), done.stderr
     service.wait_for(lambda: len(service.events("job failed")) == 2, "the second failure")
@@ -84,6 +84,7 @@ def test_retry_after_a_repair(make_service: Callable[..., Service]) -> None:
 
 def test_status_tells_a_dead_service_from_a_stopped_one(service: Service) -> None:
     service.start()
+    service.wait_for(lambda: service.exists("outbox/status.json"), "its first word")
     shown = dualface(service, "status", "--json")
     assert shown.returncode == 0
     document = json.loads(shown.stdout)
@@ -132,7 +133,7 @@ def test_a_changed_configuration_is_taken_over_while_work_goes_on(service: Servi
     assert not service.events("job resumes"), "work was disturbed"
     reloading = [line for line in service.notifications() if line.startswith("RELOADING=1")]
     assert len(reloading) == 1
-    assert service.notified.count("READY=1") == 2
+    assert service.notifications().count("READY=1") == 2
 
 
 def test_a_wrong_edit_never_stops_a_running_service(service: Service, recording: Path) -> None:
@@ -157,7 +158,7 @@ def test_config_set_and_reload(service: Service) -> None:
     command = [sys.executable, "-m", "daemon", "config", "set", "--config", str(service.config)]
     done = subprocess.run(
         [*command, "log.level", "debug", "--reason", "a closer look"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "systemctl reload" in done.stdout

@@ -123,7 +123,7 @@ def test_work_waits_until_the_outbox_can_take_it(service: Service, recording: Pa
     shutil.copy(recording, service.inbox("a/x.mp4"))
     service.start()
     (service.root / "outbox" / "a").write_text("in the way")
-    service.wait_for(lambda: any(job["reason"] for job in service.status().get("waiting", [])), "the reason")
+    service.wait_for(lambda: any(job["code"] for job in service.status().get("waiting", [])), "the reason")
     assert service.jobs()
     (service.root / "outbox" / "a").unlink()
     service.wait_for(lambda: service.exists("originals/a/x.mp4"), "the delivery")

@@ -101,7 +101,7 @@ def test_a_service_with_an_inbox_on_another_mount_does_not_start_and_names_the_c
     mount(service.root / "inbox", "-t", "tmpfs", "-o", "size=4m", "tmpfs")
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=60) == 3
+    assert service.process.wait(timeout=240) == 3
     (line,) = service.events("service cannot run")
     assert line["code"] == "SHARE_UNUSABLE"
     assert "inbox" in line["reason"]
@@ -112,7 +112,7 @@ def test_a_service_whose_limits_leave_no_room_names_the_check(make_service: Call
     service = make_service(workers={"limits": {"address_space_bytes": 2**28}}, device={"backend": "cpu"})
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=120) == 3
+    assert service.process.wait(timeout=240) == 3
     (line,) = service.events("service cannot run")
     assert "`dualface doctor --only limits`" in line["remedy"]
 
@@ -122,6 +122,6 @@ def test_a_missing_root_names_the_check(make_service: Callable[..., Service]) ->
     service.root.rmdir()
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=60) == 3
+    assert service.process.wait(timeout=240) == 3
     (line,) = service.events("service cannot run")
     assert "`dualface doctor --only share-there`" in line["remedy"]

@@ -71,12 +71,13 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
     service = Service(small_disk.parent, share={"low_bytes": low, "resume_bytes": enough})
     service.start()
     try:
+        page = service.root / "outbox" / "status.html"
+        service.wait_for(page.exists, "the first page")
         ballast = service.root / "ballast"
         fill(ballast)
         _leave_free(ballast, low - 2**20)
         service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
         assert "14 MiB" in service.status()["reason"]
-        page = service.root / "outbox" / "status.html"
         service.wait_for(lambda: size(enough) in page.read_text(), "the page that says what is needed")
         shutil.copy(recording, service.inbox("x.mp4"))
         _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
@@ -116,7 +117,7 @@ def test_a_share_that_is_not_mounted_at_the_start_is_not_made_up(tmp_path: Path,
     try:
         service.start(wait=False)
         assert service.process is not None
-        assert service.process.wait(timeout=90) == 3
+        assert service.process.wait(timeout=240) == 3
         (line,) = service.events("service cannot run")
         assert line["code"] == "SHARE_AWAY"
         assert "not mounted" in line["reason"]
@@ -191,7 +192,7 @@ def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
         [sys.executable, "-m", "daemon", "run", "--config", service.config],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert second.returncode == 3
     assert b"already works on this share" in second.stderr

@@ -44,8 +44,8 @@ def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., 
     service = make_service(profiles=profiles, inboxes=inboxes, reports={"html": True})
     service.start()
     (service.root / "inbox small" / "Mon").mkdir()
-    shutil.copy(recording, service.root / "inbox small" / "Mon" / "x.mp4")
     (service.root / "inbox small" / "Mon" / "x.dualface.yaml").write_text("swop: true\n")
+    shutil.copy(recording, service.root / "inbox small" / "Mon" / "x.mp4")
     service.wait_for(lambda: service.status().get("failed"), "the failure on the page")
     failed = service.root / "failed" / "Mon"
     assert service.files("failed") == {"Mon/x.mp4", "Mon/x.dualface.yaml", "Mon/x.report.json"}

@@ -43,6 +43,7 @@ def delivered(services: list[Service]) -> Counter[str]:
     return Counter(line["file"] for service in services for line in service.events("job delivered"))
 
 
+@pytest.mark.timeout(1800)  # on a busy machine
 def test_three_hosts_share_the_work_and_one_dies(make_host: Callable[..., Service], short: bytes) -> None:
     services = [make_host(name, profiles={"default": {"preset": "ultrafast", "crf": 40}}) for name in NAMES]
     names = [f"{number:02}.mp4" for number in range(24)]

@@ -47,8 +47,8 @@ def test_workers_are_confined(service: Service, recording: Path) -> None:
     service.start()
     service.wait_for(lambda: service.events("job started"), "a running job")
     worker = service.workers()[0]
-    service.wait_for(lambda: worker.rlimit(psutil.RLIMIT_CORE) == (0, 0), "the limits")
-    assert worker.rlimit(psutil.RLIMIT_NOFILE) == (1024, 1024)
+    service.wait_for(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (1024, 1024), "the last limit")
+    assert worker.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     assert worker.rlimit(psutil.RLIMIT_FSIZE)[0] == 256 * 2**30
     if os.geteuid() == 0:
         assert Path(f"/proc/{worker.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -64,7 +65,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Service:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that has worked on all of them."""
     folder = tmp_path_factory.mktemp("names")
     service = Service(folder, status={"interval_s": 0.1, "finished_listed": 100}, workers={"concurrent_jobs": 2})
@@ -82,10 +83,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Service:
         )
         service.wait_for(lambda: len(service.status().get("failed", [])) == len(BAD), "the page")
         assert service.stop() == 0
-        service.notifications()
+        yield service
     finally:
         service.close()
-    return service
 
 
 def test_every_file_keeps_its_name(done: Service) -> None:
@@ -134,7 +134,7 @@ def test_the_journal_has_one_printable_line_for_each_event(done: Service) -> Non
 
 
 def test_systemd_hears_only_what_we_mean(done: Service) -> None:
-    heard = done.notified
+    heard = done.notifications()
     keys = {line.partition("=")[0] for message in heard for line in message.split("\n")}
     assert keys <= {"STATUS", "READY", "WATCHDOG", "STOPPING"}
     assert heard.count("STOPPING=1") == 1

@@ -23,7 +23,7 @@ def command(*arguments) -> list[str]:
 
 
 def process(*arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=240, check=False)
 
 
 def tracks(path):
@@ -70,7 +70,7 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
         assert time.monotonic() < deadline and running.poll() is None, checkpoint
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=240)
     assert running.returncode == 1
     assert "Traceback" not in said
     assert "Stopping: running files finish their segment" in said
@@ -95,7 +95,7 @@ def test_a_second_interruption_ends_at_once_and_nothing_is_half_done(recording, 
     for _ in range(2):
         running.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=240)
     if running.returncode != 1:
         pytest.skip("it was done before the second signal")
     assert "Traceback" not in said
@@ -162,7 +162,7 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
         assert time.monotonic() < deadline and running.poll() is None
         time.sleep(0.005)
     fill(ballast)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=240)
     assert running.returncode == 1
     assert "Traceback" not in said
     assert "Free space where the results go. Give the same command again" in " ".join(said.split())
@@ -170,7 +170,7 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     assert "no report of the failure" in said
     assert not [path.name for path in small_disk.iterdir() if path.name not in (".dualface", "ballast")]
     ballast.unlink()
-    assert subprocess.run(both, timeout=120, check=False).returncode == 1
+    assert subprocess.run(both, timeout=240, check=False).returncode == 1
     name = "an interview.dual.mp4"
     assert packets(small_disk / name) == packets(whole / name)
     assert json.loads((small_disk / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]

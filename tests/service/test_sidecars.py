@@ -26,7 +26,7 @@ def test_sidecars_are_claimed_applied_and_kept_with_the_source(
     make_service: Callable[..., Service], recording: Path
 ) -> None:
     """First the recording, first the sidecar, another profile, a sidecar without a recording."""
-    service = make_service(profiles={"tiny": {"preset": "ultrafast", "crf": 45}})
+    service = make_service(profiles={"tiny": {"preset": "ultrafast", "crf": 45}}, settle={"local_s": 3})
     service.start()
     shutil.copy(recording, service.inbox("plain.mp4"))
     shutil.copy(recording, service.inbox("a/early.mp4"))
@@ -100,9 +100,9 @@ def test_a_changed_profile_starts_over(make_service: Callable[..., Service], rec
     service = make_service(profiles={"tiny": {"preset": "ultrafast", "crf": 45}})
     service.start()
     for stem in ("x", "y"):
-        shutil.copy(recording, service.inbox(f"{stem}.mp4"))
         if stem == "y":
             service.inbox("y.dualface.yaml").write_text("profile: tiny\n")
+        shutil.copy(recording, service.inbox(f"{stem}.mp4"))
         service.wait_for(lambda stem=stem: service.exists(f"originals/{stem}.mp4"), f"the delivery of {stem}")
         service.wait_for(lambda: service.jobs() == [], "the end of the job")
     assert len(service.events("job starts over")) == 1

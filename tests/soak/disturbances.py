@@ -119,8 +119,9 @@ class Disturbances:
 
     def _kill_worker(self) -> None:
         for worker in self._workers():
-            worker.kill()
-            self.counts["kill worker"] += 1
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+                self.counts["kill worker"] += 1
             return
 
     def _hang_worker(self) -> None:

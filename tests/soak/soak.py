@@ -115,7 +115,6 @@ class Soak:
             self._disk.close()
 
     def _tick(self) -> None:
-        self._service.notifications()
         assert self._service.process is not None
         if self._service.process.poll() is not None:
             raise RuntimeError(f"the service ended by itself: {self._service.tail()}")

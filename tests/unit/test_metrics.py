@@ -191,7 +191,7 @@ def test_cards_are_read_from_a_program_that_may_hang_or_die(program: str) -> Non
     with cards.running():
         if "print" in program and "JSON" not in program:
             wait_for(lambda: samples(meters).get(("dualface_nvdec_utilization_percent", ("0",))) == 55)
-    wait_for(lambda: threading.active_count() == before)
+    wait_for(lambda: threading.active_count() <= before)
 
 
 def test_a_listener_that_fails_is_left_out() -> None:

@@ -58,8 +58,12 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
     pulse.beat()
     answers: dict[str, bool] = {}
 
-    def ask(name: str) -> None:
+    main, deadline = threading.get_native_id(), time.monotonic() + 60
+
+    def ask(name: str, *, blocks: bool) -> None:
         time.sleep(0.1)
+        while blocks and not notify._sleeps_in_kernel(main) and time.monotonic() < deadline:
+            time.sleep(0.01)
         answers[name] = pulse.is_alive()
 
     for name, marked, blocks in (
@@ -67,7 +71,7 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
         ("blocked elsewhere", False, True),
         ("busy on the share", True, False),
     ):
-        asking = threading.Thread(target=ask, args=(name,))
+        asking = threading.Thread(target=ask, args=(name,), kwargs={"blocks": blocks})
         asking.start()
         if marked:
             with pulse.share_io():

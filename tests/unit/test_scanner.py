@@ -110,7 +110,7 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
         os.chdir(here)
         begun = time.monotonic()
         found, left = walk(inbox)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     assert found == set()
     assert left == {
         "link.mp4": Refusal.LINK,

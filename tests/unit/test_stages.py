@@ -52,7 +52,7 @@ def test_close_ends_an_endless_producer_and_closes_it():
     assert next(stage) == 0
     stage.close()
     assert closed.is_set()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_a_producer_runs_ahead_no_further_than_its_depth():
