@@ -10,25 +10,32 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.scenes import write_recording
 from tests.service.running import Service
 
 _LIMITS = {
     "cpu_s": 1,
     "wall_s": 0.5,
-    "address_space_bytes": 900 * 2**20,
+    "address_space_bytes": 900 * 2**20,  # the check at the start takes 660 MiB, this job 1170
 }
 
 
+@pytest.fixture(scope="module")
+def large_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So large that no machine can do it within the limits."""
+    return write_recording(tmp_path_factory.mktemp("large") / "x.mp4", seconds=6, fps=15, size=(1920, 1080))
+
+
 @pytest.mark.parametrize("name", _LIMITS)
-def test_a_limit_is_explained(make_service: Callable[..., Service], recording: Path, name: str) -> None:
+def test_a_limit_is_explained(make_service: Callable[..., Service], large_recording: Path, name: str) -> None:
     service = make_service(workers={"limits": {name: _LIMITS[name]}}, device={"backend": "cpu"})
-    shutil.copy(recording, service.inbox("x.mp4"))
+    shutil.copy(large_recording, service.inbox("x.mp4"))
     service.start()
     service.wait_for(lambda: service.exists("failed/x.report.json"), "the report")
     error = service.report("failed/x.report.json")["error"]
     assert error["code"] == "RESOURCE_LIMIT"
     assert f"workers.limits.{name}" in error["message"]
-    assert (service.root / "failed/x.mp4").read_bytes() == recording.read_bytes()
+    assert (service.root / "failed/x.mp4").read_bytes() == large_recording.read_bytes()
     assert len(service.events("job started")) == 1, "trying again would not help"
 
 
