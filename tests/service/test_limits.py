@@ -17,7 +17,7 @@ _LIMITS = {
     "cpu_s": 4,
     "wall_s": 0.5,
     "address_space_bytes": 900 * 2**20,
-}  # the check at the start takes 0.6 s of CPU and 660 MiB, the job 14 s and 1500 MiB
+}  # the check at the start takes 0.6 s of CPU and 660 MiB, the job 14 s and 1650 MiB
 
 
 @pytest.fixture(scope="module")
