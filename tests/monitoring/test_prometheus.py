@@ -13,11 +13,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
@@ -113,10 +112,8 @@ def test_dashboard_and_rules_live_on_what_the_service_shows(service: Service, po
         wait_for(lambda: prometheus.value("dualface_up") == 1, "the first scrape")
         service.inbox("broken.mp4").write_bytes(b"no video at all")
         shutil.copy(recording, service.inbox("x.mp4"))
-        service.wait_for(lambda: any(any(job.glob("segments/*.h264")) for job in service.jobs()), "a segment")
-        for worker in service.workers():
-            with suppress(psutil.NoSuchProcess):
-                worker.kill()
+        service.wait_for(service.segments, "a segment")
+        service.kill_workers()
         wait_for(lambda: prometheus.value("dualface_retries_total{code='WORKER_DIED'}") == 1, "the retry")
         wait_for(lambda: prometheus.value("dualface_jobs_total{status='succeeded'}") == 1, "the delivery")
 

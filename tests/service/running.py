@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,11 @@ class Service:
         assert self.process is not None
         return psutil.Process(self.process.pid).children()
 
+    def kill_workers(self) -> None:
+        for worker in self.workers():
+            with suppress(psutil.NoSuchProcess):  # it may have come to its end by itself
+                worker.kill()
+
     # -- what it says
 
     def notifications(self) -> list[str]:
@@ -163,6 +169,10 @@ class Service:
 
     def jobs(self) -> list[Path]:
         return list((self.root / ".dualface" / "jobs").iterdir())
+
+    def segments(self) -> list[Path]:
+        """Those that running jobs have rendered."""
+        return list((self.root / ".dualface" / "jobs").glob("*/segments/*.h264"))
 
 
 def outputs(stem: str, number: int = 1) -> set[str]:

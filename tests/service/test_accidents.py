@@ -7,7 +7,6 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -40,7 +39,7 @@ def test_stop_and_start_again(service: Service, recording: Path, undisturbed: Pa
     service.wait_for(lambda: checkpoints(service) >= 2, "two segments")
     begun = time.monotonic()
     assert service.stop() == 0
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 3
     assert service.files("outbox") == set()
     assert len(service.events("job stopped")) == 1
     service.start()
@@ -58,17 +57,17 @@ def test_kill_at_random_moments(
     service = make_service()
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
-    for number in range(4):
+    for kill in range(4):
         done = checkpoints(service)
         service.wait_for(lambda done=done: checkpoints(service) > done or service.files("outbox"), "a new segment")
         time.sleep(chance.uniform(0, 0.5))
-        if chance.random() < 0.5 and (workers := service.workers()):
-            kill(workers[0])
+        if chance.random() < 0.5 and service.workers():
+            service.kill_workers()
         elif not service.exists("originals/x.mp4"):
             workers = service.workers()
             service.kill()
             _, alive = psutil.wait_procs(workers, timeout=5)
-            assert not alive, f"a worker outlived kill {number} of the service"
+            assert not alive, f"a worker outlived kill {kill} of the service"
             service.start()
     resilience = delivered_once(service, undisturbed)
     assert resilience["resumed_at_s"]
@@ -125,18 +124,12 @@ def test_a_worker_that_always_dies_ends_in_failed(make_service: Callable[..., Se
 
 
 def _kill_early(service: Service) -> bool:
-    for worker in service.workers():
-        kill(worker)
+    service.kill_workers()
     return False
-
-
-def kill(worker: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess):  # it may have come to its end by itself
-        worker.kill()
 
 
 def test_stop_of_an_idle_service_is_immediate(service: Service) -> None:
     service.start()
     begun = time.monotonic()
     assert service.stop() == 0
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 3

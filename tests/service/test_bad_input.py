@@ -16,7 +16,7 @@ import pytest
 
 from daemon.scanner import Refusal
 from tests.scenes import write_recording, write_sound
-from tests.service.running import Service, outputs
+from tests.service.running import PATIENCE_S, Service, outputs
 
 
 def without_moov(path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_share_that_cannot_be_used(make_service: Callable[..., Service], root:
         service.root.write_text("no folder")
     process = service.start(wait=False).process
     assert process is not None
-    assert process.wait(timeout=240) == 3
+    assert process.wait(timeout=PATIENCE_S) == 3
     (line,) = service.events("service cannot run")
     assert line["code"] == "SHARE_AWAY"
     assert line["remedy"]

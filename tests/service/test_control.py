@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from tests.service.running import Service
+from tests.service.running import PATIENCE_S, Service
 
 
 def dualface(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As from another machine: no configuration of the service, only the share."""
     command = [sys.executable, "-m", "daemon", *arguments, "--root", str(service.root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert "Traceback" not in done.stderr
     return done
 
@@ -51,7 +51,7 @@ def test_drain_finishes_what_runs_and_takes_nothing_new(service: Service, record
     )  # fmt: skip
     service.wait_for(lambda: service.status()["state"] in ("draining", "drained"), "the drain")
     shutil.copy(recording, service.inbox("b.mp4"))
-    out, err = waits.communicate(timeout=240)
+    out, err = waits.communicate(timeout=PATIENCE_S)
     assert waits.returncode == 0, err
     assert "nothing is in work there" in out
     assert service.exists("outbox/a.dual.report.json")
@@ -74,7 +74,7 @@ def test_retry_after_a_repair(make_service: Callable[..., Service]) -> None:
     assert service.report("failed/sub/bad.report.json")["input"]["path"] == "other/sub/bad.mp4"
     done = subprocess.run(
         [sys.executable, "-m", "daemon", "retry", "bad", "--config", str(service.config)],
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "sub/bad.mp4 is in other/sub/bad.mp4 again.\n"), done.stderr
     service.wait_for(lambda: len(service.events("job failed")) == 2, "the second failure")
@@ -158,7 +158,7 @@ def test_config_set_and_reload(service: Service) -> None:
     command = [sys.executable, "-m", "daemon", "config", "set", "--config", str(service.config)]
     done = subprocess.run(
         [*command, "log.level", "debug", "--reason", "a closer look"],
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "systemctl reload" in done.stdout

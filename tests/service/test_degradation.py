@@ -89,7 +89,7 @@ def test_a_worker_that_is_killed_goes_on_at_its_level(
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     service.wait_for(lambda: service.status().get("level") == "downscale", "the lower level")
-    service.workers()[0].kill()
+    service.kill_workers()
     service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
     spans = service.report("outbox/x.dual.report.json")["degradation"]
     assert [span["level"] for span in spans] == ["downscale"]
@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_for_a_while_ends_no_attempt(
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     try:
-        service.wait_for(lambda: any(any(job.glob("segments/*.h264")) for job in service.jobs()), "a segment")
+        service.wait_for(service.segments, "a segment")
         fill(ballast)
         service.wait_for(
             lambda: "pause" in {line["degradation"] for line in service.events("job degraded")}, "the pause"

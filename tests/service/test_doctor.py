@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.running import Service
+from tests.service.running import PATIENCE_S, Service
 from tests.unit.daemon_share import make_share
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
@@ -24,7 +24,7 @@ def doctor(
 ) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, "DUALFACE__SHARE__ROOT": str(root), "DUALFACE__DEVICE__BACKEND": "cpu", **environment}
     command = [*before, sys.executable, "-m", "daemon", "doctor", *arguments]
-    return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def test_a_service_with_an_inbox_on_another_mount_does_not_start_and_names_the_c
     mount(service.root / "inbox", "-t", "tmpfs", "-o", "size=4m", "tmpfs")
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=240) == 3
+    assert service.process.wait(timeout=PATIENCE_S) == 3
     (line,) = service.events("service cannot run")
     assert line["code"] == "SHARE_UNUSABLE"
     assert "inbox" in line["reason"]
@@ -112,7 +112,7 @@ def test_a_service_whose_limits_leave_no_room_names_the_check(make_service: Call
     service = make_service(workers={"limits": {"address_space_bytes": 2**28}}, device={"backend": "cpu"})
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=240) == 3
+    assert service.process.wait(timeout=PATIENCE_S) == 3
     (line,) = service.events("service cannot run")
     assert "`dualface doctor --only limits`" in line["remedy"]
 
@@ -122,6 +122,6 @@ def test_a_missing_root_names_the_check(make_service: Callable[..., Service]) ->
     service.root.rmdir()
     service.start(wait=False)
     assert service.process is not None
-    assert service.process.wait(timeout=240) == 3
+    assert service.process.wait(timeout=PATIENCE_S) == 3
     (line,) = service.events("service cannot run")
     assert "`dualface doctor --only share-there`" in line["remedy"]

@@ -17,7 +17,7 @@ import pytest
 from daemon.words import size
 from tests.bench import many_files
 from tests.scenes import packets
-from tests.service.running import Service, outputs
+from tests.service.running import PATIENCE_S, Service, outputs
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_share_that_is_not_mounted_at_the_start_is_not_made_up(tmp_path: Path,
     try:
         service.start(wait=False)
         assert service.process is not None
-        assert service.process.wait(timeout=240) == 3
+        assert service.process.wait(timeout=PATIENCE_S) == 3
         (line,) = service.events("service cannot run")
         assert line["code"] == "SHARE_AWAY"
         assert "not mounted" in line["reason"]
@@ -192,7 +192,7 @@ def test_a_second_service_of_one_host_is_refused(service: Service) -> None:
         [sys.executable, "-m", "daemon", "run", "--config", service.config],
         capture_output=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     assert second.returncode == 3
     assert b"already works on this share" in second.stderr

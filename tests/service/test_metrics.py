@@ -62,10 +62,9 @@ def test_jobs_are_counted_and_the_death_of_a_worker_takes_nothing_away(
 
 def _kill_at_work(service: Service, port: int) -> None:
     """Kill the worker once it has rendered a segment, and compare what is counted before and after."""
-    service.wait_for(lambda: any(any(job.glob("segments/*.h264")) for job in service.jobs()), "a segment")
+    service.wait_for(service.segments, "a segment")
     before = Scrape(port).counters()
-    for worker in service.workers():
-        worker.kill()
+    service.kill_workers()
     service.wait_for(lambda: Scrape(port)("dualface_worker_ends_total", how="died") == 1, "the death")
     after = Scrape(port).counters()
     assert [key for key, value in before.items() if after[key] < value] == []

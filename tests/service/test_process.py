@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.scenes import packets, write_recording
+from tests.service.running import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def command(*arguments) -> list[str]:
 
 
 def process(*arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def tracks(path):
@@ -70,7 +71,7 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
         assert time.monotonic() < deadline and running.poll() is None, checkpoint
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=240)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
     assert "Traceback" not in said
     assert "Stopping: running files finish their segment" in said
@@ -95,7 +96,7 @@ def test_a_second_interruption_ends_at_once_and_nothing_is_half_done(recording, 
     for _ in range(2):
         running.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    _, said = running.communicate(timeout=240)
+    _, said = running.communicate(timeout=PATIENCE_S)
     if running.returncode != 1:
         pytest.skip("it was done before the second signal")
     assert "Traceback" not in said
@@ -162,7 +163,7 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
         assert time.monotonic() < deadline and running.poll() is None
         time.sleep(0.005)
     fill(ballast)
-    _, said = running.communicate(timeout=240)
+    _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
     assert "Traceback" not in said
     assert "Free space where the results go. Give the same command again" in " ".join(said.split())
@@ -170,7 +171,7 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     assert "no report of the failure" in said
     assert not [path.name for path in small_disk.iterdir() if path.name not in (".dualface", "ballast")]
     ballast.unlink()
-    assert subprocess.run(both, timeout=240, check=False).returncode == 1
+    assert subprocess.run(both, timeout=PATIENCE_S, check=False).returncode == 1
     name = "an interview.dual.mp4"
     assert packets(small_disk / name) == packets(whole / name)
     assert json.loads((small_disk / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]

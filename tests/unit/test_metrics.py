@@ -187,11 +187,11 @@ LAST_WORDS = f"print({json.dumps(json.dumps([asdict(LOAD)]))}); raise SystemExit
 def test_cards_are_read_from_a_program_that_may_hang_or_die(program: str) -> None:
     meters = Meters(DEFINITIONS)
     cards = CardMeters(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with cards.running():
         if "print" in program and "JSON" not in program:
             wait_for(lambda: samples(meters).get(("dualface_nvdec_utilization_percent", ("0",))) == 55)
-    wait_for(lambda: threading.active_count() <= before)
+    wait_for(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_listener_that_fails_is_left_out() -> None:

@@ -110,7 +110,7 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
         os.chdir(here)
         begun = time.monotonic()
         found, left = walk(inbox)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 1
     assert found == set()
     assert left == {
         "link.mp4": Refusal.LINK,
@@ -173,4 +173,4 @@ def test_twenty_thousand_files_are_walked_quickly(tmp_path: Path) -> None:
         os.close(os.open(tmp_path / f"{number}.mp4", os.O_CREAT | os.O_WRONLY))
     begun = time.monotonic()
     assert len(walk(tmp_path)[0]) == 20_000
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 1
