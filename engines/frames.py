@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
+from engines.media_warnings import MediaWarning
+
 if TYPE_CHECKING:  # the service knows jobs and reports, which name these classes, but never loads NumPy
     import numpy as np
     from numpy.typing import NDArray
@@ -153,3 +155,4 @@ class MediaInfo:
     duration_s: float | None
     video: VideoInfo
     audio: tuple[AudioInfo, ...]
+    warnings: tuple[MediaWarning, ...] = ()  # what is known before any work not to come into the result

@@ -126,6 +126,7 @@ def facts(report: Report) -> dict[str, Any]:
         "sound_damaged": report.resilience.skipped_audio_packets > 0,
         "cpu_fallback": backends.cpu_fallback if backends else False,
         "notes": backends.notes if backends else [],
+        "warnings": [warned.model_dump() for warned in report.warnings],
     }
 
 

@@ -128,6 +128,15 @@ class Resilience(Part):
     reused_segments: Annotated[int, Field(description="Segments that an earlier job on the same source rendered")] = 0
 
 
+class Warned(Part):
+    code: str
+    stream: Annotated[int | None, Field(description="Index in the source; null where the whole file is meant")]
+    from_s: Annotated[float | None, Field(description="On the result's timeline; null where not known, or all of it")]
+    to_s: float | None
+    message: Annotated[str, Field(description="One sentence for people, in English")]
+    message_ko: Annotated[str, Field(description="The same in Korean")]
+
+
 class Failure(Part):
     code: str
     message: str
@@ -150,6 +159,7 @@ class Report(Part):
     host: str
     profile: str
     verdict: Annotated[str, Field(description="One sentence for people")]
+    warnings: Annotated[list[Warned], Field(description="What the result lacks of the source; empty: nothing")] = []
     input: Input
     output: Output | None = None
     identity: dict[str, Any] | None = None

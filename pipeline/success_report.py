@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from engines.frames import MediaInfo
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
+from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
@@ -23,6 +24,7 @@ from pipeline.report_model import (
     Resilience,
     StageTiming,
     Timing,
+    Warned,
 )
 from pipeline.stream import StreamOutcome
 from pipeline.timing import JobClock
@@ -112,6 +114,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         host=spec.host,
         profile=spec.profile_name,
         verdict=verdict(evidence),
+        warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, assembled.audio)],
         input=describe_input(spec, evidence.info, evidence.sha256),
         output=Output(
             path=None,

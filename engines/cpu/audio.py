@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.container import PacketReader
+from engines.media_warnings import MediaWarning
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
 CODECS_WITH_HEADER = {"alac", "flac", "opus"}      # which MP4 repeats in its index
@@ -55,6 +56,7 @@ class AudioOutcome:
 
     streams: tuple[AudioStreamOutcome, ...] = ()
     refused_packets: int = 0
+    warnings: tuple[MediaWarning, ...] = ()
 
     @property
     def mode(self) -> Literal["copied", "transcoded", "none"]:

@@ -1,0 +1,66 @@
+"""What a result lacks of its source, or holds in another way: every code with its words in English and Korean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Placeholders are filled by ``media_warning``. ``{span}`` is " from 0:12 to 0:19", or nothing where no time is known.
+WORDS: dict[str, tuple[str, str]] = {
+    "AUDIO_STREAM_DROPPED": (
+        "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
+        "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaWarning:
+    """One thing that is in the source and not, or not as it was, in the result.
+
+    Attributes:
+        code: machine code, a key of ``WORDS``.
+        stream: index of the stream in the source; None where the whole file is meant.
+        from_s, to_s: the stretch of the result's timeline, in seconds; None where it is not known or is all of it.
+        message: one sentence in English.
+        message_ko: the same in Korean.
+    """
+
+    code: str
+    stream: int | None
+    from_s: float | None
+    to_s: float | None
+    message: str
+    message_ko: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def media_warning(
+    code: str, *, stream: int | None = None, from_s: float | None = None, to_s: float | None = None, **values: Any
+) -> MediaWarning:
+    """A warning with its words filled in.
+
+    Args:
+        values: what the placeholders of the code's words stand for, besides ``stream`` and ``span``.
+    """
+    english, korean = WORDS[code]
+    span_en = span_ko = ""
+    if from_s is not None and to_s is not None:
+        span_en = f" from {_clock(from_s)} to {_clock(to_s)}"
+        span_ko = f" {_clock(from_s)}부터 {_clock(to_s)}까지"
+    return MediaWarning(
+        code=code,
+        stream=stream,
+        from_s=None if from_s is None else round(from_s, 3),
+        to_s=None if to_s is None else round(to_s, 3),
+        message=english.format(stream=stream, span=span_en, **values),
+        message_ko=korean.format(stream=stream, span=span_ko, **values),
+    )
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
