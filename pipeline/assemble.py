@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engines.cpu.audio import AudioOutcome
 from engines.cpu.mux import assemble_mp4
-from engines.cpu.verify import verify_mp4
+from engines.cpu.verify import FinishedFile, verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import replacing, storage_errors
@@ -35,12 +35,13 @@ class AssemblyOrder:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """Files in the work directory, complete and checked."""
+    """Files in the work directory, complete and checked. ``finished`` is what the video file really holds."""
 
     video: Path
     tracks: Path
     audio: AudioOutcome
     duration_s: float
+    finished: FinishedFile
 
 
 def assemble(order: AssemblyOrder) -> Assembled:
@@ -55,9 +56,9 @@ def assemble(order: AssemblyOrder) -> Assembled:
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
         audio = _mux(order, video)
-        _verify(order, video)
+        finished = _verify(order, video)
         _join_tracks(order, tracks)
-    return Assembled(video, tracks, audio, duration_s)
+    return Assembled(video, tracks, audio, duration_s, finished)
 
 
 def _span_s(order: AssemblyOrder) -> float:
@@ -98,10 +99,10 @@ def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
         yield from read_packets(order.work_dir / "segments", record)
 
 
-def _verify(order: AssemblyOrder, video: Path) -> None:
+def _verify(order: AssemblyOrder, video: Path) -> FinishedFile:
     span_s = _span_s(order)
     order.on_stage("verify", 0.0)
-    verify_mp4(
+    return verify_mp4(
         video,
         expected_frames=order.checkpoint.frames,
         expected_span_s=span_s,

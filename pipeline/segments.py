@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -32,7 +32,8 @@ class SegmentRecord:
     """A finished segment, as the checkpoint remembers it.
 
     ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another. ``level`` is that of the work
-    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out.
+    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out. ``lost`` are the stretches
+    where other pictures stand in for undecodable ones, from pts to pts.
     """
 
     index: int
@@ -46,6 +47,7 @@ class SegmentRecord:
     level: str = "normal"
     reason: str = ""
     skipped: int = 0
+    lost: Sequence[tuple[int, int]] = ()
 
     @property
     def stem(self) -> str:

@@ -114,7 +114,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         host=spec.host,
         profile=spec.profile_name,
         verdict=verdict(evidence),
-        warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, assembled.audio)],
+        warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, checkpoint, assembled)],
         input=describe_input(spec, evidence.info, evidence.sha256),
         output=Output(
             path=None,

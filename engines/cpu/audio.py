@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, Protocol, cast
 
@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.container import PacketReader
+from engines.cpu.survey import StreamSurvey
 from engines.media_warnings import MediaWarning
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
@@ -51,11 +52,13 @@ class AudioStreamOutcome:
 class AudioOutcome:
     """What became of the sound. ``mode`` is "transcoded" as soon as one stream was.
 
-    ``refused_packets`` were damaged in a way that only the muxer noticed.
+    ``refused_packets`` were damaged in a way that only the muxer noticed. ``read`` is what the source really held, by
+    the stream's index, on the output's timeline.
     """
 
     streams: tuple[AudioStreamOutcome, ...] = ()
     refused_packets: int = 0
+    read: Mapping[int, StreamSurvey] = field(default_factory=dict)
     warnings: tuple[MediaWarning, ...] = ()
 
     @property
@@ -97,6 +100,7 @@ class AudioPump:
         self._container = container
         self._tracks: dict[int, _Track] = {}
         self._dropped: list[AudioStreamOutcome] = []
+        self._read: dict[int, StreamSurvey] = {}
         for index in indices:
             stream = cast(AudioStream, container.streams[index])
             track = _make_track(stream, output, origin) if len(self._tracks) < MAX_TRACKS else None
@@ -104,11 +108,12 @@ class AudioPump:
                 self._dropped.append(AudioStreamOutcome(index, _codec_name(stream), "dropped"))
             else:
                 self._tracks[index] = track
+                self._read[index] = StreamSurvey(float(origin))
 
     @property
     def outcome(self) -> AudioOutcome:
         streams = [track.outcome for track in self._tracks.values()] + self._dropped
-        return AudioOutcome(tuple(sorted(streams, key=lambda s: s.index)))
+        return AudioOutcome(tuple(sorted(streams, key=lambda s: s.index)), read=self._read)
 
     def packets(self) -> Iterator[tuple[Fraction, Packet[Stream]]]:
         """(decoding time in seconds, packet) for the output; damaged packets are left out and counted."""
@@ -116,9 +121,19 @@ class AudioPump:
             return
         streams: list[Stream] = [self._container.streams[i] for i in self._tracks]
         for packet in PacketReader(self._container, streams):
-            yield from _timed(self._tracks[packet.stream_index].take(packet))
+            yield from _timed(self._taken(packet))
         rests = [_timed(track.finish()) for track in self._tracks.values()]
         yield from heapq.merge(*rests, key=lambda timed: timed[0])
+
+    def _taken(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
+        """What becomes of a packet; where it was skipped, its time is noted."""
+        track, read = self._tracks[packet.stream_index], self._read[packet.stream_index]
+        span, skipped_before = read.span(packet), track.outcome.skipped_packets
+        read.add(packet)
+        taken = track.take(packet)
+        if skipped := track.outcome.skipped_packets - skipped_before:
+            read.lose(skipped, span)
+        return taken
 
 
 def audio_starts(container: InputContainer) -> list[Fraction]:
