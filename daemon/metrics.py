@@ -41,6 +41,9 @@ DEFINITIONS = (
     Meter("dualface_retries_total", "counter",
           f"Times that a job was put off to be tried again, by the error's code; {OTHER} beyond 64 codes.",
           {"code": ()}),
+    Meter("dualface_warnings_total", "counter",
+          f"What delivered results lack of their recordings, by the warning's code; {OTHER} beyond 64 codes.",
+          {"code": ()}),
     Meter("dualface_failures_in_a_row", "gauge", "Jobs that have failed since the last one that succeeded."),
     Meter("dualface_video_seconds_total", "counter", "Seconds of video that were delivered."),
     # -- pictures

@@ -301,6 +301,7 @@ class _Job:
             kept=self._spec.work_dir / FOLDER,
             identity=report["identity"],
             degradation=report["degradation"],
+            warnings=[warned["message"] for warned in report["warnings"]],
         )
         with storage_errors("making the preview"):
             write_preview(out, order)
