@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Placeholders are filled by ``media_warning``. ``{span}`` is " from 0:12 to 0:19", " at 0:12" or, where no time is known,
-# nothing.
+# Placeholders are filled by ``media_warning``. ``{span}`` is " from 0:12 to 0:19", " at 0:12" or, where no time is
+# known, nothing.
 WORDS: dict[str, tuple[str, str]] = {
     "AUDIO_STREAM_DROPPED": (
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",

@@ -230,7 +230,7 @@ class Renderer:
 
     def _at_level(self, record: SegmentRecord, boundary: Boundary) -> SegmentRecord:
         degradation = self.degradation
-        lost, self._lost = merged(self._lost, 1), []
+        lost, self._lost = [list(span) for span in merged(self._lost, 1)], []
         return replace(
             record, level=degradation.level.value, reason=degradation.reason, skipped=boundary.skipped, lost=lost
         )

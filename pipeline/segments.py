@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +47,7 @@ class SegmentRecord:
     level: str = "normal"
     reason: str = ""
     skipped: int = 0
-    lost: Sequence[tuple[int, int]] = ()
+    lost: list[list[int]] = field(default_factory=list)
 
     @property
     def stem(self) -> str:
