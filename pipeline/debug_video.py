@@ -7,6 +7,7 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+from engines.cpu.audio_prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
@@ -26,6 +27,7 @@ def write_debug_video(
     *,
     source: Path,
     info: MediaInfo,
+    sound: Prescan,
     tracks: Path,
     last_duration: int,
     on_frames: Callable[[int, float], None],
@@ -51,7 +53,7 @@ def write_debug_video(
         assemble_mp4(
             file,
             source=source,
-            info=info,
+            sound=sound,
             extradata=encoder.extradata,
             video=_packets(decoder, encoder, tracks, info, on_frames),
             time_base=video.time_base,

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
+from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.filters import surface_size
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
@@ -235,6 +236,7 @@ class _Job:
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
                 color=color,
+                audio=AudioPolicy(self._spec.profile.audio, self._spec.profile.loudness_lufs),
                 should_stop=self._should_stop,
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )
@@ -315,6 +317,7 @@ class _Job:
             out,
             source=self._spec.source,
             info=evidence.info,
+            sound=evidence.assembled.sound,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

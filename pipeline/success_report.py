@@ -15,6 +15,7 @@ from pipeline.report import MODELS, describe_input, versions
 from pipeline.report_model import (
     Backends,
     DegradationSpan,
+    LoudnessFigures,
     Model,
     Output,
     OutputAudio,
@@ -108,6 +109,7 @@ class Evidence:
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    loudness = assembled.audio.loudness
     degraded = spans(checkpoint, evidence.info.video.time_base)
     warnings = [Warned(**w.to_json()) for w in warnings_of(evidence.info, checkpoint, assembled)]
     return Report(
@@ -127,6 +129,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
+            loudness=LoudnessFigures(**asdict(loudness)) if loudness else None,
         ),
         identity=evidence.outcome.identity,
         timing=describe_timing(
