@@ -7,6 +7,7 @@ the loudness, which is reported in any case.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -35,7 +36,8 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 MIX_PEAK_DBTP = -1.0                # what a mix is turned down to
 BASS_HZ = 250                       # LFE ends at 120 Hz; filters are not steep
 NOT_BASS_SHARE = 0.1                # of a channel's energy
-HEAD_PACKETS = 8                    # a codec's run-in is shorter
+HEAD_PACKETS = 64                   # that a decoder may hold back
+SKEW_S = 2                          # that a stream may begin before the one that comes first in the file
 PROGRESS_EVERY = 512
 
 Format = tuple[str, int]            # layout's name, rate
@@ -49,21 +51,22 @@ class StreamFacts:
         heard_s: when its first sample is heard, on the source's clock; None where nothing could be decoded.
         formats: all layouts and rates, in order of appearance.
         drift_s: the most that time stamps and the number of samples before them disagree.
-        head: begin and end of the first packets, in seconds.
+        kept_from_s: when the first packet begins that is heard, or None like ``heard_s``.
     """
 
     codec: str
     heard_s: Fraction | None = None
     formats: list[Format] = field(default_factory=list)
     drift_s: Fraction = Fraction(0)
-    head: list[tuple[Fraction, Fraction]] = field(default_factory=list)
+    kept_from_s: Fraction | None = None
+    _head: deque[tuple[Fraction, Fraction]] = field(default_factory=lambda: deque(maxlen=HEAD_PACKETS))
     lfe: LfeProbe | None = None
     _end_s: Fraction = Fraction(0)              # by the number of samples
 
     def note_packet(self, packet: Packet[Stream]) -> None:
-        if packet.pts is not None and len(self.head) < HEAD_PACKETS:
+        if packet.pts is not None and self.kept_from_s is None:
             begin_s = packet.pts * packet.time_base
-            self.head.append((begin_s, begin_s + (packet.duration or 0) * packet.time_base))
+            self._head.append((begin_s, begin_s + (packet.duration or 0) * packet.time_base))
 
     def note_frame(self, frame: AudioFrame) -> None:
         key = (frame.layout.name, frame.sample_rate)
@@ -71,7 +74,7 @@ class StreamFacts:
             self.formats.append(key)
         time_s = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if self.heard_s is None:
-            self.heard_s = self._end_s = time_s if time_s is not None else self._first_packet_s()
+            self._begin(time_s)
         elif time_s is not None:
             self.drift_s = max(self.drift_s, abs(time_s - self._end_s))
         self._end_s += Fraction(frame.samples, frame.sample_rate)
@@ -80,13 +83,24 @@ class StreamFacts:
         if self.lfe:
             self.lfe.note(frame)
 
-    def _first_packet_s(self) -> Fraction:
-        return self.head[0][0] if self.head else Fraction(0)
+    def _begin(self, time_s: Fraction | None) -> None:
+        """Note the first sound. Before it there are packets that hold nothing but the codec's run-in."""
+        first_s = self._head[0][0] if self._head else Fraction(0)
+        self.heard_s = self._end_s = first_s if time_s is None else time_s
+        self.kept_from_s = next((begin for begin, end in self._head if end > self.heard_s), self.heard_s)
 
     @property
     def is_microphone(self) -> bool:
         """Whether the channel named LFE carries more than bass."""
         return self.lfe is not None and self.lfe.share > NOT_BASS_SHARE
+
+    @property
+    def drops_run_in(self) -> bool:
+        """Whether a copy leaves out the packets before ``kept_from_s``, which players without edit lists would play.
+
+        The first one kept fades in, for want of the one before. Other codecs begin with less, or need it.
+        """
+        return self.codec == "aac"
 
     def copy_refusal(self, origin: Fraction) -> str | None:
         """Why the stream cannot be copied so that it is in sync also for players that do not follow time stamps.
@@ -94,27 +108,16 @@ class StreamFacts:
         Args:
             origin: when the output begins, on the source's clock.
         """
-        if self.heard_s is None:
+        if self.heard_s is None or self.kept_from_s is None:
             return "nothing of it can be decoded"
         if len(self.formats) > 1:
             return "its layout or rate changes midway"
         if self.drift_s > TOLERANCE_S:
             return "it has gaps or edits"
-        if max(self.heard_s - origin, abs(self.kept_from_s - origin)) > TOLERANCE_S:
+        first_s = self.kept_from_s if self.drops_run_in else self.heard_s
+        if max(self.heard_s - origin, abs(first_s - origin)) > TOLERANCE_S:
             return "it does not begin with the picture"
         return None
-
-    @property
-    def kept_from_s(self) -> Fraction:
-        """When the first packet begins that is copied.
-
-        Packets of AAC that hold nothing but the codec's run-in are left out: players that know no edit list would play
-        them. The first packet kept fades in, for want of the one before. Other codecs begin with less, or need it.
-        """
-        heard_s = self.heard_s or Fraction(0)
-        if self.codec != "aac":
-            return heard_s
-        return next((begin for begin, end in self.head if end > heard_s), heard_s)
 
 
 @dataclass(slots=True)
@@ -269,20 +272,21 @@ def _aac_rate(rate: int) -> int:
 def _measured(
     container: InputContainer,
     streams: Sequence[AudioStream],
-    plans: Iterable[LinePlan],
+    plans: Sequence[LinePlan],
     on_progress: Callable[[float], None],
 ) -> tuple[dict[int, StreamFacts], tuple[Line, ...]]:
     facts = {stream.index: StreamFacts(codec_name(stream)) for stream in streams}
-    starts = [s.start_time * s.time_base for s in streams if s.start_time is not None and s.time_base is not None]
-    origin = min(starts, default=Fraction(0))
-    measured = [_MeasuredLine(plan, origin) for plan in plans]
+    measured: list[_MeasuredLine] = []
     for number, (index, frame) in enumerate(_decoded(container, streams, facts)):
         facts[index].note_frame(frame)
+        if not measured:
+            origin = (facts[index].heard_s or Fraction(0)) - SKEW_S
+            measured = [_MeasuredLine(plan, origin) for plan in plans]
         for line in measured:
             line.take(index, frame)
         if number % PROGRESS_EVERY == 0:
             on_progress(float(frame.time or 0))
-    return facts, tuple(line.finished() for line in measured)
+    return facts, tuple(line.finished() for line in measured) or tuple(Line(plan, None) for plan in plans)
 
 
 class _MeasuredLine:

@@ -32,7 +32,7 @@ class CopyTrack:
         _copy_language(source, self._target)
         ticks = source.time_base or Fraction(1)
         self._shift = round(origin / ticks)
-        self._first_pts = round(facts.kept_from_s / ticks) if codec_name(source) == "aac" else None
+        self._first_pts = round((facts.kept_from_s or origin) / ticks) if facts.drops_run_in else None
         self._last_dts: int | None = None
         name, layout = codec_name(source), facts.formats[0][0]
         self.outcome = AudioStreamOutcome(
