@@ -17,7 +17,9 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.cpu.channel_layouts import decode, native_order
 from engines.cpu.container import PacketReader
+from engines.frames import AudioInfo
 from engines.media_warnings import MediaWarning
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
@@ -86,24 +88,24 @@ class AudioPump:
 
     Args:
         container: the source, opened for this purpose alone.
-        indices: of the audio streams to take.
+        streams: the audio streams to take, as ``probe`` describes them.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every timestamp.
     """
 
     def __init__(
-        self, container: InputContainer, indices: Iterable[int], output: OutputContainer, origin: Fraction
+        self, container: InputContainer, streams: Iterable[AudioInfo], output: OutputContainer, origin: Fraction
     ) -> None:
         self._container = container
         self._tracks: dict[int, _Track] = {}
         self._dropped: list[AudioStreamOutcome] = []
-        for index in indices:
-            stream = cast(AudioStream, container.streams[index])
-            track = _make_track(stream, output, origin) if len(self._tracks) < MAX_TRACKS else None
+        for info in streams:
+            stream = cast(AudioStream, container.streams[info.index])
+            track = _make_track(stream, info, output, origin) if len(self._tracks) < MAX_TRACKS else None
             if track is None:
-                self._dropped.append(AudioStreamOutcome(index, _codec_name(stream), "dropped"))
+                self._dropped.append(AudioStreamOutcome(info.index, _codec_name(stream), "dropped"))
             else:
-                self._tracks[index] = track
+                self._tracks[info.index] = track
 
     @property
     def outcome(self) -> AudioOutcome:
@@ -162,8 +164,9 @@ class _CopyTrack:
 class _TranscodeTrack:
     """Decodes and encodes to AAC; gaps become silence and overlaps are cut, so that sound stays where it was."""
 
-    def __init__(self, source: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+    def __init__(self, source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction) -> None:
         self._source = source
+        self._labels = info.channel_labels
         self._origin = origin
         rate = _aac_rate(source.codec_context.sample_rate)
         layout = AAC_LAYOUTS.get(source.codec_context.channels, "stereo")
@@ -178,7 +181,7 @@ class _TranscodeTrack:
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         try:
-            return self._encode(self._source.decode(packet))
+            return self._encode(decode(self._source, packet))
         except (av.FFmpegError, ValueError):
             self.outcome.skipped_packets += 1
             return []
@@ -191,7 +194,7 @@ class _TranscodeTrack:
 
     def _flushed(self) -> list[AudioFrame]:
         try:
-            return self._source.decode(None)
+            return decode(self._source, None)
         except av.FFmpegError:
             return []
 
@@ -228,6 +231,7 @@ class _TranscodeTrack:
     def _build(self, frame: AudioFrame) -> Graph:
         target = self._target.codec_context
         graph = Graph()
+        order = native_order(frame, self._labels)
         graph.link_nodes(
             graph.add_abuffer(
                 sample_rate=frame.sample_rate,
@@ -235,6 +239,7 @@ class _TranscodeTrack:
                 layout=frame.layout.name,
                 time_base=Fraction(1, frame.sample_rate),
             ),
+            *([graph.add("channelmap", order.channelmap)] if order else []),
             graph.add("aresample", f"{target.sample_rate}:async=1:min_hard_comp={FILL_GAPS_S}"),
             graph.add("aformat", f"sample_fmts={target.format.name}:channel_layouts={target.layout.name}"),
             graph.add("abuffersink"),
@@ -259,12 +264,12 @@ class _TranscodeTrack:
             yield frame
 
 
-def _make_track(source: AudioStream, output: OutputContainer, origin: Fraction) -> _Track | None:
+def _make_track(source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction) -> _Track | None:
     if source.codec_context is None or not source.codec_context.sample_rate:
         return None
     if _can_be_copied(source):
         return _CopyTrack(source, output, origin)
-    return _TranscodeTrack(source, output, origin)
+    return _TranscodeTrack(source, info, output, origin)
 
 
 def _can_be_copied(source: AudioStream) -> bool:

@@ -12,6 +12,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu import splices
+from engines.cpu.channel_layouts import Labels, take_custom_orders
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
@@ -45,12 +46,20 @@ def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True)
         EmptyFileError, StillImageError, NotMediaError, TruncatedFileError: what is wrong with the content.
         OSError: the storage failed.
     """
+    return open_labelled(path, max_pixels=max_pixels, decode=decode)[0]
+
+
+def open_labelled(
+    path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True
+) -> tuple[InputContainer, dict[int, Labels]]:
+    """As ``open_media``; also gives, by index, what the channels are of audio streams with an order of their own."""
     reject_hopeless(path)
     options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
     try:
-        return av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
+        container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
+    return container, take_custom_orders(container)
 
 
 def pick_video(container: InputContainer) -> VideoStream:

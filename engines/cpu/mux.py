@@ -95,7 +95,7 @@ def assemble_mp4(
         origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
-        pump = AudioPump(sound, [stream.index for stream in info.audio], output, origin)
+        pump = AudioPump(sound, info.audio, output, origin)
         _copy_description(sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)

@@ -16,7 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
+from engines.cpu.channel_layouts import Labels, native_labels
+from engines.cpu.container import PacketReader, open_labelled, open_media, pick_video, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
@@ -44,7 +45,8 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         OSError: the storage failed.
     """
     reject_unreasonable(path)
-    with open_media(path, max_pixels=max_pixels) as container:
+    container, labels = open_labelled(path, max_pixels=max_pixels)
+    with container:
         stream = pick_video(container)
         _require_decodable(stream)
         claimed = _claimed_size(stream, path)
@@ -57,7 +59,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
-            audio=tuple(_audio_info(s) for s in container.streams.audio),
+            audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
         )
 
 
@@ -186,7 +188,7 @@ def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> Color
     )
 
 
-def _audio_info(stream: AudioStream) -> AudioInfo:
+def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context                 # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
@@ -195,6 +197,7 @@ def _audio_info(stream: AudioStream) -> AudioInfo:
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),
         language=None if stream.language == "und" else stream.language,
+        channel_labels=custom_order or native_labels(stream),
     )
 
 
