@@ -19,6 +19,8 @@ from av.stream import Stream
 
 from engines.cpu.channel_layouts import decode, native_order
 from engines.cpu.container import PacketReader
+from engines.cpu.edited_sound import EditedSound
+from engines.cpu.edits import EditLists
 from engines.frames import AudioInfo
 from engines.media_warnings import MediaWarning
 
@@ -91,17 +93,25 @@ class AudioPump:
         streams: the audio streams to take, as ``probe`` describes them.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every timestamp.
+        edited: by index, the sound of streams that are presented by an edit list; all streams or none.
     """
 
     def __init__(
-        self, container: InputContainer, streams: Iterable[AudioInfo], output: OutputContainer, origin: Fraction
+        self,
+        container: InputContainer,
+        streams: Iterable[AudioInfo],
+        output: OutputContainer,
+        origin: Fraction,
+        edited: dict[int, EditedSound] | None = None,
     ) -> None:
         self._container = container
+        self._edited = edited or {}
         self._tracks: dict[int, _Track] = {}
         self._dropped: list[AudioStreamOutcome] = []
         for info in streams:
             stream = cast(AudioStream, container.streams[info.index])
-            track = _make_track(stream, info, output, origin) if len(self._tracks) < MAX_TRACKS else None
+            keep = info.index not in self._edited
+            track = _make_track(stream, info, output, origin, keep=keep) if len(self._tracks) < MAX_TRACKS else None
             if track is None:
                 self._dropped.append(AudioStreamOutcome(info.index, _codec_name(stream), "dropped"))
             else:
@@ -116,6 +126,10 @@ class AudioPump:
         """(decoding time in seconds, packet) for the output; damaged packets are left out and counted."""
         if not self._tracks:
             return
+        if self._edited:
+            edited = (self._edited_packets(index, self._edited[index]) for index in self._tracks)
+            yield from heapq.merge(*edited, key=lambda timed: timed[0])
+            return
         streams: list[Stream] = [self._container.streams[i] for i in self._tracks]
         for packet in PacketReader(self._container, streams):
             yield from _timed(self._tracks[packet.stream_index].take(packet))
@@ -123,13 +137,28 @@ class AudioPump:
         yield from heapq.merge(*rests, key=lambda timed: timed[0])
 
 
-def audio_starts(container: InputContainer) -> list[Fraction]:
+    def _edited_packets(self, index: int, sound: EditedSound) -> Iterator[tuple[Fraction, Packet[Stream]]]:
+        track = self._tracks[index]
+        assert isinstance(track, _TranscodeTrack)
+        for frame in sound.frames():
+            yield from _timed(track.encode([frame]))
+        yield from _timed(track.finish())
+        track.outcome.skipped_packets += sound.skipped_packets
+
+
+def audio_starts(container: InputContainer, lists: EditLists) -> list[Fraction]:
     """When each audio stream begins to be heard, in seconds; what lies before 0 is a codec's run-in, not sound."""
     return [
-        max(Fraction(0), s.start_time * s.time_base)
-        for s in container.streams.audio
-        if s.codec_context is not None and s.start_time is not None and s.time_base
+        max(Fraction(0), _start(stream, lists) * stream.time_base)
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.start_time is not None and stream.time_base
     ]
+
+
+def _start(stream: AudioStream, lists: EditLists) -> int:
+    """In ticks of the stream."""
+    edits = lists.of(stream.id)
+    return edits[0].start if lists.are_complex and edits else stream.start_time or 0
 
 
 class _CopyTrack:
@@ -181,13 +210,13 @@ class _TranscodeTrack:
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         try:
-            return self._encode(decode(self._source, packet))
+            return self.encode(decode(self._source, packet))
         except (av.FFmpegError, ValueError):
             self.outcome.skipped_packets += 1
             return []
 
     def finish(self) -> list[Packet[Stream]]:
-        packets = self._encode(self._flushed()) + self._encode(self._drained())
+        packets = self.encode(self._flushed()) + self.encode(self._drained())
         if self._graph_key:
             packets += self._counted(self._target.encode(None))
         return packets
@@ -198,7 +227,8 @@ class _TranscodeTrack:
         except av.FFmpegError:
             return []
 
-    def _encode(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
+    def encode(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
+        """The output's packets for frames that follow each other in time."""
         return [p for frame in frames for even in self._evened(frame) for p in self._counted(self._target.encode(even))]
 
     def _counted(self, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
@@ -264,10 +294,12 @@ class _TranscodeTrack:
             yield frame
 
 
-def _make_track(source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction) -> _Track | None:
+def _make_track(
+    source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction, *, keep: bool
+) -> _Track | None:
     if source.codec_context is None or not source.codec_context.sample_rate:
         return None
-    if _can_be_copied(source):
+    if keep and _can_be_copied(source):
         return _CopyTrack(source, output, origin)
     return _TranscodeTrack(source, info, output, origin)
 

@@ -24,6 +24,8 @@ from av.video.stream import VideoStream
 
 from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
 from engines.cpu.container import open_media
+from engines.cpu.edited_sound import edited_sounds
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
@@ -92,10 +94,11 @@ def assemble_mp4(
     if first is None:
         raise EncodeFailedError("There is no picture to write.")
     with open_media(source) as sound, _writing(out, track) as output:
-        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        lists = read_edit_lists(source)
+        origin_ticks = _origin_ticks(first.pts, track.time_base, audio_starts(sound, lists))
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
-        pump = AudioPump(sound, info.audio, output, origin)
+        pump = AudioPump(sound, info.audio, output, origin, edited_sounds(source, sound, lists))
         _copy_description(sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
@@ -188,9 +191,9 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     return stream
 
 
-def _origin_ticks(first_pts: int, time_base: Fraction, sound: InputContainer) -> int:
+def _origin_ticks(first_pts: int, time_base: Fraction, audio_starts: Iterable[Fraction]) -> int:
     """The earliest beginning of any stream, in whole ticks of the video's time base."""
-    return min([first_pts, *(int(start / time_base) for start in audio_starts(sound))])
+    return min([first_pts, *(int(start / time_base) for start in audio_starts)])
 
 
 def _copy_description(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:

@@ -18,6 +18,8 @@ from av.video.stream import VideoStream
 from engines.cpu import orientation
 from engines.cpu.channel_layouts import Labels, native_labels
 from engines.cpu.container import PacketReader, open_labelled, open_media, pick_video, pixel_limit
+from engines.cpu.edited_info import as_edited
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
@@ -45,6 +47,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         OSError: the storage failed.
     """
     reject_unreasonable(path)
+    lists = read_edit_lists(path)
     container, labels = open_labelled(path, max_pixels=max_pixels)
     with container:
         stream = pick_video(container)
@@ -54,13 +57,14 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
         size = (picture.width, picture.height) if picture else claimed
-        return MediaInfo(
+        info = MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
         )
+        return as_edited(info, lists, container, stream)
 
 
 def _require_decodable(stream: VideoStream) -> None:
