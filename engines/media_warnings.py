@@ -64,6 +64,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "The end of the recording is missing{span}: the file breaks off.",
         "영상 끝부분이{span} 없습니다. 파일이 중간에 끊겨 있습니다.",
     ),
+    "EDIT_SPEED_IGNORED": (
+        "The file's edit list asks for another speed of stream {stream} in {count} place(s); it plays at normal speed.",
+        "편집 목록이 스트림 {stream}의 {count}곳에서 다른 재생 속도를 지정하지만, 결과는 보통 속도로 재생됩니다.",
+    ),
+    "EDIT_BEYOND_MEDIA": (
+        "The file's edit list shows parts of stream {stream} that the file does not hold, in {count} place(s).",
+        "파일의 편집 목록이 파일에 없는 스트림 {stream}의 부분을 {count}곳에서 가리킵니다.",
+    ),
 }
 
 

@@ -63,8 +63,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
     video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
-        indices = [stream.index for stream in order.info.audio]
-        sound = prescan(order.source, indices, order.audio, partial(_listening, order))
+        sound = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
         audio = _mux(order, sound, video)
         finished = _verify(order, video, audio.picture_lead_s)
         _join_tracks(order, tracks)

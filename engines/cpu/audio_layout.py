@@ -23,6 +23,8 @@ from typing import Literal
 
 from av.audio.layout import AudioLayout
 
+from engines.cpu.channel_layouts import Labels, native_order
+
 Rule = Literal["kept", "positions", "discrete"]
 Gains = tuple[tuple[float, ...], ...]
 
@@ -62,22 +64,38 @@ class ChannelPlan:
         return "|".join([self.layout, *(f"c{number}={row}" for number, row in enumerate(rows))])
 
 
-def channel_plan(layout: AudioLayout, *, stereo: bool = False, lfe_is_microphone: bool = False) -> ChannelPlan:
+def channel_plan(
+    layout: AudioLayout, labels: Labels | None, *, stereo: bool = False, lfe_is_microphone: bool = False
+) -> ChannelPlan:
     """The row of the table above that is true for a layout.
 
     Args:
+        labels: what the file says of the channels where the layout does not (``AudioInfo.channel_labels``).
         stereo: the result is to be stereo.
         lfe_is_microphone: the channel named LFE, if there is one, carries more than bass.
     """
-    names = [channel.name for channel in layout.channels]
+    names, kept, order = _named(layout, labels)
     if not _is_trusted(names, lfe_is_microphone):
         return _unnamed(layout.nb_channels, stereo)
-    kept = KEPT.get(layout.name)
     if kept and (kept == "stereo" or not stereo):
-        return ChannelPlan("kept", kept, _identity(layout.nb_channels))
+        return ChannelPlan("kept", kept, _picked(order))
     if kept == "mono":
         return _same_on_both_sides("kept", 1)
     return ChannelPlan("positions", "stereo", _sides([_PLACES[name] for name in names]))
+
+
+def channel_names(layout: AudioLayout, labels: Labels | None) -> Labels:
+    """The names of channels in the order in which they are stored."""
+    return _named(layout, labels)[0]
+
+
+def _named(layout: AudioLayout, labels: Labels | None) -> tuple[Labels, str | None, tuple[int, ...]]:
+    """Names of the channels as stored, the layout of AAC that they are, if any, and where each of its channels is."""
+    order = native_order(layout, labels)
+    if order is not None and labels is not None:
+        return labels, KEPT.get(AudioLayout(order.layout).name), order.sources
+    names = tuple(channel.name for channel in layout.channels)
+    return names, KEPT.get(layout.name), tuple(range(layout.nb_channels))
 
 
 def _is_trusted(names: Sequence[str], lfe_is_microphone: bool) -> bool:
@@ -86,7 +104,7 @@ def _is_trusted(names: Sequence[str], lfe_is_microphone: bool) -> bool:
 
 def _unnamed(channels: int, stereo: bool) -> ChannelPlan:
     if channels in UNNAMED and not (stereo and channels == 1):
-        return ChannelPlan("kept", UNNAMED[channels], _identity(channels))
+        return ChannelPlan("kept", UNNAMED[channels], _picked(range(channels)))
     return _same_on_both_sides("kept" if channels == 1 else "discrete", channels)
 
 
@@ -98,5 +116,6 @@ def _sides(places: Sequence[tuple[float, float]]) -> Gains:
     return tuple(place[0] for place in places), tuple(place[1] for place in places)
 
 
-def _identity(channels: int) -> Gains:
-    return tuple(tuple(float(row == column) for column in range(channels)) for row in range(channels))
+def _picked(sources: Sequence[int]) -> Gains:
+    """The result's channels are these of the source."""
+    return tuple(tuple(float(channel == source) for channel in range(len(sources))) for source in sources)

@@ -13,6 +13,7 @@ from av.audio.frame import AudioFrame
 
 from engines.cpu.audio_layout import ChannelPlan, channel_plan
 from engines.cpu.audio_place import PlacedSound, Samples, packed_frame, samples_of
+from engines.cpu.channel_layouts import Labels
 
 LineRule = Literal["kept", "positions", "discrete", "mixed"]
 
@@ -28,6 +29,7 @@ class LinePlan:
         rate, layout: of the track.
         rule: a name of ``engines.cpu.audio_layout``, or "mixed": all of several mono streams on both sides of stereo.
         microphones: the streams whose channel named LFE carries more than bass.
+        labels: for each of ``sources``, what the file says of its channels.
     """
 
     sources: tuple[int, ...]
@@ -35,6 +37,7 @@ class LinePlan:
     layout: str
     rule: LineRule
     microphones: frozenset[int] = frozenset()
+    labels: tuple[Labels | None, ...] = (None,)
 
     @property
     def is_mix(self) -> bool:
@@ -43,11 +46,11 @@ class LinePlan:
 
     def channels(self, source: int, frame: AudioFrame) -> ChannelPlan:
         """How a frame's channels become the track's."""
-        is_microphone = source in self.microphones
-        plan = channel_plan(frame.layout, lfe_is_microphone=is_microphone)
+        labels, is_microphone = self.labels[self.sources.index(source)], source in self.microphones
+        plan = channel_plan(frame.layout, labels, lfe_is_microphone=is_microphone)
         if plan.layout == self.layout:
             return plan
-        return channel_plan(frame.layout, stereo=True, lfe_is_microphone=is_microphone)
+        return channel_plan(frame.layout, labels, stereo=True, lfe_is_microphone=is_microphone)
 
 
 class SoundLine:

@@ -12,10 +12,11 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.cpu.audio_facts import StreamFacts
 from engines.cpu.audio_line import SoundLine
 from engines.cpu.audio_outcome import AudioStreamOutcome
 from engines.cpu.audio_policy import codec_name
-from engines.cpu.audio_prescan import Line, StreamFacts
+from engines.cpu.audio_prescan import Line
 from engines.cpu.loudness import Meter
 
 AAC_BITS_PER_CHANNEL = 96_000

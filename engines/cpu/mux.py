@@ -100,7 +100,7 @@ def assemble_mp4(
         origin, lead_s = origin_ticks * track.time_base, (first.pts - origin_ticks) * track.time_base
         first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
-        pump = AudioPump(container, sound, output, origin)
+        pump = AudioPump(source, container, sound, output, origin)
         _copy_description(container, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)

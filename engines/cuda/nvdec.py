@@ -70,6 +70,11 @@ class NvdecCodec:
         pictures = [picture for part in parts for picture in self._decode(part)]
         return pictures + self._decode(None) if packet is None else pictures
 
+    def restart(self) -> None:
+        """Take packets again after ``decode(None)``; they begin with a keyframe."""
+        if self._filter is not None:
+            self._filter.flush()
+
     def _with_start_codes(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
         if self._filter is None:
             return [] if packet is None else [packet]

@@ -90,7 +90,7 @@ def _segment(info: MediaInfo, frames: list[Frame]) -> tuple[list[EncodedPacket],
 
 
 def listened(source: Path, audio: AudioPolicy = AUTO) -> Prescan:
-    return prescan(source, [stream.index for stream in probe(source).audio], audio)
+    return prescan(source, probe(source).audio, audio)
 
 
 def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO) -> AudioOutcome:
