@@ -11,6 +11,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
     ),
+    "VIDEO_STREAM_DROPPED": (
+        "Video stream {stream} ({codec}, {size}) is not in the result: another one was chosen.",
+        "비디오 스트림 {stream}({codec}, {size})은 결과에 없습니다. 다른 스트림이 선택되었습니다.",
+    ),
 }
 
 

@@ -35,6 +35,8 @@ class InputVideo(Part):
     rotation: Annotated[int, Field(description="Degrees")]
     interlaced: bool
     color: Color
+    index: Annotated[int, Field(description="Of the stream in the source")] = 0
+    chosen_because: Annotated[str, Field(description="Why this stream and no other, in English")] = ""
 
 
 class InputAudio(Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,9 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
+from engines.cpu.container import PacketReader, open_media, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
+from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 
@@ -45,7 +47,8 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
     """
     reject_unreasonable(path)
     with open_media(path, max_pixels=max_pixels) as container:
-        stream = pick_video(container)
+        choice = choose_video(container, path)
+        stream = choice.stream
         _require_decodable(stream)
         claimed = _claimed_size(stream, path)
         _reject_single_picture_formats(container, stream, path)
@@ -56,8 +59,11 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
+            video=replace(
+                _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
+            ),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
+            warnings=choice.warnings,
         )
 
 
@@ -140,6 +146,7 @@ def _video_info(
         color=_color_tags(context, picture),
         mirrored=held.mirrored,
         max_pixels=max_pixels,
+        index=stream.index,
     )
 
 
