@@ -29,7 +29,9 @@ ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
 REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
-FALLBACK_FPS = Fraction(25)
+FALLBACK_FPS, FPS_MAX = Fraction(25), 1000
+FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)    # a rate above both, times the seen one, is not believed
+PICTURES_FOR_RATE = 12
 RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
@@ -134,7 +136,7 @@ def _video_info(
         height=height,
         pix_fmt=pixel_format.name if pixel_format else "unknown",
         bit_depth=max((c.bits for c in pixel_format.components), default=8) if pixel_format else 8,
-        fps=frame_rate(stream),
+        fps=_frame_rate(stream, _seen_rate(times, time_base)),
         vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
         rotation_deg=held.clockwise_deg,
@@ -156,10 +158,24 @@ def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation)
     return (shown[1], shown[0]) if held.swaps_sides else shown
 
 
-def frame_rate(stream: VideoStream) -> Fraction:
-    """Mean rate as the container tells or FFmpeg guesses it; never 0."""
+def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
+    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first pictures.
+
+    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all pictures is no guess.
+    """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    return rate if rate and 0 < rate <= 1000 else FALLBACK_FPS
+    if not rate or not 0 < rate <= FPS_MAX:
+        return seen or FALLBACK_FPS
+    is_wrong = seen is not None and not stream.frames and rate > max(FPS_GUESSED, FPS_GUESS_FACTOR * seen)
+    return seen if seen is not None and is_wrong else rate
+
+
+def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
+    """Mean rate of the pictures whose times were read."""
+    if len(times) < PICTURES_FOR_RATE or times[-1] <= times[0]:
+        return None
+    rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
+    return rate.limit_denominator(1001) if rate <= FPS_MAX else None
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:

@@ -159,11 +159,11 @@ class Clip:
 def write_together(path: Path, *clips: Clip, default: int = 0) -> Path:
     """One file with the pictures of several clips, each a video stream, and the sound of the first."""
     with av.open(str(path), "w") as out:
-        streams = [clip._video_stream(out) for clip in clips]  # noqa: SLF001
+        streams = [clip._video_stream(out) for clip in clips]
         for number, stream in enumerate(streams):
             stream.disposition = Disposition.default if number == default else Disposition(0)
         audio = [_audio_stream(out, sound) for sound in clips[0].sound]
-        packets = [p for clip, stream in zip(clips, streams, strict=True) for p in clip._pictures(stream)]  # noqa: SLF001
+        packets = [p for clip, stream in zip(clips, streams, strict=True) for p in clip._pictures(stream)]
         packets += [p for stream, s in zip(audio, clips[0].sound, strict=True) for p in _sound_packets(stream, s)]
         for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
             out.mux(packet)
