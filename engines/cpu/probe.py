@@ -20,6 +20,7 @@ from engines.cpu import orientation
 from engines.cpu.container import PacketReader, open_media, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
+from engines.cpu.other_streams import left_behind
 from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
@@ -65,7 +66,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
                 _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
             ),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
-            warnings=choice.warnings,
+            warnings=(*choice.warnings, *left_behind(container)),
         )
 
 
@@ -166,8 +167,9 @@ def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     if not rate or not 0 < rate <= FPS_MAX:
         return seen or FALLBACK_FPS
-    is_wrong = seen is not None and not stream.frames and rate > max(FPS_GUESSED, FPS_GUESS_FACTOR * seen)
-    return seen if seen is not None and is_wrong else rate
+    if seen is None or stream.frames or rate <= max(Fraction(FPS_GUESSED), FPS_GUESS_FACTOR * seen):
+        return rate
+    return seen
 
 
 def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
