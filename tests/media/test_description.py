@@ -136,7 +136,7 @@ def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: s
 def test_where_the_sound_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
     """Matroska has no track for it: its timecode is that of the first picture, which comes half a second later."""
     with av.open(str(tmp_path / "tc.mkv"), "w") as out:
-        clip = replace(CLIP, pts=range(15, 75), sound=[Sound("pcm_s16le")])
+        clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), sound=[Sound("pcm_s16le")])
         with av.open(str(clip.write(tmp_path / "plain.mkv"))) as plain:
             streams = [out.add_stream_from_template(s) for s in plain.streams]
             streams[0].metadata["timecode"] = "01:02:03:04"
