@@ -6,6 +6,7 @@ instead of these, in a form that few programs read, so they stay behind: the cam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -27,6 +28,7 @@ OTHER_NAMES = {
     "creation_time": ("modification_date",),
     "comment": ("comments",),
 }
+_DEGREES = re.compile(r"[+-]\d{1,2}(\.\d*)?[+-]\d{1,3}(\.\d*)?(?![\d.])")  # ISO 6709, annex H
 _APPLE = "com.apple.quicktime."
 _PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -63,6 +65,8 @@ def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
         values = (known[name] for name in (tag, *OTHER_NAMES.get(tag, ())) if known.get(name))
         if value := next(values, None):
             found[tag] = value
+    if not _DEGREES.match(found.get("location", "")):
+        found.pop("location", None)  # FFmpeg would write 0, 0
     return found
 
 

@@ -72,7 +72,7 @@ class SubtitlePump:
     def __init__(self, path: Path, container: InputContainer, output: OutputContainer, origin: Fraction) -> None:
         self._path = path
         self._tracks: dict[int, _Track] = {
-            stream.index: (_CopyTrack if _name(stream) == "mov_text" else _TextTrack)(stream, output, origin)
+            stream.index: (_CopyTrack if _is_timed_text(stream) else _TextTrack)(stream, output, origin)
             for stream in text_streams(container)
         }
 
@@ -184,10 +184,10 @@ class _TextTrack:
         elif text:
             start = round((packet.pts * packet.time_base - self._origin) * 1000)
             length = round((packet.duration or 0) * packet.time_base * 1000) or UNKNOWN_LENGTH_MS
-            yield from map(self._packet, self._flat.take(Cue(start, start + length, text)))
+            yield from self._encoded(self._flat.take(Cue(start, start + length, text)))
 
     def finish(self) -> Iterator[Timed]:
-        return map(self._packet, self._flat.until(float("inf")))
+        return self._encoded(self._flat.until(float("inf")))
 
     def _text(self, packet: Packet[Stream]) -> bytes | None:
         """A packet's text with its override tags; None where it cannot be read."""
@@ -197,6 +197,13 @@ class _TextTrack:
             return None
         texts = [event.ass.split(b",", _FIELDS_BEFORE_TEXT)[-1] for event in events if isinstance(event, AssSubtitle)]
         return b"\\N".join(text for text in texts if text)
+
+    def _encoded(self, cues: Iterator[Cue]) -> Iterator[Timed]:
+        for cue in cues:
+            try:
+                yield self._packet(cue)
+            except av.FFmpegError:
+                self.lost += 1
 
     def _packet(self, cue: Cue) -> Timed:
         shown = SubtitleSet.create(_EVENT + cue.text, 0, cue.end - cue.start, cue.start * 1000)
@@ -218,5 +225,6 @@ def _encoder() -> SubtitleCodecContext:
     return encoder
 
 
-def _name(stream: SubtitleStream) -> str:
-    return stream.codec_context.codec.canonical_name
+def _is_timed_text(stream: SubtitleStream) -> bool:
+    """QuickTime's own "text", which FFmpeg takes for the same codec, has another sample description."""
+    return stream.codec_context.codec_tag == "tx3g"

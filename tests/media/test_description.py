@@ -101,6 +101,7 @@ def test_names_of_other_containers_are_understood() -> None:
         "com.apple.quicktime.location.ISO6709": "+37.5+127.0/", "ARTIST": "Ann", "encoder": "x",
     }  # fmt: skip
     assert tags_of(phone) == {"artist": "Ann", "date": "2026-03-01T19:00:00+0900", "location": "+37.5+127.0/"}
+    assert tags_of({"location": "+373000.5+1270000/"}) == tags_of({"location": "at home"}) == {}
     assert tags_of({"modification_date": "2026-03-01T10:00:00Z", "date": ""}) == {
         "creation_time": "2026-03-01T10:00:00Z"
     }
@@ -199,7 +200,10 @@ def test_timed_text_is_copied_with_its_styles(tmp_path: Path) -> None:
         assert out.streams.subtitles[0].language == "eng"
 
 
-@pytest.mark.parametrize(("suffix", "codec", "prefix"), [("mkv", "subrip", b""), ("mp4", "mov_text", b"\x00\x03")])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "prefix"),
+    [("mkv", "subrip", b""), ("mp4", "mov_text", b"\x00\x03"), ("mov", "mov_text", b"\x00\x03")],
+)
 def test_subtitles_move_with_the_picture_and_are_cut_at_its_begin(
     tmp_path: Path, suffix: str, codec: str, prefix: bytes
 ) -> None:

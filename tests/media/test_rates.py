@@ -13,7 +13,11 @@ from typing import Any
 import av
 import pytest
 
+from engines.cpu.encode import X264Encoder
 from engines.cpu.probe import probe
+from engines.cuda.encode import tagged
+from engines.frames import ColorTags
+from engines.settings import EncoderSettings
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
@@ -120,3 +124,13 @@ def test_a_rate_that_the_header_only_guesses_is_measured(tmp_path: Path) -> None
     with av.open(str(source)) as container:
         assert container.streams.video[0].average_rate > 100, "the header must mislead for the test to mean something"
     assert float(probe(source).video.fps) == pytest.approx(30, rel=0.01)
+
+
+def test_the_headers_of_a_cards_encoder_name_no_higher_level() -> None:
+    fast = X264Encoder(
+        1920, 1080, time_base=Fraction(1, 240), fps=Fraction(240), color=ColorTags(), settings=EncoderSettings(),
+        threads=1,
+    )  # fmt: skip
+    sps = tagged(fast.extradata, ColorTags())
+    at = sps.index(b"\x67")
+    assert fast.extradata[fast.extradata.index(b"\x67") + 3] > LEVEL_5_1 == sps[at + 3]
