@@ -87,6 +87,7 @@ def _mux(order: AssemblyOrder, sound: Prescan, video: Path) -> AudioOutcome:
         return assemble_mp4(
             file,
             source=order.source,
+            info=order.info,
             sound=sound,
             extradata=bytes.fromhex(order.checkpoint.extradata),
             video=_packets(order),

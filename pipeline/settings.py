@@ -228,6 +228,15 @@ class ProfileSettings(EncoderSettings):
         Field(ge=-40, le=-5, description="Integrated loudness of every audio stream (EBU R 128); null leaves it",
               json_schema_extra={"unit": "LUFS"}),
     ] = None
+    max_fps: Annotated[
+        float,
+        Field(ge=1, le=120, description="Highest frame rate of the output; of faster sources every n-th frame is kept",
+              json_schema_extra={"unit": "1/s"}),
+    ] = 60.0
+    frame_rate: Annotated[
+        Literal["source", "constant"],
+        Field(description="source: the source's own frame times; constant: frames repeated or dropped to an even rate"),
+    ] = "source"
     detect: DetectSettings = DetectSettings()
     lookahead: LookaheadSettings = LookaheadSettings()
     identity: IdentitySettings = IdentitySettings()

@@ -17,6 +17,7 @@ from engines.cpu.audio_line import SoundLine
 from engines.cpu.audio_outcome import AudioStreamOutcome
 from engines.cpu.audio_policy import codec_name
 from engines.cpu.audio_prescan import Line
+from engines.cpu.description import copy_traits
 from engines.cpu.loudness import Meter
 
 AAC_BITS_PER_CHANNEL = 96_000
@@ -30,7 +31,7 @@ class CopyTrack:
         self, source: AudioStream, facts: StreamFacts, line: Line, output: OutputContainer, origin: Fraction
     ) -> None:
         self._target: Stream = output.add_stream_from_template(source)
-        _copy_language(source, self._target)
+        copy_traits(source, self._target)
         ticks = source.time_base or Fraction(1)
         self._shift = round(origin / ticks)
         self._first_pts = round((facts.kept_from_s or origin) / ticks) if facts.drops_run_in else None
@@ -80,9 +81,9 @@ class EncodedTrack:
         self._target.codec_context.layout = plan.layout
         channels = self._target.codec_context.channels
         self._target.codec_context.bit_rate = AAC_BITS_PER_CHANNEL * channels
-        _copy_language(source, self._target)
+        copy_traits(source, self._target)
         if len(plan.sources) > 1:
-            self._target.metadata["handler_name"] = MIX_NAME
+            self._target.metadata["title"] = MIX_NAME
         self._has_begun = False
         self.outcome = AudioStreamOutcome(
             source.index, codec_name(source), "transcoded", "aac", sources=plan.sources, channels=channels,
@@ -109,8 +110,3 @@ class EncodedTrack:
         packets = [p for p in self._target.encode(frame) if p.pts is not None and p.pts >= 0]
         self.outcome.packets += len(packets)
         return packets
-
-
-def _copy_language(source: AudioStream, target: Stream) -> None:
-    if source.language:
-        target.metadata["language"] = source.language

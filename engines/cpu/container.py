@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu import flv_clock, splices
@@ -20,7 +20,7 @@ from engines.cpu.missing_times import MissingTimes
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
-from engines.errors import NotMediaError, NoVideoError
+from engines.errors import NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (
@@ -70,14 +70,11 @@ def open_labelled(
     return container, take_custom_orders(container)
 
 
-def pick_video(container: InputContainer) -> VideoStream:
-    """The first video stream that is not cover art or a thumbnail; the default one goes before the others."""
-    streams = [s for s in container.streams.video if not _is_picture(s)]
-    if streams:
-        return max(streams, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
-    if not any(_has_parameters(s) for s in container.streams.audio):
-        raise NotMediaError("The file holds neither video nor sound.")
-    raise NoVideoError("The file holds sound but no video.")
+def only_video(container: InputContainer) -> VideoStream:
+    """The video stream of a file that we wrote; of others' files, ``engines.cpu.video_choice`` knows which."""
+    if not container.streams.video:
+        raise NoVideoError("The file holds no video.")
+    return container.streams.video[0]
 
 
 class PacketReader:
@@ -141,15 +138,6 @@ def _step_s(stream: Stream) -> Fraction | None:
     """Between packets, where the stream has a rate of its own."""
     rate = stream.average_rate if isinstance(stream, VideoStream) else None
     return 1 / rate if rate else None
-
-
-def _is_picture(stream: VideoStream) -> bool:
-    flags = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return bool(stream.disposition & flags)
-
-
-def _has_parameters(stream: Stream) -> bool:
-    return stream.codec_context is not None and bool(getattr(stream.codec_context, "sample_rate", 0))
 
 
 def _words(error: av.FFmpegError) -> str:

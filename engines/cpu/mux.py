@@ -14,11 +14,11 @@ from functools import partial
 from itertools import chain, pairwise
 from math import floor
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import av
 from av.codec.context import CodecContext
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -28,9 +28,11 @@ from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_place import TOLERANCE_S
 from engines.cpu.audio_prescan import Prescan
 from engines.cpu.container import open_media
+from engines.cpu.description import copy_description
+from engines.cpu.subtitles import SubtitlePump
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
-from engines.frames import ColorTags, EncodedPacket
+from engines.frames import ColorTags, EncodedPacket, MediaInfo
 
 UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
 TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
@@ -57,6 +59,7 @@ def assemble_mp4(
     out: IO[bytes],
     *,
     source: Path,
+    info: MediaInfo,
     sound: Prescan,
     extradata: bytes,
     video: Iterable[EncodedPacket],
@@ -77,8 +80,8 @@ def assemble_mp4(
 
     Args:
         out: an empty file; its contents are complete when this returns, but not synced to disk.
-        source: where the sound, the title and the chapters come from.
-        sound: what ``prescan`` said about the source's.
+        source: where the sound, the subtitles and the description come from; ``info`` is what ``probe`` said about it,
+            ``sound`` what ``prescan`` did.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
         time_base: of the packets, which is the source's.
@@ -101,14 +104,18 @@ def assemble_mp4(
         first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
         pump = AudioPump(source, container, sound, output, origin)
-        _copy_description(container, output, origin)
+        chosen = cast(VideoStream, container.streams[info.video.index])
+        copy_description(container, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        subtitles = SubtitlePump(source, container, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        refused = _interleave(output, pictures, pump.packets())
+        refused = _interleave(output, pictures, pump.packets(), subtitles.packets())
         refused += not _accepted(output.close)
     if refused and not pump.outcome.streams:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    return replace(pump.outcome, refused_packets=refused, picture_lead_s=float(lead_s))
+    outcome = pump.outcome
+    warnings = (*outcome.warnings, *subtitles.warnings)
+    return replace(outcome, refused_packets=refused, warnings=warnings, picture_lead_s=float(lead_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +210,6 @@ def _origin_ticks(first_pts: int, time_base: Fraction, sound: Prescan) -> int:
     return min([first_pts, *starts])
 
 
-def _copy_description(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:
-    if "title" in source.metadata:
-        output.metadata["title"] = source.metadata["title"]
-    chapters = source.chapters()
-    for chapter in chapters:
-        shift = round(origin / (chapter["time_base"] or Fraction(1)))
-        chapter["start"], chapter["end"] = max(0, chapter["start"] - shift), max(0, chapter["end"] - shift)
-    if chapters:
-        output.set_chapters(chapters)
-
-
 def _video_packets(
     timed: Iterable[TimedPacket], stream: VideoStream, track: _VideoTrack, origin_ticks: int, last_duration: int
 ) -> Iterator[tuple[Fraction, Packet[Stream]]]:
@@ -240,17 +236,13 @@ def _as_packet(
     return packet.dts * track.time_base, packet
 
 
-def _interleave(
-    output: OutputContainer,
-    video: Iterator[tuple[Fraction, Packet[Stream]]],
-    audio: Iterator[tuple[Fraction, Packet[Stream]]],
-) -> int:
+def _interleave(output: OutputContainer, *streams: Iterator[tuple[Fraction, Packet[Stream]]]) -> int:
     """Write all packets in order of time; returns how many the muxer refused.
 
     Damaged sound is refused when it is written, which may be some packets after it was handed over. Pictures come from
     our own encoder; were one refused all the same, verification would find it missing.
     """
-    packets = (packet for _, packet in heapq.merge(video, audio, key=lambda timed: timed[0]))
+    packets = (packet for _, packet in heapq.merge(*streams, key=lambda timed: timed[0]))
     return sum(not _accepted(partial(output.mux, packet)) for packet in packets)
 
 

@@ -101,7 +101,7 @@ def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO)
     parts = list(segments(info, iter(frames), length))
     with out.open("wb") as file:
         outcome = assemble_mp4(
-            file, source=source, sound=listened(source, audio), extradata=parts[0][1],
+            file, source=source, info=info, sound=listened(source, audio), extradata=parts[0][1],
             video=(p for packets, _ in parts for p in packets),
             time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
             fps=info.video.fps, last_duration=frames[-1].duration,
@@ -359,7 +359,7 @@ def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
 def assembled(source: Path, file: IO[bytes], edit: Callable[[list[EncodedPacket]], Iterable[EncodedPacket]]) -> None:
     info = probe(source)
     packets, extradata = _segment(info, decoded(source))
-    assemble_mp4(file, source=source, sound=listened(source), extradata=extradata, video=edit(packets),
+    assemble_mp4(file, source=source, info=info, sound=listened(source), extradata=extradata, video=edit(packets),
                  width=320, height=180, time_base=info.video.time_base, color=info.video.color, fps=info.video.fps,
                  last_duration=512)
 

@@ -1,0 +1,63 @@
+"""SMPTE timecode: which label the first moment of the output has, given that of the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+_FORM = re.compile(r"\s*(\d{1,2}):(\d{1,2}):(\d{1,2})([:;.])(\d{1,3})\s*$")
+_DAY_MINUTES = 24 * 60
+
+
+def timecode_at(source: InputContainer, video: VideoStream, moment_s: Fraction, fps: Fraction) -> str | None:
+    """The source's timecode at a moment of its timeline, counted at another frame rate; None where it has none.
+
+    A timecode belongs to the begin of the track that carries it, else to that of the picture.
+    """
+    tracks: list[Stream] = list(source.streams.data)
+    labels = (_label_in(metadata) for metadata in (video.metadata, *(t.metadata for t in tracks), source.metadata))
+    label = next(filter(None, labels), None)
+    if label is None:
+        return None
+    carrier = next((track for track in tracks if _label_in(track.metadata) == label), video)
+    begin_s = (carrier.start_time or 0) * (carrier.time_base or Fraction(1))
+    return shifted(label, moment_s - begin_s, video.average_rate or video.guessed_rate or fps, fps)
+
+
+def _label_in(metadata: Mapping[str, str]) -> str | None:
+    """Matroska's tags are in capitals."""
+    return next((value for key, value in metadata.items() if key.lower() == "timecode"), None)
+
+
+def shifted(timecode: str, by_s: Fraction, source_fps: Fraction, fps: Fraction) -> str | None:
+    """Move a timecode; None where it is not one.
+
+    Args:
+        source_fps: rate at which its last field counts; ``fps``: that of the timecode which is returned.
+    """
+    found = _FORM.match(timecode)
+    base, source_base = round(fps), round(source_fps)
+    if found is None or not base or not source_base:
+        return None
+    hours, minutes, seconds, frames = (int(found[n]) for n in (1, 2, 3, 5))
+    dropped = base // 15 if found[4] != ":" and base % 30 == 0 else 0  # numbers left out a minute (SMPTE ST 12-1)
+    minute = hours * 60 + minutes
+    number = (minute * 60 + seconds) * base + min(frames, source_base - 1) * base // source_base
+    number -= dropped * (minute - minute // 10)
+    return _label(number + round(by_s * fps), base, dropped)
+
+
+def _label(number: int, base: int, dropped: int) -> str:
+    ten_minutes = base * 600 - dropped * 9
+    number %= ten_minutes * _DAY_MINUTES // 10
+    tens, rest = divmod(number, ten_minutes)
+    minutes_behind_first = max(0, (rest - dropped) // (base * 60 - dropped))  # the first of ten leaves no number out
+    number += dropped * (tens * 9 + minutes_behind_first)
+    seconds, frame = divmod(number, base)
+    separator = ";" if dropped else ":"
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{separator}{frame:02}"
