@@ -69,6 +69,7 @@ class TrackEdits:
     timescale: int
     media_ticks: int                   # as the header says; 0: it does not
     edits: Edits = ()
+    stretches: int = 0                 # edits before those that go on without a break are made one
     other_rates: int = 0               # how many edits ask for another speed
     beyond_media: int = 0              # how many show what the file does not hold
 
@@ -84,8 +85,8 @@ class TrackEdits:
 
     @property
     def is_complex(self) -> bool:
-        """Whether the list is more than one stretch of media."""
-        return len(self.edits) > 1 or any(edit.still for edit in self.edits)
+        """Whether the list has more than one edit that shows media, or a still."""
+        return self.stretches > 1 or any(edit.still for edit in self.edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class _Track:
         track = TrackEdits(self.timescale, self.media_ticks)
         edits: list[Edit] = []
         for edit in self._edits(track, self.timescale or 1, movie_timescale or 1):
+            track.stretches += 1
             if edits and edits[-1].goes_on(edit):
                 edits[-1] = replace(edits[-1], end=edit.end)
             else:
@@ -162,7 +164,7 @@ class _Track:
                 end = FOREVER
             if end > FOREVER:
                 return
-            if entry.media_time < 0 or end <= start:
+            if end <= start or not 0 <= entry.media_time <= FOREVER:
                 continue
             track.other_rates += entry.rate not in (0, _RATE_1)
             edit = Edit(start, end, entry.media_time, still=entry.rate == 0)

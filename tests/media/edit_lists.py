@@ -22,7 +22,7 @@ class Cut:
 
 
 def set_edits(path: Path, cuts: Sequence[Cut]) -> Path:
-    """Give every track of an MP4 or MOV, whose index must come last, these edits.
+    """Give every track of an MP4 or MOV these edits; the index must come last, or fragments behind it.
 
     Times of the source count from where its own list, with one edit, begins to show it.
     """
@@ -42,10 +42,11 @@ def _changed(kind: bytes, body: bytes, cuts: Sequence[Cut]) -> bytes:
         return box(kind, body)
     parts = dict(boxes_in(body))
     timescale = int.from_bytes(dict(boxes_in(parts[b"mdia"]))[b"mdhd"][12:16], "big")
-    offset = _first_media_time(parts[b"edts"])
+    offset = _first_media_time(parts[b"edts"]) if b"edts" in parts else 0
     lines = b"".join(_line(cut, timescale, offset) for cut in cuts)
     edts = box(b"edts", box(b"elst", struct.pack(">II", 0, len(cuts)) + lines))
-    return box(kind, b"".join(edts if k == b"edts" else box(k, b) for k, b in boxes_in(body)))
+    others = [box(k, b) for k, b in boxes_in(body) if k != b"edts"]
+    return box(kind, b"".join([others[0], edts, *others[1:]]))
 
 
 def _first_media_time(edts: bytes) -> int:

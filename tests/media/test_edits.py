@@ -20,11 +20,11 @@ from engines.cpu.edits import MAX_EDITS, read_edit_lists
 from engines.cpu.probe import probe
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
-from tests.devices import emulated_decoder, needs_compiler
 from tests.media.edit_lists import Cut, set_edits
 from tests.media.layout_boxes import box
 from tests.media.synth import Clip, Sound, number_in, picture
 from tests.media.test_bombs import outcome
+from tests.media.test_damage import noisy, spoil
 
 FPS, PICTURES = 30, 90
 LISTS: dict[str, Sequence[Cut]] = {
@@ -35,6 +35,7 @@ LISTS: dict[str, Sequence[Cut]] = {
     "pauses": [Cut(0.2, None), Cut(0.5, 0.0), Cut(0.3, None), Cut(0.5, 0.5)],
     "a still": [Cut(0.5, 0.5), Cut(0.4, 1.0, rate=0), Cut(0.5, 1.0)],
     "a still alone": [Cut(0.4, 1.0, rate=0)],
+    "without a break": [Cut(0.5, 0.5), Cut(0.5, 1.0), Cut(0.5, 1.5)],
     "to the end": [Cut(0.5, 0.5), Cut(0, 2.0)],
 }
 
@@ -43,10 +44,10 @@ def recording(path: Path, cuts: Sequence[Cut], **more: object) -> Path:
     return set_edits(Clip(width=160, height=90, frames=PICTURES, **more).write(path), cuts)  # type: ignore[arg-type]
 
 
-def shown(path: Path, start_pts: int | None = None) -> list[Frame]:
+def shown(path: Path, start_pts: int | None = None, *, damaged: bool = False) -> list[Frame]:
     decoder = PyAvDecoder(path, probe(path), max_surface_pixels=10**7)
     frames = [frame for batch in decoder.batches(start_pts) for frame in batch.frames]
-    assert decoder.decode_errors == 0
+    assert damaged or decoder.decode_errors == 0
     return frames
 
 
@@ -94,12 +95,22 @@ def test_work_that_goes_on_anywhere_shows_the_same(tmp_path: Path, name: str, co
         assert all(np.array_equal(a.y, b.y) for a, b in zip(rest, whole[number:], strict=True))
 
 
-@needs_compiler
-def test_the_card_shows_the_same(tmp_path: Path) -> None:
-    path = recording(tmp_path / "x.mp4", LISTS["out of order"])
-    decoder = emulated_decoder(path, probe(path), 10**7)
-    frames = [frame for batch in decoder.batches() for frame in batch.frames]
-    assert [(f.pts, number_in(np.asarray(f.y))) for f in frames] == [(f.pts, number_in(f.y)) for f in shown(path)]
+def test_fragments_are_edited_too(tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    path = recording(tmp_path / "x.mp4", LISTS["out of order"], container_options=options, options={"bf": "0"})
+    assert [number_in(frame.y) for frame in shown(path)] == [number for _, _, number in said(LISTS["out of order"])]
+
+
+def test_damage_is_mended_the_same_from_wherever_the_work_goes_on(tmp_path: Path) -> None:
+    path = Clip(width=160, height=90, frames=PICTURES).write(tmp_path / "x.mp4")
+    spoil(path, [30, 62], noisy)
+    set_edits(path, [Cut(0.6, 1.6), Cut(0.7, 0.5), Cut(0.6, 1.9)])
+    whole = shown(path, damaged=True)
+    assert any(frame.replaced for frame in whole)
+    for number in range(0, len(whole), 5):
+        rest = shown(path, whole[number].pts, damaged=True)
+        assert [(f.pts, f.replaced) for f in rest] == [(f.pts, f.replaced) for f in whole[number:]]
+        assert all(np.array_equal(a.y, b.y) for a, b in zip(rest, whole[number:], strict=True))
 
 
 FLASHES_S = [k / 2 for k in range(6)]
