@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.edits import FOREVER, EditLists
+from engines.cpu.edits import EditLists
 from engines.frames import AudioInfo, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning, media_warning
 
@@ -49,11 +49,9 @@ def _length_s(lists: EditLists, track: int, otherwise: float | None) -> float | 
 
 
 def _end_s(lists: EditLists, track: int) -> float | None:
-    """When the presentation of a track ends; None where its list does not say."""
-    edits = lists.of(track)
-    if not edits or edits[-1].end >= FOREVER or not lists.tracks[track].timescale:
-        return None
-    return edits[-1].end / lists.tracks[track].timescale
+    """When the presentation of a track ends; None where nothing says it."""
+    edited = lists.tracks.get(track)
+    return edited.end / edited.timescale if edited and edited.end is not None and edited.timescale else None
 
 
 def _warnings(lists: EditLists, streams: Sequence[Stream]) -> Iterator[MediaWarning]:

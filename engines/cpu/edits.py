@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from engines.cpu.mp4_index import IndexBox, index_boxes
+from engines.cpu.mp4_index import IndexBox, movie_boxes
 from engines.errors import IndexTooLargeError
 
 FOREVER = 2**60                        # ticks: the end of an edit that does not say when it ends
@@ -67,14 +67,26 @@ class TrackEdits:
     """What one track's list says, besides what is presented of it."""
 
     timescale: int
-    edits: Edits
+    media_ticks: int                   # as the header says; 0: it does not
+    edits: Edits = ()
+    stretches: int = 0                 # edits before those that go on without a break are made one
     other_rates: int = 0               # how many edits ask for another speed
     beyond_media: int = 0              # how many show what the file does not hold
 
     @property
+    def end(self) -> int | None:
+        """When the presentation ends, in ticks; None where nothing says it."""
+        if not self.edits:
+            return None
+        last = self.edits[-1]
+        if last.end < FOREVER:
+            return last.end
+        return last.start + self.media_ticks - last.media_start if self.media_ticks else None
+
+    @property
     def is_complex(self) -> bool:
-        """Whether the list is more than one stretch of media."""
-        return len(self.edits) > 1 or any(edit.still for edit in self.edits)
+        """Whether the list has more than one edit that shows media, or a still."""
+        return self.stretches > 1 or any(edit.still for edit in self.edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ def read_edit_lists(path: Path) -> EditLists:
     """
     movie = _Movie()
     with path.open("rb") as file:
-        for box in index_boxes(file):
+        for box in movie_boxes(file):
             movie.note(box, file)
     return EditLists({track.number: track.presented(movie.timescale) for track in movie.tracks if track.entries})
 
@@ -130,9 +142,10 @@ class _Track:
 
     def presented(self, movie_timescale: int) -> TrackEdits:
         """The entries on the presentation's timeline."""
-        track = TrackEdits(self.timescale, ())
+        track = TrackEdits(self.timescale, self.media_ticks)
         edits: list[Edit] = []
         for edit in self._edits(track, self.timescale or 1, movie_timescale or 1):
+            track.stretches += 1
             if edits and edits[-1].goes_on(edit):
                 edits[-1] = replace(edits[-1], end=edit.end)
             else:
@@ -148,10 +161,10 @@ class _Track:
             elapsed += entry.duration
             end = _rounded(elapsed * timescale, movie_timescale)
             if not entry.duration and number == len(self.entries) - 1:
-                end = start + self.media_ticks - entry.media_time if self.media_ticks else FOREVER
+                end = FOREVER
             if end > FOREVER:
                 return
-            if entry.media_time < 0 or end <= start:
+            if end <= start or not 0 <= entry.media_time <= FOREVER:
                 continue
             track.other_rates += entry.rate not in (0, _RATE_1)
             edit = Edit(start, end, entry.media_time, still=entry.rate == 0)
@@ -159,8 +172,8 @@ class _Track:
             yield edit
 
     def _lacks(self, edit: Edit, timescale: int) -> bool:
-        """Whether more than a tenth of a second of an edit's media is not there; fragments do not say in advance."""
-        return bool(self.media_ticks) and edit.media_end > self.media_ticks + timescale // 10
+        """Whether half a second of an edit's media is not there; fragments do not say in advance."""
+        return bool(self.media_ticks) and edit.end < FOREVER and edit.media_end > self.media_ticks + timescale // 2
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ _PARENTS = {
     b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex", b"udta", b"dinf", b"tref", b"ipro",
     b"sinf", b"schi", b"free", b"hoov",                  # FFmpeg looks for an index in the last two as well
 }  # fmt: skip
+_MOVIES = {b"moov", b"free", b"hoov"}
 _HEAD_BYTES = 24                       # of a box's content: as much as any field here needs
 _MOST_BOXES = 1_000_000
 _FIELDS_OF_A_SAMPLE = 0xF00            # flags of trun: with any of them every sample takes bytes of the file
@@ -97,25 +99,32 @@ def reject_unreasonable(path: Path) -> None:
     """
     claims = _Claims(path.stat().st_size)
     with path.open("rb") as file:
-        for box in index_boxes(file):
+        for number, box in enumerate(_boxes(file)):
+            if number >= _MOST_BOXES:
+                raise IndexTooLargeError("The file's index consists of more than a million parts.")
             claims.note(box)
     if claims.entries > MAX_ENTRIES:
         raise IndexTooLargeError(f"The file's index promises {claims.entries:,} samples, which no recording has.")
 
 
-def index_boxes(file: BinaryIO) -> Iterator[IndexBox]:
-    """The boxes that describe samples, parents first; none where the file is no ISO media.
+def movie_boxes(file: BinaryIO) -> Iterator[IndexBox]:
+    """The boxes of the index itself, without fragments, parents first; none where the file is no ISO media.
 
     The file may be read elsewhere between two of them.
-
-    Raises:
-        IndexTooLargeError: there are more than any recording has.
     """
-    found = (box for kind, offset, size in iso_boxes(file) if kind in _PARENTS for box in _inside(file, offset, size))
-    for number, box in enumerate(found):
-        if number >= _MOST_BOXES:
-            raise IndexTooLargeError("The file's index consists of more than a million parts.")
-        yield box
+    for kind, offset, size in iso_boxes(file):
+        if kind in _MOVIES:
+            boxes = list(islice(_inside(file, offset, size), _MOST_BOXES))
+            yield from boxes
+            if any(box.kind == b"trak" for box in boxes):
+                return
+
+
+def _boxes(file: BinaryIO) -> Iterator[IndexBox]:
+    """All boxes that describe samples, parents first."""
+    for kind, offset, size in iso_boxes(file):
+        if kind in _PARENTS:
+            yield from _inside(file, offset, size)
 
 
 def _inside(file: BinaryIO, offset: int, size: int) -> Iterator[IndexBox]:

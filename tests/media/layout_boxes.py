@@ -90,7 +90,7 @@ def with_names(data: bytes, names: bytes) -> bytes:
         chunks = _with_chunk(_chunks(data[12:], ">4sI", 2), b"CHAN", names)
         body = b"".join(struct.pack(">4sI", k, len(b)) + b + b"\0" * (len(b) % 2) for k, b in chunks)
         return b"FORM" + struct.pack(">I", 4 + len(body)) + data[8:12] + body
-    return b"".join(box(kind, _body(kind, body, names)) for kind, body in _boxes(data))
+    return b"".join(box(kind, _body(kind, body, names)) for kind, body in boxes_in(data))
 
 
 def named(path: Path, wave: Wave, names: bytes) -> Path:
@@ -132,12 +132,13 @@ def _body(kind: bytes, body: bytes, names: bytes) -> bytes:
         return with_names(body, names)
     if kind == b"stsd" and body[12:16] in _SOUND_ENTRIES:
         entry = body[8:]
-        kept = b"".join(box(k, b) for k, b in _boxes(entry[_ENTRY_BYTES:]) if k != b"chan")
+        kept = b"".join(box(k, b) for k, b in boxes_in(entry[_ENTRY_BYTES:]) if k != b"chan")
         return body[:8] + box(entry[4:8], entry[8:_ENTRY_BYTES] + kept + names)
     return body
 
 
-def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+def boxes_in(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kind and content of the boxes that follow each other here."""
     parts, at = [], 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
