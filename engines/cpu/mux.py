@@ -99,7 +99,7 @@ def assemble_mp4(
         stream = _add_video(output, track)
         pump = AudioPump(sound, [stream.index for stream in info.audio], output, origin)
         chosen = cast(VideoStream, sound.streams[info.video.index])
-        copy_description(sound, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        copy_description(source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps)
         subtitles = SubtitlePump(source, sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)

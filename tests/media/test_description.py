@@ -134,6 +134,22 @@ def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: s
     assert codes(tmp_path / "tc.mov") == codes(tmp_path / "out.mp4") == []
 
 
+def test_a_timecode_that_counts_every_second_frame_stays_at_its_moment(tmp_path: Path) -> None:
+    file = File(tmp_path / "half.mov", replace(CLIP, fps=Fraction(60)))
+    file.video.metadata["timecode"] = "01:02:03:04"
+    content = bytearray(file.write().read_bytes())
+    at = content.index(b"tmcd", content.index(b"stsd", content.index(b"gmhd"))) + 4 + 20
+    assert content[at + 4] == 60
+    frame_duration = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 5] = (2 * frame_duration).to_bytes(4, "big") + b"\x1e"
+    (tmp_path / "half.mov").write_bytes(content)
+    with av.open(str(tmp_path / "half.mov")) as source:
+        assert source.streams.data[0].metadata["timecode"] == "02:04:06:04"
+    remade(tmp_path / "half.mov", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as result:
+        assert result.streams.data[0].metadata["timecode"] == "02:04:06:08"
+
+
 def test_where_the_sound_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
     """Matroska has no track for it: its timecode is that of the first picture, which comes half a second later."""
     with av.open(str(tmp_path / "tc.mkv"), "w") as out:
