@@ -23,9 +23,9 @@ TAGS = (
 )  # fmt: skip
 # Names that other containers give to the same, the most exact first.
 OTHER_NAMES = {
-    "artist": ("author", "©aut"),
+    "artist": ("author",),
     "date": ("creationdate", "date_recorded", "date_released"),
-    "location": ("location.iso6709", "location-eng", "xyz"),
+    "location": ("location.iso6709", "location-eng"),
     "creation_time": ("modification_date",),
     "comment": ("comments",),
 }

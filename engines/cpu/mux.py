@@ -106,7 +106,7 @@ def assemble_mp4(
         others = (pump.packets(), subtitles.packets())
         refused = _interleave(output, pictures, others, on_progress)
         refused += not _accepted(output.close)
-    if refused and not pump.outcome.streams:
+    if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
     warnings = (*pump.outcome.warnings, *subtitles.warnings)
     return replace(pump.outcome, refused_packets=refused, warnings=warnings)
