@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
@@ -22,9 +23,9 @@ TAGS = (
 )  # fmt: skip
 # Names that other containers give to the same, the most exact first.
 OTHER_NAMES = {
-    "artist": ("author", "©aut"),
+    "artist": ("author",),
     "date": ("creationdate", "date_recorded", "date_released"),
-    "location": ("location.iso6709", "location-eng", "xyz"),
+    "location": ("location.iso6709", "location-eng"),
     "creation_time": ("modification_date",),
     "comment": ("comments",),
 }
@@ -34,6 +35,7 @@ _PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Dispo
 
 
 def copy_description(
+    path: Path,
     source: InputContainer,
     output: OutputContainer,
     *,
@@ -45,13 +47,14 @@ def copy_description(
     """Copy what the whole file has.
 
     Args:
+        path: the source's; ``source``: the same, open.
         video: the chosen stream of the source; ``target`` is the output's, of ``fps``.
         origin: moment of the source, in seconds, at which the output begins.
     """
     output.metadata.update(tags_of(source.metadata))
     if "creation_time" in video.metadata:
         output.metadata.setdefault("creation_time", video.metadata["creation_time"])
-    timecode = timecode_at(source, video, origin, fps)
+    timecode = timecode_at(path, source, video, origin, fps)
     if timecode is not None:
         target.metadata["timecode"] = timecode
     _copy_chapters(source, output, origin)

@@ -105,13 +105,13 @@ def assemble_mp4(
         stream = _add_video(output, track)
         pump = AudioPump(source, container, sound, output, origin)
         chosen = cast(VideoStream, container.streams[info.video.index])
-        copy_description(container, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        copy_description(source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps)
         subtitles = SubtitlePump(source, container, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
         refused = _interleave(output, pictures, pump.packets(), subtitles.packets())
         refused += not _accepted(output.close)
-    if refused and not pump.outcome.streams:
+    if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
     outcome = pump.outcome
     warnings = (*outcome.warnings, *subtitles.warnings)

@@ -77,6 +77,10 @@ class SubtitlePump:
         }
 
     @property
+    def is_empty(self) -> bool:
+        return not self._tracks
+
+    @property
     def warnings(self) -> tuple[MediaWarning, ...]:
         """What could not be read, known when the packets are exhausted."""
         return tuple(

@@ -156,9 +156,9 @@ class Clip:
         return packets + stream.encode(None)
 
 
-def write_together(path: Path, *clips: Clip, default: int = 0) -> Path:
+def write_together(path: Path, *clips: Clip, default: int = 0, options: dict[str, str] | None = None) -> Path:
     """One file with the pictures of several clips, each a video stream, and the sound of the first."""
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", options=options or {}) as out:
         streams = [clip._video_stream(out) for clip in clips]
         for number, stream in enumerate(streams):
             stream.disposition = Disposition.default if number == default else Disposition(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -58,6 +59,18 @@ class File:
             for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
                 self.out.mux(packet)
         return self.path
+
+
+@contextmanager
+def recopied(source: Path, target: Path) -> Iterator[list[Stream]]:
+    """Copy a file's packets after the caller has changed what is said about the streams."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams: list[Stream] = [new.add_stream_from_template(stream) for stream in old.streams]
+        yield streams
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
 
 
 def texts(path: Path, stream: int = 0) -> list[tuple[int, int, str]]:
@@ -118,15 +131,8 @@ def test_names_of_other_containers_are_understood() -> None:
 def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: str, kept: str) -> None:
     """A picture that begins later than its sound: the timecode's track, like the source's, begins with the sound."""
     clip = replace(CLIP, fps=fps, pts=range(begin, begin + 60), sound=[Sound()])
-    with av.open(str(tmp_path / "tc.mov"), "w") as out:
-        source = clip.write(tmp_path / "plain.mov")
-        with av.open(str(source)) as plain:
-            streams = [out.add_stream_from_template(s) for s in plain.streams]
-            streams[0].metadata["timecode"] = timecode
-            for packet in plain.demux():
-                if packet.dts is not None:
-                    packet.stream = streams[packet.stream_index]
-                    out.mux(packet)
+    with recopied(clip.write(tmp_path / "plain.mov"), tmp_path / "tc.mov") as streams:
+        streams[0].metadata["timecode"] = timecode
     remade(tmp_path / "tc.mov", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as result:
         assert [s.metadata.get("timecode") for s in result.streams.data] == [kept]
@@ -134,17 +140,27 @@ def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: s
     assert codes(tmp_path / "tc.mov") == codes(tmp_path / "out.mp4") == []
 
 
+def test_a_timecode_that_counts_every_second_frame_stays_at_its_moment(tmp_path: Path) -> None:
+    file = File(tmp_path / "half.mov", replace(CLIP, fps=Fraction(60)))
+    file.video.metadata["timecode"] = "01:02:03:04"
+    content = bytearray(file.write().read_bytes())
+    at = content.index(b"tmcd", content.index(b"stsd", content.index(b"gmhd"))) + 4 + 20
+    assert content[at + 4] == 60
+    frame_duration = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 5] = (2 * frame_duration).to_bytes(4, "big") + b"\x1e"
+    (tmp_path / "half.mov").write_bytes(content)
+    with av.open(str(tmp_path / "half.mov")) as source:
+        assert source.streams.data[0].metadata["timecode"] == "02:04:06:04"
+    remade(tmp_path / "half.mov", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as result:
+        assert result.streams.data[0].metadata["timecode"] == "02:04:06:08"
+
+
 def test_where_the_sound_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
     """Matroska has no track for it: its timecode is that of the first picture, which comes half a second later."""
-    with av.open(str(tmp_path / "tc.mkv"), "w") as out:
-        clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), sound=[Sound("pcm_s16le")])
-        with av.open(str(clip.write(tmp_path / "plain.mkv"))) as plain:
-            streams = [out.add_stream_from_template(s) for s in plain.streams]
-            streams[0].metadata["timecode"] = "01:02:03:04"
-            for packet in plain.demux():
-                if packet.dts is not None:
-                    packet.stream = streams[packet.stream_index]
-                    out.mux(packet)
+    clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), sound=[Sound("pcm_s16le")])
+    with recopied(clip.write(tmp_path / "plain.mkv"), tmp_path / "tc.mkv") as streams:
+        streams[0].metadata["timecode"] = "01:02:03:04"
     remade(tmp_path / "tc.mkv", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as result:
         assert [s.metadata.get("timecode") for s in result.streams.data] == ["01:02:02:19"]
@@ -275,16 +291,10 @@ def test_text_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
 def test_each_tracks_language_and_use_are_kept(tmp_path: Path) -> None:
     clip = replace(CLIP, sound=[Sound(language="eng"), Sound("pcm_s16le", language="kor")])
     plain = clip.write(tmp_path / "plain.mkv")
-    with av.open(str(plain)) as source, av.open(str(tmp_path / "a.mkv"), "w") as out:
-        streams = [out.add_stream_from_template(s) for s in source.streams]
+    with recopied(plain, tmp_path / "a.mkv") as streams:
         streams[1].disposition = Disposition(0)
         streams[2].disposition = Disposition.default | Disposition.comment
-        for stream, of in zip(streams, source.streams, strict=True):
-            stream.metadata["language"] = of.language or "und"
-        for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream_index]
-                out.mux(packet)
+        streams[1].metadata["language"], streams[2].metadata["language"] = "eng", "kor"
     remade(tmp_path / "a.mkv", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as result:
         first, second = result.streams.audio

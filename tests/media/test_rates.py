@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from engines.cpu.encode import X264Encoder
 from engines.cpu.probe import probe
@@ -23,6 +25,7 @@ from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.media.synth import Clip, Sound
+from tests.media.test_mux import flashes_and_beeps
 from tests.scenes import packets
 
 LEVEL_5_1 = 51
@@ -93,13 +96,21 @@ def test_a_stopped_job_thins_on_where_it_was(tmp_path: Path) -> None:
     assert parts.rows == whole.rows
 
 
+LIT_MS = (350, 1300)
 UNEVEN = [0, 40, 75, 110, 300, 315, 350, 700, 733, 766, 800, 1240, 1260, 1300, 1340, 1900, 1933, 1966, 2000, 2033]
 
 
 def test_a_constant_rate_is_exact_in_sync_and_the_same_after_a_stop(tmp_path: Path) -> None:
+    def flashes(number: int, width: int, height: int) -> VideoFrame:
+        frame = VideoFrame(width, height, "yuv420p")
+        for plane, level in zip(frame.planes, (235 if UNEVEN[number] in LIT_MS else 20, 128, 128), strict=True):
+            np.frombuffer(plane, np.uint8)[:] = level
+        return frame
+
     clip = Clip(
-        width=160, height=90, frames=len(UNEVEN), pts=UNEVEN, time_base=Fraction(1, 1000), sound=[Sound(length_s=2.1)]
-    )
+        width=160, height=90, frames=len(UNEVEN), pts=UNEVEN, time_base=Fraction(1, 1000), draw=flashes,
+        sound=[Sound("pcm_s16le", [lit / 1000 for lit in LIT_MS], length_s=2.1)],
+    )  # fmt: skip
     source = clip.write(tmp_path / "uneven.mkv")
     whole = run(source, tmp_path / "whole", frame_rate="constant")
     fps = Fraction(whole.report["output"]["video"]["fps"]).limit_denominator(1001)
@@ -111,6 +122,8 @@ def test_a_constant_rate_is_exact_in_sync_and_the_same_after_a_stop(tmp_path: Pa
     assert whole.report["output"]["duration_s"] == pytest.approx(2.066, abs=0.5 / 30)
     with av.open(str(whole.video)) as out:
         assert out.streams.video[0].average_rate == fps
+    lit, beeps = flashes_and_beeps(whole.video)
+    assert [beep - flash for flash, beep in zip(lit, beeps, strict=True)] == pytest.approx([0, 0], abs=0.5 / 30 + 0.001)
     parts = run(source, tmp_path / "parts", stops=2, frame_rate="constant")
     assert packets(parts.video) == packets(whole.video)
     assert parts.rows == whole.rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 from engines.cpu.decode import PyAvDecoder
@@ -53,6 +54,30 @@ def test_thumbnails_of_chapters_are_not_the_recording(tmp_path: Path) -> None:
     chapters = replace(THUMBNAIL, frames=6)
     info = probe(write_together(tmp_path / "a.mov", chapters, replace(RECORDING, frames=310)))
     assert (info.video.index, dropped(info)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "dropped_streams"),
+    [(replace(THUMBNAIL, width=1280, height=720), []), (SMALL, [0])],
+    ids=["still", "small"],
+)
+def test_where_the_header_tells_nothing_a_part_of_the_file_is_read(
+    tmp_path: Path, first: Clip, dropped_streams: list[int]
+) -> None:
+    """As live streams are written: without counts and durations."""
+    path = write_together(tmp_path / "a.mkv", first, RECORDING, options={"live": "1"})
+    with av.open(str(path)) as container:
+        assert not any("DURATION" in stream.metadata for stream in container.streams.video)
+    info = probe(path)
+    assert (info.video.index, dropped(info)) == (1, dropped_streams)
+
+
+def test_a_stream_that_nothing_decodes_is_not_chosen_but_named(tmp_path: Path) -> None:
+    content = write_together(tmp_path / "a.mov", RECORDING, SMALL).read_bytes()
+    at = content.index(b"avc1", content.index(b"stsd"))
+    (tmp_path / "a.mov").write_bytes(content[:at] + b"zzzz" + content[at + 4 :])
+    info = probe(tmp_path / "a.mov")
+    assert (info.video.index, dropped(info)) == (1, [0])
 
 
 def test_the_decoder_reads_the_stream_that_the_probe_chose(tmp_path: Path) -> None:

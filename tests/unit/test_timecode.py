@@ -29,6 +29,8 @@ NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
         ("10:00:00;12", 0, NTSC, 25, "10:00:00:10"),
         ("nonsense", 0, 25, 25, None),
         ("1:2:3", 0, 25, 25, None),
+        ("01:02:03:04", 0, 256, 256, None),
+        ("01:02:03:04", 0, 25, Fraction(1, 3), None),
     ],
 )
 def test_timecodes_are_moved(
