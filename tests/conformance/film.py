@@ -217,7 +217,8 @@ def _in_hole(time_s: Fraction, voice: Voice) -> bool:
 
 
 def _encoded(stream: Any, voice: Voice, sound: scene.Floats, first: int) -> Packets:
-    frame = AudioFrame.from_ndarray(np.ascontiguousarray(sound, np.float32), format="fltp", layout=str(voice.layout))
+    packed = np.ascontiguousarray(sound.T, np.float32).reshape(1, -1)
+    frame = AudioFrame.from_ndarray(packed, format="flt", layout=str(voice.layout))
     frame.sample_rate, frame.pts, frame.time_base = voice.rate, first, Fraction(1, voice.rate)
     return _timed(stream.encode(frame)) + _timed(stream.encode(None))
 

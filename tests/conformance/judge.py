@@ -111,17 +111,24 @@ def _pictures(video: Path, tracks: Path, size: Size, expected: Expected) -> Gene
         yield f"tagged with matrix {matrix} and transfer {transfer}"
     yield from (f"{what} in {count} frames" for what, count in bad.items())
     wanted_s = expected.times_s[: len(times_s)] if expected.any_length and len(times_s) > 2 else expected.times_s
-    yield from _times(times_s, wanted_s)
-    return times_s[0] if times_s else 0.0
+    return (yield from _times(times_s, wanted_s))
 
 
-def _times(got_s: list[float], wanted_s: Sequence[float]) -> Iterator[str]:
+def _times(got_s: list[float], wanted_s: Sequence[float]) -> Generator[str, None, float]:
+    """Judge the frames' times; returns when the first one's is due.
+
+    That one may be shown from the result's begin on, should the sound begin before it.
+    """
     if len(got_s) != len(wanted_s):
         yield f"{len(got_s)} frames instead of {len(wanted_s)}"
-        return
-    off_s = max((abs(a - got_s[0] - b) for a, b in zip(got_s, wanted_s, strict=True)), default=0.0)
-    if off_s > TIME_S:
+    offsets_s = [got - wanted for got, wanted in zip(got_s, wanted_s, strict=False)]
+    if not offsets_s:
+        return 0.0
+    due_s = float(np.median(offsets_s))
+    off_s = max(abs(offset - due_s) for offset in offsets_s[1:] or offsets_s)
+    if off_s > TIME_S or offsets_s[0] > due_s + TIME_S:
         yield f"a frame is {off_s * 1000:.0f} ms from its time"
+    return due_s
 
 
 def _differences(
@@ -190,12 +197,13 @@ def _decoded(video: Path, number: int) -> tuple[Any, int, float]:
     """Samples (channels, count), rate and the time of the first."""
     with av.open(str(video)) as out:
         stream = out.streams.audio[number]
-        resampler = av.AudioResampler("fltp")
+        resampler = av.AudioResampler("flt")          # PyAV miscounts the planes of eight channels
         parts: list[Any] = []
         begin_s: float | None = None
         for frame in out.decode(stream):
             begin_s = float(frame.pts * frame.time_base) if begin_s is None else begin_s
-            parts += [even.to_ndarray() for even in resampler.resample(frame)]
+            channels = frame.layout.nb_channels
+            parts += [even.to_ndarray().reshape(-1, channels).T for even in resampler.resample(frame)]
         rate = stream.codec_context.sample_rate
     return (np.concatenate(parts, 1) if parts else np.zeros((0, 0))), rate, begin_s or 0.0
 
