@@ -110,7 +110,7 @@ def judge(row: Row, folder: Path) -> Verdict:
     source = row.make(folder)
     facts = facts_of(source)
     try:
-        result = _run(row, source, folder / "work")
+        result = run(row, source, folder / "work")
     except ExplainedError as error:
         wrong = () if error.code == row.error else (f"ends with {error.code}: {error.message}",)
         return Verdict(row.name, wrong, facts)
@@ -119,7 +119,7 @@ def judge(row: Row, folder: Path) -> Verdict:
     return Verdict(row.name, tuple(troubles(result, row.expected(source))), facts)
 
 
-def _run(row: Row, source: Path, work_dir: Path) -> JobResult:
+def run(row: Row, source: Path, work_dir: Path) -> JobResult:
     work_dir.mkdir()
     profile = ProfileSettings.model_validate({"preset": "ultrafast", "crf": 12} | row.profile)
     spec = JobSpec("job", source, source.name, work_dir, profile=profile, segments=SegmentSettings(seconds=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import pytest
@@ -54,5 +55,5 @@ def test_merged_spans_are_few_in_order_and_cover_all(spans: list[tuple[int, int]
     wanted = [(begin, begin + length) for begin, length in spans]
     found = merged(wanted, 1)
     assert len(found) <= MOST_SPANS
-    assert all(a[1] < b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(found))
     assert all(any(a <= begin and end <= b for a, b in found) for begin, end in wanted)
