@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -17,13 +17,12 @@ def cut(share: float) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)]) and None
 
 
-def spoiled(kind: str, places: Iterable[int], how: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Change the data of these packets of the first stream of a kind."""
+def spoiled(kind: str, places: range | None, how: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Change the data of these packets of the first stream of a kind; None: of all."""
 
     def spoil(path: Path) -> None:
-        data = bytearray(path.read_bytes())
-        for place in places:
-            offset, size = _packets(path, kind)[place]
+        data, packets = bytearray(path.read_bytes()), _packets(path, kind)
+        for offset, size in packets if places is None else packets[places.start : places.stop]:
             data[offset : offset + size] = how(bytes(data[offset : offset + size]))
         path.write_bytes(data)
 

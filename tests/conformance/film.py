@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 
 from tests.conformance import scene
 
+BLOCK = 1024            # samples of a packet of PCM
 Packets = list[tuple[Fraction, Any]]
 
 
@@ -217,18 +218,21 @@ def _in_hole(time_s: Fraction, voice: Voice) -> bool:
 
 
 def _encoded(stream: Any, voice: Voice, sound: scene.Floats, first: int) -> Packets:
-    packed = np.ascontiguousarray(sound.T, np.float32).reshape(1, -1)
-    frame = AudioFrame.from_ndarray(packed, format="flt", layout=str(voice.layout))
-    frame.sample_rate, frame.pts, frame.time_base = voice.rate, first, Fraction(1, voice.rate)
-    return _timed(stream.encode(frame)) + _timed(stream.encode(None))
+    packets: Packets = []
+    for begin in range(0, sound.shape[1], BLOCK):
+        packed = np.ascontiguousarray(sound[:, begin : begin + BLOCK].T, np.float32).reshape(1, -1)
+        frame = AudioFrame.from_ndarray(packed, format="flt", layout=str(voice.layout))
+        frame.sample_rate, frame.pts, frame.time_base = voice.rate, first + begin, Fraction(1, voice.rate)
+        packets += _timed(stream.encode(frame))
+    return packets + _timed(stream.encode(None))
 
 
 def _raw(stream: Any, voice: Voice, sound: scene.Floats, first: int) -> Packets:
     """Packets of 16-bit PCM, for layouts that FFmpeg's resampler does not know."""
     samples = np.rint(sound.T * 32767).astype("<i2")
     packets: Packets = []
-    for begin in range(0, len(samples), 1024):
-        block = samples[begin : begin + 1024]
+    for begin in range(0, len(samples), BLOCK):
+        block = samples[begin : begin + BLOCK]
         packet = Packet(block.tobytes())
         packet.stream, packet.time_base = stream, Fraction(1, voice.rate)
         packet.pts = packet.dts = first + begin

@@ -29,7 +29,8 @@ MARGIN = 0.012              # of the picture, that a place must keep from a crop
 
 @dataclass(frozen=True)
 class Heard:
-    """One audio track of the result: its tones in Hz, by channel or, with ``mixed``, in any of them."""
+    """One audio track of the result: its tones in Hz, by channel or, with ``mixed``, in any of them; () where none is
+    to be heard."""
 
     tones: tuple[frozenset[int], ...]
     mixed: bool = False
@@ -134,7 +135,7 @@ def _times(got_s: list[float], wanted_s: Sequence[float]) -> Generator[str, None
 def _differences(
     frame: av.VideoFrame, row: dict[str, Any], size: Size, number: int, expected: Expected
 ) -> Iterator[str]:
-    matrix = int(frame.colorspace) if int(frame.colorspace) in scene.KR_KB else 6
+    matrix = int(frame.colorspace) if int(frame.colorspace) in scene.KR_KB else 1     # as players do at this size
     for side in ("left", "right"):
         for u, v, got in _seen(frame, row[side]["crop"], row.get("picture") or size, side, matrix):
             wanted = scene.colour_at(np.array(u), np.array(v), number)
@@ -182,6 +183,8 @@ def _track(video: Path, number: int, heard: Heard, origin_s: float) -> Iterator[
     length_s = samples.shape[1] / rate
     if heard.length_s is not None and abs(length_s - heard.length_s) > LENGTH_S:
         yield f"{where} lasts {length_s:.3f} s instead of {heard.length_s:.3f} s"
+    if not heard.tones:
+        return
     onset_s = begin_s + _onset(samples, rate) - origin_s
     if abs(onset_s - heard.onset_s) > SYNC_S:
         yield f"{where} is heard {1000 * (onset_s - heard.onset_s):+.0f} ms from its place"

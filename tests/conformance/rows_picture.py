@@ -30,7 +30,7 @@ def _colour(name: str, what: str, happens: str = _SDR, /, **film: object) -> Row
 def _hdr(name: str, what: str, tags: tuple[int, int, int, int], /, **film: object) -> Row:
     fields: dict[str, object] = {"codec": "libx265", "pix_fmt": "yuv420p10le", "matrix": 9, "tags": tags,
                                  "options": _X265, "name": "a.mov"} | film  # fmt: skip
-    return _colour(name, what, _TONE, row={"look": "hdr", "more": {"matrices": (1,)}, "warnings": ["HDR_TONE_MAPPED"]},
+    return _colour(name, what, _TONE, row={"look": "hdr", "more": {"matrices": (1,)}},
                    **fields)  # fmt: skip
 
 
@@ -53,9 +53,8 @@ GEOMETRY = [
     _geometry("odd-420", "Odd width, 4:2:0", name="a.webm", codec="libvpx-vp9", width=321, height=181,
               voices=(Voice("opus"),), bit_rate=3_000_000),
     _geometry("not-16", "A size that is no multiple of 16", width=322, height=182),
-    _geometry("small", "Very small, 64x36", width=64, height=36),
-    _geometry("720p", "1280x720", width=1280, height=720, frames=12, voices=(Voice(length_s=0.48),),
-              row={"heard": None}),
+    _geometry("small", "Very small, 64x36", width=64, height=36, options={"crf": "8"}),
+    _geometry("720p", "1280x720", width=1280, height=720),
     _geometry("1080p", "1920x1080", width=1920, height=1080, frames=10, voices=()),
     _geometry("2160p", "3840x2160", width=3840, height=2160, frames=6, voices=()),
     _geometry("interlaced-tff", "Interlaced, top field first", "every frame once, without combs", width=352, height=288,
@@ -84,7 +83,7 @@ COLOUR = [
     _colour("709-10", "BT.709, 10 bits", tags=(1, 1, 1, 1), matrix=1, pix_fmt="yuv420p10le"),
     _colour("709-422", "BT.709, 4:2:2", tags=(1, 1, 1, 1), matrix=1, pix_fmt="yuv422p"),
     _colour("smpte240m", "SMPTE 240M", tags=(7, 7, 7, 1), matrix=7, row={"more": {"matrices": (1, 5, 6, 7)}}),
-    _colour("srgb-rgb", "RGB of a screen recorder", codec="ffv1", name="a.mkv", pix_fmt="gbrp"),
+    _colour("srgb-rgb", "RGB of a screen recorder", codec="magicyuv", name="a.mkv", pix_fmt="gbrp"),
     _colour("palette", "A palette of 256 colours", codec="rawvideo", name="a.avi", pix_fmt="rgb8",
             voices=(Voice("pcm_s16le"),), row={"look": "none"}),
     _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", row={"look": "grey"}),
@@ -96,7 +95,7 @@ COLOUR = [
          voices=(Voice("pcm_s16le"),)),
     _hdr("pq-vp9", "PQ in VP9 Profile 2", (9, 16, 9, 1), codec="libvpx-vp9", name="a.mkv", options={"profile": "2"},
          bit_rate=4_000_000),
-    _hdr("pq-av1", "PQ in AV1", (9, 16, 9, 1), codec="libsvtav1", name="a.mkv", options={"preset": "10", "crf": "5"}),
+    _hdr("pq-av1", "PQ in AV1", (9, 16, 9, 1), codec="libsvtav1", name="a.mkv", options={"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}),
     _hdr("hlg-h264", "HLG in H.264, 10 bits", (9, 18, 9, 1), codec="libx264", options={}),
 ]  # fmt: skip
 

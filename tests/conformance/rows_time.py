@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tests.conformance.film import Film, Voice
+from tests.conformance.judge import Heard
 from tests.conformance.row import Row, track
 
 _EXACT = "every frame at its exact time"
@@ -23,7 +24,8 @@ def _rate(name: str, rate: Fraction, frames: int) -> Row:
     return _row(name, f"{float(rate):g} frames a second", rate=rate, frames=frames, voices=(voice,))
 
 
-_UNEVEN = [0, 21, 67, 99, 100, 180, 233, 301, 366, 400, 480, 512, 555, 600, 655, 700, 711, 780, 850, 930, 999]
+_UNEVEN = [0, 21, 67, 99, 120, 180, 233, 301, 366, 400, 480, 512, 555, 600, 655, 700, 720, 780, 850, 930, 999]
+_BURSTS = [n * 40 + extra for n in range(25) for extra in ((0, 2) if n % 5 == 4 else (0,))]
 _PHONE = [round(n * 3000 + (n * 7919 % 1200)) for n in range(30)]
 _DROPPED = [n * 40 for n in range(25) if n not in (3, 7, 8, 9, 17)]
 _PAUSE = [n * 40 for n in range(13)] + [2000 + n * 40 for n in range(12)]
@@ -43,6 +45,9 @@ ROWS = [
     _row("120-kept", "120 frames a second with max_fps 120", rate=Fraction(120), frames=60,
          row={"profile": {"max_fps": 120}}),
     _row("base-1000", "Time base of milliseconds, uneven", name="a.mkv", time_base=_MS, pts=_UNEVEN),
+    _row("bursts", "Uneven, some frames 2 ms after the one before", "left out where they come faster than max_fps",
+         name="a.mkv", frames=30, time_base=_MS, pts=_BURSTS,
+         row={"times_s": [n * 0.04 for n in range(25)], "numbers": [n + n // 5 for n in range(25)]}),
     _row("base-90000", "Time base of 90 kHz, uneven", name="a.ts", time_base=_MPEG, pts=_PHONE, options={"bf": "0"}),
     _row("base-600", "QuickTime's old time base, 1/600", name="a.mov", time_base=Fraction(1, 600),
          pts=[n * 24 for n in range(25)], muxer={"video_track_timescale": "600"}),
@@ -70,7 +75,7 @@ ROWS = [
          row={"heard": [track(0, _PCM, length_s=None)]}),
     _row("sound-much-later", "Sound that begins 1.5 s after the picture", "both in their places, and it is said",
          name="a.mkv", frames=75, voices=(Voice("pcm_s16le", from_s=1.5, length_s=1.5),),
-         row={"heard": [], "warnings": ["AUDIO_STARTS_LATE"]}),
+         row={"heard": [Heard((), length_s=None)], "warnings": ["AUDIO_STARTS_LATE"]}),
     _row("constant", "Variable rate with frame_rate: constant", "a constant rate of 25 frames a second", time_base=_MS,
          name="a.mkv", pts=_DROPPED,
          row={"profile": {"frame_rate": "constant"}, "times_s": [n * 0.04 for n in range(25)], "look": "none"}),
