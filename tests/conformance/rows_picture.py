@@ -11,7 +11,7 @@ from tests.conformance.spoils import grown, turned
 _UPRIGHT = "upright, nothing stretched"
 _SDR = "the colours of the recording"
 _TONE = "tone-mapped to BT.709"
-_JPEG = {"qmin": "1", "qmax": "3"}
+_SVT = {"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}
 _X265 = {"x265-params": "log-level=none"}
 
 
@@ -83,7 +83,8 @@ COLOUR = [
     _colour("709-10", "BT.709, 10 bits", tags=(1, 1, 1, 1), matrix=1, pix_fmt="yuv420p10le"),
     _colour("709-422", "BT.709, 4:2:2", tags=(1, 1, 1, 1), matrix=1, pix_fmt="yuv422p"),
     _colour("smpte240m", "SMPTE 240M", tags=(7, 7, 7, 1), matrix=7, row={"more": {"matrices": (1, 5, 6, 7)}}),
-    _colour("srgb-rgb", "RGB of a screen recorder", codec="magicyuv", name="a.mkv", pix_fmt="gbrp"),
+    _colour("srgb-rgb", "RGB of a screen recorder", codec="utvideo", name="a.avi", pix_fmt="gbrp",
+            voices=(Voice("pcm_s16le"),)),
     _colour("palette", "A palette of 256 colours", codec="rawvideo", name="a.avi", pix_fmt="rgb8",
             voices=(Voice("pcm_s16le"),), row={"look": "none"}),
     _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", row={"look": "grey"}),
@@ -93,9 +94,8 @@ COLOUR = [
     _hdr("pq", "PQ (HDR10)", (9, 16, 9, 1)),
     _hdr("hlg-prores", "HLG in ProRes", (9, 18, 9, 1), codec="prores_ks", pix_fmt="yuv422p10le", options={},
          voices=(Voice("pcm_s16le"),)),
-    _hdr("pq-vp9", "PQ in VP9 Profile 2", (9, 16, 9, 1), codec="libvpx-vp9", name="a.mkv", options={"profile": "2"},
-         bit_rate=4_000_000),
-    _hdr("pq-av1", "PQ in AV1", (9, 16, 9, 1), codec="libsvtav1", name="a.mkv", options={"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}),
+    _hdr("pq-ffv1", "PQ in FFV1", (9, 16, 9, 1), codec="ffv1", name="a.mkv", options={}),
+    _hdr("pq-av1", "PQ in AV1", (9, 16, 9, 1), codec="libsvtav1", name="a.mkv", options=_SVT),
     _hdr("hlg-h264", "HLG in H.264, 10 bits", (9, 18, 9, 1), codec="libx264", options={}),
 ]  # fmt: skip
 

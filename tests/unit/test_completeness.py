@@ -30,6 +30,7 @@ def told(
     truncated: bool = False,
     declared_s: float | None = 10.0,
     sound_declared_s: float | None = 10.0,
+    container: str = "",
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
     """Codes and spans for a recording of 10 s whose pictures and sound are whole but for what is given."""
@@ -37,8 +38,9 @@ def told(
     finished = FinishedFile(picture or survey(), (written or survey(),), ())
     info: Any = SimpleNamespace(
         warnings=(),
+        container=container,
         duration_s=declared_s,
-        video=SimpleNamespace(duration_s=declared_s, time_base=0.001),
+        video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001),
         audio=[SimpleNamespace(index=1, duration_s=sound_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
@@ -74,6 +76,7 @@ def test_small_differences_are_within_the_limits() -> None:
         ({"picture": survey(2, 10), "declared_s": 8.0}, ("VIDEO_STARTS_LATE", 0, 2)),
         ({"picture": survey(0, 8), "declared_s": 8.0}, ("VIDEO_ENDS_EARLY", 8, 10)),
         ({"declared_s": 12.0}, ("VIDEO_SHORTER_THAN_DECLARED", 10, 12)),
+        ({"container": "flv", "declared_s": 12.0}, ("VIDEO_SHORTER_THAN_DECLARED", 10, 12)),
         ({"sound_declared_s": 12.0}, ("AUDIO_SHORTER_THAN_DECLARED", 10, 12)),
         ({"truncated": True, "declared_s": 12.0, "sound_declared_s": 12.0}, ("SOURCE_TRUNCATED", 10, 12)),
         ({"truncated": True, "declared_s": None}, ("SOURCE_TRUNCATED", None, None)),
@@ -82,6 +85,13 @@ def test_small_differences_are_within_the_limits() -> None:
 )
 def test_each_difference_is_told_with_its_span(given: Any, expected: tuple[str, float, float]) -> None:
     assert told(**given) == [expected]
+
+
+def test_a_length_for_all_streams_is_kept_by_the_longest_and_a_guessed_one_by_none() -> None:
+    assert told(container="flv", declared_s=12.0, picture=survey(0, 11.5), sound_declared_s=None) == [
+        ("AUDIO_ENDS_EARLY", 10, 11.5)
+    ]
+    assert told(container="mpegts", declared_s=12.0) == []
 
 
 def test_sound_that_damage_has_taken_is_told_once() -> None:
