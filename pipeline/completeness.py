@@ -21,6 +21,7 @@ EDGE_S = 1.0            # recorders start and stop their streams up to half a se
 WRITTEN_S = 0.25        # sound read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
 DECLARED_SHARE = 0.01   # headers count in average frame durations, which drift with a variable rate ...
 DECLARED_S = 1.0        # ... and are rounded, or include the longer of two streams
+DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}      # one length for all streams in the header, not guessed
 # A gap in the sound: engines.cpu.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
 
 
@@ -43,12 +44,22 @@ class _Comparison:
 
     def video(self) -> Iterator[MediaWarning]:
         yield from self._damage()
-        picture, declared_s = self.assembled.finished.video, self.info.video.duration_s
+        picture = self.assembled.finished.video
         if self.checkpoint.counters["truncated"]:
-            missing = _missing(picture, declared_s or self.info.duration_s)
+            missing = _missing(picture, self.info.video.duration_s or self.info.duration_s)
             yield media_warning("SOURCE_TRUNCATED", from_s=picture.end_s if missing else None, to_s=missing)
-        elif missing := _missing(picture, declared_s):
+        elif missing := self._less_than_declared():
             yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=picture.end_s, to_s=missing)
+
+    def _less_than_declared(self) -> float | None:
+        """Until when there should be a picture by the header, where there is none."""
+        finished, declared_s = self.assembled.finished, self.info.video.duration_s
+        if declared_s is not None:
+            return _missing(finished.video, declared_s)
+        if self.info.container not in DECLARING:
+            return None
+        missing = [_missing(stream, self.info.duration_s) for stream in (finished.video, *finished.audio)]
+        return missing[0] if all(missing) else None
 
     def _damage(self) -> Iterator[MediaWarning]:
         """Where other frames stand in for those that could not be decoded."""
