@@ -54,7 +54,7 @@ def _heard(
     path: Path, options: dict[str, str], samples: NDArray[np.float32], times: NDArray[np.float64], rate: int
 ) -> Heard:
     with av.open(str(path), options=options) as container:
-        frames = [(float(f.pts * f.time_base), float(np.frombuffer(f.planes[0], np.uint8).mean()))
+        frames = [(float(f.pts * f.time_base), float(f.reformat(format="gray").to_ndarray().mean()))
                   for f in container.decode(video=0)]
     lit = [(time, level > BRIGHT) for time, level in frames]
     flashes = [time for (_, before), (time, now) in pairwise([(0.0, False), *lit]) if now and not before]
