@@ -88,7 +88,7 @@ class OutputAudioStream(Part):
     layout: Annotated[str | None, Field(description="Of the result's channels, FFmpeg's name")] = None
     rule: Annotated[
         Literal["kept", "positions", "discrete", "mixed"] | None,
-        Field(description="How channels became those of the result, see docs/media.md; mixed: several mono streams"),
+        Field(description="How channels became those of the result, see docs/sound.md; mixed: several mono streams"),
     ] = None
     gain_db: Annotated[float | None, Field(description="By which a mix was turned down so that it cannot clip")] = None
     reason: Annotated[str | None, Field(description="Why it was not copied")] = None

@@ -35,6 +35,7 @@ from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts, versions
+from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
@@ -71,6 +72,10 @@ def run_job(
         raise
     except Exception as exc:
         raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
+
+
+def _audio_policy(profile: ProfileSettings) -> AudioPolicy:
+    return AudioPolicy(profile.audio, None if profile.loudness_lufs == "source" else profile.loudness_lufs)
 
 
 def _surface_bytes(info: MediaInfo) -> int:
@@ -240,7 +245,7 @@ class _Job:
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
                 color=color,
-                audio=AudioPolicy(self._spec.profile.audio, self._spec.profile.loudness_lufs),
+                audio=_audio_policy(self._spec.profile),
                 should_stop=self._should_stop,
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )

@@ -224,10 +224,10 @@ class ProfileSettings(EncoderSettings):
               "QuickTime and phones do not play; aac, aac-stereo: all is encoded anew"),
     ] = "auto"
     loudness_lufs: Annotated[
-        float | None,
-        Field(ge=-40, le=-5, description="Integrated loudness of every audio stream (EBU R 128); null leaves it",
+        Literal["source"] | Annotated[float, Field(ge=-40, le=-5)],
+        Field(description="Integrated loudness of every audio stream (EBU R 128), -23 for example; source leaves it",
               json_schema_extra={"unit": "LUFS"}),
-    ] = None
+    ] = "source"
     max_fps: Annotated[
         float,
         Field(ge=1, le=120, description="Highest frame rate of the output; of faster sources every n-th frame is kept",
@@ -244,7 +244,7 @@ class ProfileSettings(EncoderSettings):
 
     @model_validator(mode="after")
     def _copied_sound_keeps_its_loudness(self) -> ProfileSettings:
-        if self.audio == "copy" and self.loudness_lufs is not None:
+        if self.audio == "copy" and self.loudness_lufs != "source":
             raise ValueError("audio: copy cannot bring sound to loudness_lufs; take audio: auto, or leave that out")
         return self
 
