@@ -11,7 +11,7 @@ from tests.conformance.spoils import grown, turned
 _UPRIGHT = "upright, nothing stretched"
 _SDR = "the colours of the recording"
 _TONE = "tone-mapped to BT.709"
-_SVT = {"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}
+_SVT = {"preset": "6", "crf": "5", "svtav1-params": "enable-tf=0"}
 _X265 = {"x265-params": "log-level=none"}
 
 
@@ -54,9 +54,9 @@ GEOMETRY = [
               voices=(Voice("opus"),), bit_rate=3_000_000),
     _geometry("not-16", "A size that is no multiple of 16", width=322, height=182),
     _geometry("small", "Very small, 64x36", width=64, height=36, options={"crf": "8"}),
-    _geometry("720p", "1280x720", width=1280, height=720),
-    _geometry("1080p", "1920x1080", width=1920, height=1080, frames=10, voices=()),
-    _geometry("2160p", "3840x2160", width=3840, height=2160, frames=6, voices=()),
+    _geometry("720p", "1280x720", width=1280, height=720, matrix=1),
+    _geometry("1080p", "1920x1080", width=1920, height=1080, frames=10, matrix=1, voices=()),
+    _geometry("2160p", "3840x2160", width=3840, height=2160, frames=6, matrix=1, voices=()),
     _geometry("interlaced-tff", "Interlaced, top field first", "every frame once, without combs", width=352, height=288,
               interlaced="tff", options={"x264-params": "tff=1"}),
     _geometry("interlaced-bff", "Interlaced, bottom field first", "every frame once, without combs", width=352,
