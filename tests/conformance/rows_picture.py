@@ -87,7 +87,7 @@ COLOUR = [
             voices=(Voice("pcm_s16le"),)),
     _colour("palette", "A palette of 256 colours", codec="rawvideo", name="a.avi", pix_fmt="rgb8",
             voices=(Voice("pcm_s16le"),), row={"look": "none"}),
-    _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", row={"look": "grey"}),
+    _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", full_range=True, row={"look": "grey"}),
     _colour("bt2020-sdr", "BT.2020 without HDR", "brought to BT.709", tags=(9, 14, 9, 1), matrix=9, codec="libx265",
             pix_fmt="yuv420p10le", options=_X265, row={"look": "hdr", "more": {"matrices": (1,)}}),
     _hdr("hlg", "HLG of a phone", (9, 18, 9, 1)),
