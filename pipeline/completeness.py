@@ -46,7 +46,7 @@ class _Comparison:
         yield from self._damage()
         picture = self.assembled.finished.video
         if self.checkpoint.counters["truncated"]:
-            missing = _missing(picture, self.info.video.duration_s or self.info.duration_s)
+            missing = _missing(picture, self.info.video.duration_s or self._declared_end_s())
             yield media_warning("SOURCE_TRUNCATED", from_s=picture.end_s if missing else None, to_s=missing)
         elif missing := self._less_than_declared():
             yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=picture.end_s, to_s=missing)
@@ -58,8 +58,14 @@ class _Comparison:
             return _missing(finished.video, declared_s)
         if self.info.container not in DECLARING:
             return None
-        missing = [_missing(stream, self.info.duration_s) for stream in (finished.video, *finished.audio)]
+        missing = [_missing(stream, self._declared_end_s()) for stream in (finished.video, *finished.audio)]
         return missing[0] if all(missing) else None
+
+    def _declared_end_s(self) -> float | None:
+        """When everything ends by the header: a time on the file's clock, which may begin late."""
+        video, first_s = self.info.video, self.assembled.finished.video.first_s or 0.0
+        begin_s = float(video.start_pts * video.time_base) - first_s
+        return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
 
     def _damage(self) -> Iterator[MediaWarning]:
         """Where other frames stand in for those that could not be decoded."""

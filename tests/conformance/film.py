@@ -146,6 +146,8 @@ class Film:
         for number, pts in enumerate(self.ticks):
             frame = self.stored(number)
             frame.pts, frame.time_base = pts, self.tick
+            if self.tags:                                   # some encoders ask the frame, not the stream
+                frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = self.tags
             packets += _timed(stream.encode(frame))
         return packets + _timed(stream.encode(None))
 

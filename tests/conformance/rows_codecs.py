@@ -7,7 +7,7 @@ from tests.conformance.row import Row
 
 _PCM = (Voice("pcm_s16le"),)
 _RICH = {"bit_rate": 5_000_000}
-_SVT = {"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}
+_SVT = {"preset": "6", "crf": "5", "svtav1-params": "enable-tf=0"}
 _JPEG = {"qmin": "1", "qmax": "3"}
 
 
@@ -92,7 +92,7 @@ ROWS = [
     _row("png", "PNG frames in QuickTime", codec="png", name="a.mov", pix_fmt="rgb24", voices=_PCM),
     _row("jpeg2000", "JPEG 2000", codec="jpeg2000", name="a.mov", pix_fmt="yuv422p", voices=_PCM, **_RICH),
     _row("dv-pal-mov", "DV in QuickTime", codec="dvvideo", name="a.mov", width=720, height=576, voices=_PCM),
-    _row("dirac", "Dirac (VC-2)", codec="vc2", name="a.mkv", pix_fmt="yuv422p", bit_rate=200_000_000),
+    _row("dirac", "Dirac (VC-2)", codec="vc2", name="a.mkv", pix_fmt="yuv422p", matrix=1, bit_rate=200_000_000),
     _row("svq1", "Sorenson Video 1", codec="svq1", name="a.mov", pix_fmt="yuv410p", look="none"),
     _row("zmbv", "DOSBox capture", codec="zmbv", name="a.avi", pix_fmt="bgr0", voices=_PCM),
     _row("flashsv", "Flash screen video", codec="flashsv", name="a.flv", pix_fmt="bgr24",

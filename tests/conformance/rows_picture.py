@@ -11,7 +11,7 @@ from tests.conformance.spoils import grown, turned
 _UPRIGHT = "upright, nothing stretched"
 _SDR = "the colours of the recording"
 _TONE = "tone-mapped to BT.709"
-_SVT = {"preset": "10", "crf": "5", "svtav1-params": "enable-tf=0"}
+_SVT = {"preset": "6", "crf": "5", "svtav1-params": "enable-tf=0"}
 _X265 = {"x265-params": "log-level=none"}
 
 
@@ -54,9 +54,9 @@ GEOMETRY = [
               voices=(Voice("opus"),), bit_rate=3_000_000),
     _geometry("not-16", "A size that is no multiple of 16", width=322, height=182),
     _geometry("small", "Very small, 64x36", width=64, height=36, options={"crf": "8"}),
-    _geometry("720p", "1280x720", width=1280, height=720),
-    _geometry("1080p", "1920x1080", width=1920, height=1080, frames=10, voices=()),
-    _geometry("2160p", "3840x2160", width=3840, height=2160, frames=6, voices=()),
+    _geometry("720p", "1280x720", width=1280, height=720, matrix=1),
+    _geometry("1080p", "1920x1080", width=1920, height=1080, frames=10, matrix=1, voices=()),
+    _geometry("2160p", "3840x2160", width=3840, height=2160, frames=6, matrix=1, voices=()),
     _geometry("interlaced-tff", "Interlaced, top field first", "every frame once, without combs", width=352, height=288,
               interlaced="tff", options={"x264-params": "tff=1"}),
     _geometry("interlaced-bff", "Interlaced, bottom field first", "every frame once, without combs", width=352,
@@ -87,7 +87,7 @@ COLOUR = [
             voices=(Voice("pcm_s16le"),)),
     _colour("palette", "A palette of 256 colours", codec="rawvideo", name="a.avi", pix_fmt="rgb8",
             voices=(Voice("pcm_s16le"),), row={"look": "none"}),
-    _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", row={"look": "grey"}),
+    _colour("grey", "Greyscale", codec="ffv1", name="a.mkv", pix_fmt="gray", full_range=True, row={"look": "grey"}),
     _colour("bt2020-sdr", "BT.2020 without HDR", "brought to BT.709", tags=(9, 14, 9, 1), matrix=9, codec="libx265",
             pix_fmt="yuv420p10le", options=_X265, row={"look": "hdr", "more": {"matrices": (1,)}}),
     _hdr("hlg", "HLG of a phone", (9, 18, 9, 1)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from tests.conformance import boxes, spoils
 from tests.conformance.film import Film, Voice
 from tests.conformance.judge import Heard
@@ -41,7 +43,8 @@ ROWS = [
          spoil=boxes.edited([(0.4, 0), (0.4, 0.6)]), times_s=[n * 0.04 for n in range(20)],
          numbers=[*range(10), *range(15, 25)], heard=[track(0, _PCM, length_s=0.8)]),
     _row("edit-many", "An edit list of 30 cuts", "what players show, picture and sound of one length",
-         Film("a.mov", frames=75, options={"bf": "0", "g": "1"}, voices=(Voice("pcm_s16le", length_s=3.0),)),
-         spoil=boxes.edited([(0.08, n * 0.1) for n in range(30)]), times_s=[n * 0.04 for n in range(60)],
-         numbers=[], look="none", heard=[Heard((), length_s=2.4)]),
+         Film("a.mov", frames=150, rate=Fraction(50), options={"bf": "0", "g": "1"},
+              voices=(Voice("pcm_s16le", length_s=3.0),)),
+         spoil=boxes.edited([(0.08, n * 0.1) for n in range(30)]), times_s=[n * 0.02 for n in range(120)],
+         numbers=[5 * n + k for n in range(30) for k in range(4)], heard=[Heard((), length_s=2.4)]),
 ]  # fmt: skip

@@ -111,7 +111,7 @@ def photograph(codec: str, pix_fmt: str) -> object:
 
 def changing_sound(path: Path) -> None:
     """A transport stream whose sound is mono for two seconds and stereo from then on."""
-    parts = [Film("part.ts", frames=50, voices=(Voice("mp2", layout, length_s=2.0),)) for layout in ("mono", "stereo")]
+    parts = [Film("part.ts", frames=48, voices=(Voice("mp2", layout, length_s=1.92),)) for layout in ("mono", "stereo")]
     data = []
     for part in parts:
         made = part.write(path.parent)

@@ -35,6 +35,7 @@ def told(
     declared_s: float | None = 10.0,
     sound_declared_s: float | None = 10.0,
     container: str = "",
+    start_pts: int = 0,
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
     """Codes and spans for a recording of 10 s whose pictures and sound are whole but for what is given."""
@@ -44,7 +45,7 @@ def told(
         warnings=(),
         container=container,
         duration_s=declared_s,
-        video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001),
+        video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001, start_pts=start_pts),
         audio=[SimpleNamespace(index=1, duration_s=sound_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
@@ -96,6 +97,7 @@ def test_a_length_for_all_streams_is_kept_by_the_longest_and_a_guessed_one_by_no
         ("AUDIO_ENDS_EARLY", 10, 11.5)
     ]
     assert told(container="mpegts", declared_s=12.0) == []
+    assert told(container="matroska,webm", declared_s=12.0, start_pts=2000) == []
 
 
 def test_sound_that_damage_has_taken_is_told_once() -> None:
