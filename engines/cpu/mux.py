@@ -99,7 +99,9 @@ def assemble_mp4(
         stream = _add_video(output, track)
         pump = AudioPump(sound, [stream.index for stream in info.audio], output, origin)
         chosen = cast(VideoStream, sound.streams[info.video.index])
-        copy_description(source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        described = copy_description(
+            source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps
+        )
         subtitles = SubtitlePump(source, sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
@@ -108,7 +110,7 @@ def assemble_mp4(
         refused += not _accepted(output.close)
     if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    warnings = (*pump.outcome.warnings, *subtitles.warnings)
+    warnings = (*pump.outcome.warnings, *described, *subtitles.warnings)
     return replace(pump.outcome, refused_packets=refused, warnings=warnings)
 
 

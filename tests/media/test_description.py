@@ -280,6 +280,29 @@ def test_data_is_named(tmp_path: Path) -> None:
     assert [(w.code, w.stream) for w in probe(file.write()).warnings] == [("DATA_STREAMS_DROPPED", 1)]
 
 
+def test_closed_captions_within_the_pictures_are_named(tmp_path: Path) -> None:
+    """ATSC A/53 captions travel in a user data SEI of each picture."""
+    plain = replace(CLIP, frames=5).write(tmp_path / "plain.ts")
+    body = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x20\xff"
+    sei = b"\x00\x00\x00\x01\x06\x04" + bytes([len(body)]) + body + b"\x80"
+    with av.open(str(plain)) as source, av.open(str(tmp_path / "a.ts"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                captioned = Packet(sei + bytes(packet))
+                captioned.stream, captioned.time_base = stream, packet.time_base
+                captioned.pts, captioned.dts, captioned.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+                out.mux(captioned)
+    assert codes(plain) == []
+    assert codes(tmp_path / "a.ts") == ["CAPTIONS_DROPPED"]
+
+
+def test_a_timecode_that_cannot_be_counted_is_named(tmp_path: Path) -> None:
+    with recopied(CLIP.write(tmp_path / "plain.mkv"), tmp_path / "a.mkv") as streams:
+        streams[0].metadata["timecode"] = "about noon"
+    assert [w.code for w in remade(tmp_path / "a.mkv", tmp_path / "out.mp4").warnings] == ["TIMECODE_DROPPED"]
+
+
 def test_text_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     file = File(tmp_path / "a.mkv")
     file.text("subrip", (100, 600, b"good"), (700, 800, b"x" * 20_000))
