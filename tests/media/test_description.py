@@ -238,6 +238,21 @@ def test_texts_that_overlap_are_shown_together(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_tracks_of_different_density_keep_their_times(tmp_path: Path) -> None:
+    file = File(tmp_path / "a.mkv", replace(CLIP, frames=900, fps=Fraction(30)))
+    dense = [(t, t + 900, str(t).encode()) for t in range(500, 29_000, 1000)]
+    file.text("subrip", (100, 400, b"early"), (28_000, 29_500, b"late"))
+    file.text("ass", *((start, end, b"0,0,Default,,0,0,0,," + text) for start, end, text in dense))
+    remade(file.write(), tmp_path / "out.mp4")
+    assert texts(tmp_path / "out.mp4", 0) == [(100, 400, "early"), (28_000, 29_500, "late")]
+    assert texts(tmp_path / "out.mp4", 1) == [(start, end, text.decode()) for start, end, text in dense]
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        early = next(p.pos for p in out.demux(out.streams.subtitles[0]) if p.size > 2)
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        picture = next(p.pos for p in out.demux(out.streams.video[0]) if p.pts * p.time_base >= 10)
+    assert early < picture, "a text lies near the pictures that it is shown with"
+
+
 def _cues() -> st.SearchStrategy[list[Cue]]:
     cue = st.builds(lambda start, length, text: Cue(start, start + length, bytes([65 + text])),
                     st.integers(-50, 200), st.integers(1, 60), st.integers(0, 25))
@@ -258,7 +273,7 @@ def _flattened(cues: list[Cue]) -> Iterator[Cue]:
     flattener = Flattener()
     for cue in cues:
         yield from flattener.take(cue)
-    yield from flattener.until(float("inf"))
+    yield from flattener.settled(float("inf"))
 
 
 def test_what_mp4_cannot_hold_is_named(tmp_path: Path) -> None:
