@@ -84,6 +84,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "{count} texts of the subtitles in stream {stream} cannot be read and are not in the result.",
         "스트림 {stream}의 자막 중 {count}개를 읽을 수 없어 결과에서 빠졌습니다.",
     ),
+    "CAPTIONS_DROPPED": (
+        "Closed captions that lie within the pictures of stream {stream} are not in the result.",
+        "스트림 {stream}의 화면 데이터에 들어 있는 폐쇄 자막은 결과에 없습니다.",
+    ),
+    "TIMECODE_DROPPED": (
+        "The timecode cannot be read, or not be counted at the result's frame rate, and is not in the result.",
+        "타임코드를 읽을 수 없거나 결과의 프레임 속도로 셀 수 없어 결과에 없습니다.",
+    ),
     "DATA_STREAMS_DROPPED": (
         "Data streams, such as GPS or a camera's own notes, are not in the result: {streams}.",
         "GPS나 카메라 기록 같은 데이터 스트림({streams})은 결과에 없습니다.",

@@ -113,7 +113,7 @@ def output_rate(source: MediaInfo, profile: ProfileSettings) -> OutputRate:
     every = max(1, math.ceil(video.fps / (most * (1 + _NEAR))))
     fps = video.fps / every
     if profile.frame_rate == "constant":
-        fps = nominal_fps(fps, most, is_steady=not video.vfr)
+        fps = _constant_fps(video, every, most)
         steady = replace(video, fps=fps, time_base=_grid_time_base(fps), vfr=False)
         return OutputRate(source, _counted(source, steady), is_constant=True)
     if every > 1:
@@ -129,13 +129,25 @@ def _counted(source: MediaInfo, video: VideoInfo) -> MediaInfo:
     return replace(source, video=replace(video, frames_from_header=frames))
 
 
+def _constant_fps(video: VideoInfo, every: int, most: Fraction) -> Fraction:
+    """The source's nominal rate; of a faster one every n-th frame where that is a common rate, else the highest one."""
+    if every == 1:
+        return nominal_fps(video.fps, most, is_steady=not video.vfr)
+    even = nominal_fps(video.fps / every, most, is_steady=True)
+    return even if even in COMMON_FPS else max(_allowed(most), default=even)
+
+
+def _allowed(most: Fraction) -> list[Fraction]:
+    return [rate for rate in COMMON_FPS if rate <= most * (1 + _NEAR)]
+
+
 def nominal_fps(fps: Fraction, most: Fraction, *, is_steady: bool) -> Fraction:
     """The common rate that is meant by a mean one.
 
     A steady rate that is near no common one stays. An uneven one becomes the next higher common rate, so that no frame
     is dropped on the mean.
     """
-    allowed = [rate for rate in COMMON_FPS if rate <= most * (1 + _NEAR)]
+    allowed = _allowed(most)
     nearest = min(allowed, key=lambda rate: abs(rate - fps), default=most)
     if abs(nearest - fps) <= fps * _NEAR:
         return nearest

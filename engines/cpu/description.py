@@ -15,7 +15,8 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.timecode import timecode_at
+from engines.cpu.timecode import has_timecode, timecode_at
+from engines.media_warnings import MediaWarning, media_warning
 
 TAGS = (
     "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping",
@@ -43,8 +44,8 @@ def copy_description(
     target: Stream,
     origin: Fraction,
     fps: Fraction,
-) -> None:
-    """Copy what the whole file has.
+) -> tuple[MediaWarning, ...]:
+    """Copy what the whole file has; returns what could not be kept.
 
     Args:
         path: the source's; ``source``: the same, open.
@@ -54,10 +55,14 @@ def copy_description(
     output.metadata.update(tags_of(source.metadata))
     if "creation_time" in video.metadata:
         output.metadata.setdefault("creation_time", video.metadata["creation_time"])
-    timecode = timecode_at(path, source, video, origin, fps)
-    if timecode is not None:
-        target.metadata["timecode"] = timecode
     _copy_chapters(source, output, origin)
+    if not has_timecode(source, video):
+        return ()
+    timecode = timecode_at(path, source, video, origin, fps)
+    if timecode is None:
+        return (media_warning("TIMECODE_DROPPED", stream=video.index),)
+    target.metadata["timecode"] = timecode
+    return ()
 
 
 def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:

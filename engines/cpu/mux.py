@@ -105,7 +105,9 @@ def assemble_mp4(
         stream = _add_video(output, track)
         pump = AudioPump(source, container, sound, output, origin)
         chosen = cast(VideoStream, container.streams[info.video.index])
-        copy_description(source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        described = copy_description(
+            source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
+        )
         subtitles = SubtitlePump(source, container, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
@@ -114,7 +116,7 @@ def assemble_mp4(
     if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
     outcome = pump.outcome
-    warnings = (*outcome.warnings, *subtitles.warnings)
+    warnings = (*outcome.warnings, *described, *subtitles.warnings)
     return replace(outcome, refused_packets=refused, warnings=warnings, picture_lead_s=float(lead_s))
 
 

@@ -1,10 +1,15 @@
-"""Streams that the output lacks: neither picture nor sound, and nothing that an MP4 holds for every player."""
+"""What the output lacks, neither picture nor sound, and nothing that an MP4 holds for every player."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
+from av.video.frame import VideoFrame
 
 from engines.cpu.subtitles import text_streams
 from engines.media_warnings import MediaWarning, media_warning
@@ -26,6 +31,13 @@ def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
     if attachments:
         warnings.append(media_warning("ATTACHMENTS_DROPPED", count=len(attachments)))
     return tuple(warnings)
+
+
+def captions_within(picture: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
+    """A warning where pictures carry closed captions (CEA-608 or 708), which broadcasters hide in them."""
+    carried = cast(Iterable[SideData], picture.side_data) if picture else ()
+    has_captions = any(item.type == Type.A53_CC for item in carried)
+    return (media_warning("CAPTIONS_DROPPED", stream=index),) if has_captions else ()
 
 
 def _is_lost_data(stream: Stream, container: InputContainer) -> bool:

@@ -23,7 +23,7 @@ from engines.cpu.edited_info import as_edited
 from engines.cpu.edits import read_edit_lists
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
-from engines.cpu.other_streams import left_behind
+from engines.cpu.other_streams import captions_within, left_behind
 from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
@@ -71,7 +71,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
                 _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
             ),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
-            warnings=(*choice.warnings, *left_behind(container)),
+            warnings=(*choice.warnings, *left_behind(container), *captions_within(picture, stream.index)),
         )
         return as_edited(info, lists, container, stream)
 

@@ -95,8 +95,14 @@ class SubtitlePump:
         with open_media(self._path) as container:
             streams = [container.streams[index] for index in self._tracks]
             for packet in PacketReader(container, streams):
+                if packet.pts is not None:
+                    yield from self._settled(packet.pts * packet.time_base)
                 yield from self._tracks[packet.stream_index].take(packet)
-            yield from heapq.merge(*(track.finish() for track in self._tracks.values()), key=lambda timed: timed[0])
+            yield from self._settled(float("inf"))
+
+    def _settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Texts that wait for nothing more, so that they are written near the pictures that they are shown with."""
+        return heapq.merge(*(t.settled(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
 
 
 class _Track(Protocol):
@@ -104,7 +110,7 @@ class _Track(Protocol):
 
     def take(self, packet: Packet[Stream]) -> Iterator[Timed]: ...
 
-    def finish(self) -> Iterator[Timed]: ...
+    def settled(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
 
 
 class _CopyTrack:
@@ -131,7 +137,7 @@ class _CopyTrack:
         packet.stream = self._target
         yield start * packet.time_base, packet
 
-    def finish(self) -> Iterator[Timed]:
+    def settled(self, _: Fraction | float, /) -> Iterator[Timed]:
         return iter(())
 
 
@@ -153,19 +159,23 @@ class Flattener:
 
     def take(self, cue: Cue) -> Iterator[Cue]:
         """Add a cue; yields what is certain. What lies before 0, or before cues that were given out, is cut off."""
-        yield from self.until(cue.start)
+        yield from self.settled(cue.start)
+        if self._active and self._now < cue.start:
+            yield self._shown_until(cue.start)
+        self._now = max(self._now, cue.start)
         if cue.end > self._now:
             self._active.append(cue)
 
-    def until(self, moment: float) -> Iterator[Cue]:
-        """What is shown before a moment."""
-        while self._active and self._now < moment:
-            end = min(moment, *(cue.end for cue in self._active))
-            yield Cue(self._now, int(end), b"\\N".join(cue.text for cue in self._active))
-            self._now = int(end)
-            self._active = [cue for cue in self._active if cue.end > self._now]
-        if moment != float("inf"):
-            self._now = max(self._now, int(moment))
+    def settled(self, moment: Fraction | float) -> Iterator[Cue]:
+        """What ends by a moment before which no cue begins any more."""
+        while self._active and (end := min(cue.end for cue in self._active)) <= moment:
+            yield self._shown_until(end)
+
+    def _shown_until(self, end: int) -> Cue:
+        shown = Cue(self._now, end, b"\\N".join(cue.text for cue in self._active))
+        self._now = end
+        self._active = [cue for cue in self._active if cue.end > end]
+        return shown
 
 
 class _TextTrack:
@@ -190,8 +200,9 @@ class _TextTrack:
             length = round((packet.duration or 0) * packet.time_base * 1000) or UNKNOWN_LENGTH_MS
             yield from self._encoded(self._flat.take(Cue(start, start + length, text)))
 
-    def finish(self) -> Iterator[Timed]:
-        return self._encoded(self._flat.until(float("inf")))
+    def settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Texts that end by a moment of the source before which none begins any more."""
+        return self._encoded(self._flat.settled((moment_s - self._origin) * 1000))
 
     def _text(self, packet: Packet[Stream]) -> bytes | None:
         """A packet's text with its override tags; None where it cannot be read."""

@@ -24,7 +24,7 @@ BASE_MAX = 255  # the sample description of a timecode track has a byte for it
 def timecode_at(
     path: Path, source: InputContainer, video: VideoStream, moment_s: Fraction, fps: Fraction
 ) -> str | None:
-    """The source's timecode at a moment of its timeline, counted at another frame rate; None where it has none.
+    """The source's timecode at a moment of its timeline, counted at another frame rate; None where there is no such.
 
     A timecode belongs to the begin of the track that carries it, else to that of the picture. It counts frames of the
     picture unless that track says otherwise: of 50 frames a second, cameras often count every second one.
@@ -32,15 +32,21 @@ def timecode_at(
     Raises:
         OSError: the storage failed.
     """
+    label = _label(source, video)
     tracks: list[Stream] = list(source.streams.data)
-    labels = (_label_in(metadata) for metadata in (video.metadata, *(t.metadata for t in tracks), source.metadata))
-    label = next(filter(None, labels), None)
-    if label is None:
-        return None
     carrier = next((track for track in tracks if _label_in(track.metadata) == label), video)
     begin_s = (carrier.start_time or 0) * (carrier.time_base or Fraction(1))
     counted = _counted_fps(path) if carrier is not video else None
     return shifted(label, moment_s - begin_s, counted or video.average_rate or video.guessed_rate or fps, fps)
+
+
+def has_timecode(source: InputContainer, video: VideoStream) -> bool:
+    return bool(_label(source, video))
+
+
+def _label(source: InputContainer, video: VideoStream) -> str:
+    holders = (video.metadata, *(track.metadata for track in source.streams.data), source.metadata)
+    return next(filter(None, map(_label_in, holders)), "")
 
 
 def _counted_fps(path: Path) -> Fraction | None:
@@ -85,10 +91,10 @@ def shifted(timecode: str, by_s: Fraction, source_fps: Fraction, fps: Fraction) 
     minute = hours * 60 + minutes
     number = (minute * 60 + seconds) * base + min(frames, source_base - 1) * base // source_base
     number -= dropped * (minute - minute // 10)
-    return _label(number + round(by_s * fps), base, dropped)
+    return _written(number + round(by_s * fps), base, dropped)
 
 
-def _label(number: int, base: int, dropped: int) -> str:
+def _written(number: int, base: int, dropped: int) -> str:
     ten_minutes = base * 600 - dropped * 9
     number %= ten_minutes * _DAY_MINUTES // 10
     tens, rest = divmod(number, ten_minutes)

@@ -238,6 +238,21 @@ def test_texts_that_overlap_are_shown_together(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_tracks_of_different_density_keep_their_times(tmp_path: Path) -> None:
+    file = File(tmp_path / "a.mkv", replace(CLIP, frames=900, fps=Fraction(30)))
+    dense = [(t, t + 900, str(t).encode()) for t in range(500, 29_000, 1000)]
+    file.text("subrip", (100, 400, b"early"), (28_000, 29_500, b"late"))
+    file.text("ass", *((start, end, b"0,0,Default,,0,0,0,," + text) for start, end, text in dense))
+    remade(file.write(), tmp_path / "out.mp4")
+    assert texts(tmp_path / "out.mp4", 0) == [(100, 400, "early"), (28_000, 29_500, "late")]
+    assert texts(tmp_path / "out.mp4", 1) == [(start, end, text.decode()) for start, end, text in dense]
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        early = next(p.pos for p in out.demux(out.streams.subtitles[0]) if p.size > 2)
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        picture = next(p.pos for p in out.demux(out.streams.video[0]) if p.pts * p.time_base >= 10)
+    assert early < picture, "a text lies near the pictures that it is shown with"
+
+
 def _cues() -> st.SearchStrategy[list[Cue]]:
     cue = st.builds(lambda start, length, text: Cue(start, start + length, bytes([65 + text])),
                     st.integers(-50, 200), st.integers(1, 60), st.integers(0, 25))
@@ -258,7 +273,7 @@ def _flattened(cues: list[Cue]) -> Iterator[Cue]:
     flattener = Flattener()
     for cue in cues:
         yield from flattener.take(cue)
-    yield from flattener.until(float("inf"))
+    yield from flattener.settled(float("inf"))
 
 
 def test_what_mp4_cannot_hold_is_named(tmp_path: Path) -> None:
@@ -278,6 +293,29 @@ def test_data_is_named(tmp_path: Path) -> None:
     file = File(tmp_path / "a.ts")
     file.add(file.out.add_data_stream("klv"), b"abcd" * 10, 100, 200)
     assert [(w.code, w.stream) for w in probe(file.write()).warnings] == [("DATA_STREAMS_DROPPED", 1)]
+
+
+def test_closed_captions_within_the_pictures_are_named(tmp_path: Path) -> None:
+    """ATSC A/53 captions travel in a user data SEI of each picture."""
+    plain = replace(CLIP, frames=5).write(tmp_path / "plain.ts")
+    body = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x20\xff"
+    sei = b"\x00\x00\x00\x01\x06\x04" + bytes([len(body)]) + body + b"\x80"
+    with av.open(str(plain)) as source, av.open(str(tmp_path / "a.ts"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                captioned = Packet(sei + bytes(packet))
+                captioned.stream, captioned.time_base = stream, packet.time_base
+                captioned.pts, captioned.dts, captioned.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+                out.mux(captioned)
+    assert codes(plain) == []
+    assert codes(tmp_path / "a.ts") == ["CAPTIONS_DROPPED"]
+
+
+def test_a_timecode_that_cannot_be_counted_is_named(tmp_path: Path) -> None:
+    with recopied(CLIP.write(tmp_path / "plain.mkv"), tmp_path / "a.mkv") as streams:
+        streams[0].metadata["timecode"] = "about noon"
+    assert [w.code for w in remade(tmp_path / "a.mkv", tmp_path / "out.mp4").warnings] == ["TIMECODE_DROPPED"]
 
 
 def test_text_that_cannot_be_read_is_counted(tmp_path: Path) -> None:

@@ -148,6 +148,14 @@ def test_rates_are_named_by_the_common_one(fps: str, is_steady: bool, nominal: s
     assert nominal_fps(Fraction(fps), Fraction(60), is_steady=is_steady) == Fraction(nominal)
 
 
+@pytest.mark.parametrize(
+    ("fps", "max_fps", "constant"), [(120, 60, 60), (100, 60, 50), (90, 60, 60), (30, 25, 25), (960, 30, 30)]
+)
+def test_a_constant_rate_below_the_sources_is_a_common_one(fps: int, max_fps: float, constant: int) -> None:
+    rate = output_rate(source(Fraction(fps)), ProfileSettings(frame_rate="constant", max_fps=max_fps))
+    assert (rate.fps, rate.thinned_from_fps) == (constant, fps)
+
+
 def test_a_limit_below_all_common_rates_holds_too() -> None:
     profile = ProfileSettings(frame_rate="constant", max_fps=12)
     assert output_rate(source(Fraction(30), vfr=True), profile).fps == 10
