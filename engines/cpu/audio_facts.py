@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.filter import Graph
@@ -21,7 +23,7 @@ BASS_HZ = 250                       # LFE ends at 120 Hz; filters are not steep
 NOT_BASS_SHARE = 0.1                # of a channel's energy
 HEAD_PACKETS = 64                   # that a decoder may hold back
 
-Format = tuple[str, int]            # layout's name, rate
+Format = tuple[str, int, int]       # layout's name, channels, rate
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class StreamFacts:
             self._head.append((begin_s, begin_s + (packet.duration or 0) * packet.time_base))
 
     def note_frame(self, frame: AudioFrame) -> None:
-        key = (frame.layout.name, frame.sample_rate)
+        key = (frame.layout.name, frame.layout.nb_channels, frame.sample_rate)
         if key not in self.formats:
             self.formats.append(key)
         time_s = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
@@ -70,7 +72,8 @@ class StreamFacts:
         channel = next((number for number, name in enumerate(names) if name in LFE_NAMES), None)
         if channel is not None:
             self.lfe = self.lfe or LfeProbe()
-            self.lfe.note(frame, channel)
+            with suppress(av.FFmpegError, ValueError):      # a layout that only the codec knows
+                self.lfe.note(frame, channel)
 
     def _begin(self, time_s: Fraction | None) -> None:
         """Note the first sound. Before it there are packets that hold nothing but the codec's run-in."""
@@ -118,7 +121,7 @@ class LfeProbe:
     _all: float = 0.0
     _high: float = 0.0
     _graph: Graph | None = None
-    _key: Format | None = None
+    _key: tuple[str, int] | None = None
 
     @property
     def share(self) -> float:

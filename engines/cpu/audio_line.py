@@ -60,6 +60,11 @@ class SoundLine:
         self._placed = {source: _place(plan, source, origin, scale) for source in plan.sources}
         self._sum = _Sum(plan) if len(plan.sources) > 1 else None
 
+    @property
+    def refused(self) -> int:
+        """How many frames FFmpeg's filters did not take."""
+        return sum(placed.refused for placed in self._placed.values())
+
     def take(self, source: int, frame: AudioFrame) -> Iterator[AudioFrame]:
         for placed in self._placed[source].take(frame):
             yield from self._sum.take(source, placed) if self._sum else (placed,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
@@ -26,6 +27,9 @@ class PlacedSound:
     Gaps become silence, overlaps and what lies before 0 are cut; once begun, differences up to ``TOLERANCE_S`` are left
     alone.
 
+    Attributes:
+        refused: how many frames FFmpeg's filters did not take.
+
     Args:
         rate, layout: of the frames that come out.
         plan: how the channels of a frame become those of ``layout``; frames may change.
@@ -46,9 +50,24 @@ class PlacedSound:
         self._key: tuple[object, ...] = ()
         self._next = 0                              # the sample that is wanted next
         self._has_begun = False
+        self.refused = 0
 
     def take(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """The frames that are certain now."""
+        try:
+            yield from self._take(frame)
+        except (av.FFmpegError, ValueError):                # a layout that only the codec knows, for example
+            self.refused += 1
+            self._graph, self._key = None, ()
+
+    def finish(self) -> Iterator[AudioFrame]:
+        """What the resampler has kept back."""
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._pulled(self._graph)
+        self._graph, self._key = None, ()
+
+    def _take(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
         if key != self._key:
             yield from self.finish()
@@ -61,13 +80,6 @@ class PlacedSound:
         if time_base is not None:
             frame.time_base = time_base
         yield from self._pulled(self._graph)
-
-    def finish(self) -> Iterator[AudioFrame]:
-        """What the resampler has kept back."""
-        if self._graph is not None:
-            self._graph.push(None)
-            yield from self._pulled(self._graph)
-        self._graph, self._key = None, ()
 
     def _place(self, frame: AudioFrame) -> int | None:
         if frame.pts is None or frame.time_base is None:

@@ -8,7 +8,7 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from engines.cpu.audio_facts import StreamFacts
+from engines.cpu.audio_facts import Format, StreamFacts
 from engines.cpu.audio_layout import channel_plan
 from engines.cpu.audio_line import LinePlan, LineRule
 from engines.cpu.audio_policy import AudioPolicy
@@ -40,16 +40,26 @@ def _plan_line(
 ) -> LinePlan:
     """Where a stream changes midway, it becomes stereo at its highest rate."""
     context = stream.codec_context
-    formats = facts.formats if facts and facts.formats else [(context.layout.name, context.sample_rate)]
+    of_header = context.layout.name, context.channels, context.sample_rate
+    formats = facts.formats if facts and facts.formats else [of_header]
     is_microphone = bool(facts and facts.is_microphone)
-    changes = len({layout for layout, _ in formats}) > 1
+    changes = len({layout for layout, _, _ in formats}) > 1
     plan = channel_plan(
-        AudioLayout(formats[0][0]), labels, stereo=policy.stereo or changes, lfe_is_microphone=is_microphone
+        _layout(formats[0]), labels, stereo=policy.stereo or changes, lfe_is_microphone=is_microphone
     )
     rule: LineRule = "positions" if changes and plan.rule == "kept" else plan.rule
     microphones = frozenset({stream.index}) if is_microphone else frozenset()
-    rate = _aac_rate(max(rate for _, rate in formats))
+    rate = _aac_rate(max(rate for _, _, rate in formats))
     return LinePlan((stream.index,), rate, plan.layout, rule, microphones, (labels,))
+
+
+def _layout(form: Format) -> AudioLayout:
+    """Some layouts have a name that cannot be read back."""
+    name, channels, _ = form
+    try:
+        return AudioLayout(name)
+    except ValueError:
+        return AudioLayout(f"{channels} channels")
 
 
 def _microphones(streams: Sequence[AudioStream]) -> tuple[int, ...]:

@@ -76,7 +76,8 @@ class SoundReader:
 
     def _decode(self, index: int, packet: Packet[Stream] | None) -> Read:
         try:
-            return Read(index, packet, decode(self._streams[index], packet))
+            frames = decode(self._streams[index], packet)
+            return Read(index, packet, [frame for frame in frames if frame.samples > 0 and frame.sample_rate > 0])
         except (av.FFmpegError, ValueError):
             return Read(index, packet, refused=int(packet is not None))
 

@@ -92,7 +92,10 @@ class EncodedTrack:
         )  # fmt: skip
 
     def take(self, source: int, frames: Iterable[AudioFrame]) -> list[Packet[Stream]]:
-        return [p for frame in frames for placed in self._line.take(source, frame) for p in self._levelled(placed)]
+        refused_before = self._line.refused
+        packets = [p for frame in frames for placed in self._line.take(source, frame) for p in self._levelled(placed)]
+        self.outcome.skipped_packets += self._line.refused - refused_before
+        return packets
 
     def finish(self) -> list[Packet[Stream]]:
         packets = [p for frame in self._line.finish() for p in self._levelled(frame)]
