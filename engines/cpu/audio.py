@@ -136,12 +136,11 @@ class AudioPump:
         rests = [_timed(track.finish()) for track in self._tracks.values()]
         yield from heapq.merge(*rests, key=lambda timed: timed[0])
 
-
     def _edited_packets(self, index: int, sound: EditedSound) -> Iterator[tuple[Fraction, Packet[Stream]]]:
         track = self._tracks[index]
         assert isinstance(track, _TranscodeTrack)
         for frame in sound.frames():
-            yield from _timed(track.encode([frame]))
+            yield from _timed(track.hear([frame]))
         yield from _timed(track.finish())
         track.outcome.skipped_packets += sound.skipped_packets
 
@@ -210,13 +209,22 @@ class _TranscodeTrack:
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         try:
-            return self.encode(decode(self._source, packet))
+            frames = decode(self._source, packet)
+        except (av.FFmpegError, ValueError):
+            self.outcome.skipped_packets += 1
+            return []
+        return self.hear(frames)
+
+    def hear(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
+        """The output's packets for decoded sound."""
+        try:
+            return self._encode(frames)
         except (av.FFmpegError, ValueError):
             self.outcome.skipped_packets += 1
             return []
 
     def finish(self) -> list[Packet[Stream]]:
-        packets = self.encode(self._flushed()) + self.encode(self._drained())
+        packets = self._encode(self._flushed()) + self._encode(self._drained())
         if self._graph_key:
             packets += self._counted(self._target.encode(None))
         return packets
@@ -227,8 +235,7 @@ class _TranscodeTrack:
         except av.FFmpegError:
             return []
 
-    def encode(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
-        """The output's packets for frames that follow each other in time."""
+    def _encode(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
         return [p for frame in frames for even in self._evened(frame) for p in self._counted(self._target.encode(even))]
 
     def _counted(self, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
