@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+import av
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
@@ -110,6 +111,10 @@ class EncodedTrack:
 
     def _encoded(self, frame: AudioFrame | None) -> list[Packet[Stream]]:
         self._has_begun = True
-        packets = [p for p in self._target.encode(frame) if p.pts is not None and p.pts >= 0]
+        try:
+            packets = [p for p in self._target.encode(frame) if p.pts is not None and p.pts >= 0]
+        except av.FFmpegError:                              # samples that are no numbers
+            self.outcome.skipped_packets += 1
+            return []
         self.outcome.packets += len(packets)
         return packets

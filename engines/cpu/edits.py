@@ -193,7 +193,7 @@ class _Movie:
             track.number = _number(box.head, 20 if wide else 12)
         elif box.kind == b"mdhd":
             track.timescale = _number(box.head, 20 if wide else 12)
-            track.media_ticks = 0 if wide else _number(box.head, 16)
+            track.media_ticks = int.from_bytes(box.head[24:32] if wide else box.head[16:20], "big")
         elif box.kind == b"elst":
             track.entries = list(_entries(box, file, wide=wide))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,9 +113,11 @@ def movie_boxes(file: BinaryIO) -> Iterator[IndexBox]:
     """
     for kind, offset, size in iso_boxes(file):
         if kind in _MOVIES:
-            boxes = list(islice(_inside(file, offset, size), _MOST_BOXES))
-            yield from boxes
-            if any(box.kind == b"trak" for box in boxes):
+            has_track = False
+            for box in _inside(file, offset, size):
+                has_track = has_track or box.kind == b"trak"
+                yield box
+            if has_track:
                 return
 
 

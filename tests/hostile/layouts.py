@@ -1,8 +1,7 @@
-"""Boxes that name channels, spoiled by seeded dice: ``python -m tests.hostile.layouts --count 400 --seed 1``.
+"""Boxes that name channels, spoiled by seeded dice: ``python -m tests.hostile.layouts --count 4000 --allocator asan``.
 
-Each mutant is described and its sound decoded and encoded, all in one process: run it under a checking allocator
-(``tests.hostile.allocators``), which ends the process at the first wrong use of the heap. The number on the last line
-is then that of the mutant.
+Each mutant is described and its sound decoded and encoded, all in one process. A checking allocator ends it at the
+first wrong use of the heap; the number on the last line is then that of the mutant.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from engines.cpu.channel_layouts import decode
 from engines.cpu.container import open_media
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
+from tests.hostile.allocators import begin_again_checked, checking_allocators
 from tests.hostile.mutations import MUTATIONS
 from tests.media.layout_boxes import box, chan, chnl, layout, plain, with_names
 
@@ -113,7 +113,10 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--allocator", choices=sorted(checking_allocators()))
     options = parser.parse_args()
+    if options.allocator:
+        begin_again_checked(options.allocator)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.first, options.first + options.count):
             sys.stdout.write(f"{number} ")

@@ -26,13 +26,10 @@ def set_edits(path: Path, cuts: Sequence[Cut]) -> Path:
 
     Times of the source count from where its own list, with one edit, begins to show it.
     """
-    path.write_bytes(b"".join(box(kind, _movie(body, cuts) if kind == b"moov" else body)
-                              for kind, body in boxes_in(path.read_bytes())))  # fmt: skip
+    boxes = boxes_in(path.read_bytes())
+    moov = b"".join(_changed(kind, body, cuts) for kind, body in boxes_in(dict(boxes)[b"moov"]))
+    path.write_bytes(b"".join(box(kind, moov if kind == b"moov" else body) for kind, body in boxes))
     return path
-
-
-def _movie(body: bytes, cuts: Sequence[Cut]) -> bytes:
-    return b"".join(_changed(kind, content, cuts) for kind, content in boxes_in(body))
 
 
 def _changed(kind: bytes, body: bytes, cuts: Sequence[Cut]) -> bytes:
