@@ -127,7 +127,7 @@ def output_rate(source: MediaInfo, profile: ProfileSettings) -> OutputRate:
         steady = replace(video, fps=fps, time_base=_grid_time_base(fps), vfr=False)
         return OutputRate(source, _counted(source, steady), is_constant=True)
     if every > 1 and video.fps <= most * _LITTLE:
-        return OutputRate(source, _counted(source, replace(video, fps=most)), slot_s=1 / most)
+        return OutputRate(source, _counted(source, replace(video, fps=most, vfr=True)), slot_s=1 / most)
     if every > 1:
         thinned = _counted(source, replace(video, fps=fps))
         return OutputRate(source, thinned, least_step_s=(every - Fraction(1, 2)) / video.fps)

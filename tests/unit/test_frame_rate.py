@@ -79,7 +79,7 @@ def test_of_sources_that_are_a_little_too_fast_one_frame_in_a_few_is_left_out(fp
     times = even(Fraction(fps), round(fps * 4))
     rate = output_rate(source(Fraction(fps)), PROFILE)
     frames = given_out(rate, times)
-    assert (rate.fps, rate.thinned_from_fps) == (60, fps)
+    assert (rate.fps, rate.thinned_from_fps, rate.info.video.vfr) == (60, fps, True)
     assert len(frames) == 240
     assert {frame.pts for frame in frames} <= set(times)
     assert max(frame.duration for frame in frames[:-1]) <= 2 * TICKS / fps + 1
