@@ -1,7 +1,8 @@
 """The output's frame rate: which frames of the source become frames of the output, and at which times.
 
 ``frame_rate: source`` keeps the source's frames with their own times. Of a source that is faster than ``max_fps`` every
-n-th frame is kept, with the smallest n that suffices, so that movement stays even. Where a source of varying rate is
+n-th frame is kept, with the smallest n that suffices, so that movement stays even. Where that would cost too much, as
+the source is only a little faster, the first frame of each 1 / ``max_fps`` is kept. Where a source of varying rate is
 faster only now and then, frames are left out there alone.
 
 ``frame_rate: constant`` puts frames onto a grid that begins with the first one. Each place of the grid shows the frame
@@ -26,6 +27,7 @@ COMMON_FPS = tuple(
     for fps in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "100", "120000/1001", "120")
 )
 _NEAR = Fraction(1, 100)  # rates that differ by less are the same: clocks of recorders are not exact
+_LITTLE = Fraction(7, 5)  # times max_fps: of a source up to here, one frame in a few is left out, not every second
 _JITTER = Fraction(3, 4)  # of the shortest allowed step: frames of an uneven source may come so much too early
 _LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between sound and picture
 _LOOK_BACK_S = (1, 10, 100, None)  # how far before a place to look for the frame that is shown there; None: the start
@@ -40,12 +42,14 @@ class OutputRate:
         info: what it would hold if its frames were exactly the output's.
         is_constant: frames lie on a grid with a step of 1 / fps.
         least_step_s: frames that follow the last kept one sooner are left out; None: none are.
+        slot_s: of the frames in each stretch of this length only the first is kept; None: all are.
     """
 
     source: MediaInfo
     info: MediaInfo
     is_constant: bool = False
     least_step_s: Fraction | None = None
+    slot_s: Fraction | None = None
 
     @property
     def fps(self) -> Fraction:
@@ -63,10 +67,16 @@ class OutputRate:
         if self.is_constant:
             return self._on_grid(decoder, start_pts, size)
         batches = decoder.batches(start_pts, size)
-        if self.least_step_s is None:
-            return batches
-        least_ticks = self.least_step_s / self.info.video.time_base
-        return without(batches, lambda kept, frame: kept is not None and frame.pts - kept.pts < least_ticks)
+        time_base = self.info.video.time_base
+        if self.least_step_s is not None:
+            least_ticks = self.least_step_s / time_base
+            return without(batches, lambda kept, frame: kept is not None and frame.pts - kept.pts < least_ticks)
+        if self.slot_s is not None:
+            slot_ticks = self.slot_s / time_base
+            return without(
+                batches, lambda kept, frame: kept is not None and frame.pts // slot_ticks == kept.pts // slot_ticks
+            )
+        return batches
 
     @property
     def _step(self) -> int:
@@ -116,6 +126,8 @@ def output_rate(source: MediaInfo, profile: ProfileSettings) -> OutputRate:
         fps = _constant_fps(video, every, most)
         steady = replace(video, fps=fps, time_base=_grid_time_base(fps), vfr=False)
         return OutputRate(source, _counted(source, steady), is_constant=True)
+    if every > 1 and video.fps <= most * _LITTLE:
+        return OutputRate(source, _counted(source, replace(video, fps=most, vfr=True)), slot_s=1 / most)
     if every > 1:
         thinned = _counted(source, replace(video, fps=fps))
         return OutputRate(source, thinned, least_step_s=(every - Fraction(1, 2)) / video.fps)

@@ -230,7 +230,7 @@ class ProfileSettings(EncoderSettings):
     ] = "source"
     max_fps: Annotated[
         float,
-        Field(ge=1, le=120, description="Highest frame rate of the output; of faster sources every n-th frame is kept",
+        Field(ge=1, le=120, description="Highest frame rate of the output; faster sources are thinned",
               json_schema_extra={"unit": "1/s"}),
     ] = 60.0
     frame_rate: Annotated[

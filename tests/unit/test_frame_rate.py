@@ -74,6 +74,18 @@ def test_of_fast_sources_every_nth_frame_is_kept_at_its_own_time(fps: Fraction, 
     assert all(a.pts + a.duration == b.pts for a, b in pairwise(frames))
 
 
+@pytest.mark.parametrize("fps", [Fraction(125, 2), 72, 75])
+def test_of_sources_that_are_a_little_too_fast_one_frame_in_a_few_is_left_out(fps: Fraction) -> None:
+    times = even(Fraction(fps), round(fps * 4))
+    rate = output_rate(source(Fraction(fps)), PROFILE)
+    frames = given_out(rate, times)
+    assert (rate.fps, rate.thinned_from_fps, rate.info.video.vfr) == (60, fps, True)
+    assert len(frames) == 240
+    assert {frame.pts for frame in frames} <= set(times)
+    assert max(frame.duration for frame in frames[:-1]) <= 2 * TICKS / fps + 1
+    assert [f.pts for f in given_out(rate, times, frames[77].pts)] == [f.pts for f in frames[77:]]
+
+
 def test_bursts_of_an_uneven_source_are_thinned_and_its_jitter_is_not() -> None:
     rate = output_rate(source(Fraction(30), vfr=True), PROFILE)
     jittering = [t * MS for t in (0, 14, 33, 51, 64, 83, 101)]
