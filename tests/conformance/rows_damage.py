@@ -60,7 +60,8 @@ ROWS = [
     _row("frames-noise", "Five frames of noise", "others stand in for them, and it is said", Film(options=_P),
          spoil=boxes.spoiled("video", range(6, 11), boxes.noise), look="none", warnings=["VIDEO_DAMAGED"]),
     *[_row(f"frames-noise-{name}", f"Five frames of noise in {name.upper()}",
-           "others stand in for them, and it is said", Film(file, codec=codec, options=options, voices=(), bit_rate=bit_rate), look="none",
+           "others stand in for them, and it is said",
+           Film(file, codec=codec, options=options, voices=(), bit_rate=bit_rate), look="none",
            spoil=boxes.spoiled("video", range(6, 11), boxes.noise), warnings=["VIDEO_DAMAGED"])
       for name, file, codec, options, bit_rate in (
           ("hevc", "a.mp4", "libx265", {"x265-params": "log-level=none:bframes=0"}, None),
