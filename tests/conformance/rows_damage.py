@@ -59,6 +59,18 @@ ROWS = [
          warnings=["VIDEO_DAMAGED"]),
     _row("frames-noise", "Five frames of noise", "others stand in for them, and it is said", Film(options=_P),
          spoil=boxes.spoiled("video", range(6, 11), boxes.noise), look="none", warnings=["VIDEO_DAMAGED"]),
+    *[_row(f"frames-noise-{name}", f"Five frames of noise in {name.upper()}",
+           "others stand in for them, and it is said",
+           Film(file, codec=codec, options=options, voices=(), bit_rate=bit_rate), look="none",
+           spoil=boxes.spoiled("video", range(6, 11), boxes.noise), warnings=["VIDEO_DAMAGED"])
+      for name, file, codec, options, bit_rate in (
+          ("hevc", "a.mp4", "libx265", {"x265-params": "log-level=none:bframes=0"}, None),
+          ("vp8", "a.webm", "libvpx", {}, 3_000_000),
+          ("vp9", "a.webm", "libvpx-vp9", {}, 3_000_000),
+          ("av1", "a.mkv", "libsvtav1", {"preset": "6", "crf": "5"}, None),
+          ("mpeg-2", "a.mxf", "mpeg2video", {}, 4_000_000),
+          ("mpeg-4", "a.avi", "mpeg4", {}, 4_000_000),
+      )],
     _row("first-keyframe", "The first keyframe is noise", "the first good frame stands in, and it is said",
          Film(options=_P),
          spoil=boxes.spoiled("video", range(1), boxes.noise), look="none", warnings=["VIDEO_DAMAGED"]),
