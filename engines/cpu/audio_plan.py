@@ -59,7 +59,7 @@ def _layout(form: Format) -> AudioLayout:
     try:
         return AudioLayout(name)
     except ValueError:
-        return AudioLayout(f"{channels} channels")
+        return AudioLayout(f"{max(1, channels)} channels")     # none: the header does not say
 
 
 def _microphones(streams: Sequence[AudioStream]) -> tuple[int, ...]:

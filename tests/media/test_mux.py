@@ -29,6 +29,7 @@ from engines.cpu.verify import verify_mp4
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.settings import EncoderSettings
+from tests.media.sync import by_time_stamps
 from tests.media.synth import Clip, Sound, number_in
 from tests.media.test_pictures import decoded
 
@@ -52,21 +53,8 @@ def flashing(fps: int, start_s: float = 0.0) -> Clip:
 
 def flashes_and_beeps(path: Path, audio_stream: int = 0) -> tuple[list[float], list[float]]:
     """When pictures turn white and when sound sets in, in seconds of the file's own timeline."""
-    with av.open(str(path)) as container:
-        frames = [(f.pts * f.time_base, np.frombuffer(f.planes[0], np.uint8).mean()) for f in container.decode(video=0)]
-    flashes = [float(t) for (_, before), (t, now) in pairwise(frames) if now > 150 > before]
-    with av.open(str(path)) as container:
-        samples, times, start = [], [], 0.0
-        for frame in container.decode(container.streams.audio[audio_stream]):
-            if frame.pts is not None:               # else it follows the frame before
-                start = float(frame.pts * frame.time_base)
-            level = np.abs(av.AudioResampler("fltp", "mono", frame.sample_rate).resample(frame)[0].to_ndarray()[0])
-            samples.append(level)
-            times.append(start + np.arange(len(level)) / frame.sample_rate)
-            start += len(level) / frame.sample_rate
-    level, time = np.concatenate(samples), np.concatenate(times)
-    loud = time[level > 0.2]
-    return flashes, [float(loud[0]), *(float(b) for a, b in pairwise(loud) if b - a > 0.2)]
+    heard = by_time_stamps(path, audio_stream)
+    return heard.flashes, heard.beeps
 
 
 def segments(info: MediaInfo, frames: Iterator[Frame], length: int) -> Iterator[tuple[list[EncodedPacket], bytes]]:
