@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.cpu.audio import AudioStreamOutcome
+from engines.cpu.audio_outcome import AudioStreamOutcome
 from engines.cpu.survey import NEARBY_S, StreamSurvey, merged
 from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning, media_warning
@@ -37,6 +37,11 @@ class _Comparison:
     checkpoint: Checkpoint
     assembled: Assembled
 
+    @property
+    def _picture_s(self) -> float:
+        """When the source's first picture is due; it is shown before that where sound begins earlier."""
+        return (self.assembled.finished.video.first_s or 0.0) + self.assembled.audio.picture_lead_s
+
     def video(self) -> Iterator[MediaWarning]:
         yield from self._damage()
         picture = self.assembled.finished.video
@@ -58,14 +63,14 @@ class _Comparison:
 
     def _declared_end_s(self) -> float | None:
         """When everything ends by the header: a time on the file's clock, which may begin late."""
-        video, first_s = self.info.video, self.assembled.finished.video.first_s or 0.0
-        begin_s = float(video.start_pts * video.time_base) - first_s
+        video = self.info.video
+        begin_s = float(video.start_pts * video.time_base) - self._picture_s
         return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
 
     def _damage(self) -> Iterator[MediaWarning]:
         """Where other frames stand in for those that could not be decoded."""
         segments, tick_s = self.checkpoint.segments, float(self.info.video.time_base)
-        begin_s = (self.assembled.finished.video.first_s or 0.0) - segments[0].first_pts * tick_s
+        begin_s = self._picture_s - segments[0].first_pts * tick_s
         lost = [(begin_s + first * tick_s, begin_s + end * tick_s) for s in segments for first, end in s.lost]
         for from_s, to_s in merged(lost, NEARBY_S):
             yield media_warning("VIDEO_DAMAGED", from_s=from_s, to_s=to_s)
@@ -88,6 +93,8 @@ class _Comparison:
         if not written.packets:
             yield media_warning("AUDIO_STREAM_EMPTY", stream=stream.index, codec=stream.codec)
             return
+        if len(stream.sources) > 1:
+            return                                      # each of them is compared in its own stream
         for from_s, to_s in read.lost:
             yield media_warning("AUDIO_DAMAGED", stream=stream.index, from_s=from_s, to_s=to_s)
         for from_s, to_s in merged(read.gaps, NEARBY_S):
@@ -102,8 +109,8 @@ class _Comparison:
         """Where the recording itself has sound without a picture, or a picture without sound."""
         picture = self.assembled.finished.video
         for code, from_s, to_s in (
-            ("AUDIO_STARTS_LATE", picture.first_s, read.first_s),
-            ("VIDEO_STARTS_LATE", read.first_s, picture.first_s),
+            ("AUDIO_STARTS_LATE", self._picture_s, read.first_s),
+            ("VIDEO_STARTS_LATE", read.first_s, self._picture_s),
             ("AUDIO_ENDS_EARLY", read.end_s, picture.end_s),
             ("VIDEO_ENDS_EARLY", picture.end_s, read.end_s),
         ):

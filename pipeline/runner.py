@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
+from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.filters import surface_size
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
@@ -26,6 +27,7 @@ from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError
 from pipeline.errors import JobStopped, PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
+from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
@@ -33,6 +35,7 @@ from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts, versions
+from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
@@ -71,6 +74,10 @@ def run_job(
         raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
 
 
+def _audio_policy(profile: ProfileSettings) -> AudioPolicy:
+    return AudioPolicy(profile.audio, None if profile.loudness_lufs == "source" else profile.loudness_lufs)
+
+
 def _surface_bytes(info: MediaInfo) -> int:
     """Memory of one picture that travels through the stages, NV12, rows padded as decoders like it."""
     width, height = surface_size(info.video, MAX_SURFACE_PIXELS)
@@ -103,21 +110,23 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
-        check_limits(info, self._spec.limits)
+        source = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
+        check_limits(source, self._spec.limits)
+        rate = output_rate(source, self._spec.profile)
+        info = rate.info
         keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
         try:
-            outcome = self._render(info, checkpoint)
+            outcome = self._render(rate, checkpoint)
         except EncoderChangedError as error:
             checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-            outcome = self._render(info, checkpoint)
+            outcome = self._render(rate, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
-                info=info,
+                rate=rate,
                 sha256=self._note_digest(checkpoint),
                 checkpoint=checkpoint,
                 clock=self._clock,
@@ -129,8 +138,9 @@ class _Job:
             )
         )
 
-    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> StreamOutcome:
+    def _render(self, rate: OutputRate, checkpoint: Checkpoint) -> StreamOutcome:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
+        info = rate.info
         self._degradation = degradation = Degradation(
             self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
@@ -139,14 +149,14 @@ class _Job:
                 should_stop=self._should_stop,
                 on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
             )
-            outcome = self._go(info, checkpoint, degradation)
+            outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
                 return outcome
             self._clock.counting.broke_off()
             release_memory()
             trim_heap()
 
-    def _go(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
+    def _go(self, rate: OutputRate, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
             with closing(open_backend(self._device)) as backend:
@@ -155,12 +165,12 @@ class _Job:
                 return render_stream(
                     StreamJob(
                         self._spec,
-                        info,
+                        rate,
                         backend,
                         checkpoint,
                         self._clock,
                         should_stop=self._should_stop,
-                        on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
+                        on_frames=lambda frames, t: self._rendered(rate.info, checkpoint, frames, t),
                         degradation=degradation,
                     )
                 )
@@ -235,6 +245,7 @@ class _Job:
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
                 color=color,
+                audio=_audio_policy(self._spec.profile),
                 should_stop=self._should_stop,
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )
@@ -314,7 +325,8 @@ class _Job:
         write_debug_video(
             out,
             source=self._spec.source,
-            info=evidence.info,
+            rate=evidence.rate,
+            sound=evidence.assembled.sound,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

@@ -49,7 +49,10 @@ class StreamSurvey:
         return begin_s, begin_s + float((packet.duration or 0) * time_base)
 
     def add(self, packet: Packet[Stream]) -> None:
-        begin_s, end_s = self.span(packet)
+        self.note(*self.span(packet))
+
+    def note(self, begin_s: float, end_s: float) -> None:
+        """Count a packet, or a frame, by its times."""
         if self.end_s is not None and begin_s - self.end_s > GAP_S and len(self.gaps) < MOST_GAPS:
             self.gaps.append((self.end_s, begin_s))
         self.packets += 1

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
+from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Converter, Planes
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -33,6 +34,8 @@ class CardCodec(Protocol):
     name: str
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]: ...
+
+    def restart(self) -> None: ...
 
 
 OpenCodec = Callable[[VideoInfo, VideoStream], CardCodec]
@@ -63,22 +66,30 @@ class CardRun:
             CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
         """
         for packet in self._packets():
-            packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
+            if packet is None:
+                yield from self._decode(None)
+                self._codec.restart()
+                continue
+            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
         self.broken_end = self._feed.reader.broken_end
 
-    def _packets(self) -> Iterator[Packet[Stream]]:
+    def _packets(self) -> Iterator[Packet[Stream] | None]:
         """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
         that were not read, and the card would put them out in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
+            if packet is None:
+                first_pts = None
+                yield None
+                continue
             if packet.size == 0:
                 continue
             if first_pts is None:
                 first_pts = packet.pts
-            is_leading = first_pts is not None and packet.pts is not None and packet.pts < first_pts
+            is_leading = _is_shown_before(packet, first_pts)
             if self._feed.from_start or not is_leading:
                 yield packet
 
@@ -89,6 +100,10 @@ class CardRun:
             return self._timeline.complain()
         placed = [self._timeline.place(n, self._keep(surface)) for n, surface in pictures if n != NOT_SHOWN]
         return [slot for slots in placed for slot in slots]
+
+
+def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
+    return not is_hidden(packet) and pts is not None and packet.pts is not None and packet.pts < pts
 
 
 class CardDecoder(PyAvDecoder):
@@ -167,7 +182,7 @@ class CardDecoder(PyAvDecoder):
         except CardRefusedError as error:
             self._leave_the_card(str(error))
             self.name = f"{self.name}, pyav"
-            with feed_from(self._path, last_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
+            with feed_from(self._path, self._info.video.index, last_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
                 successor, slots = super()._decoded(feed)
                 yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
                 run.broken_end = successor.broken_end

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
-from engines.cpu.audio import AudioOutcome, AudioStreamOutcome
+from engines.cpu.audio_outcome import AudioOutcome, AudioStreamOutcome
+from engines.cpu.audio_policy import AudioPolicy
+from engines.cpu.audio_prescan import Prescan
 from engines.cpu.survey import StreamSurvey
 from engines.cpu.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
 from pipeline.assemble import Assembled
 from pipeline.completeness import warnings_of
+
+NO_PRESCAN = Prescan({}, (), (), AudioPolicy())
 
 
 def survey(first_s: float = 0.0, end_s: float = 10.0, packets: int = 100, **more: Any) -> StreamSurvey:
@@ -47,7 +51,7 @@ def told(
     checkpoint: Any = SimpleNamespace(
         counters={"truncated": truncated}, segments=[SimpleNamespace(first_pts=500, lost=[list(each) for each in lost])]
     )
-    found = warnings_of(info, checkpoint, Assembled(Path(), Path(), outcome, 10.0, finished))
+    found = warnings_of(info, checkpoint, Assembled(Path(), Path(), NO_PRESCAN, outcome, 10.0, finished))
     return [(w.code, w.from_s, w.to_s) for w in found]
 
 
