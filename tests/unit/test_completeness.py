@@ -49,7 +49,8 @@ def told(
         audio=[SimpleNamespace(index=1, duration_s=sound_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
-        counters={"truncated": truncated}, segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])]
+        counters={"truncated": truncated},
+        segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])]
     )
     found = warnings_of(info, checkpoint, Assembled(Path(), Path(), NO_PRESCAN, outcome, 10.0, finished))
     return [(w.code, w.from_s, w.to_s) for w in found]
