@@ -63,8 +63,7 @@ class _Comparison:
 
     def _declared_end_s(self) -> float | None:
         """When everything ends by the header: a time on the file's clock, which may begin late."""
-        video = self.info.video
-        begin_s = float(video.start_pts * video.time_base) - self._picture_s
+        begin_s = float(self.checkpoint.segments[0].first_pts * self.info.video.time_base) - self._picture_s
         return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
 
     def _damage(self) -> Iterator[MediaWarning]:

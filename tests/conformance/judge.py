@@ -48,7 +48,9 @@ class Expected:
     warnings: Sequence[str] = ()
     look: Look = "exact"
     any_length: bool = False                # the recording is cut: times are judged as far as they go
+    codec: str = "h264"
     matrices: Sequence[int] = (1, 5, 6, 2)
+    transfers: Sequence[int] = (1, 2, 4, 5, 6, 7, 13)       # H.273; none of HDR
     metadata: dict[str, str] | None = None
     chapters: int = 0
     subtitles: int = 0
@@ -101,14 +103,14 @@ def _pictures(video: Path, tracks: Path, size: Size, expected: Expected) -> Gene
     bad: Counter[str] = Counter()
     with av.open(str(video)) as out:
         stream = out.streams.video[0]
-        if (stream.codec_context.name, stream.width, stream.height) != ("h264", 1920, 1080):
+        if (stream.codec_context.name, stream.width, stream.height) != (expected.codec, 1920, 1080):
             yield f"{stream.codec_context.name} of {stream.width}x{stream.height}"
         for place, frame in enumerate(out.decode(stream)):
             times_s.append(float(frame.pts * frame.time_base))
             if place < min(len(rows), len(expected.numbers)) and expected.look != "none":
                 bad.update(set(_differences(frame, rows[place], size, expected.numbers[place], expected)))
         matrix, transfer = int(stream.codec_context.colorspace), int(stream.codec_context.color_trc)
-    if matrix not in expected.matrices or transfer in (16, 18):
+    if matrix not in expected.matrices or transfer not in expected.transfers:
         yield f"tagged with matrix {matrix} and transfer {transfer}"
     yield from (f"{what} in {count} frames" for what, count in bad.items())
     wanted_s = expected.times_s[: len(times_s)] if expected.any_length and len(times_s) > 2 else expected.times_s

@@ -96,6 +96,10 @@ COLOUR = [
          voices=(Voice("pcm_s16le"),)),
     _hdr("pq-ffv1", "PQ in FFV1", (9, 16, 9, 1), codec="ffv1", name="a.mkv", options={}),
     _hdr("pq-av1", "PQ in AV1", (9, 16, 9, 1), codec="libsvtav1", name="a.mkv", options=_SVT),
+    _colour("hlg-kept", "HLG with hdr: keep", "kept in HEVC Main 10, with its tags", codec="libx265", name="a.mov",
+            pix_fmt="yuv420p10le", matrix=9, tags=(9, 18, 9, 1), options=_X265,
+            row={"profile": {"hdr": "keep"}, "look": "none",
+                 "more": {"codec": "hevc", "matrices": (9,), "transfers": (18,)}}),
     _hdr("hlg-h264", "HLG in H.264, 10 bits", (9, 18, 9, 1), codec="libx264", options={}),
 ]  # fmt: skip
 

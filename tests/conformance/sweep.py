@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,7 @@ import structlog
 from tests.conformance.row import Verdict, judge
 from tests.conformance.table import ROWS
 
+_LONGEST_S = 600                                    # for one row, on a machine that is busy
 _BY_NAME = {row.name: row for row in ROWS}
 
 
@@ -36,7 +38,7 @@ def _alone(name: str, folder: Path) -> Verdict:
         try:
             return pool.submit(_judged, name, folder).result()
         except BrokenProcessPool:
-            return Verdict(name, ("the program crashes",))
+            return Verdict(name, ("the program crashes or hangs",))
 
 
 def _pool(slots: int) -> ProcessPoolExecutor:
@@ -50,7 +52,10 @@ def _quiet() -> None:
 
 
 def _judged(name: str, folder: Path) -> Verdict:
+    signal.alarm(_LONGEST_S)                        # a codec that hangs hears nothing else
     try:
         return judge(_BY_NAME[name], folder / name)
     except Exception as error:
         return Verdict(name, (f"the judge fails: {type(error).__name__}: {error}",))
+    finally:
+        signal.alarm(0)

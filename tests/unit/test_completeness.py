@@ -35,7 +35,7 @@ def told(
     declared_s: float | None = 10.0,
     sound_declared_s: float | None = 10.0,
     container: str = "",
-    start_pts: int = 0,
+    first_pts: int = 0,
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
     """Codes and spans for a recording of 10 s whose pictures and sound are whole but for what is given."""
@@ -45,11 +45,12 @@ def told(
         warnings=(),
         container=container,
         duration_s=declared_s,
-        video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001, start_pts=start_pts),
+        video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001),
         audio=[SimpleNamespace(index=1, duration_s=sound_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
-        counters={"truncated": truncated}, segments=[SimpleNamespace(first_pts=500, lost=[list(each) for each in lost])]
+        counters={"truncated": truncated},
+        segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])]
     )
     found = warnings_of(info, checkpoint, Assembled(Path(), Path(), NO_PRESCAN, outcome, 10.0, finished))
     return [(w.code, w.from_s, w.to_s) for w in found]
@@ -85,7 +86,7 @@ def test_small_differences_are_within_the_limits() -> None:
         ({"sound_declared_s": 12.0}, ("AUDIO_SHORTER_THAN_DECLARED", 10, 12)),
         ({"truncated": True, "declared_s": 12.0, "sound_declared_s": 12.0}, ("SOURCE_TRUNCATED", 10, 12)),
         ({"truncated": True, "declared_s": None}, ("SOURCE_TRUNCATED", None, None)),
-        ({"lost": ((1500, 1600), (1700, 1800))}, ("VIDEO_DAMAGED", 1.0, 1.3)),
+        ({"lost": ((1000, 1100), (1200, 1300))}, ("VIDEO_DAMAGED", 1.0, 1.3)),
     ],
 )
 def test_each_difference_is_told_with_its_span(given: Any, expected: tuple[str, float, float]) -> None:
@@ -97,7 +98,7 @@ def test_a_length_for_all_streams_is_kept_by_the_longest_and_a_guessed_one_by_no
         ("AUDIO_ENDS_EARLY", 10, 11.5)
     ]
     assert told(container="mpegts", declared_s=12.0) == []
-    assert told(container="matroska,webm", declared_s=12.0, start_pts=2000) == []
+    assert told(container="matroska,webm", declared_s=12.0, first_pts=2000) == []
 
 
 def test_sound_that_damage_has_taken_is_told_once() -> None:
