@@ -171,6 +171,13 @@ def test_memory_does_not_grow_with_samples_times_edits(tmp_path: Path) -> None:
     assert outcome(path, work, most_mib=60) == "SystemError"
 
 
+def test_edits_of_no_length_are_not_left_to_the_demuxer(tmp_path: Path) -> None:
+    """FFmpeg would index a group of pictures for each."""
+    path = recording(tmp_path / "x.mp4", [Cut(0, 2.0), Cut(0, 1.0), Cut(0.5, 0.5)])
+    assert read_edit_lists(path).are_complex
+    assert len(shown(path)) == 15
+
+
 def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
     path = Clip(width=64, height=48, frames=6).write(tmp_path / "x.mp4")
     set_edits(path, [Cut(0.1, 0.0)] * (MAX_EDITS + 1))
