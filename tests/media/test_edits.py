@@ -25,6 +25,8 @@ from tests.media.layout_boxes import box
 from tests.media.synth import Clip, Sound, number_in, picture
 from tests.media.test_bombs import outcome
 from tests.media.test_damage import noisy, spoil
+from tests.media.test_description import File, texts
+from tests.media.test_mux import remade
 
 FPS, PICTURES = 30, 90
 LISTS: dict[str, Sequence[Cut]] = {
@@ -161,6 +163,14 @@ def test_sound_stays_with_the_picture_at_every_edit(tmp_path: Path, name: str) -
     seen, heard = flashes_s(path), beeps_s(path, tmp_path / "out.mp4")
     assert seen == pytest.approx([k * 0.337 + 0.113 for k in range(10)], abs=0.002)
     assert heard == pytest.approx(seen, abs=0.010)
+
+
+def test_subtitles_are_shown_with_their_edits(tmp_path: Path) -> None:
+    file = File(tmp_path / "x.mp4", Clip(width=160, height=90, frames=PICTURES))
+    file.text("mov_text", (0, 300, b"\0\3one"), (1500, 2000, b"\0\3two"))
+    path = set_edits(file.write(), [Cut(1.0, 1.2), Cut(0.6, 0.1), Cut(0.5, 1.8)])
+    remade(path, tmp_path / "out.mp4")
+    assert texts(tmp_path / "out.mp4") == [(300, 800, "two"), (1000, 1200, "one"), (1600, 1800, "two")]
 
 
 def test_memory_does_not_grow_with_samples_times_edits(tmp_path: Path) -> None:
