@@ -69,7 +69,7 @@ class TrackEdits:
     timescale: int
     media_ticks: int                   # as the header says; 0: it does not
     edits: Edits = ()
-    stretches: int = 0                 # edits before those that go on without a break are made one
+    shows: int = 0                     # how many lines of the list show media, be it for no time at all
     other_rates: int = 0               # how many edits ask for another speed
     beyond_media: int = 0              # how many show what the file does not hold
 
@@ -86,19 +86,20 @@ class TrackEdits:
     @property
     def is_complex(self) -> bool:
         """Whether the list has more than one edit that shows media, or a still."""
-        return self.stretches > 1 or any(edit.still for edit in self.edits)
+        return self.shows > 1 or any(edit.still for edit in self.edits)
 
 
 @dataclass(frozen=True, slots=True)
 class EditLists:
-    """Those of a file, by the track's number, which is the ``id`` of FFmpeg's stream."""
+    """Those of a file.
+
+    Attributes:
+        tracks: by the track's number, which is the ``id`` of FFmpeg's stream.
+        are_complex: they are ours to apply, for every track of the file.
+    """
 
     tracks: dict[int, TrackEdits]
-
-    @property
-    def are_complex(self) -> bool:
-        """Whether they are ours to apply, for every track of the file."""
-        return any(track.is_complex for track in self.tracks.values())
+    are_complex: bool
 
     def of(self, track: int) -> Edits:
         """A track's edits in order; tracks without a list are presented as they are."""
@@ -116,7 +117,8 @@ def read_edit_lists(path: Path) -> EditLists:
     with path.open("rb") as file:
         for box in movie_boxes(file):
             movie.note(box, file)
-    return EditLists({track.number: track.presented(movie.timescale) for track in movie.tracks if track.entries})
+    lists = [(track.number, track.presented(movie.timescale)) for track in movie.tracks if track.entries]
+    return EditLists(dict(lists), any(track.is_complex for _, track in lists))
 
 
 def edit_at(edits: Edits, time: int) -> int:
@@ -142,10 +144,9 @@ class _Track:
 
     def presented(self, movie_timescale: int) -> TrackEdits:
         """The entries on the presentation's timeline."""
-        track = TrackEdits(self.timescale, self.media_ticks)
+        track = TrackEdits(self.timescale, self.media_ticks, shows=sum(e.media_time >= 0 for e in self.entries))
         edits: list[Edit] = []
         for edit in self._edits(track, self.timescale or 1, movie_timescale or 1):
-            track.stretches += 1
             if edits and edits[-1].goes_on(edit):
                 edits[-1] = replace(edits[-1], end=edit.end)
             else:

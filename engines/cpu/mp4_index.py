@@ -113,11 +113,8 @@ def movie_boxes(file: BinaryIO) -> Iterator[IndexBox]:
     """
     for kind, offset, size in iso_boxes(file):
         if kind in _MOVIES:
-            has_track = False
-            for box in _inside(file, offset, size):
-                has_track = has_track or box.kind == b"trak"
-                yield box
-            if has_track:
+            yield from _inside(file, offset, size)
+            if kind == b"moov":                              # FFmpeg reads no second one
                 return
 
 

@@ -26,6 +26,8 @@ from tests.media.layout_boxes import box
 from tests.media.synth import Clip, Sound, number_in, picture
 from tests.media.test_bombs import outcome
 from tests.media.test_damage import noisy, spoil
+from tests.media.test_description import File, texts
+from tests.media.test_mux import remade
 
 FPS, PICTURES = 30, 90
 LISTS: dict[str, Sequence[Cut]] = {
@@ -164,12 +166,27 @@ def test_sound_stays_with_the_picture_at_every_edit(tmp_path: Path, name: str) -
     assert heard == pytest.approx(seen, abs=0.010)
 
 
+def test_subtitles_are_shown_with_their_edits(tmp_path: Path) -> None:
+    file = File(tmp_path / "x.mp4", Clip(width=160, height=90, frames=PICTURES))
+    file.text("mov_text", (0, 300, b"\0\3one"), (1500, 2000, b"\0\3two"))
+    path = set_edits(file.write(), [Cut(1.0, 1.2), Cut(0.6, 0.1), Cut(0.5, 1.8)])
+    remade(path, tmp_path / "out.mp4")
+    assert texts(tmp_path / "out.mp4") == [(300, 800, "two"), (1000, 1200, "one"), (1600, 1800, "two")]
+
+
 def test_memory_does_not_grow_with_samples_times_edits(tmp_path: Path) -> None:
     """FFmpeg's own index would have 1200 pictures, from the only keyframe on, for each of 10,000 edits: 288 MB."""
     path = Clip(width=64, height=48, frames=1200, options={"g": "9999", "bf": "0"}).write(tmp_path / "x.mp4")
     set_edits(path, [Cut(0.04, 39.5 - k % 7 / 30) for k in range(10_000)])
     work = "info = probe(path); next(PyAvDecoder(path, info, max_surface_pixels=10**7).batches()); raise SystemError"
     assert outcome(path, work, most_mib=60) == "SystemError"
+
+
+def test_edits_of_no_length_are_not_left_to_the_demuxer(tmp_path: Path) -> None:
+    """FFmpeg would index a group of pictures for each."""
+    path = recording(tmp_path / "x.mp4", [Cut(0, 2.0), Cut(0, 1.0), Cut(0.5, 0.5)])
+    assert read_edit_lists(path).are_complex
+    assert len(shown(path)) == 15
 
 
 def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
