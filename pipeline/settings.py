@@ -244,7 +244,6 @@ class LowestLevelSettings(Section):
 
     out_of_memory: Annotated[LevelName, _lowest("too little memory, the card's or the host's,")] = "pause"
     vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
-    encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
     disk_low: Annotated[LevelName, _lowest("a disk that is full, or nearly so,")] = "pause"

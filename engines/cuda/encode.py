@@ -52,14 +52,24 @@ Empty = Callable[[tuple[int, int]], Any]
 class DeviceEncoders:
     """Makes the encoders of one card, as settings and card allow.
 
+    Args:
+        counted: the card's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
+            there is one, since a count would take those of other jobs away for a moment, and miss those in use.
+
     Attributes:
         notes: why NVENC is not in use, for the report.
     """
 
-    def __init__(self, device: DeviceSettings, probe: Callable[[int], SessionProbe] = probe_sessions) -> None:
+    def __init__(
+        self,
+        device: DeviceSettings,
+        counted: SessionProbe | None = None,
+        probe: Callable[[int, int], SessionProbe] = probe_sessions,
+    ) -> None:
         self._device = device
         self._probe = probe
-        self._found: SessionProbe | None = None
+        self._counted = counted
+        self._found = counted
         self._sessions: EncoderSessions | None = None
         self._asking = threading.Lock()
         self.notes: tuple[str, ...] = ()
@@ -85,10 +95,11 @@ class DeviceEncoders:
             kind, note = choose_encoder(settings.encoder, self._probed)
             if note and note not in self.notes:
                 self.notes = (*self.notes, note)
-            sessions = self._counted() if kind == "nvenc" else None
+            sessions = self._shared_sessions() if kind == "nvenc" else None
         if sessions is not None:
+            wait_s = 0.0 if settings.encoder_busy == "x264" else self._device.nvenc_wait_s
             return NvencEncoder(
-                width, height, fps=fps, color=color, settings=settings, sessions=sessions,
+                width, height, fps=fps, color=color, settings=settings, sessions=sessions, wait_s=wait_s,
                 index=self._device.card, stream=stream,
             )  # fmt: skip
         inner = X264Encoder(
@@ -96,23 +107,33 @@ class DeviceEncoders:
         )
         return DownloadingEncoder(inner, width, height, index=self._device.card, stream=stream)
 
+    def give_spare_places_back(self) -> None:
+        """Leave the places that no open encoder uses to other processes: the job needs none for now."""
+        if self._sessions is not None:
+            self._sessions.give_spare_places_back()
+
     def _probed(self) -> SessionProbe:
         if self._device.nvenc_max_sessions == 0:
             return SessionProbe(0, "device.nvenc_max_sessions is 0")
         if self._found is None:
-            self._found = self._probe(self._device.card)
+            self._found = self._probe(self._device.card, 1)
         return self._found
 
-    def _counted(self) -> EncoderSessions:
+    def _shared_sessions(self) -> EncoderSessions:
         if self._sessions is None:
-            limit = self._device.nvenc_max_sessions
-            count = max(1, self._probed().opened) if limit == "auto" else limit
-            places = None if limit == "auto" else self._places(limit)
-            self._sessions = EncoderSessions(count, wait_s=self._device.nvenc_wait_s, places=places)
+            limit = self._limit()
+            places = None
+            if limit is not None:
+                places = Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", limit)
+            self._sessions = EncoderSessions(limit, places=places)
         return self._sessions
 
-    def _places(self, count: int) -> Places:
-        return Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", count)
+    def _limit(self) -> int | None:
+        """Sessions that all jobs on the card may hold; None leaves that to the driver."""
+        if self._device.nvenc_max_sessions != "auto":
+            return self._device.nvenc_max_sessions
+        counted = self._counted
+        return counted.opened or None if counted and counted.error else None  # without an error there are more
 
 
 class NvencEncoder:
@@ -126,7 +147,7 @@ class NvencEncoder:
     Args:
         width, height: size of every picture, both even.
         fps: mean rate; steers rate control and the distance of keyframes.
-        sessions: where a place for this encoder is waited for.
+        sessions: where a place for this encoder is waited for; wait_s: how long at most.
         index: number of the CUDA device.
         stream: CUstream on which the pictures are drawn; NVENC's own copy of a picture is ordered behind it, so its
             memory may be drawn on again right after ``encode``, on that stream.
@@ -149,13 +170,14 @@ class NvencEncoder:
         color: ColorTags,
         settings: EncoderSettings,
         sessions: EncoderSessions,
+        wait_s: float = 30.0,
         index: int = 0,
         stream: int = 0,
         empty: Empty | None = None,
     ) -> None:
         library = importlib.import_module("PyNvVideoCodec")  # its import needs the driver
         options = encoder_options(fps, settings) | {"gpu_id": index} | ({"cudastream": stream} if stream else {})
-        self._session = _open(sessions, lambda: library.CreateEncoder(width, height, "NV12", False, **options))
+        self._session = _open(sessions, wait_s, lambda: library.CreateEncoder(width, height, "NV12", False, **options))
         weakref.finalize(self, self._session.close).atexit = False  # a job that fails does not flush
         self._width, self._height = width, height
         self._times: deque[int] = deque()
@@ -287,9 +309,9 @@ def without_sequence_headers(data: bytes) -> bytes:
     return b"".join(_START_CODE + unit for unit in units if unit[0] & 31 not in _SEQUENCE_HEADERS)
 
 
-def _open(sessions: EncoderSessions, create: Callable[[], Any]) -> Session[Any]:
+def _open(sessions: EncoderSessions, wait_s: float, create: Callable[[], Any]) -> Session[Any]:
     try:
-        return sessions.open(create)
+        return sessions.open(create, wait_s)
     except EngineError:
         raise
     except Exception as error:  # as in _call

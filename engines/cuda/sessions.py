@@ -8,6 +8,7 @@ encoder answers NV_ENC_ERR_UNSUPPORTED_DEVICE (2) or NV_ENC_ERR_NO_ENCODE_DEVICE
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -98,38 +99,42 @@ class Session(Generic[T]):
 class EncoderSessions:
     """Hands out the sessions of one card to the threads of this process, first come, first served.
 
+    A shared place stays with this process once it has one: a job opens a session for each segment, and must not lose
+    its turn between two of them.
+
     Args:
-        limit: sessions that may be open at once.
-        wait_s: how long one may be waited for.
+        limit: sessions that may be open at once; None leaves it to the driver to refuse what is too much.
         clock: monotonic seconds.
-        places: those of all processes together; None leaves it to the driver to refuse what is too much.
+        places: those of all processes together; None likewise.
     """
 
     def __init__(
         self,
-        limit: int,
+        limit: int | None,
         *,
-        wait_s: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         places: Places | None = None,
     ) -> None:
-        self._limit = limit
+        self._limit = math.inf if limit is None else limit
         self._places = places
-        self._wait_s = wait_s
+        self._spare_places: list[Callable[[], None]] = []
         self._clock = clock
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self.open_sessions = 0
 
-    def open(self, create: Callable[[], T]) -> Session[T]:
+    def open(self, create: Callable[[], T], wait_s: float = 30.0) -> Session[T]:
         """Wait for a place, then create the encoder; while other processes hold all sessions, try again.
+
+        Args:
+            wait_s: how long at most.
 
         Raises:
             EncoderBusyError: no session came free in time.
             EncoderMissingError: the card has no encoder.
             EngineError: what else ``device_errors`` knows; anything else is raised as it is.
         """
-        deadline = self._clock() + self._wait_s
+        deadline = _Deadline(self._clock() + wait_s, wait_s)
         ticket = object()
         with self._changed:
             self._queue.append(ticket)
@@ -141,28 +146,40 @@ class EncoderSessions:
                 if encoder is not None and release:
                     return Session(encoder, release)
                 self._pause(deadline)
+        except Exception:
+            self.give_spare_places_back()  # whoever gives up must not hold one
+            raise
         finally:
             with self._changed:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
 
-    def _take_place(self, ticket: object, deadline: float) -> None:
+    def give_spare_places_back(self) -> None:
+        """Leave the shared places that no open session uses to other processes."""
+        with self._changed:
+            spare, self._spare_places = self._spare_places, []
+        for give_back in spare:
+            give_back()
+
+    def _take_place(self, ticket: object, deadline: _Deadline) -> None:
         with self._changed:
             while self._queue[0] is not ticket or self.open_sessions >= self._limit:
-                self._wait(deadline, deadline - self._clock())
+                self._wait(deadline, deadline.at - self._clock())
             self.open_sessions += 1
 
     def _take_shared_place(self) -> Callable[[], None] | None:
-        """What gives the place back, here and for all processes; None where others have all of them."""
+        """What ends the use of the place; None where other processes have all of them."""
         if self._places is None:
             return self._give_place_back
-        give_back = self._places.take()
+        with self._changed:
+            give_back = self._spare_places.pop() if self._spare_places else self._places.take()
         if give_back is None:
             self._give_place_back()
             return None
 
         def release() -> None:
-            give_back()
+            with self._changed:
+                self._spare_places.append(give_back)
             self._give_place_back()
 
         return release
@@ -187,13 +204,20 @@ class EncoderSessions:
             log.info("encoder busy", nvenc_status=status, open_here=self.open_sessions)
             return None
 
-    def _pause(self, deadline: float) -> None:
+    def _pause(self, deadline: _Deadline) -> None:
         with self._changed:
-            self._wait(deadline, min(_RETRY_S, deadline - self._clock()))
+            self._wait(deadline, min(_RETRY_S, deadline.at - self._clock()))
 
-    def _wait(self, deadline: float, seconds: float) -> None:
-        if self._clock() >= deadline:
-            raise EncoderBusyError(
-                f"No encoder session came free in {self._wait_s:g} s ({self.open_sessions} of {self._limit} are ours)"
-            )
+    def _wait(self, deadline: _Deadline, seconds: float) -> None:
+        if self._clock() >= deadline.at:
+            ours = f"{self.open_sessions} of {self._limit} are ours" if self._limit < math.inf else "others have them"
+            raise EncoderBusyError(f"No encoder session came free in {deadline.wait_s:g} s ({ours})")
         self._changed.wait(max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """When waiting ends, and how long it is by then."""
+
+    at: float
+    wait_s: float

@@ -1,4 +1,4 @@
-"""A job that is resumed where another encoder works: its segments must still fit together."""
+"""A job whose encoder is not to be had any more, or not at once: its segments must still fit together."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 
 from engines.cuda.encode import NvencEncoder
 from engines.cuda.sessions import EncoderSessions
-from engines.errors import DeviceUnavailableError
+from engines.errors import DeviceUnavailableError, EncoderBusyError
 from engines.frames import EncodedPacket, Frame
 from engines.protocols import Encoder
 from engines.registry import CpuBackend
+from engines.settings import DeviceSettings, EncoderSettings
 from pipeline import runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec
@@ -40,18 +41,21 @@ class OnCard:
 
 
 class WithNvenc(CpuBackend):
-    """The CPU's parts, and NVENC's fake unless x264 is asked for."""
+    """The CPU's parts, and NVENC's fake unless x264 is asked for. Nobody waits for its sessions."""
 
     copies = 0  # of the picture parameter set, beside the one that is needed
+    asked: list[EncoderSettings] = []  # noqa: RUF012 - emptied by the fixture
+    busy_from = 1000  # how manieth question finds all sessions taken, counted from 0
 
     def encoder(
         self, width: int, height: int, *, time_base: Fraction, fps: Fraction, color: Any, settings: Any
     ) -> Encoder:
         if settings.encoder == "x264":
             return super().encoder(width, height, time_base=time_base, fps=fps, color=color, settings=settings)
-        sessions = EncoderSessions(2)
+        self.asked.append(settings)
+        sessions = EncoderSessions(2 if len(self.asked) <= self.busy_from else 0)
         inner = NvencEncoder(
-            width, height, fps=fps, color=color, settings=settings, sessions=sessions, empty=device_empty
+            width, height, fps=fps, color=color, settings=settings, sessions=sessions, wait_s=0, empty=device_empty
         )
         return OnCard(inner, self.copies)
 
@@ -60,6 +64,18 @@ class OtherDriver(WithNvenc):
     """A card whose encoder writes other headers."""
 
     copies = 1
+
+
+class AlwaysBusy(WithNvenc):
+    """Others have all sessions."""
+
+    busy_from = 0
+
+
+class BusyMidway(WithNvenc):
+    """Others take the last session after the first segment."""
+
+    busy_from = 1
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +88,18 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
     """Runs the job on a backend, to its end or for some segments."""
     fake = importlib.reload(importlib.import_module("tests.fakes.pynvvideocodec"))
     monkeypatch.setitem(sys.modules, "PyNvVideoCodec", fake)
+    monkeypatch.setattr(WithNvenc, "asked", [])
     spec = JobSpec("job", recording, "x.mp4", tmp_path / "work", segments=SegmentSettings(seconds=1))
 
-    def work(backend: type[CpuBackend], *, stop: bool = False, folder: str = "work", **profile: Any) -> JobResult:
-        monkeypatch.setattr(runner, "open_backend", lambda _: backend())
-        mine = replace(spec, work_dir=tmp_path / folder, profile=ProfileSettings(preset="ultrafast", **profile))
+    def work(
+        backend: type[CpuBackend], *, stop: bool = False, folder: str = "work", fallback: bool = True, **profile: Any
+    ) -> JobResult:
+        WithNvenc.asked.clear()
+        monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
+        mine = replace(
+            spec, work_dir=tmp_path / folder, profile=ProfileSettings(preset="ultrafast", **profile),
+            device=DeviceSettings(nvenc_fallback=fallback),
+        )  # fmt: skip
         mine.work_dir.mkdir(exist_ok=True)
         if not stop:
             return runner.run_job(mine, on_progress=lambda _: None, should_stop=lambda: False)
@@ -87,38 +110,58 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
     return work
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[Any, Any]:
+    return {}
+
+
+@pytest.fixture
+def undisturbed(job: Any, known: dict[Any, Any]) -> Any:
+    """The packets of a job that nothing happens to, on a backend."""
+
+    def work(backend: type[CpuBackend]) -> Any:
+        if backend not in known:
+            known[backend] = packets(job(backend, folder="undisturbed").files.video)
+        return known[backend]
+
+    return work
+
+
 def report(result: JobResult) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(result.files.report.read_bytes())
     return found
 
 
-def test_what_x264_began_is_finished_by_x264_although_nvenc_works_now(job: Any) -> None:
-    undisturbed = job(CpuBackend, folder="undisturbed")
+def test_what_x264_began_is_finished_by_x264_although_nvenc_works_now(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(CpuBackend)
     job(CpuBackend, stop=True)
     result = job(WithNvenc)
     assert report(result)["backends"]["encoder"] == "libx264"
     assert len(report(result)["resilience"]["resumed_at_s"]) == 1
-    assert packets(result.files.video) == packets(undisturbed.files.video)
+    assert packets(result.files.video) == expected
 
 
-def test_what_nvenc_began_is_finished_by_nvenc(job: Any) -> None:
-    undisturbed = job(WithNvenc, folder="undisturbed")
+def test_what_nvenc_began_is_finished_by_nvenc(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(WithNvenc)
     job(WithNvenc, stop=True)
     result = job(WithNvenc)
     assert report(result)["backends"]["encoder"] == "h264_nvenc"
     assert len(report(result)["resilience"]["resumed_at_s"]) == 1
-    assert packets(result.files.video) == packets(undisturbed.files.video)
+    assert packets(result.files.video) == expected
 
 
 @pytest.mark.parametrize(("later", "encoder"), [(CpuBackend, "libx264"), (OtherDriver, "h264_nvenc")])
-def test_what_nvenc_began_starts_over_where_it_cannot_go_on(job: Any, later: type[CpuBackend], encoder: str) -> None:
-    undisturbed = job(later, folder="undisturbed")
+def test_what_nvenc_began_starts_over_where_it_cannot_go_on(
+    job: Any, undisturbed: Any, later: type[CpuBackend], encoder: str
+) -> None:
+    expected = undisturbed(later)
     job(WithNvenc, stop=True)
     result = job(later)
     assert report(result)["backends"]["encoder"] == encoder
     assert report(result)["resilience"]["resumed_at_s"] == []
     assert report(result)["resilience"]["checkpoints"] == 3
-    assert packets(result.files.video) == packets(undisturbed.files.video)
+    assert len(report(result)["resilience"]["started_over"]) == 1
+    assert packets(result.files.video) == expected
 
 
 def test_where_nvenc_is_demanded_the_job_waits_for_it_with_what_it_has(job: Any) -> None:
@@ -126,3 +169,53 @@ def test_where_nvenc_is_demanded_the_job_waits_for_it_with_what_it_has(job: Any)
     with pytest.raises(DeviceUnavailableError):
         job(CpuBackend, encoder="nvenc")
     assert len(report(job(WithNvenc, encoder="nvenc"))["resilience"]["resumed_at_s"]) == 1
+
+
+BUSY = "No encoder session came free in 0 s (0 of 0 are ours)"
+
+
+def assert_all_of_x264(result: JobResult, expected: Any) -> dict[str, Any]:
+    """The pictures' quality is that of x264 undisturbed, and the report says that and why."""
+    found = report(result)
+    assert (found["status"], found["degradation"]) == ("succeeded", [])
+    assert found["backends"]["encoder"] == found["output"]["video"]["encoder"] == "libx264"
+    assert f"NVENC is not used: {BUSY}" in found["backends"]["notes"]
+    assert packets(result.files.video) == expected
+    return found
+
+
+def test_a_busy_card_lets_x264_encode_the_whole_job_and_the_report_says_so(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(CpuBackend)
+    found = assert_all_of_x264(job(AlwaysBusy), expected)
+    assert found["resilience"]["started_over"] == []
+    assert len(WithNvenc.asked) == 1, "a job whose first segment is x264's asks the card no more"
+
+
+def test_what_was_begun_by_x264_because_the_card_was_busy_keeps_its_note(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(CpuBackend)
+    job(AlwaysBusy, stop=True)
+    found = assert_all_of_x264(job(WithNvenc), expected)
+    assert len(found["resilience"]["resumed_at_s"]) == 1
+
+
+def test_a_card_that_is_busy_midway_gives_one_stream_of_one_encoder(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(CpuBackend)
+    found = assert_all_of_x264(job(BusyMidway, encoder_busy="x264"), expected)
+    assert found["resilience"]["started_over"] == [BUSY]
+    assert found["resilience"]["checkpoints"] == 3
+    waits = [settings.encoder_busy for settings in WithNvenc.asked]
+    assert waits == ["x264", "wait"], "what the card has encoded is worth some waiting"
+
+
+@pytest.mark.parametrize("settings", [{"fallback": False}, {"encoder": "nvenc"}])
+def test_where_x264_may_not_stand_in_the_job_waits_with_what_it_has(
+    job: Any, undisturbed: Any, settings: dict[str, Any]
+) -> None:
+    expected = undisturbed(WithNvenc)
+    with pytest.raises(EncoderBusyError):
+        job(BusyMidway, **settings)
+    result = job(WithNvenc, **settings)
+    assert report(result)["backends"]["encoder"] == "h264_nvenc"
+    assert len(report(result)["resilience"]["resumed_at_s"]) == 1
+    assert report(result)["degradation"] == []
+    assert packets(result.files.video) == expected

@@ -151,7 +151,7 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
 
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
     counting = Counting()
-    counting.queued("decode", 12)
+    counting.queued("decode", 12, most_parts=3)
     recorder = Recorder(Settings())
     recorder.tally("1", counting.take())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)

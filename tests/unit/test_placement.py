@@ -18,6 +18,7 @@ from daemon.jobs import Manifest
 from daemon.messages import Ready, decode, encode
 from daemon.placement import Card, has_room, jobs_per_card, place
 from engines import registry
+from engines.cuda.sessions import SessionProbe
 from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
@@ -95,11 +96,11 @@ def test_cards_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     def opened(device: DeviceSettings) -> Ready:
         if device.index == 1:
             raise ChildFailedError("card 1 has fallen off the bus")
-        return Ready(f"cuda:{device.index}", (), ((device.card, GIB),))
+        return Ready(f"cuda:{device.index}", (), (Card(device.card, GIB),))
 
     monkeypatch.setattr(opening, "_opened_elsewhere", opened)
     ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), ((0, GIB), (2, GIB)))
+    assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), (Card(0, GIB), Card(2, GIB)))
     with pytest.raises(ChildFailedError, match="off the bus"):
         opening._opened(DeviceSettings(backend="cuda", index=(1,)))
 
@@ -141,9 +142,9 @@ def test_a_card_that_the_environment_hides_is_refused(monkeypatch: pytest.Monkey
 
 
 def test_what_a_worker_says_of_cards_arrives() -> None:
-    told = decode(encode(Ready("cuda:0, cuda:1", (), ((0, 5), (1, 7)))))
-    assert isinstance(told, Ready)
-    assert [Card(*card) for card in told.cards] == [Card(0, 5), Card(1, 7)]
+    cards = Card(0, 5, SessionProbe(3, "NVENC returned error 10", 10)), Card(1, 7)
+    ready = Ready("cuda:0, cuda:1", (), cards)
+    assert decode(encode(ready)) == ready
 
 
 def test_a_job_remembers_its_card_and_old_manifests_have_none() -> None:
