@@ -139,10 +139,10 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
         ComputeClassChangedError: its segments come from another one.
     """
     compute = job.backend.compute_class.with_inference(finder.engine_name, finder.embedder_name or "no face embedding")
-    checkpoint = job.checkpoint
-    if checkpoint.segments and (changed := compute.differences(ComputeClass.from_json(checkpoint.compute_class))):
-        raise ComputeClassChangedError(f"its segments were rendered elsewhere ({'; '.join(changed)})")
-    checkpoint.compute_class = compute.to_json()
+    earlier = ComputeClass.from_json(job.checkpoint.compute_class)
+    if job.checkpoint.segments and (changed := "; ".join(compute.differences(earlier))):
+        raise ComputeClassChangedError(f"its segments were rendered by other hardware or software ({changed})")
+    job.checkpoint.compute_class = compute.to_json()
 
 
 def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:

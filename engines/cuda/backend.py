@@ -195,6 +195,7 @@ class CudaBackend:
 
     def _refused(self, reason: str) -> None:
         self.undecodable = reason
+        self._note(f"The card does not decode the recording: {reason}")
 
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
