@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -38,12 +40,21 @@ class EncoderChangedError(StartOverError):
 
 
 def open_encoder(
-    backend: Backend, spec: JobSpec, checkpoint: Checkpoint, video: VideoInfo, color: ColorTags, size: tuple[int, int]
+    backend: Backend,
+    spec: JobSpec,
+    checkpoint: Checkpoint,
+    video: VideoInfo,
+    color: ColorTags,
+    size: tuple[int, int],
+    on_wait: Callable[[], None] = lambda: None,
 ) -> Encoder:
     """A fresh encoder of the kind that the finished segments come from, so that all of them can be joined.
 
     A card whose encoder stays busy changes no picture's quality: x264 encodes in its place, if it may, and then all of
     the job.
+
+    Args:
+        on_wait: called about once a second while the card's encoder is busy; what it raises goes through.
 
     Raises:
         EncoderChangedError: that kind does not work here and need not, or its headers have become others.
@@ -51,16 +62,16 @@ def open_encoder(
         EngineError: as ``Backend.encoder``.
     """
     profile, pinned = spec.profile, _KINDS.get(checkpoint.encoder)
+    # What the card has encoded already is worth some waiting.
+    wait_s = spec.device.nvenc_wait_s if pinned or profile.encoder_busy == "wait" else 0.0
+    threads = _threads(spec, checkpoint)
 
     def create(kind: str) -> Encoder:
-        update = {"encoder": kind, "threads": _threads(spec, checkpoint)}
-        if pinned:  # what is done already is worth some waiting
-            update["encoder_busy"] = "wait"
-        settings = profile.model_copy(update=update)
+        settings = profile.model_copy(update={"encoder": kind, "threads": threads})
         return backend.encoder(*size, time_base=video.time_base, fps=video.fps, color=color, settings=settings)
 
     try:
-        encoder = create(pinned or profile.encoder)
+        encoder = _patiently(lambda: create(pinned or profile.encoder), wait_s, on_wait)
     except DeviceUnavailableError as error:
         if pinned and profile.encoder == "auto":
             raise EncoderChangedError(f"its segments were encoded with {pinned}: {error.message}") from error
@@ -75,6 +86,18 @@ def open_encoder(
     if checkpoint.extradata and encoder.extradata.hex() != checkpoint.extradata:
         raise EncoderChangedError(f"{encoder.name} writes other headers here than where its segments were encoded")
     return encoder
+
+
+def _patiently(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[], None]) -> Encoder:
+    """The encoder, tried for again while the card has none free; one try may wait a moment itself."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return create()
+        except EncoderBusyError as error:
+            if time.monotonic() >= deadline:
+                raise EncoderBusyError(f"No encoder came free in {wait_s:g} s: {error.message}") from error
+        on_wait()
 
 
 def use_x264(checkpoint: Checkpoint, reason: str) -> None:

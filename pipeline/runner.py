@@ -152,7 +152,7 @@ class _Job:
         while True:
             degradation.ready(
                 should_stop=self._should_stop,
-                on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
+                on_wait=lambda: self._waiting(info, checkpoint, degradation),
             )
             outcome = self._go(info, checkpoint, degradation)
             if outcome is not None:
@@ -177,6 +177,7 @@ class _Job:
                         should_stop=self._should_stop,
                         on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
                         degradation=degradation,
+                        on_wait=lambda: self._waiting(info, checkpoint, degradation),
                     )
                 )
         except LevelChanged:
@@ -259,6 +260,9 @@ class _Job:
     def _rendered(self, info: MediaInfo, checkpoint: Checkpoint, frames: int, seconds: float) -> None:
         checkpoint.source_sha256 = self._digest.known or checkpoint.source_sha256  # saved with the next segment
         self._progress("render", info, frames, seconds)
+
+    def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
+        self._progress("wait", info, checkpoint.frames, degradation.at_s)
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
         progress = Progress(

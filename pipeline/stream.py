@@ -26,7 +26,7 @@ from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
-from pipeline.errors import ComputeClassChangedError
+from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
@@ -58,6 +58,7 @@ class StreamJob:
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
     degradation: Degradation
+    on_wait: Callable[[], None] = lambda: None
 
     @property
     def work(self) -> Workload:
@@ -274,4 +275,12 @@ def _fetch(job: StreamJob, pts: int) -> Frame:
 
 def _encoder(job: StreamJob, color: ColorTags) -> Encoder:
     size = OUTPUT_WIDTH, OUTPUT_HEIGHT
-    return open_encoder(job.backend, job.spec, job.checkpoint, job.info.video, color, size)
+    return open_encoder(
+        job.backend, job.spec, job.checkpoint, job.info.video, color, size, on_wait=lambda: _wait_for_encoder(job)
+    )
+
+
+def _wait_for_encoder(job: StreamJob) -> None:
+    job.on_wait()
+    if job.should_stop():
+        raise JobStopped("the job was asked to stop while it waited, and will go on from its last segment")

@@ -41,6 +41,7 @@ PRESETS = {
     "slower": "P6",
     "veryslow": "P7",
 }
+_TRY_S = 1.0  # how long a session is waited for before the job is asked whether it still wants one
 _IDR = 3  # NV_ENC_PIC_TYPE_IDR
 _SEQUENCE_HEADERS = {7, 8}  # nal_unit_type of SPS and PPS (H.264, table 7-1)
 _START_CODE = b"\x00\x00\x00\x01"
@@ -88,7 +89,7 @@ class DeviceEncoders:
         """An encoder for pictures on the card. ``stream`` is the CUstream on which they are drawn.
 
         Raises:
-            EncoderBusyError: no NVENC session came free in time.
+            EncoderBusyError: no NVENC session came free within a second; whoever wants one may ask again.
             EncoderMissingError: NVENC is demanded, and the card has none.
         """
         with self._asking:
@@ -97,9 +98,8 @@ class DeviceEncoders:
                 self.notes = (*self.notes, note)
             sessions = self._shared_sessions() if kind == "nvenc" else None
         if sessions is not None:
-            wait_s = 0.0 if settings.encoder_busy == "x264" else self._device.nvenc_wait_s
             return NvencEncoder(
-                width, height, fps=fps, color=color, settings=settings, sessions=sessions, wait_s=wait_s,
+                width, height, fps=fps, color=color, settings=settings, sessions=sessions,
                 index=self._device.card, stream=stream,
             )  # fmt: skip
         inner = X264Encoder(
@@ -125,7 +125,7 @@ class DeviceEncoders:
             places = None
             if limit is not None:
                 places = Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", limit)
-            self._sessions = EncoderSessions(limit, places=places)
+            self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
         return self._sessions
 
     def _limit(self) -> int | None:
@@ -147,7 +147,7 @@ class NvencEncoder:
     Args:
         width, height: size of every picture, both even.
         fps: mean rate; steers rate control and the distance of keyframes.
-        sessions: where a place for this encoder is waited for; wait_s: how long at most.
+        sessions: where a place for this encoder is waited for.
         index: number of the CUDA device.
         stream: CUstream on which the pictures are drawn; NVENC's own copy of a picture is ordered behind it, so its
             memory may be drawn on again right after ``encode``, on that stream.
@@ -170,14 +170,13 @@ class NvencEncoder:
         color: ColorTags,
         settings: EncoderSettings,
         sessions: EncoderSessions,
-        wait_s: float = 30.0,
         index: int = 0,
         stream: int = 0,
         empty: Empty | None = None,
     ) -> None:
         library = importlib.import_module("PyNvVideoCodec")  # its import needs the driver
         options = encoder_options(fps, settings) | {"gpu_id": index} | ({"cudastream": stream} if stream else {})
-        self._session = _open(sessions, wait_s, lambda: library.CreateEncoder(width, height, "NV12", False, **options))
+        self._session = _open(sessions, lambda: library.CreateEncoder(width, height, "NV12", False, **options))
         weakref.finalize(self, self._session.close).atexit = False  # a job that fails does not flush
         self._width, self._height = width, height
         self._times: deque[int] = deque()
@@ -309,9 +308,9 @@ def without_sequence_headers(data: bytes) -> bytes:
     return b"".join(_START_CODE + unit for unit in units if unit[0] & 31 not in _SEQUENCE_HEADERS)
 
 
-def _open(sessions: EncoderSessions, wait_s: float, create: Callable[[], Any]) -> Session[Any]:
+def _open(sessions: EncoderSessions, create: Callable[[], Any]) -> Session[Any]:
     try:
-        return sessions.open(create, wait_s)
+        return sessions.open(create)
     except EngineError:
         raise
     except Exception as error:  # as in _call

@@ -104,37 +104,37 @@ class EncoderSessions:
 
     Args:
         limit: sessions that may be open at once; None leaves it to the driver to refuse what is too much.
-        clock: monotonic seconds.
         places: those of all processes together; None likewise.
+        wait_s: how long one is waited for.
+        clock: monotonic seconds.
     """
 
     def __init__(
         self,
         limit: int | None,
         *,
-        clock: Callable[[], float] = time.monotonic,
         places: Places | None = None,
+        wait_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = math.inf if limit is None else limit
         self._places = places
         self._spare_places: list[Callable[[], None]] = []
+        self._wait_s = wait_s
         self._clock = clock
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self.open_sessions = 0
 
-    def open(self, create: Callable[[], T], wait_s: float = 30.0) -> Session[T]:
+    def open(self, create: Callable[[], T]) -> Session[T]:
         """Wait for a place, then create the encoder; while other processes hold all sessions, try again.
-
-        Args:
-            wait_s: how long at most.
 
         Raises:
             EncoderBusyError: no session came free in time.
             EncoderMissingError: the card has no encoder.
             EngineError: what else ``device_errors`` knows; anything else is raised as it is.
         """
-        deadline = _Deadline(self._clock() + wait_s, wait_s)
+        deadline = self._clock() + self._wait_s
         ticket = object()
         with self._changed:
             self._queue.append(ticket)
@@ -161,10 +161,10 @@ class EncoderSessions:
         for give_back in spare:
             give_back()
 
-    def _take_place(self, ticket: object, deadline: _Deadline) -> None:
+    def _take_place(self, ticket: object, deadline: float) -> None:
         with self._changed:
             while self._queue[0] is not ticket or self.open_sessions >= self._limit:
-                self._wait(deadline, deadline.at - self._clock())
+                self._wait(deadline, deadline - self._clock())
             self.open_sessions += 1
 
     def _take_shared_place(self) -> Callable[[], None] | None:
@@ -204,20 +204,12 @@ class EncoderSessions:
             log.info("encoder busy", nvenc_status=status, open_here=self.open_sessions)
             return None
 
-    def _pause(self, deadline: _Deadline) -> None:
+    def _pause(self, deadline: float) -> None:
         with self._changed:
-            self._wait(deadline, min(_RETRY_S, deadline.at - self._clock()))
+            self._wait(deadline, min(_RETRY_S, deadline - self._clock()))
 
-    def _wait(self, deadline: _Deadline, seconds: float) -> None:
-        if self._clock() >= deadline.at:
-            ours = f"{self.open_sessions} of {self._limit} are ours" if self._limit < math.inf else "others have them"
-            raise EncoderBusyError(f"No encoder session came free in {deadline.wait_s:g} s ({ours})")
+    def _wait(self, deadline: float, seconds: float) -> None:
+        if self._clock() >= deadline:
+            of_all = f" of {self._limit}" if self._limit < math.inf else ""
+            raise EncoderBusyError(f"all encoder sessions are taken ({self.open_sessions}{of_all} by this process)")
         self._changed.wait(max(0.0, seconds))
-
-
-@dataclass(frozen=True, slots=True)
-class _Deadline:
-    """When waiting ends, and how long it is by then."""
-
-    at: float
-    wait_s: float

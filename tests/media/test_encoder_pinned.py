@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from engines.registry import CpuBackend
 from engines.settings import DeviceSettings, EncoderSettings
 from pipeline import runner
 from pipeline.errors import JobStopped
-from pipeline.job import JobResult, JobSpec
+from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.fakes.pynvvideocodec import device_empty, on_device
 from tests.scenes import packets, write_recording
@@ -41,11 +42,11 @@ class OnCard:
 
 
 class WithNvenc(CpuBackend):
-    """The CPU's parts, and NVENC's fake unless x264 is asked for. Nobody waits for its sessions."""
+    """The CPU's parts, and NVENC's fake unless x264 is asked for."""
 
     copies = 0  # of the picture parameter set, beside the one that is needed
     asked: list[EncoderSettings] = []  # noqa: RUF012 - emptied by the fixture
-    busy_from = 1000  # how manieth question finds all sessions taken, counted from 0
+    busy_from = busy_to = 0  # which of the questions find all sessions taken
 
     def encoder(
         self, width: int, height: int, *, time_base: Fraction, fps: Fraction, color: Any, settings: Any
@@ -53,9 +54,10 @@ class WithNvenc(CpuBackend):
         if settings.encoder == "x264":
             return super().encoder(width, height, time_base=time_base, fps=fps, color=color, settings=settings)
         self.asked.append(settings)
-        sessions = EncoderSessions(2 if len(self.asked) <= self.busy_from else 0)
+        busy = self.busy_from < len(self.asked) <= self.busy_to
+        sessions = EncoderSessions(0 if busy else 2, wait_s=0)
         inner = NvencEncoder(
-            width, height, fps=fps, color=color, settings=settings, sessions=sessions, wait_s=0, empty=device_empty
+            width, height, fps=fps, color=color, settings=settings, sessions=sessions, empty=device_empty
         )
         return OnCard(inner, self.copies)
 
@@ -69,13 +71,19 @@ class OtherDriver(WithNvenc):
 class AlwaysBusy(WithNvenc):
     """Others have all sessions."""
 
-    busy_from = 0
+    busy_to = 1000
 
 
 class BusyMidway(WithNvenc):
     """Others take the last session after the first segment."""
 
-    busy_from = 1
+    busy_from, busy_to = 1, 1000
+
+
+class BusyAWhile(BusyMidway):
+    """And give it back."""
+
+    busy_to = 4
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +100,25 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
     spec = JobSpec("job", recording, "x.mp4", tmp_path / "work", segments=SegmentSettings(seconds=1))
 
     def work(
-        backend: type[CpuBackend], *, stop: bool = False, folder: str = "work", fallback: bool = True, **profile: Any
+        backend: type[CpuBackend],
+        *,
+        stop: bool = False,
+        folder: str = "work",
+        device: dict[str, Any] | None = None,
+        told: list[Progress] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        **profile: Any,
     ) -> JobResult:
         WithNvenc.asked.clear()
         monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
         mine = replace(
             spec, work_dir=tmp_path / folder, profile=ProfileSettings(preset="ultrafast", **profile),
-            device=DeviceSettings(nvenc_fallback=fallback),
+            device=DeviceSettings.model_validate({"nvenc_wait_s": 0, **(device or {})}),
         )  # fmt: skip
         mine.work_dir.mkdir(exist_ok=True)
         if not stop:
-            return runner.run_job(mine, on_progress=lambda _: None, should_stop=lambda: False)
+            on_progress = (lambda _: None) if told is None else told.append
+            return runner.run_job(mine, on_progress=on_progress, should_stop=should_stop)
         with pytest.raises(JobStopped):
             runner.run_job(mine, on_progress=lambda _: None, should_stop=lambda: True)
         return None  # type: ignore[return-value]
@@ -171,7 +187,7 @@ def test_where_nvenc_is_demanded_the_job_waits_for_it_with_what_it_has(job: Any)
     assert len(report(job(WithNvenc, encoder="nvenc"))["resilience"]["resumed_at_s"]) == 1
 
 
-BUSY = "No encoder session came free in 0 s (0 of 0 are ours)"
+BUSY = "No encoder came free in 0 s: all encoder sessions are taken (0 of 0 by this process)"
 
 
 def assert_all_of_x264(result: JobResult, expected: Any) -> dict[str, Any]:
@@ -200,14 +216,37 @@ def test_what_was_begun_by_x264_because_the_card_was_busy_keeps_its_note(job: An
 
 def test_a_card_that_is_busy_midway_gives_one_stream_of_one_encoder(job: Any, undisturbed: Any) -> None:
     expected = undisturbed(CpuBackend)
-    found = assert_all_of_x264(job(BusyMidway, encoder_busy="x264"), expected)
+    found = assert_all_of_x264(job(BusyMidway), expected)
     assert found["resilience"]["started_over"] == [BUSY]
     assert found["resilience"]["checkpoints"] == 3
-    waits = [settings.encoder_busy for settings in WithNvenc.asked]
-    assert waits == ["x264", "wait"], "what the card has encoded is worth some waiting"
 
 
-@pytest.mark.parametrize("settings", [{"fallback": False}, {"encoder": "nvenc"}])
+def test_a_profile_may_take_x264_at_once(job: Any) -> None:
+    result = job(AlwaysBusy, device={"nvenc_wait_s": 3600}, encoder_busy="x264")
+    assert f"NVENC is not used: {BUSY}" in report(result)["backends"]["notes"]
+
+
+@pytest.mark.parametrize("policy", ["wait", "x264"])
+def test_what_the_card_has_encoded_is_worth_waiting_for_it_and_the_wait_is_told(
+    job: Any, undisturbed: Any, policy: str
+) -> None:
+    expected, told = undisturbed(WithNvenc), list[Progress]()
+    result = job(BusyAWhile, device={"nvenc_wait_s": 3600}, told=told, encoder_busy=policy)
+    assert packets(result.files.video) == expected
+    assert [p.frames_done for p in told if p.stage == "wait"] == [10, 10, 10]
+    assert {p.level for p in told} == {"normal"}
+
+
+def test_a_job_that_waits_for_the_card_can_be_stopped(job: Any, undisturbed: Any) -> None:
+    expected = undisturbed(WithNvenc)
+    with pytest.raises(JobStopped):
+        job(BusyMidway, device={"nvenc_wait_s": 3600}, should_stop=lambda: len(WithNvenc.asked) > 1)
+    result = job(WithNvenc, device={"nvenc_wait_s": 3600})
+    assert len(report(result)["resilience"]["resumed_at_s"]) == 1
+    assert packets(result.files.video) == expected
+
+
+@pytest.mark.parametrize("settings", [{"device": {"nvenc_fallback": False}}, {"encoder": "nvenc"}])
 def test_where_x264_may_not_stand_in_the_job_waits_with_what_it_has(
     job: Any, undisturbed: Any, settings: dict[str, Any]
 ) -> None:

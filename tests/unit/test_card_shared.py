@@ -123,29 +123,29 @@ def test_processes_that_decide_at_once_do_not_go_over_the_guard(tmp_path: Path) 
 
 def test_sessions_are_limited_over_all_processes(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
-    sessions = EncoderSessions(2, places=Places(stem, 2))
+    sessions = EncoderSessions(2, wait_s=0, places=Places(stem, 2))
     one = sessions.open(object)
     with another(TAKES, stem, 2), pytest.raises(EncoderBusyError):
-        sessions.open(object, wait_s=0)
+        sessions.open(object)
     assert sessions.open_sessions == 1
-    two = sessions.open(object, wait_s=0)  # the other process has died
+    two = sessions.open(object)  # the other process has died
     one.close()
     two.close()
     assert sessions.open_sessions == 0
-    sessions.open(object, wait_s=0).close()
+    sessions.open(object).close()
 
 
 def test_a_session_waits_for_another_process(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
     with another(TAKES, stem, 1) as process:
         threading.Timer(0.2, process.kill).start()
-        session = EncoderSessions(1, places=Places(stem, 1)).open(object)
+        session = EncoderSessions(1, wait_s=30, places=Places(stem, 1)).open(object)
     session.close()
 
 
 def test_an_encoder_that_does_not_open_gives_its_place_back(tmp_path: Path) -> None:
     places = Places(tmp_path / "nvenc-0", 1)
-    sessions = EncoderSessions(1, places=places)
+    sessions = EncoderSessions(1, wait_s=0, places=places)
 
     def broken() -> object:
         raise ValueError("no")
