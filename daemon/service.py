@@ -115,7 +115,7 @@ def _check_backend(
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
     if isinstance(outcome, Ready):
-        sessions = {card.index: card.nvenc.opened for card in outcome.cards if card.nvenc}
+        sessions = [card.nvenc.opened if card.nvenc else 0 for card in outcome.cards]
         log.info("backend works", device=outcome.device, cards=len(outcome.cards), encoder_sessions=sessions)
         return list(outcome.cards)
     if outcome is not None:
