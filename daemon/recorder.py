@@ -96,6 +96,8 @@ class Recorder:
         self._show_state(board.state)
         self._show_queues({row.job for row in board.running})
         set_to = self.meters.set
+        if event.slots is not None:  # a reload may change them
+            set_to("dualface_job_slots", event.slots)
         set_to("dualface_share_available", 0 if away else 1)
         set_to("dualface_share_free_bytes", condition.free_bytes)
         set_to("dualface_inbox_files", None if away else board.queued, "ready")

@@ -108,6 +108,12 @@ class Scheduler:
         """Jobs that are neither delivered nor failed yet."""
         return len(self._tasks)
 
+    @property
+    def slots(self) -> int:
+        """Jobs that may run side by side."""
+        on_cards = len(self._cards) * self._jobs_per_card()
+        return min(self._slots, on_cards) if self._cards else self._slots
+
     # -- moving on
 
     def listen(self) -> None:

@@ -129,13 +129,6 @@ class EncoderSettings(Section):
             json_schema_extra={"unit": "CRF"},
         ),
     ] = 20
-    encoder_busy: Annotated[
-        Literal["wait", "x264"],
-        Field(
-            description="NVENC without a free session, with encoder auto: wait device.nvenc_wait_s for one, or take"
-            " x264 at once"
-        ),
-    ] = "wait"
     threads: Annotated[
         int,
         Field(

@@ -210,6 +210,10 @@ class CameraSettings(Section):
 class ProfileSettings(EncoderSettings):
     """Everything that shapes the output of the inboxes which name this profile."""
 
+    encoder_busy: Annotated[
+        Literal["wait", "x264"],
+        Field(description="NVENC has no free session, and encoder is auto: wait device.nvenc_wait_s, or x264 at once"),
+    ] = "wait"
     assignment: Annotated[
         Literal["identity", "position"],
         Field(description="identity: a person keeps the tile; position: the left one of the moment is left"),

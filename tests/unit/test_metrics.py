@@ -165,6 +165,13 @@ def test_a_job_whose_recording_the_card_does_not_decode_is_counted_once_over_its
     assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 2
 
 
+def test_capacity_follows_a_reload() -> None:
+    recorder = Recorder(Settings.model_validate({"workers": {"concurrent_jobs": 3}}))
+    assert samples(recorder.meters)["dualface_job_slots", ()] == 3
+    recorder(Shown(Board("here", 1), Condition(), [], slots=5))
+    assert samples(recorder.meters)["dualface_job_slots", ()] == 5
+
+
 def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
     counting = Counting()
     for _ in range(3):
