@@ -68,9 +68,9 @@ class ComputeClass:
     inference: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
-    def on_card(self, name: str, generation: str) -> ComputeClass:
-        """The same with the work on a card."""
-        versions = self.versions | card_versions()
+    def on_card(self, name: str, generation: str, cuda: str) -> ComputeClass:
+        """The same with the work on a card, whose driver speaks that version of CUDA."""
+        versions = self.versions | card_versions() | {"cuda-driver": cuda}
         return replace(self, backend="cuda", card=name, generation=generation, versions=versions)
 
     def with_inference(self, *engines: str) -> ComputeClass:

@@ -108,7 +108,7 @@ class CudaBackend:
         self._bytes_before = self.stream.bytes_to_host
         name, self._target = _describe(settings.card)
         self.device = f"cuda:{number_of(settings.card)} ({name})"
-        self.compute_class = host_class().on_card(name, self._target)
+        self.compute_class = host_class().on_card(name, self._target, str(cupy.cuda.runtime.driverGetVersion()))
         self._has_nvdec = has_nvdec
         if not self._has_nvdec:
             self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_the_report_names_card_driver_and_all_libraries(on_card):
     assert (compute["backend"], compute["card"]) == ("cuda", card["name"].decode())
     assert compute["generation"] == f"sm{card['major']}{card['minor']}"
     assert compute["inference"] not in ("", "onnxruntime-cpu, onnxruntime-cpu")
-    assert {"cupy-cuda13x", "PyNvVideoCodec", "nvidia-driver", "onnxruntime", "av", "ffmpeg"} <= versions.keys()
+    assert {"cupy-cuda13x", "PyNvVideoCodec", "cuda-driver", "onnxruntime", "av", "ffmpeg"} <= versions.keys()
+    assert ("nvidia-driver" in versions) == Path("/proc/driver/nvidia/version").exists()
 
 
 def test_what_the_cpu_began_starts_over_on_the_card_and_says_so(recording, on_card, tmp_path):

@@ -98,10 +98,10 @@ def test_a_card_adds_its_generation_its_libraries_and_the_driver(
 ) -> None:
     (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX Open Kernel Module  580.159.04  Release Build\n")
     monkeypatch.setattr(versions, "_DRIVER", tmp_path / "version")
-    found = host_class().on_card("NVIDIA H200", "sm90").with_inference("onnxruntime-cuda", "none")
+    found = host_class().on_card("NVIDIA H200", "sm90", "13000").with_inference("onnxruntime-cuda", "none")
     assert (found.backend, found.card, found.generation) == ("cuda", "NVIDIA H200", "sm90")
     assert found.inference == "onnxruntime-cuda, none"
-    assert found.versions["nvidia-driver"] == "580.159.04"
+    assert (found.versions["nvidia-driver"], found.versions["cuda-driver"]) == ("580.159.04", "13000")
     assert found.versions.items() >= host_class().versions.items()
 
 
