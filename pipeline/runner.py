@@ -26,6 +26,7 @@ from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError, use_x264
 from pipeline.errors import JobStopped, PipelineError, StartOverError
 from pipeline.fingerprint import FileDigest, fingerprint
+from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
@@ -105,17 +106,19 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
-        check_limits(info, self._spec.limits)
+        source = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
+        check_limits(source, self._spec.limits)
+        rate = output_rate(source, self._spec.profile)
+        info = rate.info
         keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         self._wall_before_s = checkpoint.wall_s
-        checkpoint, outcome = self._render_all(info, checkpoint)
+        checkpoint, outcome = self._render_all(rate, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
-                info=info,
+                rate=rate,
                 sha256=self._note_digest(checkpoint),
                 checkpoint=checkpoint,
                 clock=self._clock,
@@ -127,14 +130,14 @@ class _Job:
             )
         )
 
-    def _render_all(self, info: MediaInfo, checkpoint: Checkpoint) -> tuple[Checkpoint, StreamOutcome]:
+    def _render_all(self, rate: OutputRate, checkpoint: Checkpoint) -> tuple[Checkpoint, StreamOutcome]:
         """Render, and anew where what the checkpoint has cannot be gone on with."""
         for _ in range(_MOST_RESTARTS):
             try:
-                return checkpoint, self._render(info, checkpoint)
+                return checkpoint, self._render(rate, checkpoint)
             except StartOverError as error:
                 checkpoint = self._start_over(checkpoint, error)
-        return checkpoint, self._render(info, checkpoint)
+        return checkpoint, self._render(rate, checkpoint)
 
     def _start_over(self, checkpoint: Checkpoint, error: StartOverError) -> Checkpoint:
         self._wall_before_s = 0.0
@@ -144,8 +147,9 @@ class _Job:
             use_x264(fresh, error.message)
         return fresh
 
-    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> StreamOutcome:
+    def _render(self, rate: OutputRate, checkpoint: Checkpoint) -> StreamOutcome:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
+        info = rate.info
         self._degradation = degradation = Degradation(
             self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
@@ -154,14 +158,14 @@ class _Job:
                 should_stop=self._should_stop,
                 on_wait=lambda: self._waiting(info, checkpoint, degradation),
             )
-            outcome = self._go(info, checkpoint, degradation)
+            outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
                 return outcome
             self._clock.counting.broke_off()
             release_memory()
             trim_heap()
 
-    def _go(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
+    def _go(self, rate: OutputRate, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
             with closing(open_backend(self._device, nvenc=self._spec.nvenc)) as backend:
@@ -170,14 +174,14 @@ class _Job:
                 return render_stream(
                     StreamJob(
                         self._spec,
-                        info,
+                        rate,
                         backend,
                         checkpoint,
                         self._clock,
                         should_stop=self._should_stop,
-                        on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
+                        on_frames=lambda frames, t: self._rendered(rate.info, checkpoint, frames, t),
                         degradation=degradation,
-                        on_wait=lambda: self._waiting(info, checkpoint, degradation),
+                        on_wait=lambda: self._waiting(rate.info, checkpoint, degradation),
                     )
                 )
         except LevelChanged:
@@ -333,7 +337,7 @@ class _Job:
         write_debug_video(
             out,
             source=self._spec.source,
-            info=evidence.info,
+            rate=evidence.rate,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),
