@@ -3,8 +3,8 @@
 FFmpeg applies a list by rewriting its index: an entry of 24 bytes for each sample of each edit, and for all samples
 before it from its keyframe on. It cuts sound at packets, so that it drifts against the picture by up to 20 ms an edit.
 One edit, perhaps behind a pause, it presents exactly; that is left to it. Where a track has more, the demuxer ignores
-all lists of the file, and ``engines.cpu.edited_video`` and ``engines.cpu.edited_sound`` apply them, in memory for the
-edits alone.
+all lists of the file, and ``edited_video``, ``edited_sound`` and ``edited_text`` apply them, in memory for the edits
+(and texts) alone. Whoever else reads packets of such a file sees times of the media.
 
 What a list may hold, and what is made of it:
 
@@ -22,7 +22,6 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -207,7 +206,7 @@ def _entries(box: IndexBox, file: BinaryIO, *, wide: bool) -> Iterator[_Entry]:
     file.seek(box.offset + 8)
     content = file.read(count * line.size)
     whole = len(content) // line.size * line.size
-    return (_Entry(*fields) for fields in islice(line.iter_unpack(content[:whole]), count))
+    return (_Entry(*fields) for fields in line.iter_unpack(content[:whole]))
 
 
 def _rounded(numerator: int, denominator: int) -> int:
