@@ -24,6 +24,8 @@ SYNC_S = 0.02               # the onset of each tone against the picture
 LENGTH_S = 0.09             # of the sound: codecs fill their last frame
 LEVELS = 14                 # of 255 in each of red, green and blue, after a lossy source and a lossy result
 FAINT = 0.1                 # a tone this much weaker than the strongest of its track counts as missing
+LEFT = 0.25                 # of the frames of a recording that is cut in the middle must come out
+LEAST_PLACES = 6            # that a frame must show of the recording's picture, in both tiles together
 MARGIN = 0.012              # of the picture, that a place must keep from a crop's edge
 
 
@@ -113,7 +115,8 @@ def _pictures(video: Path, tracks: Path, size: Size, expected: Expected) -> Gene
     if matrix not in expected.matrices or transfer not in expected.transfers:
         yield f"tagged with matrix {matrix} and transfer {transfer}"
     yield from (f"{what} in {count} frames" for what, count in bad.items())
-    wanted_s = expected.times_s[: len(times_s)] if expected.any_length and len(times_s) > 2 else expected.times_s
+    is_cut = expected.any_length and len(times_s) >= LEFT * len(expected.times_s)
+    wanted_s = expected.times_s[: len(times_s)] if is_cut else expected.times_s
     return (yield from _times(times_s, wanted_s))
 
 
@@ -138,12 +141,16 @@ def _differences(
     frame: av.VideoFrame, row: dict[str, Any], size: Size, number: int, expected: Expected
 ) -> Iterator[str]:
     matrix = int(frame.colorspace) if int(frame.colorspace) in scene.KR_KB else 1     # as players do at this size
+    places = 0
     for side in ("left", "right"):
         for u, v, got in _seen(frame, row[side]["crop"], row.get("picture") or size, side, matrix):
+            places += 1
             wanted = scene.colour_at(np.array(u), np.array(v), number)
             if not _alike(got, wanted, expected.look):
                 what = "the number" if scene.BAND[0] <= v < scene.BAND[1] else "the colour"
                 yield f"{what} is wrong in the {side} tile"
+    if places < LEAST_PLACES:
+        yield "too little of the recording is shown"
 
 
 def _seen(

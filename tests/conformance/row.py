@@ -15,6 +15,7 @@ from pipeline.job import JobResult, JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.conformance import scene
+from tests.conformance.facts import facts_of
 from tests.conformance.film import Film, Voice
 from tests.conformance.judge import Expected, Heard, Look, troubles
 
@@ -103,8 +104,6 @@ def mixed(*numbered: tuple[int, Voice], **changes: Any) -> Heard:
 
 def judge(row: Row, folder: Path) -> Verdict:
     """Make the row's recording, run the pipeline on it and judge what comes of it."""
-    from tests.conformance.facts import facts_of  # noqa: PLC0415
-
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     source = row.make(folder)
