@@ -24,7 +24,7 @@ SYNC_S = 0.02               # the onset of each tone against the picture
 LENGTH_S = 0.09             # of the sound: codecs fill their last frame
 LEVELS = 14                 # of 255 in each of red, green and blue, after a lossy source and a lossy result
 FAINT = 0.1                 # a tone this much weaker than the strongest of its track counts as missing
-LEFT = 0.25                 # of the frames of a recording that is cut in the middle must come out
+LEFT = 0.2                  # of the frames of a recording that is cut in the middle must come out
 LEAST_PLACES = 6            # that a frame must show of the recording's picture, in both tiles together
 MARGIN = 0.012              # of the picture, that a place must keep from a crop's edge
 
