@@ -71,9 +71,13 @@ def foresee(share: Share, settings: Settings, sleep: Callable[[float], None] = t
     for inbox in intake.inboxes:
         forecast.not_yet += [(_name(inbox, file), "it is still changing") for file in inbox.arriving]
         forecast.not_yet += [(_name(inbox, file), "it has no content yet") for file in inbox.empty]
+        forecast.not_yet += [(_name(inbox, file), wait.why.message) for file, wait in inbox.unfinished.items()]
+        forecast.not_yet += [(_name(inbox, file), why.message) for file, why in inbox.forbidden.items()]
         forecast.left_alone += [(_name(inbox, left.relative), left.reason.value) for left in _refused(inbox, settings)]
     forecast.not_yet += [
-        (_name(inbox, found.relative), "its sidecar is still changing") for inbox, found in intake.upcoming(10**6)
+        (_name(inbox, found.relative), "its sidecar is still changing")
+        for inbox, found in intake.upcoming(10**6)
+        if found.relative not in inbox.forbidden
     ]
     return forecast
 
@@ -98,8 +102,9 @@ def _watched(settings: Settings, quiet_s: float, sleep: Callable[[float], None])
 def _in_turn(intake: Intake) -> Iterator[tuple[Inbox, Candidate]]:
     while chosen := intake.choose():
         inbox, candidate = chosen
-        inbox.forget(candidate.relative)
-        yield chosen
+        if inbox.may_take(candidate):
+            inbox.forget(candidate.relative)
+            yield chosen
 
 
 def _place(forecast: Forecast, inbox: Inbox, candidate: Candidate) -> None:

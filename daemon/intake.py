@@ -12,13 +12,15 @@ from typing import Generic, TypeVar
 import structlog
 
 from daemon.access import Barred
+from daemon.arrivals import Arrivals, Waiting
 from daemon.by_age import ByAge
 from daemon.claims import Candidate
 from daemon.errors import DaemonError
-from daemon.naming import printable, sidecar_name
+from daemon.naming import printable
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.settle import Clock, SettleTracker
+from daemon.sidecars import Sidecars
 
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name
@@ -93,7 +95,8 @@ class Inbox:
         self._clock = clock
         self._ready = ByAge()
         self._barred = Barred(folder, clock)
-        self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
+        self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
+        self._sidecars = Sidecars()
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
         self._ignored: dict[str, Refusal] = {}
@@ -123,7 +126,12 @@ class Inbox:
     @property
     def forbidden(self) -> Mapping[str, DaemonError]:
         """Files that keep a recording waiting, and what the service is forbidden to do with them."""
-        return self._barred.reasons
+        return {**self._barred.reasons, **self._sidecars.unclear()}
+
+    @property
+    def unfinished(self) -> Mapping[str, Waiting]:
+        """Files that have stopped to grow but are not whole."""
+        return self._arrivals.reasons
 
     @property
     def ignored(self) -> dict[str, Refusal]:
@@ -157,22 +165,18 @@ class Inbox:
 
     def oldest(self) -> Candidate | None:
         """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
-        found = self._ready.oldest(lambda found: not self._awaits_sidecar(found))
+        found = self._ready.oldest(lambda found: not self._sidecars.hold_up(found.relative))
         if found is None:
             return None
-        return Candidate(self.settings, found, self._sidecars.get(sidecar_name(found.relative)))
+        return Candidate(self.settings, found, self._sidecars.settled(found.relative))
 
     def in_order(self, most: int) -> list[Found]:
         """The first settled files, in the order in which they will be taken."""
         return self._ready.first(most)
 
-    def _awaits_sidecar(self, found: Found) -> bool:
-        name = sidecar_name(found.relative)
-        return name in self._settling or name in self._empty
-
     def may_take(self, candidate: Candidate) -> bool:
-        """Whether permissions let it be taken; if not, it stays where it is, and scans offer it once they do."""
-        admitted = self._barred.admit(candidate)
+        """Whether permissions let it be taken and it is whole; if not, it stays, and scans offer it once that is so."""
+        admitted = self._barred.admit(candidate) and self._arrivals.admit(candidate.found)
         if not admitted:
             self._ready.drop(candidate.relative)
         return admitted
@@ -215,18 +219,19 @@ class Inbox:
             self._plan_next(changed=changed, took_s=took_s)
 
     def _observe(self, found: Found) -> None:
-        settled = self._tracker.observe(found.relative, found.signature)
-        if settled and not found.is_sidecar:
+        settled = self._tracker.observe(found.relative, found.signature) or bool(found.fault)
+        if not settled:
+            self._drop(found.relative)
+            (self._settling if found.signature.size else self._empty).add(found.relative)
+        else:
             self._settling.discard(found.relative)
             self._empty.discard(found.relative)
-            if not self._barred.holds(found.relative):
-                self._ready.put(found)
+        if found.is_sidecar:
+            self._sidecars.see(found, settled=settled)
             return
-        self._drop(found.relative)
-        if settled:
-            self._sidecars[found.relative] = found
-        else:
-            (self._settling if found.signature.size else self._empty).add(found.relative)
+        self._sidecars.see_recording(found.relative)
+        if settled and not self._barred.holds(found.relative) and not self._arrivals.holds(found):
+            self._ready.put(found)
 
     def _leave_alone(self, entry: LeftAlone, ignored: dict[str, Refusal]) -> None:
         self.log_once(entry.relative, entry.reason.value)
@@ -236,12 +241,13 @@ class Inbox:
     def _drop(self, relative: str) -> None:
         self._ready.drop(relative)
         self._barred.forget(relative)
-        self._sidecars.pop(relative, None)
+        self._arrivals.forget(relative)
+        self._sidecars.forget(relative)
         self._settling.discard(relative)
         self._empty.discard(relative)
 
     def _forget_all_but(self, present: set[str]) -> None:
-        known = self._ready.keys() | self._barred.keys() | self._sidecars.keys() | self._settling | self._empty
+        known = self._ready.keys() | self._sidecars.keys() | self._settling | self._empty
         for relative in known - present:
             self.forget(relative)
 

@@ -63,7 +63,8 @@ class Manifest:
 
     Attributes:
         relative: path of the source inside its inbox.
-        sidecar: whether a sidecar was claimed with the source.
+        sidecar: whether a sidecar was claimed with the source; sidecar_name: its path inside the inbox.
+        sidecar_fault: what lies there as a sidecar and is none, such as "x.dualface.yaml is a folder", else "".
         key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
         card: number of the card of the last attempt, None without one.
@@ -82,6 +83,8 @@ class Manifest:
     state: State = State.CLAIMING
     claimed_at_s: float = 0.0
     sidecar: bool = False
+    sidecar_name: str = ""
+    sidecar_fault: str = ""
     source: FileMark | None = None
     key: str = ""
     attempts: int = 0

@@ -15,7 +15,7 @@ from daemon.share import outbox_folder
 if TYPE_CHECKING:
     from daemon.jobs import Manifest, Move
 
-_TEXT = ("job", "inbox", "relative", "profile", "key")
+_TEXT = ("job", "inbox", "relative", "profile", "key", "sidecar_name", "sidecar_fault")
 _COUNTS = ("priority", "attempts", "strikes", "interruptions")
 _SECONDS = ("claimed_at_s", "worked_s")
 
@@ -30,6 +30,7 @@ def check(manifest: Manifest) -> None:
     _inner_path(manifest.inbox)
     _inner_path(manifest.relative)
     _plain_name(PurePath(manifest.relative).name)
+    _inner_path(manifest.sidecar_name)
     if manifest.key:
         _plain_name(manifest.key)
     subfolder = PurePath(manifest.relative).parent

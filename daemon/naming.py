@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path, PurePath
@@ -27,6 +28,16 @@ OUTPUT_SUFFIXES = {
 }
 
 
+def composed(name: str) -> str:
+    """The name in Unicode's composed form (NFC); macOS writes the decomposed one. Bytes that are no UTF-8 stay."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """What names that differ only in Unicode form or case have in common."""
+    return composed(composed(name).casefold())
+
+
 def name_max_bytes(folder: Path) -> int:
     """How long a name in a folder may be: the ``name_max`` of the functions here; for a folder to come, the usual."""
     try:
@@ -43,8 +54,8 @@ def names_in(folder: Path, make_names: Namer, source_name: str) -> NamesFor:
 
 
 def output_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
-    """Names of one job's files in the outbox, by kind; all carry the same number (the first has none)."""
-    stem = short_stem(source_name, name_max)
+    """Names of one job's files in the outbox, by kind; all carry the same number (the first has none). They are NFC."""
+    stem = short_stem(composed(source_name), name_max)
     mark = ".dual" if number == 1 else f".dual-{number}"
     return {kind: stem + mark + suffix for kind, suffix in OUTPUT_SUFFIXES.items()}
 

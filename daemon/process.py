@@ -23,19 +23,19 @@ from types import FrameType
 
 import structlog
 
-from daemon import sidecar
+from daemon import sidecar, sidecar_names
 from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
 from daemon.messages import Finished, Stopped, Work
 from daemon.moves import move_no_replace
-from daemon.naming import failed_names, first_free, names_in, output_names, printable, sidecar_name
+from daemon.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.orders import report_languages
 from daemon.policy import explain
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
-from pipeline.corrections import NO_CORRECTIONS
+from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
@@ -229,10 +229,8 @@ def _remove_if_empty(folder: Path) -> None:
 def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
     error = _obstacle(path)
     corrections = NO_CORRECTIONS
-    beside = path.with_name(sidecar_name(path.name))
     try:
-        if os.path.isfile(beside):  # noqa: PTH113 - a name that is too long is no error
-            corrections = sidecar.read(beside.resolve(), settings)
+        corrections = _corrections(path, settings)
     except ExplainedError as exc:
         error = error or exc
     profile = corrections.profile or profile
@@ -253,6 +251,26 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
     )
     job = _job_id(spec)
     return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job), error=error)
+
+
+def _corrections(path: Path, settings: Settings) -> Corrections:
+    """What the sidecar beside a file says; here it may be a link to a file.
+
+    Raises:
+        CorrectionsError: it cannot be used; SidecarUnclearError: there are several.
+    """
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names, which need not be paths
+    except OSError:  # whoever opens the file meets the same trouble, and names it
+        return NO_CORRECTIONS
+    found = [path.with_name(name) for name in sidecar_names.beside(path.name, names)]
+    if len(found) > 1:
+        raise sidecar_names.unclear([beside.name for beside in found])
+    if not found:
+        return NO_CORRECTIONS
+    if not found[0].is_file():
+        raise sidecar.no_text(f"{found[0].name} is {sidecar_names.fault_of(found[0].lstat().st_mode)}")
+    return sidecar.read(found[0].resolve(), settings)
 
 
 def _job_id(spec: JobSpec) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from daemon import ignored
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
@@ -26,7 +27,6 @@ from daemon.naming import (
     sidecar_name,
 )
 from daemon.plain_files import read_json
-from daemon.scanner import is_ignored
 from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
 
@@ -104,9 +104,9 @@ def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -
 
 def _look(share: Share) -> Iterator[FailedFile]:
     for folder, folders, names in os.walk(share.failed):
-        folders[:] = [name for name in folders if not is_ignored(name)]
+        folders[:] = [name for name in folders if not ignored.find(name, is_folder=True)]
         for name in names:
-            if not (is_ignored(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
+            if not (ignored.find(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
                 yield _file(share, Path(folder, name))
 
 
@@ -141,7 +141,7 @@ def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath
 def _name(file: FailedFile) -> str:
     """The name under which it was dropped, where the report can tell: in failed it may have got a number."""
     name = file.input.name if file.input else ""
-    usable = name not in ("", "..") and "\ufffd" not in name and not is_ignored(name)
+    usable = name not in ("", "..") and "\ufffd" not in name and not ignored.find(name)
     return name if usable else file.relative.name
 
 

@@ -393,5 +393,5 @@ class Scheduler:
 
 def _still_quiet(job: Job, candidate: Candidate) -> bool:
     """Whether the claimed files are what was seen in the inbox, so that they need not settle again."""
-    found = [found.signature for found in (candidate.found, candidate.sidecar) if found]
+    found = [found.signature for found in (candidate.found, candidate.sidecar) if found and not found.fault]
     return all(is_quiet(path, signature) for path, signature in zip(job.inputs, found, strict=False))

@@ -42,7 +42,17 @@ _VIDEO_EXTENSIONS = (
     "wmv",
     "flv",
     "3gp",
+    "3g2",
     "ogv",
+    "ogm",
+    "vob",
+    "mod",
+    "m2t",
+    "mpv",
+    "asf",
+    "dv",
+    "f4v",
+    "insv",
 )
 
 
@@ -129,6 +139,16 @@ class SettleSettings(Section):
         int,
         _number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
     ] = 3
+    unfinished_s: Annotated[
+        float,
+        _number(
+            "How long a file waits that has stopped to grow but is not whole (its end is not written, its index is"
+            " missing, a download's mark lies beside it); then it is taken as it is",
+            "s",
+            ge=0,
+            le=30 * 86400,
+        ),
+    ] = 1800.0
 
 
 class WorkerLimits(Section):

@@ -29,6 +29,7 @@ ERRORS_OF_JOBS = (
     "pipeline.encoding",
     "pipeline.corrections",
     "daemon.errors",
+    "daemon.arrivals",
 )
 
 

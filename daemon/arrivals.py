@@ -1,0 +1,175 @@
+"""Has a file that stopped to grow arrived whole? Copies stall: a laptop sleeps, a line breaks, room is made first.
+
+Told from the bytes alone: the end was never written, the outermost boxes promise more than there is, an MP4 has no
+index yet, or a download's mark lies beside the file. Such a file waits, and is taken as it is after
+``settle.unfinished_s``: a recording that will never be whole must not wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+import structlog
+
+from daemon import ignored
+from daemon.errors import DaemonError
+from daemon.moves import open_folder
+from daemon.naming import printable
+from daemon.scanner import Found
+from daemon.settle import Clock, Signature
+from daemon.status import now
+from engines.cpu import sniff
+
+_LEAST_TAIL_BYTES = 4096  # a block of most file systems
+_MOST_TAIL_BYTES = 2**20
+_TAIL_SHARE = 16  # the last sixteenth of a small file is its end
+_MOST_BOXES = 200  # each is a read from the share
+_MIB = 2**20
+
+log = structlog.get_logger(__name__)
+
+
+class UnfinishedError(DaemonError):
+    """A file has stopped to grow, but is not whole."""
+
+    environmental = True
+
+
+class CopyStalledError(UnfinishedError):
+    code = "COPY_STALLED"
+    remedy = "See whether the copy still runs, or copy the file again. It is taken as it is in the end."
+
+
+class IndexMissingError(UnfinishedError):
+    code = "INDEX_MISSING"
+    remedy = "Let the copy or the recording come to its end. The file is taken as it is in the end."
+
+
+class DownloadRunsError(UnfinishedError):
+    code = "DOWNLOAD_RUNS"
+    remedy = "Let the download come to its end, or remove the file that marks it."
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a file waits, and since when (``since_s`` on the monotonic clock, ``since`` for people)."""
+
+    signature: Signature
+    why: DaemonError
+    since_s: float
+    since: str
+
+
+class Arrivals:
+    """The settled files of one inbox that are not whole.
+
+    Args:
+        patience_s: how long such a file waits after its last change.
+    """
+
+    def __init__(self, folder: Path, patience_s: float, clock: Clock) -> None:
+        self._folder = folder
+        self._patience_s = patience_s
+        self._clock = clock
+        self._waiting: dict[str, Waiting] = {}
+
+    @property
+    def reasons(self) -> Mapping[str, Waiting]:
+        """The files that wait, and why."""
+        return {file: wait for file, wait in sorted(self._waiting.items()) if not self._has_waited(wait)}
+
+    def keys(self) -> set[str]:
+        return set(self._waiting)
+
+    def admit(self, found: Found) -> bool:
+        """Whether a file has arrived whole, or has waited long enough; if not, it is held (see ``holds``)."""
+        before = self._waiting.get(found.relative)
+        if before and before.signature != found.signature:
+            before = None
+        if before and self._has_waited(before):
+            return True
+        why = unfinished(self._folder, found.relative)
+        if why is None:
+            self._waiting.pop(found.relative, None)
+            return True
+        since = (before.since_s, before.since) if before else (self._clock(), now())
+        self._waiting[found.relative] = Waiting(found.signature, why, *since)
+        if before is None:
+            log.warning("file waits", file=printable(found.relative), code=why.code, reason=why.message,
+                        remedy=why.remedy, at_most_s=round(self._patience_s))
+        return False
+
+    def holds(self, found: Found) -> bool:
+        """Whether a file that was held still has to wait; one that has not been held never does."""
+        return found.relative in self._waiting and not self.admit(found)
+
+    def forget(self, relative: str) -> None:
+        self._waiting.pop(relative, None)
+
+    def _has_waited(self, wait: Waiting) -> bool:
+        return self._clock() - wait.since_s >= self._patience_s
+
+
+def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
+    """What says that a file is not whole yet, None where nothing does or it cannot be looked at."""
+    path = PurePath(relative)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open_folder(folder, path.parent) as folder_fd:
+            if mark := _mark_beside(path.name, folder_fd):
+                return DownloadRunsError(f"A download goes on: {printable(mark)} lies beside it.")
+            with os.fdopen(os.open(path.name, flags, dir_fd=folder_fd), "rb") as file:
+                return _missing_end(file) or _missing_index(file)
+    except OSError:  # whoever takes the file meets the same trouble, and names it
+        return None
+
+
+def _mark_beside(name: str, folder_fd: int) -> str | None:
+    return next((mark for mark in ignored.marks_of(name) if _exists(mark, folder_fd)), None)
+
+
+def _exists(name: str, folder_fd: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    except OSError:  # none, or a name that is too long
+        return False
+    return True
+
+
+def _missing_end(file: BinaryIO) -> UnfinishedError | None:
+    size = os.fstat(file.fileno()).st_size
+    tail = min(size, max(_LEAST_TAIL_BYTES, min(size // _TAIL_SHARE, _MOST_TAIL_BYTES)))
+    if tail == 0:
+        return None
+    if not _has_data_after(file.fileno(), size - tail) or not _any_bit(file, size - tail):
+        return CopyStalledError(f"The end of the file ({size / _MIB:.1f} MiB) has not been written yet.")
+    return None
+
+
+def _has_data_after(fd: int, offset: int) -> bool:
+    """Whether anything was written from there on; True where the file system cannot tell (lseek(2), SEEK_DATA)."""
+    try:
+        os.lseek(fd, offset, os.SEEK_DATA)
+    except OSError as exc:
+        return exc.errno != errno.ENXIO
+    return True
+
+
+def _any_bit(file: BinaryIO, offset: int) -> bool:
+    """Whether the rest of a file holds anything but zeros."""
+    file.seek(offset)
+    return any(block.strip(b"\0") for block in iter(lambda: file.read(65536), b""))
+
+
+def _missing_index(file: BinaryIO) -> UnfinishedError | None:
+    boxes = sniff.outline(file, most_boxes=_MOST_BOXES)
+    if boxes.cut_off:
+        return CopyStalledError("The file is shorter than its own structure says.")
+    if boxes.lacks_index:
+        return IndexMissingError("The recording's index (the moov box) is not there yet.")
+    return None
