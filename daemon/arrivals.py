@@ -55,14 +55,23 @@ class DownloadRunsError(UnfinishedError):
     remedy = "Let the download come to its end, or remove the file that marks it."
 
 
+class PartsArriveError(UnfinishedError):
+    code = "PARTS_ARRIVE"
+    remedy = "Nothing to do: it is taken when no further part has come for settle.chapters_s."
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a file waits, and since when (``since_s`` on the monotonic clock, ``since`` for people)."""
+    """Why a file waits, and since when."""
 
-    signature: Signature
     why: DaemonError
-    since_s: float
     since: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Waiting):
+    signature: Signature
+    since_s: float  # on the monotonic clock
 
 
 class Arrivals:
@@ -76,7 +85,7 @@ class Arrivals:
         self._folder = folder
         self._patience_s = patience_s
         self._clock = clock
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, _Held] = {}
 
     @property
     def reasons(self) -> Mapping[str, Waiting]:
@@ -97,8 +106,8 @@ class Arrivals:
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
-        since = (before.since_s, before.since) if before else (self._clock(), now())
-        self._waiting[found.relative] = Waiting(found.signature, why, *since)
+        since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
+        self._waiting[found.relative] = _Held(why, since, found.signature, since_s)
         if before is None:
             log.warning("file waits", file=printable(found.relative), code=why.code, reason=why.message,
                         remedy=why.remedy, at_most_s=round(self._patience_s))
@@ -111,7 +120,7 @@ class Arrivals:
     def forget(self, relative: str) -> None:
         self._waiting.pop(relative, None)
 
-    def _has_waited(self, wait: Waiting) -> bool:
+    def _has_waited(self, wait: _Held) -> bool:
         return self._clock() - wait.since_s >= self._patience_s
 
 

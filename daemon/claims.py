@@ -1,7 +1,7 @@
 """Claiming: of many hosts that see a file, exactly one gets it, by renaming it into its own job directory.
 
-A sidecar goes along: the recording first, because that decides who wins, then the sidecar. A crash in between is
-made good when the job is taken up again.
+Further parts and a sidecar go along: the recording first, because that decides who wins, then they. A crash in between
+is made good when the job is taken up again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from pipeline.durable import storage_errors, sync_directory
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled file in an inbox, with its settled sidecar where it has one."""
+    """A settled file in an inbox, with its settled sidecar where it has one, and the parts in which it goes on."""
 
     inbox: InboxSettings
     found: Found
     sidecar: Found | None = None
+    parts: tuple[Found, ...] = ()
 
     @property
     def relative(self) -> str:
@@ -76,6 +77,7 @@ def complete(share: Share, job: Job) -> None:
     """
     inbox_dir = share.root / job.manifest.inbox
     with storage_errors("claiming a file"):
+        _take_parts(job, inbox_dir)
         if job.manifest.sidecar and FileMark.of(job.sidecar) is None:
             _take_sidecar(job, inbox_dir)
         sync_directory(job.folder)
@@ -92,11 +94,21 @@ def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
         relative=candidate.relative,
         profile=candidate.inbox.profile,
         priority=candidate.inbox.priority,
+        parts=[part.relative for part in candidate.parts],
         sidecar=beside is not None and not beside.fault,
         sidecar_name=beside.relative if beside else "",
         sidecar_fault=f"{PurePath(beside.relative).name} is {beside.fault}" if beside and beside.fault else "",
         claimed_at_s=time.time(),
     )
+
+
+def _take_parts(job: Job, inbox_dir: Path) -> None:
+    """Take the parts along, in order; where one has gone meanwhile, the recording ends before it."""
+    wanted = list(job.manifest.parts)
+    for number, (relative, target) in enumerate(zip(wanted, job.parts, strict=True)):
+        if FileMark.of(target) is None and not _take(inbox_dir, relative, target):
+            job.manifest.parts = wanted[:number]
+            break
 
 
 def _take_sidecar(job: Job, inbox_dir: Path) -> None:

@@ -32,6 +32,7 @@ class Claim:
     profile: str
     bytes: int
     has_sidecar: bool
+    parts: int = 1
 
 
 @dataclass(slots=True)
@@ -103,7 +104,8 @@ def _in_turn(intake: Intake) -> Iterator[tuple[Inbox, Candidate]]:
     while chosen := intake.choose():
         inbox, candidate = chosen
         if inbox.may_take(candidate):
-            inbox.forget(candidate.relative)
+            for found in (candidate.found, *candidate.parts):
+                inbox.forget(found.relative)
             yield chosen
 
 
@@ -116,7 +118,8 @@ def _place(forecast: Forecast, inbox: Inbox, candidate: Candidate) -> None:
         return
     if quiet:
         sidecar = candidate.sidecar is not None
-        forecast.claims.append(Claim(name, inbox.settings.profile, found.signature.size, sidecar))
+        size = sum(one.signature.size for one in (found, *candidate.parts))
+        forecast.claims.append(Claim(name, inbox.settings.profile, size, sidecar, 1 + len(candidate.parts)))
     else:
         forecast.not_yet.append((name, "a program on this machine is writing to it"))
 

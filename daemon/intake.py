@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
 
 from daemon.access import Barred
-from daemon.arrivals import Arrivals, Waiting
+from daemon.arrivals import Arrivals, PartsArriveError, Waiting
 from daemon.by_age import ByAge
+from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.claims import Candidate
 from daemon.errors import DaemonError
 from daemon.naming import printable
@@ -26,6 +28,8 @@ _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name
 _SCAN_SHARE = 0.2  # scans of a large or slow inbox may take this part of the time
 _BUSY_SHARE = 0.5  # the same while files settle there
+
+_PARTS_ARRIVE = PartsArriveError("The recording may go on in a further part: it is looked for and compared.")
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +90,7 @@ class Inbox:
         *,
         quiet_s: float,
         clock: Clock,
+        joins: bool = True,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -97,6 +102,7 @@ class Inbox:
         self._barred = Barred(folder, clock)
         self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
         self._sidecars = Sidecars()
+        self._chapters = ChapterGroups(settle.chapters_s, clock, joins=joins)
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
         self._ignored: dict[str, Refusal] = {}
@@ -130,8 +136,9 @@ class Inbox:
 
     @property
     def unfinished(self) -> Mapping[str, Waiting]:
-        """Files that have stopped to grow but are not whole."""
-        return self._arrivals.reasons
+        """Files that have stopped to grow but are not whole, or may go on in another file."""
+        parts = {file: Waiting(_PARTS_ARRIVE, since) for file, since in self._chapters.waiting().items()}
+        return {**parts, **self._arrivals.reasons}
 
     @property
     def ignored(self) -> dict[str, Refusal]:
@@ -165,18 +172,40 @@ class Inbox:
 
     def oldest(self) -> Candidate | None:
         """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
-        found = self._ready.oldest(lambda found: not self._sidecars.hold_up(found.relative))
+        found = self._ready.oldest(self._is_free)
         if found is None:
             return None
-        return Candidate(self.settings, found, self._sidecars.settled(found.relative))
+        parts = tuple(self._further_parts(found.relative))
+        return Candidate(self.settings, found, self._sidecars.settled(found.relative), parts)
+
+    def _is_free(self, found: Found) -> bool:
+        return not self._sidecars.hold_up(found.relative) and self._chapters.run(found.relative) is not None
+
+    def _further_parts(self, relative: str) -> Iterator[Found]:
+        """Those that go along; who writes a sidecar for a part wants it by itself."""
+        run = self._chapters.run(relative) or ()
+        return takewhile(lambda part: not self._sidecars.of(part.relative), run[1:])
+
+    def open_joint(self) -> Joint | None:
+        """Two files, both whole, of which has to be found out whether one goes on in the other."""
+        whole = (joint for joint in self._chapters.open_joints() if self._are_whole(joint))
+        return next(whole, None)
+
+    def _are_whole(self, joint: Joint) -> bool:
+        return self._arrivals.admit(joint.first) and self._arrivals.admit(joint.second)
+
+    def decide(self, joint: Joint, *, follows: bool) -> None:
+        """What was found out about a joint."""
+        self._chapters.decide(joint, follows=follows)
 
     def in_order(self, most: int) -> list[Found]:
         """The first settled files, in the order in which they will be taken."""
-        return self._ready.first(most)
+        return [found for found in self._ready.first(most) if self._chapters.run(found.relative) is not None]
 
     def may_take(self, candidate: Candidate) -> bool:
         """Whether permissions let it be taken and it is whole; if not, it stays, and scans offer it once that is so."""
-        admitted = self._barred.admit(candidate) and self._arrivals.admit(candidate.found)
+        parts = [replace(candidate, found=part, sidecar=None, parts=()) for part in candidate.parts]
+        admitted = all(self._barred.admit(one) and self._arrivals.admit(one.found) for one in (candidate, *parts))
         if not admitted:
             self._ready.drop(candidate.relative)
         return admitted
@@ -193,6 +222,7 @@ class Inbox:
         """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
         self._drop(relative)
         self._tracker.forget(relative)
+        self._chapters.forget(relative)
 
     def _scan(self) -> Iterator[None]:
         """One pass, an entry a step. What others do between the steps does not count as its time."""
@@ -230,6 +260,7 @@ class Inbox:
             self._sidecars.see(found, settled=settled)
             return
         self._sidecars.see_recording(found.relative)
+        self._chapters.see(found, settled=settled)
         if settled and not self._barred.holds(found.relative) and not self._arrivals.holds(found):
             self._ready.put(found)
 
@@ -270,7 +301,15 @@ def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
         quiet_s: the time without change that a file must show there.
     """
     return [
-        Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
+        Inbox(
+            inbox,
+            settings.inbox_dir(inbox),
+            settings.scan,
+            settings.settle,
+            quiet_s=quiet_s,
+            clock=clock,
+            joins=settings.profiles[inbox.profile].join == "auto",
+        )
         for inbox in settings.inboxes
     ]
 

@@ -78,4 +78,6 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         attempt=max(1, job.manifest.attempts),
         host=host,
         corrections=corrections,
+        parts=tuple(job.parts),
+        part_names=tuple(job.part_names),
     )

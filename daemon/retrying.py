@@ -49,6 +49,7 @@ class FailedFile:
     report: Path | None
     message: str
     input: PurePath | None  # where it was dropped, relative to the share's root
+    parts: tuple[str, ...] = ()  # names of the files in which the recording goes on, as they were dropped
 
 
 def failed_files(share: Share) -> list[FailedFile]:
@@ -96,6 +97,8 @@ def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -
     source = share.failed / file.relative
     with writing(source):
         folder = make_dirs(share.root / base, subfolder)
+        for part, dropped in _parts_beside(source, file):
+            _move(part, folder, dropped)
         target = _move(source, folder, name)
         if file.report is not None:
             file.report.unlink(missing_ok=True)
@@ -115,9 +118,19 @@ def _file(share: Share, path: Path) -> FailedFile:
     try:
         report = read_json(report_path, LARGEST_BYTES)
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])
+        parts = tuple(PurePath(part).name for part in report["input"].get("parts", [])[1:])
     except (OSError, ValueError, KeyError, TypeError):
         return FailedFile(path.relative_to(share.failed), None, "", None)
-    return FailedFile(path.relative_to(share.failed), report_path, message, origin)
+    return FailedFile(path.relative_to(share.failed), report_path, message, origin, parts)
+
+
+def _parts_beside(source: Path, file: FailedFile) -> Iterator[tuple[Path, str]]:
+    """The parts that lie there, with the names that they had: all files of one failure have the same number."""
+    mark = source.stem.removeprefix(file.input.stem) if file.input else ""
+    for part in map(PurePath, file.parts):
+        path = source.with_name(f"{part.stem}{mark}{part.suffix}")
+        if os.path.lexists(path):
+            yield path, part.name
 
 
 def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath, PurePath, str]:

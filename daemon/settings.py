@@ -139,6 +139,16 @@ class SettleSettings(Section):
         int,
         _number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
     ] = 3
+    chapters_s: Annotated[
+        float,
+        _number(
+            "How long a file that is named like a part of a recording (GoPro, AVCHD, Sony, DJI, Zoom) waits for the"
+            " next part after the last change among such files in its folder",
+            "s",
+            ge=0,
+            le=86400,
+        ),
+    ] = 60.0
     unfinished_s: Annotated[
         float,
         _number(

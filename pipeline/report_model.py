@@ -52,6 +52,9 @@ class Input(Part):
     duration_s: float | None
     video: InputVideo | None
     audio: list[InputAudio]
+    parts: Annotated[
+        list[str], Field(description="The files that were joined, in order; empty where the recording is one file")
+    ] = []
 
 
 class OutputVideo(Part):

@@ -27,6 +27,7 @@ from pipeline.encoding import EncoderChangedError
 from pipeline.errors import JobStopped, PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
+from pipeline.joining import joined
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
@@ -64,6 +65,7 @@ def run_job(
     settle_allocator()
     try:
         with storage_errors("working on the job"):
+            spec = joined(spec, lambda share: on_progress(Progress("probe", seconds_done=share)), should_stop)
             return _Job(spec, on_progress, should_stop, on_tally).run()
     except ExplainedError:
         raise

@@ -218,6 +218,10 @@ class ProfileSettings(EncoderSettings):
         Literal["hold", "freeze"],
         Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
     ] = "hold"
+    join: Annotated[
+        Literal["auto", "never"],
+        Field(description="auto: the parts into which a camera cuts one recording become one job; never: one by one"),
+    ] = "auto"
     detect: DetectSettings = DetectSettings()
     lookahead: LookaheadSettings = LookaheadSettings()
     identity: IdentitySettings = IdentitySettings()

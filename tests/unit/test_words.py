@@ -30,6 +30,7 @@ ERRORS_OF_JOBS = (
     "pipeline.corrections",
     "daemon.errors",
     "daemon.arrivals",
+    "engines.cpu.joining",
 )
 
 
