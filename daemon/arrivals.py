@@ -28,6 +28,7 @@ from engines.cpu import sniff
 _LEAST_TAIL_BYTES = 4096  # a block of most file systems
 _MOST_TAIL_BYTES = 2**20
 _TAIL_SHARE = 16  # the last sixteenth of a small file is its end
+_LOOK_EVERY_S = 2.0  # at a file that has not changed: a download's mark may have gone
 _MOST_BOXES = 200  # each is a read from the share
 _MIB = 2**20
 
@@ -71,7 +72,8 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class _Held(Waiting):
     signature: Signature
-    since_s: float  # on the monotonic clock
+    since_s: float  # on the monotonic clock, as the next
+    look_at_s: float
 
 
 class Arrivals:
@@ -102,12 +104,14 @@ class Arrivals:
             before = None
         if before and self._has_waited(before):
             return True
+        if before and self._clock() < before.look_at_s:
+            return False
         why = unfinished(self._folder, found.relative)
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
         since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
-        self._waiting[found.relative] = _Held(why, since, found.signature, since_s)
+        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
         if before is None:
             log.warning("file waits", file=printable(found.relative), code=why.code, reason=why.message,
                         remedy=why.remedy, at_most_s=round(self._patience_s))

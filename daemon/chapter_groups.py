@@ -7,6 +7,7 @@ taken that a part which is still being copied may belong to.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class ChapterGroups:
         self._files: dict[str, _File] = {}
         self._series: defaultdict[tuple[str, int, str], dict[int, str]] = defaultdict(dict)
         self._changed_at: dict[tuple[str, int], float] = {}
+        self._left_at: dict[tuple[str, int, str], float] = {}
         self._verdicts: dict[str, tuple[Joint, bool]] = {}  # by the first file of the joint
 
     def see(self, found: Found, *, settled: bool) -> None:
@@ -65,10 +67,15 @@ class ChapterGroups:
         """It has gone, or has been taken."""
         file = self._files.pop(relative, None)
         self._verdicts.pop(relative, None)
-        if file and self._series[file.name.series].get(file.name.number) == relative:
-            del self._series[file.name.series][file.name.number]
-            if not self._series[file.name.series]:
-                del self._series[file.name.series]
+        if file is None:
+            return
+        numbers = self._series[file.name.series]
+        numbers.pop(file.name.number, None)
+        if numbers:  # another host may have taken it, and takes those that go with it at this moment
+            self._left_at[file.name.series] = self._clock()
+        else:
+            del self._series[file.name.series]
+            self._left_at.pop(file.name.series, None)
 
     def run(self, relative: str) -> tuple[Found, ...] | None:
         """The parts that go together, of which this file is the first; None while that is unknown, or it is not.
@@ -121,7 +128,8 @@ class ChapterGroups:
 
     def _may_come(self, file: _File) -> bool | None:
         """None as long as a next part may still come, else False."""
-        return None if self._clock() - self._changed_at[file.name.family] < self._quiet_s else False
+        changed_at = max(self._changed_at[file.name.family], self._left_at.get(file.name.series, -math.inf))
+        return None if self._clock() - changed_at < self._quiet_s else False
 
     def _neighbour(self, file: _File, step: int) -> _File | None:
         name = self._series.get(file.name.series, {}).get(file.name.number + step)

@@ -136,7 +136,8 @@ def foresee_run(forecast: Forecast) -> None:
 
 
 def _how(claim: Claim) -> str:
-    return f"profile {claim.profile}, {size(claim.bytes)}{', with a sidecar' if claim.has_sidecar else ''}"
+    parts = f", {claim.parts} parts" if claim.parts > 1 else ""
+    return f"profile {claim.profile}, {size(claim.bytes)}{parts}{', with a sidecar' if claim.has_sidecar else ''}"
 
 
 def _list(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -210,7 +210,7 @@ class Job:
         Raises:
             OSError: it cannot be looked at.
         """
-        parts = self.folder.glob(f"{PART}*")  # whatever the manifest says
+        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # whatever the manifest says
         return any(not has_gone(path) for path in (*self.recordings, self.sidecar, *parts))
 
     def is_altered(self) -> bool:

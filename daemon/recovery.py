@@ -69,7 +69,9 @@ def _load(folder: Path) -> Job | None:
 def _rescue(folder: Path, reason: Exception) -> Job:
     """A source without a readable manifest: only its name is lost; it goes to failed under the job's id."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    parts = [f"{folder.name}.{path.name}" for path in sorted(folder.glob(f"{jobs.PART}*"))]
+    there = folder.glob(f"{jobs.PART}[0-9][0-9][0-9][0-9]")
+    last = max((int(path.name.removeprefix(jobs.PART)) for path in there), default=1)
+    parts = [f"{folder.name}.{number}" for number in range(2, last + 1)]
     manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default", parts=parts)
     policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))
     return Job(folder, manifest)

@@ -53,8 +53,11 @@ class FailedFile:
 
 
 def failed_files(share: Share) -> list[FailedFile]:
-    """All files that could be tried again, by path."""
-    return sorted(_look(share), key=lambda file: str(file.relative))
+    """All files that could be tried again, by path; parts of a recording go along with its first file."""
+    found = list(_look(share))
+    parts = {path for file in found if file.parts for path, _ in _parts_beside(share.failed / file.relative, file)}
+    alone = (file for file in found if share.failed / file.relative not in parts)
+    return sorted(alone, key=lambda file: str(file.relative))
 
 
 def choose(files: list[FailedFile], name: str) -> FailedFile:

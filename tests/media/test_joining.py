@@ -12,6 +12,8 @@ from pathlib import Path
 import av
 import pytest
 
+from daemon.process import plan
+from daemon.settings import Settings
 from engines.cpu.chapters import follows
 from engines.cpu.joining import PartsDifferError, join
 from engines.cpu.probe import probe
@@ -170,3 +172,12 @@ def test_a_job_that_is_stopped_or_lacks_room_leaves_no_half(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
     with pytest.raises(DiskFullError, match="0 MiB free, 64 MiB needed"):
         joined(spec, lambda _: None, lambda: False)
+
+
+def test_the_command_joins_the_parts_among_its_files(parts: list[Path], whole: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(whole, tmp_path / "interview.mp4"))
+    items = plan([parts[2], other, *parts[:2]], tmp_path / "out", Settings(), "default", debug_overlay=False)
+    assert [[item.source, *item.spec.parts] for item in items] == [[other], parts]
+    apart = Settings.model_validate({"profiles": {"default": {"join": "never"}}})
+    items = plan(parts, tmp_path / "out", apart, "default", debug_overlay=False)
+    assert [(item.source, item.spec.parts) for item in items] == [(part, ()) for part in parts]

@@ -41,17 +41,9 @@ def test_a_stalled_copy_waits_until_it_goes_on(make_service, clip: bytes) -> Non
     assert service.report("outbox/card/x.dual.report.json")["input"]["bytes"] == len(clip)
 
 
-def test_a_copy_that_never_goes_on_is_taken_and_explained(make_service, clip: bytes) -> None:
-    service = make_service(settle={"unfinished_s": 2})
-    service.inbox("x.mp4").write_bytes(clip[:2000])
-    service.start()
-    service.wait_for(lambda: service.exists("failed/x.report.json"), "the failure")
-    assert (service.root / "failed/x.mp4").read_bytes() == clip[:2000]
-    assert [line["code"] for line in service.events("file waits")] == ["COPY_STALLED"]
-
-
-def test_sidecars_that_nearly_are_one_are_used_or_refused(make_service, clip: bytes, tmp_path: Path) -> None:
-    service = make_service()
+def test_sidecars_that_nearly_are_one_are_used_or_refused_and_outputs_are_nfc(
+    service: Service, clip: bytes, tmp_path: Path
+) -> None:
     used = {"a": "a.dualface.yml", "b": "B.DualFace.YAML.txt", "c": "c.mp4.dualface.yaml"}
     refused = {"r": "r.dualface.yaml.rtf", "t": "t.dualface.yaml"}
     for stem, name in (used | refused).items():
@@ -63,22 +55,19 @@ def test_sidecars_that_nearly_are_one_are_used_or_refused(make_service, clip: by
     service.inbox("d.dualface.yaml").mkdir()
     service.inbox("l.mp4").write_bytes(clip)
     service.inbox("l.dualface.yaml").symlink_to(tmp_path / "nowhere")
+    service.inbox(f"{KOREAN}.mp4").write_bytes(clip)
+    service.inbox(f"{DECOMPOSED}.mp4").write_bytes(clip)
+    service.inbox(f"{DECOMPOSED}/{DECOMPOSED}.mp4").write_bytes(clip)
+    kept = {f"{KOREAN}.mp4", f"{DECOMPOSED}.mp4", f"{DECOMPOSED}/{DECOMPOSED}.mp4"}
     service.start()
-    ends = {f"failed/{stem}.report.json" for stem in (*refused, "d", "l")} | {f"originals/{stem}.mp4" for stem in used}
+    ends = {f"failed/{stem}.report.json" for stem in (*refused, "d", "l")} | {f"originals/{name}" for name in kept}
+    ends |= {f"originals/{stem}.mp4" for stem in used}
     service.wait_for(lambda: all(map(service.exists, ends)), "all of them")
-    assert service.files("originals") == {f"{stem}{end}" for stem in used for end in (".mp4", ".dualface.yaml")}
+    assert service.files("originals") == kept | {f"{stem}{end}" for stem in used for end in (".mp4", ".dualface.yaml")}
+    korean = {name for name in service.files("outbox") if not name.isascii()}
+    assert korean == {*outputs(KOREAN), *outputs(KOREAN, 2), *outputs(f"{KOREAN}/{KOREAN}")}
     errors = {stem: service.report(f"failed/{stem}.report.json")["error"] for stem in "rtdl"}
     assert {error["code"] for error in errors.values()} == {"SIDECAR_INVALID"}
     said = {"r": "r.dualface.yaml.rtf is rich text", "t": "line 2", "d": "is a folder", "l": "is a link"}
     assert [stem for stem, words in said.items() if words not in errors[stem]["message"]] == []
     assert service.inbox("d.dualface.yaml").is_dir()
-
-
-def test_two_files_whose_names_differ_only_in_unicode_form_are_both_delivered_as_nfc(service, clip: bytes) -> None:
-    service.inbox(f"{KOREAN}.mp4").write_bytes(clip)
-    service.inbox(f"{DECOMPOSED}/{DECOMPOSED}.mp4").write_bytes(clip)
-    service.inbox(f"{DECOMPOSED}.mp4").write_bytes(clip)
-    service.start()
-    kept = {f"{KOREAN}.mp4", f"{DECOMPOSED}.mp4", f"{DECOMPOSED}/{DECOMPOSED}.mp4"}
-    service.wait_for(lambda: service.files("originals") == kept, "both")
-    assert service.files("outbox") == {*outputs(KOREAN), *outputs(KOREAN, 2), *outputs(f"{KOREAN}/{KOREAN}")}
