@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePath
 
 from daemon.naming import folded
@@ -61,6 +62,7 @@ MAKERS = (
 )
 
 
+@lru_cache(maxsize=2**16)
 def chapter_name(relative: str) -> ChapterName | None:
     """What a path's name says about parts, None where it is not named like one."""
     path = PurePath(relative)

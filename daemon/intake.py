@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -188,11 +188,13 @@ class Inbox:
 
     def open_joint(self) -> Joint | None:
         """Two files, both whole, of which has to be found out whether one goes on in the other."""
-        whole = (joint for joint in self._chapters.open_joints() if self._are_whole(joint))
-        return next(whole, None)
+        return next(filter(self._may_compare, self._chapters.open_joints()), None)
 
-    def _are_whole(self, joint: Joint) -> bool:
-        return self._arrivals.admit(joint.first) and self._arrivals.admit(joint.second)
+    def _may_compare(self, joint: Joint) -> bool:
+        return all(self._admits(Candidate(self.settings, found)) for found in (joint.first, joint.second))
+
+    def _admits(self, candidate: Candidate) -> bool:
+        return self._barred.admit(candidate) and self._arrivals.admit(candidate.found)
 
     def decide(self, joint: Joint, *, follows: bool) -> None:
         """What was found out about a joint."""
@@ -204,8 +206,8 @@ class Inbox:
 
     def may_take(self, candidate: Candidate) -> bool:
         """Whether permissions let it be taken and it is whole; if not, it stays, and scans offer it once that is so."""
-        parts = [replace(candidate, found=part, sidecar=None, parts=()) for part in candidate.parts]
-        admitted = all(self._barred.admit(one) and self._arrivals.admit(one.found) for one in (candidate, *parts))
+        parts = [Candidate(self.settings, part) for part in candidate.parts]
+        admitted = all(map(self._admits, (candidate, *parts)))
         if not admitted:
             self._ready.drop(candidate.relative)
         return admitted

@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
 import structlog
 
@@ -85,6 +86,7 @@ class Scheduler:
         self._claiming = Backoff(settings.retry, clock)
         self._stopping = False
         self._comparing: tuple[Inbox, Joint] | None = None
+        self._comparisons = Backoff(settings.retry, clock)
 
     def adopt(self, settings: Settings, settle_s: float) -> None:
         """Go on with other settings; jobs that run keep theirs."""
@@ -361,14 +363,17 @@ class Scheduler:
 
     def _compare(self) -> None:
         """Have two files compared that may be parts of one recording, one pair at a time."""
-        found = ((inbox, inbox.open_joint()) for inbox in self._intake.inboxes) if self._comparing is None else ()
-        for inbox, joint in found:
-            if joint is not None:
-                first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
-                order = Compare(first, second, joint.certain_names, self._settings.workers.limits)
+        if self._comparing or not self._comparisons.due:
+            return
+        found = ((inbox, joint) for inbox in self._intake.inboxes if (joint := inbox.open_joint()))
+        for inbox, joint in islice(found, 1):
+            first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
+            order = Compare(first, second, joint.certain_names, self._settings.workers.limits)
+            try:
                 self._pool.start(_COMPARISON, order, log, longest_s=joints.TIMEOUT_S)
                 self._comparing = inbox, joint
-                return
+            except OSError as exc:
+                log.warning("parts cannot be compared", reason=str(exc), retry_in_s=round(self._comparisons.fail(), 1))
 
     def _compared(self, outcome: Outcome) -> None:
         """Note what was found out; files that no comparison survives are recordings of their own."""
@@ -377,7 +382,10 @@ class Scheduler:
             return
         inbox, joint = comparing
         if isinstance(outcome, Failed) and (outcome.environmental or self._away()):
-            return  # it is asked again
+            wait_s = self._comparisons.fail()
+            log.warning("parts cannot be compared", reason=outcome.message, retry_in_s=round(wait_s, 1))
+            return
+        self._comparisons.succeed()
         follows = isinstance(outcome, Compared) and outcome.follows
         inbox.decide(joint, follows=follows)
         pair = {"file": printable(joint.first.relative), "next": printable(joint.second.relative)}

@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import open_media, pick_video
+from engines.cpu.mp4_index import reject_unreasonable
 from engines.errors import MediaError
 
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
@@ -77,6 +78,7 @@ def describe(path: Path) -> Chapter:
     Raises:
         MediaError: it cannot be worked on.
     """
+    reject_unreasonable(path)
     with open_media(path) as container:
         video = pick_video(container)
         start_s, end_s = _span(container, video)

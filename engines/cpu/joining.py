@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.chapters import STREAMED, av_streams
-from engines.cpu.container import open_media, pick_video
+from engines.cpu.container import PacketReader, open_media, pick_video
 from engines.errors import MediaError
 
 _CHUNK_BYTES = 1 << 20
@@ -102,9 +102,8 @@ class _Remux:
         self._at = end
 
     def _packets(self, source: InputContainer, streams: list[Stream]) -> Iterator[Packet[Stream]]:
-        for number, packet in enumerate(source.demux(streams)):
-            if packet.size:
-                yield packet
+        for number, packet in enumerate(PacketReader(source, streams)):
+            yield packet
             if number % _TICK_PACKETS == 0:
                 self._tick((self._done + (packet.pos or 0)) / max(self._total, 1))
 
@@ -126,7 +125,10 @@ class _Remux:
         packet.dts += round(shift / base)
         packet.stream = out.streams[track]
         self._ends[track] = end if before is None else max(before, end)
-        out.mux(packet)
+        try:
+            out.mux(packet)
+        except av.FFmpegError as error:
+            raise PartsDifferError(f"The parts of the recording do not fit together ({error.strerror}).") from error
         return end
 
 

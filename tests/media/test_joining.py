@@ -71,6 +71,8 @@ def test_the_joined_recording_shows_every_picture_once_and_keeps_its_rotation(
     assert numbers == list(range(72))
     assert probe(path).video.rotation_deg == probe(whole).video.rotation_deg
     assert probe(path).video.fps == probe(whole).video.fps
+    with av.open(str(path)) as source:
+        assert source.metadata["creation_time"] == "2026-01-02T03:04:05.000000Z"
 
 
 def test_the_same_parts_give_the_same_bytes(parts: list[Path], tmp_path: Path) -> None:
