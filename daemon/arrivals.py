@@ -38,8 +38,6 @@ log = structlog.get_logger(__name__)
 class UnfinishedError(DaemonError):
     """A file has stopped to grow, but is not whole."""
 
-    environmental = True
-
 
 class CopyStalledError(UnfinishedError):
     code = "COPY_STALLED"

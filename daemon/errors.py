@@ -90,7 +90,6 @@ class JobBusyError(DaemonError):
 class SidecarUnclearError(DaemonError):
     code = "SIDECAR_UNCLEAR"
     remedy = "Leave one of them beside the recording: it is taken then."
-    environmental = True
 
 
 class FileUnreadableError(DaemonError):
