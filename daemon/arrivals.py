@@ -25,9 +25,10 @@ from daemon.settle import Clock, Signature
 from daemon.status import now
 from engines.cpu import sniff
 
-_LEAST_TAIL_BYTES = 4096  # a block of most file systems
-_MOST_TAIL_BYTES = 2**20
-_TAIL_SHARE = 16  # the last sixteenth of a small file is its end
+_BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
+_MOST_TAIL_BYTES = 65_536  # the least that copies through SMB write at once
+_TAIL_SHARE = 16  # of a small file, a sixteenth
+_LEAST_WRITTEN = 0.5  # of a file that has holes: downloads fill it from several places at once
 _LOOK_EVERY_S = 2.0  # at a file that has not changed: a download's mark may have gone
 _MOST_BOXES = 200  # each is a read from the share
 _MIB = 2**20
@@ -153,12 +154,16 @@ def _exists(name: str, folder_fd: int) -> bool:
 
 
 def _missing_end(file: BinaryIO) -> UnfinishedError | None:
-    size = os.fstat(file.fileno()).st_size
-    tail = min(size, max(_LEAST_TAIL_BYTES, min(size // _TAIL_SHARE, _MOST_TAIL_BYTES)))
-    if tail == 0:
+    fd = file.fileno()
+    found = os.fstat(fd)
+    size, written = found.st_size, found.st_blocks * 512
+    if size == 0:
         return None
-    if not _has_data_after(file.fileno(), size - tail) or not _any_bit(file, size - tail):
+    tail = min(size, max(_BLOCK_BYTES, min(size // _TAIL_SHARE, _MOST_TAIL_BYTES)))
+    if not _has_data_after(fd, max(0, size - _BLOCK_BYTES)) or not _any_bit(file, size - tail):
         return CopyStalledError(f"The end of the file ({size / _MIB:.1f} MiB) has not been written yet.")
+    if written < _LEAST_WRITTEN * size and _has_hole(fd, size):
+        return CopyStalledError(f"Of {size / _MIB:.1f} MiB only {written / _MIB:.1f} MiB have been written yet.")
     return None
 
 
@@ -169,6 +174,13 @@ def _has_data_after(fd: int, offset: int) -> bool:
     except OSError as exc:
         return exc.errno != errno.ENXIO
     return True
+
+
+def _has_hole(fd: int, size: int) -> bool:
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < size
+    except OSError:  # the file system cannot tell
+        return False
 
 
 def _any_bit(file: BinaryIO, offset: int) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
 from typing import TypeAlias
@@ -36,6 +37,17 @@ def composed(name: str) -> str:
 def folded(name: str) -> str:
     """What names that differ only in Unicode form or case have in common."""
     return composed(composed(name).casefold())
+
+
+def existing_form(path: Path) -> Path:
+    """The path in the Unicode form in which it is there; as it is where there is none, or both are there."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    parent = existing_form(path.parent)
+    with suppress(OSError):
+        names = os.listdir(parent)  # noqa: PTH208 - names, which need not be paths
+        return parent / next((name for name in names if composed(name) == composed(path.name)), path.name)
+    return path
 
 
 def name_max_bytes(folder: Path) -> int:

@@ -7,7 +7,7 @@ left: the next attempt writes its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -18,6 +18,8 @@ from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.moves import FileMark, make_dirs, move_no_replace
 from daemon.naming import (
     SIDECAR_SUFFIX,
+    composed,
+    existing_form,
     first_free,
     name_max_bytes,
     names_in,
@@ -70,13 +72,19 @@ def choose(files: list[FailedFile], name: str) -> FailedFile:
     if FAILED_DIR in wanted.parts:
         wanted = PurePath(*wanted.parts[wanted.parts.index(FAILED_DIR) + 1 :])
     for called in (lambda path: path, lambda path: PurePath(path.name), lambda path: PurePath(path.stem)):
-        found = [file for file in files if called(file.relative) == wanted]
+        found = _equal(files, called, wanted)
         if len(found) == 1:
             return found[0]
         if found:
             several = ", ".join(printable(file.relative) for file in found)
             raise NotInFailedError(f"'{name}' may be one of several: {several}.", remedy="Give its path below failed.")
     raise NotInFailedError(f"There is no '{printable(name)}' in failed.", remedy=told(files))
+
+
+def _equal(files: list[FailedFile], called: Callable[[PurePath], PurePath], wanted: PurePath) -> list[FailedFile]:
+    """Files that are called so; in another Unicode form only where none is in this one."""
+    found = [file for file in files if called(file.relative) == wanted]
+    return found or [file for file in files if composed(str(called(file.relative))) == composed(str(wanted))]
 
 
 def told(files: list[FailedFile]) -> str:
@@ -99,7 +107,7 @@ def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -
     base, subfolder, name = _target(settings, file, inbox)
     source = share.failed / file.relative
     with writing(source):
-        folder = make_dirs(share.root / base, subfolder)
+        folder = make_dirs(existing_form(share.root / base), subfolder)
         for part, dropped in _parts_beside(source, file):
             _move(part, folder, dropped)
         target = _move(source, folder, name)
@@ -145,7 +153,8 @@ def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath
         if not inboxes:
             raise WhichInboxError(f"There is no inbox '{wanted}'.", remedy=f"The configuration has: {known}.")
     elif file.input:
-        inboxes = [inbox for inbox in inboxes if file.input.is_relative_to(inbox)] or inboxes
+        came_from = PurePath(composed(str(file.input)))
+        inboxes = [inbox for inbox in inboxes if came_from.is_relative_to(composed(str(inbox)))] or inboxes
     if len(inboxes) > 1:
         raise WhichInboxError(
             f"It is not known into which inbox {printable(file.relative)} was dropped.",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from daemon.naming import existing_form
 from daemon.profiles import completed
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
@@ -406,7 +407,11 @@ class Settings(Section):
         return self
 
     def inbox_dir(self, inbox: InboxSettings) -> Path:
-        """Absolute folder of an inbox."""
+        """Absolute folder of an inbox, as it is spelled on the share where it is there."""
+        return existing_form(self.configured_dir(inbox))
+
+    def configured_dir(self, inbox: InboxSettings) -> Path:
+        """The same as it is spelled in the configuration."""
         return Path(os.path.normpath(self.share.root / inbox.path))
 
 
@@ -421,7 +426,7 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     reserved = [(root / name, name) for name in RESERVED_DIRS]
     earlier: list[tuple[Path, str]] = []
     for number, inbox in enumerate(settings.inboxes):
-        path = settings.inbox_dir(inbox)
+        path = settings.configured_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
             yield _problem(

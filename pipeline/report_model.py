@@ -53,7 +53,8 @@ class Input(Part):
     video: InputVideo | None
     audio: list[InputAudio]
     parts: Annotated[
-        list[str], Field(description="The files that were joined, in order; empty where the recording is one file")
+        list[str],
+        Field(description="The files that were joined, in order; bytes and sha256 are those of the joined file"),
     ] = []
 
 

@@ -52,22 +52,20 @@ def test_parts_that_come_one_by_one_become_one_job_through_a_kill(service: Servi
     service.wait_for(lambda: service.jobs() == [], "the end of the job")
 
 
-def test_files_that_do_not_follow_each_other_or_are_meant_alone_are_done_one_by_one(
+def test_files_that_do_not_follow_each_other_or_are_not_to_be_joined_are_done_one_by_one(
     make_service, whole: Path, parts: list[Path], tmp_path: Path
 ) -> None:
-    """Two whose time stamps do not follow, two of which one has a sidecar, two of a profile that never joins."""
+    """Two whose time stamps do not follow, and two of a profile that never joins."""
     inboxes = [{"path": "inbox"}, {"path": "apart", "profile": "apart"}]
     service = make_service(profiles={"apart": {"preset": "ultrafast", "join": "never"}}, inboxes=inboxes)
     takes = [tmp_path / name for name in NAMES[:2]]
     cut(whole, takes, PART_S, gap_s=60)
     drop(service, takes, "takes")
-    drop(service, parts[:2], "corrected")
-    service.inbox("corrected/GX020123.dualface.yaml").write_text("swap: true\n")
     drop(service, parts[:2], "../apart")
     service.start()
-    service.wait_for(lambda: len(service.files("originals")) == 7, "six recordings and a sidecar")
+    service.wait_for(lambda: len(service.files("originals")) == 4, "all of them")
     stems = ("GX010123", "GX020123")
     assert service.files("outbox") == set().union(
-        *(outputs(f"{folder}{stem}") for folder in ("takes/", "corrected/", "") for stem in stems)
+        *(outputs(f"{folder}{stem}") for folder in ("takes/", "") for stem in stems)
     )
-    assert sorted(line["follows"] for line in service.events("parts compared")) == [False, True]
+    assert sorted(line["follows"] for line in service.events("parts compared")) == [False]

@@ -26,7 +26,15 @@ def preallocated(path: Path) -> None:
     os.truncate(path, len(WHOLE))
 
 
+def with_holes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(WHOLE[:40_000])
+        file.seek(280_000)
+        file.write(WHOLE[280_000:])
+
+
 CASES = {
+    "holes": (with_holes, "COPY_STALLED"),
     "sparse end": (preallocated, "COPY_STALLED"),
     "zeros at the end": (lambda path: path.write_bytes(WHOLE[:200_000] + bytes(104_024)), "COPY_STALLED"),
     "all zeros": (lambda path: path.write_bytes(bytes(10_000)), "COPY_STALLED"),
