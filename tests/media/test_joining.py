@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from daemon.process import plan
@@ -183,3 +184,26 @@ def test_the_command_joins_the_parts_among_its_files(parts: list[Path], whole: P
     apart = Settings.model_validate({"profiles": {"default": {"join": "never"}}})
     items = plan(parts, tmp_path / "out", apart, "default", debug_overlay=False)
     assert [(item.source, item.spec.parts) for item in items] == [(part, ()) for part in parts]
+
+
+def test_sound_is_in_step_after_every_joint_though_each_part_was_encoded_alone(tmp_path: Path) -> None:
+    """Each part has an encoder delay of its own; its sound is 1.6 ms shorter than its picture."""
+    sound = Sound(beeps_s=(0.1, 1.4), length_s=1.6)
+    parts = [Clip(frames=48, fps=FPS, sound=[sound]).write(tmp_path / f"GX0{n}0001.MP4") for n in (1, 2, 3)]
+    wanted = [number * float(48 / FPS) + beep for number in range(3) for beep in sound.beeps_s]
+    found = beeps(joined_file(parts, tmp_path / "joined"))
+    assert found == pytest.approx(wanted, abs=0.002)
+
+
+def beeps(path: Path) -> list[float]:
+    """Presentation times at which a beep begins."""
+    begins, quiet_since = list[float](), -1.0
+    with av.open(str(path)) as source:
+        for frame in source.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.2)
+            times = float(frame.pts * frame.time_base) + loud / frame.sample_rate
+            for at in times:
+                if at - quiet_since > 0.2:
+                    begins.append(float(at))
+                quiet_since = at
+    return begins
