@@ -52,7 +52,7 @@ class IndexMissingError(UnfinishedError):
 
 class DownloadRunsError(UnfinishedError):
     code = "DOWNLOAD_RUNS"
-    remedy = "Let the download come to its end, or remove the file that marks it."
+    remedy = "Let the download or export come to its end, or remove the file that marks it."
 
 
 class PartsArriveError(UnfinishedError):
@@ -134,7 +134,7 @@ def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
     try:
         with open_folder(folder, path.parent) as folder_fd:
             if mark := _mark_beside(path.name, folder_fd):
-                return DownloadRunsError(f"A download goes on: {printable(mark)} lies beside it.")
+                return DownloadRunsError(f"A download or export goes on: {printable(mark)} lies beside it.")
             with os.fdopen(os.open(path.name, flags, dir_fd=folder_fd), "rb") as file:
                 return _missing_end(file) or _missing_index(file)
     except OSError:  # whoever takes the file meets the same trouble, and names it
@@ -142,15 +142,7 @@ def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
 
 
 def _mark_beside(name: str, folder_fd: int) -> str | None:
-    return next((mark for mark in ignored.marks_of(name) if _exists(mark, folder_fd)), None)
-
-
-def _exists(name: str, folder_fd: int) -> bool:
-    try:
-        os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-    except OSError:  # none, or a name that is too long
-        return False
-    return True
+    return next((beside for beside in os.listdir(folder_fd) if ignored.is_mark(beside, name)), None)
 
 
 def _missing_end(file: BinaryIO) -> UnfinishedError | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -66,9 +65,12 @@ def find(name: str, *, is_folder: bool = False) -> Row | None:
     return None if row and row.exact and row.name != name else row
 
 
-def marks_of(name: str) -> Iterator[str]:
-    """Names of files that say, by lying beside it, that the file ``name`` is not finished."""
-    return (name + row.name.removeprefix("*") for row in table() if row.marks)
+def is_mark(beside: str, name: str) -> bool:
+    """Whether a file called ``beside`` says, by lying there, that the file ``name`` is not finished."""
+    if not beside.startswith(name) or beside == name:
+        return False
+    ending = folded(beside[len(name) :])
+    return any(fnmatchcase(ending, folded(row.name.removeprefix("*"))) for row in table() if row.marks)
 
 
 @cache

@@ -82,9 +82,10 @@ def describe(path: Path) -> Chapter:
     with open_media(path) as container:
         video = pick_video(container)
         start_s, end_s = _span(container, video)
+        is_streamed = container.format.name in STREAMED
         return Chapter(
             container.format.name,
-            tuple(_parameters(stream) for stream in av_streams(container)),
+            tuple(_parameters(stream, is_streamed) for stream in av_streams(container)),
             start_s,
             end_s,
             _created_s(container, video),
@@ -126,9 +127,11 @@ def _span(container: InputContainer, video: VideoStream) -> tuple[float, float]:
     return start_s, start_s + (container.duration or 0) / av.time_base
 
 
-def _parameters(stream: Stream) -> tuple[Any, ...]:
+def _parameters(stream: Stream, is_streamed: bool) -> tuple[Any, ...]:
+    """MPEG streams repeat the decoder's configuration on the way; a part may begin between two."""
     context = stream.codec_context
-    common = (stream.type, context and context.name, context and bytes(context.extradata or b""))
+    setup = b"" if is_streamed or context is None else bytes(context.extradata or b"")
+    common = (stream.type, context and context.name, setup)
     if isinstance(stream, VideoStream):
         return (*common, stream.width, stream.height, stream.format and stream.format.name)
     if isinstance(stream, AudioStream):

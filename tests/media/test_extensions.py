@@ -26,7 +26,7 @@ PAL_DV = (720, 576)
         ("f4v", "f4v", "libx264"),
         ("3g2", "3g2", "mpeg4"),
         ("insv", "mp4", "libx264"),
-        ("ogm", "ogg", "libtheora"),
+        ("ogm", "ogg", "libvpx"),
         ("dv", "dv", "dvvideo"),
     ],
 )

@@ -45,6 +45,10 @@ CASES = {
         lambda path: (path.write_bytes(WHOLE), path.with_name("x.mp4.aria2").write_bytes(b"x")),
         "DOWNLOAD_RUNS",
     ),
+    "export": (
+        lambda path: (path.write_bytes(WHOLE), path.with_name("x.mp4.sb-0896450c-7gWuo2").write_bytes(b"x")),
+        "DOWNLOAD_RUNS",
+    ),
     "empty download": (
         lambda path: (path.write_bytes(b""), path.with_name("x.mp4.part").write_bytes(b"x")),
         "DOWNLOAD_RUNS",
