@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase, translate
@@ -14,6 +15,7 @@ import yaml
 
 from daemon.naming import folded
 
+_WORD = re.compile(r"\*\.(?P<word>[^.*?\[{]+)(?P<more>\.\{ext\})?")
 _EXTENSION, _STAND_IN = "{ext}", "\ue000"  # the second means nothing to ``translate``
 
 
@@ -60,8 +62,7 @@ def table() -> tuple[Row, ...]:
 
 def find(name: str, *, is_folder: bool = False) -> Row | None:
     """The line that a file's or folder's name falls under, None where it may be a recording."""
-    match = _matcher(is_folder).fullmatch(folded(name))
-    row = table()[int((match.lastgroup or "_0")[1:])] if match else None
+    row = _index(is_folder).find(folded(name))
     return None if row and row.exact and row.name != name else row
 
 
@@ -73,12 +74,38 @@ def is_mark(beside: str, name: str) -> bool:
     return any(fnmatchcase(ending, folded(row.name.removeprefix("*"))) for row in table() if row.marks)
 
 
+class _Index:
+    """The lines, so sorted that a name is compared with few of them: a share may hold twenty thousand files."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._names: dict[str, Row] = {}
+        self._last: dict[str, Row] = {}  # by the last word after a dot
+        self._last_but_one: dict[str, Row] = {}
+        others: list[Row] = []
+        for row in rows:
+            if match := _WORD.fullmatch(folded(row.name)):
+                (self._last_but_one if match["more"] else self._last).setdefault(match["word"], row)
+            elif any(sign in row.name for sign in "*?[{"):
+                others.append(row)
+            else:
+                self._names.setdefault(folded(row.name), row)
+        self._others = others
+        self._pattern = re.compile("|".join(f"(?P<_{n}>{row.regex})" for n, row in enumerate(others)), re.DOTALL)
+
+    def find(self, name: str) -> Row | None:
+        words = name.rsplit(".", 2)
+        row = self._names.get(name) or (self._last.get(words[-1]) if len(words) > 1 else None)
+        return row or (self._last_but_one.get(words[1]) if len(words) > 2 else None) or self._by_pattern(name)
+
+    def _by_pattern(self, name: str) -> Row | None:
+        match = self._pattern.fullmatch(name)
+        return self._others[int(match.lastgroup[1:])] if match and match.lastgroup else None
+
+
 @cache
-def _matcher(is_folder: bool) -> re.Pattern[str]:
-    """One expression for all lines; the last group that matched is the line's."""
+def _index(is_folder: bool) -> _Index:
     wrong = "file" if is_folder else "folder"
-    lines = (f"(?P<_{n}>{row.regex})" for n, row in enumerate(table()) if row.only != wrong)
-    return re.compile("|".join(lines), re.DOTALL)
+    return _Index(row for row in table() if row.only != wrong)
 
 
 def _row(kind: Kind, line: dict[str, Any]) -> Row:
