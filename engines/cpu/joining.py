@@ -68,6 +68,7 @@ class _Remux:
         self._done = 0
         self._at = Fraction(0)  # where the next part begins
         self._ends: list[Fraction | None] = []  # of each track, so far
+        self._joint: list[Fraction | None] = []  # the same when the part began that is being copied
 
     def run(self) -> None:
         options = {"fflags": "+bitexact"}  # the same parts give the same bytes, so that a job can resume
@@ -93,6 +94,7 @@ class _Remux:
             raise PartsDifferError("The parts of the recording do not hold the same streams.")
         video = pick_video(source)
         shift = Fraction(0) if is_first else self._at - _start(video)
+        self._joint = list(self._ends)
         end = self._at
         for packet in self._packets(source, streams):
             track = streams.index(packet.stream)
@@ -117,8 +119,8 @@ class _Remux:
             raise PartsDifferError("A part of the recording has packets without time stamps.")
         base = packet.time_base
         begin, length = packet.pts * base + shift, (packet.duration or 0) * base
-        before = self._ends[track]
-        if packet.stream.type == "audio" and before is not None and begin < before - length / 2:
+        joint, before = self._joint[track], self._ends[track]
+        if packet.stream.type == "audio" and joint is not None and begin < joint - length / 2:
             return None
         end = begin + length
         packet.pts += round(shift / base)
