@@ -123,6 +123,7 @@ class VideoInfo:
     ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
     Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
+    ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
     """
 
     codec: str
@@ -144,6 +145,8 @@ class VideoInfo:
     color: ColorTags
     mirrored: bool = False  # left to right, after the rotation
     max_pixels: int = 2**28
+    index: int = 0
+    chosen_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

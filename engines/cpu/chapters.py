@@ -15,8 +15,9 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import open_media, pick_video
+from engines.cpu.container import open_media
 from engines.cpu.mp4_index import reject_unreasonable
+from engines.cpu.video_choice import choose_video
 from engines.errors import MediaError
 
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
@@ -26,6 +27,7 @@ _CLOCK_TOLERANCE_S = 0.5  # the streams of one file are not cut at the same pict
 _CREATION_TOLERANCE_S = 3.0  # whole seconds, of a file that is begun before its first picture
 _TIMECODE_TOLERANCE_S = 1.0
 _DAY_S = 86_400
+_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 
@@ -80,7 +82,7 @@ def describe(path: Path) -> Chapter:
     """
     reject_unreasonable(path)
     with open_media(path) as container:
-        video = pick_video(container)
+        video = choose_video(container, path).stream
         start_s, end_s = _span(container, video)
         is_streamed = container.format.name in STREAMED
         return Chapter(
@@ -94,9 +96,10 @@ def describe(path: Path) -> Chapter:
 
 
 def av_streams(container: InputContainer) -> list[Stream]:
-    """The streams that are joined: pictures, without cover art, and sound."""
-    pictured = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    return sorted([*pictured, *container.streams.audio], key=lambda stream: stream.index)
+    """The streams that are joined: video without cover art and thumbnails, audio, and texts such as DJI's telemetry."""
+    video = [stream for stream in container.streams.video if not stream.disposition & _PICTURE_FLAGS]
+    texts = [stream for stream in container.streams.subtitles if stream.codec_context.name == "mov_text"]
+    return sorted([*video, *container.streams.audio, *texts], key=lambda stream: stream.index)
 
 
 def _evidence(a: Chapter, b: Chapter, *, certain_names: bool) -> Iterator[bool]:

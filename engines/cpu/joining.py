@@ -13,7 +13,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.chapters import STREAMED, av_streams
-from engines.cpu.container import PacketReader, open_media, pick_video
+from engines.cpu.container import PacketReader, open_media
+from engines.cpu.video_choice import choose_video
 from engines.errors import MediaError
 
 _CHUNK_BYTES = 1 << 20
@@ -77,7 +78,7 @@ class _Remux:
                 with open_media(part) as source:
                     if number == 0:
                         self._begin(out, source)
-                    self._copy(out, source, is_first=number == 0)
+                    self._copy(out, source, choose_video(source, part).stream, is_first=number == 0)
                 self._done += part.stat().st_size
 
     def _begin(self, out: OutputContainer, source: InputContainer) -> None:
@@ -88,11 +89,10 @@ class _Remux:
             track.metadata.update(stream.metadata)
             self._ends.append(None)
 
-    def _copy(self, out: OutputContainer, source: InputContainer, *, is_first: bool) -> None:
+    def _copy(self, out: OutputContainer, source: InputContainer, video: Stream, *, is_first: bool) -> None:
         streams = av_streams(source)
         if len(streams) != len(self._ends):
             raise PartsDifferError("The parts of the recording do not hold the same streams.")
-        video = pick_video(source)
         shift = Fraction(0) if is_first else self._at - _start(video)
         self._joint = list(self._ends)
         end = self._at

@@ -167,7 +167,7 @@ class CardDecoder(PyAvDecoder):
         except CardRefusedError as error:
             self._leave_the_card(str(error))
             self.name = f"{self.name}, pyav"
-            with feed_from(self._path, last_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
+            with feed_from(self._path, self._info.video.index, last_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
                 successor, slots = super()._decoded(feed)
                 yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
                 run.broken_end = successor.broken_end
