@@ -10,6 +10,8 @@ from pathlib import Path
 import structlog
 
 from engines.cpu.joining import join
+from engines.cpu.probe import probe
+from engines.frames import MediaInfo
 from pipeline.durable import replacing
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
@@ -40,6 +42,15 @@ def joined(spec: JobSpec, on_share: Callable[[float], None], should_stop: Callab
         _write(spec, target, on_share, should_stop)
         log.info("parts joined", parts=1 + len(spec.parts), size_bytes=target.stat().st_size)
     return replace(spec, source=target)
+
+
+def with_warnings_of_parts(info: MediaInfo, spec: JobSpec) -> MediaInfo:
+    """What is known of the joined file, with the warnings about streams of the parts that it does not have."""
+    if not spec.parts:
+        return info
+    known = {warning.code for warning in info.warnings}
+    lost = probe(spec.parts[0], max_pixels=spec.limits.pixels).warnings
+    return replace(info, warnings=(*info.warnings, *(warning for warning in lost if warning.code not in known)))
 
 
 def _check_room(spec: JobSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +19,10 @@ from daemon.settings import Settings
 from engines.cpu.chapters import follows
 from engines.cpu.joining import PartsDifferError, join
 from engines.cpu.probe import probe
+from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
-from pipeline.joining import JOINED, joined
+from pipeline.joining import JOINED, joined, with_warnings_of_parts
 from tests.chapters import cut, split_bytes
 from tests.media.synth import Clip, Sound, number_in
 
@@ -175,6 +177,17 @@ def test_a_job_that_is_stopped_or_lacks_room_leaves_no_half(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
     with pytest.raises(DiskFullError, match="0 MiB free, 64 MiB needed"):
         joined(spec, lambda _: None, lambda: False)
+
+
+def test_streams_of_the_parts_that_are_left_behind_are_named(
+    parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = order(parts, tmp_path / "work")
+    info = probe(parts[0])
+    gps = MediaWarning("DATA_DROPPED", 3, None, None, "GPS is left behind.", "GPS가 빠집니다.")
+    monkeypatch.setattr("pipeline.joining.probe", lambda *_, **__: replace(info, warnings=(gps,)))
+    assert with_warnings_of_parts(info, spec).warnings == (*info.warnings, gps)
+    assert with_warnings_of_parts(info, replace(spec, parts=())) is info
 
 
 def test_the_command_joins_the_parts_among_its_files(parts: list[Path], whole: Path, tmp_path: Path) -> None:
