@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from engines.cuda.sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
@@ -19,7 +20,8 @@ class JobSpec:
 
     ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
     ``input_name`` is the path that the report shows, as the user knows the file. ``parts`` are the files in which the
-    recording goes on, ``part_names`` the same as the user knows them.
+    recording goes on, ``part_names`` the same as the user knows them. ``nvenc`` are the encoder sessions of the card,
+    where they were counted.
     """
 
     job_id: str
@@ -38,6 +40,7 @@ class JobSpec:
     corrections: Corrections = NO_CORRECTIONS
     parts: tuple[Path, ...] = ()
     part_names: tuple[str, ...] = ()
+    nvenc: SessionProbe | None = None
 
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.
