@@ -13,11 +13,12 @@ if TYPE_CHECKING:  # the service knows jobs and reports, which name these classe
     from numpy.typing import NDArray
 
 Plane: TypeAlias = "NDArray[np.uint8]"
+Size: TypeAlias = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture, 8-bit NV12, upright.
+    """One picture, 8-bit NV12, upright. Its size may be another one than that of the picture before.
 
     Attributes:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
@@ -25,6 +26,7 @@ class Frame:
         pts: presentation time in ticks of the stream's time base, as the container says.
         duration: ticks until the next picture; the last one's is a best guess, never 0.
         replaced: this picture stands in for one that could not be decoded.
+        display: width and height when shown in square pixels; None is what ``VideoInfo`` says.
     """
 
     y: Plane
@@ -32,6 +34,7 @@ class Frame:
     pts: int
     duration: int
     replaced: bool = False
+    display: Size | None = None
 
     @property
     def width(self) -> int:
@@ -54,7 +57,7 @@ def on_host(frame: Frame) -> Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Consecutive pictures of one stream, oldest first, all of one size, on one device."""
+    """Consecutive pictures of one stream, oldest first, on one device."""
 
     frames: tuple[Frame, ...]
     time_base: Fraction
@@ -123,6 +126,10 @@ class VideoInfo:
     ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
     Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
+
+    Where size, pixel aspect or orientation change midway, all this is about the first picture; ``Frame.display`` tells
+    the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
+    that stays the same, the container's counts. ``peak_cd_m2`` is the brightest white of PQ video as metadata tells it.
     """
 
     codec: str
@@ -143,6 +150,8 @@ class VideoInfo:
     duration_s: float | None
     color: ColorTags
     mirrored: bool = False  # left to right, after the rotation
+    coded_aspect: Fraction | None = None
+    peak_cd_m2: float | None = None
     max_pixels: int = 2**28
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from engines.cpu.filters import surface_size
 from engines.errors import DecodeFailedError
-from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
+from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
@@ -87,7 +87,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
-    with closing(_open_decoder(job)) as decoder, closing(_finder(job, decoder)) as finder:
+    with closing(_open_decoder(job)) as decoder, closing(_finder(job)) as finder:
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         most = job.work.batch(job.backend.batch_pictures)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
@@ -99,7 +99,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             analysis.restore(job.checkpoint.analysis)
         _renew(job, compositor, decoder)
         if first is not None:
-            painter = _painter(job, compositor, decoder)
+            painter = _painter(job, compositor)
             batches = within_duration(chain([first], batches), first_pts, job.spec.limits)
             _renderer(job, decoder, analysis, painter, batches).run()
         return StreamOutcome(
@@ -115,8 +115,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         )
 
 
-def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
-    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder, job.work)
+def _finder(job: StreamJob) -> FaceFinder:
+    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, job.work)
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
@@ -129,7 +129,8 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 
 def _open_decoder(job: StreamJob) -> Decoder:
-    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=job.work.surface_pixels)
+    pixels = most_surface_pixels(job.spec.profile.lookahead, job.info.video, job.work.surface_pixels)
+    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=pixels)
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
@@ -160,6 +161,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
         clock=job.clock,
         start_pts=first_pts,
         seconds_per_tick=float(video.time_base),
+        canvas=(video.width, video.height),
         pace=DetectorPace(profile.detect, video.fps, video.width),
     )
     embedder.analysis = analysis
@@ -170,6 +172,15 @@ def lookahead_share(settings: LookaheadSettings, pixels: int, fps: float) -> flo
     """How much of the look-ahead fits into its memory: 1 for ordinary pictures, less for large or fast ones."""
     wanted_bytes = (settings.identity_s + settings.camera_s) * fps * pixels * 3 / 2
     return min(1.0, settings.pool_bytes / wanted_bytes)
+
+
+def most_surface_pixels(settings: LookaheadSettings, video: VideoInfo, most: int) -> int:
+    """Pixels of the largest working picture: where pictures grow midway, as many as the memory of the look-ahead, whose
+    length is fixed by then, has room for, but no fewer than the first has."""
+    width, height = surface_size(video, MAX_SURFACE_PIXELS)
+    share = lookahead_share(settings, width * height, float(video.fps))
+    waiting = share * (settings.identity_s + settings.camera_s) * float(video.fps)
+    return min(most, max(width * height, int(settings.pool_bytes / (waiting * 3 / 2))))
 
 
 def _renderer(
@@ -212,7 +223,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         checkpoint=job.checkpoint,
         correct=_corrector(job),
         open_decoder=lambda: _open_decoder(job),
-        new_painter=lambda opened: _painter(job, compositor, opened),
+        new_painter=lambda: _painter(job, compositor),
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
         should_stop=job.should_stop,
@@ -223,13 +234,12 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 
-def _painter(job: StreamJob, compositor: Compositor, decoder: Decoder) -> TilePainter:
+def _painter(job: StreamJob, compositor: Compositor) -> TilePainter:
     video = job.info.video
     return TilePainter(
         compositor,
         StillStore(lambda pts: _fetch(job, pts), recent=_RECENT_STILLS),
-        scale_x=decoder.surface_width / video.width,
-        scale_y=decoder.surface_height / video.height,
+        display=(video.width, video.height),
     )
 
 

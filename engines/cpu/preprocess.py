@@ -20,30 +20,32 @@ class CpuPreprocessor:
     """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
 
     def __init__(self, aspect: float | None = None) -> None:
-        """``aspect`` is the displayed picture's width to height; None takes it from the frames."""
+        """``aspect`` is the displayed picture's width to height where frames name none; None: their own counts."""
         self._aspect = aspect
         self._batch = np.zeros((0, 3, 0, 0), np.float32)
+        self._content = 0, 0
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
         """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
 
-        ``engines.models.yunet.content_size`` of the displayed aspect says how large the picture is in there. The
-        memory is used again by the next call.
+        ``engines.models.yunet.content_size`` of the displayed aspect, which is the same for all frames of a call, says
+        how large the picture is in there. The memory is used again by the next call.
         """
-        batch = self._buffer(len(frames), width, height)
+        fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
+        batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
         for picture, frame in zip(batch, frames, strict=True):
-            fit_w, fit_h = content_size(self._aspect or frame.width / frame.height, width, height)
             for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h))):
                 picture[channel, :fit_h, :fit_w] = values
         return batch
 
-    def _buffer(self, count: int, width: int, height: int) -> NDArray[np.float32]:
+    def _buffer(self, count: int, width: int, height: int, content: tuple[int, int]) -> NDArray[np.float32]:
         """Memory for a batch, kept from call to call: fresh pages would cost more than what is written to them.
 
-        A stream's pictures are all of one size, so the padding stays black.
+        While the content's size stays the same, the padding stays black.
         """
-        if self._batch.shape[0] < count or self._batch.shape[2:] != (height, width):
-            self._batch = np.zeros((count, 3, height, width), np.float32)
+        fits = self._batch.shape[0] >= count and self._batch.shape[2:] == (height, width)
+        if not fits or content != self._content:
+            self._batch, self._content = np.zeros((count, 3, height, width), np.float32), content
         return self._batch[:count]
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
@@ -75,6 +77,13 @@ class CpuPreprocessor:
         return candidates(outputs, score_threshold)
 
 
+def shown_aspect(frame: Frame, usual: float | None) -> float:
+    """Width to height of a picture when shown; ``usual`` is that of pictures that name none."""
+    if frame.display is not None:
+        return frame.display[0] / frame.display[1]
+    return usual or frame.width / frame.height
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ChipPlan:
     """How a chip is cut out: the part of the frame that holds it is shrunk by area, so that a bilinear warp never
@@ -98,10 +107,10 @@ class ChipPlan:
 def plan_chips(
     frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int, aspect: float | None
 ) -> list[ChipPlan]:
-    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame, and frames are shown with ``aspect``."""
+    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame; ``aspect`` as in ``CpuPreprocessor``."""
     plans = []
     for frame, points in zip(frames, landmarks, strict=True):
-        stretch = (aspect or frame.width / frame.height) * frame.height / frame.width
+        stretch = shown_aspect(frame, aspect) * frame.height / frame.width
         square_pixels = np.array([stretch, 1.0], np.float32)
         (transform,) = chip_transforms(points[None] * square_pixels, size)
         plans.append(_plan(transform / square_pixels[:, None], size, frame.width, frame.height))

@@ -16,9 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
+from engines.cpu.color import brightest, known, tags_of
 from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
-from engines.cpu.orientation import Orientation
+from engines.cpu.orientation import Orientation, displayed_size
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 
@@ -28,7 +29,6 @@ PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
 REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
 FALLBACK_FPS = Fraction(25)
-RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
 def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
@@ -47,7 +47,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
     with open_media(path, max_pixels=max_pixels) as container:
         stream = pick_video(container)
         _require_decodable(stream)
-        claimed = _claimed_size(stream, path)
+        claimed, color = _claimed_size(stream, path), tags_of(stream.codec_context)
         _reject_single_picture_formats(container, stream, path)
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
@@ -56,7 +56,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
+            video=_video_info(stream, picture, size, color, _times(stream, path), max_pixels),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
         )
 
@@ -112,8 +112,14 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
 
 
 def _video_info(
-    stream: VideoStream, picture: VideoFrame | None, coded: tuple[int, int], times: list[int], max_pixels: int
+    stream: VideoStream,
+    picture: VideoFrame | None,
+    coded: tuple[int, int],
+    color: ColorTags,
+    times: list[int],
+    max_pixels: int,
 ) -> VideoInfo:
+    """``color`` is what the container says; the picture knows better, where it says anything."""
     context = stream.codec_context
     held = orientation.of_frame(picture) if picture else Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -137,16 +143,12 @@ def _video_info(
         time_base=time_base,
         start_pts=stream.start_time or 0,
         duration_s=_seconds(stream.duration, time_base),
-        color=_color_tags(context, picture),
+        color=known(tags_of(picture), color) if picture else color,
         mirrored=held.mirrored,
+        coded_aspect=context.sample_aspect_ratio,
+        peak_cd_m2=brightest(picture) if picture else None,
         max_pixels=max_pixels,
     )
-
-
-def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> tuple[int, int]:
-    """Size in square pixels, upright, of a stored picture; the stored height is kept."""
-    shown = (max(1, round(width * aspect)), height)
-    return (shown[1], shown[0]) if held.swaps_sides else shown
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
@@ -173,17 +175,6 @@ def _is_vfr(times: list[int], stream: VideoStream) -> bool:
         return max(steps) - min(steps) > max(1, 0.02 * max(steps))
     mean, lowest = stream.average_rate, stream.base_rate
     return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
-
-
-def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> ColorTags:
-    source = context if picture is None else picture
-    pixel_format = source.format
-    return ColorTags(
-        primaries=int(source.color_primaries),
-        transfer=int(source.color_trc),
-        matrix=int(source.colorspace),
-        full_range=int(source.color_range) == RANGE_FULL or bool(pixel_format and pixel_format.name.startswith("yuvj")),
-    )
 
 
 def _audio_info(stream: AudioStream) -> AudioInfo:

@@ -34,6 +34,13 @@ class Feed:
     reader: PacketReader
     packets: Iterator[Packet[Stream]]
     from_start: bool
+    path: Path
+    start_pts: int | None = None      # as asked for
+    keyframes_back: int | None = None
+
+    def reopened(self) -> Feed:
+        """The same packets once more."""
+        return feed_from(self.path, self.start_pts, self.keyframes_back)
 
     def __enter__(self) -> Feed:
         return self
@@ -48,6 +55,7 @@ class Feed:
 def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> Feed:
     """Open the file ``keyframes_back`` keyframes before ``start_pts``; None for either means at its beginning."""
     feed = _open(path)
+    feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
         return feed
     if feed.container.format.name in SEEKABLE and _seek_back(feed, start_pts, keyframes_back):
@@ -55,6 +63,7 @@ def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> 
     feed.close()
     skipped = _packets_before(path, start_pts, keyframes_back)
     feed = _open(path)
+    feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     feed.packets = islice(feed.packets, skipped, None)
     feed.from_start = skipped == 0
     return feed
@@ -64,7 +73,7 @@ def _open(path: Path) -> Feed:
     container = open_media(path)
     stream = pick_video(container)
     reader = PacketReader(container, [stream])
-    return Feed(container, stream, reader, iter(reader), from_start=True)
+    return Feed(container, stream, reader, iter(reader), from_start=True, path=path)
 
 
 def _seek_back(feed: Feed, start_pts: int, keyframes_back: int) -> bool:

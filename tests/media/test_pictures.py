@@ -129,7 +129,7 @@ def test_full_range_becomes_limited(tmp_path: Path) -> None:
 
 def test_colour_tags_follow_the_picture(tmp_path: Path) -> None:
     hdr = probe(Clip(frames=2, color=(9, 16, 9, 1)).write(tmp_path / "hdr.mp4")).video
-    assert output_color(hdr) == ColorTags(9, 16, 9)
+    assert output_color(hdr) == ColorTags(1, 1, 1)
     untagged = replace(hdr, color=ColorTags())
     assert output_color(replace(untagged, coded_height=1080)) == ColorTags()
     assert output_color(replace(untagged, coded_height=576)).matrix == 6
