@@ -34,7 +34,7 @@ class Geometry:
 class Geometries:
     """The geometry of every picture of one stream.
 
-    It depends on the picture alone, not on those before it, so it is the same wherever decoding began.
+    It depends on the picture alone and on the latest keyframe, so it is the same wherever decoding began.
 
     Args:
         max_pixels: larger surfaces are scaled down, aspect kept.
@@ -43,14 +43,21 @@ class Geometries:
     def __init__(self, video: VideoInfo, max_pixels: int) -> None:
         self._video = video
         self._max_pixels = max_pixels
+        self._held = Orientation()
         self._known: dict[tuple[int, int, Fraction | None, Orientation], Geometry] = {}
 
     def of(self, frame: VideoFrame) -> Geometry:
-        key = frame.width, frame.height, noted_aspect(frame), orientation.of_frame(frame)
+        key = frame.width, frame.height, noted_aspect(frame), self._orientation(frame)
         geometry = self._known.get(key)
         if geometry is None:
             geometry = self._known[key] = self._worked_out(*key)
         return geometry
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        stated = orientation.of_frame(frame)
+        if stated is not None or frame.key_frame:
+            self._held = stated or Orientation()
+        return self._held
 
     def _worked_out(self, width: int, height: int, aspect: Fraction | None, held: Orientation) -> Geometry:
         video = self._video
@@ -97,4 +104,6 @@ class AspectNotes:
 
 
 def _believable(aspect: Fraction | None) -> Fraction:
-    return aspect if aspect and Fraction(1, MOST_STRETCH) <= aspect <= MOST_STRETCH else Fraction(1)
+    """An object of its own for each picture: PyAV forgets one as soon as the first picture that has it is gone."""
+    stands = aspect is not None and Fraction(1, MOST_STRETCH) <= aspect <= MOST_STRETCH
+    return Fraction(aspect or 1) if stands else Fraction(1)

@@ -47,10 +47,13 @@ def from_matrix(matrix: bytes) -> Orientation:
     return Orientation()
 
 
-def of_frame(frame: VideoFrame) -> Orientation:
-    """Orientation from the side data that the decoder attaches to every picture."""
+def of_frame(frame: VideoFrame) -> Orientation | None:
+    """Orientation from a picture's side data; None where it has none.
+
+    The container's word comes with every picture, the codec's (H.264, HEVC) perhaps with keyframes alone.
+    """
     matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
-    return from_matrix(matrices[0]) if matrices else Orientation()
+    return from_matrix(matrices[0]) if matrices else None
 
 
 def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> Size:

@@ -121,7 +121,7 @@ def _video_info(
 ) -> VideoInfo:
     """``color`` is what the container says; the picture knows better, where it says anything."""
     context = stream.codec_context
-    held = orientation.of_frame(picture) if picture else Orientation()
+    held = (orientation.of_frame(picture) if picture else None) or Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = displayed_size(*coded, aspect, held)
     pixel_format = picture.format if picture else context.format

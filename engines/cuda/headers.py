@@ -37,13 +37,17 @@ class HeaderWatch:
         self._header = bytes(stream.codec_context.extradata or b"")
         self._length_bytes = _length_bytes(video.codec, self._header)
         self._harmless: set[bytes] = set()
+        self._turns: set[bytes] = set()
 
     def has_changed(self, packet: Packet[Stream]) -> bool:
         """Whether size, pixel aspect, orientation or colours are others from this packet on."""
         if not packet.is_keyframe or self._video.codec not in _SEQUENCE:
             return False
-        news = {unit for unit in self._describing(packet) if unit not in self._header} - self._harmless
-        if not news and not packet.has_sidedata("new_extradata"):
+        units = set(self._describing(packet))
+        news = {unit for unit in units if unit not in self._header} - self._harmless
+        is_turned_back = bool(self._turns - units)
+        self._turns = {unit for unit in units if unit not in self._header}
+        if not news and not is_turned_back and not packet.has_sidedata("new_extradata"):
             return False
         picture = self._decoded(packet)
         if picture is None or not self._is_as_before(*picture):
@@ -57,8 +61,7 @@ class HeaderWatch:
             kind = unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
             if kind in _SLICES[codec]:
                 return
-            is_turn = kind == _SEI[codec] and unit[1 if codec == "h264" else 2] == _ORIENTATION
-            if kind == _SEQUENCE[codec] or is_turn:
+            if kind == _SEQUENCE[codec] or (kind == _SEI[codec] and _ORIENTATION in messages(bytes(unit), codec)):
                 yield bytes(unit)
 
     def _decoded(self, packet: Packet[Stream]) -> tuple[VideoFrame, Fraction | None] | None:
@@ -75,13 +78,34 @@ class HeaderWatch:
 
     def _is_as_before(self, frame: VideoFrame, aspect: Fraction | None) -> bool:
         video = self._video
-        held = orientation.of_frame(frame)
         return (
             (frame.width, frame.height) == (video.coded_width, video.coded_height)
-            and (aspect is None or aspect == video.coded_aspect)
-            and held in (Orientation(), Orientation(video.rotation_deg, video.mirrored))
+            and aspect == video.coded_aspect
+            and orientation.of_frame(frame) in (None, Orientation(video.rotation_deg, video.mirrored))
             and known(tags_of(frame), video.color) == video.color
         )
+
+
+def messages(unit: bytes, codec: str) -> list[int]:
+    """Payload types of the messages in an SEI unit."""
+    found, data = [], unit[1 if codec == "h264" else 2 :].replace(b"\x00\x00\x03", b"\x00\x00")
+    at = 0
+    while at + 1 < len(data) and data[at:] != b"\x80":
+        kind, at = _number(data, at)
+        size, at = _number(data, at)
+        found.append(kind)
+        at += size
+    return found
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A number in bytes that are added up, the last below 255; and the place behind it."""
+    total = 0
+    while at < len(data):
+        total, at = total + data[at], at + 1
+        if data[at - 1] != 255:
+            break
+    return total, at
 
 
 def nal_units(data: memoryview, length_bytes: int) -> Iterator[memoryview]:
