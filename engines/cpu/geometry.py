@@ -32,9 +32,7 @@ class Geometry:
 
 
 class Geometries:
-    """The geometry of every picture of one stream.
-
-    It depends on the picture alone and on the latest keyframe, so it is the same wherever decoding began.
+    """The geometry of every picture of one stream, once ``GeometryNotes`` has seen it.
 
     Args:
         max_pixels: larger surfaces are scaled down, aspect kept.
@@ -43,26 +41,21 @@ class Geometries:
     def __init__(self, video: VideoInfo, max_pixels: int) -> None:
         self._video = video
         self._max_pixels = max_pixels
-        self._held = Orientation()
-        self._known: dict[tuple[int, int, Fraction | None, Orientation], Geometry] = {}
+        self._usual = _Noted(None, first_orientation(video))
+        self._known: dict[tuple[int, int, _Noted], Geometry] = {}
 
     def of(self, frame: VideoFrame) -> Geometry:
-        key = frame.width, frame.height, noted_aspect(frame), self._orientation(frame)
+        noted = frame.opaque
+        key = frame.width, frame.height, noted if isinstance(noted, _Noted) else self._usual
         geometry = self._known.get(key)
         if geometry is None:
             geometry = self._known[key] = self._worked_out(*key)
         return geometry
 
-    def _orientation(self, frame: VideoFrame) -> Orientation:
-        stated = orientation.of_frame(frame)
-        if stated is not None or frame.key_frame:
-            self._held = stated or Orientation()
-        return self._held
-
-    def _worked_out(self, width: int, height: int, aspect: Fraction | None, held: Orientation) -> Geometry:
-        video = self._video
+    def _worked_out(self, width: int, height: int, noted: _Noted) -> Geometry:
+        video, held = self._video, noted.held
         surface = fitting(*((height, width) if held.swaps_sides else (width, height)), self._max_pixels)
-        display = displayed_size(width, height, aspect or video.sample_aspect, held)
+        display = displayed_size(width, height, noted.aspect or video.sample_aspect, held)
         return Geometry(held, surface, None if display == (video.width, video.height) else display)
 
 
@@ -74,36 +67,50 @@ def fitting(width: int, height: int, max_pixels: int) -> Size:
     return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
-def noted_aspect(frame: VideoFrame) -> Fraction | None:
-    """The picture's pixel aspect where it is another than the stream began with."""
-    aspect = frame.opaque
-    return aspect if isinstance(aspect, Fraction) else None
+def first_orientation(video: VideoInfo) -> Orientation:
+    return Orientation(video.rotation_deg, video.mirrored)
 
 
-class AspectNotes:
-    """Notes on pictures, as they leave the codec, that the codec's pixel aspect is no longer what it was at first.
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What is noted on a picture. ``aspect`` is None where it is what the stream began with."""
 
-    The codec tells what holds for the pictures that it decodes, which are some ahead of those that it puts out. A new
-    aspect comes with a new sequence, and that begins with a keyframe.
+    aspect: Fraction | None
+    held: Orientation
+
+
+class GeometryNotes:
+    """Notes on pictures, as they leave the codec, where pixel aspect or orientation are not what they were at first.
+
+    The codec tells the aspect of the pictures that it decodes, which are some ahead of those that it puts out. A new
+    one comes with a new sequence, and that begins with a keyframe. The container's orientation comes with every
+    picture, the codec's (H.264, HEVC) perhaps with keyframes alone. So notes depend on the picture and the keyframe
+    before it, and are the same wherever decoding began.
     """
 
-    def __init__(self, context: VideoCodecContext, first: Fraction | None) -> None:
+    def __init__(self, context: VideoCodecContext, video: VideoInfo) -> None:
         self._context = context
-        self._first = first
-        self._current: Fraction | None = None
+        self._first_aspect = video.coded_aspect
+        self._first_held = first_orientation(video)
+        self._aspect: Fraction | None = None
+        self._held = Orientation()
         self._begun = False
 
     def note(self, frame: VideoFrame) -> VideoFrame:
-        latest = self._context.sample_aspect_ratio
-        if latest != self._current and (frame.key_frame or not self._begun):
-            self._current = latest
+        begins = frame.key_frame or not self._begun
         self._begun = True
-        if self._current != self._first:
-            frame.opaque = _believable(self._current)
+        if begins:
+            self._aspect = self._context.sample_aspect_ratio
+        stated = orientation.of_frame(frame)
+        if stated is not None or begins:
+            self._held = stated or Orientation()
+        if self._aspect != self._first_aspect or self._held != self._first_held:
+            # One object for each picture: PyAV forgets it as soon as the first picture that has it is gone.
+            frame.opaque = _Noted(self._changed_aspect(), self._held)
         return frame
 
-
-def _believable(aspect: Fraction | None) -> Fraction:
-    """An object of its own for each picture: PyAV forgets one as soon as the first picture that has it is gone."""
-    stands = aspect is not None and Fraction(1, MOST_STRETCH) <= aspect <= MOST_STRETCH
-    return Fraction(aspect or 1) if stands else Fraction(1)
+    def _changed_aspect(self) -> Fraction | None:
+        if self._aspect == self._first_aspect:
+            return None
+        believable = self._aspect and Fraction(1, MOST_STRETCH) <= self._aspect <= MOST_STRETCH
+        return self._aspect if believable else Fraction(1)
