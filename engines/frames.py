@@ -20,6 +20,8 @@ Size: TypeAlias = tuple[int, int]  # width, height
 class Frame:
     """One picture, 8-bit NV12, upright. Its size may be another one than that of the picture before.
 
+    Where HDR is kept it is P010 instead: 16 bits for each sample, of which the upper ten count.
+
     Attributes:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
         uv: chroma, shape (ceil(H / 2), ceil(W / 2), 2), U before V.
@@ -46,7 +48,7 @@ class Frame:
 
     @property
     def nbytes(self) -> int:
-        return int(self.y.size + self.uv.size)
+        return int(self.y.nbytes + self.uv.nbytes)
 
 
 def on_host(frame: Frame) -> Frame:

@@ -7,11 +7,13 @@ from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning, media_warning
 
 
-def warnings_of(info: MediaInfo, audio: AudioOutcome) -> tuple[MediaWarning, ...]:
+def warnings_of(
+    info: MediaInfo, audio: AudioOutcome, rendering: tuple[MediaWarning, ...] = ()
+) -> tuple[MediaWarning, ...]:
     """Everything of the source that the result lacks or holds in another way, as far as each step has noticed it."""
     dropped = (
         media_warning("AUDIO_STREAM_DROPPED", stream=stream.index, codec=stream.codec)
         for stream in audio.streams
         if stream.mode == "dropped"
     )
-    return (*info.warnings, *audio.warnings, *dropped)
+    return (*info.warnings, *rendering, *audio.warnings, *dropped)

@@ -56,9 +56,11 @@ class FaceFinder:
         device: DeviceSettings,
         info: MediaInfo,
         work: Workload,
+        *,
+        keep_hdr: bool = False,
     ) -> None:
         self._score = settings.score
-        self._preprocessor = backend.preprocessor(info)
+        self._preprocessor = backend.preprocessor(info, keep_hdr=keep_hdr)
         self._detector = open_detector(backend, device)
         self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name

@@ -16,6 +16,11 @@ _KINDS = {"libx264": "x264", "h264_nvenc": "nvenc"}  # encoders' names, and what
 _MAX_THREADS = 16
 
 
+def codec_of(encoder: str) -> str:
+    """What an encoder of this name writes."""
+    return "hevc" if encoder == "libx265" else "h264"
+
+
 class EncoderChangedError(PipelineError):
     """The finished segments come from an encoder that is not to be had here: the job must start over."""
 

@@ -11,8 +11,10 @@ from typing import Any
 import structlog
 
 from engines.cpu.filters import surface_size
+from engines.cpu.small_sdr import sdr_look
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
+from engines.media_warnings import MediaWarning
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
@@ -25,6 +27,7 @@ from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
+from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
@@ -58,6 +61,10 @@ class StreamJob:
     degradation: Degradation
 
     @property
+    def keeps_hdr(self) -> bool:
+        return keeps_hdr(self.spec.profile, self.info.video, self.backend)
+
+    @property
     def work(self) -> Workload:
         return self.degradation.workload
 
@@ -75,6 +82,7 @@ class StreamOutcome:
     notes: tuple[str, ...]
     cpu_fallback: bool
     bytes_to_host_per_frame: int  # in this attempt
+    warnings: tuple[MediaWarning, ...] = ()
 
 
 def render_stream(job: StreamJob) -> StreamOutcome:
@@ -112,11 +120,15 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             notes=(*job.backend.notes, *finder.notes),
             cpu_fallback=job.checkpoint.counters["cpu_fallback"],
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
+            warnings=hdr_warnings(job.spec.profile, job.info.video, job.backend),
         )
 
 
 def _finder(job: StreamJob) -> FaceFinder:
-    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, job.work)
+    profile = job.spec.profile
+    return FaceFinder(
+        job.backend, profile.detect, job.spec.device, job.info, job.work, keep_hdr=job.keeps_hdr
+    )
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
@@ -130,14 +142,15 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 def _open_decoder(job: StreamJob) -> Decoder:
     pixels = most_surface_pixels(job.spec.profile.lookahead, job.info.video, job.work.surface_pixels)
-    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=pixels)
+    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr)
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
     profile, video = job.spec.profile, job.info.video
     embedder = FaceEmbedder(finder)
     width, height = surface_size(video, MAX_SURFACE_PIXELS)  # at every level, as its state must fit
-    share = lookahead_share(profile.lookahead, width * height, float(video.fps))
+    samples = width * height * (2 if job.keeps_hdr else 1)  # as many bytes as if it had so many pixels
+    share = lookahead_share(profile.lookahead, samples, float(video.fps))
     people = PeopleResolver(
         profile.identity,
         assignment=profile.assignment,
@@ -209,7 +222,8 @@ def _moments(job: StreamJob, start_pts: int) -> MomentKeeper:
     segments = job.checkpoint.segments
     done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
     folder = job.spec.work_dir / FOLDER
-    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t)
+    look = sdr_look(job.info.video) if job.keeps_hdr else None
+    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
 
 
 def _corrector(job: StreamJob) -> Callable[[Row], Row]:

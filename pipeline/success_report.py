@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
+from engines.media_warnings import MediaWarning
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
 from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
+from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
 from pipeline.report import MODELS, describe_input, versions
@@ -104,6 +106,15 @@ class Evidence:
     wall_s: float
 
 
+def _warnings(evidence: Evidence) -> tuple[MediaWarning, ...]:
+    return warnings_of(evidence.info, evidence.assembled.audio, evidence.outcome.warnings)
+
+
+def _output_video(evidence: Evidence) -> OutputVideo:
+    encoder = evidence.checkpoint.encoder
+    return OutputVideo(codec=codec_of(encoder), encoder=encoder, width=evidence.width, height=evidence.height)
+
+
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
@@ -114,14 +125,14 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         host=spec.host,
         profile=spec.profile_name,
         verdict=verdict(evidence),
-        warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, assembled.audio)],
+        warnings=[Warned(**w.to_json()) for w in _warnings(evidence)],
         input=describe_input(spec, evidence.info, evidence.sha256),
         output=Output(
             path=None,
             bytes=assembled.video.stat().st_size,
             frames=checkpoint.frames,
             duration_s=round(assembled.duration_s, 6),
-            video=OutputVideo(codec="h264", encoder=checkpoint.encoder, width=evidence.width, height=evidence.height),
+            video=_output_video(evidence),
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),

@@ -13,6 +13,7 @@ from engines.cpu.graph import build_graph
 from engines.frames import Size
 from engines.tone_map import ToneSource, table
 
+DEEP_FORMAT = "p010le"
 MOST_THREADS = 4                      # the filters cut a picture into bands; what comes out is the same for any number
 _FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"
 _MATRICES = {1: "bt709", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}     # H.273 to swscale; all others: BT.2020
@@ -28,20 +29,29 @@ def mapped(
         size: to which they are scaled first.
         turning: filters that make them upright, applied last.
     """
-    scale = f"{size[0]}:{size[1]}:{_FLAGS}:in_color_matrix={_MATRICES.get(matrix, 'bt2020')}"
     with tempfile.NamedTemporaryFile("w", prefix="dualface-", suffix=".cube") as file:
         file.write(_text(source))
         file.flush()
         return build_graph(
             frame,
             [
-                ("scale", scale), ("format", "gbrpf32le"),
+                ("scale", _scale(size, matrix)), ("format", "gbrpf32le"),
                 ("lut3d", f"file={_quoted(file.name)}:interp=tetrahedral"),
                 ("scale", f"{_FLAGS}:sws_dither=bayer:out_range=limited:out_color_matrix=bt709"),
                 ("format", "yuv420p"), *turning,
             ],
             threads=min(MOST_THREADS, os.cpu_count() or 1),
         )  # fmt: skip
+
+
+def deep(frame: VideoFrame, matrix: int, size: Size, turning: list[tuple[str, str]]) -> Graph:
+    """A chain that makes limited-range P010 of BT.2020's matrix, all else unchanged. Arguments as for ``mapped``."""
+    scale = f"{_scale(size, matrix)}:out_range=limited:out_color_matrix=bt2020"
+    return build_graph(frame, [("scale", scale), ("format", "yuv420p10le"), *turning, ("format", DEEP_FORMAT)])
+
+
+def _scale(size: Size, matrix: int) -> str:
+    return f"{size[0]}:{size[1]}:{_FLAGS}:in_color_matrix={_MATRICES.get(matrix, 'bt2020')}"
 
 
 @functools.lru_cache(maxsize=2)

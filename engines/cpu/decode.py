@@ -33,6 +33,7 @@ class PyAvDecoder:
         info: what ``probe`` said about it.
         max_surface_pixels: larger pictures are scaled down, aspect kept; each has its own size if the stream changes.
         threads: decoder threads; 0 chooses from the cores.
+        keep_hdr: pictures come as P010 in the stream's own colours.
 
     Attributes:
         color: tags that are true for the pictures that come out (limited range, never RGB or HDR).
@@ -51,13 +52,16 @@ class PyAvDecoder:
     device = "cpu"
     cpu_fallback = False  # this is the CPU's decoder, not somebody's stand-in
 
-    def __init__(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
+    ) -> None:
         self._path = path
         self._info = info
         self._threads = threads
         self._max_pixels = max_surface_pixels
         self.surface_width, self.surface_height = surface_size(info.video, max_surface_pixels)
-        self.color = output_color(info.video)
+        self._keep_hdr = keep_hdr
+        self.color = output_color(info.video, keep_hdr=keep_hdr)
         self.decode_errors = 0
         self.replaced_frames = 0
         self.truncated = False
@@ -126,7 +130,7 @@ class PyAvDecoder:
 
     def _converter(self) -> Callable[[Any], Upright]:
         """Makes upright planes of what ``_decoded`` yields."""
-        return Converter(self._info.video, self._max_pixels).convert
+        return Converter(self._info.video, self._max_pixels, keep_hdr=self._keep_hdr).convert
 
     def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
         """The feed's pictures in their places, without combs."""

@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
 from engines.cpu.color import RANGE_FULL, known, tags_of
-from engines.cpu.cube import mapped
+from engines.cpu.cube import DEEP_FORMAT, deep, mapped
 from engines.cpu.geometry import Geometries, Geometry, fitting
-from engines.cpu.graph import build_graph
+from engines.cpu.graph import build_graph, samples_of
 from engines.cpu.orientation import Orientation
 from engines.cpu.timeline import Slot
 from engines.frames import ColorTags, Plane, Size, VideoInfo
@@ -49,20 +48,29 @@ class Upright(NamedTuple):
     display: Size | None = None
 
 
-def output_color(info: VideoInfo) -> ColorTags:
-    """Colour tags of the pictures that come out: the source's, limited range, and never RGB, HDR or BT.2020.
+def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
+    """Colour tags of the pictures that come out: the source's, limited range, never RGB; HDR or BT.2020 only if kept.
 
     Untagged standard-definition video is BT.601 by every player's convention; in a 1080-line output it would be taken
     for BT.709, so it gets its tag here.
     """
     if tone_source(info.color) is not None:
-        return BT709
+        return kept_color(info.color) if keep_hdr else BT709
     tags = replace(info.color, full_range=False)
     if tags.matrix == MATRIX_RGB or info.pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8")):
         return replace(tags, matrix=MATRIX_BT709)
     if tags.matrix == MATRIX_UNSPECIFIED and info.coded_height <= SD_LINES:
         return replace(tags, matrix=MATRIX_BT601)
     return tags
+
+
+def kept_color(tags: ColorTags) -> ColorTags:
+    """Tags of HDR that is kept: complete, as players guess differently."""
+    return ColorTags(
+        primaries=9 if tags.primaries == MATRIX_UNSPECIFIED else tags.primaries,
+        transfer=14 if tags.transfer == MATRIX_UNSPECIFIED else tags.transfer,
+        matrix=9,
+    )
 
 
 def surface_size(info: VideoInfo, max_pixels: int) -> Size:
@@ -74,19 +82,16 @@ def surface_size(info: VideoInfo, max_pixels: int) -> Size:
 
 
 def planes_of(frame: VideoFrame) -> Planes:
-    """Views of an NV12 frame's memory, which live as long as the arrays do."""
+    """Views of an NV12 or P010 frame's memory, which live as long as the arrays do."""
     luma, chroma = frame.planes
-    y = _rows(luma)[:, :frame.width]
-    uv = _rows(chroma).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
+    kind = np.uint16 if frame.format.name == DEEP_FORMAT else np.uint8
+    y = samples_of(luma, kind)[:, :frame.width]
+    uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
     return y, uv
 
 
 def _looked_up(samples: Plane, table: Plane) -> Plane:
     return cast(Plane, cv2.LUT(samples, table))
-
-
-def _rows(plane: VideoPlane) -> Plane:
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
 
 
 class Converter:
@@ -95,10 +100,12 @@ class Converter:
     Args:
         video: what the stream's first picture is.
         max_pixels: larger pictures are scaled down, aspect kept.
+        keep_hdr: make P010 of the stream's own colours instead.
     """
 
-    def __init__(self, video: VideoInfo, max_pixels: int) -> None:
+    def __init__(self, video: VideoInfo, max_pixels: int, *, keep_hdr: bool = False) -> None:
         self._video = video
+        self._keep_hdr = keep_hdr
         self._geometries = Geometries(video, max_pixels)
         self._reformatter = VideoReformatter()
         self._graph: Graph | None = None
@@ -109,6 +116,8 @@ class Converter:
     def convert(self, frame: VideoFrame) -> Upright:
         """NV12 planes of a picture; may be views of the codec's own memory, so treat them as read-only."""
         geometry = self._geometries.of(frame)
+        if self._keep_hdr:
+            return Upright(*planes_of(self._filtered(frame, geometry)), geometry.display)
         self._note_colors(frame)
         if not self._is_plain(frame, geometry):
             return Upright(*planes_of(self._as_nv12(self._filtered(frame, geometry))), geometry.display)
@@ -148,13 +157,17 @@ class Converter:
 
     def _build(self, frame: VideoFrame, geometry: Geometry) -> Graph:
         width, height = geometry.surface[::-1] if geometry.held.swaps_sides else geometry.surface
+        if self._keep_hdr:
+            return deep(frame, self._matrix(frame), (width, height), geometry.held.filters())
         if self._tone is not None:
-            matrix = int(frame.colorspace) if int(frame.colorspace) != MATRIX_UNSPECIFIED else self._video.color.matrix
-            return mapped(frame, self._tone, matrix, (width, height), geometry.held.filters())
+            return mapped(frame, self._tone, self._matrix(frame), (width, height), geometry.held.filters())
         rgb = frame.format.is_rgb or frame.format.name == "pal8"
         scale = f"{width}:{height}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
         scale += ":out_color_matrix=bt709" if rgb else ""
         return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *geometry.held.filters()])
+
+    def _matrix(self, frame: VideoFrame) -> int:
+        return known(tags_of(frame), self._video.color).matrix
 
 
 class Deinterlacer:

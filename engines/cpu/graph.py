@@ -1,9 +1,20 @@
-"""Chains of libavfilter filters."""
+"""Chains of libavfilter filters, and the memory of what goes through them."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from numpy.typing import NDArray
+
+
+def samples_of(plane: VideoPlane, kind: type[np.generic]) -> NDArray[Any]:
+    """A plane's memory, shape (rows, samples in a row and its padding)."""
+    rows = np.frombuffer(memoryview(plane), kind)
+    return rows.reshape(plane.height, plane.line_size // rows.itemsize)
 
 
 def build_graph(frame: VideoFrame, filters: list[tuple[str, str]], *, threads: int = 1) -> Graph:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -124,9 +124,11 @@ def blended(before: Upright, after: Upright, weight: float) -> Upright:
 
 
 def _plane(array: Any) -> Plane:
-    return np.asarray(array, np.uint8)
+    return cast("Plane", array)
 
 
 def black(like: Upright) -> Upright:
     """A black picture of the size of another."""
-    return Upright(np.full(like.y.shape, _BLACK, np.uint8), np.full(like.uv.shape, _GREY, np.uint8), like.display)
+    step = 1 << (8 * like.y.itemsize - 8)
+    y, uv = np.full(like.y.shape, _BLACK * step, like.y.dtype), np.full(like.uv.shape, _GREY * step, like.uv.dtype)
+    return Upright(y, uv, like.display)

@@ -1,0 +1,95 @@
+"""Encoding HDR with x265 through PyAV: HEVC Main 10."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.codec.context import CodecContext, Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from engines.cpu.encode import RANGE_LIMITED, gop_frames
+from engines.cpu.graph import samples_of
+from engines.errors import EncodeFailedError
+from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.settings import EncoderSettings
+
+_FRAME_THREADS_MAX = 4
+_TO_TEN_BITS = 6                      # P010 has its ten bits on top
+
+
+class X265Encoder:
+    """libx265, HEVC Main 10, 4:2:0, from P010. Satisfies ``engines.protocols.Encoder``.
+
+    The arguments are those of ``X264Encoder``; so are its promises.
+
+    Raises:
+        EncodeFailedError: x265 refused the parameters or a picture.
+    """
+
+    name = "libx265"
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        time_base: Fraction,
+        fps: Fraction,
+        color: ColorTags,
+        settings: EncoderSettings,
+        threads: int,
+    ) -> None:
+        context = CodecContext.create("libx265", "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p10le"
+        context.time_base, context.framerate = time_base, fps
+        context.gop_size = gop_frames(fps)
+        context.flags |= Flags.global_header | Flags.closed_gop
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        context.colorspace, context.color_range = color.matrix, RANGE_LIMITED
+        context.options = {"preset": settings.preset, "crf": str(settings.crf), "x265-params": _parameters(threads)}
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            raise EncodeFailedError(f"x265 does not accept {width}x{height} with these settings: {error}.") from error
+        self._context = context
+        self._time_base = time_base
+        self.extradata: bytes = context.extradata or b""
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
+        return self._send(self._as_video_frame(frame))
+
+    def flush(self) -> list[EncodedPacket]:
+        """The remaining packets. The encoder cannot be used afterwards."""
+        return self._send(None)
+
+    def _send(self, picture: VideoFrame | None) -> list[EncodedPacket]:
+        try:
+            packets = self._context.encode(picture)
+        except av.FFmpegError as error:
+            raise EncodeFailedError(f"x265 failed: {error}.") from error
+        return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
+
+    def _as_video_frame(self, frame: Frame) -> VideoFrame:
+        picture = VideoFrame(frame.width, frame.height, "yuv420p10le")
+        for plane, samples in zip(picture.planes, (frame.y, frame.uv[..., 0], frame.uv[..., 1]), strict=True):
+            np.copyto(samples_of(plane, np.uint16)[:, : plane.width], _ten_bits(samples))
+        picture.pts, picture.time_base = frame.pts, self._time_base
+        return picture
+
+
+def _ten_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:
+    """The nearest values of 10 bits."""
+    half = 1 << (_TO_TEN_BITS - 1)
+    return np.asarray((np.minimum(samples, 2**16 - 1 - half) + np.uint16(half)) >> _TO_TEN_BITS, np.uint16)
+
+
+def _parameters(threads: int) -> str:
+    pool = f":pools={threads}:frame-threads={min(_FRAME_THREADS_MAX, threads)}" if threads else ""
+    return f"log-level=error:info=0:open-gop=0{pool}"
