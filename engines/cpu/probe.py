@@ -22,8 +22,10 @@ from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation, displayed_size
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
+from engines.media_warnings import MediaWarning, media_warning
 
 FIELD_ORDERS_INTERLACED = range(2, 6)          # AVFieldOrder TT, BB, TB, BT
+DOLBY_VISION_TAGS = {"dvh1", "dvhe"}           # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)
 ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
@@ -58,6 +60,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             duration_s=_container_duration(container, stream),
             video=_video_info(stream, picture, size, color, _times(stream, path), max_pixels),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
+            warnings=_color_warnings(stream),
         )
 
 
@@ -175,6 +178,13 @@ def _is_vfr(times: list[int], stream: VideoStream) -> bool:
         return max(steps) - min(steps) > max(1, 0.02 * max(steps))
     mean, lowest = stream.average_rate, stream.base_rate
     return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
+
+
+def _color_warnings(stream: VideoStream) -> tuple[MediaWarning, ...]:
+    """Other profiles of Dolby Vision go by their base's own tags."""
+    if _tag(stream.codec_context) in DOLBY_VISION_TAGS:
+        return (media_warning("DOLBY_VISION_NO_BASE", stream=stream.index),)
+    return ()
 
 
 def _audio_info(stream: AudioStream) -> AudioInfo:

@@ -127,6 +127,14 @@ def test_sdr_has_nothing_to_keep(tmp_path: Path) -> None:
     assert hdr_warnings(KEEP.model_copy(update={"encoder": "x264"}), video, CpuBackend()) == ()
 
 
+def test_dolby_vision_without_a_base_is_named(tmp_path: Path) -> None:
+    path = replace(HLG, options={"x265-params": "log-level=none"}).write(tmp_path / "clip.mov")
+    assert probe(path).warnings == ()
+    tag = b"hev1" if b"hev1" in path.read_bytes() else b"hvc1"
+    path.write_bytes(path.read_bytes().replace(tag, b"dvh1"))
+    assert [warning.code for warning in probe(path).warnings] == ["DOLBY_VISION_NO_BASE"]
+
+
 @pytest.mark.gpu
 @needs_card
 def test_a_card_maps_what_it_cannot_keep_and_says_so(recording: Path, tmp_path: Path) -> None:
