@@ -101,12 +101,17 @@ class EncodedPacket:
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """Colour description as H.273 code points; 2 means unspecified."""
+    """Colour description as H.273 code points; 2 means unspecified.
+
+    ``mastering_display`` (SMPTE ST 2086) and ``content_light`` (MaxCLL, MaxFALL) are in x265's words, "" if unknown.
+    """
 
     primaries: int = 2
     transfer: int = 2
     matrix: int = 2
     full_range: bool = False
+    mastering_display: str = ""
+    content_light: str = ""
 
 
 @dataclass(frozen=True, slots=True)

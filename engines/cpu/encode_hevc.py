@@ -52,7 +52,8 @@ class X265Encoder:
         context.flags |= Flags.global_header | Flags.closed_gop
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         context.colorspace, context.color_range = color.matrix, RANGE_LIMITED
-        context.options = {"preset": settings.preset, "crf": str(settings.crf), "x265-params": _parameters(threads)}
+        parameters = _parameters(color, threads)
+        context.options = {"preset": settings.preset, "crf": str(settings.crf), "x265-params": parameters}
         try:
             context.open()
         except av.FFmpegError as error:
@@ -90,6 +91,12 @@ def _ten_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:
     return np.asarray((np.minimum(samples, 2**16 - 1 - half) + np.uint16(half)) >> _TO_TEN_BITS, np.uint16)
 
 
-def _parameters(threads: int) -> str:
-    pool = f":pools={threads}:frame-threads={min(_FRAME_THREADS_MAX, threads)}" if threads else ""
-    return f"log-level=error:info=0:open-gop=0{pool}"
+def _parameters(color: ColorTags, threads: int) -> str:
+    parameters = {"log-level": "error", "info": "0", "open-gop": "0"}
+    if threads:
+        parameters |= {"pools": str(threads), "frame-threads": str(min(_FRAME_THREADS_MAX, threads))}
+    if color.mastering_display:
+        parameters["master-display"] = color.mastering_display
+    if color.content_light:
+        parameters["max-cll"] = color.content_light
+    return ":".join(f"{name}={value}" for name, value in parameters.items())

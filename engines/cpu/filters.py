@@ -18,7 +18,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from engines.cpu.color import RANGE_FULL, known, tags_of
+from engines.cpu.color import RANGE_FULL, UNSPECIFIED, known, tags_of
 from engines.cpu.cube import DEEP_FORMAT, deep, mapped
 from engines.cpu.geometry import Geometries, Geometry, fitting
 from engines.cpu.graph import build_graph, samples_of
@@ -56,7 +56,7 @@ def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
     """
     if tone_source(info.color) is not None:
         return kept_color(info.color) if keep_hdr else BT709
-    tags = replace(info.color, full_range=False)
+    tags = replace(info.color, full_range=False, mastering_display="", content_light="")
     if tags.matrix == MATRIX_RGB or info.pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8")):
         return replace(tags, matrix=MATRIX_BT709)
     if tags.matrix == MATRIX_UNSPECIFIED and info.coded_height <= SD_LINES:
@@ -66,11 +66,9 @@ def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
 
 def kept_color(tags: ColorTags) -> ColorTags:
     """Tags of HDR that is kept: complete, as players guess differently."""
-    return ColorTags(
-        primaries=9 if tags.primaries == MATRIX_UNSPECIFIED else tags.primaries,
-        transfer=14 if tags.transfer == MATRIX_UNSPECIFIED else tags.transfer,
-        matrix=9,
-    )
+    primaries = 9 if tags.primaries == UNSPECIFIED else tags.primaries
+    transfer = 14 if tags.transfer == UNSPECIFIED else tags.transfer
+    return replace(tags, primaries=primaries, transfer=transfer, matrix=9, full_range=False)
 
 
 def surface_size(info: VideoInfo, max_pixels: int) -> Size:

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.color import brightest, known, tags_of
+from engines.cpu.color import brightest, known, tags_of, with_static_metadata
 from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation, displayed_size
@@ -146,7 +146,7 @@ def _video_info(
         time_base=time_base,
         start_pts=stream.start_time or 0,
         duration_s=_seconds(stream.duration, time_base),
-        color=known(tags_of(picture), color) if picture else color,
+        color=with_static_metadata(known(tags_of(picture), color), picture) if picture else color,
         mirrored=held.mirrored,
         coded_aspect=context.sample_aspect_ratio,
         peak_cd_m2=brightest(picture) if picture else None,

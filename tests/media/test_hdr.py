@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from engines.cpu.color import with_static_metadata
 from engines.cpu.compose import CpuCompositor
+from engines.cpu.filters import output_color
 from engines.cpu.probe import probe
 from engines.cpu.small_sdr import sdr_look
 from engines.frames import ColorTags, Frame, Rect
@@ -108,6 +110,25 @@ def test_kept_hdr_is_main_10_with_its_tags_also_after_a_stop(recording: Path, tm
         run(spec, should_stop=lambda: True)
     resumed, _ = run(spec)
     assert packets(resumed.files.video) == packets(whole.files.video)
+
+
+def test_kept_pq_keeps_its_static_metadata(tmp_path: Path) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50)"
+    options = {"x265-params": f"log-level=none:master-display={display}:max-cll=1200,400"}
+    color = probe(replace(HLG, color=(9, 16, 9, 1), options=options).write(tmp_path / "pq.mkv")).video.color
+    assert (color.transfer, color.mastering_display, color.content_light) == (16, display, "1200,400")
+    color = output_color(probe(tmp_path / "pq.mkv").video, keep_hdr=True)
+    encoder = CpuBackend().encoder(
+        640, 360, time_base=Fraction(1, 1000), fps=Fraction(25), color=color, settings=KEEP
+    )
+    pictures = (Frame(np.full((360, 640), n << 12, np.uint16), np.full((180, 320, 2), 2**15, np.uint16), 40 * n, 40)
+                for n in range(4))  # fmt: skip
+    coded = [packet for picture in pictures for packet in encoder.encode(picture)] + encoder.flush()
+    decoder = av.CodecContext.create("hevc", "r")
+    decoder.extradata = encoder.extradata
+    shown = [frame for packet in coded for frame in decoder.decode(av.Packet(packet.data))] + decoder.decode(None)
+    said = with_static_metadata(ColorTags(), shown[0])
+    assert (said.mastering_display, said.content_light) == (display, "1200,400")
 
 
 def test_what_cannot_be_kept_is_said(recording: Path) -> None:
