@@ -73,15 +73,21 @@ def sdr(rgb: Rgb, transfer: str, peak: float = 1000.0) -> Rgb:
     return r, g, b
 
 
-def ten_bits(rgb: Rgb) -> tuple[int, int, int]:
-    """Y', Cb', Cr' of R'G'B', BT.2020 non-constant luminance, limited range."""
+LIMITED, FULL = (64, 876, 896), (0, 1023, 1023)            # of 10 bits: black, and steps of luma and chroma
+
+
+def ten_bits(rgb: Rgb, levels: tuple[int, int, int] = LIMITED) -> tuple[int, int, int]:
+    """Y', Cb', Cr' of R'G'B', BT.2020 non-constant luminance."""
+    black, luma_steps, chroma_steps = levels
     y = 0.2627 * rgb[0] + 0.6780 * rgb[1] + 0.0593 * rgb[2]
     cb, cr = (rgb[2] - y) / 1.8814, (rgb[0] - y) / 1.4746
-    return round(64 + 876 * y), round(512 + 896 * cb), round(512 + 896 * cr)
+    chroma = (min(1023, round(512 + chroma_steps * c)) for c in (cb, cr))
+    return (round(black + luma_steps * y), *chroma)  # type: ignore[return-value]
 
 
-def from_ten_bits(ycc: tuple[int, int, int]) -> Rgb:
-    y, cb, cr = (ycc[0] - 64) / 876, (ycc[1] - 512) / 896, (ycc[2] - 512) / 896
+def from_ten_bits(ycc: tuple[int, int, int], levels: tuple[int, int, int] = LIMITED) -> Rgb:
+    black, luma_steps, chroma_steps = levels
+    y, cb, cr = (ycc[0] - black) / luma_steps, (ycc[1] - 512) / chroma_steps, (ycc[2] - 512) / chroma_steps
     r, b = y + 1.4746 * cr, y + 1.8814 * cb
     g = (y - 0.2627 * r - 0.0593 * b) / 0.6780
     return tuple(min(max(e, 0.0), 1.0) for e in (r, g, b))  # type: ignore[return-value]

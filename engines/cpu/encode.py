@@ -82,7 +82,7 @@ class X264Encoder:
         try:
             packets = self._context.encode(picture)
         except av.FFmpegError as error:
-            raise EncodeFailedError(f"x264 failed: {error}.") from error
+            raise EncodeFailedError(f"{self.name} failed: {error}.") from error
         return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
 
     def _as_video_frame(self, frame: Frame) -> VideoFrame:

@@ -12,20 +12,20 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from engines.cpu.encode import RANGE_LIMITED, gop_frames
+from engines.cpu.encode import RANGE_LIMITED, X264Encoder, gop_frames
 from engines.cpu.graph import samples_of
 from engines.errors import EncodeFailedError
-from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.frames import ColorTags, Frame
 from engines.settings import EncoderSettings
 
 _FRAME_THREADS_MAX = 4
 _TO_TEN_BITS = 6                      # P010 has its ten bits on top
 
 
-class X265Encoder:
+class X265Encoder(X264Encoder):
     """libx265, HEVC Main 10, 4:2:0, from P010. Satisfies ``engines.protocols.Encoder``.
 
-    The arguments are those of ``X264Encoder``; so are its promises.
+    Arguments and promises are those of ``X264Encoder``; only the parameters and the pictures are others.
 
     Raises:
         EncodeFailedError: x265 refused the parameters or a picture.
@@ -61,21 +61,6 @@ class X265Encoder:
         self._context = context
         self._time_base = time_base
         self.extradata: bytes = context.extradata or b""
-
-    def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
-        return self._send(self._as_video_frame(frame))
-
-    def flush(self) -> list[EncodedPacket]:
-        """The remaining packets. The encoder cannot be used afterwards."""
-        return self._send(None)
-
-    def _send(self, picture: VideoFrame | None) -> list[EncodedPacket]:
-        try:
-            packets = self._context.encode(picture)
-        except av.FFmpegError as error:
-            raise EncodeFailedError(f"x265 failed: {error}.") from error
-        return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
 
     def _as_video_frame(self, frame: Frame) -> VideoFrame:
         picture = VideoFrame(frame.width, frame.height, "yuv420p10le")

@@ -13,6 +13,7 @@ from engines.cpu import orientation
 from engines.cpu.orientation import Orientation, displayed_size
 from engines.frames import Size, VideoInfo
 
+UNKNOWN_ASPECT = Fraction(0)          # of a stream whose first picture could not be decoded: the container's counts
 MOST_STRETCH = 10                     # no display has pixels so wide or so narrow: such an aspect is damage
 
 
@@ -92,14 +93,14 @@ class GeometryNotes:
         self._context = context
         self._first_aspect = video.coded_aspect
         self._first_held = first_orientation(video)
-        self._aspect: Fraction | None = None
+        self._aspect = self._first_aspect
         self._held = Orientation()
         self._begun = False
 
     def note(self, frame: VideoFrame) -> VideoFrame:
         begins = frame.key_frame or not self._begun
         self._begun = True
-        if begins:
+        if begins and self._first_aspect != UNKNOWN_ASPECT:
             self._aspect = self._context.sample_aspect_ratio
         stated = orientation.of_frame(frame)
         if stated is not None or begins:

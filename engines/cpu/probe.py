@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from engines.cpu import orientation
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
 from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
+from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation, displayed_size
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
@@ -148,7 +149,7 @@ def _video_info(
         duration_s=_seconds(stream.duration, time_base),
         color=with_static_metadata(known(tags_of(picture), color), picture) if picture else color,
         mirrored=held.mirrored,
-        coded_aspect=context.sample_aspect_ratio,
+        coded_aspect=context.sample_aspect_ratio if picture else UNKNOWN_ASPECT,
         peak_cd_m2=brightest(picture) if picture else None,
         max_pixels=max_pixels,
     )

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from engines.cpu import orientation
 from engines.cpu.color import known, tags_of
-from engines.cpu.geometry import first_orientation
+from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
 from engines.frames import VideoInfo
 
 _START_CODE = b"\x00\x00\x01"
@@ -80,7 +80,7 @@ class HeaderWatch:
         video = self._video
         return (
             (frame.width, frame.height) == (video.coded_width, video.coded_height)
-            and aspect == video.coded_aspect
+            and video.coded_aspect in (aspect, UNKNOWN_ASPECT)
             and orientation.of_frame(frame) in (None, first_orientation(video))
             and known(tags_of(frame), video.color) == video.color
         )

@@ -43,13 +43,20 @@ def _dull() -> list[reference.Rgb]:
 DULL = _dull()
 PURE = [tuple(c) for c in np.random.default_rng(6).random((COLUMNS * ROWS - len(DULL), 3))]
 COLOURS = [reference.ten_bits(c) for c in (*DULL, *PURE)]
+FULL_COLOURS = [reference.ten_bits(c, reference.FULL) for c in (*DULL, *PURE)]
 
 
-def patches(_number: int, width: int, height: int) -> VideoFrame:
+def full_patches(number: int, width: int, height: int) -> VideoFrame:
+    return patches(number, width, height, FULL_COLOURS)
+
+
+def patches(
+    _number: int, width: int, height: int, colours: list[tuple[int, int, int]] = COLOURS
+) -> VideoFrame:
     frame = VideoFrame(width, height, "yuv420p10le")
     for n, plane in enumerate(frame.planes):
         rows = np.frombuffer(plane, np.uint16).reshape(plane.height, plane.line_size // 2)
-        levels = np.array([c[n] for c in COLOURS], np.uint16).reshape(ROWS, COLUMNS)
+        levels = np.array([c[n] for c in colours], np.uint16).reshape(ROWS, COLUMNS)
         side = SIDE if n == 0 else SIDE // 2
         rows[:, : plane.width] = np.kron(levels, np.ones((side, side), np.uint16))
     return frame
@@ -82,6 +89,7 @@ CASES = {
         replace(DEEP, color=(9, 16, 9, 1), options={"x265-params": MASTERED.format(40_000_000) + ":max-cll=600,200"}),
         "pq", 600.0, "mkv",
     ),
+    "hlg full range": Case(replace(DEEP, color=(9, 18, 9, 2), draw=full_patches), "hlg"),
     "bt2020": Case(replace(DEEP, color=(9, 14, 9, 1)), "sdr"),
     "hlg 8 bits": Case(
         replace(DEEP, codec="libx264", pix_fmt="yuv420p", draw=eight_bit_patches, options={"qp": "0"},
@@ -122,6 +130,9 @@ def middles(frame: Frame) -> np.ndarray:
 
 
 def expected_of(case: Case) -> np.ndarray:
+    if case.clip.draw is full_patches:
+        colours = [reference.from_ten_bits(c, reference.FULL) for c in FULL_COLOURS]
+        return np.stack([reference.eight_bits(reference.sdr(c, case.transfer, case.peak)) for c in colours])
     deep = case.clip.pix_fmt == "yuv420p10le"
     stored = [c if deep else tuple((v + 2) // 4 * 4 for v in c) for c in COLOURS]
     return np.stack([
