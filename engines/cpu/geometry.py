@@ -95,6 +95,10 @@ class GeometryNotes:
         self._first_held = first_orientation(video)
         self._aspect = self._first_aspect
         self._held = Orientation()
+        # A picture's side data, once looked at, keep it in a reference cycle: so each angle is looked up once, and
+        # none, which may be upside down and mirrored, is taken for what the stream began with.
+        none = self._first_held if self._first_held == Orientation(180, mirrored=True) else Orientation()
+        self._by_angle = {0: none}
         self._begun = False
 
     def note(self, frame: VideoFrame) -> VideoFrame:
@@ -102,13 +106,18 @@ class GeometryNotes:
         self._begun = True
         if begins and self._first_aspect != UNKNOWN_ASPECT:
             self._aspect = self._context.sample_aspect_ratio
-        stated = orientation.of_frame(frame)
-        if stated is not None or begins:
-            self._held = stated or Orientation()
+        if frame.rotation or begins:
+            self._held = self._orientation(frame)
         if self._aspect != self._first_aspect or self._held != self._first_held:
             # One object for each picture: PyAV forgets it as soon as the first picture that has it is gone.
             frame.opaque = _Noted(self._changed_aspect(), self._held)
         return frame
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        angle = frame.rotation
+        if angle not in self._by_angle:
+            self._by_angle[angle] = orientation.of_frame(frame) or Orientation()
+        return self._by_angle[angle]
 
     def _changed_aspect(self) -> Fraction | None:
         if self._aspect == self._first_aspect:
