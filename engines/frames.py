@@ -133,6 +133,7 @@ class VideoInfo:
     ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
     Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
+    ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
 
     Where size, pixel aspect or orientation change midway, all this is about the first picture; ``Frame.display`` tells
     the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
@@ -160,6 +161,8 @@ class VideoInfo:
     coded_aspect: Fraction | None = None
     peak_cd_m2: float | None = None
     max_pixels: int = 2**28
+    index: int = 0
+    chosen_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,34 @@ WORDS: dict[str, tuple[str, str]] = {
         "HDR was not kept, as hdr: keep asks, but mapped to SDR: {reason}.",
         "hdr: keep 설정과 달리 HDR을 유지하지 못하고 SDR로 변환했습니다: {reason}.",
     ),
+    "VIDEO_STREAM_DROPPED": (
+        "Video stream {stream} ({codec}, {size}) is not in the result: another one was chosen.",
+        "비디오 스트림 {stream}({codec}, {size})은 결과에 없습니다. 다른 스트림이 선택되었습니다.",
+    ),
+    "SUBTITLES_DROPPED": (
+        "The subtitles in stream {stream} ({codec}) are not in the result: MP4 holds subtitles of text alone.",
+        "스트림 {stream}의 자막({codec})은 결과에 없습니다. MP4에는 텍스트 자막만 담을 수 있습니다.",
+    ),
+    "SUBTITLES_DAMAGED": (
+        "{count} texts of the subtitles in stream {stream} cannot be read and are not in the result.",
+        "스트림 {stream}의 자막 중 {count}개를 읽을 수 없어 결과에서 빠졌습니다.",
+    ),
+    "CAPTIONS_DROPPED": (
+        "Closed captions that lie within the pictures of stream {stream} are not in the result.",
+        "스트림 {stream}의 화면 데이터에 들어 있는 폐쇄 자막은 결과에 없습니다.",
+    ),
+    "TIMECODE_DROPPED": (
+        "The timecode cannot be read, or not be counted at the result's frame rate, and is not in the result.",
+        "타임코드를 읽을 수 없거나 결과의 프레임 속도로 셀 수 없어 결과에 없습니다.",
+    ),
+    "DATA_STREAMS_DROPPED": (
+        "Data streams, such as GPS or a camera's own notes, are not in the result: {streams}.",
+        "GPS나 카메라 기록 같은 데이터 스트림({streams})은 결과에 없습니다.",
+    ),
+    "ATTACHMENTS_DROPPED": (
+        "{count} attached files, such as fonts, are not in the result.",
+        "글꼴 등 첨부 파일 {count}개는 결과에 없습니다.",
+    ),
 }
 
 

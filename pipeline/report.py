@@ -55,6 +55,8 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
             matrix=v.color.matrix,
             full_range=v.color.full_range,
         ),
+        index=v.index,
+        chosen_because=v.chosen_because,
     )
     audio = [
         InputAudio(codec=a.codec, sample_rate=a.sample_rate, channels=a.channels, language=a.language)

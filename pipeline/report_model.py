@@ -35,6 +35,8 @@ class InputVideo(Part):
     rotation: Annotated[int, Field(description="Degrees")]
     interlaced: bool
     color: Color
+    index: Annotated[int, Field(description="Of the stream in the source")] = 0
+    chosen_because: Annotated[str, Field(description="Why this stream and no other, in English")] = ""
 
 
 class InputAudio(Part):
@@ -59,6 +61,11 @@ class OutputVideo(Part):
     encoder: str
     width: int
     height: int
+    fps: Annotated[float | None, Field(description="Mean frame rate")] = None
+    vfr: Annotated[bool | None, Field(description="false: every frame lasts equally long")] = None
+    thinned_from_fps: Annotated[
+        float | None, Field(description="The source's frame rate where the profile made it lower; else null")
+    ] = None
 
 
 class OutputAudioStream(Part):

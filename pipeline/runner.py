@@ -26,6 +26,7 @@ from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError
 from pipeline.errors import JobStopped, PipelineError
 from pipeline.fingerprint import FileDigest, fingerprint
+from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
@@ -103,21 +104,23 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
-        check_limits(info, self._spec.limits)
+        source = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
+        check_limits(source, self._spec.limits)
+        rate = output_rate(source, self._spec.profile)
+        info = rate.info
         keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
         try:
-            outcome = self._render(info, checkpoint)
+            outcome = self._render(rate, checkpoint)
         except EncoderChangedError as error:
             checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-            outcome = self._render(info, checkpoint)
+            outcome = self._render(rate, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
-                info=info,
+                rate=rate,
                 sha256=self._note_digest(checkpoint),
                 checkpoint=checkpoint,
                 clock=self._clock,
@@ -129,8 +132,9 @@ class _Job:
             )
         )
 
-    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> StreamOutcome:
+    def _render(self, rate: OutputRate, checkpoint: Checkpoint) -> StreamOutcome:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
+        info = rate.info
         self._degradation = degradation = Degradation(
             self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
@@ -139,14 +143,14 @@ class _Job:
                 should_stop=self._should_stop,
                 on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
             )
-            outcome = self._go(info, checkpoint, degradation)
+            outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
                 return outcome
             self._clock.counting.broke_off()
             release_memory()
             trim_heap()
 
-    def _go(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
+    def _go(self, rate: OutputRate, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
             with closing(open_backend(self._device)) as backend:
@@ -155,12 +159,12 @@ class _Job:
                 return render_stream(
                     StreamJob(
                         self._spec,
-                        info,
+                        rate,
                         backend,
                         checkpoint,
                         self._clock,
                         should_stop=self._should_stop,
-                        on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
+                        on_frames=lambda frames, t: self._rendered(rate.info, checkpoint, frames, t),
                         degradation=degradation,
                     )
                 )
@@ -313,7 +317,7 @@ class _Job:
         write_debug_video(
             out,
             source=self._spec.source,
-            info=evidence.info,
+            rate=evidence.rate,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

@@ -218,6 +218,15 @@ class ProfileSettings(EncoderSettings):
         Literal["hold", "freeze"],
         Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
     ] = "hold"
+    max_fps: Annotated[
+        float,
+        Field(ge=1, le=120, description="Highest frame rate of the output; faster sources are thinned",
+              json_schema_extra={"unit": "1/s"}),
+    ] = 60.0
+    frame_rate: Annotated[
+        Literal["source", "constant"],
+        Field(description="source: the source's own frame times; constant: frames repeated or dropped to an even rate"),
+    ] = "source"
     detect: DetectSettings = DetectSettings()
     lookahead: LookaheadSettings = LookaheadSettings()
     identity: IdentitySettings = IdentitySettings()

@@ -27,6 +27,7 @@ from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
+from pipeline.frame_rate import OutputRate
 from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
@@ -52,13 +53,18 @@ class StreamJob:
     """What the stages of one stream share."""
 
     spec: JobSpec
-    info: MediaInfo
+    rate: OutputRate
     backend: Backend
     checkpoint: Checkpoint
     clock: JobClock
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
     degradation: Degradation
+
+    @property
+    def info(self) -> MediaInfo:
+        """The source, as if it held the output's frames."""
+        return self.rate.info
 
     @property
     def keeps_hdr(self) -> bool:
@@ -99,7 +105,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         most = job.work.batch(job.backend.batch_pictures)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
-        batches = aligned(decoder.batches(job.checkpoint.next_pts, size), size, job.checkpoint.source_frames)
+        batches = job.rate.batches(decoder, job.checkpoint.next_pts, size)
+        batches = aligned(batches, size, job.checkpoint.source_frames)
         first = None if job.checkpoint.complete else next(batches, None)
         first_pts = _first_pts(job, first)
         people, analysis = _analysis(job, finder, first_pts)
@@ -142,7 +149,9 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 def _open_decoder(job: StreamJob) -> Decoder:
     pixels = most_surface_pixels(job.spec.profile.lookahead, job.info.video, job.work.surface_pixels)
-    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr)
+    return job.backend.decoder(
+        job.spec.source, job.rate.source, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr
+    )
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
@@ -237,6 +246,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         checkpoint=job.checkpoint,
         correct=_corrector(job),
         open_decoder=lambda: _open_decoder(job),
+        batches=job.rate.batches,
         new_painter=lambda: _painter(job, compositor),
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
@@ -260,7 +270,7 @@ def _painter(job: StreamJob, compositor: Compositor) -> TilePainter:
 def _fetch(job: StreamJob, pts: int) -> Frame:
     """Decode one picture again."""
     with closing(_open_decoder(job)) as decoder:
-        batch = next(decoder.batches(pts, 1), None)
+        batch = next(job.rate.batches(decoder, pts, 1), None)
     if batch is None or batch.frames[0].pts != pts:
         raise DecodeFailedError(f"The picture at pts {pts} could not be decoded a second time.")
     return batch.frames[0]

@@ -12,6 +12,7 @@ from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
 from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
+from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
 from pipeline.report import MODELS, describe_input, versions
 from pipeline.report_model import (
@@ -65,6 +66,19 @@ def describe_backends(evidence: Evidence) -> Backends:
     )
 
 
+def describe_video(evidence: Evidence) -> OutputVideo:
+    rate = evidence.rate
+    return OutputVideo(
+        codec=codec_of(evidence.checkpoint.encoder),
+        encoder=evidence.checkpoint.encoder,
+        width=evidence.width,
+        height=evidence.height,
+        fps=round(float(rate.fps), 6),
+        vfr=evidence.info.video.vfr,
+        thinned_from_fps=round(float(rate.thinned_from_fps), 6) if rate.thinned_from_fps else None,
+    )
+
+
 def verdict(evidence: Evidence) -> str:
     """One sentence that says how the job went."""
     people = evidence.outcome.identity["people_seen"]
@@ -95,7 +109,7 @@ def _cut_down(evidence: Evidence) -> str:
 class Evidence:
     """What a finished job leaves for its report."""
 
-    info: MediaInfo
+    rate: OutputRate
     sha256: str
     checkpoint: Checkpoint
     clock: JobClock
@@ -105,14 +119,14 @@ class Evidence:
     height: int
     wall_s: float
 
+    @property
+    def info(self) -> MediaInfo:
+        """The source, as if it held the output's frames."""
+        return self.rate.info
+
 
 def _warnings(evidence: Evidence) -> tuple[MediaWarning, ...]:
     return warnings_of(evidence.info, evidence.assembled.audio, evidence.outcome.warnings)
-
-
-def _output_video(evidence: Evidence) -> OutputVideo:
-    encoder = evidence.checkpoint.encoder
-    return OutputVideo(codec=codec_of(encoder), encoder=encoder, width=evidence.width, height=evidence.height)
 
 
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
@@ -126,13 +140,13 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         profile=spec.profile_name,
         verdict=verdict(evidence),
         warnings=[Warned(**w.to_json()) for w in _warnings(evidence)],
-        input=describe_input(spec, evidence.info, evidence.sha256),
+        input=describe_input(spec, evidence.rate.source, evidence.sha256),
         output=Output(
             path=None,
             bytes=assembled.video.stat().st_size,
             frames=checkpoint.frames,
             duration_s=round(assembled.duration_s, 6),
-            video=_output_video(evidence),
+            video=describe_video(evidence),
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),

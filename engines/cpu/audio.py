@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.container import PacketReader
+from engines.cpu.description import copy_traits
 from engines.media_warnings import MediaWarning
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
@@ -135,7 +136,7 @@ class _CopyTrack:
 
     def __init__(self, source: AudioStream, output: OutputContainer, origin: Fraction) -> None:
         self._target: Stream = output.add_stream_from_template(source)
-        _copy_language(source, self._target)
+        copy_traits(source, self._target)
         self._shift = round(origin / (source.time_base or Fraction(1)))
         self._last_dts: int | None = None
         name = _codec_name(source)
@@ -170,7 +171,7 @@ class _TranscodeTrack:
         self._target = output.add_stream("aac", rate=rate)
         self._target.codec_context.layout = layout
         self._target.codec_context.bit_rate = AAC_BITS_PER_CHANNEL * self._target.codec_context.channels
-        _copy_language(source, self._target)
+        copy_traits(source, self._target)
         self._graph: Graph | None = None
         self._graph_key: tuple[object, ...] = ()
         self._end_s = Fraction(0)
@@ -288,11 +289,6 @@ def _timed(packets: list[Packet[Stream]]) -> Iterator[tuple[Fraction, Packet[Str
 
 def _codec_name(stream: AudioStream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
-
-
-def _copy_language(source: AudioStream, target: Stream) -> None:
-    if source.language:
-        target.metadata["language"] = source.language
 
 
 def _aac_rate(rate: int) -> int:

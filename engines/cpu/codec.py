@@ -81,7 +81,7 @@ class CodecRun:
     def _carefully(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Picture]]:
         """The slots after ``last_pts``, decoded with one thread."""
         self._feed.close()
-        with feed_from(self._path, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
+        with feed_from(self._path, self._video.index, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
             run = CodecRun(self._path, self._video, feed, threads=1)
             yield from (slot for slot in run.slots() if last_pts is None or slot.pts > last_pts)
             self.broken_end = run.broken_end

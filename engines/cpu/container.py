@@ -8,14 +8,14 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu import splices
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
-from engines.errors import NotMediaError, NoVideoError
+from engines.errors import NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (
@@ -53,14 +53,11 @@ def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True)
         raise why_unreadable(path, _words(error)) from error
 
 
-def pick_video(container: InputContainer) -> VideoStream:
-    """The first video stream that is not cover art or a thumbnail; the default one goes before the others."""
-    streams = [s for s in container.streams.video if not _is_picture(s)]
-    if streams:
-        return max(streams, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
-    if not any(_has_parameters(s) for s in container.streams.audio):
-        raise NotMediaError("The file holds neither video nor sound.")
-    raise NoVideoError("The file holds sound but no video.")
+def only_video(container: InputContainer) -> VideoStream:
+    """The video stream of a file that we wrote; of others' files, ``engines.cpu.video_choice`` knows which."""
+    if not container.streams.video:
+        raise NoVideoError("The file holds no video.")
+    return container.streams.video[0]
 
 
 class PacketReader:
@@ -105,15 +102,6 @@ class PacketReader:
                 self.broken_end = in_a_row > 0
                 return
         self.broken_end = True
-
-
-def _is_picture(stream: VideoStream) -> bool:
-    flags = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return bool(stream.disposition & flags)
-
-
-def _has_parameters(stream: Stream) -> bool:
-    return stream.codec_context is not None and bool(getattr(stream.codec_context, "sample_rate", 0))
 
 
 def _words(error: av.FFmpegError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -17,10 +18,12 @@ from av.video.stream import VideoStream
 
 from engines.cpu import orientation
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
+from engines.cpu.container import PacketReader, open_media, pixel_limit
 from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation, displayed_size
+from engines.cpu.other_streams import captions_within, left_behind
+from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning, media_warning
@@ -31,7 +34,9 @@ ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
 REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
-FALLBACK_FPS = Fraction(25)
+FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
+FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)    # a rate above both, times the seen one, is not believed
+PICTURES_FOR_RATE = 12
 
 
 def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
@@ -48,7 +53,8 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
     """
     reject_unreasonable(path)
     with open_media(path, max_pixels=max_pixels) as container:
-        stream = pick_video(container)
+        choice = choose_video(container, path)
+        stream = choice.stream
         _require_decodable(stream)
         claimed, color = _claimed_size(stream, path), tags_of(stream.codec_context)
         _reject_single_picture_formats(container, stream, path)
@@ -59,9 +65,17 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture, size, color, _times(stream, path), max_pixels),
+            video=replace(
+                _video_info(stream, picture, size, color, _times(stream, path), max_pixels),
+                chosen_because=choice.because,
+            ),
             audio=tuple(_audio_info(s) for s in container.streams.audio),
-            warnings=_color_warnings(stream),
+            warnings=(
+                *choice.warnings,
+                *left_behind(container),
+                *captions_within(picture, stream.index),
+                *_color_warnings(stream),
+            ),
         )
 
 
@@ -138,7 +152,7 @@ def _video_info(
         height=height,
         pix_fmt=pixel_format.name if pixel_format else "unknown",
         bit_depth=max((c.bits for c in pixel_format.components), default=8) if pixel_format else 8,
-        fps=frame_rate(stream),
+        fps=_frame_rate(stream, _seen_rate(times, time_base)),
         vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
         rotation_deg=held.clockwise_deg,
@@ -152,13 +166,29 @@ def _video_info(
         coded_aspect=context.sample_aspect_ratio if picture else UNKNOWN_ASPECT,
         peak_cd_m2=brightest(picture) if picture else None,
         max_pixels=max_pixels,
+        index=stream.index,
     )
 
 
-def frame_rate(stream: VideoStream) -> Fraction:
-    """Mean rate as the container tells or FFmpeg guesses it; never 0."""
+def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
+    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first pictures.
+
+    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all pictures is no guess.
+    """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    return rate if rate and 0 < rate <= 1000 else FALLBACK_FPS
+    if not rate or not 0 < rate <= FPS_MAX:
+        return seen or FALLBACK_FPS
+    if seen is None or stream.frames or rate <= max(Fraction(FPS_GUESSED), FPS_GUESS_FACTOR * seen):
+        return rate
+    return seen
+
+
+def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
+    """Mean rate of the pictures whose times were read."""
+    if len(times) < PICTURES_FOR_RATE or times[-1] <= times[0]:
+        return None
+    rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
+    return rate.limit_denominator(1001) if rate <= FPS_MAX else None
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -19,7 +20,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import PacketReader, open_media, pick_video
+from engines.cpu.container import PacketReader, open_media
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
@@ -40,7 +41,7 @@ class Feed:
 
     def reopened(self) -> Feed:
         """The same packets once more."""
-        return feed_from(self.path, self.start_pts, self.keyframes_back)
+        return feed_from(self.path, self.stream.index, self.start_pts, self.keyframes_back)
 
     def __enter__(self) -> Feed:
         return self
@@ -52,26 +53,26 @@ class Feed:
         self.container.close()
 
 
-def feed_from(path: Path, start_pts: int | None, keyframes_back: int | None) -> Feed:
-    """Open the file ``keyframes_back`` keyframes before ``start_pts``; None for either means at its beginning."""
-    feed = _open(path)
+def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int | None) -> Feed:
+    """Open the stream ``index`` of a file ``keyframes_back`` keyframes before ``start_pts``; None: at its beginning."""
+    feed = _open(path, index)
     feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
         return feed
     if feed.container.format.name in SEEKABLE and _seek_back(feed, start_pts, keyframes_back):
         return feed
     feed.close()
-    skipped = _packets_before(path, start_pts, keyframes_back)
-    feed = _open(path)
+    skipped = _packets_before(path, index, start_pts, keyframes_back)
+    feed = _open(path, index)
     feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     feed.packets = islice(feed.packets, skipped, None)
     feed.from_start = skipped == 0
     return feed
 
 
-def _open(path: Path) -> Feed:
+def _open(path: Path, index: int) -> Feed:
     container = open_media(path)
-    stream = pick_video(container)
+    stream = cast(VideoStream, container.streams[index])
     reader = PacketReader(container, [stream])
     return Feed(container, stream, reader, iter(reader), from_start=True, path=path)
 
@@ -108,10 +109,10 @@ def _is_first(stream: VideoStream, packet: Packet[Stream]) -> bool:
     return stream.start_time is not None and packet.pts is not None and packet.pts <= stream.start_time
 
 
-def _packets_before(path: Path, start_pts: int, keyframes_back: int) -> int:
+def _packets_before(path: Path, index: int, start_pts: int, keyframes_back: int) -> int:
     """How many packets come before the ``keyframes_back``-th last keyframe at or before ``start_pts``."""
     keyframes = [0]
-    with _open(path) as feed:
+    with _open(path, index) as feed:
         for number, packet in enumerate(feed.packets):
             if packet.pts is None:
                 return 0

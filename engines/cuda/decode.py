@@ -180,11 +180,14 @@ class CardDecoder(PyAvDecoder):
         except CardRefusedError as error:
             self._leave_the_card(str(error))
             self.name = f"{self.name}, pyav"
-            again = feed.reopened() if last_pts is None else feed_from(self._path, last_pts, KEYFRAMES_BEFORE_DAMAGE)
+            again = feed.reopened() if last_pts is None else self._feed_before(last_pts)
             with again:
                 successor, slots = super()._decoded(again)
                 yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
                 run.broken_end = successor.broken_end
+
+    def _feed_before(self, pts: int) -> Feed:
+        return feed_from(self._path, self._info.video.index, pts, KEYFRAMES_BEFORE_DAMAGE)
 
     def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
         """On the host: it is rare, and no reason for a kernel."""

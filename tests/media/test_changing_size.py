@@ -54,10 +54,10 @@ SMALL, LARGE = clip(320, 180), clip(1280, 720)
 PARTS = [SMALL, LARGE, clip(480, 360, Fraction(4, 3)), clip(180, 320)]
 
 
-def spec_for(source: Path, work_dir: Path, backend: str) -> JobSpec:
+def spec_for(source: Path, work_dir: Path, backend: str, **fields: bool) -> JobSpec:
     work_dir.mkdir()
     device = DeviceSettings(backend=backend)
-    return JobSpec("job", source, source.name, work_dir, segments=SegmentSettings(seconds=1), device=device)
+    return JobSpec("job", source, source.name, work_dir, segments=SegmentSettings(seconds=1), device=device, **fields)
 
 
 def run(spec: JobSpec, should_stop=lambda: False):
@@ -85,7 +85,14 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(recording: Path, backend: str, tmp_path_factory: pytest.TempPathFactory):
-    return run(spec_for(recording, tmp_path_factory.mktemp("whole") / "work", backend))
+    return run(spec_for(recording, tmp_path_factory.mktemp("whole") / "work", backend, debug_overlay=True))
+
+
+def test_the_debug_video_has_every_picture_in_one_size(finished) -> None:
+    pictures = shown(finished.files.debug)
+    assert len(pictures) == len(PARTS) * PER_PART
+    assert {picture.shape for picture in pictures} == {(180, 320)}
+    assert pictures[-1][:, :80].mean() < 5                      # bars beside the tall picture
 
 
 def test_what_is_round_stays_round(finished) -> None:
