@@ -47,7 +47,7 @@ def halves(_number: int, width: int, height: int) -> VideoFrame:
 
 
 HLG = Clip(
-    frames=12, fps=Fraction(6), codec="libx265", pix_fmt="yuv420p10le", draw=halves, options=X265, color=(9, 18, 9, 1)
+    frames=6, fps=Fraction(3), codec="libx265", pix_fmt="yuv420p10le", draw=halves, options=X265, color=(9, 18, 9, 1)
 )  # fmt: skip
 
 
@@ -78,9 +78,9 @@ def stream_of(path: Path) -> tuple[str, str, tuple[int, int, int, int]]:
 
 
 def tile_means(path: Path) -> np.ndarray:
-    """Mean Y', Cb', Cr' in the middle of both tiles of the tenth picture, as stored."""
+    """Mean Y', Cb', Cr' in the middle of both tiles of the fifth picture, as stored."""
     with av.open(str(path)) as video:
-        frame = next(f for n, f in enumerate(video.decode(video=0)) if n == 10)
+        frame = next(f for n, f in enumerate(video.decode(video=0)) if n == 4)
     means = []
     for plane in frame.planes:
         wide = frame.format.components[0].bits > 8
