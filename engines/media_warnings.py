@@ -19,6 +19,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "HDR was not kept, as hdr: keep asks, but mapped to SDR: {reason}.",
         "hdr: keep 설정과 달리 HDR을 유지하지 못하고 SDR로 변환했습니다: {reason}.",
     ),
+    "EDIT_SPEED_IGNORED": (
+        "The file's edit list asks for another speed of stream {stream} in {count} place(s); it plays at normal speed.",
+        "편집 목록이 스트림 {stream}의 {count}곳에서 다른 재생 속도를 지정하지만, 결과는 보통 속도로 재생됩니다.",
+    ),
+    "EDIT_BEYOND_MEDIA": (
+        "The file's edit list shows parts of stream {stream} that the file does not hold, in {count} place(s).",
+        "파일의 편집 목록이 파일에 없는 스트림 {stream}의 부분을 {count}곳에서 가리킵니다.",
+    ),
     "VIDEO_STREAM_DROPPED": (
         "Video stream {stream} ({codec}, {size}) is not in the result: another one was chosen.",
         "비디오 스트림 {stream}({codec}, {size})은 결과에 없습니다. 다른 스트림이 선택되었습니다.",

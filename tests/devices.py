@@ -172,6 +172,9 @@ class SoftwareCodec:
         self._surfaces = [stored(frame) for frame in frames]
         return [(f.pts, surface_of(f, memory)) for f, memory in zip(frames, self._surfaces, strict=True)]
 
+    def restart(self) -> None:
+        self._context.flush_buffers()
+
 
 def stored(frame: av.VideoFrame) -> np.ndarray:
     """A 4:2:0 picture as NVDEC stores it: NV12, or P016 with the value in the upper bits."""

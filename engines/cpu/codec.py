@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.container import pixel_limit
+from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Picture
 from engines.cpu.geometry import GeometryNotes
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
@@ -88,9 +89,13 @@ class CodecRun:
 
     def _all(self) -> Iterator[Slot[Picture]]:
         for packet in self._feed.packets:
+            if packet is None:
+                yield from self._noting_damage(self._decode(None))
+                self._context.flush_buffers()
+                continue
             if packet.size == 0:
                 continue                                     # AVI's "show the last picture again"
-            packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
+            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._noting_damage(self._decode(packet))
         yield from self._noting_damage(self._decode(None))
         yield from self._noting_damage(self._timeline.finish())
@@ -106,6 +111,6 @@ class CodecRun:
         except av.FFmpegError:
             self._damaged = True
             return self._timeline.complain()
-        shown = (self._notes.note(frame) for frame in frames if frame.pts != NOT_SHOWN)
+        shown = (frame for frame in map(self._notes.note, frames) if frame.pts != NOT_SHOWN)
         placed = (self._timeline.place(frame.pts, None if frame.is_corrupt else frame) for frame in shown)
         return [slot for slots in placed for slot in slots]

@@ -17,8 +17,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
+from engines.cpu.channel_layouts import Labels, native_labels
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.container import PacketReader, open_media, pixel_limit
+from engines.cpu.container import PacketReader, open_labelled, open_media, pixel_limit
+from engines.cpu.edited_info import as_edited
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation, displayed_size
@@ -52,7 +55,9 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         OSError: the storage failed.
     """
     reject_unreasonable(path)
-    with open_media(path, max_pixels=max_pixels) as container:
+    lists = read_edit_lists(path)
+    container, labels = open_labelled(path, max_pixels=max_pixels)
+    with container:
         choice = choose_video(container, path)
         stream = choice.stream
         _require_decodable(stream)
@@ -61,7 +66,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
         size = (picture.width, picture.height) if picture else claimed
-        return MediaInfo(
+        info = MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
@@ -69,7 +74,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
                 _video_info(stream, picture, size, color, _times(stream, path), max_pixels),
                 chosen_because=choice.because,
             ),
-            audio=tuple(_audio_info(s) for s in container.streams.audio),
+            audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
             warnings=(
                 *choice.warnings,
                 *left_behind(container),
@@ -77,6 +82,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
                 *_color_warnings(stream),
             ),
         )
+        return as_edited(info, lists, container, stream)
 
 
 def _require_decodable(stream: VideoStream) -> None:
@@ -218,7 +224,7 @@ def _color_warnings(stream: VideoStream) -> tuple[MediaWarning, ...]:
     return ()
 
 
-def _audio_info(stream: AudioStream) -> AudioInfo:
+def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context                 # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
@@ -227,6 +233,7 @@ def _audio_info(stream: AudioStream) -> AudioInfo:
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),
         language=None if stream.language == "und" else stream.language,
+        channel_labels=custom_order or native_labels(stream),
     )
 
 

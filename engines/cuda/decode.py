@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
+from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Converter, Upright
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -33,6 +34,8 @@ class CardCodec(Protocol):
     name: str
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]: ...
+
+    def restart(self) -> None: ...
 
 
 CHANGES = "size, pixel aspect, orientation or colours change"
@@ -68,25 +71,33 @@ class CardRun:
             CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
         """
         for packet in self._packets():
+            if packet is None:
+                yield from self._decode(None)
+                self._codec.restart()
+                continue
             if self._headers.has_changed(packet):
                 yield from self._decode(None)
                 raise CardRefusedError(CHANGES)
-            packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
+            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
         self.broken_end = self._feed.reader.broken_end
 
-    def _packets(self) -> Iterator[Packet[Stream]]:
+    def _packets(self) -> Iterator[Packet[Stream] | None]:
         """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
         that were not read, and the card would put them out in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
+            if packet is None:
+                first_pts = None
+                yield None
+                continue
             if packet.size == 0:
                 continue
             if first_pts is None:
                 first_pts = packet.pts
-            is_leading = first_pts is not None and packet.pts is not None and packet.pts < first_pts
+            is_leading = _is_shown_before(packet, first_pts)
             if self._feed.from_start or not is_leading:
                 yield packet
 
@@ -102,6 +113,10 @@ class CardRun:
         if (surface.width, surface.height) != self._size:
             raise CardRefusedError(CHANGES)
         return self._keep(surface)
+
+
+def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
+    return not is_hidden(packet) and pts is not None and packet.pts is not None and packet.pts < pts
 
 
 class CardDecoder(PyAvDecoder):

@@ -18,6 +18,7 @@ from engines.errors import DecodeFailedError, DeviceUnavailableError, Unsupporte
 from engines.frames import Frame
 from tests.cards import needs_card
 from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
+from tests.media.edit_lists import Cut, set_edits
 from tests.media.synth import Clip, combed, number_in
 from tests.media.test_damage import noisy, spoil, zeroed
 from tests.pictures import psnr
@@ -198,6 +199,19 @@ def test_nothing_decodable_is_an_error(open_card: OpenDecoder, tmp_path: Path) -
     spoil(path, range(24), zeroed)
     with pytest.raises(DecodeFailedError):
         all_of(open_card(path, info, PIXELS))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_edits_are_decoded_one_by_one(tmp_path: Path, open_card: OpenDecoder, codec: str) -> None:
+    """Out of order, and between two pictures; also from the middle of an edit, and from an edit's first picture."""
+    options = {"x265-params": "log-level=none:keyint=12:bframes=2"} if codec == "libx265" else {}
+    clip = Clip(frames=60, codec=codec, options=options).write(tmp_path / "clip.mp4")
+    path = set_edits(clip, [Cut(0.5, 1.21), Cut(0.5, 0.33), Cut(0.5, 0.73), Cut(0.4, 0.7)])
+    expected, _ = reference(path)
+    decoder = open_card(path, probe(path), PIXELS)
+    assert_alike(all_of(decoder), expected, SAME_DB)
+    assert not decoder.cpu_fallback
+    assert_same_tail(open_card, path, expected, [1, 15, 16, 20, 31, len(expected) - 1])
 
 
 class _GivesUp(SoftwareCodec):
