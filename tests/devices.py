@@ -138,7 +138,13 @@ def hwaccel_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **sett
 
 
 def emulated_decoder(
-    path: Path, info: MediaInfo, max_surface_pixels: int, *, open_codec: Any = None, **settings: Any
+    path: Path,
+    info: MediaInfo,
+    max_surface_pixels: int,
+    *,
+    open_codec: Any = None,
+    on_refusal: Callable[[str], None] = lambda _: None,
+    **settings: Any,
 ) -> HostDecoder:
     """The decoder of a card with FFmpeg's codec, which takes what NVDEC takes."""
     stream = EmulatedStream()
@@ -146,7 +152,7 @@ def emulated_decoder(
     decoder = CardDecoder(
         path, info, max_surface_pixels=max_surface_pixels, stream=stream, device="emulated",
         settings=DeviceSettings(**settings), open_codec=open_codec or SoftwareCodec,
-        refusal=refusal(video, 0, capabilities=usual_capabilities),
+        refusal=refusal(video, 0, capabilities=usual_capabilities), on_refusal=on_refusal,
     )  # fmt: skip
     return HostDecoder(stream, decoder)
 

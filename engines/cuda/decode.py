@@ -129,6 +129,7 @@ class CardDecoder(PyAvDecoder):
         stream: where pictures are made.
         open_codec: opens a session of the card's decoder for a stream.
         refusal: why the card is not to be asked at all.
+        on_refusal: told why the card does not decode the stream, before anything follows from that.
 
     Attributes:
         cpu_fallback: the CPU decoded, from the start or from somewhere on.
@@ -149,6 +150,7 @@ class CardDecoder(PyAvDecoder):
         settings: DeviceSettings,
         open_codec: OpenCodec,
         refusal: str | None,
+        on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
         self.device = device
@@ -157,10 +159,12 @@ class CardDecoder(PyAvDecoder):
         self._stream = stream
         self._settings = settings
         self._open_codec = open_codec
+        self._on_refusal = on_refusal
         if refusal is not None:
             self._leave_the_card(refusal)
 
     def _leave_the_card(self, reason: str) -> None:
+        self._on_refusal(reason)
         message = f"The video cannot be decoded on the card: {reason}."
         match self._settings.undecodable:
             case "wait":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,16 @@ def test_the_policy_may_forbid_the_cpu(open_card: OpenDecoder, tmp_path: Path) -
     with pytest.raises(DeviceUnavailableError, match="yuv444p") as caught:
         open_card(path, probe(path), PIXELS, undecodable="wait")
     assert caught.value.environmental
+
+
+@needs_compiler
+@pytest.mark.parametrize("undecodable", ["cpu", "wait", "fail"])
+def test_a_refusal_is_told_before_anything_follows_from_it(tmp_path: Path, undecodable: str) -> None:
+    path = Clip(frames=3, pix_fmt="yuv444p").write(tmp_path / "clip.mp4")
+    told: list[str] = []
+    with suppress(UnsupportedCodecError, DeviceUnavailableError):
+        emulated_decoder(path, probe(path), PIXELS, on_refusal=told.append, undecodable=undecodable).close()
+    assert told == ["the card does not decode yuv444p"]
 
 
 def test_large_pictures_are_scaled_to_the_surface(open_card: OpenDecoder, tmp_path: Path) -> None:
