@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engines.cpu.audio_prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
@@ -32,6 +33,7 @@ def write_debug_video(
     *,
     source: Path,
     rate: OutputRate,
+    sound: Prescan,
     tracks: Path,
     last_duration: int,
     on_frames: Callable[[int, float], None],
@@ -58,6 +60,7 @@ def write_debug_video(
             file,
             source=source,
             info=info,
+            sound=sound,
             extradata=encoder.extradata,
             video=_packets(rate.batches(decoder), encoder, (width, height), tracks, info, on_frames),
             time_base=video.time_base,

@@ -20,6 +20,7 @@ from pipeline.report_model import (
     Backends,
     Compute,
     DegradationSpan,
+    LoudnessFigures,
     Model,
     Output,
     OutputAudio,
@@ -81,11 +82,12 @@ def describe_video(evidence: Evidence) -> OutputVideo:
     )
 
 
-def verdict(evidence: Evidence) -> str:
+def verdict(evidence: Evidence, warnings: int) -> str:
     """One sentence that says how the job went."""
     people = evidence.outcome.identity["people_seen"]
     found = {0: "Nobody was found", 1: "One person was found"}.get(people, "Both people were found")
     trouble = _trouble(evidence.checkpoint) + _cut_down(evidence)
+    trouble += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     pace = evidence.assembled.duration_s / max(evidence.wall_s, 1e-3)
     return f"{found}; {evidence.checkpoint.frames} pictures at {pace:.1f} times real time{trouble}."
 
@@ -128,21 +130,23 @@ class Evidence:
 
 
 def _warnings(evidence: Evidence) -> tuple[MediaWarning, ...]:
-    return warnings_of(evidence.info, evidence.assembled.audio, evidence.outcome.warnings)
+    return warnings_of(evidence.info, evidence.checkpoint, evidence.assembled, evidence.outcome.warnings)
 
 
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    loudness = assembled.audio.loudness
     compute = checkpoint.compute_class
     degraded = spans(checkpoint, evidence.info.video.time_base)
+    warnings = [Warned(**w.to_json()) for w in _warnings(evidence)]
     return Report(
         status="succeeded_degraded" if degraded else "succeeded",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
-        verdict=verdict(evidence),
-        warnings=[Warned(**w.to_json()) for w in _warnings(evidence)],
+        verdict=verdict(evidence, len(warnings)),
+        warnings=warnings,
         input=describe_input(spec, evidence.rate.source, evidence.sha256),
         output=Output(
             path=None,
@@ -153,6 +157,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
+            loudness=LoudnessFigures(**asdict(loudness)) if loudness else None,
         ),
         identity=evidence.outcome.identity,
         timing=describe_timing(
