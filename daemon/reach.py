@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from daemon.config import load
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, StateRemovedError
 from daemon.plain_files import read_plain
 from daemon.settings import Settings
 from daemon.share import LARGEST_BYTES, SENTINEL, Share
@@ -57,6 +57,8 @@ def check(share: Share) -> None:
         )
     if isinstance(found[0], PermissionError):
         raise ShareForbiddenError(f"You may not look into the share {share.root}.")
+    if found[0] is not None and share.is_bereft():
+        raise NoShareError(share.bereft, remedy=StateRemovedError.remedy)
     if found[0] is not None and not share.root.is_dir():
         raise NoShareError(f"The share's folder {share.root} does not exist.")
     if found[0] is not None:

@@ -15,7 +15,7 @@ import structlog
 from daemon import known_shares, logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
-from daemon.checks.at_start import recheck_share
+from daemon.checks.at_start import recheck_share, torn
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
 from daemon.failures import FailedFolder
@@ -172,7 +172,7 @@ class _Loop:
         quiet_s = settle_s(self._file_system, settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
-        history.restore(Hosts(share.hosts).read(host))
+        history.restore(Hosts(share.hosts, share.jobs).read(host))
         audience = Audience(Chronicle(history, host), *listeners)
         self._reloading = reloading
         self._share = share
@@ -184,7 +184,9 @@ class _Loop:
         self._pulse = pulse
         self._inbox_trouble = ""
         self._kept = KeptStates(share, settings.retention, clock)
-        self._conditions = Conditions(share, identity, self._kept, settings, clock)
+        self._conditions = Conditions(
+            share, identity, self._kept, settings, clock, lambda: torn(self._reloading.settings)
+        )
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
             settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, cards=cards
@@ -228,7 +230,11 @@ class _Loop:
         may_claim = hindrance is Hindrance.NONE
         try:
             self._scan()
-            self._scheduler.advance(may_start=may_claim or hindrance is Hindrance.DRAINING, may_claim=may_claim)
+            self._scheduler.advance(
+                may_start=may_claim or hindrance is Hindrance.DRAINING,
+                may_claim=may_claim,
+                may_resume=hindrance is Hindrance.LOW_SPACE,
+            )
             self._retention.advance()
             self._failed.advance()
             self._kept.sweep()

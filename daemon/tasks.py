@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,23 @@ from pathlib import Path
 import structlog
 
 from daemon import leases, recovery
-from daemon.errors import LeaseLostError, ShareAwayError
+from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.jobs import Job, folders
 from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
-from daemon.retry import Backoff
+from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, locks_reach_all
+from daemon.status import now
 from engines.errors import ExplainedError
+from pipeline.errors import DiskFullError, StorageError
+from pipeline.job import RESTING
+
+STORAGE_TROUBLE = {
+    error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)
+}
+_MOVING = ("render", "assemble", "verify", "debug")
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +38,8 @@ class Task:
     Attributes:
         reason: why it waits, "" where it does not.
         code, remedy: which error that was, and what to do about it; "" where there was none.
-        level: its worker's degradation level, "" without one.
+        since: when the waiting began, "" where the job does not wait; a try in between does not end it.
+        stage: its worker's, "" without one.
     """
 
     job: Job
@@ -38,7 +48,8 @@ class Task:
     reason: str = ""
     code: str = ""
     remedy: str = ""
-    level: str = ""
+    since: str = ""
+    stage: str = ""
     begun_at: float = 0.0
 
     @property
@@ -46,10 +57,24 @@ class Task:
         """Whether it may be tried again: after its wait, or where it was the share's, as soon as anybody asks."""
         return self.backoff.due or self.code == ShareAwayError.code
 
+    @property
+    def lacks_space(self) -> bool:
+        """Whether it waits for space on the disk."""
+        return self.code == DiskFullError.code
+
     def begin(self) -> None:
         """An attempt begins."""
         self.begun_at = self.backoff.clock()
         self.reason = self.code = self.remedy = ""
+
+    def heed(self, stage: str) -> bool:
+        """Take note of its worker's stage, "" without one; whether it has just begun to wait for space."""
+        before, self.stage = self.stage, stage
+        if stage in RESTING:
+            self.since = self.since or now()
+        elif stage in _MOVING:
+            self.since = ""
+        return stage == "space" != before
 
     def end(self) -> None:
         """An attempt has ended: its time counts."""
@@ -57,7 +82,9 @@ class Task:
 
     def wait(self, failure: Failed) -> None:
         """Leave the job be for a while; the reason is logged when it is a new one."""
-        wait_s = self.backoff.fail()
+        wait_s = self.backoff.fail(SOON_S if failure.code in STORAGE_TROUBLE else math.inf)
+        if not self.since or (self.code and self.code != failure.code):
+            self.since = now()
         if self.reason != failure.message:
             told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
             self.log.warning("job waits", stage=self.job.manifest.state.value, **told)
@@ -93,6 +120,14 @@ class Tasks:
 
     def drop(self, task: Task) -> None:
         self._held.pop(task.job.id, None)
+
+    def is_elsewhere(self, task: Task) -> bool:
+        """Whether the directory of a lost job is there under another name, which a taker has given it."""
+        return any(leases.first_name(folder.name) == task.job.id for folder in folders(self._share.jobs))
+
+    def has_others(self) -> bool:
+        """Whether another service has reported on the share: it may have done a lost job already."""
+        return any(path.stem != self.lease.host for path in self._share.hosts.glob("*.json"))
 
     def confirm(self, task: Task) -> None:
         """Make sure that a job is still ours, before something is done that others see.

@@ -110,10 +110,27 @@ class _Job:
         checkpoint = self._checkpoint(info)
         wall_before_s = checkpoint.wall_s
         try:
-            outcome = self._render(info, checkpoint)
+            degradation, outcome = self._render(info, checkpoint)
         except EncoderChangedError as error:
             checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-            outcome = self._render(info, checkpoint)
+            degradation, outcome = self._render(info, checkpoint)
+        while True:
+            degradation.wait_for_space(
+                sum(segment.bytes for segment in checkpoint.segments),
+                "the finished video",
+                should_stop=self._should_stop,
+                on_wait=lambda: self._waiting(info, checkpoint, degradation),
+            )
+            try:
+                return self._finish(info, checkpoint, outcome, wall_before_s)
+            except Exception as error:
+                if not degradation.is_refused(error):
+                    raise
+
+    def _finish(
+        self, info: MediaInfo, checkpoint: Checkpoint, outcome: StreamOutcome, wall_before_s: float
+    ) -> JobResult:
+        """Make the files that are delivered, from the finished segments."""
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
@@ -129,19 +146,22 @@ class _Job:
             )
         )
 
-    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> StreamOutcome:
+    def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
+        stage = "space" if degradation.lacks_space else "wait"
+        self._progress(stage, info, checkpoint.frames, degradation.at_s)
+
+    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> tuple[Degradation, StreamOutcome]:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
         self._degradation = degradation = Degradation(
             self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
         while True:
             degradation.ready(
-                should_stop=self._should_stop,
-                on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
+                should_stop=self._should_stop, on_wait=lambda: self._waiting(info, checkpoint, degradation)
             )
             outcome = self._go(info, checkpoint, degradation)
             if outcome is not None:
-                return outcome
+                return degradation, outcome
             self._clock.counting.broke_off()
             release_memory()
             trim_heap()
@@ -272,6 +292,7 @@ class _Job:
             "level": degradation.level.value,
             "level_reason": trip.reason if trip else "",
             "trip": trip.kind.value if trip else "",
+            "lacks": degradation.lacks_space,
         }
 
     def _result(self, evidence: Evidence) -> JobResult:

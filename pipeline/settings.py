@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engines.settings import EncoderSettings, Section
 
@@ -247,7 +247,13 @@ class LowestLevelSettings(Section):
     encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
-    disk_low: Annotated[LevelName, _lowest("a disk that is full, or nearly so,")] = "pause"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "disk_low" in given:
+            raise ValueError("disk_low is no key any more: a full disk lowers no quality, the job waits; remove it")
+        return given
 
 
 class DegradationSettings(Section):
@@ -293,7 +299,12 @@ class DegradationSettings(Section):
     ] = 10.0
     disk_low_bytes: Annotated[
         int,
-        Field(ge=0, le=2**50, description="Trip where less is free on the disk of the job's directory",
+        Field(ge=0, le=2**50, description="A job waits while less is free on the disk of its directory",
               json_schema_extra={"unit": "bytes"}),
     ] = 2**28
+    disk_wait_s: Annotated[
+        float,
+        Field(gt=0, le=86400, description="How long an attempt waits for space: the service then tries again by itself,"
+              " `dualface process` gives up", json_schema_extra={"unit": "s"}),
+    ] = 120.0
     lowest: LowestLevelSettings = LowestLevelSettings()

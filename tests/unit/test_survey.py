@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from daemon import listeners, reach, status_view
+from daemon import leases, listeners, reach, status_view
 from daemon.control import drain, pause, resume
 from daemon.hosts import Hosts
+from daemon.leases import Lease
 from daemon.settings import Settings
 from daemon.share import Share
-from daemon.status import Board, FailedJob, RunningJob
+from daemon.status import Board, FailedJob, RunningJob, WaitingJob
 from daemon.survey import NoStatusError, survey
 from tests.unit.daemon_share import make_share, settings_for
 
@@ -45,9 +47,18 @@ def dead() -> int:
 
 
 def report(share: Share, host: str, state: str, *, pid: int = 0, age_s: float = 0, **more: object) -> None:
-    Hosts(share.hosts).write(Board(host, pid or os.getpid(), state, **more))  # type: ignore[arg-type]
+    board = Board(host, pid or os.getpid(), state, **more)  # type: ignore[arg-type]
+    for row in board.running:
+        hold(share, row.job, host)
+    Hosts(share.hosts, share.jobs).write(board)
     then = time.time() - age_s
     os.utime(share.hosts / f"{host}.json", (then, then))
+
+
+def hold(share: Share, job: str, host: str) -> None:
+    """Let a host hold a job by its lease."""
+    (share.jobs / job).mkdir(exist_ok=True)
+    leases.write(share.jobs / job, Lease(host, 1, "boot"))
 
 
 def shown(share: Share, settings: Settings) -> str:
@@ -121,6 +132,33 @@ def test_one_of_two_is_enough(share: Share, settings: Settings, dead: int) -> No
     found = survey(share, settings)
     assert (found.alive, found.board.host, found.board.state) == (True, "nas2", "idle")
     assert "is not running" in shown(share, settings)
+
+
+@pytest.mark.parametrize("taken", ["by another host", "by another host that has done it", "by nobody"])
+def test_a_host_that_was_stopped_is_not_said_to_run_the_job_that_it_lost(
+    share: Share, settings: Settings, dead: int, taken: str
+) -> None:
+    running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
+    report(share, HERE, "working", pid=dead, running=running)
+    if taken != "by nobody":
+        (share.jobs / "j").rename(share.jobs / "j~2")
+        hold(share, "j~2", "nas2")
+        report(share, "nas2", "idle")
+    if taken == "by another host that has done it":
+        shutil.rmtree(share.jobs / "j~2")
+    document = status_view.as_dict(survey(share, settings))
+    assert [row["host"] for row in document["running"]] == ([HERE] if taken == "by nobody" else [])
+    assert {host["running"] for host in document["hosts"]} == {0}
+
+
+def test_a_host_that_stands_still_is_not_said_to_run_what_another_does(share: Share, settings: Settings) -> None:
+    row = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, "asleep")
+    report(share, "asleep", "working", running=[row], waiting=[WaitingJob("k", "inbox/b.mp4", "no", "asleep")])
+    report(share, "nas2", "working", running=[replace(row, host="nas2")])
+    document = status_view.as_dict(survey(share, settings))
+    assert [row["host"] for row in document["running"]] == ["nas2"]
+    assert document["waiting"] == []
+    assert {host["host"]: host["running"] for host in document["hosts"]} == {"asleep": 0, "nas2": 1}
 
 
 def test_failures_that_were_dealt_with_are_gone(share: Share, settings: Settings) -> None:
