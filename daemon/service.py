@@ -17,7 +17,7 @@ from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share, torn
 from daemon.conditions import Conditions, Hindrance
-from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
+from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.intake import Intake, inboxes
@@ -34,7 +34,7 @@ from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
-from daemon.status import History
+from daemon.status import History, read_status
 from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.workers import Died, Outcome, Pool
 
@@ -70,6 +70,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     notifier = Notifier()
     share = Share(settings)
     known_shares.expect(share)
+    _tell_of_lost_state(share)
     identity = share.prepare()
     recheck_share(settings)
     known_shares.remember(share, identity)
@@ -95,6 +96,14 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, cards)
         with _events(settings, share, alarm):
             loop.run()
+
+
+def _tell_of_lost_state(share: Share) -> None:
+    """Say that the service's own folder has gone since a service last reported, and what was in it."""
+    board = read_status(share.root) if share.is_bereft() else None
+    if board is not None:
+        files = [row.get("file") for row in (*board.get("running", []), *board.get("waiting", []))]
+        log.warning("begun anew", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
 
 
 def _check_backend(

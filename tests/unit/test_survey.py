@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from daemon import leases, listeners, reach, status_view
+from daemon.checks.unit import Unit
 from daemon.control import drain, pause, resume
 from daemon.hosts import Hosts
 from daemon.leases import Lease
@@ -185,6 +186,20 @@ def test_a_share_that_is_not_there_is_explained(tmp_path: Path) -> None:
         reach.check(Share(settings_for(tmp_path / "none")))
     with pytest.raises(reach.NoShareError, match="not mounted"):
         reach.check(Share(settings_for(tmp_path)))
+
+
+def test_what_the_service_says_is_told_where_it_cannot_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = reach.NoShareError("It is not mounted.")
+    monkeypatch.setattr(Unit, "look_up", Unit)
+    assert reach.told_by_service(away).message == "It is not mounted."
+    monkeypatch.setattr(Unit, "look_up", lambda: Unit(says="share away since 2026-11-30 10:02 (gone)"))
+    assert reach.told_by_service(away).message.endswith("The service says: share away since 2026-11-30 10:02 (gone).")
+
+
+def test_a_share_whose_own_folder_was_removed_is_said_to_be_that(share: Share) -> None:
+    shutil.rmtree(share.state)
+    with pytest.raises(reach.NoShareError, match=r"The folder \.dualface has gone"):
+        reach.check(share)
 
 
 def test_a_share_that_hangs_is_not_waited_for(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -86,3 +87,8 @@ def test_opencv_that_gets_no_memory() -> None:
 def test_what_a_segment_shows(facts: SegmentFacts, kind: TripKind | None) -> None:
     trip = judge(facts, SETTINGS)
     assert (trip and trip.kind) == kind
+
+
+def test_the_operators_table_has_a_row_for_each_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
+    assert [kind for kind in TripKind if f"| `{kind}` |" not in text] == []
