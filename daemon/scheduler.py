@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -37,16 +38,20 @@ from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
-from daemon.tasks import Task, Tasks
+from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError
 from pipeline.job import Progress
 from pipeline.report import failure_report
+from pipeline.space import mib
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest
+
+_ROOM_EVERY_S = 1.0
+_FIGURE = "MiB"  # in messages that tell how much space there is
 
 _SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
 
@@ -81,6 +86,8 @@ class Scheduler:
         self._slots = job_slots(settings)
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
+        self._clock = clock
+        self._room_at = clock()
         self._stopping = False
 
     def adopt(self, settings: Settings, settle_s: float) -> None:
@@ -138,9 +145,11 @@ class Scheduler:
         for task in self._tasks.keep_up():
             self._lose(task)
         for task in self._tasks:
-            self._heed(task)
+            if progress := self._pool.progress(task.job.id):
+                task.heed(progress.stage)
             if task.job.id not in self._pool and task.due:
                 self._guard(task, self._step)
+        self._make_room()
         for _ in range(_STARTS_AT_ONCE):
             may = may_start or (may_resume and any(task.lacks_space for task in self.waiting()))
             if not (may and self._has_room() and self._start_one(may_start=may_start, may_claim=may_claim)):
@@ -174,9 +183,10 @@ class Scheduler:
             policy.give_up(manifest, failure)
 
     def _wait(self, task: Task, failure: Failed) -> None:
-        if failure.code == DiskFullError.code:  # a quota, perhaps, that the free space does not show
+        if failure.code == DiskFullError.code and _FIGURE not in failure.message:
             with suppress(OSError):
-                self._kept.make_room()
+                words = f"{failure.message} ({mib(self._share.free_bytes())} free)"
+                failure = replace(failure, message=words)
         task.wait(failure)
         self._audience.tell(Postponed(task.job, failure))
 
@@ -290,10 +300,10 @@ class Scheduler:
         shunned = task.job.manifest.card if task.code else None
         return placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
 
-    def _heed(self, task: Task) -> None:
-        """Make room where a job begins to wait for that; a quota may not show in the free space."""
-        progress = self._pool.progress(task.job.id)
-        if task.heed(progress.stage if progress else ""):
+    def _make_room(self) -> None:
+        """Remove kept state bit by bit while a job waits for space; a quota may not show in the free space."""
+        if self._clock() >= self._room_at and any(self.lacking_space()):
+            self._room_at = self._clock() + _ROOM_EVERY_S
             with suppress(OSError):
                 self._kept.make_room()
 
@@ -373,7 +383,7 @@ class Scheduler:
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
-        if not (isinstance(outcome, Failed) and outcome.environmental):  # waiting for space is no work
+        if not (isinstance(outcome, Failed) and outcome.code in STORAGE_TROUBLE):  # waiting for space is no work
             task.end()
         self._audience.tell(Ended(task.job, outcome))
         decision = policy.after_worker(

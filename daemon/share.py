@@ -32,6 +32,7 @@ from daemon.settings import (
 )
 from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.durable import FULL, sync_directory
+from pipeline.space import mib
 
 SENTINEL = "share.json"
 LARGEST_BYTES = 10_000  # of the sentinel
@@ -230,6 +231,7 @@ def outbox_folder(subfolder: PurePath) -> PurePath:
 def _unusable(root: Path, exc: OSError) -> ShareUnusableError:
     what = f"The share {root} cannot be used: {exc.strerror}{f': {exc.filename}' if exc.filename else ''}"
     if exc.errno in FULL:
+        what = f"{what} ({mib(shutil.disk_usage(root).free)} free)"
         return ShareUnusableError(what, remedy="Free space on the share.", doctor_check="share-space")
     return ShareUnusableError(what)
 

@@ -11,6 +11,7 @@ import structlog
 
 from daemon import leases, recovery
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
+from daemon.hosts import read_board
 from daemon.jobs import Job, folders
 from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
@@ -39,7 +40,6 @@ class Task:
         reason: why it waits, "" where it does not.
         code, remedy: which error that was, and what to do about it; "" where there was none.
         since: when the waiting began, "" where the job does not wait; a try in between does not end it.
-        stage: its worker's, "" without one.
     """
 
     job: Job
@@ -49,7 +49,6 @@ class Task:
     code: str = ""
     remedy: str = ""
     since: str = ""
-    stage: str = ""
     begun_at: float = 0.0
 
     @property
@@ -67,14 +66,12 @@ class Task:
         self.begun_at = self.backoff.clock()
         self.reason = self.code = self.remedy = ""
 
-    def heed(self, stage: str) -> bool:
-        """Take note of its worker's stage, "" without one; whether it has just begun to wait for space."""
-        before, self.stage = self.stage, stage
+    def heed(self, stage: str) -> None:
+        """Take note of its worker's stage."""
         if stage in RESTING:
             self.since = self.since or now()
         elif stage in _MOVING:
             self.since = ""
-        return stage == "space" != before
 
     def end(self) -> None:
         """An attempt has ended: its time counts."""
@@ -126,8 +123,9 @@ class Tasks:
         return any(leases.first_name(folder.name) == task.job.id for folder in folders(self._share.jobs))
 
     def has_others(self) -> bool:
-        """Whether another service has reported on the share: it may have done a lost job already."""
-        return any(path.stem != self.lease.host for path in self._share.hosts.glob("*.json"))
+        """Whether another service is at work on the share: it may have done a lost job already."""
+        boards = (read_board(path) for path in self._share.hosts.glob("*.json") if path.stem != self.lease.host)
+        return any(board is not None and board.state != "stopped" for board in boards)
 
     def confirm(self, task: Task) -> None:
         """Make sure that a job is still ours, before something is done that others see.

@@ -160,25 +160,30 @@ class Degradation:
     def wait_for_space(
         self, needed_bytes: int = 0, what_for: str = "", *, should_stop: StopCheck, on_wait: Callable[[], None]
     ) -> None:
-        """Wait until there is room on the disk (see ``Room.wait``); each wait is kept as a pause, for the report."""
-        told: list[str] = []
+        """Wait until there is room on the disk (see ``Room.wait``); for the report, that is a pause."""
+        waited = False
 
         def waiting() -> None:
-            if not told:
-                told.append(self.lacks_space)
-                self._checkpoint.pauses.append((self.at_s, self.lacks_space))
+            nonlocal waited
+            if not waited:
+                self._note_pause()
                 log.warning("job waits for space", at_s=self.at_s, reason=self.lacks_space)
+            waited = True
             on_wait()
 
         try:
-            self._room.wait(
-                needed_bytes=needed_bytes, what_for=what_for, should_stop=should_stop, on_wait=waiting
-            )
+            self._room.wait(needed_bytes=needed_bytes, what_for=what_for, should_stop=should_stop, on_wait=waiting)
         finally:
-            if told:
+            if waited:
                 self._save()
-        if told:
+        if waited:
             log.info("job goes on, there is space", at_s=self.at_s)
+
+    def _note_pause(self) -> None:
+        """Keep a pause for the report; several at one place, of attempts that each waited for a while, are one."""
+        pauses = self._checkpoint.pauses
+        if not pauses or pauses[-1][0] != self.at_s:
+            pauses.append((self.at_s, self.lacks_space))
 
     def judge(self, facts: SegmentFacts) -> bool:
         """Take note of a finished segment; whether the work is to be broken off. The caller saves the checkpoint."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from engines.settings import EncoderSettings, Section
 
@@ -247,13 +247,6 @@ class LowestLevelSettings(Section):
     encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_retired_keys(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "disk_low" in given:
-            raise ValueError("disk_low is no key any more: a full disk lowers no quality, the job waits; remove it")
-        return given
 
 
 class DegradationSettings(Section):

@@ -155,6 +155,12 @@ def test_everything_that_is_wrong_is_said_at_once(write, monkeypatch: pytest.Mon
     assert found["limits.pixels"].origin == "--set limits.pixels"
 
 
+def test_a_key_that_has_gone_says_what_has_become_of_it(write) -> None:
+    words = r"degradation\.lowest\.disk_low .*there is no such key; remove it: a full disk lowers no quality any more"
+    with pytest.raises(config.InvalidConfigError, match=words):
+        config.load(write("degradation: {lowest: {disk_low: pause}}\n"))
+
+
 def test_the_message_names_every_key(write) -> None:
     with pytest.raises(config.InvalidConfigError, match="2 problems") as caught:
         config.load(write("a: 1\nlog: {level: loud}\n"))

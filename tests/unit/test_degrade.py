@@ -110,10 +110,10 @@ def test_a_stop_ends_the_waiting(bench: Bench) -> None:
 
 
 def test_a_full_disk_never_changes_the_level(bench: Bench) -> None:
-    for number in range(20):
+    for _ in range(20):
         assert bench.degradation.accepts(DiskFullError("writing a segment failed: No space left on device"))
         assert bench.ready() is Level.NORMAL
-        assert len(bench.checkpoint.pauses) == number + 1
+        assert len(bench.checkpoint.pauses) == 1, "at one place"
         bench.degradation.judge(CLEAN)
     assert bench.degradation.reason == ""
     assert {level.level for level in spans(with_segments(bench.checkpoint), Fraction(1, 30))} == {Level.PAUSE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import shutil
 import time
@@ -95,12 +96,12 @@ def test_a_wait_has_one_beginning_however_often_it_is_tried_in_between(
     monkeypatch.setattr(tasks, "now", lambda: next(times))
     task = scheduler._tasks.hold(claimed(share, "x.mp4"))
     full = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
-    assert task.heed("space"), "it begins to wait"
-    assert not task.heed("space")
+    task.heed("space")
+    task.heed("space")
     task.wait(full)
     task.begin()
     task.heed("probe")
-    assert task.heed("space")
+    task.heed("space")
     task.wait(full)
     assert task.since == "a"
     task.wait(Failed("STORAGE", "it does not answer", "look", environmental=True))
@@ -126,3 +127,17 @@ def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_
     assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
     assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
     assert scheduler.held == 0
+
+
+def test_a_job_that_waits_for_space_names_the_figure_and_kept_state_goes(share: Share, scheduler: Scheduler) -> None:
+    for name in ("old", "older"):
+        (share.finished / name).mkdir()
+    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
+    leases.write(task.job.folder, scheduler._tasks.lease)
+    scheduler._wait(task, Failed("DISK_FULL", "writing job.json failed: Disk quota exceeded", "", environmental=True))
+    assert re.fullmatch(r"writing job\.json failed: Disk quota exceeded \(\d+ MiB free\)", task.reason)
+    assert [reason for _, reason in scheduler.lacking_space()] == [task.reason]
+    for _ in range(2):
+        scheduler._room_at = 0
+        scheduler._make_room()
+    assert list(share.finished.iterdir()) == []

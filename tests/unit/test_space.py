@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from engines.errors import DeviceOutOfMemoryError
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, JobStopped
-from pipeline.settings import DegradationSettings, LowestLevelSettings
+from pipeline.settings import DegradationSettings
 from pipeline.space import Free, Room, lacking, refusal
 
 MIB = 2**20
@@ -118,8 +117,3 @@ def test_a_full_disk_as_the_system_says_it() -> None:
         full.write(b"x")
     assert refusal(caught.value) == "writing failed: No space left on device"
     assert refusal(DeviceOutOfMemoryError("m")) == ""
-
-
-def test_the_key_that_a_full_disk_had_among_the_levels_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValidationError, match="disk_low is no key any more: a full disk lowers no quality"):
-        LowestLevelSettings.model_validate({"disk_low": "pause"})
