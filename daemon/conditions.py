@@ -83,8 +83,10 @@ class Conditions:
         longest_s = min(settings.retry.longest_s, SOON_S)  # a look reads one small file
         self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
         self._mounts = mounts.table()
-        self._inner_mounts = mounts.mounted_below(share.root)
+        self._real_root = share.root.resolve()
+        self._inner_mounts = mounts.mounted_below(self._real_root)
         self._split = ""
+        self._split_look_at = clock()
         self._look_at = clock()
         self._short_of_space = False
         self.now = Condition()
@@ -133,9 +135,11 @@ class Conditions:
 
     def _check_inner_mounts(self) -> None:
         """Look anew whether files can be moved between all folders, where something was mounted inside the share."""
-        before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._share.root)
-        if before != self._inner_mounts:
+        before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._real_root)
+        again = self._split and self._clock() >= self._split_look_at
+        if before != self._inner_mounts or again:
             self._split = self._torn()
+            self._split_look_at = self._clock() + SOON_S
 
     def _hindrance(self) -> Condition:
         free, total = self._share.free_bytes(), self._share.total_bytes()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from daemon import mounts
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.kept import KeptStates
@@ -168,6 +169,34 @@ def test_no_folder_is_made_where_a_share_was_a_moment_ago(tmp_path: Path, monkey
     monkeypatch.setattr(share, "identity", recognised)
     assert watched.look().hindrance is Hindrance.SHARE_AWAY
     assert list(share.root.iterdir()) == []
+
+
+def test_a_mount_inside_the_share_is_looked_at_when_it_comes_and_until_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = make_share(tmp_path)
+    table = tmp_path / ".mountinfo"
+    above = f"1 1 8:1 / {tmp_path} rw - ext4 /dev/sda1 rw\n"
+    over = f"2 1 8:2 / {share.outbox} rw - ext4 /dev/sdb1 rw\n"
+    table.write_text(above)
+    monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+    found, looks = ["Files cannot be renamed."], []
+
+    def torn() -> str:
+        looks.append(found[0])
+        return found[0]
+
+    settings, clock = settings_for(tmp_path), Clock()
+    watched = Conditions(share, share.identity(), KeptStates(share, settings.retention, clock), settings, clock, torn)
+    assert (watched.look().hindrance, looks) == (Hindrance.NONE, [])
+    table.write_text(above + over)
+    assert (watched.look().hindrance, watched.now.reason) == (Hindrance.SHARE_SPLIT, "Files cannot be renamed.")
+    found[0] = ""
+    assert watched.look().hindrance is Hindrance.NONE, "it is looked at again"
+    table.write_text(above)
+    assert watched.look().hindrance is Hindrance.NONE
+    watched.look()
+    assert len(looks) == 3
 
 
 def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:
