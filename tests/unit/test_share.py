@@ -6,9 +6,6 @@ import errno
 import itertools
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,7 @@ from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
-from tests.unit.daemon_share import make_share, settings_for
+from tests.unit.daemon_share import make_share, mounted, settings_for
 
 
 def test_prepare_makes_the_folders_once(tmp_path: Path) -> None:
@@ -126,15 +123,6 @@ def test_a_mount_is_noticed_at_once(tmp_path: Path) -> None:
         assert watched.look().hindrance is Hindrance.SHARE_AWAY
     assert not watched._away.due
     assert watched.look().hindrance is Hindrance.NONE
-
-
-@contextmanager
-def mounted(folder: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
