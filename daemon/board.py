@@ -121,7 +121,7 @@ class Bulletin:
         condition = self._with_jobs(condition)
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._audience.tell(Shown(board, condition, self.page.hosts))
+        self._audience.tell(Shown(board, condition, self.page.hosts, self._scheduler.slots))
         if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)

@@ -69,15 +69,8 @@ def dotted(path: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in path)
 
 
-_GONE = {  # keys of earlier versions
-    "degradation.lowest.disk_low": "remove it: a full disk lowers no quality any more, the job waits for space",
-}
-
-
 def suggestion(path: Sequence[str | int]) -> str:
-    """What to do about an unknown key: why it has gone, the nearest name, where it belongs, or all names there are."""
-    if dotted(path) in _GONE:
-        return _GONE[dotted(path)]
+    """What to do about an unknown key: the nearest name, where the name belongs, or all names there are."""
     parent, name = find(path[:-1]), str(path[-1])
     names = parent.names if isinstance(parent, Section) else ()
     if close := difflib.get_close_matches(name, names, n=1):

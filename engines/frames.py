@@ -106,7 +106,12 @@ class ColorTags:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One audio stream as its header describes it."""
+    """One audio stream as its header describes it.
+
+    ``channel_labels`` are FFmpeg's names of the channels in the order in which they are stored ("FL", "LFE"; "UNK" for
+    one of which the file says nothing), None where the file says nothing of any: then they are discrete.
+    ``engines.cpu.channel_layouts.native_order`` brings decoded frames into FFmpeg's order.
+    """
 
     index: int
     codec: str
@@ -114,6 +119,7 @@ class AudioInfo:
     channels: int
     duration_s: float | None
     language: str | None = None
+    channel_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class VideoInfo:
     ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
     Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
+    ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
     """
 
     codec: str
@@ -144,6 +151,8 @@ class VideoInfo:
     color: ColorTags
     mirrored: bool = False  # left to right, after the rotation
     max_pixels: int = 2**28
+    index: int = 0
+    chosen_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

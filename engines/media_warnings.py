@@ -11,6 +11,42 @@ WORDS: dict[str, tuple[str, str]] = {
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
     ),
+    "EDIT_SPEED_IGNORED": (
+        "The file's edit list asks for another speed of stream {stream} in {count} place(s); it plays at normal speed.",
+        "편집 목록이 스트림 {stream}의 {count}곳에서 다른 재생 속도를 지정하지만, 결과는 보통 속도로 재생됩니다.",
+    ),
+    "EDIT_BEYOND_MEDIA": (
+        "The file's edit list shows parts of stream {stream} that the file does not hold, in {count} place(s).",
+        "파일의 편집 목록이 파일에 없는 스트림 {stream}의 부분을 {count}곳에서 가리킵니다.",
+    ),
+    "VIDEO_STREAM_DROPPED": (
+        "Video stream {stream} ({codec}, {size}) is not in the result: another one was chosen.",
+        "비디오 스트림 {stream}({codec}, {size})은 결과에 없습니다. 다른 스트림이 선택되었습니다.",
+    ),
+    "SUBTITLES_DROPPED": (
+        "The subtitles in stream {stream} ({codec}) are not in the result: MP4 holds subtitles of text alone.",
+        "스트림 {stream}의 자막({codec})은 결과에 없습니다. MP4에는 텍스트 자막만 담을 수 있습니다.",
+    ),
+    "SUBTITLES_DAMAGED": (
+        "{count} texts of the subtitles in stream {stream} cannot be read and are not in the result.",
+        "스트림 {stream}의 자막 중 {count}개를 읽을 수 없어 결과에서 빠졌습니다.",
+    ),
+    "CAPTIONS_DROPPED": (
+        "Closed captions that lie within the pictures of stream {stream} are not in the result.",
+        "스트림 {stream}의 화면 데이터에 들어 있는 폐쇄 자막은 결과에 없습니다.",
+    ),
+    "TIMECODE_DROPPED": (
+        "The timecode cannot be read, or not be counted at the result's frame rate, and is not in the result.",
+        "타임코드를 읽을 수 없거나 결과의 프레임 속도로 셀 수 없어 결과에 없습니다.",
+    ),
+    "DATA_STREAMS_DROPPED": (
+        "Data streams, such as GPS or a camera's own notes, are not in the result: {streams}.",
+        "GPS나 카메라 기록 같은 데이터 스트림({streams})은 결과에 없습니다.",
+    ),
+    "ATTACHMENTS_DROPPED": (
+        "{count} attached files, such as fonts, are not in the result.",
+        "글꼴 등 첨부 파일 {count}개는 결과에 없습니다.",
+    ),
 }
 
 

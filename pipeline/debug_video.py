@@ -10,9 +10,10 @@ from pathlib import Path
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
-from engines.frames import EncodedPacket, Frame, MediaInfo
+from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo
 from engines.settings import EncoderSettings
 from pipeline.durable import replacing
+from pipeline.frame_rate import OutputRate
 from pipeline.overlay import draw_overlay
 from pipeline.people import Row
 from pipeline.tracks_file import read_tracks
@@ -25,7 +26,7 @@ def write_debug_video(
     out: Path,
     *,
     source: Path,
-    info: MediaInfo,
+    rate: OutputRate,
     tracks: Path,
     last_duration: int,
     on_frames: Callable[[int, float], None],
@@ -36,8 +37,8 @@ def write_debug_video(
         MediaError: the source cannot be decoded.
         OSError: the storage failed.
     """
-    video = info.video
-    with closing(PyAvDecoder(source, info, max_surface_pixels=MAX_PIXELS)) as decoder, replacing(out) as file:
+    info, video = rate.info, rate.info.video
+    with closing(PyAvDecoder(source, rate.source, max_surface_pixels=MAX_PIXELS)) as decoder, replacing(out) as file:
         width, height = decoder.surface_width // 2 * 2, decoder.surface_height // 2 * 2
         encoder = X264Encoder(
             width,
@@ -53,7 +54,7 @@ def write_debug_video(
             source=source,
             info=info,
             extradata=encoder.extradata,
-            video=_packets(decoder, encoder, tracks, info, on_frames),
+            video=_packets(rate.batches(decoder), encoder, tracks, info, on_frames),
             time_base=video.time_base,
             width=width,
             height=height,
@@ -64,9 +65,13 @@ def write_debug_video(
 
 
 def _packets(
-    decoder: PyAvDecoder, encoder: X264Encoder, tracks: Path, info: MediaInfo, on_frames: Callable[[int, float], None]
+    batches: Iterator[FrameBatch],
+    encoder: X264Encoder,
+    tracks: Path,
+    info: MediaInfo,
+    on_frames: Callable[[int, float], None],
 ) -> Iterator[EncodedPacket]:
-    for count, (frame, row) in enumerate(_shown(decoder, read_tracks(tracks), info.video.time_base), start=1):
+    for count, (frame, row) in enumerate(_shown(batches, read_tracks(tracks), info.video.time_base), start=1):
         drawn = draw_overlay(frame, row, width=info.video.width, height=info.video.height)
         yield from encoder.encode(_even(drawn))
         if count % _PACE_FRAMES == 0:
@@ -74,10 +79,10 @@ def _packets(
     yield from encoder.flush()
 
 
-def _shown(decoder: PyAvDecoder, rows: Iterator[Row], time_base: Fraction) -> Iterator[tuple[Frame, Row]]:
-    """The source's pictures that have a row; some may have been left out."""
+def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fraction) -> Iterator[tuple[Frame, Row]]:
+    """The pictures that have a row; some may have been left out."""
     row, first_pts = next(rows, None), None
-    for frame in (frame for batch in decoder.batches() for frame in batch.frames):
+    for frame in (frame for batch in batches for frame in batch.frames):
         first_pts = frame.pts if first_pts is None else first_pts
         if row is not None and round(float((frame.pts - first_pts) * time_base), 6) >= row.t:
             yield frame, row

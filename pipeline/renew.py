@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines.frames import Frame
+from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
 from pipeline import segments
 from pipeline.checkpoint import Checkpoint
@@ -31,6 +31,7 @@ class Renewal:
     checkpoint: Checkpoint
     correct: Callable[[Row], Row]
     open_decoder: Callable[[], Decoder]
+    batches: Callable[[Decoder, int, int], Iterator[FrameBatch]]
     new_painter: Callable[[Decoder], TilePainter]
     new_encoder: Callable[[], Encoder]
     on_frames: Callable[[int, float], None]
@@ -79,7 +80,7 @@ class Renewal:
 
     def _pictures(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
         painter = self.new_painter(decoder)
-        frames = (frame for batch in decoder.batches(record.first_pts, _BATCH) for frame in batch.frames)
+        frames = (frame for batch in self.batches(decoder, record.first_pts, _BATCH) for frame in batch.frames)
         ends = [*(row.pts for row in rows[1:]), record.last_pts + record.last_duration]
         for row, end in zip(rows, ends, strict=True):
             frame = next(frame for frame in frames if frame.pts == row.pts)  # some may have been left out

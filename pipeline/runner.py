@@ -23,21 +23,23 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.debug_video import write_debug_video
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import storage_errors, write_durably
-from pipeline.encoding import EncoderChangedError
-from pipeline.errors import JobStopped, PipelineError
+from pipeline.encoding import EncoderChangedError, use_x264
+from pipeline.errors import JobStopped, PipelineError, StartOverError
 from pipeline.fingerprint import FileDigest, fingerprint
+from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
-from pipeline.report import MODELS, facts, versions
+from pipeline.report import MODELS, facts
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
 from pipeline.workload import MAX_SURFACE_PIXELS
 
+_MOST_RESTARTS = 2  # of one attempt: on another machine, and then with another encoder
 _TELL_EVERY_S = 1.0
 _ROW_PADDING = 64  # pixels
 
@@ -94,6 +96,7 @@ class _Job:
         self._render_s: float | None = None
         self._device = spec.device
         self._degradation: Degradation | None = None
+        self._wall_before_s = 0.0  # by earlier attempts
 
     def run(self) -> JobResult:
         try:
@@ -103,38 +106,39 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        info = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
-        check_limits(info, self._spec.limits)
+        source = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
+        check_limits(source, self._spec.limits)
+        rate = output_rate(source, self._spec.profile)
+        info = rate.info
         keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
-        wall_before_s = checkpoint.wall_s
-        try:
-            degradation, outcome = self._render(info, checkpoint)
-        except EncoderChangedError as error:
-            checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-            degradation, outcome = self._render(info, checkpoint)
+        self._wall_before_s = checkpoint.wall_s
+        checkpoint, outcome = self._render_all(rate, checkpoint)
+        return self._finish_with_room(rate, checkpoint, outcome)
+
+    def _finish_with_room(self, rate: OutputRate, checkpoint: Checkpoint, outcome: StreamOutcome) -> JobResult:
+        """Make the files that are delivered, as soon as the disk has room for them."""
+        degradation = self._degradation
+        assert degradation is not None  # rendering begins with it
         while True:
             degradation.wait_for_space(
                 sum(segment.bytes for segment in checkpoint.segments),
                 "the finished video",
                 should_stop=self._should_stop,
-                on_wait=lambda: self._waiting(info, checkpoint, degradation),
+                on_wait=lambda: self._waiting(rate.info, checkpoint, degradation),
             )
             try:
-                return self._finish(info, checkpoint, outcome, wall_before_s)
+                return self._finish(rate, checkpoint, outcome)
             except Exception as error:
                 if not degradation.is_refused(error):
                     raise
 
-    def _finish(
-        self, info: MediaInfo, checkpoint: Checkpoint, outcome: StreamOutcome, wall_before_s: float
-    ) -> JobResult:
-        """Make the files that are delivered, from the finished segments."""
-        assembled = self._assemble(info, checkpoint, outcome.color)
+    def _finish(self, rate: OutputRate, checkpoint: Checkpoint, outcome: StreamOutcome) -> JobResult:
+        assembled = self._assemble(rate.info, checkpoint, outcome.color)
         return self._result(
             Evidence(
-                info=info,
+                rate=rate,
                 sha256=self._note_digest(checkpoint),
                 checkpoint=checkpoint,
                 clock=self._clock,
@@ -142,46 +146,62 @@ class _Job:
                 assembled=assembled,
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
-                wall_s=wall_before_s + time.monotonic() - self._begin,
+                wall_s=self._wall_before_s + time.monotonic() - self._begin,
             )
         )
 
-    def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
-        stage = "space" if degradation.lacks_space else "wait"
-        self._progress(stage, info, checkpoint.frames, degradation.at_s)
+    def _render_all(self, rate: OutputRate, checkpoint: Checkpoint) -> tuple[Checkpoint, StreamOutcome]:
+        """Render, and anew where what the checkpoint has cannot be gone on with."""
+        for _ in range(_MOST_RESTARTS):
+            try:
+                return checkpoint, self._render(rate, checkpoint)
+            except StartOverError as error:
+                checkpoint = self._start_over(checkpoint, error)
+        return checkpoint, self._render(rate, checkpoint)
 
-    def _render(self, info: MediaInfo, checkpoint: Checkpoint) -> tuple[Degradation, StreamOutcome]:
+    def _start_over(self, checkpoint: Checkpoint, error: StartOverError) -> Checkpoint:
+        self._wall_before_s = 0.0
+        fresh = self._fresh_checkpoint(checkpoint.fingerprint, error.message)
+        fresh.started_over = [*checkpoint.started_over, *fresh.started_over]
+        if isinstance(error, EncoderChangedError) and error.successor:
+            use_x264(fresh, error.message)
+        return fresh
+
+    def _render(self, rate: OutputRate, checkpoint: Checkpoint) -> StreamOutcome:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
+        info = rate.info
         self._degradation = degradation = Degradation(
             self._spec.degradation, self._spec.work_dir, checkpoint, info.video.time_base
         )
         while True:
             degradation.ready(
-                should_stop=self._should_stop, on_wait=lambda: self._waiting(info, checkpoint, degradation)
+                should_stop=self._should_stop,
+                on_wait=lambda: self._waiting(info, checkpoint, degradation),
             )
-            outcome = self._go(info, checkpoint, degradation)
+            outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
-                return degradation, outcome
+                return outcome
             self._clock.counting.broke_off()
             release_memory()
             trim_heap()
 
-    def _go(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
+    def _go(self, rate: OutputRate, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
-            with closing(open_backend(self._device)) as backend:
+            with closing(open_backend(self._device, nvenc=self._spec.nvenc)) as backend:
                 if backend.device != "cpu":  # a card that is short of memory is no reason to leave it
                     self._device = self._device.model_copy(update={"backend": "cuda"})
                 return render_stream(
                     StreamJob(
                         self._spec,
-                        info,
+                        rate,
                         backend,
                         checkpoint,
                         self._clock,
                         should_stop=self._should_stop,
-                        on_frames=lambda frames, t: self._rendered(info, checkpoint, frames, t),
+                        on_frames=lambda frames, t: self._rendered(rate.info, checkpoint, frames, t),
                         degradation=degradation,
+                        on_wait=lambda: self._waiting(rate.info, checkpoint, degradation),
                     )
                 )
         except LevelChanged:
@@ -194,7 +214,7 @@ class _Job:
     def _checkpoint(self, info: MediaInfo) -> Checkpoint:
         """The earlier attempt's checkpoint, else a fresh one."""
         models = {model.name: model.sha256 for model in MODELS}
-        mark = fingerprint(self._spec, models, versions())
+        mark = fingerprint(self._spec, models)
         checkpoint, reason = checkpoints.load(self._spec.work_dir, mark)
         if checkpoint is None:
             return self._fresh_checkpoint(mark, reason)
@@ -230,12 +250,13 @@ class _Job:
 
     def _fresh_checkpoint(self, mark: str, reason: str | None) -> Checkpoint:
         """Nothing done yet. ``reason`` says why earlier work is of no use, None where there is none."""
-        if reason is not None:
-            log.info("job starts over", reason=reason)
-            shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
-            forget_moments(self._spec.work_dir / FOLDER)
-            self._clock = JobClock()
-        return Checkpoint(mark, self._spec.job_id)
+        if reason is None:
+            return Checkpoint(mark, self._spec.job_id)
+        log.info("job starts over", reason=reason)
+        shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
+        forget_moments(self._spec.work_dir / FOLDER)
+        self._clock = JobClock()
+        return Checkpoint(mark, self._spec.job_id, started_over=[reason])
 
     def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:
         self._clock.restore(checkpoint.timing)
@@ -263,6 +284,10 @@ class _Job:
     def _rendered(self, info: MediaInfo, checkpoint: Checkpoint, frames: int, seconds: float) -> None:
         checkpoint.source_sha256 = self._digest.known or checkpoint.source_sha256  # saved with the next segment
         self._progress("render", info, frames, seconds)
+
+    def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
+        stage = "space" if degradation.lacks_space else "wait"
+        self._progress(stage, info, checkpoint.frames, degradation.at_s)
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
         progress = Progress(
@@ -334,7 +359,7 @@ class _Job:
         write_debug_video(
             out,
             source=self._spec.source,
-            info=evidence.info,
+            rate=evidence.rate,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

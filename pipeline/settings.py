@@ -210,6 +210,10 @@ class CameraSettings(Section):
 class ProfileSettings(EncoderSettings):
     """Everything that shapes the output of the inboxes which name this profile."""
 
+    encoder_busy: Annotated[
+        Literal["wait", "x264"],
+        Field(description="NVENC has no free session, and encoder is auto: wait device.nvenc_wait_s, or x264 at once"),
+    ] = "wait"
     assignment: Annotated[
         Literal["identity", "position"],
         Field(description="identity: a person keeps the tile; position: the left one of the moment is left"),
@@ -218,6 +222,15 @@ class ProfileSettings(EncoderSettings):
         Literal["hold", "freeze"],
         Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
     ] = "hold"
+    max_fps: Annotated[
+        float,
+        Field(ge=1, le=120, description="Highest frame rate of the output; faster sources are thinned",
+              json_schema_extra={"unit": "1/s"}),
+    ] = 60.0
+    frame_rate: Annotated[
+        Literal["source", "constant"],
+        Field(description="source: the source's own frame times; constant: frames repeated or dropped to an even rate"),
+    ] = "source"
     detect: DetectSettings = DetectSettings()
     lookahead: LookaheadSettings = LookaheadSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -244,7 +257,6 @@ class LowestLevelSettings(Section):
 
     out_of_memory: Annotated[LevelName, _lowest("too little memory, the card's or the host's,")] = "pause"
     vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
-    encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import structlog
 
+from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
@@ -25,6 +26,8 @@ from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
+from pipeline.errors import ComputeClassChangedError, JobStopped
+from pipeline.frame_rate import OutputRate
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
@@ -49,13 +52,19 @@ class StreamJob:
     """What the stages of one stream share."""
 
     spec: JobSpec
-    info: MediaInfo
+    rate: OutputRate
     backend: Backend
     checkpoint: Checkpoint
     clock: JobClock
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
     degradation: Degradation
+    on_wait: Callable[[], None] = lambda: None
+
+    @property
+    def info(self) -> MediaInfo:
+        """The source, as if it held the output's frames."""
+        return self.rate.info
 
     @property
     def work(self) -> Workload:
@@ -82,16 +91,22 @@ def render_stream(job: StreamJob) -> StreamOutcome:
 
     Raises:
         DecodeFailedError: not one picture could be decoded.
-        EncoderChangedError: what the checkpoint has cannot be gone on with here.
+        StartOverError: what the checkpoint has cannot be gone on with here.
         LevelChanged: the level of degradation has changed; the checkpoint is up to date.
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
-    with closing(_open_decoder(job)) as decoder, closing(_finder(job, decoder)) as finder:
+    with (
+        _counting_undecodable(job),
+        closing(_open_decoder(job)) as decoder,
+        closing(_finder(job, decoder)) as finder,
+    ):
+        _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         most = job.work.batch(job.backend.batch_pictures)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
-        batches = aligned(decoder.batches(job.checkpoint.next_pts, size), size, job.checkpoint.source_frames)
+        batches = job.rate.batches(decoder, job.checkpoint.next_pts, size)
+        batches = aligned(batches, size, job.checkpoint.source_frames)
         first = None if job.checkpoint.complete else next(batches, None)
         first_pts = _first_pts(job, first)
         people, analysis = _analysis(job, finder, first_pts)
@@ -115,6 +130,29 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         )
 
 
+@contextmanager
+def _counting_undecodable(job: StreamJob) -> Iterator[None]:
+    """Count a recording that the card does not decode, whatever follows from that."""
+    try:
+        yield
+    finally:
+        if job.backend.undecodable:
+            job.clock.counting.undecodable(job.info.video.codec)
+
+
+def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
+    """Keep the whole job to one compute class.
+
+    Raises:
+        ComputeClassChangedError: its segments come from another one.
+    """
+    compute = job.backend.compute_class.with_inference(finder.engine_name, finder.embedder_name or "no face embedding")
+    earlier = ComputeClass.from_json(job.checkpoint.compute_class)
+    if job.checkpoint.segments and (changed := "; ".join(compute.differences(earlier))):
+        raise ComputeClassChangedError(f"its segments were rendered by other hardware or software ({changed})")
+    job.checkpoint.compute_class = compute.to_json()
+
+
 def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
     return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder, job.work)
 
@@ -129,7 +167,7 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 
 def _open_decoder(job: StreamJob) -> Decoder:
-    return job.backend.decoder(job.spec.source, job.info, max_surface_pixels=job.work.surface_pixels)
+    return job.backend.decoder(job.spec.source, job.rate.source, max_surface_pixels=job.work.surface_pixels)
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
@@ -212,6 +250,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         checkpoint=job.checkpoint,
         correct=_corrector(job),
         open_decoder=lambda: _open_decoder(job),
+        batches=job.rate.batches,
         new_painter=lambda opened: _painter(job, compositor, opened),
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
@@ -236,7 +275,7 @@ def _painter(job: StreamJob, compositor: Compositor, decoder: Decoder) -> TilePa
 def _fetch(job: StreamJob, pts: int) -> Frame:
     """Decode one picture again."""
     with closing(_open_decoder(job)) as decoder:
-        batch = next(decoder.batches(pts, 1), None)
+        batch = next(job.rate.batches(decoder, pts, 1), None)
     if batch is None or batch.frames[0].pts != pts:
         raise DecodeFailedError(f"The picture at pts {pts} could not be decoded a second time.")
     return batch.frames[0]
@@ -244,4 +283,12 @@ def _fetch(job: StreamJob, pts: int) -> Frame:
 
 def _encoder(job: StreamJob, color: ColorTags) -> Encoder:
     size = OUTPUT_WIDTH, OUTPUT_HEIGHT
-    return open_encoder(job.backend, job.spec.profile, job.checkpoint, job.info.video, color, size)
+    return open_encoder(
+        job.backend, job.spec, job.checkpoint, job.info.video, color, size, on_wait=lambda: _wait_for_encoder(job)
+    )
+
+
+def _wait_for_encoder(job: StreamJob) -> None:
+    job.on_wait()
+    if job.should_stop():
+        raise JobStopped("the job was asked to stop while it waited, and will go on from its last segment")

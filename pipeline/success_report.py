@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
+from engines.versions import card_versions
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
 from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
 from pipeline.fingerprint import config_hash
+from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
-from pipeline.report import MODELS, describe_input, versions
+from pipeline.report import MODELS, describe_input
 from pipeline.report_model import (
     Backends,
+    Compute,
     DegradationSpan,
     Model,
     Output,
@@ -59,7 +62,20 @@ def describe_backends(evidence: Evidence) -> Backends:
         device=outcome.device,
         cpu_fallback=outcome.cpu_fallback,
         bytes_device_to_host_per_frame=outcome.bytes_to_host_per_frame,
-        notes=list(outcome.notes),
+        notes=[*outcome.notes, *filter(None, [evidence.checkpoint.encoder_note])],
+    )
+
+
+def describe_video(evidence: Evidence) -> OutputVideo:
+    rate = evidence.rate
+    return OutputVideo(
+        codec="h264",
+        encoder=evidence.checkpoint.encoder,
+        width=evidence.width,
+        height=evidence.height,
+        fps=round(float(rate.fps), 6),
+        vfr=evidence.info.video.vfr,
+        thinned_from_fps=round(float(rate.thinned_from_fps), 6) if rate.thinned_from_fps else None,
     )
 
 
@@ -97,7 +113,7 @@ def _cut_down(evidence: Evidence) -> str:
 class Evidence:
     """What a finished job leaves for its report."""
 
-    info: MediaInfo
+    rate: OutputRate
     sha256: str
     checkpoint: Checkpoint
     clock: JobClock
@@ -107,10 +123,16 @@ class Evidence:
     height: int
     wall_s: float
 
+    @property
+    def info(self) -> MediaInfo:
+        """The source, as if it held the output's frames."""
+        return self.rate.info
+
 
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    compute = checkpoint.compute_class
     found = spans(checkpoint, evidence.info.video.time_base)
     return Report(
         status="succeeded_degraded" if any(span.lowers_quality for span in found) else "succeeded",
@@ -119,13 +141,13 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
         profile=spec.profile_name,
         verdict=verdict(evidence),
         warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, assembled.audio)],
-        input=describe_input(spec, evidence.info, evidence.sha256),
+        input=describe_input(spec, evidence.rate.source, evidence.sha256),
         output=Output(
             path=None,
             bytes=assembled.video.stat().st_size,
             frames=checkpoint.frames,
             duration_s=round(assembled.duration_s, 6),
-            video=OutputVideo(codec="h264", encoder=checkpoint.encoder, width=evidence.width, height=evidence.height),
+            video=describe_video(evidence),
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
@@ -138,6 +160,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in found
         ],
         backends=describe_backends(evidence),
+        compute=Compute(**{name: compute[name] for name in Compute.model_fields}),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
@@ -148,8 +171,9 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             checkpoints=checkpoint.checkpoints,
             reused_segments=checkpoint.reused_segments,
             skipped_audio_packets=assembled.audio.skipped_packets,
+            started_over=checkpoint.started_over,
         ),
-        versions=versions(),
+        versions=card_versions() | compute["versions"],
         config_hash=config_hash(spec),
         models=[Model(name=m.name, licence=m.licence, sha256=m.sha256) for m in MODELS],
     )

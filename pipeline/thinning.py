@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from engines.frames import Frame, FrameBatch
+from pipeline.frame_rate import without
 
 
 class Thinning:
@@ -33,21 +33,13 @@ class Thinning:
         if self._step == 1 and not self._skipped_before:
             yield from batches
             return
-        held: Frame | None = None
-        batch: FrameBatch | None = None
-        for batch in batches:
-            passed: list[Frame] = []
-            for frame in batch.frames:
-                if self._skips(frame.pts) and held is not None:
-                    self._skipped.append(frame.pts)
-                    held = replace(held, duration=frame.pts + frame.duration - held.pts)
-                else:
-                    passed += [] if held is None else [held]
-                    held = frame
-            if passed:
-                yield replace(batch, frames=tuple(passed))
-        if batch is not None and held is not None:
-            yield replace(batch, frames=(held,))
+        yield from without(batches, self._leaves_out)
+
+    def _leaves_out(self, kept: Frame | None, frame: Frame) -> bool:
+        leaves_out = self._skips(frame.pts) and kept is not None
+        if leaves_out:
+            self._skipped.append(frame.pts)
+        return leaves_out
 
     def _skips(self, pts: int) -> bool:
         if self._analysed_pts is not None and pts <= self._analysed_pts:

@@ -8,14 +8,16 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu import splices
+from engines.cpu.channel_layouts import Labels, take_custom_orders
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
-from engines.errors import NotMediaError, NoVideoError
+from engines.errors import NoVideoError
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (
@@ -24,6 +26,7 @@ DEMUXERS = (
     "mp3,aac,wav,w64,flac,ac3,eac3,aiff,amr,caf,au"
 )
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+IGNORE_EDITS = {"ignore_editlist": "1"}
 MAX_ERRORS_IN_A_ROW = 64
 MAX_PIXELS = 2**28                     # larger pictures are never decoded
 _ALIGNMENT_PIXELS = 2**22              # codecs round sizes up before they compare
@@ -35,32 +38,40 @@ def pixel_limit(pixels: int) -> dict[str, str]:
 
 
 def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
-    """Open a file for demuxing.
+    """Open a file for demuxing; if its edit lists are complex (``engines.cpu.edits``), as if it had none.
 
     Args:
         max_pixels: larger pictures are not decoded while the streams' parameters are found out.
         decode: False: no picture is decoded for that; sizes are found out all the same.
 
     Raises:
-        EmptyFileError, StillImageError, NotMediaError, TruncatedFileError: what is wrong with the content.
+        EmptyFileError, StillImageError, NotMediaError, TruncatedFileError, IndexTooLargeError: what is wrong with the
+            content.
         OSError: the storage failed.
     """
+    return open_labelled(path, max_pixels=max_pixels, decode=decode)[0]
+
+
+def open_labelled(
+    path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True
+) -> tuple[InputContainer, dict[int, Labels]]:
+    """As ``open_media``; also gives, by index, what the channels are of audio streams with an order of their own."""
     reject_hopeless(path)
     options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
+    if read_edit_lists(path).are_complex:
+        options |= IGNORE_EDITS
     try:
-        return av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
+        container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
+    return container, take_custom_orders(container)
 
 
-def pick_video(container: InputContainer) -> VideoStream:
-    """The first video stream that is not cover art or a thumbnail; the default one goes before the others."""
-    streams = [s for s in container.streams.video if not _is_picture(s)]
-    if streams:
-        return max(streams, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
-    if not any(_has_parameters(s) for s in container.streams.audio):
-        raise NotMediaError("The file holds neither video nor sound.")
-    raise NoVideoError("The file holds sound but no video.")
+def only_video(container: InputContainer) -> VideoStream:
+    """The video stream of a file that we wrote; of others' files, ``engines.cpu.video_choice`` knows which."""
+    if not container.streams.video:
+        raise NoVideoError("The file holds no video.")
+    return container.streams.video[0]
 
 
 class PacketReader:
@@ -105,15 +116,6 @@ class PacketReader:
                 self.broken_end = in_a_row > 0
                 return
         self.broken_end = True
-
-
-def _is_picture(stream: VideoStream) -> bool:
-    flags = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return bool(stream.disposition & flags)
-
-
-def _has_parameters(stream: Stream) -> bool:
-    return stream.codec_context is not None and bool(getattr(stream.codec_context, "sample_rate", 0))
 
 
 def _words(error: av.FFmpegError) -> str:

@@ -135,7 +135,7 @@ class PyAvDecoder:
     def _slots(self, start_pts: int | None) -> Iterator[Slot[Any]]:
         """Slots from ``start_pts`` on, led by the last good one before it, whose picture may have to stand in."""
         for keyframes_back in RUN_UPS:
-            with feed_from(self._path, start_pts, keyframes_back) as feed:
+            with feed_from(self._path, self._info.video.index, start_pts, keyframes_back) as feed:
                 run, slots = self._decoded(feed)
                 before, first = _run_up(slots, start_pts)
                 if not feed.from_start and (not before or before[-1].picture is None):

@@ -13,17 +13,21 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain, count, pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import av
 from av.codec.context import CodecContext
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
 from engines.cpu.container import open_media
+from engines.cpu.description import copy_description
+from engines.cpu.edited_sound import edited_sounds
+from engines.cpu.edits import read_edit_lists
+from engines.cpu.subtitles import SubtitlePump
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
@@ -73,7 +77,7 @@ def assemble_mp4(
 
     Args:
         out: an empty file; its contents are complete when this returns, but not synced to disk.
-        source: where the sound, the title and the chapters come from; ``info`` is what ``probe`` said about it.
+        source: where the sound, the subtitles and the description come from; ``info`` is what ``probe`` said about it.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
         time_base: of the packets, which is the source's.
@@ -92,18 +96,25 @@ def assemble_mp4(
     if first is None:
         raise EncodeFailedError("There is no picture to write.")
     with open_media(source) as sound, _writing(out, track) as output:
-        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        lists = read_edit_lists(source)
+        origin_ticks = _origin_ticks(first.pts, track.time_base, audio_starts(sound, lists))
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
-        pump = AudioPump(sound, [stream.index for stream in info.audio], output, origin)
-        _copy_description(sound, output, origin)
+        pump = AudioPump(sound, info.audio, output, origin, edited_sounds(source, sound, lists))
+        chosen = cast(VideoStream, sound.streams[info.video.index])
+        described = copy_description(
+            source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps
+        )
+        subtitles = SubtitlePump(source, sound, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        refused = _interleave(output, pictures, pump.packets(), on_progress)
+        others = (pump.packets(), subtitles.packets())
+        refused = _interleave(output, pictures, others, on_progress)
         refused += not _accepted(output.close)
-    if refused and not pump.outcome.streams:
+    if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    return replace(pump.outcome, refused_packets=refused)
+    warnings = (*pump.outcome.warnings, *described, *subtitles.warnings)
+    return replace(pump.outcome, refused_packets=refused, warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +199,9 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     return stream
 
 
-def _origin_ticks(first_pts: int, time_base: Fraction, sound: InputContainer) -> int:
+def _origin_ticks(first_pts: int, time_base: Fraction, audio_starts: Iterable[Fraction]) -> int:
     """The earliest beginning of any stream, in whole ticks of the video's time base."""
-    return min([first_pts, *(int(start / time_base) for start in audio_starts(sound))])
-
-
-def _copy_description(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:
-    if "title" in source.metadata:
-        output.metadata["title"] = source.metadata["title"]
-    chapters = source.chapters()
-    for chapter in chapters:
-        shift = round(origin / (chapter["time_base"] or Fraction(1)))
-        chapter["start"], chapter["end"] = max(0, chapter["start"] - shift), max(0, chapter["end"] - shift)
-    if chapters:
-        output.set_chapters(chapters)
+    return min([first_pts, *(int(start / time_base) for start in audio_starts)])
 
 
 def _video_packets(
@@ -233,7 +233,7 @@ def _as_packet(
 def _interleave(
     output: OutputContainer,
     video: Iterator[tuple[Fraction, Packet[Stream]]],
-    audio: Iterator[tuple[Fraction, Packet[Stream]]],
+    others: Iterable[Iterator[tuple[Fraction, Packet[Stream]]]],
     on_progress: Callable[[int], None] | None,
 ) -> int:
     """Write all packets in order of time; returns how many the muxer refused.
@@ -243,7 +243,7 @@ def _interleave(
     """
     refused = 0
     numbers = count(1)
-    for _, packet in heapq.merge(video, audio, key=lambda timed: timed[0]):
+    for _, packet in heapq.merge(video, *others, key=lambda timed: timed[0]):
         refused += not _accepted(partial(output.mux, packet))
         if packet.stream_index == 0 and (number := next(numbers)) % PROGRESS_EVERY == 0 and on_progress is not None:
             on_progress(number)

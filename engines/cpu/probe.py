@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,9 +17,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, open_media, pick_video, pixel_limit
+from engines.cpu.channel_layouts import Labels, native_labels
+from engines.cpu.container import PacketReader, open_labelled, open_media, pixel_limit
+from engines.cpu.edited_info import as_edited
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
+from engines.cpu.other_streams import captions_within, left_behind
+from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 
@@ -27,7 +33,9 @@ ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
 REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
-FALLBACK_FPS = Fraction(25)
+FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
+FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)    # a rate above both, times the seen one, is not believed
+PICTURES_FOR_RATE = 12
 RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
@@ -44,21 +52,28 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         OSError: the storage failed.
     """
     reject_unreasonable(path)
-    with open_media(path, max_pixels=max_pixels) as container:
-        stream = pick_video(container)
+    lists = read_edit_lists(path)
+    container, labels = open_labelled(path, max_pixels=max_pixels)
+    with container:
+        choice = choose_video(container, path)
+        stream = choice.stream
         _require_decodable(stream)
         claimed = _claimed_size(stream, path)
         _reject_single_picture_formats(container, stream, path)
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
         size = (picture.width, picture.height) if picture else claimed
-        return MediaInfo(
+        info = MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
-            video=_video_info(stream, picture, size, _times(stream, path), max_pixels),
-            audio=tuple(_audio_info(s) for s in container.streams.audio),
+            video=replace(
+                _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
+            ),
+            audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
+            warnings=(*choice.warnings, *left_behind(container), *captions_within(picture, stream.index)),
         )
+        return as_edited(info, lists, container, stream)
 
 
 def _require_decodable(stream: VideoStream) -> None:
@@ -128,7 +143,7 @@ def _video_info(
         height=height,
         pix_fmt=pixel_format.name if pixel_format else "unknown",
         bit_depth=max((c.bits for c in pixel_format.components), default=8) if pixel_format else 8,
-        fps=frame_rate(stream),
+        fps=_frame_rate(stream, _seen_rate(times, time_base)),
         vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
         rotation_deg=held.clockwise_deg,
@@ -140,6 +155,7 @@ def _video_info(
         color=_color_tags(context, picture),
         mirrored=held.mirrored,
         max_pixels=max_pixels,
+        index=stream.index,
     )
 
 
@@ -149,10 +165,25 @@ def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation)
     return (shown[1], shown[0]) if held.swaps_sides else shown
 
 
-def frame_rate(stream: VideoStream) -> Fraction:
-    """Mean rate as the container tells or FFmpeg guesses it; never 0."""
+def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
+    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first pictures.
+
+    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all pictures is no guess.
+    """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    return rate if rate and 0 < rate <= 1000 else FALLBACK_FPS
+    if not rate or not 0 < rate <= FPS_MAX:
+        return seen or FALLBACK_FPS
+    if seen is None or stream.frames or rate <= max(Fraction(FPS_GUESSED), FPS_GUESS_FACTOR * seen):
+        return rate
+    return seen
+
+
+def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
+    """Mean rate of the pictures whose times were read."""
+    if len(times) < PICTURES_FOR_RATE or times[-1] <= times[0]:
+        return None
+    rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
+    return rate.limit_denominator(1001) if rate <= FPS_MAX else None
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:
@@ -186,7 +217,7 @@ def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> Color
     )
 
 
-def _audio_info(stream: AudioStream) -> AudioInfo:
+def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context                 # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
@@ -195,6 +226,7 @@ def _audio_info(stream: AudioStream) -> AudioInfo:
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),
         language=None if stream.language == "und" else stream.language,
+        channel_labels=custom_order or native_labels(stream),
     )
 
 

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cpu.container import open_media, pick_video
+from engines.cpu.container import only_video, open_media
 from engines.errors import DecodeFailedError
 from engines.frames import Plane
 
@@ -38,7 +38,7 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
         OSError: the storage failed.
     """
     with open_media(path) as container:
-        stream = pick_video(container)
+        stream = only_video(container)
         stream.thread_type = "AUTO"
         if len(stream.index_entries) > count * _PICTURES_TO_SKIP:
             stream.codec_context.skip_frame = "NONREF"

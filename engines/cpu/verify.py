@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import PacketReader, open_media, pick_video
+from engines.cpu.container import PacketReader, only_video, open_media
 from engines.errors import EngineError, MediaError
 
 TOLERANCE_S = 0.005
@@ -81,7 +81,7 @@ class _Survey:
 
 def _survey(path: Path, width: int, height: int) -> _Survey:
     with open_media(path) as container:
-        stream = pick_video(container)
+        stream = only_video(container)
         size = (stream.codec_context.width, stream.codec_context.height)
         _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
         survey = _Survey(stream.time_base or Fraction(1))
@@ -109,7 +109,7 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
     last_group = survey.keyframes[-1]
     wanted = set(survey.keyframes)
     with open_media(path) as container:
-        stream = pick_video(container)
+        stream = only_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
         # Nobody looks at these pictures: without the deblocking filter errors are found just the same, and sooner.
         stream.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}

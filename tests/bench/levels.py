@@ -27,6 +27,7 @@ from engines.settings import DeviceSettings
 from pipeline.breaker import Level
 from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation
+from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.memory import settle_allocator, trim_heap
 from pipeline.stream import StreamJob, render_stream
@@ -92,9 +93,10 @@ def measure(source: Path, level: Level, backend: str) -> Measured:
         checkpoint = Checkpoint("", breaker=_held_at(level))
         spec = JobSpec("bench", source, source.name, Path(folder))
         degradation = Degradation(spec.degradation, spec.work_dir, checkpoint, info.video.time_base)
+        rate = output_rate(info, spec.profile)
         with closing(open_backend(DeviceSettings(backend=backend))) as opened:
             render_stream(
-                StreamJob(spec, info, opened, checkpoint, JobClock(), lambda *_: None, lambda: False, degradation)
+                StreamJob(spec, rate, opened, checkpoint, JobClock(), lambda *_: None, lambda: False, degradation)
             )
     wall_s = time.monotonic() - begin
     release_memory()

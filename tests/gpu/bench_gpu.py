@@ -35,6 +35,7 @@ from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation
+from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.stream import StreamJob, render_stream
@@ -221,7 +222,8 @@ def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobCloc
     spec = JobSpec("bench", clip, clip.name, folder, profile=profile, segments=SegmentSettings(seconds=10))
     checkpoint = Checkpoint(fingerprint="")
     degradation = Degradation(spec.degradation, folder, checkpoint, info.video.time_base)
-    return StreamJob(spec, info, backend, checkpoint, clock, lambda *_: None, lambda: False, degradation)
+    rate = output_rate(info, profile)
+    return StreamJob(spec, rate, backend, checkpoint, clock, lambda *_: None, lambda: False, degradation)
 
 
 class _Started:

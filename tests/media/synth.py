@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -153,6 +154,20 @@ class Clip:
             frame.pts, frame.time_base = pts, self.time_base or 1 / self.fps
             packets += stream.encode(frame)
         return packets + stream.encode(None)
+
+
+def write_together(path: Path, *clips: Clip, default: int = 0, options: dict[str, str] | None = None) -> Path:
+    """One file with the pictures of several clips, each a video stream, and the sound of the first."""
+    with av.open(str(path), "w", options=options or {}) as out:
+        streams = [clip._video_stream(out) for clip in clips]
+        for number, stream in enumerate(streams):
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+        audio = [_audio_stream(out, sound) for sound in clips[0].sound]
+        packets = [p for clip, stream in zip(clips, streams, strict=True) for p in clip._pictures(stream)]
+        packets += [p for stream, s in zip(audio, clips[0].sound, strict=True) for p in _sound_packets(stream, s)]
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            out.mux(packet)
+    return path
 
 
 def _audio_stream(out: av.container.OutputContainer, sound: Sound) -> av.audio.stream.AudioStream:

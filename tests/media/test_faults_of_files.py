@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.cpu.container import PacketReader, open_media, pick_video
+from engines.cpu.container import PacketReader, only_video, open_media
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.probe import probe
 from engines.cpu.storage import SourceFile
@@ -84,7 +84,7 @@ def test_decoding_passes_the_failure_on(
 
 def _packets(path: Path) -> list[bytes]:
     with open_media(path) as container:
-        reader = PacketReader(container, [pick_video(container)])
+        reader = PacketReader(container, [only_video(container)])
         packets = [bytes(packet) for packet in reader]
         assert (reader.errors, reader.broken_end) == (0, False)
         return packets
@@ -100,7 +100,7 @@ def test_a_file_that_is_cut_off_is_no_trouble_of_the_storage(
         cut = tmp_path / f"{part}.{kind}"
         cut.write_bytes(content[: int(len(content) * part)])
         with open_media(cut) as container:
-            assert 0 < sum(1 for _ in PacketReader(container, [pick_video(container)])) < 30
+            assert 0 < sum(1 for _ in PacketReader(container, [only_video(container)])) < 30
 
 
 def test_a_file_that_cannot_be_opened_any_more(clip: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from daemon import config, config_text, keys
 from daemon.profiles import BUILT_IN
+from daemon.retired_keys import RETIRED
 from daemon.settings import Settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -88,6 +90,21 @@ def test_built_in_profiles_can_be_changed_key_by_key(write) -> None:
     ] == "default"
 
 
+def test_a_key_that_has_gone_is_passed_over_and_said(write) -> None:
+    path = write("degradation:\n  lowest:\n    encoder_sessions: downscale\n    vram_guard: downscale\n")
+    with capture_logs() as lines:
+        loaded = config.load_with_origins(path)
+    assert loaded.settings.degradation.lowest.vram_guard == "downscale"
+    (line,) = lines
+    assert (line["log_level"], line["key"]) == ("warning", "degradation.lowest.encoder_sessions")
+    assert line["origin"] == f"{path}, line 3"
+    assert "encoder_busy" in line["reason"]
+
+
+def test_no_key_has_gone_and_is_there() -> None:
+    assert [path for path in RETIRED if keys.find(path)] == []
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_profiles_as_files_are_up_to_date_and_change_nothing(name: str) -> None:
     path = CONFIGS / "profiles" / f"{name}.yaml"
@@ -153,12 +170,6 @@ def test_everything_that_is_wrong_is_said_at_once(write, monkeypatch: pytest.Mon
     assert "no profile 'nope'" in found["inboxes.0.profile"].what
     assert found["segments.seconds"].origin == "environment DUALFACE__SEGMENTS__SECONDS"
     assert found["limits.pixels"].origin == "--set limits.pixels"
-
-
-def test_a_key_that_has_gone_says_what_has_become_of_it(write) -> None:
-    words = r"degradation\.lowest\.disk_low .*there is no such key; remove it: a full disk lowers no quality any more"
-    with pytest.raises(config.InvalidConfigError, match=words):
-        config.load(write("degradation: {lowest: {disk_low: pause}}\n"))
 
 
 def test_the_message_names_every_key(write) -> None:

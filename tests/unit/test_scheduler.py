@@ -20,7 +20,9 @@ from daemon.intake import Intake, inboxes
 from daemon.jobs import State
 from daemon.kept import KeptStates
 from daemon.messages import Failed
+from daemon.placement import Card
 from daemon.scheduler import Scheduler
+from daemon.settings import Settings
 from daemon.share import Share
 from daemon.tasks import Task
 from daemon.workers import Pool
@@ -141,3 +143,13 @@ def test_a_job_that_waits_for_space_names_the_figure_and_kept_state_goes(share: 
         scheduler._room_at = 0
         scheduler._make_room()
     assert list(share.finished.iterdir()) == []
+
+
+@pytest.mark.parametrize(("cards", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
+def test_cards_may_carry_fewer_jobs_than_there_are_slots(
+    scheduler: Scheduler, cards: int, jobs_per_card: int | str, slots: int
+) -> None:
+    settings = {"workers": {"concurrent_jobs": 8}, "device": {"jobs_per_card": jobs_per_card}}
+    scheduler._cards = [Card(number, 1) for number in range(cards)]
+    scheduler.adopt(Settings.model_validate(settings), 0)
+    assert scheduler.slots == slots

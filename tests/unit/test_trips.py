@@ -34,7 +34,6 @@ SETTINGS = DegradationSettings(decoder_error_share=0.25, frame_latency_s=60)
         (OSError(errno.ENOMEM, "Cannot allocate memory"), TripKind.OUT_OF_MEMORY),
         (RuntimeError("Exception during initialization: std::bad_alloc"), TripKind.OUT_OF_MEMORY),
         (VramGuardError("m"), TripKind.VRAM_GUARD),
-        (EncoderBusyError("m"), TripKind.ENCODER_SESSIONS),
     ],
 )
 def test_errors_that_less_work_may_avoid(error: Exception, kind: TripKind) -> None:
@@ -48,6 +47,7 @@ def test_errors_that_less_work_may_avoid(error: Exception, kind: TripKind) -> No
     "error",
     [
         DeviceLostError("m"),
+        EncoderBusyError("m"),
         EncoderMissingError("m"),
         DecodeFailedError("m"),
         StorageError("m"),

@@ -1,0 +1,249 @@
+"""Text subtitles for the finished file, as MP4 holds them (3GPP timed text, FFmpeg's "mov_text").
+
+Streams that are timed text already are copied, with their styles. Others are decoded and encoded: italics, bold and
+line breaks stay. A timed text track shows one text at a time, so texts that overlap are shown together, one above the
+other, for as long as they do.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
+
+import av
+from av.codec.codec import Properties
+from av.codec.context import CodecContext
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
+
+from engines.cpu.container import PacketReader, open_media
+from engines.cpu.description import copy_traits
+from engines.cpu.edited_text import edited_texts
+from engines.cpu.edits import read_edit_lists
+from engines.media_warnings import MediaWarning, media_warning
+
+MAX_TRACKS = 64
+TIME_BASE = Fraction(1, 1000)
+UNKNOWN_LENGTH_MS = 4000            # where a container does not say for how long a text is shown
+MAX_TEXT_BYTES = 16_384             # a timed text sample's length has 16 bits
+_CLOSED_CAPTIONS = {"eia_608"}      # pairs of bytes for a decoder in the television set
+_EMPTY_SAMPLE_BYTES = 2
+_FIELDS_BEFORE_TEXT = 8             # of an event as FFmpeg's decoders give it: ReadOrder to Effect
+_EVENT = b"0,0,Default,,0,0,0,,"
+_HEADER = (
+    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, "
+    b"SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, "
+    b"BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\nStyle: Default,Arial,16,&Hffffff,"
+    b"&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1\n\n[Events]\nFormat: Layer, Start, End, Style, Name, "
+    b"MarginL, MarginR, MarginV, Effect, Text\n"
+)
+
+Timed: TypeAlias = "tuple[Fraction, Packet[Stream]]"
+
+
+def text_streams(container: InputContainer) -> list[SubtitleStream]:
+    """The subtitle streams that come into the output."""
+    return [stream for stream in container.streams.subtitles if _is_text(stream)][:MAX_TRACKS]
+
+
+def _is_text(stream: SubtitleStream) -> bool:
+    if stream.codec_context is None:
+        return False
+    codec = stream.codec_context.codec
+    return bool(Properties(codec.properties) & Properties.TEXT_SUB) and codec.canonical_name not in _CLOSED_CAPTIONS
+
+
+class SubtitlePump:
+    """Reads the text subtitles of a source and gives their packets for the output, in order of time.
+
+    Args:
+        path: the source, which is read once more for this purpose; subtitles lie scattered between the pictures.
+        container: the source, open; only its headers are looked at.
+        output: gets one stream per track; create the pump before anything is muxed.
+        origin: seconds that are taken off every time.
+    """
+
+    def __init__(self, path: Path, container: InputContainer, output: OutputContainer, origin: Fraction) -> None:
+        self._path = path
+        self._tracks: dict[int, _Track] = {
+            stream.index: (_CopyTrack if _is_timed_text(stream) else _TextTrack)(stream, output, origin)
+            for stream in text_streams(container)
+        }
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._tracks
+
+    @property
+    def warnings(self) -> tuple[MediaWarning, ...]:
+        """What could not be read, known when the packets are exhausted."""
+        return tuple(
+            media_warning("SUBTITLES_DAMAGED", stream=index, count=track.lost)
+            for index, track in self._tracks.items()
+            if track.lost
+        )
+
+    def packets(self) -> Iterator[Timed]:
+        if not self._tracks:
+            return
+        lists = read_edit_lists(self._path)
+        with open_media(self._path) as container:
+            streams = [container.streams[index] for index in self._tracks]
+            read = edited_texts(container, streams, lists) if lists.are_complex else PacketReader(container, streams)
+            for packet in read:
+                if packet.pts is not None:
+                    yield from self._settled(packet.pts * packet.time_base)
+                yield from self._tracks[packet.stream_index].take(packet)
+            yield from self._settled(float("inf"))
+
+    def _settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Texts that wait for nothing more, so that they are written near the pictures that they are shown with."""
+        return heapq.merge(*(t.settled(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
+
+
+class _Track(Protocol):
+    lost: int
+
+    def take(self, packet: Packet[Stream]) -> Iterator[Timed]: ...
+
+    def settled(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
+
+
+class _CopyTrack:
+    """Passes timed text on; what lies before the output's begin is cut off."""
+
+    def __init__(self, source: SubtitleStream, output: OutputContainer, origin: Fraction) -> None:
+        self._target: Stream = output.add_stream_from_template(source)
+        copy_traits(source, self._target)
+        self._shift = round(origin / (source.time_base or TIME_BASE))
+        self._last: int | None = None
+        self.lost = 0
+
+    def take(self, packet: Packet[Stream]) -> Iterator[Timed]:
+        if packet.pts is None or packet.is_corrupt:
+            self.lost += 1
+            return
+        start, end = packet.pts - self._shift, packet.pts - self._shift + (packet.duration or 0)
+        start = max(0, start if self._last is None else max(start, self._last + 1))
+        if packet.size <= _EMPTY_SAMPLE_BYTES or end <= start:
+            return
+        self._last = start
+        packet.pts = packet.dts = start
+        packet.duration = end - start
+        packet.stream = self._target
+        yield start * packet.time_base, packet
+
+    def settled(self, _: Fraction | float, /) -> Iterator[Timed]:
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A text and when it is shown, in milliseconds."""
+
+    start: int
+    end: int
+    text: bytes
+
+
+class Flattener:
+    """Makes cues that may overlap, in order of their starts, into cues that do not."""
+
+    def __init__(self) -> None:
+        self._active: list[Cue] = []
+        self._now = 0
+
+    def take(self, cue: Cue) -> Iterator[Cue]:
+        """Add a cue; yields what is certain. What lies before 0, or before cues that were given out, is cut off."""
+        yield from self.settled(cue.start)
+        if self._active and self._now < cue.start:
+            yield self._shown_until(cue.start)
+        self._now = max(self._now, cue.start)
+        if cue.end > self._now:
+            self._active.append(cue)
+
+    def settled(self, moment: Fraction | float) -> Iterator[Cue]:
+        """What ends by a moment before which no cue begins any more."""
+        while self._active and (end := min(cue.end for cue in self._active)) <= moment:
+            yield self._shown_until(end)
+
+    def _shown_until(self, end: int) -> Cue:
+        shown = Cue(self._now, end, b"\\N".join(cue.text for cue in self._active))
+        self._now = end
+        self._active = [cue for cue in self._active if cue.end > end]
+        return shown
+
+
+class _TextTrack:
+    """Decodes one stream of text and encodes it as timed text."""
+
+    def __init__(self, source: SubtitleStream, output: OutputContainer, origin: Fraction) -> None:
+        self._target = output.add_stream("mov_text")
+        self._target.codec_context.subtitle_header = _HEADER
+        self._target.time_base = TIME_BASE
+        copy_traits(source, self._target)
+        self._encoder = _encoder()
+        self._origin = origin
+        self._flat = Flattener()
+        self.lost = 0
+
+    def take(self, packet: Packet[Stream]) -> Iterator[Timed]:
+        text = self._text(packet)
+        if text is None or packet.pts is None or len(text) > MAX_TEXT_BYTES:
+            self.lost += 1
+        elif text:
+            start = round((packet.pts * packet.time_base - self._origin) * 1000)
+            length = round((packet.duration or 0) * packet.time_base * 1000) or UNKNOWN_LENGTH_MS
+            yield from self._encoded(self._flat.take(Cue(start, start + length, text)))
+
+    def settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Texts that end by a moment of the source before which none begins any more."""
+        return self._encoded(self._flat.settled((moment_s - self._origin) * 1000))
+
+    def _text(self, packet: Packet[Stream]) -> bytes | None:
+        """A packet's text with its override tags; None where it cannot be read."""
+        try:
+            events = cast(SubtitleStream, packet.stream).decode(packet)
+        except av.FFmpegError:
+            return None
+        texts = [event.ass.split(b",", _FIELDS_BEFORE_TEXT)[-1] for event in events if isinstance(event, AssSubtitle)]
+        return b"\\N".join(text for text in texts if text)
+
+    def _encoded(self, cues: Iterator[Cue]) -> Iterator[Timed]:
+        for cue in cues:
+            try:
+                yield self._packet(cue)
+            except av.FFmpegError:
+                self.lost += 1
+
+    def _packet(self, cue: Cue) -> Timed:
+        shown = SubtitleSet.create(_EVENT + cue.text, 0, cue.end - cue.start, cue.start * 1000)
+        packet: Packet[Stream] = Packet(bytes(self._encoder.encode_subtitle(shown)))
+        packet.stream = self._target
+        packet.time_base = TIME_BASE
+        packet.pts = packet.dts = cue.start
+        packet.duration = cue.end - cue.start
+        return cue.start * TIME_BASE, packet
+
+
+def _encoder() -> SubtitleCodecContext:
+    """One of our own: the stream's opens only when the first packet is written."""
+    encoder = CodecContext.create("mov_text", "w")
+    assert isinstance(encoder, SubtitleCodecContext)
+    encoder.subtitle_header = _HEADER
+    encoder.time_base = TIME_BASE
+    encoder.open()
+    return encoder
+
+
+def _is_timed_text(stream: SubtitleStream) -> bool:
+    """QuickTime's own "text", which FFmpeg takes for the same codec, has another sample description."""
+    return stream.codec_context.codec_tag == "tx3g"

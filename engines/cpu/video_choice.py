@@ -1,0 +1,177 @@
+"""Which of several video streams is the recording: the one with pictures in number and in size, whatever its place.
+
+Cover art and thumbnails are never it: those that the container marks, and those that it does not, which are known by
+their few pictures. Of the others, those with at least half as many pictures as the longest may be chosen, and of these
+the largest picture is; the stream that the file marks as default, and then the first, goes before equals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from engines.cpu.container import PacketReader, open_media
+from engines.errors import NotMediaError, NoVideoError
+from engines.media_warnings import MediaWarning, media_warning
+
+STILL_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls"}
+FEW_PICTURES = 5
+FEW_SHARE = 0.02                   # of the longest stream's: thumbnails of chapters, one in some seconds
+ENOUGH_SHARE = 0.5                 # of the longest stream's pictures
+UNKNOWN = FEW_PICTURES + 1         # more than a thumbnail has
+SAMPLE_PACKETS = 600               # read where the container does not say how many pictures there are
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+@dataclass(frozen=True, slots=True)
+class VideoChoice:
+    """The chosen stream, why it was chosen, and what is said of the streams that were not."""
+
+    stream: VideoStream
+    because: str
+    warnings: tuple[MediaWarning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    stream: VideoStream
+    pictures: int
+
+    @property
+    def pixels(self) -> int:
+        context = self.stream.codec_context
+        return context.width * context.height if context is not None else 0
+
+    @property
+    def size(self) -> str:
+        context = self.stream.codec_context
+        return f"{context.width}x{context.height}" if self.pixels else "unknown size"
+
+
+def choose_video(container: InputContainer, path: Path) -> VideoChoice:
+    """Choose by what the headers say; where they do not, and there is a choice, a bounded part of the file is read.
+
+    Raises:
+        NotMediaError, NoVideoError: there is no video stream, or nothing but pictures that accompany sound.
+        OSError: the storage failed.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & _PICTURE_FLAGS]
+    candidates = [_Candidate(s, n) for s, n in zip(streams, _pictures(streams, path), strict=True)]
+    moving = [c for c in candidates if not _is_thumbnail(c, candidates)]
+    if not moving or (_is_single_still(moving) and _has_sound(container)):
+        raise _no_video(container)
+    chosen = max(moving, key=lambda c: _rank(c, moving))
+    left = [c for c in moving if c is not chosen]
+    return VideoChoice(chosen.stream, _because(chosen, left, len(container.streams.video)), _warnings(left))
+
+
+def _rank(candidate: _Candidate, moving: list[_Candidate]) -> tuple[bool, bool, int, bool, int]:
+    stream = candidate.stream
+    return (
+        stream.codec_context is not None,
+        candidate.pictures >= ENOUGH_SHARE * max(c.pictures for c in moving),
+        candidate.pixels,
+        bool(stream.disposition & Disposition.default),
+        -stream.index,
+    )
+
+
+def _is_thumbnail(candidate: _Candidate, candidates: list[_Candidate]) -> bool:
+    most = max(c.pictures for c in candidates)
+    few = FEW_PICTURES if not _is_still_codec(candidate.stream) else max(FEW_PICTURES, FEW_SHARE * most)
+    return candidate.pictures <= few < most
+
+
+def _is_single_still(moving: list[_Candidate]) -> bool:
+    return all(c.pictures == 1 and _is_still_codec(c.stream) for c in moving)
+
+
+def _is_still_codec(stream: VideoStream) -> bool:
+    return _codec(stream) in STILL_CODECS
+
+
+def _pictures(streams: list[VideoStream], path: Path) -> list[int]:
+    """How many pictures each stream has, as far as it takes to compare them."""
+    told = [_told(stream) for stream in streams]
+    if len(streams) < 2:
+        return [n or UNKNOWN for n in told]
+    known = [n for n in told if n is not None]
+    return known if len(known) == len(streams) else _counted(path, streams)
+
+
+def _told(stream: VideoStream) -> int | None:
+    """What the header says, else what follows from the stream's own duration; None where it has none."""
+    duration_s = _own_duration_s(stream)
+    if stream.frames:
+        return stream.frames
+    if duration_s is None or not stream.average_rate:
+        return None
+    return max(1, round(duration_s * stream.average_rate))
+
+
+def _own_duration_s(stream: VideoStream) -> float | None:
+    """Of this stream alone. Matroska has it in a tag, and not in its header."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    tags = (value for key, value in stream.metadata.items() if key.upper().split("-")[0] == "DURATION")
+    found = next((match for tag in tags if (match := _DURATION_TAG.match(tag))), None)
+    if found is None:
+        return None
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+
+
+def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
+    """Packets of each stream in the first part of the file; a stream that only begins behind it counts as a longer one.
+    """
+    counts: Counter[int] = Counter()
+    with open_media(path) as again:
+        reader = PacketReader(again, [again.streams[stream.index] for stream in streams])
+        counts.update(packet.stream_index for packet in islice(reader, SAMPLE_PACKETS))
+    whole_file = counts.total() < SAMPLE_PACKETS
+    return [counts[s.index] or (0 if whole_file or _is_still_codec(s) else UNKNOWN) for s in streams]
+
+
+def _because(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> str:
+    if video_streams == 1:
+        return "It is the only video stream."
+    if not left:
+        return "It is the only video stream; the others are cover art or thumbnails."
+    others = ", ".join(f"stream {c.stream.index} ({c.size})" for c in left)
+    longest = max(c.pictures for c in left)
+    if all(c.pixels < chosen.pixels for c in left):
+        return f"Its picture is the largest ({chosen.size}); left: {others}."
+    if longest < ENOUGH_SHARE * chosen.pictures:
+        return f"It has by far the most pictures; left: {others}."
+    if all(c.pixels == chosen.pixels for c in left):
+        is_default = bool(chosen.stream.disposition & Disposition.default)
+        which = "the file marks it as the default" if is_default else "it is the first"
+        return f"All pictures are of one size ({chosen.size}), and {which}; left: {others}."
+    return f"Of the streams that last, its picture is the largest ({chosen.size}); left: {others}."
+
+
+def _warnings(left: list[_Candidate]) -> tuple[MediaWarning, ...]:
+    return tuple(
+        media_warning("VIDEO_STREAM_DROPPED", stream=c.stream.index, codec=_codec(c.stream), size=c.size) for c in left
+    )
+
+
+def _codec(stream: VideoStream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+
+
+def _has_sound(container: InputContainer) -> bool:
+    return any(s.codec_context is not None and s.codec_context.sample_rate for s in container.streams.audio)
+
+
+def _no_video(container: InputContainer) -> Exception:
+    if _has_sound(container):
+        return NoVideoError("The file holds sound but no video.")
+    return NotMediaError("The file holds neither video nor sound.")
