@@ -27,7 +27,7 @@ from pipeline.job import RESTING
 STORAGE_TROUBLE = {
     error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)
 }
-_MOVING = ("render", "assemble", "verify", "debug")
+_MOVING = ("render", "listen", "assemble", "verify", "debug")
 
 log = structlog.get_logger(__name__)
 
