@@ -57,7 +57,7 @@ class Barred:
     def admit(self, candidate: Candidate) -> bool:
         """Whether the recording and its sidecar may be taken; if not, it is held until they may."""
         for found in (candidate.found, candidate.sidecar):
-            obstacle = _obstacle(self._folder, found.relative) if found else None
+            obstacle = _obstacle(self._folder, found.relative) if found and not found.fault else None
             if found and obstacle:
                 self._hold(candidate, found.relative, obstacle)
                 return False

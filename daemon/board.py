@@ -155,8 +155,11 @@ class Bulletin:
             yield WaitingJob(task.job.id, task.job.input_name, reason, self._host, task.code, task.remedy)
 
     def _waiting_files(self) -> Iterator[WaitingJob]:
-        """Files that cannot be claimed until somebody gives the right to."""
+        """Files that cannot be claimed until somebody gives the right to, or until they are whole."""
         for inbox in self._intake.inboxes:
+            for file, wait in inbox.unfinished.items():
+                why = wait.why
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy, wait.since)
             for file, why in inbox.forbidden.items():
                 yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
 

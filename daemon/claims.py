@@ -1,7 +1,7 @@
 """Claiming: of many hosts that see a file, exactly one gets it, by renaming it into its own job directory.
 
-A sidecar goes along: the recording first, because that decides who wins, then the sidecar. A crash in between is
-made good when the job is taken up again.
+Further parts and a sidecar go along: the recording first, because that decides who wins, then they. A crash in between
+is made good when the job is taken up again.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from daemon.scanner import Found
 from daemon.settings import InboxSettings
 from daemon.settle import Signature
 from daemon.share import Share
+from daemon.sidecar_names import fault_of
 from daemon.writers import is_being_written
 from pipeline.durable import storage_errors, sync_directory
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled file in an inbox, with its settled sidecar where it has one."""
+    """A settled file in an inbox, with its settled sidecar where it has one, and the parts in which it goes on."""
 
     inbox: InboxSettings
     found: Found
     sidecar: Found | None = None
+    parts: tuple[Found, ...] = ()
 
     @property
     def relative(self) -> str:
@@ -75,8 +77,9 @@ def complete(share: Share, job: Job) -> None:
     """
     inbox_dir = share.root / job.manifest.inbox
     with storage_errors("claiming a file"):
+        _take_parts(job, inbox_dir)
         if job.manifest.sidecar and FileMark.of(job.sidecar) is None:
-            job.manifest.sidecar = _take(inbox_dir, sidecar_name(job.manifest.relative), job.sidecar)
+            _take_sidecar(job, inbox_dir)
         sync_directory(job.folder)
         with suppress(FileNotFoundError):  # somebody has tidied up the emptied folder
             sync_directory((inbox_dir / job.manifest.relative).parent)
@@ -84,15 +87,39 @@ def complete(share: Share, job: Job) -> None:
 
 
 def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
+    beside = candidate.sidecar
     return Manifest(
         job=jobs.new_id(),
         inbox=str(share.relative(inbox_dir)),
         relative=candidate.relative,
         profile=candidate.inbox.profile,
         priority=candidate.inbox.priority,
-        sidecar=candidate.sidecar is not None,
+        parts=[part.relative for part in candidate.parts],
+        sidecar=beside is not None and not beside.fault,
+        sidecar_name=beside.relative if beside else "",
+        sidecar_fault=f"{PurePath(beside.relative).name} is {beside.fault}" if beside and beside.fault else "",
         claimed_at_s=time.time(),
     )
+
+
+def _take_parts(job: Job, inbox_dir: Path) -> None:
+    """Take the parts along, in order; where one has gone meanwhile, the recording ends before it."""
+    wanted = list(job.manifest.parts)
+    for number, (relative, target) in enumerate(zip(wanted, job.parts, strict=True)):
+        if FileMark.of(target) is None and not _take(inbox_dir, relative, target):
+            job.manifest.parts = wanted[:number]
+            break
+
+
+def _take_sidecar(job: Job, inbox_dir: Path) -> None:
+    """Take it along; what has taken its place at the last moment stays, and the job fails with its name."""
+    manifest = job.manifest
+    relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions knew one name only
+    manifest.sidecar = _take(inbox_dir, relative, job.sidecar)
+    if not manifest.sidecar:
+        with suppress(OSError):
+            fault = fault_of((inbox_dir / relative).lstat().st_mode)
+            manifest.sidecar_fault = fault and f"{PurePath(relative).name} is {fault}"
 
 
 def _check_sidecar(candidate: Candidate, inbox_dir: Path) -> None:
@@ -101,14 +128,14 @@ def _check_sidecar(candidate: Candidate, inbox_dir: Path) -> None:
     Raises:
         BlockingIOError: so it is.
     """
-    path = PurePath(sidecar_name(candidate.relative))
+    path = PurePath(candidate.sidecar.relative if candidate.sidecar else sidecar_name(candidate.relative))
     try:
         with open_folder(inbox_dir, path.parent) as folder_fd:
             there = os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
     except OSError:  # none, or the recording itself cannot be reached either
         return
     seen = candidate.sidecar.signature if candidate.sidecar else None
-    if stat.S_ISREG(there.st_mode) and Signature.of(there) != seen:
+    if Signature.of(there) != seen:
         raise BlockingIOError(errno.EAGAIN, "its sidecar has not settled")
 
 

@@ -115,10 +115,11 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
     from daemon.config import load
 
     if dry_run:
-        from daemon import console
+        from daemon import console, logs
         from daemon.dry_run import foresee
         from daemon.share import Share
 
+        logs.configure_command("error")  # why files wait is part of what it shows
         settings = load(config)
         console.foresee_run(foresee(Share(settings), settings))
         return

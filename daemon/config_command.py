@@ -24,13 +24,16 @@ def check(
     typer.echo(f"{file} is a valid configuration.")
 
 
-@app.command("show", epilog=examples("config show --origin", "config show profiles.fast"))
+@app.command("show", epilog=examples("config show --origin", "config show profiles.fast", "config show --ignored"))
 def show(
     within: Annotated[
         str, typer.Argument(metavar="[KEY]", help="Only this key or section.", autocompletion=complete_keys)
     ] = "",
     config: ConfigOption = None,
     origin: Annotated[bool, typer.Option("--origin", help="Also show where each value was set.")] = False,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="Show instead which names in an inbox are left alone, and who makes them.")
+    ] = False,
 ) -> None:
     """Show every value in force, with unit and description.
 
@@ -41,6 +44,9 @@ def show(
     from daemon.config import load_with_origins
     from daemon.config_text import rows
 
+    if ignored:
+        console.show_ignored()
+        return
     found = rows(load_with_origins(config), within)
     if not found:
         raise ConfigError(f"There is no key '{within}'", remedy="`dualface config show` lists every key.")

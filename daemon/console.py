@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from daemon import logs
+from daemon import ignored, logs
 from daemon import process as processing
 from daemon.config_text import Row
 from daemon.dry_run import Claim, Forecast
@@ -137,7 +137,8 @@ def foresee_run(forecast: Forecast) -> None:
 
 
 def _how(claim: Claim) -> str:
-    return f"profile {claim.profile}, {size(claim.bytes)}{', with a sidecar' if claim.has_sidecar else ''}"
+    parts = f", {claim.parts} parts" if claim.parts > 1 else ""
+    return f"profile {claim.profile}, {size(claim.bytes)}{parts}{', with a sidecar' if claim.has_sidecar else ''}"
 
 
 def _list(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
@@ -149,14 +150,26 @@ def _list(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None
 
 def show_settings(rows: Sequence[Row], *, origin: bool) -> None:
     """A table on a terminal; one tab-separated line for each key elsewhere."""
+    heads = ["key", "value", "unit", *(["origin"] if origin else []), "description"]
+    _show_table(heads, [(_cells(row, origin), "" if row.origin == "default" else "bold") for row in rows])
+
+
+def show_ignored() -> None:
+    """The names that are left alone, in the same way."""
+    rows = [[printable(row.name), row.kind, row.only, row.by, row.source] for row in ignored.table()]
+    _show_table(["name", "kind", "only", "made by", "documented in"], [(row, "") for row in rows])
+
+
+def _show_table(heads: Sequence[str], rows: Sequence[tuple[Sequence[str], str]]) -> None:
+    """Rows with their style."""
     console = Console()
     if not console.is_terminal:
-        for row in rows:
-            print("\t".join(_cells(row, origin)))  # noqa: T201
+        for cells, _ in rows:
+            print("\t".join(cells))  # noqa: T201
         return
-    table = Table("key", "value", "unit", *(["origin"] if origin else []), "description", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(escape, _cells(row, origin)), style="" if row.origin == "default" else "bold")
+    table = Table(*heads, box=None, pad_edge=False)
+    for cells, style in rows:
+        table.add_row(*map(escape, cells), style=style)
     console.print(table)
 
 

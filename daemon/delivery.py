@@ -12,9 +12,18 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError
-from daemon.jobs import SIDECAR, SOURCE, Job, Move, State
+from daemon.jobs import PART, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
-from daemon.naming import Namer, failed_names, first_free, names_in, original_names, output_names, valid_text
+from daemon.naming import (
+    Namer,
+    failed_names,
+    first_free,
+    names_in,
+    original_name,
+    original_names,
+    output_names,
+    valid_text,
+)
 from daemon.plain_files import NO_PLAIN_FILE, read_json
 from daemon.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
@@ -22,7 +31,6 @@ from pipeline.durable import storage_errors, write_durably
 PUBLISHED_REPORT = "published.report.json"
 FAILURE_REPORT = "failure.report.json"
 _LARGEST_BYTES = 50_000_000  # of a report
-_INPUTS = {"source": SOURCE, "sidecar": SIDECAR}
 _OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
@@ -49,7 +57,8 @@ class Delivery:
         with storage_errors("delivering"):
             folder = outbox_folder(job.subfolder)
             self._carry_out(job, manifest.publish, self._share.outbox, folder, output_names, _plan_outputs)
-            self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, original_names, _plan_original)
+            namer = _with_parts(job, original_names)
+            self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, namer, _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
             job.save(State.DONE)
         return video
@@ -67,7 +76,8 @@ class Delivery:
         if not moves:
             write_durably(job.folder / FAILURE_REPORT, _to_json(report()))
         with storage_errors("moving a file to failed"):
-            self._carry_out(job, moves, self._share.failed, job.subfolder, failed_names, _plan_failure)
+            namer = _with_parts(job, failed_names)
+            self._carry_out(job, moves, self._share.failed, job.subfolder, namer, _plan_failure)
             target = moves[-1].target
             job.save(State.DONE)
         return target
@@ -127,8 +137,20 @@ def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
     ]
 
 
+def _with_parts(job: Job, make_names: Namer) -> Namer:
+    """The same names, and those of the parts of the recording, which go along under the same number."""
+
+    def namer(source_name: str, number: int, name_max: int) -> dict[str, str]:
+        parts = zip(job.parts, job.manifest.parts, strict=True)
+        more = {path.name: original_name(PurePath(part).name, number, name_max) for path, part in parts}
+        return {**make_names(source_name, number, name_max), **more}
+
+    return namer
+
+
 def _plan_original(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
-    present = {kind: name for kind, name in _INPUTS.items() if sure_mark(job.folder / name)}
+    inputs = {"source": job.source, "sidecar": job.sidecar, **{path.name: path for path in job.parts}}
+    present = {kind: path.name for kind, path in inputs.items() if sure_mark(path)}
     return [_move(job, kind, name, folder / names[kind]) for kind, name in present.items()]
 
 
@@ -138,9 +160,13 @@ def _plan_failure(job: Job, folder: PurePath, names: dict[str, str]) -> list[Mov
 
 def _move(job: Job, kind: str, name: str, target: PurePath) -> Move:
     mark = sure_mark(job.folder / name)
-    if mark is None or (mark.size == 0 and kind not in _INPUTS):
+    if mark is None or (mark.size == 0 and not _is_input(kind)):
         raise InvalidOutputError(f"The job's {kind} is missing or empty.")
     return Move(kind, name, str(target), mark)
+
+
+def _is_input(kind: str) -> bool:
+    return kind in ("source", "sidecar") or kind.startswith(PART)
 
 
 def _write_report(job: Job, path: Path, video: str) -> None:

@@ -32,6 +32,7 @@ class Claim:
     profile: str
     bytes: int
     has_sidecar: bool
+    parts: int = 1
 
 
 @dataclass(slots=True)
@@ -71,9 +72,13 @@ def foresee(share: Share, settings: Settings, sleep: Callable[[float], None] = t
     for inbox in intake.inboxes:
         forecast.not_yet += [(_name(inbox, file), "it is still changing") for file in inbox.arriving]
         forecast.not_yet += [(_name(inbox, file), "it has no content yet") for file in inbox.empty]
+        forecast.not_yet += [(_name(inbox, file), wait.why.message) for file, wait in inbox.unfinished.items()]
+        forecast.not_yet += [(_name(inbox, file), why.message) for file, why in inbox.forbidden.items()]
         forecast.left_alone += [(_name(inbox, left.relative), left.reason.value) for left in _refused(inbox, settings)]
     forecast.not_yet += [
-        (_name(inbox, found.relative), "its sidecar is still changing") for inbox, found in intake.upcoming(10**6)
+        (_name(inbox, found.relative), "its sidecar is still changing")
+        for inbox, found in intake.upcoming(10**6)
+        if found.relative not in inbox.forbidden
     ]
     return forecast
 
@@ -98,8 +103,10 @@ def _watched(settings: Settings, quiet_s: float, sleep: Callable[[float], None])
 def _in_turn(intake: Intake) -> Iterator[tuple[Inbox, Candidate]]:
     while chosen := intake.choose():
         inbox, candidate = chosen
-        inbox.forget(candidate.relative)
-        yield chosen
+        if inbox.may_take(candidate):
+            for found in (candidate.found, *candidate.parts):
+                inbox.forget(found.relative)
+            yield chosen
 
 
 def _place(forecast: Forecast, inbox: Inbox, candidate: Candidate) -> None:
@@ -111,7 +118,8 @@ def _place(forecast: Forecast, inbox: Inbox, candidate: Candidate) -> None:
         return
     if quiet:
         sidecar = candidate.sidecar is not None
-        forecast.claims.append(Claim(name, inbox.settings.profile, found.signature.size, sidecar))
+        size = sum(one.signature.size for one in (found, *candidate.parts))
+        forecast.claims.append(Claim(name, inbox.settings.profile, size, sidecar, 1 + len(candidate.parts)))
     else:
         forecast.not_yet.append((name, "a program on this machine is writing to it"))
 

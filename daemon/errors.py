@@ -87,6 +87,11 @@ class JobBusyError(DaemonError):
     environmental = True
 
 
+class SidecarUnclearError(DaemonError):
+    code = "SIDECAR_UNCLEAR"
+    remedy = "Leave one of them beside the recording: it is taken then."
+
+
 class FileUnreadableError(DaemonError):
     code = "FILE_UNREADABLE"
     remedy = "Give the service's group the right to read the file: it is then taken by itself."

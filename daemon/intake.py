@@ -6,24 +6,30 @@ import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
 
 from daemon.access import Barred
+from daemon.arrivals import Arrivals, PartsArriveError, Waiting
 from daemon.by_age import ByAge
+from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.claims import Candidate
 from daemon.errors import DaemonError
-from daemon.naming import printable, sidecar_name
+from daemon.naming import printable
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.settle import Clock, SettleTracker
+from daemon.sidecars import Sidecars
 
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name
 _SCAN_SHARE = 0.2  # scans of a large or slow inbox may take this part of the time
 _BUSY_SHARE = 0.5  # the same while files settle there
+
+_PARTS_ARRIVE = PartsArriveError("The recording may go on in a further part: it is looked for and compared.")
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +90,7 @@ class Inbox:
         *,
         quiet_s: float,
         clock: Clock,
+        joins: bool = True,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -93,7 +100,9 @@ class Inbox:
         self._clock = clock
         self._ready = ByAge()
         self._barred = Barred(folder, clock)
-        self._sidecars: dict[str, Found] = {}  # settled; each goes along with its recording
+        self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
+        self._sidecars = Sidecars()
+        self._chapters = ChapterGroups(settle.chapters_s, clock, joins=joins)
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
         self._ignored: dict[str, Refusal] = {}
@@ -123,7 +132,13 @@ class Inbox:
     @property
     def forbidden(self) -> Mapping[str, DaemonError]:
         """Files that keep a recording waiting, and what the service is forbidden to do with them."""
-        return self._barred.reasons
+        return {**self._barred.reasons, **self._sidecars.unclear()}
+
+    @property
+    def unfinished(self) -> Mapping[str, Waiting]:
+        """Files that have stopped to grow but are not whole, or may go on in another file."""
+        parts = {file: Waiting(_PARTS_ARRIVE, since) for file, since in self._chapters.waiting().items()}
+        return {**parts, **self._arrivals.reasons}
 
     @property
     def ignored(self) -> dict[str, Refusal]:
@@ -157,22 +172,42 @@ class Inbox:
 
     def oldest(self) -> Candidate | None:
         """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
-        found = self._ready.oldest(lambda found: not self._awaits_sidecar(found))
+        found = self._ready.oldest(self._is_free)
         if found is None:
             return None
-        return Candidate(self.settings, found, self._sidecars.get(sidecar_name(found.relative)))
+        parts = tuple(self._further_parts(found.relative))
+        return Candidate(self.settings, found, self._sidecars.settled(found.relative), parts)
+
+    def _is_free(self, found: Found) -> bool:
+        return not self._sidecars.hold_up(found.relative) and self._chapters.run(found.relative) is not None
+
+    def _further_parts(self, relative: str) -> Iterator[Found]:
+        """Those that go along; who writes a sidecar for a part wants it by itself."""
+        run = self._chapters.run(relative) or ()
+        return takewhile(lambda part: not self._sidecars.of(part.relative), run[1:])
+
+    def open_joint(self) -> Joint | None:
+        """Two files, both whole, of which has to be found out whether one goes on in the other."""
+        return next(filter(self._may_compare, self._chapters.open_joints()), None)
+
+    def _may_compare(self, joint: Joint) -> bool:
+        return all(self._admits(Candidate(self.settings, found)) for found in (joint.first, joint.second))
+
+    def _admits(self, candidate: Candidate) -> bool:
+        return self._barred.admit(candidate) and self._arrivals.admit(candidate.found)
+
+    def decide(self, joint: Joint, *, follows: bool) -> None:
+        """What was found out about a joint."""
+        self._chapters.decide(joint, follows=follows)
 
     def in_order(self, most: int) -> list[Found]:
         """The first settled files, in the order in which they will be taken."""
-        return self._ready.first(most)
-
-    def _awaits_sidecar(self, found: Found) -> bool:
-        name = sidecar_name(found.relative)
-        return name in self._settling or name in self._empty
+        return [found for found in self._ready.first(most) if self._chapters.run(found.relative) is not None]
 
     def may_take(self, candidate: Candidate) -> bool:
-        """Whether permissions let it be taken; if not, it stays where it is, and scans offer it once they do."""
-        admitted = self._barred.admit(candidate)
+        """Whether permissions let it be taken and it is whole; if not, it stays, and scans offer it once that is so."""
+        parts = [Candidate(self.settings, part) for part in candidate.parts]
+        admitted = all(map(self._admits, (candidate, *parts)))
         if not admitted:
             self._ready.drop(candidate.relative)
         return admitted
@@ -189,6 +224,7 @@ class Inbox:
         """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
         self._drop(relative)
         self._tracker.forget(relative)
+        self._chapters.forget(relative)
 
     def _scan(self) -> Iterator[None]:
         """One pass, an entry a step. What others do between the steps does not count as its time."""
@@ -215,18 +251,20 @@ class Inbox:
             self._plan_next(changed=changed, took_s=took_s)
 
     def _observe(self, found: Found) -> None:
-        settled = self._tracker.observe(found.relative, found.signature)
-        if settled and not found.is_sidecar:
+        settled = self._tracker.observe(found.relative, found.signature) or bool(found.fault)
+        if not settled:
+            self._drop(found.relative)
+            (self._settling if found.signature.size else self._empty).add(found.relative)
+        else:
             self._settling.discard(found.relative)
             self._empty.discard(found.relative)
-            if not self._barred.holds(found.relative):
-                self._ready.put(found)
+        if found.is_sidecar:
+            self._sidecars.see(found, settled=settled)
             return
-        self._drop(found.relative)
-        if settled:
-            self._sidecars[found.relative] = found
-        else:
-            (self._settling if found.signature.size else self._empty).add(found.relative)
+        self._sidecars.see_recording(found.relative)
+        self._chapters.see(found, settled=settled)
+        if settled and not self._barred.holds(found.relative) and not self._arrivals.holds(found):
+            self._ready.put(found)
 
     def _leave_alone(self, entry: LeftAlone, ignored: dict[str, Refusal]) -> None:
         self.log_once(entry.relative, entry.reason.value)
@@ -236,12 +274,13 @@ class Inbox:
     def _drop(self, relative: str) -> None:
         self._ready.drop(relative)
         self._barred.forget(relative)
-        self._sidecars.pop(relative, None)
+        self._arrivals.forget(relative)
+        self._sidecars.forget(relative)
         self._settling.discard(relative)
         self._empty.discard(relative)
 
     def _forget_all_but(self, present: set[str]) -> None:
-        known = self._ready.keys() | self._barred.keys() | self._sidecars.keys() | self._settling | self._empty
+        known = self._ready.keys() | self._sidecars.keys() | self._settling | self._empty
         for relative in known - present:
             self.forget(relative)
 
@@ -264,7 +303,15 @@ def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
         quiet_s: the time without change that a file must show there.
     """
     return [
-        Inbox(inbox, settings.inbox_dir(inbox), settings.scan, settings.settle, quiet_s=quiet_s, clock=clock)
+        Inbox(
+            inbox,
+            settings.inbox_dir(inbox),
+            settings.scan,
+            settings.settle,
+            quiet_s=quiet_s,
+            clock=clock,
+            joins=settings.profiles[inbox.profile].join == "auto",
+        )
         for inbox in settings.inboxes
     ]
 

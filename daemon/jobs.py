@@ -31,6 +31,7 @@ from pipeline.durable import sync_directory, write_durably
 MANIFEST = "job.json"
 SOURCE = "source"
 SIDECAR = "sidecar.yaml"
+PART = "part-"  # and the number of a part of the recording, from 0002
 FORMAT = 1
 _LARGEST_BYTES = 10_000_000
 
@@ -63,7 +64,9 @@ class Manifest:
 
     Attributes:
         relative: path of the source inside its inbox.
-        sidecar: whether a sidecar was claimed with the source.
+        parts: paths of the files in which the recording goes on, inside its inbox; part_marks: as ``source``.
+        sidecar: whether a sidecar was claimed with the source; sidecar_name: its path inside the inbox.
+        sidecar_fault: what lies there as a sidecar and is none, such as "x.dualface.yaml is a folder", else "".
         key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
         card: number of the card of the last attempt, None without one.
@@ -81,8 +84,12 @@ class Manifest:
     priority: int = 0
     state: State = State.CLAIMING
     claimed_at_s: float = 0.0
+    parts: list[str] = field(default_factory=list)
     sidecar: bool = False
+    sidecar_name: str = ""
+    sidecar_fault: str = ""
     source: FileMark | None = None
+    part_marks: list[FileMark] = field(default_factory=list)
     key: str = ""
     attempts: int = 0
     card: int | None = None
@@ -115,6 +122,7 @@ class Manifest:
             body["state"] = State(body["state"])
             for name in ("source", "checkpoint"):
                 body[name] = FileMark(**body[name]) if body[name] else None
+            body["part_marks"] = [FileMark(**mark) for mark in body.get("part_marks", [])]
             for name in ("publish", "retire"):
                 body[name] = [Move(**{**move, "mark": FileMark(**move["mark"])}) for move in body[name]]
             manifest = cls(**body)
@@ -144,9 +152,19 @@ class Job:
         return self.folder / SIDECAR
 
     @property
+    def parts(self) -> list[Path]:
+        """The files in which the recording goes on."""
+        return [self.folder / f"{PART}{number:04}" for number in range(2, len(self.manifest.parts) + 2)]
+
+    @property
+    def recordings(self) -> list[Path]:
+        """The source and the parts in which it goes on."""
+        return [self.source, *self.parts]
+
+    @property
     def inputs(self) -> list[Path]:
-        """What was claimed: the source, and its sidecar where there is one."""
-        return [self.source, self.sidecar] if self.manifest.sidecar else [self.source]
+        """What was claimed: the recording, and its sidecar where there is one."""
+        return [*self.recordings, self.sidecar] if self.manifest.sidecar else self.recordings
 
     @property
     def source_name(self) -> str:
@@ -161,6 +179,11 @@ class Job:
     def input_name(self) -> str:
         """The source's path on the share as the user knows it, as valid Unicode."""
         return valid_text(PurePath(self.manifest.inbox, self.manifest.relative))
+
+    @property
+    def part_names(self) -> list[str]:
+        """The same for the files in which the recording goes on."""
+        return [valid_text(PurePath(self.manifest.inbox, part)) for part in self.manifest.parts]
 
     @property
     def label(self) -> str:
@@ -187,7 +210,8 @@ class Job:
         Raises:
             OSError: it cannot be looked at.
         """
-        return not (has_gone(self.source) and has_gone(self.sidecar))
+        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # whatever the manifest says
+        return any(not has_gone(path) for path in (*self.recordings, self.sidecar, *parts))
 
     def is_altered(self) -> bool:
         """Whether somebody has written to the source since it was queued: a copy that had stalled went on.
@@ -195,15 +219,8 @@ class Job:
         Raises:
             OSError: it cannot be looked at.
         """
-        queued = self.manifest.source
-        if queued is None or has_gone(self.source):
-            return False
-        with suppress(OSError):  # an open file makes a network file system ask its server (close-to-open, nfs(5))
-            os.close(os.open(self.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
-        now = self.source.lstat()
-        # Through SMB the last digits of a time are missing, and the host before may have seen them.
-        same = now.st_size == queued.size and now.st_mtime_ns // 1000 == queued.mtime_ns // 1000
-        return stat.S_ISREG(now.st_mode) and not same
+        marks = [self.manifest.source, *self.manifest.part_marks]
+        return any(_is_altered(path, mark) for path, mark in zip(self.recordings, marks, strict=False) if mark)
 
     def begin_anew(self) -> None:
         """Drop what was made of a source that has changed since: it settles once more, and nothing counts against it.
@@ -211,7 +228,7 @@ class Job:
         Raises:
             OSError, DiskFullError, StorageError: not now; call again later.
         """
-        self.clear(but={MANIFEST, SOURCE, SIDECAR, leases.LEASE, leases.LOCK})
+        self.clear(but={MANIFEST, SIDECAR, leases.LEASE, leases.LOCK, *(path.name for path in self.recordings)})
         self.manifest = replace(
             self.manifest, result=None, error=None, checkpoint=None, strikes=0, interruptions=0, worked_s=0.0
         )
@@ -247,6 +264,17 @@ class Job:
         self.clear(but={MANIFEST})
         (self.folder / MANIFEST).unlink(missing_ok=True)
         self.folder.rmdir()
+
+
+def _is_altered(path: Path, queued: FileMark) -> bool:
+    if has_gone(path):
+        return False
+    with suppress(OSError):  # an open file makes a network file system ask its server (close-to-open, nfs(5))
+        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    now = path.lstat()
+    # Through SMB the last digits of a time are missing, and the host before may have seen them.
+    same = now.st_size == queued.size and now.st_mtime_ns // 1000 == queued.mtime_ns // 1000
+    return stat.S_ISREG(now.st_mode) and not same
 
 
 def create(jobs: Path, manifest: Manifest, lease: Lease) -> Job:

@@ -6,6 +6,7 @@ renamed in and out: of two that want one, one gets it and the other starts afres
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 import time
@@ -32,14 +33,16 @@ _SWEEP_EVERY_S = 3600.0
 log = structlog.get_logger(__name__)
 
 
-def key_of(source: Path) -> str:
-    """The name of a source's state: the same for the same content, whatever the file is called.
+def key_of(source: Path, *parts: Path) -> str:
+    """The name of a source's state: the same for the same content, whatever the files are called.
 
     Raises:
         OSError: it cannot be read.
     """
-    identity = source_identity(source)
-    return f"{identity['bytes']}-{identity['samples'][:32]}"
+    found = [source_identity(path) for path in (source, *parts)]
+    samples = "".join(identity["samples"] for identity in found)
+    digest = hashlib.sha256(samples.encode()).hexdigest() if parts else samples
+    return f"{sum(identity['bytes'] for identity in found)}-{digest[:32]}"
 
 
 class KeptStates:

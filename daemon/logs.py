@@ -34,9 +34,9 @@ def configure(settings: LogSettings) -> None:
         _configure(settings.level, _JSON)
 
 
-def configure_command() -> None:
+def configure_command(level: str = "warning") -> None:
     """Set up the log of a command that people type: what matters to them, on standard error."""
-    _configure("warning", [structlog.dev.ConsoleRenderer()])
+    _configure(level, [structlog.dev.ConsoleRenderer()])
 
 
 def configure_worker(level: str, **context: str) -> None:

@@ -15,7 +15,7 @@ from daemon.share import outbox_folder
 if TYPE_CHECKING:
     from daemon.jobs import Manifest, Move
 
-_TEXT = ("job", "inbox", "relative", "profile", "key")
+_TEXT = ("job", "inbox", "relative", "profile", "key", "sidecar_name", "sidecar_fault")
 _COUNTS = ("priority", "attempts", "strikes", "interruptions")
 _SECONDS = ("claimed_at_s", "worked_s")
 
@@ -30,6 +30,9 @@ def check(manifest: Manifest) -> None:
     _inner_path(manifest.inbox)
     _inner_path(manifest.relative)
     _plain_name(PurePath(manifest.relative).name)
+    _inner_path(manifest.sidecar_name)
+    for part in manifest.parts:
+        _check_part(part, manifest)
     if manifest.key:
         _plain_name(manifest.key)
     subfolder = PurePath(manifest.relative).parent
@@ -48,11 +51,19 @@ def _check_kinds(manifest: Manifest) -> None:
         (("card",), int | None),
         (("sidecar",), bool),
         (("result", "error"), dict | None),
+        (("parts",), list),
     )
     for names, kind in kinds:
         for name in names:
             if not isinstance(getattr(manifest, name), kind):
                 raise TypeError(f"{name} is no {kind}")
+
+
+def _check_part(part: Any, manifest: Manifest) -> None:
+    """A part lies where the recording's first file lay."""
+    if not isinstance(part, str) or PurePath(part).parent != PurePath(manifest.relative).parent:
+        raise ValueError(f"{part!r} is no part of the recording")
+    _plain_name(PurePath(part).name)
 
 
 def _check_move(move: Move, folders: set[PurePath]) -> None:

@@ -11,6 +11,7 @@ import pickle
 import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from pydantic import TypeAdapter
@@ -54,7 +55,17 @@ class Work:
     report_languages: tuple[Language, ...] = ()
 
 
-Order: TypeAlias = Check | Work
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The order to say whether one recording goes on in another file; see ``engines.cpu.chapters.follows``."""
+
+    first: Path
+    second: Path
+    certain_names: bool
+    limits: WorkerLimits
+
+
+Order: TypeAlias = Check | Compare | Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +130,17 @@ class Ready:
         return TypeAdapter(cls).validate_python(body)
 
 
-Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The answer to ``Compare``."""
+
+    follows: bool
+
+
+Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready | Compared
 _KINDS: dict[str, Callable[[dict[str, Any]], Message]] = {
-    kind.__name__: TypeAdapter[Any](kind).validate_python for kind in (Progress, Finished, Failed, Stopped, Ready)
+    kind.__name__: TypeAdapter[Any](kind).validate_python
+    for kind in (Progress, Finished, Failed, Stopped, Ready, Compared)
 }
 _KINDS[Tally.__name__] = Tally.from_json
 

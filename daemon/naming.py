@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
 from typing import TypeAlias
@@ -27,6 +29,27 @@ OUTPUT_SUFFIXES = {
 }
 
 
+def composed(name: str) -> str:
+    """The name in Unicode's composed form (NFC); macOS writes the decomposed one. Bytes that are no UTF-8 stay."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """What names that differ only in Unicode form or case have in common."""
+    return composed(composed(name).casefold())
+
+
+def existing_form(path: Path) -> Path:
+    """The path in the Unicode form in which it is there; as it is where there is none, or both are there."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    parent = existing_form(path.parent)
+    with suppress(OSError):
+        names = os.listdir(parent)  # noqa: PTH208 - names, which need not be paths
+        return parent / next((name for name in names if composed(name) == composed(path.name)), path.name)
+    return path
+
+
 def name_max_bytes(folder: Path) -> int:
     """How long a name in a folder may be: the ``name_max`` of the functions here; for a folder to come, the usual."""
     try:
@@ -43,8 +66,8 @@ def names_in(folder: Path, make_names: Namer, source_name: str) -> NamesFor:
 
 
 def output_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
-    """Names of one job's files in the outbox, by kind; all carry the same number (the first has none)."""
-    stem = short_stem(source_name, name_max)
+    """Names of one job's files in the outbox, by kind; all carry the same number (the first has none). They are NFC."""
+    stem = short_stem(composed(source_name), name_max)
     mark = ".dual" if number == 1 else f".dual-{number}"
     return {kind: stem + mark + suffix for kind, suffix in OUTPUT_SUFFIXES.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import PurePath
 
 from daemon import sidecar
 from daemon.errors import ProfileGoneError
@@ -38,7 +39,7 @@ def work_order(settings: Settings, job: Job, lease: Lease, card: Card | None = N
         CorrectionsError: its sidecar cannot be used.
         OSError: its sidecar cannot be read.
     """
-    corrections = sidecar.read(job.sidecar, settings) if job.manifest.sidecar else NO_CORRECTIONS
+    corrections = _corrections(settings, job)
     spec = job_spec(settings, job, lease.host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
@@ -47,6 +48,14 @@ def work_order(settings: Settings, job: Job, lease: Lease, card: Card | None = N
         spec = replace(spec, device=settings.device.on_card(card.index), nvenc=card.nvenc)
     pages = report_languages(settings)
     return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
+
+
+def _corrections(settings: Settings, job: Job) -> Corrections:
+    if job.manifest.sidecar_fault:
+        raise sidecar.no_text(job.manifest.sidecar_fault)
+    if not job.manifest.sidecar:
+        return NO_CORRECTIONS
+    return sidecar.read(job.sidecar, settings, PurePath(job.manifest.sidecar_name).name)
 
 
 def report_languages(settings: Settings) -> tuple[Language, ...]:
@@ -71,4 +80,6 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         attempt=max(1, job.manifest.attempts),
         host=host,
         corrections=corrections,
+        parts=tuple(job.parts),
+        part_names=tuple(job.part_names),
     )

@@ -14,7 +14,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -24,12 +24,13 @@ from typing import Any
 
 import structlog
 
-from daemon import sidecar
+from daemon import joints, sidecar, sidecar_names
+from daemon.chapters import chapter_name
 from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
-from daemon.messages import Finished, Stopped, Work
+from daemon.messages import Compare, Finished, Stopped, Work
 from daemon.moves import move_no_replace
-from daemon.naming import failed_names, first_free, names_in, output_names, printable, sidecar_name
+from daemon.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.orders import report_languages
 from daemon.policy import explain
 from daemon.settings import Settings
@@ -37,7 +38,7 @@ from daemon.spawn import WorkerProcess
 from daemon.warned import warnings_in
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
-from pipeline.corrections import NO_CORRECTIONS
+from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
@@ -201,8 +202,38 @@ def prepare(files: list[Path], output: Path, settings: Settings, profile: str, *
 
 def plan(files: list[Path], output: Path, settings: Settings, profile: str, *, debug_overlay: bool) -> list[Item]:
     """What would be done with each file, once where it is named twice. It changes nothing."""
-    items = (_item(path, output, settings, profile, debug_overlay) for path in files)
+    runs = _runs(files, settings, profile)
+    items = (_item(run[0], output, settings, profile, debug_overlay, parts=run[1:]) for run in runs)
     return list({item.job: item for item in items}.values())
+
+
+def _runs(files: list[Path], settings: Settings, profile: str) -> list[list[Path]]:
+    """The files, those together that are parts of one recording, by the rule of the service."""
+    if settings.profiles[profile].join == "never":
+        return [[path] for path in files]
+    given = {path.absolute(): path for path in files}
+    after = {path: next_part for path in given if (next_part := _next_part(path, given, settings))}
+    runs = []
+    for path in given:
+        if path not in after.values():
+            run = [path]
+            while run[-1] in after:
+                run.append(after[run[-1]])
+            runs.append([given[part] for part in run])
+    return runs
+
+
+def _next_part(path: Path, given: Collection[Path], settings: Settings) -> Path | None:
+    """The file among those given in which a recording goes on; one with a sidecar of its own is meant by itself."""
+    name = chapter_name(str(path))
+    if name is None:
+        return None
+    found = (other for other in given if (one := chapter_name(str(other))) and one.follows(name))
+    other = next(found, None)
+    if other is None or _sidecars(other):
+        return None
+    order = Compare(path, other, name.certain, settings.workers.limits)
+    return other if joints.follows_elsewhere(order) else None
 
 
 def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
@@ -229,13 +260,13 @@ def _remove_if_empty(folder: Path) -> None:
         log.debug("the working directory is kept", path=str(folder))
 
 
-def _item(path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool) -> Item:
+def _item(
+    path: Path, output: Path, settings: Settings, profile: str, debug_overlay: bool, *, parts: Sequence[Path] = ()
+) -> Item:
     error = _obstacle(path)
     corrections = NO_CORRECTIONS
-    beside = path.with_name(sidecar_name(path.name))
     try:
-        if os.path.isfile(beside):  # noqa: PTH113 - a name that is too long is no error
-            corrections = sidecar.read(beside.resolve(), settings)
+        corrections = _corrections(path, settings)
     except ExplainedError as exc:
         error = error or exc
     profile = corrections.profile or profile
@@ -253,17 +284,44 @@ def _item(path: Path, output: Path, settings: Settings, profile: str, debug_over
         host=socket.gethostname(),
         debug_overlay=debug_overlay,
         corrections=corrections,
+        parts=tuple(part.absolute() for part in parts),
+        part_names=tuple(map(printable, parts)),
     )
     job = _job_id(spec)
     return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job), error=error)
+
+
+def _corrections(path: Path, settings: Settings) -> Corrections:
+    """What the sidecar beside a file says; here it may be a link to a file.
+
+    Raises:
+        CorrectionsError: it cannot be used; SidecarUnclearError: there are several.
+    """
+    found = _sidecars(path)
+    if len(found) > 1:
+        raise sidecar_names.unclear([beside.name for beside in found])
+    if not found:
+        return NO_CORRECTIONS
+    if not found[0].is_file():
+        raise sidecar.no_text(f"{found[0].name} is {sidecar_names.fault_of(found[0].lstat().st_mode)}")
+    return sidecar.read(found[0].resolve(), settings)
+
+
+def _sidecars(path: Path) -> list[Path]:
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names, which need not be paths
+    except OSError:  # whoever opens the file meets the same trouble, and names it
+        return []
+    return [path.with_name(name) for name in sidecar_names.beside(path.name, names)]
 
 
 def _job_id(spec: JobSpec) -> str:
     """The same file and settings give the same id, so that a second try finds the first one's checkpoint."""
     what = [os.fsdecode(spec.source), spec.profile_name, spec.profile.model_dump(mode="json"), spec.debug_overlay]
     with suppress(OSError):  # a file that is not there has its error already
-        found = spec.source.stat()
-        what += [found.st_size, found.st_mtime_ns]
+        for path in (spec.source, *spec.parts):
+            found = path.stat()
+            what += [found.st_size, found.st_mtime_ns]
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 

@@ -60,7 +60,7 @@ def _load(folder: Path) -> Job | None:
     try:
         return jobs.load(folder)
     except (FileNotFoundError, ValueError) as exc:
-        if FileMark.of(folder / jobs.SOURCE) is not None:
+        if FileMark.of(folder / jobs.SOURCE) is not None or any(folder.glob(f"{jobs.PART}*")):
             return _rescue(folder, exc)
         Job(folder, Manifest(job=folder.name, inbox="", relative="", profile="")).remove()
         return None
@@ -69,7 +69,10 @@ def _load(folder: Path) -> Job | None:
 def _rescue(folder: Path, reason: Exception) -> Job:
     """A source without a readable manifest: only its name is lost; it goes to failed under the job's id."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default")
+    there = folder.glob(f"{jobs.PART}[0-9][0-9][0-9][0-9]")
+    last = max((int(path.name.removeprefix(jobs.PART)) for path in there), default=1)
+    parts = [f"{folder.name}.{number}" for number in range(2, last + 1)]
+    manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default", parts=parts)
     policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))
     return Job(folder, manifest)
 
@@ -85,5 +88,5 @@ def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:
         manifest.state = State.DONE
     elif manifest.state is State.WORKING:
         policy.after_crash(manifest, progressed=has_progressed(job), max_attempts=max_attempts)
-    if manifest.state in (State.SETTLING, State.QUEUED) and not has_source:
+    if manifest.state in (State.SETTLING, State.QUEUED) and any(map(has_gone, job.recordings)):
         policy.give_up(manifest, Failed.of(SourceGoneError("The source has gone from the job's directory.")))

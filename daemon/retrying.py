@@ -7,16 +7,19 @@ left: the next attempt writes its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from daemon import ignored
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.moves import FileMark, make_dirs, move_no_replace
 from daemon.naming import (
     SIDECAR_SUFFIX,
+    composed,
+    existing_form,
     first_free,
     name_max_bytes,
     names_in,
@@ -26,7 +29,6 @@ from daemon.naming import (
     sidecar_name,
 )
 from daemon.plain_files import read_json
-from daemon.scanner import is_ignored
 from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
 
@@ -49,11 +51,15 @@ class FailedFile:
     report: Path | None
     message: str
     input: PurePath | None  # where it was dropped, relative to the share's root
+    parts: tuple[str, ...] = ()  # names of the files in which the recording goes on, as they were dropped
 
 
 def failed_files(share: Share) -> list[FailedFile]:
-    """All files that could be tried again, by path."""
-    return sorted(_look(share), key=lambda file: str(file.relative))
+    """All files that could be tried again, by path; parts of a recording go along with its first file."""
+    found = list(_look(share))
+    parts = {path for file in found if file.parts for path, _ in _parts_beside(share.failed / file.relative, file)}
+    alone = (file for file in found if share.failed / file.relative not in parts)
+    return sorted(alone, key=lambda file: str(file.relative))
 
 
 def choose(files: list[FailedFile], name: str) -> FailedFile:
@@ -66,13 +72,19 @@ def choose(files: list[FailedFile], name: str) -> FailedFile:
     if FAILED_DIR in wanted.parts:
         wanted = PurePath(*wanted.parts[wanted.parts.index(FAILED_DIR) + 1 :])
     for called in (lambda path: path, lambda path: PurePath(path.name), lambda path: PurePath(path.stem)):
-        found = [file for file in files if called(file.relative) == wanted]
+        found = _equal(files, called, wanted)
         if len(found) == 1:
             return found[0]
         if found:
             several = ", ".join(printable(file.relative) for file in found)
             raise NotInFailedError(f"'{name}' may be one of several: {several}.", remedy="Give its path below failed.")
     raise NotInFailedError(f"There is no '{printable(name)}' in failed.", remedy=told(files))
+
+
+def _equal(files: list[FailedFile], called: Callable[[PurePath], PurePath], wanted: PurePath) -> list[FailedFile]:
+    """Files that are called so; in another Unicode form only where none is in this one."""
+    found = [file for file in files if called(file.relative) == wanted]
+    return found or [file for file in files if composed(str(called(file.relative))) == composed(str(wanted))]
 
 
 def told(files: list[FailedFile]) -> str:
@@ -95,7 +107,9 @@ def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -
     base, subfolder, name = _target(settings, file, inbox)
     source = share.failed / file.relative
     with writing(source):
-        folder = make_dirs(share.root / base, subfolder)
+        folder = make_dirs(existing_form(share.root / base), subfolder)
+        for part, dropped in _parts_beside(source, file):
+            _move(part, folder, dropped)
         target = _move(source, folder, name)
         if file.report is not None:
             file.report.unlink(missing_ok=True)
@@ -104,9 +118,9 @@ def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -
 
 def _look(share: Share) -> Iterator[FailedFile]:
     for folder, folders, names in os.walk(share.failed):
-        folders[:] = [name for name in folders if not is_ignored(name)]
+        folders[:] = [name for name in folders if not ignored.find(name, is_folder=True)]
         for name in names:
-            if not (is_ignored(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
+            if not (ignored.find(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
                 yield _file(share, Path(folder, name))
 
 
@@ -115,9 +129,19 @@ def _file(share: Share, path: Path) -> FailedFile:
     try:
         report = read_json(report_path, LARGEST_BYTES)
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])
+        parts = tuple(PurePath(part).name for part in report["input"].get("parts", [])[1:])
     except (OSError, ValueError, KeyError, TypeError):
         return FailedFile(path.relative_to(share.failed), None, "", None)
-    return FailedFile(path.relative_to(share.failed), report_path, message, origin)
+    return FailedFile(path.relative_to(share.failed), report_path, message, origin, parts)
+
+
+def _parts_beside(source: Path, file: FailedFile) -> Iterator[tuple[Path, str]]:
+    """The parts that lie there, with the names that they had: all files of one failure have the same number."""
+    mark = source.stem.removeprefix(file.input.stem) if file.input else ""
+    for part in map(PurePath, file.parts):
+        path = source.with_name(f"{part.stem}{mark}{part.suffix}")
+        if os.path.lexists(path):
+            yield path, part.name
 
 
 def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath, PurePath, str]:
@@ -129,7 +153,8 @@ def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath
         if not inboxes:
             raise WhichInboxError(f"There is no inbox '{wanted}'.", remedy=f"The configuration has: {known}.")
     elif file.input:
-        inboxes = [inbox for inbox in inboxes if file.input.is_relative_to(inbox)] or inboxes
+        came_from = PurePath(composed(str(file.input)))
+        inboxes = [inbox for inbox in inboxes if came_from.is_relative_to(composed(str(inbox)))] or inboxes
     if len(inboxes) > 1:
         raise WhichInboxError(
             f"It is not known into which inbox {printable(file.relative)} was dropped.",
@@ -141,7 +166,7 @@ def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath
 def _name(file: FailedFile) -> str:
     """The name under which it was dropped, where the report can tell: in failed it may have got a number."""
     name = file.input.name if file.input else ""
-    usable = name not in ("", "..") and "\ufffd" not in name and not is_ignored(name)
+    usable = name not in ("", "..") and "\ufffd" not in name and not ignored.find(name)
     return name if usable else file.relative.name
 
 

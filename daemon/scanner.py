@@ -11,29 +11,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
+from daemon import ignored, sidecar_names
+from daemon.ignored import Kind
 from daemon.moves import open_folder
-from daemon.naming import SIDECAR_SUFFIX
 from daemon.settle import Signature
 
-# What tools leave on shares: editors, NAS indexes, recycle bins, sync clients, unfinished downloads.
-_IGNORED_PATTERNS = (
-    ".*",
-    "~$*",
-    "@eadir",
-    "#recycle",
-    "__macosx",
-    "~syncthing~*",
-    "*.part",
-    "*.partial",
-    "*.crdownload",
-    "*.tmp",
-    "*.filepart",
-    "thumbs.db",
-    "desktop.ini",
-)
 _LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into longer folders
 
 
@@ -47,20 +31,36 @@ class Refusal(Enum):
     MOUNT = "another file system is mounted there"
     TOO_LONG = "its path is too long"
     UNREADABLE = "it cannot be read"
-    NAME = "its name is that of a hidden, temporary or unfinished file"
+    NAME = "its name is that of a hidden or system file"
+    UNFINISHED = "its name is that of an unfinished file"
+    PLACEHOLDER = "its name is that of a file that lies in a cloud only"
+    PROXY = "its name is that of a camera's small copy, thumbnail or menu"
+    BUNDLE = "it is another program's library or project"
+
+
+_REFUSALS = {
+    Kind.SYSTEM: Refusal.NAME,
+    Kind.UNFINISHED: Refusal.UNFINISHED,
+    Kind.PLACEHOLDER: Refusal.PLACEHOLDER,
+    Kind.PROXY: Refusal.PROXY,
+    Kind.BUNDLE: Refusal.BUNDLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A regular file that may be taken. ``relative`` is its path inside the inbox."""
+    """A regular file that may be taken.
+
+    Attributes:
+        relative: its path inside the inbox.
+        is_sidecar: it only goes along with a recording.
+        fault: what a sidecar is that is no regular file, else "".
+    """
 
     relative: str
     signature: Signature
-
-    @property
-    def is_sidecar(self) -> bool:
-        """Whether it only goes along with a recording."""
-        return self.relative.endswith(SIDECAR_SUFFIX)
+    is_sidecar: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,6 @@ class LeftAlone:
 
     relative: str
     reason: Refusal
-
-
-def is_ignored(name: str) -> bool:
-    """Whether a file or folder of this name is some tool's business and nobody's recording."""
-    lower = name.lower()
-    return any(fnmatchcase(lower, pattern) for pattern in _IGNORED_PATTERNS)
 
 
 class Walk:
@@ -118,21 +112,22 @@ class Walk:
             return LeftAlone(relative, Refusal.UNREADABLE)
 
     def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
-        if is_ignored(entry.name):
-            return LeftAlone(relative, Refusal.NAME) if self._tell_all else None
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if row := ignored.find(entry.name, is_folder=is_folder):
+            told = self._tell_all or row.kind is not Kind.SYSTEM
+            return LeftAlone(relative, _REFUSALS[row.kind]) if told else None
         if len(os.fsencode(self._inbox)) + len(os.fsencode(relative)) > _LONGEST_PATH_BYTES:
             return LeftAlone(relative, Refusal.TOO_LONG)
+        is_video = entry.name.lower().endswith(self._suffixes)
+        if not is_video and sidecar_names.is_sidecar(entry.name, is_folder=is_folder):
+            return _sidecar(entry, relative)
         if entry.is_symlink():
             return LeftAlone(relative, Refusal.LINK)
-        if entry.is_dir(follow_symlinks=False):
-            return self._look_at_folder(entry, relative, folders)
-        if not entry.name.lower().endswith(self._suffixes) and not entry.name.endswith(SIDECAR_SUFFIX):
-            return LeftAlone(relative, Refusal.EXTENSION)
-        return self._look_at_file(entry, relative)
+        if is_folder:
+            return LeftAlone(relative, Refusal.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
+        return self._look_at_file(entry, relative) if is_video else LeftAlone(relative, Refusal.EXTENSION)
 
     def _look_at_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> LeftAlone | None:
-        if entry.name.lower().endswith(self._suffixes):
-            return LeftAlone(relative, Refusal.FOLDER)
         if entry.stat(follow_symlinks=False).st_dev != self._device:
             return LeftAlone(relative, Refusal.MOUNT)
         folders.append(relative)
@@ -143,3 +138,8 @@ class Walk:
         if not stat.S_ISREG(found.st_mode):
             return LeftAlone(relative, Refusal.SPECIAL)
         return Found(relative, Signature.of(found))
+
+
+def _sidecar(entry: os.DirEntry[str], relative: str) -> Found:
+    found = entry.stat(follow_symlinks=False)
+    return Found(relative, Signature.of(found), is_sidecar=True, fault=sidecar_names.fault_of(found.st_mode))

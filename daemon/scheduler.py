@@ -8,11 +8,13 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
 import structlog
 
-from daemon import claims, placement, policy, recovery
+from daemon import claims, joints, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
+from daemon.chapter_groups import Joint
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
 from daemon.errors import (
@@ -23,10 +25,10 @@ from daemon.errors import (
     ShareAwayError,
     SourceGoneError,
 )
-from daemon.intake import Intake
+from daemon.intake import Inbox, Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
-from daemon.messages import Failed, Stopped
+from daemon.messages import Compare, Compared, Failed, Stopped
 from daemon.moves import FileMark, has_gone
 from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
@@ -47,6 +49,8 @@ from pipeline.report import failure_report
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest
+
+_COMPARISON = "comparison of parts"  # in the pool's place of a job's id
 
 _SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
 
@@ -82,6 +86,8 @@ class Scheduler:
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
         self._stopping = False
+        self._comparing: tuple[Inbox, Joint] | None = None
+        self._comparisons = Backoff(settings.retry, clock)
 
     def adopt(self, settings: Settings, settle_s: float) -> None:
         """Go on with other settings; jobs that run keep theirs."""
@@ -120,7 +126,9 @@ class Scheduler:
     def listen(self) -> None:
         """Take in what workers have said and how they have ended. Needs no share."""
         for job_id, outcome in self._pool.poll():
-            if task := self._tasks.get(job_id):
+            if job_id == _COMPARISON:
+                self._compared(outcome)
+            elif task := self._tasks.get(job_id):
                 self._ended(task, outcome)
 
     def advance(self, *, may_start: bool, may_claim: bool = True) -> None:
@@ -135,6 +143,8 @@ class Scheduler:
             self._heed(task, self._pool.progress(task.job.id))
             if task.job.id not in self._pool and task.due:
                 self._guard(task, self._step)
+        if may_claim and not self._stopping:
+            self._compare()
         for _ in range(_STARTS_AT_ONCE):
             if not (may_start and self._has_room() and self._start_one(may_claim=may_claim)):
                 break
@@ -229,8 +239,9 @@ class Scheduler:
 
     def _queue(self, task: Task) -> None:
         task.reason = ""
-        task.job.manifest.source = FileMark.of(task.job.source)
-        task.job.manifest.key = key_of(task.job.source)
+        marks = [FileMark.of(path) for path in task.job.recordings]
+        task.job.manifest.source, task.job.manifest.part_marks = marks[0], [mark for mark in marks[1:] if mark]
+        task.job.manifest.key = key_of(*task.job.recordings)
         task.job.save(State.QUEUED)
         task.log.info("job queued", stage="queued")
 
@@ -256,12 +267,16 @@ class Scheduler:
     # -- work
 
     def _has_room(self) -> bool:
-        if self._stopping or len(self._pool) >= self._slots or self._somebody_runs_alone():
+        if self._stopping or self._at_work >= self._slots or self._somebody_runs_alone():
             return False
         strained, cards = self._strained(), self._calm_cards()
         if None in strained or (self._cards and not cards):
             return False
         return placement.has_room(cards, self._busy(), self._jobs_per_card())
+
+    @property
+    def _at_work(self) -> int:
+        return len(self._pool) - (_COMPARISON in self._pool)
 
     def _strained(self) -> set[int | None]:
         return policy.strained((job.manifest, progress) for job, progress in self.running())
@@ -299,7 +314,7 @@ class Scheduler:
         if not queued:
             return may_claim and self._claim_one()
         task = min(queued, key=lambda t: (-t.job.manifest.priority, t.job.manifest.claimed_at_s))
-        if policy.runs_alone(task.job.manifest) and len(self._pool):
+        if policy.runs_alone(task.job.manifest) and self._at_work:
             return False
         self._guard(task, self._start)
         return True
@@ -307,7 +322,7 @@ class Scheduler:
     def _start(self, task: Task) -> None:
         job = task.job
         self._tasks.confirm(task)
-        if has_gone(job.source):
+        if any(map(has_gone, job.recordings)):
             raise SourceGoneError("The source has gone from the job's directory.")
         if self._settles_anew(task):
             return
@@ -351,16 +366,49 @@ class Scheduler:
                 "cannot claim", code=exc.code, reason=exc.message, remedy=exc.remedy, retry_in_s=round(wait_s, 1)
             )
         else:
-            inbox.forget(candidate.relative)
+            for found in (candidate.found, *candidate.parts):
+                inbox.forget(found.relative)
             self._claiming.succeed()
             self._welcome(job, candidate)
         return True
+
+    def _compare(self) -> None:
+        """Have two files compared that may be parts of one recording, one pair at a time."""
+        if self._comparing or not self._comparisons.due:
+            return
+        found = ((inbox, joint) for inbox in self._intake.inboxes if (joint := inbox.open_joint()))
+        for inbox, joint in islice(found, 1):
+            first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
+            order = Compare(first, second, joint.certain_names, self._settings.workers.limits)
+            try:
+                self._pool.start(_COMPARISON, order, log, longest_s=joints.TIMEOUT_S)
+                self._comparing = inbox, joint
+            except OSError as exc:
+                log.warning("parts cannot be compared", reason=str(exc), retry_in_s=round(self._comparisons.fail(), 1))
+
+    def _compared(self, outcome: Outcome) -> None:
+        """Note what was found out; files that no comparison survives are recordings of their own."""
+        comparing, self._comparing = self._comparing, None
+        if comparing is None or self._stopping:
+            return
+        inbox, joint = comparing
+        if isinstance(outcome, Failed) and (outcome.environmental or self._away()):
+            wait_s = self._comparisons.fail()
+            log.warning("parts cannot be compared", reason=outcome.message, retry_in_s=round(wait_s, 1))
+            return
+        self._comparisons.succeed()
+        follows = isinstance(outcome, Compared) and outcome.follows
+        inbox.decide(joint, follows=follows)
+        pair = {"file": printable(joint.first.relative), "next": printable(joint.second.relative)}
+        log.info("parts compared", **pair, follows=follows)
 
     def _welcome(self, job: Job | None, candidate: Candidate) -> None:
         if job is None:
             return
         task = self._tasks.hold(job)
-        task.log.info("job claimed", stage="claimed", size_bytes=candidate.found.signature.size)
+        size_bytes = sum(found.signature.size for found in (candidate.found, *candidate.parts))
+        parts = {"parts": 1 + len(job.manifest.parts)} if job.manifest.parts else {}
+        task.log.info("job claimed", stage="claimed", size_bytes=size_bytes, **parts)
         self._guard(task, lambda t: self._queue(t) if _still_quiet(job, candidate) else None)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
@@ -404,5 +452,7 @@ class Scheduler:
 
 def _still_quiet(job: Job, candidate: Candidate) -> bool:
     """Whether the claimed files are what was seen in the inbox, so that they need not settle again."""
-    found = [found.signature for found in (candidate.found, candidate.sidecar) if found]
-    return all(is_quiet(path, signature) for path, signature in zip(job.inputs, found, strict=False))
+    found = [*zip(job.recordings, (candidate.found, *candidate.parts), strict=False)]
+    if candidate.sidecar and job.manifest.sidecar:
+        found.append((job.sidecar, candidate.sidecar))
+    return all(is_quiet(path, seen.signature) for path, seen in found)

@@ -9,6 +9,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 
@@ -150,6 +151,12 @@ def _events(settings: Settings, share: Share, alarm: Alarm) -> Iterator[None]:
         yield
 
 
+def _of_inboxes(settings: Settings) -> tuple[Any, ...]:
+    """What the inboxes are made with."""
+    joins = {name: profile.join for name, profile in settings.profiles.items()}
+    return settings.scan, settings.settle, joins
+
+
 class _Loop:
     """The running service, after everything has been checked."""
 
@@ -262,7 +269,7 @@ class _Loop:
     def _adopt(self, before: Settings, settings: Settings) -> None:
         logs.configure(settings.log)
         quiet_s = settle_s(self._file_system, settings.settle)
-        if (before.scan, before.settle) != (settings.scan, settings.settle):
+        if _of_inboxes(before) != _of_inboxes(settings):
             self._intake.inboxes = inboxes(settings, quiet_s, time.monotonic)
         self._scheduler.adopt(settings, quiet_s)
         self._pool.stall_timeout_s = settings.workers.stall_timeout_s

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from daemon.naming import existing_form
 from daemon.profiles import completed
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
@@ -42,7 +43,17 @@ _VIDEO_EXTENSIONS = (
     "wmv",
     "flv",
     "3gp",
+    "3g2",
     "ogv",
+    "ogm",
+    "vob",
+    "mod",
+    "m2t",
+    "mpv",
+    "asf",
+    "dv",
+    "f4v",
+    "insv",
 )
 
 
@@ -129,6 +140,26 @@ class SettleSettings(Section):
         int,
         _number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
     ] = 3
+    chapters_s: Annotated[
+        float,
+        _number(
+            "How long a file that is named like a part of a recording (GoPro, AVCHD, Sony, DJI, Zoom) waits for the"
+            " next part after the last change among such files in its folder",
+            "s",
+            ge=0,
+            le=86400,
+        ),
+    ] = 60.0
+    unfinished_s: Annotated[
+        float,
+        _number(
+            "How long a file waits that has stopped to grow but is not whole (its end is not written, its index is"
+            " missing, a download's mark lies beside it); then it is taken as it is",
+            "s",
+            ge=0,
+            le=30 * 86400,
+        ),
+    ] = 1800.0
 
 
 class WorkerLimits(Section):
@@ -376,7 +407,11 @@ class Settings(Section):
         return self
 
     def inbox_dir(self, inbox: InboxSettings) -> Path:
-        """Absolute folder of an inbox."""
+        """Absolute folder of an inbox, as it is spelled on the share where it is there."""
+        return existing_form(self.configured_dir(inbox))
+
+    def configured_dir(self, inbox: InboxSettings) -> Path:
+        """The same as it is spelled in the configuration."""
         return Path(os.path.normpath(self.share.root / inbox.path))
 
 
@@ -391,7 +426,7 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     reserved = [(root / name, name) for name in RESERVED_DIRS]
     earlier: list[tuple[Path, str]] = []
     for number, inbox in enumerate(settings.inboxes):
-        path = settings.inbox_dir(inbox)
+        path = settings.configured_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
             yield _problem(

@@ -19,7 +19,7 @@ from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError
 from daemon.mounts import mount_of
 from daemon.moves import move_no_replace, open_folder
-from daemon.naming import original_name
+from daemon.naming import composed, original_name
 from daemon.plain_files import read_json
 from daemon.settings import (
     FAILED_DIR,
@@ -199,6 +199,7 @@ def _make_folder(root_fd: int, relative: Path) -> bool:
 
 def outbox_folder(subfolder: PurePath) -> PurePath:
     """Where in the outbox a subfolder of an inbox is mirrored: beside the status page, where it is called like that."""
+    subfolder = PurePath(composed(str(subfolder)))
     first = subfolder.parts[0] if subfolder.parts else ""
     if first.casefold() not in (HTML_NAME, JSON_NAME):
         return subfolder

@@ -53,7 +53,7 @@ class RunningJob:
 class WaitingJob:
     """What is not worked on now, and why: a claimed job, or a file in an inbox that cannot be claimed (``job`` "").
 
-    ``code`` and ``remedy`` are those of the error, "" where there was none.
+    ``code`` and ``remedy`` are those of the error, ``since`` is when the wait began, "" where there was none.
     """
 
     job: str
@@ -62,6 +62,7 @@ class WaitingJob:
     host: str = ""
     code: str = ""
     remedy: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import confinement, leases, opening
+from daemon import confinement, joints, leases, opening
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.leases import LOCKS_UNKNOWN
 from daemon.loading import loading
@@ -27,9 +27,11 @@ from daemon.logs import configure_worker
 from daemon.messages import (
     STOP,
     Check,
+    Compare,
     Failed,
     Finished,
     Message,
+    Order,
     Stopped,
     Work,
     encode,
@@ -82,8 +84,10 @@ class _Worker:
         self._send(self._outcome(order))
         return 0
 
-    def _outcome(self, order: Check | Work) -> Message:
+    def _outcome(self, order: Order) -> Message:
         try:
+            if isinstance(order, Compare):
+                return joints.compared(order)
             return opening.ready(order) if isinstance(order, Check) else self._work(order)
         except JobStopped:
             return Stopped()
@@ -140,7 +144,7 @@ def _confirm(order: Work) -> None:
         leases.confirm(order.spec.work_dir, order.lease)
 
 
-def _blame(order: Check | Work, error: ExplainedError) -> ExplainedError:
+def _blame(order: Order, error: ExplainedError) -> ExplainedError:
     """The error with what the job itself cannot know.
 
     A file that cannot be found any more is not at fault: its share has gone. What looks like trouble of the storage

@@ -18,7 +18,19 @@ from typing import IO, TypeAlias
 import structlog
 
 from daemon import logs
-from daemon.messages import STOP, Check, Failed, Finished, Order, Ready, Stopped, decode, send_order
+from daemon.messages import (
+    STOP,
+    Check,
+    Compare,
+    Compared,
+    Failed,
+    Finished,
+    Order,
+    Ready,
+    Stopped,
+    decode,
+    send_order,
+)
 from daemon.settle import Clock
 from daemon.spawn import WorkerProcess, spawn_worker
 from pipeline.job import Progress
@@ -59,7 +71,7 @@ class Overdue:
     """The process took longer than it may and was killed."""
 
 
-Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Died | Stalled | Overdue
+Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Compared | Died | Stalled | Overdue
 
 
 @dataclass(slots=True)
@@ -133,7 +145,7 @@ class Pool:
         fresh, self._spare = self._spare or spawn_worker(), None
         now = self._clock()
         worker = Worker(job, fresh.process, fresh.messages, now, now + longest_s, worker_log)
-        worker.may_stand_still = isinstance(order, Check)  # it has no progress to tell of
+        worker.may_stand_still = isinstance(order, Check | Compare)  # it has no progress to tell of
         self._workers[job] = worker
         for fd in (fresh.messages, _stderr(fresh.process).fileno()):
             os.set_blocking(fd, False)

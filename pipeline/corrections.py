@@ -12,7 +12,7 @@ They are applied to decided rows, after recognition and cameras, so that changin
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -129,6 +129,7 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        named_twice = list(_named_twice(node, set()))
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise CorrectionsError(f"The sidecar is no valid YAML, line {line}: {exc.problem}.") from exc
@@ -136,6 +137,8 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
         raise CorrectionsError(f"The sidecar is no valid YAML: {exc}.") from exc
     if data is None:
         return NO_CORRECTIONS
+    if named_twice:
+        raise CorrectionsError("The sidecar cannot be used: " + "; ".join(named_twice[:_MOST_PROBLEMS]) + ".")
     try:
         corrections = Corrections.model_validate(data)
     except ValidationError as exc:
@@ -146,6 +149,24 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
         problem = f"there is no profile '{corrections.profile}', only {', '.join(sorted(profiles))}"
         raise CorrectionsError(f"The sidecar cannot be used: {_explain(('profile',), problem, node)}.")
     return corrections
+
+
+def _named_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
+    """Keys that a mapping names more than once, of which YAML would keep the last in silence. ``seen``: aliases."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            yield from _named_twice(child, seen)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in lines:
+                yield f"line {line}: {key.value} is named twice, first in line {lines[str(key.value)]}"
+            lines.setdefault(str(key.value), line)
+            yield from _named_twice(value, seen)
 
 
 def _explain(location: tuple[int | str, ...], problem: str, node: yaml.Node | None) -> str:

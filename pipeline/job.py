@@ -19,8 +19,9 @@ class JobSpec:
     """One file to be worked on. Picklable: it travels to a spawned worker.
 
     ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
-    ``input_name`` is the path that the report shows, as the user knows the file. ``nvenc`` are the encoder sessions of
-    the card, where they were counted.
+    ``input_name`` is the path that the report shows, as the user knows the file. ``parts`` are the files in which the
+    recording goes on, ``part_names`` the same as the user knows them. ``nvenc`` are the encoder sessions of the card,
+    where they were counted.
     """
 
     job_id: str
@@ -37,6 +38,8 @@ class JobSpec:
     host: str = ""
     debug_overlay: bool = False
     corrections: Corrections = NO_CORRECTIONS
+    parts: tuple[Path, ...] = ()
+    part_names: tuple[str, ...] = ()
     nvenc: SessionProbe | None = None
 
 

@@ -25,6 +25,7 @@ MODELS = (YUNET, DLIB_FACE_RESNET)
 
 def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) -> Input:
     """The report's input section; with no ``info`` when the file could not be probed."""
+    parts = [spec.input_name, *spec.part_names] if spec.part_names else []
     if info is None:
         size = spec.source.stat().st_size if spec.source.exists() else 0
         return Input(
@@ -35,6 +36,7 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
             duration_s=None,
             video=None,
             audio=[],
+            parts=parts,
         )
     v = info.video
     video = InputVideo(
@@ -68,6 +70,7 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
         duration_s=info.duration_s,
         video=video,
         audio=audio,
+        parts=parts,
     )
 
 

@@ -54,6 +54,10 @@ class Input(Part):
     duration_s: float | None
     video: InputVideo | None
     audio: list[InputAudio]
+    parts: Annotated[
+        list[str],
+        Field(description="The files that were joined, in order; bytes and sha256 are those of the joined file"),
+    ] = []
 
 
 class OutputVideo(Part):

@@ -29,6 +29,7 @@ from pipeline.errors import JobStopped, PipelineError, StartOverError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
+from pipeline.joining import joined, with_warnings_of_parts
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
@@ -68,6 +69,7 @@ def run_job(
     settle_allocator()
     try:
         with storage_errors("working on the job"):
+            spec = joined(spec, lambda share: on_progress(Progress("probe", seconds_done=share)), should_stop)
             return _Job(spec, on_progress, should_stop, on_tally).run()
     except ExplainedError:
         raise
@@ -112,7 +114,7 @@ class _Job:
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
-        source = probe(self._spec.source, max_pixels=self._spec.limits.pixels)
+        source = with_warnings_of_parts(probe(self._spec.source, max_pixels=self._spec.limits.pixels), self._spec)
         check_limits(source, self._spec.limits)
         rate = output_rate(source, self._spec.profile)
         info = rate.info

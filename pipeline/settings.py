@@ -232,6 +232,10 @@ class ProfileSettings(EncoderSettings):
         Field(description="Integrated loudness of every audio stream (EBU R 128), -23 for example; source leaves it",
               json_schema_extra={"unit": "LUFS"}),
     ] = "source"
+    join: Annotated[
+        Literal["auto", "never"],
+        Field(description="auto: the parts into which a camera cuts one recording become one job; never: one by one"),
+    ] = "auto"
     max_fps: Annotated[
         float,
         Field(ge=1, le=120, description="Highest frame rate of the output; faster sources are thinned",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,17 +54,43 @@ def why_unreadable(path: Path, detail: str) -> MediaError:
     return NotMediaError(f"The file's content is not a known video format ({detail}).")
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a file's outermost structure (MP4, Matroska, AVI) says.
+
+    Attributes:
+        cut_off: it promises more bytes than there are.
+        lacks_index: an MP4 whose end is reached without an index (moov) or a fragment (moof).
+    """
+
+    cut_off: bool = False
+    lacks_index: bool = False
+
+
 def is_cut_off(path: Path) -> bool:
     """Whether the file's outermost structure (MP4, Matroska, AVI) promises more bytes than there are; garbage behind it
     promises nothing."""
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        end = file.seek(0, os.SEEK_END)
-        if _is_iso_media(head):
-            return any(offset + size > end and kind in BOX_TYPES for kind, offset, size in iso_boxes(file))
+        return outline(file).cut_off
+
+
+def outline(file: BinaryIO, most_boxes: int = MAX_BOXES) -> Outline:
+    """Look at the outermost structure, a few bytes for each of its first boxes. OSErrors pass through."""
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    end = file.seek(0, os.SEEK_END)
+    if _is_iso_media(head):
+        return _iso_outline(file, end, most_boxes)
     if head.startswith(b"RIFF"):
-        return 8 + int.from_bytes(head[4:8], "little") > end
-    return head.startswith(EBML_MAGIC) and _matroska_end(head) > end
+        return Outline(cut_off=8 + int.from_bytes(head[4:8], "little") > end)
+    return Outline(cut_off=head.startswith(EBML_MAGIC) and _matroska_end(head) > end)
+
+
+def _iso_outline(file: BinaryIO, end: int, most_boxes: int) -> Outline:
+    boxes = list(islice(iso_boxes(file), most_boxes))
+    has_index = any(kind in (b"moov", b"moof") for kind, _, _ in boxes)
+    cut_off = any(offset + size > end and kind in BOX_TYPES for kind, offset, size in boxes)
+    return Outline(cut_off, lacks_index=not has_index and len(boxes) < most_boxes)
 
 
 def _matroska_end(head: bytes) -> int:

@@ -24,7 +24,7 @@ _UNTIL_NOW = b"until now"
 
 FAST: dict[str, Any] = {
     "share": {"low_bytes": 0, "resume_bytes": 0},
-    "settle": {"local_s": 0.4, "polls": 2},
+    "settle": {"local_s": 0.4, "polls": 2, "unfinished_s": 1, "chapters_s": 0.5},
     "scan": {"min_interval_s": 0.1, "max_interval_s": 0.5, "empty_after_s": 1},
     "segments": {"seconds": 1},
     "degradation": {"cool_down_s": 0.2, "cool_down_longest_s": 1, "probation_segments": 2, "disk_low_bytes": 0},

@@ -15,6 +15,7 @@ from daemon import claims
 from daemon.claims import Candidate, is_quiet
 from daemon.jobs import State, folders, load
 from daemon.leases import read
+from daemon.scanner import Found, Walk
 from daemon.settle import Signature
 from daemon.share import Share
 from daemon.writers import is_being_written
@@ -203,18 +204,29 @@ def test_a_sidecar_that_no_scan_has_seen_settled_is_waited_for(share: Share) -> 
 
 
 @pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
-@pytest.mark.parametrize("seen", [True, False])
-def test_what_is_no_regular_file_is_no_sidecar(share: Share, trick: str, seen: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before the scan", "before the claim", "during the claim"])
+def test_a_sidecar_that_is_no_regular_file_stays_and_is_named(
+    share: Share, trick: str, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chosen = with_sidecar(share)
     beside = share.inboxes[0] / "a/x.dualface.yaml"
-    beside.unlink()
     secret = tmp_path / "secret"
     secret.write_text("swap: true")
+    beside.unlink()
     {"link": lambda: beside.symlink_to(secret), "folder": beside.mkdir, "fifo": lambda: os.mkfifo(beside)}[trick]()
-    chosen = chosen if seen else replace(chosen, sidecar=None)
+    if when == "before the claim":
+        with pytest.raises(BlockingIOError, match="sidecar"):
+            claims.claim(share, replace(chosen, sidecar=None), share.inboxes[0], LEASE)
+        return
+    if when == "before the scan":
+        (seen,) = (entry for entry in Walk(share.inboxes[0], ("mp4",)) if isinstance(entry, Found) and entry.fault)
+        chosen = replace(chosen, sidecar=seen)
+    else:
+        monkeypatch.setattr(claims, "_check_sidecar", lambda *_: None)
     job = claims.claim(share, chosen, share.inboxes[0], LEASE)
     assert job is not None
     assert not job.manifest.sidecar
+    assert job.manifest.sidecar_fault.startswith("x.dualface.yaml is ")
     assert not os.path.lexists(job.sidecar)
     assert os.path.lexists(beside)
 

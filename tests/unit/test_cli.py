@@ -85,6 +85,15 @@ def test_values_are_shown_with_unit_origin_and_description(dualface: Dualface, s
     assert rows["settle.local_s"] == ["5.0", "s", "default", "Quiet time on local disks"]
 
 
+def test_names_that_are_left_alone_are_shown_with_who_makes_them(dualface: Dualface) -> None:
+    code, out, _ = dualface("config", "show", "--ignored")
+    rows = {row[0]: row[1:] for row in (line.split("\t") for line in out.splitlines())}
+    assert code == 0
+    assert rows["@eaDir"][:3] == ["system", "", "Synology DSM indexes and thumbnails"]
+    assert rows["*.fcpbundle"][:3] == ["bundle", "folder", "Final Cut Pro"]
+    assert all(len(row) == 4 and row[3] for row in rows.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -108,3 +109,11 @@ def test_a_move_that_fails_leaves_both_files_where_they_were(share: Share, setti
         retrying.retry(share, settings, file)
     (share.failed / "a.mp4.away").rename(share.failed / "a.mp4")
     assert tree(share.failed) == before
+
+
+def test_a_name_counts_in_any_unicode_form(share: Share, settings: Settings) -> None:
+    name = "인터뷰"
+    decomposed = unicodedata.normalize("NFD", name)
+    fail(share, f"{decomposed}.mp4", f"inbox/{decomposed}.mp4")
+    file = retrying.choose(retrying.failed_files(share), name)
+    assert str(retrying.retry(share, settings, file)) == f"inbox/{decomposed}.mp4"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from daemon.scanner import Found, LeftAlone, Refusal, Walk, is_ignored
+from daemon import ignored
+from daemon.naming import composed
+from daemon.scanner import Found, LeftAlone, Refusal, Walk
 
 EXTENSIONS = ("mp4", "mov")
 
@@ -44,12 +48,65 @@ def walk(inbox: Path) -> tuple[set[str], dict[str, Refusal]]:
         "X.MP4.PART",
         ".DS_Store",
         "._x.mp4",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "@Recycle",
+        "@Recently-Snapshot",
+        "#snapshot",
+        "@tmp",
+        "@sharebin",
+        ".Trash-1000",
+        "lost+found",
+        "x.temp.mp4",
+        "x.partial.MP4",
+        "x.inprogress.mp4",
+        "_UNPACK_x.mp4",
+        "x.mp4.!sync",
+        "x.mp4.aria2",
+        "x.mov.sb-1a2b3c4d-Xy12zz",
+        ".x.mp4.icloud",
+        "x.mp4.nextcloud",
+        "GX010001.LRV",
+        "C0001S03.MP4",
     ],
 )
-def test_what_tools_leave_is_ignored(name: str, tmp_path: Path) -> None:
-    assert is_ignored(name)
-    (tmp_path / name).write_bytes(b"x")
-    assert walk(tmp_path) == (set(), {})
+def test_what_tools_leave_is_left_alone_and_named_unless_there_may_be_thousands(name: str, tmp_path: Path) -> None:
+    is_folder = name.startswith(("@", "#", "$", "lost", "System"))
+    row = ignored.find(name, is_folder=is_folder)
+    assert row is not None
+    if is_folder:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inside.mp4").write_bytes(b"x")
+    else:
+        (tmp_path / name).write_bytes(b"x")
+    told = {} if row.kind is ignored.Kind.SYSTEM else {name: Refusal[row.kind.name]}
+    assert walk(tmp_path) == (set(), told)
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("M4ROOT/SUB", Refusal.PROXY), ("Wedding.fcpbundle", Refusal.BUNDLE), ("a/iMovie.imovielibrary", Refusal.BUNDLE)],
+)
+def test_proxies_and_bundles_are_named_and_not_entered(folder: str, reason: Refusal, tmp_path: Path) -> None:
+    (tmp_path / folder / "deeper").mkdir(parents=True)
+    (tmp_path / folder / "deeper" / "x.mp4").write_bytes(b"x")
+    assert walk(tmp_path) == (set(), {folder: reason})
+
+
+def test_each_line_of_the_table_says_who_makes_the_name_and_catches_it() -> None:
+    lines = ignored.table()
+    assert len({line.name.lower() for line in lines}) == len(lines)
+    for line in lines:
+        assert line.by
+        assert line.source
+        name = line.name.replace("{ext}", "mp4").replace("*", "x").replace("[0-9]", "1").replace("?", "a")
+        assert ignored.find(name, is_folder=line.only == "folder") is not None, line.name
+
+
+def test_names_are_compared_without_regard_to_unicode_form() -> None:
+    line = ignored.Row("휴지통*", ignored.Kind.SYSTEM, "a tool", "its manual")
+    decomposed = unicodedata.normalize("NFD", "휴지통.mp4")
+    assert re.fullmatch(line.regex, composed(decomposed))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +124,11 @@ def test_what_tools_leave_is_ignored(name: str, tmp_path: Path) -> None:
         os.fsdecode(b"\xff\xfe.mp4"),
         "\x1b[31m.mp4",
         "<b>&amp;.mp4",
-        "x.part.mp4",
+        "x part.mp4",
+        "temp.mp4",
+        "in progress.mp4",
+        "sub.mp4",
+        "found.000.mp4",
         " .mp4",
     ],
 )
@@ -77,10 +138,10 @@ def test_any_name_is_found(name: str, tmp_path: Path) -> None:
 
 
 def test_ignored_folders_are_not_entered(tmp_path: Path) -> None:
-    for folder in ("@eaDir", "#recycle", ".hidden", "good"):
+    for folder in ("@eaDir", "#recycle", ".hidden", "good", "subs", "x.key.old"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.mp4").write_bytes(b"x")
-    assert walk(tmp_path) == ({"good/x.mp4"}, {})
+    assert walk(tmp_path) == ({"good/x.mp4", "subs/x.mp4", "x.key.old/x.mp4"}, {})
 
 
 def test_subfolders_are_entered(tmp_path: Path) -> None:
@@ -147,13 +208,26 @@ def test_other_extensions_are_left_alone_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_sidecars_are_found_and_not_complained_about(tmp_path: Path) -> None:
-    for name in ("x.dualface.yaml", "X.DualFace.yaml", "x.yaml", ".dualface.yaml"):
+    nearly = {"x.dualface.yaml", "X.DualFace.YAML", "x.dualface.yml", "x.dualface.yaml.txt", "x.mp4.dualface.rtf"}
+    for name in (*nearly, "x.yaml", ".dualface.yaml", "x.dualface.yaml~", "x.dualface.yaml.part"):
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "y.dualface.yaml").symlink_to("x.dualface.yaml")
-    assert walk(tmp_path) == (
-        {"x.dualface.yaml"},
-        {"X.DualFace.yaml": Refusal.EXTENSION, "x.yaml": Refusal.EXTENSION, "y.dualface.yaml": Refusal.LINK},
-    )
+    left = {"x.yaml": Refusal.EXTENSION, "x.dualface.yaml.part": Refusal.UNFINISHED}
+    assert walk(tmp_path) == (nearly, left)
+
+
+def test_a_sidecar_that_is_no_file_is_told_with_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link.dualface.yaml").symlink_to("nowhere")
+    (tmp_path / "folder.dualface.yml" / "deeper").mkdir(parents=True)
+    (tmp_path / "notes.dualface.d").mkdir()
+    (tmp_path / "notes.dualface.d" / "x.mp4").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe.dualface.yaml")
+    found = {entry.relative: entry.fault for entry in Walk(tmp_path, EXTENSIONS) if isinstance(entry, Found)}
+    assert found == {
+        "link.dualface.yaml": "a link",
+        "folder.dualface.yml": "a folder",
+        "pipe.dualface.yaml": "no regular file",
+        "notes.dualface.d/x.mp4": "",
+    }
 
 
 def test_file_that_vanishes_during_the_walk_is_no_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,15 @@ from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from tests.unit.daemon_share import make_share, settings_for
+
+
+def test_an_inbox_is_found_in_the_unicode_form_in_which_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "입력")).mkdir()
+    settings = settings_for(tmp_path, inboxes=[{"path": "입력"}])
+    Share(settings).prepare()
+    folders = [path.name for path in tmp_path.iterdir() if not path.name.isascii()]
+    assert folders == [unicodedata.normalize("NFD", "입력")]
+    assert settings.inbox_dir(settings.inboxes[0]).name == folders[0]
 
 
 def test_prepare_makes_the_folders_once(tmp_path: Path) -> None:

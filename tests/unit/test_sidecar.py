@@ -34,6 +34,10 @@ def path(tmp_path: Path) -> Path:
         (b"swap: \x00", "no valid YAML"),
         (b"pins: [{tile: left, from: 0, to: 1, crop: [.nan, 0, 99, 99]}]", "line 1"),
         (b"just words", "cannot be used"),
+        (b"swap: true\nprofile: quick\nswap: false\n", "line 3: swap is named twice, first in line 1"),
+        (b"pins:\n- {tile: left, from: 0,\n   to: 1, tile: right}", "line 3: tile is named twice"),
+        (b"{\\rtf1\\ansi swap: true}", "sidecar.yaml is rich text, line 1"),
+        (b"PK\x03\x04", "an office program"),
         (b"".join(b"k%d: 1\n" % n for n in range(4000)), "and more"),
     ],
 )

@@ -29,6 +29,8 @@ ERRORS_OF_JOBS = (
     "pipeline.encoding",
     "pipeline.corrections",
     "daemon.errors",
+    "daemon.arrivals",
+    "engines.cpu.joining",
 )
 
 

@@ -1,0 +1,190 @@
+"""Has a file that stopped to grow arrived whole? Copies stall: a laptop sleeps, a line breaks, room is made first.
+
+Told from the bytes alone: the end was never written, the outermost boxes promise more than there is, an MP4 has no
+index yet, or a download's mark lies beside the file. Such a file waits, and is taken as it is after
+``settle.unfinished_s``: a recording that will never be whole must not wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+import structlog
+
+from daemon import ignored
+from daemon.errors import DaemonError
+from daemon.moves import open_folder
+from daemon.naming import printable
+from daemon.scanner import Found
+from daemon.settle import Clock, Signature
+from daemon.status import now
+from engines.cpu import sniff
+
+_BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
+_MOST_TAIL_BYTES = 65_536  # the least that copies through SMB write at once
+_TAIL_SHARE = 16  # of a small file, a sixteenth
+_LEAST_WRITTEN = 0.5  # of a file that has holes: downloads fill it from several places at once
+_LOOK_EVERY_S = 2.0  # at a file that has not changed: a download's mark may have gone
+_MOST_BOXES = 200  # each is a read from the share
+_MIB = 2**20
+
+log = structlog.get_logger(__name__)
+
+
+class UnfinishedError(DaemonError):
+    """A file has stopped to grow, but is not whole."""
+
+
+class CopyStalledError(UnfinishedError):
+    code = "COPY_STALLED"
+    remedy = "See whether the copy still runs, or copy the file again. It is taken as it is in the end."
+
+
+class IndexMissingError(UnfinishedError):
+    code = "INDEX_MISSING"
+    remedy = "Let the copy or the recording come to its end. The file is taken as it is in the end."
+
+
+class DownloadRunsError(UnfinishedError):
+    code = "DOWNLOAD_RUNS"
+    remedy = "Let the download or export come to its end, or remove the file that marks it."
+
+
+class PartsArriveError(UnfinishedError):
+    code = "PARTS_ARRIVE"
+    remedy = "Nothing to do: it is taken when no further part has come for settle.chapters_s."
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a file waits, and since when."""
+
+    why: DaemonError
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Waiting):
+    signature: Signature
+    since_s: float  # on the monotonic clock, as the next
+    look_at_s: float
+
+
+class Arrivals:
+    """The settled files of one inbox that are not whole.
+
+    Args:
+        patience_s: how long such a file waits after its last change.
+    """
+
+    def __init__(self, folder: Path, patience_s: float, clock: Clock) -> None:
+        self._folder = folder
+        self._patience_s = patience_s
+        self._clock = clock
+        self._waiting: dict[str, _Held] = {}
+
+    @property
+    def reasons(self) -> Mapping[str, Waiting]:
+        """The files that wait, and why."""
+        return {file: wait for file, wait in sorted(self._waiting.items()) if not self._has_waited(wait)}
+
+    def keys(self) -> set[str]:
+        return set(self._waiting)
+
+    def admit(self, found: Found) -> bool:
+        """Whether a file has arrived whole, or has waited long enough; if not, it is held (see ``holds``)."""
+        before = self._waiting.get(found.relative)
+        if before and before.signature != found.signature:
+            before = None
+        if before and self._has_waited(before):
+            return True
+        if before and self._clock() < before.look_at_s:
+            return False
+        why = unfinished(self._folder, found.relative)
+        if why is None:
+            self._waiting.pop(found.relative, None)
+            return True
+        since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
+        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
+        if before is None:
+            log.warning("file waits", file=printable(found.relative), code=why.code, reason=why.message,
+                        remedy=why.remedy, at_most_s=round(self._patience_s))
+        return False
+
+    def holds(self, found: Found) -> bool:
+        """Whether a file that was held still has to wait; one that has not been held never does."""
+        return found.relative in self._waiting and not self.admit(found)
+
+    def forget(self, relative: str) -> None:
+        self._waiting.pop(relative, None)
+
+    def _has_waited(self, wait: _Held) -> bool:
+        return self._clock() - wait.since_s >= self._patience_s
+
+
+def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
+    """What says that a file is not whole yet, None where nothing does or it cannot be looked at."""
+    path = PurePath(relative)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open_folder(folder, path.parent) as folder_fd:
+            if mark := _mark_beside(path.name, folder_fd):
+                return DownloadRunsError(f"A download or export goes on: {printable(mark)} lies beside it.")
+            with os.fdopen(os.open(path.name, flags, dir_fd=folder_fd), "rb") as file:
+                return _missing_end(file) or _missing_index(file)
+    except OSError:  # whoever takes the file meets the same trouble, and names it
+        return None
+
+
+def _mark_beside(name: str, folder_fd: int) -> str | None:
+    return next((beside for beside in os.listdir(folder_fd) if ignored.is_mark(beside, name)), None)
+
+
+def _missing_end(file: BinaryIO) -> UnfinishedError | None:
+    fd = file.fileno()
+    found = os.fstat(fd)
+    size, written = found.st_size, found.st_blocks * 512
+    if size == 0:
+        return None
+    tail = min(size, max(_BLOCK_BYTES, min(size // _TAIL_SHARE, _MOST_TAIL_BYTES)))
+    if not _has_data_after(fd, max(0, size - _BLOCK_BYTES)) or not _any_bit(file, size - tail):
+        return CopyStalledError(f"The end of the file ({size / _MIB:.1f} MiB) has not been written yet.")
+    if written < _LEAST_WRITTEN * size and _has_hole(fd, size):
+        return CopyStalledError(f"Of {size / _MIB:.1f} MiB only {written / _MIB:.1f} MiB have been written yet.")
+    return None
+
+
+def _has_data_after(fd: int, offset: int) -> bool:
+    """Whether anything was written from there on; True where the file system cannot tell (lseek(2), SEEK_DATA)."""
+    try:
+        os.lseek(fd, offset, os.SEEK_DATA)
+    except OSError as exc:
+        return exc.errno != errno.ENXIO
+    return True
+
+
+def _has_hole(fd: int, size: int) -> bool:
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < size
+    except OSError:  # the file system cannot tell
+        return False
+
+
+def _any_bit(file: BinaryIO, offset: int) -> bool:
+    """Whether the rest of a file holds anything but zeros."""
+    file.seek(offset)
+    return any(block.strip(b"\0") for block in iter(lambda: file.read(65536), b""))
+
+
+def _missing_index(file: BinaryIO) -> UnfinishedError | None:
+    boxes = sniff.outline(file, most_boxes=_MOST_BOXES)
+    if boxes.cut_off:
+        return CopyStalledError("The file is shorter than its own structure says.")
+    if boxes.lacks_index:
+        return IndexMissingError("The recording's index (the moov box) is not there yet.")
+    return None

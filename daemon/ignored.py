@@ -1,0 +1,113 @@
+"""Names that are some tool's business and nobody's recording: the table ``ignored_names.yaml``, and what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase, translate
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from daemon.naming import folded
+
+_WORD = re.compile(r"\*\.(?P<word>[^.*?\[{]+)(?P<more>\.\{ext\})?")
+_EXTENSION, _STAND_IN = "{ext}", "\ue000"  # the second means nothing to ``translate``
+
+
+class Kind(StrEnum):
+    """What such a name stands for; the parts of the table."""
+
+    SYSTEM = "system"
+    UNFINISHED = "unfinished"
+    PLACEHOLDER = "placeholder"
+    PROXY = "proxy"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        only: "folder" or "file" where the name counts only for one of them, else "".
+        marks: a file of this name says that the one without the ending is unfinished.
+        exact: only as it is written here, since people use the word for folders of their own.
+    """
+
+    name: str
+    kind: Kind
+    by: str
+    source: str
+    only: str = ""
+    marks: bool = False
+    exact: bool = False
+
+    @property
+    def regex(self) -> str:
+        return translate(folded(self.name).replace(_EXTENSION, _STAND_IN)).replace(_STAND_IN, "[^.]+")
+
+
+@cache
+def table() -> tuple[Row, ...]:
+    """All lines, in the order of the file."""
+    text = resources.files("daemon").joinpath("ignored_names.yaml").read_text("utf-8")
+    parts: dict[str, list[dict[str, Any]]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return tuple(_row(Kind(kind), line) for kind, lines in parts.items() for line in lines)
+
+
+def find(name: str, *, is_folder: bool = False) -> Row | None:
+    """The line that a file's or folder's name falls under, None where it may be a recording."""
+    row = _index(is_folder).find(folded(name))
+    return None if row and row.exact and row.name != name else row
+
+
+def is_mark(beside: str, name: str) -> bool:
+    """Whether a file called ``beside`` says, by lying there, that the file ``name`` is not finished."""
+    if not beside.startswith(name) or beside == name:
+        return False
+    ending = folded(beside[len(name) :])
+    return any(fnmatchcase(ending, folded(row.name.removeprefix("*"))) for row in table() if row.marks)
+
+
+class _Index:
+    """The lines, so sorted that a name is compared with few of them: a share may hold twenty thousand files."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._names: dict[str, Row] = {}
+        self._last: dict[str, Row] = {}  # by the last word after a dot
+        self._last_but_one: dict[str, Row] = {}
+        others: list[Row] = []
+        for row in rows:
+            if match := _WORD.fullmatch(folded(row.name)):
+                (self._last_but_one if match["more"] else self._last).setdefault(match["word"], row)
+            elif any(sign in row.name for sign in "*?[{"):
+                others.append(row)
+            else:
+                self._names.setdefault(folded(row.name), row)
+        self._others = others
+        self._pattern = re.compile("|".join(f"(?P<_{n}>{row.regex})" for n, row in enumerate(others)), re.DOTALL)
+
+    def find(self, name: str) -> Row | None:
+        words = name.rsplit(".", 2)
+        row = self._names.get(name) or (self._last.get(words[-1]) if len(words) > 1 else None)
+        return row or (self._last_but_one.get(words[1]) if len(words) > 2 else None) or self._by_pattern(name)
+
+    def _by_pattern(self, name: str) -> Row | None:
+        match = self._pattern.fullmatch(name)
+        return self._others[int(match.lastgroup[1:])] if match and match.lastgroup else None
+
+
+@cache
+def _index(is_folder: bool) -> _Index:
+    wrong = "file" if is_folder else "folder"
+    return _Index(row for row in table() if row.only != wrong)
+
+
+def _row(kind: Kind, line: dict[str, Any]) -> Row:
+    flags = {name: line.get(name, False) for name in ("marks", "exact")}
+    return Row(line["name"], kind, line["by"], line["source"], line.get("is", ""), **flags)

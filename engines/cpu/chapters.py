@@ -1,0 +1,164 @@
+"""Do two files hold one recording that a camera has cut? Told from parameters and time stamps; nothing is decoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from engines.cpu.container import open_media
+from engines.cpu.mp4_index import reject_unreasonable
+from engines.cpu.video_choice import choose_video
+from engines.errors import MediaError
+
+STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
+REMUXED = {"mov,mp4,m4a,3gp,3g2,mj2"}  # parts whose clocks begin at zero
+_WRAP_S = 2**33 / 90_000  # where the clock of MPEG streams begins anew (ISO/IEC 13818-1)
+_CLOCK_TOLERANCE_S = 0.5  # the streams of one file are not cut at the same picture
+_CREATION_TOLERANCE_S = 3.0  # whole seconds, of a file that is begun before its first picture
+_TIMECODE_TOLERANCE_S = 1.0
+_DAY_S = 86_400
+_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """What is compared of one file. Times in seconds; None where the file does not say.
+
+    Attributes:
+        parameters: what must be the same in every part: codecs, sizes, sample rates, decoder configuration.
+        start_s, end_s: of the video, on the file's own clock.
+        created_s: creation time, seconds since 1970.
+        timecode_s: of the first picture, seconds of the recording's own rate since midnight.
+    """
+
+    container: str
+    parameters: tuple[Any, ...]
+    start_s: float
+    end_s: float
+    created_s: float | None
+    timecode_s: float | None
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+def follows(first: Path, second: Path, *, certain_names: bool) -> bool:
+    """Whether ``second`` goes on where ``first`` ends.
+
+    Args:
+        certain_names: the names say already that both are parts of one recording (GoPro), so that it is enough where
+            no time stamp denies it. Else (numbers that just count on) one has to confirm it.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    try:
+        a, b = describe(first), describe(second)
+    except (MediaError, av.FFmpegError):
+        return False
+    if a.container != b.container or a.container not in STREAMED | REMUXED or a.parameters != b.parameters:
+        return False
+    said = list(_evidence(a, b, certain_names=certain_names))
+    return all(said) and (any(said) or certain_names)
+
+
+def describe(path: Path) -> Chapter:
+    """Read a file's headers.
+
+    Raises:
+        MediaError: it cannot be worked on.
+    """
+    reject_unreasonable(path)
+    with open_media(path) as container:
+        video = choose_video(container, path).stream
+        start_s, end_s = _span(container, video)
+        is_streamed = container.format.name in STREAMED
+        return Chapter(
+            container.format.name,
+            tuple(_parameters(stream, is_streamed) for stream in av_streams(container)),
+            start_s,
+            end_s,
+            _created_s(container, video),
+            _timecode_s(container, float(video.average_rate or video.guessed_rate or 25)),
+        )
+
+
+def av_streams(container: InputContainer) -> list[Stream]:
+    """The streams that are joined: video without cover art and thumbnails, audio, and texts such as DJI's telemetry."""
+    video = [stream for stream in container.streams.video if not stream.disposition & _PICTURE_FLAGS]
+    texts = [stream for stream in container.streams.subtitles if stream.codec_context.name == "mov_text"]
+    return sorted([*video, *container.streams.audio, *texts], key=lambda stream: stream.index)
+
+
+def _evidence(a: Chapter, b: Chapter, *, certain_names: bool) -> Iterator[bool]:
+    """What each kind of time stamp says that both files have."""
+    if a.container in STREAMED:
+        gap_s = (b.start_s - a.end_s + _WRAP_S / 2) % _WRAP_S - _WRAP_S / 2
+        yield abs(gap_s) <= _CLOCK_TOLERANCE_S
+    elif b.start_s > _CLOCK_TOLERANCE_S:
+        yield abs(b.start_s - a.end_s) <= _CLOCK_TOLERANCE_S
+    if a.created_s is not None and b.created_s is not None:
+        passed_s = b.created_s - a.created_s
+        starts, ends = passed_s - a.duration_s, passed_s - b.duration_s  # as the camera notes the begin or the end
+        # GoPro notes the begin of the whole recording in every chapter.
+        yield min(abs(starts), abs(ends)) <= _CREATION_TOLERANCE_S or (certain_names and passed_s == 0)
+    if a.timecode_s is not None and b.timecode_s is not None:
+        off_s = (b.timecode_s - a.timecode_s - a.duration_s + _DAY_S / 2) % _DAY_S - _DAY_S / 2
+        if abs(off_s) > _TIMECODE_TOLERANCE_S:
+            yield certain_names and a.timecode_s == b.timecode_s
+        elif certain_names:  # else it counts on over all takes of a card ("rec run"), which proves nothing
+            yield True
+
+
+def _span(container: InputContainer, video: VideoStream) -> tuple[float, float]:
+    base = float(video.time_base or 0)
+    if video.start_time is not None and video.duration is not None and base:
+        return video.start_time * base, (video.start_time + video.duration) * base
+    start_s = (container.start_time or 0) / av.time_base
+    return start_s, start_s + (container.duration or 0) / av.time_base
+
+
+def _parameters(stream: Stream, is_streamed: bool) -> tuple[Any, ...]:
+    """MPEG streams repeat the decoder's configuration on the way; a part may begin between two."""
+    context = stream.codec_context
+    setup = b"" if is_streamed or context is None else bytes(context.extradata or b"")
+    common = (stream.type, context and context.name, setup)
+    if isinstance(stream, VideoStream):
+        return (*common, stream.width, stream.height, stream.format and stream.format.name)
+    if isinstance(stream, AudioStream):
+        return (*common, stream.rate, stream.layout.name, stream.format.name)
+    return common
+
+
+def _created_s(container: InputContainer, video: VideoStream) -> float | None:
+    said = container.metadata.get("creation_time") or video.metadata.get("creation_time")
+    try:
+        return datetime.fromisoformat(said).timestamp() if said else None
+    except ValueError:
+        return None
+
+
+def _timecode_s(container: InputContainer, fps: float) -> float | None:
+    """SMPTE ST 12-1 time code; of drop-frame code two numbers a minute are left out, but for each tenth."""
+    said = next((s.metadata["timecode"] for s in container.streams if "timecode" in s.metadata), "")
+    match = _TIMECODE.fullmatch(said or container.metadata.get("timecode", ""))
+    if match is None:
+        return None
+    hours, minutes, seconds, frames = (int(match[n]) for n in (1, 2, 3, 5))
+    minutes += hours * 60
+    number = (minutes * 60 + seconds) * round(fps) + frames
+    if match[4] != ":":
+        number -= (minutes - minutes // 10) * 2 * round(fps / 30)
+    return number / fps

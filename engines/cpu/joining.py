@@ -1,0 +1,138 @@
+"""Parts of one recording made into one file, as they are: no picture and no sound is decoded or encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from engines.cpu.chapters import STREAMED, av_streams
+from engines.cpu.container import PacketReader, open_media
+from engines.cpu.video_choice import choose_video
+from engines.errors import MediaError
+
+_CHUNK_BYTES = 1 << 20
+_TICK_PACKETS = 256
+
+
+class PartsDifferError(MediaError):
+    code = "PARTS_DIFFER"
+    remedy = "Drop the parts one after another, each after the one before is taken, or set the profile's join to never."
+
+
+def join(parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
+    """Write all parts as one recording.
+
+    MPEG streams go on from part to part as bytes, so they are put together as bytes: even a picture that was cut in two
+    is whole again. Others are remuxed into a MOV, the clock of each part set on by the length of the video before it.
+
+    Args:
+        target: an empty file, open for writing and seeking.
+        tick: called now and then with the share that is done; what it raises goes through.
+
+    Raises:
+        MediaError: a part cannot be read, or PartsDifferError.
+        OSError: the storage failed.
+    """
+    with open_media(parts[0]) as first:
+        is_streamed = first.format.name in STREAMED
+    if is_streamed:
+        _concatenate(parts, target, tick)
+    else:
+        _Remux(parts, target, tick).run()
+
+
+def _concatenate(parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
+    total, done = sum(part.stat().st_size for part in parts), 0
+    for part in parts:
+        with part.open("rb", buffering=0) as source:
+            while chunk := source.read(_CHUNK_BYTES):
+                target.write(chunk)
+                done += len(chunk)
+                tick(done / max(total, 1))
+
+
+class _Remux:
+    """Copies packets; times are exact, since every track keeps its time base."""
+
+    def __init__(self, parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
+        self._parts = parts
+        self._target = target
+        self._tick = tick
+        self._total = sum(part.stat().st_size for part in parts)
+        self._done = 0
+        self._at = Fraction(0)  # where the next part begins
+        self._ends: list[Fraction | None] = []  # of each track, so far
+        self._joint: list[Fraction | None] = []  # the same when the part began that is being copied
+
+    def run(self) -> None:
+        options = {"fflags": "+bitexact"}  # the same parts give the same bytes, so that a job can resume
+        with av.open(self._target, "w", format="mov", options=options) as out:
+            for number, part in enumerate(self._parts):
+                with open_media(part) as source:
+                    if number == 0:
+                        self._begin(out, source)
+                    self._copy(out, source, choose_video(source, part).stream, is_first=number == 0)
+                self._done += part.stat().st_size
+
+    def _begin(self, out: OutputContainer, source: InputContainer) -> None:
+        out.metadata.update(source.metadata)
+        for stream in av_streams(source):
+            track = out.add_stream_from_template(stream)
+            track.time_base = stream.time_base
+            track.metadata.update(stream.metadata)
+            self._ends.append(None)
+
+    def _copy(self, out: OutputContainer, source: InputContainer, video: Stream, *, is_first: bool) -> None:
+        streams = av_streams(source)
+        if len(streams) != len(self._ends):
+            raise PartsDifferError("The parts of the recording do not hold the same streams.")
+        shift = Fraction(0) if is_first else self._at - _start(video)
+        self._joint = list(self._ends)
+        end = self._at
+        for packet in self._packets(source, streams):
+            track = streams.index(packet.stream)
+            end_of_packet = self._mux(out, packet, track, shift)
+            if streams[track] is video and end_of_packet is not None:
+                end = max(end, end_of_packet)
+        self._at = end
+
+    def _packets(self, source: InputContainer, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        for number, packet in enumerate(PacketReader(source, streams)):
+            yield packet
+            if number % _TICK_PACKETS == 0:
+                self._tick((self._done + (packet.pos or 0)) / max(self._total, 1))
+
+    def _mux(self, out: OutputContainer, packet: Packet[Stream], track: int, shift: Fraction) -> Fraction | None:
+        """Copy one packet; returns the end of what it shows, None where it is left out.
+
+        Sound of two parts may overlap by less than a packet, as it is cut at packets and pictures are not: what
+        overlaps by more than half of one is left out, so that sound is never off by more than that (11 ms of AAC).
+        """
+        if packet.pts is None or packet.dts is None:
+            raise PartsDifferError("A part of the recording has packets without time stamps.")
+        base = packet.time_base
+        begin, length = packet.pts * base + shift, (packet.duration or 0) * base
+        joint, before = self._joint[track], self._ends[track]
+        if packet.stream.type == "audio" and joint is not None and begin < joint - length / 2:
+            return None
+        end = begin + length
+        packet.pts += round(shift / base)
+        packet.dts += round(shift / base)
+        packet.stream = out.streams[track]
+        self._ends[track] = end if before is None else max(before, end)
+        try:
+            out.mux(packet)
+        except av.FFmpegError as error:
+            raise PartsDifferError(f"The parts of the recording do not fit together ({error.strerror}).") from error
+        return end
+
+
+def _start(video: Stream) -> Fraction:
+    return (video.start_time or 0) * (video.time_base or Fraction(0))
