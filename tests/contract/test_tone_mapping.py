@@ -29,7 +29,8 @@ SIDE = 32                                                  # of a patch
 COLUMNS, ROWS = 10, 6
 LUMA_STEPS, CHROMA_STEPS, PURE_STEPS = 1.5, 3.0, 9.0
 X265 = {"x265-params": "log-level=none:lossless=1:bframes=0"}
-MASTERED = "log-level=none:lossless=1:bframes=0:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},50)"
+DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
+MASTERED = f"log-level=none:lossless=1:bframes=0:master-display={DISPLAY}L({{}},50)"
 
 
 def _dull() -> list[reference.Rgb]:
