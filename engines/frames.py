@@ -13,11 +13,14 @@ if TYPE_CHECKING:  # the service knows jobs and reports, which name these classe
     from numpy.typing import NDArray
 
 Plane: TypeAlias = "NDArray[np.uint8]"
+Size: TypeAlias = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture, 8-bit NV12, upright.
+    """One picture, 8-bit NV12, upright. Its size may be another one than that of the picture before.
+
+    Where HDR is kept it is P010 instead: 16 bits for each sample, of which the upper ten count.
 
     Attributes:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
@@ -25,6 +28,7 @@ class Frame:
         pts: presentation time in ticks of the stream's time base, as the container says.
         duration: ticks until the next picture; the last one's is a best guess, never 0.
         replaced: this picture stands in for one that could not be decoded.
+        display: width and height when shown in square pixels; None is what ``VideoInfo`` says.
     """
 
     y: Plane
@@ -32,6 +36,7 @@ class Frame:
     pts: int
     duration: int
     replaced: bool = False
+    display: Size | None = None
 
     @property
     def width(self) -> int:
@@ -43,7 +48,7 @@ class Frame:
 
     @property
     def nbytes(self) -> int:
-        return int(self.y.size + self.uv.size)
+        return int(self.y.nbytes + self.uv.nbytes)
 
 
 def on_host(frame: Frame) -> Frame:
@@ -54,7 +59,7 @@ def on_host(frame: Frame) -> Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Consecutive pictures of one stream, oldest first, all of one size, on one device."""
+    """Consecutive pictures of one stream, oldest first, on one device."""
 
     frames: tuple[Frame, ...]
     time_base: Fraction
@@ -96,12 +101,17 @@ class EncodedPacket:
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """Colour description as H.273 code points; 2 means unspecified."""
+    """Colour description as H.273 code points; 2 means unspecified.
+
+    ``mastering_display`` (SMPTE ST 2086) and ``content_light`` (MaxCLL, MaxFALL) are in x265's words, "" if unknown.
+    """
 
     primaries: int = 2
     transfer: int = 2
     matrix: int = 2
     full_range: bool = False
+    mastering_display: str = ""
+    content_light: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,10 @@ class VideoInfo:
     and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
     Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
     ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
+
+    Where size, pixel aspect or orientation change midway, all this is about the first picture; ``Frame.display`` tells
+    the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
+    that stays the same, the container's counts. ``peak_cd_m2`` is the brightest white of PQ video as metadata tells it.
     """
 
     codec: str
@@ -150,6 +164,8 @@ class VideoInfo:
     duration_s: float | None
     color: ColorTags
     mirrored: bool = False  # left to right, after the rotation
+    coded_aspect: Fraction | None = None
+    peak_cd_m2: float | None = None
     max_pixels: int = 2**28
     index: int = 0
     chosen_because: str = ""

@@ -12,6 +12,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
     ),
+    "DOLBY_VISION_NO_BASE": (
+        "The video is Dolby Vision without a base for other programs (profile 5): the result's colours are wrong.",
+        "다른 프로그램용 기본 영상이 없는 Dolby Vision(프로필 5)이므로 결과의 색이 올바르지 않습니다.",
+    ),
+    "HDR_TONEMAPPED": (
+        "HDR was not kept, as hdr: keep asks, but mapped to SDR: {reason}.",
+        "hdr: keep 설정과 달리 HDR을 유지하지 못하고 SDR로 변환했습니다: {reason}.",
+    ),
     "AUDIO_STREAM_EMPTY": (
         "Audio stream {stream} ({codec}) is not in the result: no sound of it could be read.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 읽을 수 있는 소리가 없습니다.",

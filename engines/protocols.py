@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """Decodes one video stream into upright NV12 batches, timestamps kept exactly.
 
+    Where size, pixel aspect or orientation change midway, each picture has its own (``Frame.display``). HDR and BT.2020
+    come out as BT.709.
+
     A picture that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.standin``) so that every
     picture the container announces comes out once, in order of pts, pts strictly rising.
     """
 
     name: str  # for the report, e.g. "pyav"
-    surface_width: int  # size of the pictures it yields; may be smaller than the displayed picture
+    surface_width: int  # size of the first picture it yields; may be smaller than the displayed picture
     surface_height: int
     color: ColorTags  # of the pictures it yields
     decode_errors: int  # packets or pictures the codec complained about, so far
@@ -81,7 +84,10 @@ class Preprocessor(Protocol):
     """Makes model inputs from NV12 pictures, and keeps of the detector's outputs what the host is to see."""
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
-        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
+        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
+
+        All pictures of a call are shown with the same aspect.
+        """
         ...
 
     def candidates(self, outputs: Sequence[Tensor], score_threshold: float) -> Candidates:

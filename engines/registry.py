@@ -20,7 +20,9 @@ from engines.compute_class import ComputeClass, host_class
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
+from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
+from engines.cpu.small_sdr import sdr_look
 from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
@@ -29,6 +31,7 @@ from engines.inference.prepared import open_prepared
 from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings
+from engines.tone_map import tone_source
 
 
 class Backend(Protocol):
@@ -38,6 +41,7 @@ class Backend(Protocol):
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
         batch_pictures: how many full-HD pictures had best travel together.
+        keeps_hdr: whether all parts can work with P010.
         bytes_to_host: brought from the device's memory to the host so far, composed pictures left out.
         undecodable: why the card does not decode the recording, "" where it does or there is no card.
         compute_class: of the work on it, before engines are open.
@@ -45,6 +49,7 @@ class Backend(Protocol):
 
     device: str
     batch_pictures: int
+    keeps_hdr: bool
     undecodable: str
 
     @property
@@ -64,7 +69,11 @@ class Backend(Protocol):
         """Memory of the card that one more stream may take below the guard; None where there is no card."""
         ...
 
-    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder: ...
+    def decoder(
+        self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
+    ) -> Decoder:
+        """``keep_hdr`` only where ``keeps_hdr`` is true."""
+        ...
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         """YuNet; ``engines.models.yunet.decode`` reads its outputs."""
@@ -78,7 +87,7 @@ class Backend(Protocol):
         """The face embedding: chips (N, 3, 150, 150) RGB 0..255 in, one output (N, 128), always in host memory."""
         ...
 
-    def preprocessor(self, info: MediaInfo) -> Preprocessor: ...
+    def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor: ...
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor: ...
 
@@ -91,7 +100,9 @@ class Backend(Protocol):
         fps: Fraction,
         color: ColorTags,
         settings: EncoderSettings,
-    ) -> Encoder: ...
+    ) -> Encoder:
+        """For pictures of these colours: HDR and BT.2020 are P010, all others NV12."""
+        ...
 
     def close(self) -> None:
         """Give the device's memory back; parts that were handed out must be closed before."""
@@ -104,6 +115,7 @@ class CpuBackend:
     device = "cpu"
     batch_pictures = 4  # what a core works on stays in its caches, more or less
     bytes_to_host = 0
+    keeps_hdr = True
     undecodable = ""
 
     def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:
@@ -122,8 +134,10 @@ class CpuBackend:
     def room_bytes(self) -> None:
         return None
 
-    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
-        return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
+    def decoder(
+        self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
+    ) -> Decoder:
+        return PyAvDecoder(path, info, max_surface_pixels=max_surface_pixels, threads=threads, keep_hdr=keep_hdr)
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         return open_prepared(yunet.NAME, yunet.load, cache_dir=self._cache_dir, threads=threads)
@@ -141,8 +155,9 @@ class CpuBackend:
             threads=threads,
         )
 
-    def preprocessor(self, info: MediaInfo) -> Preprocessor:
-        return CpuPreprocessor(info.video.width / info.video.height)
+    def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
+        look = sdr_look(info.video) if keep_hdr else None
+        return CpuPreprocessor(info.video.width / info.video.height, look)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
         return CpuCompositor(width, height)
@@ -159,7 +174,8 @@ class CpuBackend:
     ) -> Encoder:
         if settings.encoder == "nvenc":
             raise DeviceUnavailableError("encoder: nvenc is set, but the work runs on the CPU")
-        return X264Encoder(
+        kind = X264Encoder if tone_source(color) is None else X265Encoder
+        return kind(
             width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
         )
 

@@ -129,6 +129,13 @@ class EncoderSettings(Section):
             json_schema_extra={"unit": "CRF"},
         ),
     ] = 20
+    hdr: Annotated[
+        Literal["tonemap", "keep"],
+        Field(
+            description="HDR (HLG, PQ) and BT.2020: tonemap makes BT.709 SDR of it, which plays everywhere; "
+            "keep delivers HEVC Main 10 as bright as it came, on the CPU with encoder: auto"
+        ),
+    ] = "tonemap"
     threads: Annotated[
         int,
         Field(

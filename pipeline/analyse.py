@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.frames import Frame, FrameBatch
+from engines.frames import Frame, FrameBatch, Size
 from pipeline.camera import CameraOperator
+from pipeline.canvas import Placement
 from pipeline.cuts import CutDetector
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.identity import PeopleResolver
-from pipeline.people import Face, Observation, Row, row_from_json
+from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.timing import JobClock
 
 THUMBNAIL_SIZE = (64, 36)
@@ -33,7 +35,11 @@ class Planned:
 class Analysis:
     """Detects, follows and recognises people, and plans the cameras.
 
-    Pictures wait here until their row is decided. All state that outlives a picture is in ``state``.
+    Pictures wait here until their row is decided. All state that outlives a picture is in ``state``. A picture of
+    another displayed size than the one before begins a new shot.
+
+    Args:
+        canvas: displayed size of pictures that name none.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Analysis:
         start_pts: int,
         seconds_per_tick: float,
         clock: JobClock,
+        canvas: Size,
     ) -> None:
         self._finder = finder
         self._cuts = cuts
@@ -56,6 +63,8 @@ class Analysis:
         self.start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
         self._clock = clock
+        self._canvas = canvas
+        self._display: Size | None = None                    # of the latest picture
         self._waiting: OrderedDict[int, Frame] = OrderedDict()
         self._analysed_pts: int | None = None
         self._rows: list[Row] = []
@@ -70,14 +79,14 @@ class Analysis:
             self._analysed_pts = fresh[-1].pts
             observations = self._observe(fresh)
             with self._clock.measure("track", len(fresh)):
-                self._rows += self._cameras.observe(self._people.observe(observations))
+                self._rows += self._cameras.observe(self._placed(self._people.observe(observations)))
         return self._planned()
 
     def finish(self) -> list[Planned]:
         """The stream has ended: decide all that is left."""
         if not self._finished:
             self._finished = True
-            self._rows += self._cameras.observe(self._people.finish())
+            self._rows += self._cameras.observe(self._placed(self._people.finish()))
             self._rows += self._cameras.finish()
         return self._planned()
 
@@ -99,7 +108,8 @@ class Analysis:
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
             likely = self._pace.due(times, [False] * len(frames))
             thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
-            cuts = self._cuts.observe(thumbnails)
+            changes = self._changes(frames)
+            cuts = [cut or change for cut, change in zip(self._cuts.observe(thumbnails), changes, strict=True)]
             due = self._pace.due(times, cuts)
             if due != likely:
                 found = self._finder.complete(frames, due, found)
@@ -109,6 +119,19 @@ class Analysis:
             return [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
+
+    def _changes(self, frames: Sequence[Frame]) -> list[bool]:
+        """Which pictures have another displayed size than the one before."""
+        displays = [self._display, *(frame.display for frame in frames)]
+        self._display = displays[-1]
+        return [a != b for a, b in pairwise(displays)]
+
+    def _placed(self, scenes: Sequence[Scene]) -> list[Scene]:
+        """Scenes of the canvas in the pixels of their pictures."""
+        return [self._in_picture(scene, self._waiting[scene.pts].display) for scene in scenes]
+
+    def _in_picture(self, scene: Scene, display: Size | None) -> Scene:
+        return scene if display is None else Placement.of(display, self._canvas).scene_in_picture(scene, display)
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
         """JSON-able state such that a fresh object goes on identically.
@@ -122,6 +145,7 @@ class Analysis:
             "cameras": self._cameras.state(),
             "pace": self._pace.state(),
             "analysed_pts": self._analysed_pts,
+            "display": self._display,
             "finished": self._finished,
             "rows": [asdict(row) for row in [*undelivered, *self._rows]],
         }
@@ -132,6 +156,7 @@ class Analysis:
         self._cameras.restore(state["cameras"])
         self._pace.restore(state["pace"])
         self._analysed_pts = state["analysed_pts"]
+        self._display = size_from_json(state["display"])
         self._finished = state["finished"]
         self._rows = [row_from_json(r) for r in state["rows"]]
 

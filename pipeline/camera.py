@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.frames import Rect
-from pipeline.framing import Framing
-from pipeline.people import Row, Scene, Seen, Side
+from pipeline.people import Row, Scene, Seen, Side, size_from_json
 from pipeline.settings import CameraSettings
-from pipeline.tile_camera import TileCamera
+from pipeline.tile_camera import Framings, TileCamera
 from pipeline.tile_view import View, rect_state
 
 _PLANS_PER_LOOKAHEAD = 4          # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
@@ -19,18 +18,18 @@ _LONGEST_STEP_S = 0.2             # a longer pause between two pictures (VFR) co
 class CameraOperator:
     """Frames both people of one video. Deterministic; rows depend on the scenes alone, not on how calls group them.
 
-    ``width`` and ``height`` are those of the displayed picture, in pixels. A row comes out once the scenes reach
-    ``lookahead_s`` past it.
+    ``width`` and ``height`` are those of the displayed picture, in pixels; scenes may name others. A row comes out once
+    the scenes reach ``lookahead_s`` past it.
     """
 
     def __init__(
         self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int
     ) -> None:
-        framing = Framing(settings, width, height)
+        framings = Framings(settings, (width, height))
         bridge_s = min(settings.bridge_s, lookahead_s)
         sides: tuple[Side, Side] = ("left", "right")
         self._left, self._right = (
-            TileCamera(s, settings, framing, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides
+            TileCamera(s, settings, framings, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides
         )
         self._lookahead_s = lookahead_s
         self._scenes: list[Scene] = []
@@ -69,7 +68,7 @@ class CameraOperator:
         right = self._right.advance(View("right", self._scenes, self._times), count)
         done = self._scenes[:count]
         del self._scenes[:count], self._times[:count]
-        return [Row(s.pts, s.t, a, b) for s, a, b in zip(done, left, right, strict=True)]
+        return [Row(s.pts, s.t, a, b, s.picture) for s, a, b in zip(done, left, right, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Everything that later rows depend on, as JSON-able values."""
@@ -93,7 +92,7 @@ class CameraOperator:
 
 def _scene_state(scene: Scene) -> list[Any]:
     seen = [_seen_state(s) for s in (scene.left, scene.right)]
-    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others]]
+    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others], scene.picture]
 
 
 def _seen_state(seen: Seen | None) -> list[Any] | None:
@@ -101,8 +100,9 @@ def _seen_state(seen: Seen | None) -> list[Any] | None:
 
 
 def _restored_scene(state: list[Any]) -> Scene:
-    pts, t, cut, left, right, others = state
-    return Scene(pts, t, cut, _restored_seen(left), _restored_seen(right), tuple(Rect(*r) for r in others))
+    pts, t, cut, left, right, others, picture = state
+    left, right = _restored_seen(left), _restored_seen(right)
+    return Scene(pts, t, cut, left, right, tuple(Rect(*r) for r in others), size_from_json(picture))
 
 
 def _restored_seen(state: list[Any] | None) -> Seen | None:

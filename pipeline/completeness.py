@@ -25,10 +25,12 @@ DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}      # one length for 
 # A gap in the sound: engines.cpu.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
 
 
-def warnings_of(info: MediaInfo, checkpoint: Checkpoint, assembled: Assembled) -> tuple[MediaWarning, ...]:
+def warnings_of(
+    info: MediaInfo, checkpoint: Checkpoint, assembled: Assembled, rendering: tuple[MediaWarning, ...] = ()
+) -> tuple[MediaWarning, ...]:
     """Everything of the source that the result lacks or holds in another way."""
     comparison = _Comparison(info, checkpoint, assembled)
-    return (*info.warnings, *assembled.audio.warnings, *comparison.video(), *comparison.sound())
+    return (*info.warnings, *rendering, *assembled.audio.warnings, *comparison.video(), *comparison.sound())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engines.frames import Frame, Rect
+from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
 from pipeline.people import Row, Side, Tile
 from pipeline.stills import StillStore
 
 
 class TilePainter:
-    """Draws the two tiles of a row. Crops come in displayed pixels and are mapped to the surface's pixels here."""
+    """Draws the two tiles of a row. Crops come in displayed pixels and are mapped to the surface's pixels here.
 
-    def __init__(self, compositor: Compositor, stills: StillStore, *, scale_x: float, scale_y: float) -> None:
+    ``display`` is the displayed size of pictures that name none.
+    """
+
+    def __init__(self, compositor: Compositor, stills: StillStore, *, display: Size) -> None:
         self._compositor = compositor
         self._stills = stills
-        self._scale = scale_x, scale_y
+        self._display = display
 
     def paint(self, frame: Frame, row: Row) -> Frame:
         """The output picture for a source picture and what is to be shown of it."""
@@ -40,7 +43,8 @@ class TilePainter:
             frame = self._stills.still(side, tile.still_pts)
         else:
             self._stills.thaw(side)
-        return TileSource(frame, self._surface_rect(tile.crop))
+        return TileSource(frame, self._surface_rect(tile.crop, frame))
 
-    def _surface_rect(self, crop: Rect) -> Rect:
-        return crop.scaled(*self._scale)
+    def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:
+        width, height = frame.display or self._display
+        return crop.scaled(frame.width / width, frame.height / height)

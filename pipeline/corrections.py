@@ -88,12 +88,12 @@ class Corrections(Section):
     profile: Annotated[str | None, Field(description="Profile to use instead of the inbox's")] = None
 
     def apply(self, row: Row, width: int, height: int) -> Row:
-        """The row as it is to be shown. ``width`` and ``height`` are those of the displayed source."""
+        """The row as it is to be shown. ``width`` and ``height`` are the displayed source's where no row says."""
         if self.swap != any(span.contains(row.t) for span in self.swap_spans):
             row = replace(row, left=row.right, right=row.left)
         for pin in self.pins:
             if pin.contains(row.t):
-                row = _pin(row, pin, fitted(Rect(*pin.crop), width, height))
+                row = _pin(row, pin, fitted(Rect(*pin.crop), *(row.picture or (width, height))))
         return row
 
 

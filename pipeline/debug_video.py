@@ -7,12 +7,16 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from engines.cpu.audio_prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
-from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo
+from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size
 from engines.settings import EncoderSettings
+from pipeline.canvas import Placement
 from pipeline.durable import replacing
 from pipeline.frame_rate import OutputRate
 from pipeline.overlay import draw_overlay
@@ -21,6 +25,7 @@ from pipeline.tracks_file import read_tracks
 
 MAX_PIXELS = 1920 * 1080
 _PACE_FRAMES = 25
+_BLACK, _GREY = 16, 128
 
 
 def write_debug_video(
@@ -57,7 +62,7 @@ def write_debug_video(
             info=info,
             sound=sound,
             extradata=encoder.extradata,
-            video=_packets(rate.batches(decoder), encoder, tracks, info, on_frames),
+            video=_packets(rate.batches(decoder), encoder, (width, height), tracks, info, on_frames),
             time_base=video.time_base,
             width=width,
             height=height,
@@ -70,13 +75,15 @@ def write_debug_video(
 def _packets(
     batches: Iterator[FrameBatch],
     encoder: X264Encoder,
+    size: Size,
     tracks: Path,
     info: MediaInfo,
     on_frames: Callable[[int, float], None],
 ) -> Iterator[EncodedPacket]:
     for count, (frame, row) in enumerate(_shown(batches, read_tracks(tracks), info.video.time_base), start=1):
-        drawn = draw_overlay(frame, row, width=info.video.width, height=info.video.height)
-        yield from encoder.encode(_even(drawn))
+        width, height = frame.display or (info.video.width, info.video.height)
+        drawn = draw_overlay(frame, row, width=width, height=height)
+        yield from encoder.encode(_fitted(drawn, size))
         if count % _PACE_FRAMES == 0:
             on_frames(count, row.t)
     yield from encoder.flush()
@@ -90,6 +97,18 @@ def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fracti
         if row is not None and round(float((frame.pts - first_pts) * time_base), 6) >= row.t:
             yield frame, row
             row = next(rows, None)
+
+
+def _fitted(frame: Frame, size: Size) -> Frame:
+    """The picture in the encoder's one size: another one lies in it as large as fits, bars around."""
+    if frame.display is None:
+        return _even(frame)
+    place = Placement.of(frame.display, size)
+    scale = np.diag((place.scale * frame.display[0] / frame.width, place.scale * frame.display[1] / frame.height))
+    y = cv2.warpAffine(frame.y, np.c_[scale, (place.x, place.y)], size, borderValue=(_BLACK,))
+    half = size[0] // 2, size[1] // 2
+    uv = cv2.warpAffine(frame.uv, np.c_[scale, (place.x / 2, place.y / 2)], half, borderValue=(_GREY, _GREY))
+    return Frame(np.asarray(y, np.uint8), np.asarray(uv, np.uint8), frame.pts, frame.duration)
 
 
 def _even(frame: Frame) -> Frame:

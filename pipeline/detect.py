@@ -1,26 +1,44 @@
-"""Faces in pictures: the detector and the face embedding, in displayed pixels."""
+"""Faces in pictures: the detector and the face embedding, in pixels of the canvas (``pipeline.canvas``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import ModelUnavailableError
-from engines.frames import Frame, MediaInfo, Rect
+from engines.frames import Frame, MediaInfo, Rect, Size
 from engines.models import yunet
 from engines.models.face_embedding import CHIP_SIZE
 from engines.models.yunet import Detections
-from engines.protocols import Decoder
 from engines.registry import Backend
 from engines.settings import DeviceSettings
 from pipeline.batcher import open_detector
+from pipeline.canvas import Placement
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 from pipeline.workload import Workload
 
 _NMS_IOU = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Lens:
+    """How the detector sees pictures of one displayed size.
+
+    Attributes:
+        width, height: of the detector's input.
+        scale: displayed pixels per pixel of the input, across and down.
+        placement: on the canvas; None where the picture is the canvas.
+    """
+
+    width: int
+    height: int
+    scale: tuple[float, float]
+    placement: Placement | None
 
 
 class FaceFinder:
@@ -38,11 +56,12 @@ class FaceFinder:
         settings: DetectSettings,
         device: DeviceSettings,
         info: MediaInfo,
-        decoder: Decoder,
         work: Workload,
+        *,
+        keep_hdr: bool = False,
     ) -> None:
         self._score = settings.score
-        self._preprocessor = backend.preprocessor(info)
+        self._preprocessor = backend.preprocessor(info, keep_hdr=keep_hdr)
         self._detector = open_detector(backend, device)
         self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name
@@ -54,11 +73,9 @@ class FaceFinder:
         except ModelUnavailableError as exc:
             self.notes = (f"People are told apart by motion alone: {exc.message}",)
         self.can_embed = not self.notes
-        width, height = info.video.width, info.video.height
-        self._surface_scale = np.array([decoder.surface_width / width, decoder.surface_height / height], np.float32)
-        self._input_width, self._input_height = yunet.input_size(width / height, work.long_side(settings.long_side))
-        content_width, content_height = yunet.content_size(width / height, self._input_width, self._input_height)
-        self._scale = width / content_width, height / content_height
+        self._canvas = info.video.width, info.video.height
+        self._long_side = work.long_side(settings.long_side)
+        self._lenses: dict[Size | None, _Lens] = {}
 
     def look(
         self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: tuple[int, int]
@@ -82,18 +99,39 @@ class FaceFinder:
 
     def find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         """The faces of each picture, best first."""
-        parts = (frames[n : n + self._max_batch] for n in range(0, len(frames), self._max_batch))
+        alike = [list(part) for _, part in groupby(frames, key=lambda frame: frame.display)]
+        parts = (run[n : n + self._max_batch] for run in alike for n in range(0, len(run), self._max_batch))
         return [faces for part in parts for faces in self._find(part)]
 
     def _find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
-        tensor = self._preprocessor.detector_input(frames, self._input_width, self._input_height)
+        lens = self._lens(frames[0].display)
+        tensor = self._preprocessor.detector_input(frames, lens.width, lens.height)
         candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
-        detections = yunet.faces(candidates, self._input_width, self._input_height, scale=self._scale, nms_iou=_NMS_IOU)
-        return [_faces(d) for d in detections]
+        detections = yunet.faces(candidates, lens.width, lens.height, scale=lens.scale, nms_iou=_NMS_IOU)
+        return [_faces(d, lens.placement) for d in detections]
+
+    def _lens(self, display: Size | None) -> _Lens:
+        lens = self._lenses.get(display)
+        if lens is None:
+            width, height = display or self._canvas
+            across, down = yunet.input_size(width / height, self._long_side)
+            content_width, content_height = yunet.content_size(width / height, across, down)
+            placement = None if display is None else Placement.of(display, self._canvas)
+            lens = _Lens(across, down, (width / content_width, height / content_height), placement)
+            self._lenses[display] = lens
+        return lens
+
+    def _on_surface(self, frame: Frame, face: Face) -> NDArray[np.float32]:
+        """A face's landmarks, (5, 2), in pixels of the frame."""
+        placement = self._lens(frame.display).placement
+        points = face.landmarks if placement is None else placement.points_in_picture(face.landmarks)
+        width, height = frame.display or self._canvas
+        scale = np.array([frame.width / width, frame.height / height], np.float32)
+        return np.array(points, np.float32) * scale
 
     def embed(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.float32]:
         """Embeddings of shape (N, 128), one for each face."""
-        landmarks = np.array([face.landmarks for _, face in faces], np.float32) * self._surface_scale
+        landmarks = np.stack([self._on_surface(frame, face) for frame, face in faces])
         chips = self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
         (embeddings,) = self._embedder.run(chips)
         return np.asarray(embeddings, np.float32)
@@ -105,8 +143,9 @@ class FaceFinder:
             self._embedder.close()
 
 
-def _faces(found: Detections) -> tuple[Face, ...]:
-    return tuple(
+def _faces(found: Detections, placement: Placement | None) -> tuple[Face, ...]:
+    faces = tuple(
         Face(Rect(*map(float, box)), float(score), tuple((float(x), float(y)) for x, y in points))
         for box, score, points in zip(found.boxes, found.scores, found.landmarks, strict=True)
     )
+    return faces if placement is None else tuple(map(placement.face_on_canvas, faces))

@@ -23,6 +23,11 @@ _MAX_THREADS = 16
 log = structlog.get_logger(__name__)
 
 
+def codec_of(encoder: str) -> str:
+    """What an encoder of this name writes."""
+    return "hevc" if encoder == "libx265" else "h264"
+
+
 class EncoderChangedError(StartOverError):
     """The finished segments come from an encoder that is not to be had here: the job must start over.
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.cpu.small_sdr import SdrLook
 from engines.frames import Frame, Rect, on_host
 from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError
@@ -53,13 +54,21 @@ class MomentKeeper:
 
     Args:
         duration_s: as the source's header says; None keeps nothing.
+        look: makes SDR of the pictures where they are P010.
         done_t: time of the last picture that earlier attempts have finished; None where there is none.
     """
 
     def __init__(
-        self, folder: Path, duration_s: float | None, *, done_t: float | None = None, count: int = COUNT
+        self,
+        folder: Path,
+        duration_s: float | None,
+        *,
+        done_t: float | None = None,
+        count: int = COUNT,
+        look: SdrLook | None = None,
     ) -> None:
         self._folder = folder
+        self._look = look
         self._times = [(n + 0.5) / count * duration_s for n in range(count)] if duration_s else []
         self._next = 0 if done_t is None else bisect_right(self._times, done_t)
 
@@ -70,7 +79,7 @@ class MomentKeeper:
         while self._next < len(self._times) and self._times[self._next] <= row.t:
             self._next += 1
         make_folder(self._folder)
-        _write(self._folder, moment_of(_half_bgr(on_host(picture)), row))
+        _write(self._folder, moment_of(_half_bgr(on_host(picture), self._look), row))
 
 
 def forget_moments(folder: Path) -> None:
@@ -121,12 +130,14 @@ def _resized(picture: Picture, width: int, height: int) -> Picture:
     return cv2.resize(picture, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
-def _half_bgr(picture: Frame) -> Picture:
+def _half_bgr(picture: Frame, look: SdrLook | None) -> Picture:
     """The picture in BGR, half as wide and high: enough for the sheet, and shrinking planes is cheap."""
     y, uv = (
         cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
         for plane in (picture.y, picture.uv)
     )
+    if look is not None:
+        return look.bgr(np.asarray(y), np.asarray(uv))
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
 
 

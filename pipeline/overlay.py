@@ -76,7 +76,7 @@ class _Canvas:
 
     def frame(self) -> Frame:
         source = self._source
-        return Frame(self._y, self._uv, source.pts, source.duration, replaced=source.replaced)
+        return Frame(self._y, self._uv, source.pts, source.duration, replaced=source.replaced, display=source.display)
 
     def box(self, rect: Rect, ink: _Ink, weight: int) -> None:
         """A rectangle; heavier ones are drawn with more lines, inwards."""

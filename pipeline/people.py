@@ -1,11 +1,15 @@
-"""What the stages between detection and composition tell each other: faces, people, tiles. All in displayed pixels."""
+"""What the stages between detection and composition tell each other: faces, people, tiles.
+
+All in pixels of the displayed picture; where its size changes midway, faces and observations are in those of the first
+one (``pipeline.canvas``), scenes and rows in those of the picture that they belong to.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from engines.frames import Rect
+from engines.frames import Rect, Size
 
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 Source: TypeAlias = Literal["detected", "tracked", "reidentified", "held", "frozen", "placeholder"]
@@ -14,11 +18,15 @@ Side: TypeAlias = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face. ``landmarks`` are right eye, left eye, nose tip, right and left mouth corner."""
+    """One detected face. ``landmarks`` are right eye, left eye, nose tip, right and left mouth corner.
+
+    ``scale`` is how many pixels of ``box`` are one of the displayed picture.
+    """
 
     box: Rect
     score: float
     landmarks: Landmarks
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,8 @@ class Scene:
     """One picture after recognition: who belongs in which tile, and where they are.
 
     ``left`` and ``right`` are None while there is no such person (yet). ``others`` are faces of bystanders,
-    whom the debug overlay draws.
+    whom the debug overlay draws. ``picture`` is the displayed picture's size, None that of the first one; where it
+    changes there is a cut.
     """
 
     pts: int
@@ -58,6 +67,7 @@ class Scene:
     left: Seen | None
     right: Seen | None
     others: tuple[Rect, ...] = ()
+    picture: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class Tile:
     """What one tile shows in one output picture.
 
     ``crop`` lies inside the picture. Where ``source`` is "frozen", the tile repeats its picture of ``still_pts``
-    (with the crop it had then); where it is "placeholder" there is nothing to show.
+    (with the crop it had then, in pixels of that picture); where it is "placeholder" there is nothing to show.
     """
 
     person: int | None
@@ -77,17 +87,25 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One output picture: a row of NAME.dual.tracks.jsonl.gz before it has a frame number."""
+    """One output picture: a row of NAME.dual.tracks.jsonl.gz before it has a frame number.
+
+    ``picture`` is as in ``Scene``.
+    """
 
     pts: int
     t: float
     left: Tile
     right: Tile
+    picture: Size | None = None
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
     """A row from what ``dataclasses.asdict`` or orjson made of it."""
-    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]))
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["picture"]))
+
+
+def size_from_json(value: list[int] | None) -> Size | None:
+    return None if value is None else (value[0], value[1])
 
 
 def _tile(data: dict[str, Any]) -> Tile:

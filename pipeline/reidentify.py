@@ -171,7 +171,7 @@ class Recogniser:
         box = face.box
         inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
         inside = inside and box.x + 0.9 * box.w < self._width and box.y + 0.9 * box.h < self._height
-        large = box.h >= self._settings.least_embedded_height
+        large = box.h >= self._settings.least_embedded_height * face.scale
         return inside and large and face.score >= LEAST_SCORE and abs(_yaw(face)) < PROFILE
 
     def _is_new_view(self, face: Face, person: int) -> bool:

@@ -32,7 +32,7 @@ class Renewal:
     correct: Callable[[Row], Row]
     open_decoder: Callable[[], Decoder]
     batches: Callable[[Decoder, int, int], Iterator[FrameBatch]]
-    new_painter: Callable[[Decoder], TilePainter]
+    new_painter: Callable[[], TilePainter]
     new_encoder: Callable[[], Encoder]
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
@@ -81,7 +81,7 @@ class Renewal:
         self.on_frames(first_frame + record.frames, rows[-1].t)
 
     def _pictures(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
-        painter = self.new_painter(decoder)
+        painter = self.new_painter()
         frames = (frame for batch in self.batches(decoder, record.first_pts, _BATCH) for frame in batch.frames)
         ends = [*(row.pts for row in rows[1:]), record.last_pts + record.last_duration]
         for row, end in zip(rows, ends, strict=True):

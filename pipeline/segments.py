@@ -96,12 +96,14 @@ def _tile_json(tile: Tile) -> dict[str, Any]:
 
 def row_json(row: Row, frame: int) -> bytes:
     """One line of NAME.dual.tracks.jsonl.gz."""
-    line = {
+    line: dict[str, Any] = {
         "frame": frame,
         "t": round(row.t, 6),
         "left": _tile_json(row.left),
         "right": _tile_json(row.right),
     }
+    if row.picture is not None:
+        line["picture"] = row.picture
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 

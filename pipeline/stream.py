@@ -12,8 +12,10 @@ import structlog
 
 from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
+from engines.cpu.small_sdr import sdr_look
 from engines.errors import DecodeFailedError
-from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
+from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
+from engines.media_warnings import MediaWarning
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
@@ -28,6 +30,7 @@ from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
 from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.frame_rate import OutputRate
+from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
@@ -67,6 +70,10 @@ class StreamJob:
         return self.rate.info
 
     @property
+    def keeps_hdr(self) -> bool:
+        return keeps_hdr(self.spec.profile, self.info.video, self.backend)
+
+    @property
     def work(self) -> Workload:
         return self.degradation.workload
 
@@ -84,6 +91,7 @@ class StreamOutcome:
     notes: tuple[str, ...]
     cpu_fallback: bool
     bytes_to_host_per_frame: int  # in this attempt
+    warnings: tuple[MediaWarning, ...] = ()
 
 
 def render_stream(job: StreamJob) -> StreamOutcome:
@@ -99,7 +107,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     with (
         _counting_undecodable(job),
         closing(_open_decoder(job)) as decoder,
-        closing(_finder(job, decoder)) as finder,
+        closing(_finder(job)) as finder,
     ):
         _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
@@ -114,7 +122,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             analysis.restore(job.checkpoint.analysis)
         _renew(job, compositor, decoder)
         if first is not None:
-            painter = _painter(job, compositor, decoder)
+            painter = _painter(job, compositor)
             batches = within_duration(chain([first], batches), first_pts, job.spec.limits)
             _renderer(job, decoder, analysis, painter, batches).run()
         return StreamOutcome(
@@ -127,6 +135,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             notes=(*job.backend.notes, *finder.notes),
             cpu_fallback=job.checkpoint.counters["cpu_fallback"],
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
+            warnings=hdr_warnings(job.spec.profile, job.info.video, job.backend),
         )
 
 
@@ -153,8 +162,11 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
     job.checkpoint.compute_class = compute.to_json()
 
 
-def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
-    return FaceFinder(job.backend, job.spec.profile.detect, job.spec.device, job.info, decoder, job.work)
+def _finder(job: StreamJob) -> FaceFinder:
+    profile = job.spec.profile
+    return FaceFinder(
+        job.backend, profile.detect, job.spec.device, job.info, job.work, keep_hdr=job.keeps_hdr
+    )
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
@@ -167,14 +179,18 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 
 def _open_decoder(job: StreamJob) -> Decoder:
-    return job.backend.decoder(job.spec.source, job.rate.source, max_surface_pixels=job.work.surface_pixels)
+    pixels = most_surface_pixels(job.spec.profile.lookahead, job.info.video, job.work.surface_pixels)
+    return job.backend.decoder(
+        job.spec.source, job.rate.source, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr
+    )
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:
     profile, video = job.spec.profile, job.info.video
     embedder = FaceEmbedder(finder)
     width, height = surface_size(video, MAX_SURFACE_PIXELS)  # at every level, as its state must fit
-    share = lookahead_share(profile.lookahead, width * height, float(video.fps))
+    samples = width * height * (2 if job.keeps_hdr else 1)  # as many bytes as if it had so many pixels
+    share = lookahead_share(profile.lookahead, samples, float(video.fps))
     people = PeopleResolver(
         profile.identity,
         assignment=profile.assignment,
@@ -198,6 +214,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
         clock=job.clock,
         start_pts=first_pts,
         seconds_per_tick=float(video.time_base),
+        canvas=(video.width, video.height),
         pace=DetectorPace(profile.detect, video.fps, video.width),
     )
     embedder.analysis = analysis
@@ -208,6 +225,15 @@ def lookahead_share(settings: LookaheadSettings, pixels: int, fps: float) -> flo
     """How much of the look-ahead fits into its memory: 1 for ordinary pictures, less for large or fast ones."""
     wanted_bytes = (settings.identity_s + settings.camera_s) * fps * pixels * 3 / 2
     return min(1.0, settings.pool_bytes / wanted_bytes)
+
+
+def most_surface_pixels(settings: LookaheadSettings, video: VideoInfo, most: int) -> int:
+    """Pixels of the largest working picture: where pictures grow midway, as many as the memory of the look-ahead, whose
+    length is fixed by then, has room for, but no fewer than the first has."""
+    width, height = surface_size(video, MAX_SURFACE_PIXELS)
+    share = lookahead_share(settings, width * height, float(video.fps))
+    waiting = share * (settings.identity_s + settings.camera_s) * float(video.fps)
+    return min(most, max(width * height, int(settings.pool_bytes / (waiting * 3 / 2))))
 
 
 def _renderer(
@@ -236,7 +262,8 @@ def _moments(job: StreamJob, start_pts: int) -> MomentKeeper:
     segments = job.checkpoint.segments
     done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
     folder = job.spec.work_dir / FOLDER
-    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t)
+    look = sdr_look(job.info.video) if job.keeps_hdr else None
+    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
 
 
 def _corrector(job: StreamJob) -> Callable[[Row], Row]:
@@ -251,7 +278,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         correct=_corrector(job),
         open_decoder=lambda: _open_decoder(job),
         batches=job.rate.batches,
-        new_painter=lambda opened: _painter(job, compositor, opened),
+        new_painter=lambda: _painter(job, compositor),
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
         should_stop=job.should_stop,
@@ -262,13 +289,12 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 
-def _painter(job: StreamJob, compositor: Compositor, decoder: Decoder) -> TilePainter:
+def _painter(job: StreamJob, compositor: Compositor) -> TilePainter:
     video = job.info.video
     return TilePainter(
         compositor,
         StillStore(lambda pts: _fetch(job, pts), recent=_RECENT_STILLS),
-        scale_x=decoder.surface_width / video.width,
-        scale_y=decoder.surface_height / video.height,
+        display=(video.width, video.height),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
+from engines.media_warnings import MediaWarning
 from engines.versions import card_versions
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
 from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
+from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
 from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
@@ -70,7 +72,7 @@ def describe_backends(evidence: Evidence) -> Backends:
 def describe_video(evidence: Evidence) -> OutputVideo:
     rate = evidence.rate
     return OutputVideo(
-        codec="h264",
+        codec=codec_of(evidence.checkpoint.encoder),
         encoder=evidence.checkpoint.encoder,
         width=evidence.width,
         height=evidence.height,
@@ -131,13 +133,17 @@ class Evidence:
         return self.rate.info
 
 
+def _warnings(evidence: Evidence) -> tuple[MediaWarning, ...]:
+    return warnings_of(evidence.info, evidence.checkpoint, evidence.assembled, evidence.outcome.warnings)
+
+
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
     loudness = assembled.audio.loudness
     compute = checkpoint.compute_class
     found = spans(checkpoint, evidence.info.video.time_base)
-    warnings = [Warned(**w.to_json()) for w in warnings_of(evidence.info, checkpoint, assembled)]
+    warnings = [Warned(**w.to_json()) for w in _warnings(evidence)]
     return Report(
         status="succeeded_degraded" if any(span.lowers_quality for span in found) else "succeeded",
         job=spec.job_id,

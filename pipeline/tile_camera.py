@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engines.frames import Rect
+from engines.frames import Rect, Size
 from pipeline.camera_path import CameraPath, PathPlanner
 from pipeline.framing import Array, Framing, contains_centre, contains_face, touches
 from pipeline.people import Seen, Side, Tile
@@ -32,16 +32,32 @@ class Still:
     quality: int
 
 
+class Framings:
+    """Framing and path planning for each size of picture; ``usual`` is for scenes that name none."""
+
+    def __init__(self, settings: CameraSettings, usual: Size) -> None:
+        self._settings = settings
+        self._usual = usual
+        self._known: dict[Size, tuple[Framing, PathPlanner]] = {}
+
+    def of(self, picture: Size | None) -> tuple[Framing, PathPlanner]:
+        size = picture or self._usual
+        if size not in self._known:
+            framing = Framing(self._settings, *size)
+            self._known[size] = framing, PathPlanner(self._settings, framing)
+        return self._known[size]
+
+
 class TileCamera:
     """One tile's camera. Every picture must be given to ``advance`` exactly once, in order."""
 
     def __init__(
-        self, side: Side, settings: CameraSettings, framing: Framing, *, freeze: bool, bridge_s: float
+        self, side: Side, settings: CameraSettings, framings: Framings, *, freeze: bool, bridge_s: float
     ) -> None:
         self._side = side
         self._settings = settings
-        self._framing = framing
-        self._planner = PathPlanner(settings, framing)
+        self._framings = framings
+        self._framing, self._planner = framings.of(None)
         self._freeze, self._bridge_s = freeze, bridge_s
         self._path: CameraPath | None = None
         self._away = False                    # the path waits for a person not yet seen in this shot
@@ -56,6 +72,7 @@ class TileCamera:
         """Decide the view's first ``commit`` pictures; the others are only looked at."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
+            self._framing, self._planner = self._framings.of(view.scenes[i].picture)
             if self._is_break(view, i):
                 self._end_take(view, i)
             if self._present(view, i):

@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engines.frames import Rect
-from pipeline.people import Row, Side, Source, Tile
+from pipeline.people import Row, Side, Source, Tile, size_from_json
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -27,7 +27,7 @@ def read_tracks(path: Path) -> Iterator[Row]:
     with gzip.open(path) as lines:
         for line in lines:
             row = orjson.loads(line)
-            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]))
+            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]), size_from_json(row.get("picture")))
 
 
 def _tile(data: dict[str, Any]) -> Tile:

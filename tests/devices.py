@@ -7,6 +7,7 @@ codec where a card has its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def on_device(part: Callable[..., Any]) -> list[Any]:
 
 
 def to_device(stream: DeviceWork, frame: Frame) -> Frame:
-    return Frame(*upload(stream, (frame.y, frame.uv)), frame.pts, frame.duration, frame.replaced)
+    return replace(frame, **dict(zip(("y", "uv"), upload(stream, (frame.y, frame.uv)), strict=True)))
 
 
 def to_host(stream: DeviceWork, frame: Frame) -> Frame:
@@ -60,7 +61,7 @@ def to_host(stream: DeviceWork, frame: Frame) -> Frame:
     planes = [stream.to_host(plane) for plane in (frame.y, frame.uv)]
     block = np.concatenate([plane.reshape(-1) for plane in planes])
     y, uv = block[: planes[0].size].reshape(planes[0].shape), block[planes[0].size :].reshape(planes[1].shape)
-    return Frame(y, uv, frame.pts, frame.duration, frame.replaced)
+    return replace(frame, y=y, uv=uv)
 
 
 class HostCompositor:

@@ -20,6 +20,7 @@ from av.stream import Stream
 from engines.cpu.container import pixel_limit
 from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Picture
+from engines.cpu.geometry import GeometryNotes
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
 from engines.frames import VideoInfo
@@ -56,6 +57,7 @@ class CodecRun:
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,
             in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
         )
+        self._notes = GeometryNotes(self._context, video)
         self._damaged = False
         self.broken_end = False
 
@@ -110,5 +112,6 @@ class CodecRun:
         except av.FFmpegError:
             self._damaged = True
             return self._timeline.complain()
-        placed = (self._timeline.place(f.pts, None if f.is_corrupt else f) for f in frames if f.pts != NOT_SHOWN)
+        shown = (frame for frame in map(self._notes.note, frames) if frame.pts != NOT_SHOWN)
+        placed = (self._timeline.place(frame.pts, None if frame.is_corrupt else frame) for frame in shown)
         return [slot for slots in placed for slot in slots]

@@ -41,6 +41,8 @@ class CpuCompositor:
 
     Between 2 and 3 numbers are 32-bit floats, or 8 bits where 2 has nothing to do; T is rounded to 8 bits.
 
+    P010 goes the same way, with 16 bits wherever 8 are spoken of here.
+
     Chroma is sited as H.264's default says, left horizontally and centred vertically (chroma_sample_loc_type 0), in
     source and result alike: the chroma of a crop begins at x / 2 + (1 - s) / 4 and at y / 2, and is half as long.
 
@@ -65,7 +67,7 @@ class CpuCompositor:
             ValueError: a crop is empty or reaches outside its picture.
         """
         luma_size = self._width * self._height
-        picture = np.empty(luma_size * 3 // 2, np.uint8)
+        picture = np.empty(luma_size * 3 // 2, left.frame.y.dtype)
         y = picture[:luma_size].reshape(self._height, self._width)
         uv = picture[luma_size:].reshape(self._height // 2, self._width // 2, 2)
         half = self._width // 2
@@ -88,7 +90,8 @@ class CpuCompositor:
 
     def _draw(self, source: TileSource, y: Plane, uv: Plane) -> None:
         if source.crop is None:
-            y[:], uv[:] = PLACEHOLDER_LUMA, PLACEHOLDER_CHROMA
+            step = 1 << (8 * y.itemsize - 8)
+            y[:], uv[:] = PLACEHOLDER_LUMA * step, PLACEHOLDER_CHROMA * step
             return
         crop = source.crop
         check_crop(crop, source.frame)
@@ -186,9 +189,9 @@ class _Resampler:
     """Draws crops of single planes. Keeps its buffers: fresh pages for each picture would take half as long again."""
 
     def __init__(self) -> None:
-        self._channels = _Buffer(np.uint8), _Buffer(np.uint8)
+        self._channels = {np.dtype(kind): (_Buffer(kind), _Buffer(kind)) for kind in (np.uint8, np.uint16)}
         self._filtered = _Buffer(np.float32)
-        self._sampled = {np.dtype(kind): _Buffer(kind) for kind in (np.uint8, np.float32)}
+        self._sampled = {np.dtype(kind): _Buffer(kind) for kind in (np.uint8, np.uint16, np.float32)}
 
     def draw(self, plane: Plane, crop: Rect, tile: Plane) -> None:
         """Fill ``tile`` (h, w) or (h, w, 2) from ``crop`` of ``plane``, in samples of the plane."""
@@ -196,7 +199,8 @@ class _Resampler:
         v = _Axis.plan(crop.y, crop.h, tile.shape[0], plane.shape[0])
         blocks = plane[v.span, h.span]
         if (h.block, v.block) != (1, 1):
-            blocks = cv2.resize(blocks, (h.blocks, v.blocks), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+            shrunk = cv2.resize(blocks, (h.blocks, v.blocks), interpolation=cv2.INTER_AREA)
+            blocks = shrunk.astype(plane.dtype, copy=False)
         taps = h.taps(), v.taps()
         if taps[0].is_identity and taps[1].is_identity and h.scale == v.scale == 1:
             tile[:] = blocks[v.sampled, h.sampled][: v.out, : h.out]
@@ -207,8 +211,8 @@ class _Resampler:
 
     def _draw_channels(self, blocks: Plane, taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
         """OpenCV takes half as long for two channels one after the other as for both at once."""
-        channels = [buffer.of(blocks.shape[:2]) for buffer in self._channels]
-        parts = [np.empty(tile.shape[:2], np.uint8) for _ in channels]
+        channels = [buffer.of(blocks.shape[:2]) for buffer in self._channels[blocks.dtype]]
+        parts = [np.empty(tile.shape[:2], tile.dtype) for _ in channels]
         for channel, part in zip(cv2.split(blocks, channels), parts, strict=True):
             self._draw_channel(channel, taps, h, v, part)
         tile[:] = cv2.merge(parts)
@@ -238,9 +242,11 @@ class _Resampler:
 
 
 def _round(drawn: NDArray[Any], tile: Plane) -> None:
-    """Fill a tile with the nearest values of 8 bits; what was drawn is overwritten."""
-    if drawn.dtype == np.uint8:
+    """Fill a tile with the nearest of its values; what was drawn is overwritten."""
+    if drawn.dtype == tile.dtype:
         tile[:] = drawn
+    elif tile.itemsize > 1:
+        tile[:] = np.clip(np.rint(drawn, out=drawn), 0, 2**16 - 1, out=drawn)
     else:
         cv2.threshold(drawn, 0, 0, cv2.THRESH_TOZERO, dst=drawn)
         cv2.convertScaleAbs(drawn, dst=tile)

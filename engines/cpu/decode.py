@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engines.cpu.codec import CodecRun
-from engines.cpu.filters import Converter, Deinterlacer, Planes, output_color, surface_size
+from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
 from engines.cpu.seeking import Feed, feed_from
 from engines.cpu.sniff import is_cut_off
 from engines.cpu.standin import StandIns, black, blended
@@ -26,16 +26,17 @@ class Run(Protocol):
 
 
 class PyAvDecoder:
-    """Decodes one video stream into upright NV12 pictures. Satisfies ``engines.protocols.Decoder``.
+    """Decodes one video stream into upright NV12 pictures, SDR all. Satisfies ``engines.protocols.Decoder``.
 
     Args:
         path: the file.
         info: what ``probe`` said about it.
-        max_surface_pixels: larger pictures are scaled down, aspect kept.
+        max_surface_pixels: larger pictures are scaled down, aspect kept; each has its own size if the stream changes.
         threads: decoder threads; 0 chooses from the cores.
+        keep_hdr: pictures come as P010 in the stream's own colours.
 
     Attributes:
-        color: tags that are true for the pictures that come out (limited range, never RGB).
+        color: tags that are true for the pictures that come out (limited range, never RGB or HDR).
         truncated: the file ended before its header said, known after the last batch.
 
     Timestamps are the container's, whatever its rate does. Pictures without a presentation time (AVI) get the packets'
@@ -51,12 +52,16 @@ class PyAvDecoder:
     device = "cpu"
     cpu_fallback = False  # this is the CPU's decoder, not somebody's stand-in
 
-    def __init__(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
+    ) -> None:
         self._path = path
         self._info = info
         self._threads = threads
+        self._max_pixels = max_surface_pixels
         self.surface_width, self.surface_height = surface_size(info.video, max_surface_pixels)
-        self.color = output_color(info.video)
+        self._keep_hdr = keep_hdr
+        self.color = output_color(info.video, keep_hdr=keep_hdr)
         self.decode_errors = 0
         self.replaced_frames = 0
         self.truncated = False
@@ -91,7 +96,7 @@ class PyAvDecoder:
 
     def _frames(self, start_pts: int | None) -> Iterator[Frame]:
         """Add durations, which are known one picture later."""
-        held: tuple[Slot[Planes], bool] | None = None
+        held: tuple[Slot[Upright], bool] | None = None
         step = step_ticks(self._info.video.fps, self._info.video.time_base)
         for slot, is_replaced in self._filled(start_pts):
             if held is not None:
@@ -101,14 +106,14 @@ class PyAvDecoder:
         if held is not None:
             yield self._frame(held[0], held[0].duration or step, is_replaced=held[1])
 
-    def _frame(self, slot: Slot[Planes], duration: int, *, is_replaced: bool) -> Frame:
+    def _frame(self, slot: Slot[Upright], duration: int, *, is_replaced: bool) -> Frame:
         assert slot.picture is not None
         self.decode_errors += is_replaced
         self.replaced_frames += is_replaced
-        y, uv = slot.picture
-        return Frame(y, uv, slot.pts, duration, replaced=is_replaced)
+        y, uv, display = slot.picture
+        return Frame(y, uv, slot.pts, duration, is_replaced, display)
 
-    def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Planes], bool]]:
+    def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Upright], bool]]:
         """Slots from ``start_pts`` on, lost places filled; the flag says which were."""
         stand_ins = StandIns(self._info.video.time_base, self._converter(), self._blended, self._black)
         for slot, is_replaced in stand_ins.fill(self._slots(start_pts)):
@@ -117,15 +122,15 @@ class PyAvDecoder:
         if not stand_ins.found_any:
             raise DecodeFailedError("No picture of the file could be decoded.")
 
-    def _blended(self, before: Planes, after: Planes, weight: float) -> Planes:
+    def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
         return blended(before, after, weight)
 
-    def _black(self) -> Planes:
-        return black(self.surface_width, self.surface_height)
+    def _black(self, like: Upright) -> Upright:
+        return black(like)
 
-    def _converter(self) -> Callable[[Any], Planes]:
+    def _converter(self) -> Callable[[Any], Upright]:
         """Makes upright planes of what ``_decoded`` yields."""
-        return Converter(self.surface_width, self.surface_height).convert
+        return Converter(self._info.video, self._max_pixels, keep_hdr=self._keep_hdr).convert
 
     def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
         """The feed's pictures in their places, without combs."""

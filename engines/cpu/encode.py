@@ -39,6 +39,7 @@ class X264Encoder:
     """
 
     name = "libx264"
+    pix_fmt = "nv12"
 
     def __init__(
         self,
@@ -51,9 +52,9 @@ class X264Encoder:
         settings: EncoderSettings,
         threads: int,
     ) -> None:
-        context = CodecContext.create("libx264", "w")
+        context = CodecContext.create(self.name, "w")
         assert isinstance(context, VideoCodecContext)
-        context.width, context.height, context.pix_fmt = width, height, "nv12"
+        context.width, context.height, context.pix_fmt = width, height, self.pix_fmt
         context.time_base, context.framerate = time_base, fps
         context.gop_size = gop_frames(fps)
         context.thread_count, context.thread_type = threads, "FRAME"
@@ -61,11 +62,12 @@ class X264Encoder:
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         context.colorspace = color.matrix
         context.color_range = RANGE_FULL if color.full_range else RANGE_LIMITED
-        context.options = _options(settings)
+        context.options = self._options(settings, color, threads)
         try:
             context.open()
         except av.FFmpegError as error:
-            raise EncodeFailedError(f"x264 does not accept {width}x{height} with these settings: {error}.") from error
+            message = f"{self.name} does not accept {width}x{height} with these settings: {error}."
+            raise EncodeFailedError(message) from error
         self._context = context
         self._time_base = time_base
         self.extradata: bytes = context.extradata or b""
@@ -82,8 +84,11 @@ class X264Encoder:
         try:
             packets = self._context.encode(picture)
         except av.FFmpegError as error:
-            raise EncodeFailedError(f"x264 failed: {error}.") from error
+            raise EncodeFailedError(f"{self.name} failed: {error}.") from error
         return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
+
+    def _options(self, settings: EncoderSettings, _color: ColorTags, _threads: int) -> dict[str, str]:
+        return _options(settings)
 
     def _as_video_frame(self, frame: Frame) -> VideoFrame:
         block = _one_block(frame)

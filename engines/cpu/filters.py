@@ -1,48 +1,62 @@
 """From whatever a codec puts out to upright 8-bit NV12 of one size: swscale and libavfilter, each frame at most once.
 
-Full-range pictures become limited range and RGB becomes BT.709, so that one set of tags, ``output_color``, is true for
-everything that comes out. More than 8 bits are dithered (ordered, 8x8) to 8.
+Full-range pictures become limited range, RGB becomes BT.709, and so do HDR and BT.2020 (``engines.tone_map``), so that
+one set of tags, ``output_color``, is true for everything that comes out. More than 8 bits are dithered (ordered, 8x8)
+to 8, after all else.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import cv2
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from engines.cpu import orientation
+from engines.cpu.color import RANGE_FULL, UNSPECIFIED, known, tags_of
+from engines.cpu.cube import DEEP_FORMAT, deep, mapped
+from engines.cpu.geometry import Geometries, Geometry, fitting
+from engines.cpu.graph import build_graph, samples_of
 from engines.cpu.orientation import Orientation
 from engines.cpu.timeline import Slot
-from engines.frames import ColorTags, Plane, VideoInfo
+from engines.frames import ColorTags, Plane, Size, VideoInfo
+from engines.tone_map import ToneSource, tone_source
 
 Picture: TypeAlias = VideoFrame
 Planes: TypeAlias = tuple[Plane, Plane]
 
 MATRIX_RGB, MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_BT601 = 0, 1, 2, 6
 SD_LINES = 576
-RANGE_FULL = 2
 # ITU-T H.273, section 8.3: full-range samples, 0..255, to limited ones, 16..235 and 16..240.
 LIMITED_LUMA = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 LIMITED_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
+BT709 = ColorTags(1, 1, 1, full_range=False)
+_UPRIGHT = Orientation()
 _Key: TypeAlias = tuple[int, int, str, int, int]
 
 
-def output_color(info: VideoInfo) -> ColorTags:
-    """Colour tags of the pictures that come out: the source's, limited range, and never RGB.
+class Upright(NamedTuple):
+    """The planes of an upright NV12 picture. ``display`` is as in ``engines.frames.Frame``."""
+
+    y: Plane
+    uv: Plane
+    display: Size | None = None
+
+
+def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
+    """Colour tags of the pictures that come out: the source's, limited range, never RGB; HDR or BT.2020 only if kept.
 
     Untagged standard-definition video is BT.601 by every player's convention; in a 1080-line output it would be taken
     for BT.709, so it gets its tag here.
     """
-    tags = replace(info.color, full_range=False)
+    if tone_source(info.color) is not None:
+        return kept_color(info.color) if keep_hdr else BT709
+    tags = replace(info.color, full_range=False, mastering_display="", content_light="")
     if tags.matrix == MATRIX_RGB or info.pix_fmt.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8")):
         return replace(tags, matrix=MATRIX_BT709)
     if tags.matrix == MATRIX_UNSPECIFIED and info.coded_height <= SD_LINES:
@@ -50,22 +64,27 @@ def output_color(info: VideoInfo) -> ColorTags:
     return tags
 
 
-def surface_size(info: VideoInfo, max_pixels: int) -> tuple[int, int]:
-    """Size of the upright pictures, pixel aspect left alone: the stored size, or the largest even one that fits."""
+def kept_color(tags: ColorTags) -> ColorTags:
+    """Tags of HDR that is kept: complete, as players guess differently."""
+    primaries = 9 if tags.primaries == UNSPECIFIED else tags.primaries
+    transfer = 14 if tags.transfer == UNSPECIFIED else tags.transfer
+    return replace(tags, primaries=primaries, transfer=transfer, matrix=9, full_range=False)
+
+
+def surface_size(info: VideoInfo, max_pixels: int) -> Size:
+    """Size of the first upright picture, pixel aspect left alone: the stored one, or the largest even one that fits."""
     width, height = info.coded_width, info.coded_height
     if info.rotation_deg in (90, 270):
         width, height = height, width
-    if width * height <= max_pixels:
-        return width, height
-    shrink = math.sqrt(max_pixels / (width * height))
-    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
+    return fitting(width, height, max_pixels)
 
 
 def planes_of(frame: VideoFrame) -> Planes:
-    """Views of an NV12 frame's memory, which live as long as the arrays do."""
+    """Views of an NV12 or P010 frame's memory, which live as long as the arrays do."""
     luma, chroma = frame.planes
-    y = _rows(luma)[:, :frame.width]
-    uv = _rows(chroma).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
+    kind = np.uint16 if frame.format.name == DEEP_FORMAT else np.uint8
+    y = samples_of(luma, kind)[:, :frame.width]
+    uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
     return y, uv
 
 
@@ -73,35 +92,43 @@ def _looked_up(samples: Plane, table: Plane) -> Plane:
     return cast(Plane, cv2.LUT(samples, table))
 
 
-def _rows(plane: VideoPlane) -> Plane:
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-
-
 class Converter:
-    """Turns decoded pictures into upright NV12 of one size; pictures that change size midway are scaled to it.
+    """Turns decoded pictures into upright NV12, each of the size that its own geometry says.
 
     Args:
-        width, height: size of the surface, upright.
+        video: what the stream's first picture is.
+        max_pixels: larger pictures are scaled down, aspect kept.
+        keep_hdr: make P010 of the stream's own colours instead.
     """
 
-    def __init__(self, width: int, height: int) -> None:
-        self._width = width
-        self._height = height
+    def __init__(self, video: VideoInfo, max_pixels: int, *, keep_hdr: bool = False) -> None:
+        self._video = video
+        self._keep_hdr = keep_hdr
+        self._geometries = Geometries(video, max_pixels)
         self._reformatter = VideoReformatter()
-        self._orientation: Orientation | None = None
         self._graph: Graph | None = None
-        self._graph_key: _Key | None = None
+        self._graph_key: tuple[_Key, Geometry, ToneSource | None] | None = None
+        self._colors: tuple[int, int, int] | None = None
+        self._tone: ToneSource | None = None
 
-    def convert(self, frame: VideoFrame) -> Planes:
+    def convert(self, frame: VideoFrame) -> Upright:
         """NV12 planes of a picture; may be views of the codec's own memory, so treat them as read-only."""
-        if self._orientation is None:
-            self._orientation = orientation.of_frame(frame)
-        if not self._is_plain(frame):
-            return planes_of(self._as_nv12(self._filtered(frame)))
+        geometry = self._geometries.of(frame)
+        if self._keep_hdr:
+            return Upright(*planes_of(self._filtered(frame, geometry)), geometry.display)
+        self._note_colors(frame)
+        if not self._is_plain(frame, geometry):
+            return Upright(*planes_of(self._as_nv12(self._filtered(frame, geometry))), geometry.display)
         y, uv = planes_of(self._as_nv12(frame))
         if frame.color_range == RANGE_FULL or frame.format.name == "yuvj420p":
-            return _looked_up(y, LIMITED_LUMA), _looked_up(uv, LIMITED_CHROMA)
-        return y, uv
+            y, uv = _looked_up(y, LIMITED_LUMA), _looked_up(uv, LIMITED_CHROMA)
+        return Upright(y, uv, geometry.display)
+
+    def _note_colors(self, frame: VideoFrame) -> None:
+        colors = frame.color_primaries, frame.color_trc, frame.colorspace
+        if colors != self._colors:
+            self._colors = colors
+            self._tone = tone_source(known(tags_of(frame), self._video.color), self._video.peak_cd_m2)
 
     def _as_nv12(self, frame: VideoFrame) -> VideoFrame:
         if frame.format.name == "nv12":
@@ -111,27 +138,34 @@ class Converter:
             frame, format="nv12", src_color_range=color_range, dst_color_range=color_range, threads=1
         )
 
-    def _is_plain(self, frame: VideoFrame) -> bool:
+    def _is_plain(self, frame: VideoFrame, geometry: Geometry) -> bool:
         return (
             frame.format.name in ("yuv420p", "yuvj420p", "nv12")
-            and (frame.width, frame.height) == (self._width, self._height)
-            and self._orientation == Orientation()
+            and (frame.width, frame.height) == geometry.surface
+            and geometry.held == _UPRIGHT
+            and self._tone is None
         )
 
-    def _filtered(self, frame: VideoFrame) -> VideoFrame:
-        key = _key_of(frame)
+    def _filtered(self, frame: VideoFrame, geometry: Geometry) -> VideoFrame:
+        key = _key_of(frame), geometry, self._tone
         if self._graph is None or key != self._graph_key:
-            self._graph, self._graph_key = self._build(frame), key
+            self._graph, self._graph_key = self._build(frame, geometry), key
         self._graph.vpush(frame)
         return self._graph.vpull()
 
-    def _build(self, frame: VideoFrame) -> Graph:
-        held = self._orientation or Orientation()
-        size = (self._height, self._width) if held.swaps_sides else (self._width, self._height)
+    def _build(self, frame: VideoFrame, geometry: Geometry) -> Graph:
+        width, height = geometry.surface[::-1] if geometry.held.swaps_sides else geometry.surface
+        if self._keep_hdr:
+            return deep(frame, self._matrix(frame), (width, height), geometry.held.filters())
+        if self._tone is not None:
+            return mapped(frame, self._tone, self._matrix(frame), (width, height), geometry.held.filters())
         rgb = frame.format.is_rgb or frame.format.name == "pal8"
-        scale = f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
+        scale = f"{width}:{height}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
         scale += ":out_color_matrix=bt709" if rgb else ""
-        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *held.filters()])
+        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *geometry.held.filters()])
+
+    def _matrix(self, frame: VideoFrame) -> int:
+        return known(tags_of(frame), self._video.color).matrix
 
 
 class Deinterlacer:
@@ -217,17 +251,3 @@ class Deinterlacer:
 
 def _key_of(frame: VideoFrame) -> _Key:
     return frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace)
-
-
-def build_graph(frame: VideoFrame, filters: list[tuple[str, str]]) -> Graph:
-    """A chain of libavfilter filters that takes pictures like ``frame``."""
-    graph = Graph()
-    graph.threads = 1
-    source = graph.add(
-        "buffer",
-        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000:pixel_aspect=1/1"
-        f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
-    )
-    nodes = [source, *(graph.add(name, args or None) for name, args in filters), graph.add("buffersink")]
-    graph.link_nodes(*nodes).configure()
-    return graph

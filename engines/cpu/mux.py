@@ -21,6 +21,7 @@ from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from engines.cpu.audio import AudioPump
@@ -37,6 +38,8 @@ from engines.frames import ColorTags, EncodedPacket, MediaInfo
 UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
 TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
 MOVIE_TIMESCALE_MAX = 10_000_000
+HEVC_VPS = 32                       # nal_unit_type
+_ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class _VideoTrack:
     fps: Fraction
     color: ColorTags
     extradata: bytes
+
+    @property
+    def codec(self) -> str:
+        """The encoder's headers begin with a set that only HEVC has (VPS), or with H.264's first (SPS)."""
+        kind = self.extradata.lstrip(b"\x00")[1:2] or b"\x00"
+        return "hevc" if kind[0] >> 1 & 63 == HEVC_VPS else "h264"
 
     @property
     def step(self) -> int:
@@ -109,7 +118,8 @@ def assemble_mp4(
             source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
         )
         subtitles = SubtitlePump(source, container, output, origin)
-        ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
+        depth = reorder_depth(track.extradata, first, track.codec)
+        ordered = decoding_times(chain([first], packets), depth, track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
         refused = _interleave(output, pictures, pump.packets(), subtitles.packets())
         refused += not _accepted(output.close)
@@ -148,12 +158,13 @@ def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> I
         yield TimedPacket(packet, dts)
 
 
-def reorder_depth(extradata: bytes, keyframe: EncodedPacket) -> int:
+def reorder_depth(extradata: bytes, keyframe: EncodedPacket, codec: str = "h264") -> int:
     """How many pictures may precede one in decoding order and follow it in time, as the parameter sets say.
 
     A decoder tells only when it has seen a picture that uses them.
     """
-    context = CodecContext.create("h264", "r")
+    context = CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
     context.extradata = extradata
     context.thread_count = 1
     context.open()
@@ -192,11 +203,14 @@ def _lead_nowhere(file: IO[bytes]) -> None:
 def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     """A stream for packets that are already encoded; a template spares opening an encoder."""
     with av.open(io.BytesIO(), "w", format="mp4") as scratch:
-        template = scratch.add_stream("libx264", rate=track.fps, width=track.width, height=track.height)
+        template = scratch.add_stream(_ENCODERS[track.codec], rate=track.fps, width=track.width, height=track.height)
+        assert isinstance(template, VideoStream)
         stream = output.add_stream_from_template(template, opaque=True)
     context = stream.codec_context
     context.extradata = track.extradata
     context.framerate = track.fps
+    if track.codec == "hevc":
+        context.codec_tag = "hvc1"                       # QuickTime knows no other
     context.color_primaries, context.color_trc = track.color.primaries, track.color.transfer
     context.colorspace, context.color_range = track.color.matrix, 2 if track.color.full_range else 1
     stream.time_base = track.time_base

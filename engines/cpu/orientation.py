@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
+
+from engines.frames import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,16 @@ def from_matrix(matrix: bytes) -> Orientation:
     return Orientation()
 
 
-def of_frame(frame: VideoFrame) -> Orientation:
-    """Orientation from the side data that the decoder attaches to every picture."""
+def of_frame(frame: VideoFrame) -> Orientation | None:
+    """Orientation from a picture's side data; None where it has none.
+
+    The container's word comes with every picture, the codec's (H.264, HEVC) perhaps with keyframes alone.
+    """
     matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
-    return from_matrix(matrices[0]) if matrices else Orientation()
+    return from_matrix(matrices[0]) if matrices else None
+
+
+def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> Size:
+    """Size in square pixels, upright, of a stored picture; the stored height is kept."""
+    shown = (max(1, round(width * aspect)), height)
+    return (shown[1], shown[0]) if held.swaps_sides else shown

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.cpu.small_sdr import SdrLook
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
@@ -19,31 +20,37 @@ _ROWS_AVERAGED = 10  # of the picture, for each row of a thumbnail
 class CpuPreprocessor:
     """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
 
-    def __init__(self, aspect: float | None = None) -> None:
-        """``aspect`` is the displayed picture's width to height; None takes it from the frames."""
+    def __init__(self, aspect: float | None = None, look: SdrLook | None = None) -> None:
+        """``aspect`` is the displayed picture's width to height where frames name none; None: their own counts.
+
+        ``look`` makes SDR of frames that are P010.
+        """
         self._aspect = aspect
+        self._look = look
         self._batch = np.zeros((0, 3, 0, 0), np.float32)
+        self._content = 0, 0
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
         """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
 
-        ``engines.models.yunet.content_size`` of the displayed aspect says how large the picture is in there. The
-        memory is used again by the next call.
+        ``engines.models.yunet.content_size`` of the displayed aspect, which is the same for all frames of a call, says
+        how large the picture is in there. The memory is used again by the next call.
         """
-        batch = self._buffer(len(frames), width, height)
+        fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
+        batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
         for picture, frame in zip(batch, frames, strict=True):
-            fit_w, fit_h = content_size(self._aspect or frame.width / frame.height, width, height)
-            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h))):
+            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._look))):
                 picture[channel, :fit_h, :fit_w] = values
         return batch
 
-    def _buffer(self, count: int, width: int, height: int) -> NDArray[np.float32]:
+    def _buffer(self, count: int, width: int, height: int, content: tuple[int, int]) -> NDArray[np.float32]:
         """Memory for a batch, kept from call to call: fresh pages would cost more than what is written to them.
 
-        A stream's pictures are all of one size, so the padding stays black.
+        While the content's size stays the same, the padding stays black.
         """
-        if self._batch.shape[0] < count or self._batch.shape[2:] != (height, width):
-            self._batch = np.zeros((count, 3, height, width), np.float32)
+        fits = self._batch.shape[0] >= count and self._batch.shape[2:] == (height, width)
+        if not fits or content != self._content:
+            self._batch, self._content = np.zeros((count, 3, height, width), np.float32), content
         return self._batch[:count]
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
@@ -57,6 +64,8 @@ class CpuPreprocessor:
         """
         rows = [frame.y[:: max(1, frame.height // height // _ROWS_AVERAGED)] for frame in frames]
         small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in rows]
+        if self._look is not None:
+            small = [self._look.luma(np.asarray(picture)) for picture in small]
         return np.stack(small).astype(np.uint8, copy=False)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -67,12 +76,19 @@ class CpuPreprocessor:
         chips = np.empty((len(landmarks), 3, size, size), np.float32)
         plans = plan_chips(frames, landmarks, size, self._aspect)
         for chip, frame, plan in zip(chips, frames, plans, strict=True):
-            chip[:] = _warped(frame, plan, size)[..., ::-1].transpose(2, 0, 1)
+            chip[:] = _warped(frame, plan, size, self._look)[..., ::-1].transpose(2, 0, 1)
         return chips
 
     def candidates(self, outputs: Sequence[NDArray[np.float32]], score_threshold: float) -> Candidates:
         """What of the detector's outputs may be a face."""
         return candidates(outputs, score_threshold)
+
+
+def shown_aspect(frame: Frame, usual: float | None) -> float:
+    """Width to height of a picture when shown; ``usual`` is that of pictures that name none."""
+    if frame.display is not None:
+        return frame.display[0] / frame.display[1]
+    return usual or frame.width / frame.height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,10 +114,10 @@ class ChipPlan:
 def plan_chips(
     frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int, aspect: float | None
 ) -> list[ChipPlan]:
-    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame, and frames are shown with ``aspect``."""
+    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame; ``aspect`` as in ``CpuPreprocessor``."""
     plans = []
     for frame, points in zip(frames, landmarks, strict=True):
-        stretch = (aspect or frame.width / frame.height) * frame.height / frame.width
+        stretch = shown_aspect(frame, aspect) * frame.height / frame.width
         square_pixels = np.array([stretch, 1.0], np.float32)
         (transform,) = chip_transforms(points[None] * square_pixels, size)
         plans.append(_plan(transform / square_pixels[:, None], size, frame.width, frame.height))
@@ -123,26 +139,28 @@ def _plan(transform: NDArray[np.float64], size: int, width: int, height: int) ->
     return ChipPlan(left, top, across, down, columns, rows, inside)
 
 
-def _warped(frame: Frame, plan: ChipPlan, size: int) -> Plane:
+def _warped(frame: Frame, plan: ChipPlan, size: int, look: SdrLook | None) -> Plane:
     x0, y0, x1, y1 = plan.left, plan.top, plan.left + plan.width, plan.top + plan.height
     part = replace(frame, y=frame.y[y0:y1, x0:x1], uv=frame.uv[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2])
     return cv2.warpAffine(  # type: ignore[return-value]
-        _small_bgr(part, plan.columns, plan.rows), plan.transform, (size, size),
+        _small_bgr(part, plan.columns, plan.rows, look), plan.transform, (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
 
 
-def _small_bgr(frame: Frame, width: int, height: int) -> Plane:
+def _small_bgr(frame: Frame, width: int, height: int, look: SdrLook | None) -> Plane:
     """The whole picture in ``width`` x ``height``, both even."""
     y = _scaled(frame.y, width, height)
     uv = _scaled(frame.uv, width // 2, height // 2)
+    if look is not None:
+        return look.bgr(y, uv)
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12)  # type: ignore[return-value]
 
 
 def _scaled(plane: Plane, width: int, height: int) -> Plane:
     if plane.shape[:2] == (3 * height, 3 * width):
         # 1080p to the detector's size: the same means as by INTER_AREA, where OpenCV is fast for halves only.
-        return np.ascontiguousarray(cv2.blur(plane, (3, 3))[1::3, 1::3], np.uint8)
+        return np.ascontiguousarray(cv2.blur(plane, (3, 3))[1::3, 1::3], plane.dtype)
     shrinks = plane.shape[1] >= width and plane.shape[0] >= height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(plane, (width, height), interpolation=how)  # type: ignore[return-value]

@@ -18,17 +18,21 @@ from av.video.stream import VideoStream
 
 from engines.cpu import orientation
 from engines.cpu.channel_layouts import Labels, native_labels
+from engines.cpu.color import brightest, known, tags_of, with_static_metadata
 from engines.cpu.container import PacketReader, open_labelled, open_media, pixel_limit
 from engines.cpu.edited_info import as_edited
 from engines.cpu.edits import read_edit_lists
+from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.cpu.mp4_index import reject_unreasonable
-from engines.cpu.orientation import Orientation
+from engines.cpu.orientation import Orientation, displayed_size
 from engines.cpu.other_streams import captions_within, left_behind
 from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
+from engines.media_warnings import MediaWarning, media_warning
 
 FIELD_ORDERS_INTERLACED = range(2, 6)          # AVFieldOrder TT, BB, TB, BT
+DOLBY_VISION_TAGS = {"dvh1", "dvhe"}           # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)
 ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
@@ -36,7 +40,6 @@ REORDERED_AT_END = 16                          # the last packets read may lack 
 FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
 FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)    # a rate above both, times the seen one, is not believed
 PICTURES_FOR_RATE = 12
-RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
 
 
 def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
@@ -58,7 +61,7 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         choice = choose_video(container, path)
         stream = choice.stream
         _require_decodable(stream)
-        claimed = _claimed_size(stream, path)
+        claimed, color = _claimed_size(stream, path), tags_of(stream.codec_context)
         _reject_single_picture_formats(container, stream, path)
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
@@ -68,10 +71,16 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=replace(
-                _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
+                _video_info(stream, picture, size, color, _times(stream, path), max_pixels),
+                chosen_because=choice.because,
             ),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
-            warnings=(*choice.warnings, *left_behind(container), *captions_within(picture, stream.index)),
+            warnings=(
+                *choice.warnings,
+                *left_behind(container),
+                *captions_within(picture, stream.index),
+                *_color_warnings(stream),
+            ),
         )
         return as_edited(info, lists, container, stream)
 
@@ -127,10 +136,16 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
 
 
 def _video_info(
-    stream: VideoStream, picture: VideoFrame | None, coded: tuple[int, int], times: list[int], max_pixels: int
+    stream: VideoStream,
+    picture: VideoFrame | None,
+    coded: tuple[int, int],
+    color: ColorTags,
+    times: list[int],
+    max_pixels: int,
 ) -> VideoInfo:
+    """``color`` is what the container says; the picture knows better, where it says anything."""
     context = stream.codec_context
-    held = orientation.of_frame(picture) if picture else Orientation()
+    held = (orientation.of_frame(picture) if picture else None) or Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = displayed_size(*coded, aspect, held)
     pixel_format = picture.format if picture else context.format
@@ -152,17 +167,13 @@ def _video_info(
         time_base=time_base,
         start_pts=_start_pts(times, stream),
         duration_s=_seconds(stream.duration, time_base),
-        color=_color_tags(context, picture),
+        color=with_static_metadata(known(tags_of(picture), color), picture) if picture else color,
         mirrored=held.mirrored,
+        coded_aspect=context.sample_aspect_ratio if picture else UNKNOWN_ASPECT,
+        peak_cd_m2=brightest(picture) if picture else None,
         max_pixels=max_pixels,
         index=stream.index,
     )
-
-
-def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> tuple[int, int]:
-    """Size in square pixels, upright, of a stored picture; the stored height is kept."""
-    shown = (max(1, round(width * aspect)), height)
-    return (shown[1], shown[0]) if held.swaps_sides else shown
 
 
 def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
@@ -211,15 +222,11 @@ def _is_vfr(times: list[int], stream: VideoStream) -> bool:
     return bool(mean and lowest and abs(mean - lowest) > lowest / 100)
 
 
-def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> ColorTags:
-    source = context if picture is None else picture
-    pixel_format = source.format
-    return ColorTags(
-        primaries=int(source.color_primaries),
-        transfer=int(source.color_trc),
-        matrix=int(source.colorspace),
-        full_range=int(source.color_range) == RANGE_FULL or bool(pixel_format and pixel_format.name.startswith("yuvj")),
-    )
+def _color_warnings(stream: VideoStream) -> tuple[MediaWarning, ...]:
+    """Other profiles of Dolby Vision go by their base's own tags."""
+    if _tag(stream.codec_context) in DOLBY_VISION_TAGS:
+        return (media_warning("DOLBY_VISION_NO_BASE", stream=stream.index),)
+    return ()
 
 
 def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:

@@ -40,6 +40,13 @@ class Feed:
     reader: PacketReader | EditedPackets
     packets: Iterator[Packet[Stream] | None]
     from_start: bool
+    path: Path
+    start_pts: int | None = None      # as asked for
+    keyframes_back: int | None = None
+
+    def reopened(self) -> Feed:
+        """The same packets once more."""
+        return feed_from(self.path, self.stream.index, self.start_pts, self.keyframes_back)
 
     def __enter__(self) -> Feed:
         return self
@@ -55,6 +62,7 @@ def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int
     """Open the stream ``index`` of a file ``keyframes_back`` keyframes before ``start_pts``; None: at its beginning."""
     lists = read_edit_lists(path)
     feed = _open(path, index)
+    feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     if lists.are_complex:
         return _edited(feed, lists.of(feed.stream.id), start_pts, keyframes_back)
     if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
@@ -64,6 +72,7 @@ def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int
     feed.close()
     skipped = _packets_before(path, index, start_pts, keyframes_back)
     feed = _open(path, index)
+    feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
     feed.packets = islice(feed.packets, skipped, None)
     feed.from_start = skipped == 0
     return feed
@@ -87,7 +96,7 @@ def _open(path: Path, index: int) -> Feed:
     container = open_media(path)
     stream = cast(VideoStream, container.streams[index])
     reader = PacketReader(container, [stream])
-    return Feed(container, stream, reader, iter(reader), from_start=True)
+    return Feed(container, stream, reader, iter(reader), from_start=True, path=path)
 
 
 def _seek_back(feed: Feed, start_pts: int, keyframes_back: int) -> bool:

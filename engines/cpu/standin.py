@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 
-from engines.cpu.filters import Planes
+from engines.cpu.filters import Upright
 from engines.cpu.timeline import Slot
 from engines.frames import Plane
 
@@ -22,7 +22,7 @@ REPEAT_S = Fraction(1, 4)       # a gap up to here repeats; of a very long one, 
 BLEND_S = Fraction(2)           # a gap up to here is interpolated
 _BLACK, _GREY = 16, 128         # limited range, 8 bits
 
-Filled = tuple[Slot[Planes], bool]
+Filled = tuple[Slot[Upright], bool]
 
 
 @dataclass(slots=True)
@@ -32,16 +32,16 @@ class StandIns:
     Attributes:
         convert: makes planes of a decoded picture.
         blend: makes a picture between two, given the weight of the second.
-        black: makes a black one.
+        black: makes a black one of the size of a given one.
     """
 
     time_base: Fraction
-    convert: Callable[[Any], Planes]
-    blend: Callable[[Planes, Planes, float], Planes]
-    black: Callable[[], Planes]
-    _before: Slot[Planes] | None = None                    # the last good one
+    convert: Callable[[Any], Upright]
+    blend: Callable[[Upright, Upright, float], Upright]
+    black: Callable[[Upright], Upright]
+    _before: Slot[Upright] | None = None                    # the last good one
     _gap: list[Slot[Any]] = field(default_factory=list)    # what is lost since, while it is not given up
-    _dark: Planes | None = None                            # what is shown since it is
+    _dark: Upright | None = None                            # what is shown since it is
 
     @property
     def found_any(self) -> bool:
@@ -71,35 +71,37 @@ class StandIns:
         if self._before is not None and self._lasts_s(slot.pts) > BLEND_S:
             yield from self._give_up(self._before)
 
-    def _give_up(self, before: Slot[Planes]) -> Iterator[Filled]:
+    def _give_up(self, before: Slot[Upright]) -> Iterator[Filled]:
         """The gap is a very long one."""
-        self._dark = self.black()
+        assert before.picture is not None
+        self._dark = self.black(before.picture)
         for slot in self._gap:
             yield _with(slot, before.picture if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
         self._gap = []
 
-    def _end_gap(self, good: Slot[Planes]) -> Iterator[Filled]:
+    def _end_gap(self, good: Slot[Upright]) -> Iterator[Filled]:
         if self._gap:
             yield from self._bridged(self._before, good)
         self._before, self._dark = good, None
 
-    def _bridged(self, before: Slot[Planes] | None, after: Slot[Planes]) -> Iterator[Filled]:
+    def _bridged(self, before: Slot[Upright] | None, after: Slot[Upright]) -> Iterator[Filled]:
+        assert after.picture is not None
         lasts_s = self._lasts_s(after.pts)
         if before is not None and lasts_s > REPEAT_S:
             yield from self._blended(before, after)
         elif before is None and lasts_s > BLEND_S:
-            yield from self._repeated(Slot(after.pts, after.duration, self.black()))
+            yield from self._repeated(Slot(after.pts, after.duration, self.black(after.picture)))
         else:
             yield from self._repeated(before or after)
 
-    def _blended(self, before: Slot[Planes], after: Slot[Planes]) -> Iterator[Filled]:
+    def _blended(self, before: Slot[Upright], after: Slot[Upright]) -> Iterator[Filled]:
         assert before.picture is not None and after.picture is not None
         for slot in self._gap:
             weight = (slot.pts - before.pts) / (after.pts - before.pts)
             yield _with(slot, self.blend(before.picture, after.picture, weight))
         self._gap = []
 
-    def _repeated(self, good: Slot[Planes]) -> Iterator[Filled]:
+    def _repeated(self, good: Slot[Upright]) -> Iterator[Filled]:
         for slot in self._gap:
             yield _with(slot, good.picture)
         self._gap = []
@@ -109,20 +111,24 @@ class StandIns:
         return (end_pts - self._gap[0].pts) * self.time_base
 
 
-def _with(slot: Slot[Any], picture: Planes | None) -> Filled:
+def _with(slot: Slot[Any], picture: Upright | None) -> Filled:
     return Slot(slot.pts, slot.duration, picture), True
 
 
-def blended(before: Planes, after: Planes, weight: float) -> Planes:
-    """Two pictures of one size, mixed; ``weight`` is that of the second."""
-    y, uv = (cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b in zip(before, after, strict=True))
-    return _plane(y), _plane(uv)
+def blended(before: Upright, after: Upright, weight: float) -> Upright:
+    """Two pictures, mixed; ``weight`` is that of the second. Of two sizes the first alone: there is no way between."""
+    if before.y.shape != after.y.shape or before.display != after.display:
+        return before
+    y, uv = (cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b in zip(before[:2], after[:2], strict=True))
+    return Upright(_plane(y), _plane(uv), before.display)
 
 
 def _plane(array: Any) -> Plane:
-    return np.asarray(array, np.uint8)
+    return cast("Plane", array)
 
 
-def black(width: int, height: int) -> Planes:
-    chroma = (height + 1) // 2, (width + 1) // 2, 2
-    return np.full((height, width), _BLACK, np.uint8), np.full(chroma, _GREY, np.uint8)
+def black(like: Upright) -> Upright:
+    """A black picture of the size of another."""
+    step = 1 << (8 * like.y.itemsize - 8)
+    y, uv = np.full(like.y.shape, _BLACK * step, like.y.dtype), np.full(like.uv.shape, _GREY * step, like.uv.dtype)
+    return Upright(y, uv, like.display)

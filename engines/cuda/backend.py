@@ -93,6 +93,7 @@ class CudaBackend:
         stream: on which all its parts work.
     """
 
+    keeps_hdr = False  # its kernels work with 8 bits
     batch_pictures = 16  # each batch is waited for once or twice, and the detector likes company
 
     def __init__(
@@ -127,7 +128,10 @@ class CudaBackend:
     def room_bytes(self) -> int:
         return max(0, open_manager(self._settings).available_bytes())
 
-    def decoder(self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0) -> Decoder:
+    def decoder(
+        self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
+    ) -> Decoder:
+        _refuse_hdr(keep_hdr)
         if self._reservation is None:  # a job's further decoders only look up single pictures
             self._reservation = admit(info.video, self._settings, max_surface_pixels=max_surface_pixels)
         return CardDecoder(
@@ -159,7 +163,8 @@ class CudaBackend:
         """The face embedding, on the job's stream; outputs are brought to the host."""
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
 
-    def preprocessor(self, info: MediaInfo) -> Preprocessor:
+    def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
+        _refuse_hdr(keep_hdr)
         return CudaPreprocessor(self.stream, info.video.width / info.video.height)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
@@ -223,6 +228,11 @@ class CudaBackend:
     def _note(self, note: str) -> None:
         if note not in self._notes:
             self._notes = (*self._notes, note)
+
+
+def _refuse_hdr(keep_hdr: bool) -> None:
+    if keep_hdr:
+        raise ValueError("this device does not keep HDR")
 
 
 class _HostOutputs:

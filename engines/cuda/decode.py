@@ -14,11 +14,11 @@ from av.video.stream import VideoStream
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.edited_video import is_hidden
-from engines.cpu.filters import Converter, Planes
+from engines.cpu.filters import Converter, Upright
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
+from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
-from engines.cuda.pictures import DevicePlanes
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.work import DeviceWork
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
@@ -38,6 +38,8 @@ class CardCodec(Protocol):
     def restart(self) -> None: ...
 
 
+CHANGES = "size, pixel aspect, orientation or colours change"
+
 OpenCodec = Callable[[VideoInfo, VideoStream], CardCodec]
 
 
@@ -45,21 +47,24 @@ class CardRun:
     """Decodes a feed on the card; the counterpart of ``engines.cpu.codec.CodecRun``.
 
     The packets' numbers travel through the decoder in place of their times. A picture that never comes is a lost one.
-    Damage inside a picture is concealed by the card, which does not say so.
+    Damage inside a picture is concealed by the card, which does not say so. A session is for one size, aspect and
+    orientation: where they change, the card is left.
     """
 
-    def __init__(self, video: VideoInfo, feed: Feed, codec: CardCodec, keep: Callable[[Surface], DevicePlanes]) -> None:
+    def __init__(self, video: VideoInfo, feed: Feed, codec: CardCodec, keep: Callable[[Surface], Upright]) -> None:
         self._feed = feed
+        self._size = video.coded_width, video.coded_height
+        self._headers = HeaderWatch(video, feed.stream)
         self._codec = codec
         self._keep = keep
-        self._timeline: Timeline[DevicePlanes] = Timeline(
+        self._timeline: Timeline[Upright] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.codec in CODECS_WITH_HIDDEN_PACKETS,
             in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
         )
         self.broken_end = False
 
-    def slots(self) -> Iterator[Slot[DevicePlanes]]:
+    def slots(self) -> Iterator[Slot[Upright]]:
         """One slot per picture that the packets announce, in order of pts; lost ones without a picture.
 
         Raises:
@@ -70,6 +75,9 @@ class CardRun:
                 yield from self._decode(None)
                 self._codec.restart()
                 continue
+            if self._headers.has_changed(packet):
+                yield from self._decode(None)
+                raise CardRefusedError(CHANGES)
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
@@ -93,13 +101,18 @@ class CardRun:
             if self._feed.from_start or not is_leading:
                 yield packet
 
-    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[DevicePlanes]]:
+    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Upright]]:
         try:
             pictures = self._codec.decode(packet)
         except DamagedPacketError:
             return self._timeline.complain()
-        placed = [self._timeline.place(n, self._keep(surface)) for n, surface in pictures if n != NOT_SHOWN]
+        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in pictures if n != NOT_SHOWN]
         return [slot for slots in placed for slot in slots]
+
+    def _kept(self, surface: Surface) -> Upright:
+        if (surface.width, surface.height) != self._size:
+            raise CardRefusedError(CHANGES)
+        return self._keep(surface)
 
 
 def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
@@ -173,10 +186,10 @@ class CardDecoder(PyAvDecoder):
             return super()._decoded(feed)
         self.name = codec.name
         surfaces = SurfaceConverter(self._stream, self._info.video, self.surface_width, self.surface_height)
-        run = CardRun(self._info.video, feed, codec, surfaces.convert)
-        return run, self._with_successor(run)
+        run = CardRun(self._info.video, feed, codec, lambda surface: Upright(*surfaces.convert(surface)))
+        return run, self._with_successor(run, feed)
 
-    def _with_successor(self, run: CardRun) -> Iterator[Slot[Any]]:
+    def _with_successor(self, run: CardRun, feed: Feed) -> Iterator[Slot[Any]]:
         """The card's slots, and should it give up, the rest from the CPU."""
         last_pts: int | None = None
         try:
@@ -186,24 +199,32 @@ class CardDecoder(PyAvDecoder):
         except CardRefusedError as error:
             self._leave_the_card(str(error))
             self.name = f"{self.name}, pyav"
-            with feed_from(self._path, self._info.video.index, last_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
-                successor, slots = super()._decoded(feed)
+            again = feed.reopened() if last_pts is None else self._feed_before(last_pts)
+            with again:
+                successor, slots = super()._decoded(again)
                 yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
                 run.broken_end = successor.broken_end
 
-    def _blended(self, before: Planes, after: Planes, weight: float) -> Planes:
+    def _feed_before(self, pts: int) -> Feed:
+        return feed_from(self._path, self._info.video.index, pts, KEYFRAMES_BEFORE_DAMAGE)
+
+    def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
         """On the host: it is rare, and no reason for a kernel."""
-        first, second = ((self._stream.to_host(y), self._stream.to_host(uv)) for y, uv in (before, after))
-        return upload(self._stream, super()._blended(first, second, weight))
+        return self._uploaded(super()._blended(self._on_host(before), self._on_host(after), weight))
 
-    def _black(self) -> Planes:
-        return upload(self._stream, super()._black())
+    def _black(self, like: Upright) -> Upright:
+        return self._uploaded(super()._black(like))
 
-    def _converter(self) -> Callable[[Any], Planes]:
-        on_host = Converter(self.surface_width, self.surface_height)
+    def _converter(self) -> Callable[[Any], Upright]:
+        on_host = Converter(self._info.video, self._max_pixels)
 
-        def convert(picture: Any) -> Planes:
-            is_ours = isinstance(picture, tuple)
-            return picture if is_ours else upload(self._stream, on_host.convert(picture))
+        def convert(picture: Any) -> Upright:
+            return picture if isinstance(picture, Upright) else self._uploaded(on_host.convert(picture))
 
         return convert
+
+    def _uploaded(self, picture: Upright) -> Upright:
+        return Upright(*upload(self._stream, picture[:2]), picture.display)
+
+    def _on_host(self, picture: Upright) -> Upright:
+        return Upright(self._stream.to_host(picture.y), self._stream.to_host(picture.uv), picture.display)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-KERNELS = ("upright", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
+KERNELS = ("upright", "tone_mapped", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
 OPTIONS = ("--std=c++17",)
 MOST_PICTURES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # what one launch takes; as in the sources
 CANDIDATE_FLOATS = 17
 
-_SOURCES = ("picture.cuh", "upright.cu", "preprocess.cu", "compose.cu")
+_SOURCES = ("picture.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
 
 # Structures are laid out as a C compiler does it, and passed to the kernels by value.
 PICTURE = np.dtype(
@@ -26,6 +26,13 @@ SURFACE = np.dtype(
         ("y", "u8"), ("uv", "u8"), ("y_pitch", "i4"), ("uv_pitch", "i4"), ("width", "i4"), ("height", "i4"),
         ("wide", "i4"), ("clockwise_deg", "i4"), ("mirrored", "i4"),
         ("black", "f4"), ("luma_gain", "f4"), ("grey", "f4"), ("chroma_gain", "f4"),
+    ],
+    align=True,
+)  # fmt: skip
+TONE = np.dtype(
+    [
+        ("table", "u8"), ("size", "i4"), ("black", "f4"), ("luma_gain", "f4"), ("grey", "f4"), ("chroma_gain", "f4"),
+        ("kr", "f4"), ("kb", "f4"),
     ],
     align=True,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.preprocess import ChipPlan, plan_chips
+from engines.cpu.preprocess import ChipPlan, plan_chips, shown_aspect
 from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_PICTURES, OUTPUTS
 from engines.cuda.pictures import many
 from engines.cuda.work import DeviceArray, DeviceWork
@@ -27,14 +27,14 @@ class CudaPreprocessor:
     """
 
     def __init__(self, stream: DeviceWork, aspect: float | None = None) -> None:
-        """``aspect`` is the displayed picture's width to height; None takes it from the frames."""
+        """``aspect`` is the displayed picture's width to height where frames name none; None: their own counts."""
         self._stream = stream
         self._aspect = aspect
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> DeviceArray:
         """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
         tensor = self._stream.empty((len(frames), 3, height, width), np.float32)
-        columns, rows = content_size(self._aspect or frames[0].width / frames[0].height, width, height)
+        columns, rows = content_size(shown_aspect(frames[0], self._aspect), width, height)
         sizes = [np.int32(size) for size in (width, height, columns, rows)]
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:

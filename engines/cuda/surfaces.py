@@ -11,9 +11,11 @@ import numpy as np
 from engines.cuda.compose import draw_tiles
 from engines.cuda.kernels import SURFACE
 from engines.cuda.pictures import DevicePlanes, empty_planes, one, picture_bytes, split
+from engines.cuda.tone import ToneTable, white_and_middle
 from engines.cuda.work import DeviceWork
 from engines.frames import Frame, Plane, Rect, VideoInfo
 from engines.protocols import TileSource
+from engines.tone_map import tone_source
 
 _BLOCK = 16, 16
 _LUMA_BLACK, _LUMA_STEPS = 16, 219  # limited range, 8 bits (BT.601, BT.709)
@@ -40,10 +42,10 @@ class Surface:
 
 
 class SurfaceConverter:
-    """Turns surfaces of one stream into upright 8-bit NV12 pictures of limited range and one size.
+    """Turns surfaces of one stream into upright 8-bit NV12 pictures of limited range, SDR and one size.
 
     Args:
-        video: says which way is up, and of what range and depth the samples are.
+        video: says which way is up, and of what range, depth and colours the samples are.
         width, height: size of the pictures.
     """
 
@@ -52,7 +54,9 @@ class SurfaceConverter:
         self._video = video
         self._width, self._height = width, height
         self._sideways = video.rotation_deg in (90, 270)
-        self._is_plain = not (video.rotation_deg or video.mirrored or video.color.full_range)
+        source = tone_source(video.color, video.peak_cd_m2)
+        self._tone = None if source is None else ToneTable(stream, video, source)
+        self._is_plain = not (video.rotation_deg or video.mirrored or video.color.full_range or self._tone)
 
     def convert(self, surface: Surface) -> DevicePlanes:
         """Planes of our own; the surface's memory may be reused by work that is given to the stream later."""
@@ -79,7 +83,12 @@ class SurfaceConverter:
         planes = empty_planes(self._stream, width, height)
         chroma_height, chroma_width, _ = planes[1].shape
         grid = -(-chroma_width // _BLOCK[0]), -(-chroma_height // _BLOCK[1])
-        self._stream.launch("upright", grid, _BLOCK, self._described(surface), one(self._stream, planes))
+        described, target = self._described(surface), one(self._stream, planes)
+        if self._tone is None:
+            self._stream.launch("upright", grid, _BLOCK, described, target)
+        else:
+            tone = self._tone.described(wide=surface.wide)
+            self._stream.launch("tone_mapped", grid, _BLOCK, described, target, tone)
         return planes
 
     def _described(self, surface: Surface) -> Any:
@@ -121,8 +130,6 @@ def _levels(video: VideoInfo, *, wide: bool) -> tuple[float, float, float, float
     if not video.color.full_range:
         gain = 1 / 256 if wide else 1.0
         return 0.0, gain, 0.0, gain
-    bits = max(9, video.bit_depth) if wide else 8
-    white = (2**bits - 1) << (16 - bits) if wide else 255
-    middle = 2**15 if wide else 128
+    white, middle = white_and_middle(video, wide=wide)
     chroma_gain = _CHROMA_STEPS / white
     return _LUMA_BLACK, _LUMA_STEPS / white, _CHROMA_GREY - middle * chroma_gain, chroma_gain

@@ -191,3 +191,23 @@ def _sound_packets(stream: av.audio.stream.AudioStream, sound: Sound) -> list[av
             even.pts, even.time_base = frame.pts, frame.time_base
             packets += stream.encode(even)
     return packets + stream.encode(None)
+
+
+def joined(path: Path, parts: Sequence[Clip | Path]) -> Path:
+    """Recordings one after the other, in one stream and timeline: parameters change midway."""
+    with av.open(str(path), "w") as out:
+        stream, base_s = None, Fraction(0)
+        for number, clip in enumerate(parts):
+            part = clip if isinstance(clip, Path) else clip.write(path.with_name(f"part{number}{path.suffix}"))
+            with av.open(str(part)) as source:
+                video = source.streams.video[0]
+                stream = stream or out.add_stream_from_template(video, opaque=True)
+                packets = [packet for packet in source.demux(video) if packet.dts is not None]
+                first = min(packet.pts for packet in packets)
+                shift = round(base_s / video.time_base) - first
+                for packet in packets:
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = stream
+                    out.mux(packet)
+                base_s += len(packets) / video.average_rate
+    return path

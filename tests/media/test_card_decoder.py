@@ -22,7 +22,6 @@ from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_dec
 from tests.media.edit_lists import Cut, set_edits
 from tests.media.synth import Clip, combed, number_in
 from tests.media.test_damage import noisy, spoil, zeroed
-from tests.media.test_pictures import joined
 from tests.pictures import psnr
 
 OpenDecoder = Callable[..., HostDecoder]
@@ -211,16 +210,6 @@ def test_nothing_decodable_is_an_error(open_card: OpenDecoder, tmp_path: Path) -
     spoil(path, range(24), zeroed)
     with pytest.raises(DecodeFailedError):
         all_of(open_card(path, info, PIXELS))
-
-
-def test_a_stream_that_grows_stays_one_size(open_card: OpenDecoder, tmp_path: Path) -> None:
-    """A card may refuse the larger pictures; then the CPU goes on where it stopped."""
-    path = joined(tmp_path / "sizes.ts", [Clip(frames=20), Clip(480, 270, frames=20), Clip(160, 90, frames=20)])
-    decoder = open_card(path, probe(path), PIXELS)
-    frames = all_of(decoder)
-    assert {f.y.shape for f in frames} == {(180, 320)}
-    assert [f.pts for f in frames] == [f.pts for f in reference(path)[0]]
-    assert [number_in(f.y) for f in frames] == [*range(20), *range(20), *range(20)]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

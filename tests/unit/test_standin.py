@@ -18,7 +18,7 @@ MS = Fraction(1, 1000)
 
 def fill(pictures: dict[int, float | None]) -> dict[int, Any]:
     """What is shown at each time in milliseconds; None marks what is lost."""
-    stand_ins: Any = StandIns(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda: BLACK)
+    stand_ins: Any = StandIns(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
     slots = [Slot(pts, 1, picture) for pts, picture in pictures.items()]
     filled = list(stand_ins.fill(slots))
     assert all(is_replaced == (pictures[slot.pts] is None) for slot, is_replaced in filled)

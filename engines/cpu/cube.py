@@ -1,0 +1,68 @@
+"""Tone mapping on the CPU: FFmpeg's ``lut3d`` with a table of ``engines.tone_map``, in floats up to the dither."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+from engines.cpu.graph import build_graph
+from engines.frames import Size
+from engines.tone_map import ToneSource, table
+
+DEEP_FORMAT = "p010le"
+MOST_THREADS = 4                      # the filters cut a picture into bands; what comes out is the same for any number
+_FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"
+_MATRICES = {1: "bt709", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}     # H.273 to swscale; all others: BT.2020
+
+
+def mapped(
+    frame: VideoFrame, source: ToneSource, matrix: int, size: Size, turning: list[tuple[str, str]]
+) -> Graph:
+    """A chain that makes limited-range BT.709 yuv420p of pictures like ``frame``.
+
+    Args:
+        matrix: of the pictures, H.273.
+        size: to which they are scaled first.
+        turning: filters that make them upright, applied last.
+    """
+    with tempfile.NamedTemporaryFile("w", prefix="dualface-", suffix=".cube") as file:
+        file.write(_text(source))
+        file.flush()
+        return build_graph(
+            frame,
+            [
+                ("scale", _scale(size, matrix)), ("format", "gbrpf32le"),
+                ("lut3d", f"file={_quoted(file.name)}:interp=tetrahedral"),
+                ("scale", f"{_FLAGS}:sws_dither=bayer:out_range=limited:out_color_matrix=bt709"),
+                ("format", "yuv420p"), *turning,
+            ],
+            threads=min(MOST_THREADS, os.cpu_count() or 1),
+        )  # fmt: skip
+
+
+def deep(frame: VideoFrame, matrix: int, size: Size, turning: list[tuple[str, str]]) -> Graph:
+    """A chain that makes limited-range P010 of BT.2020's matrix, all else unchanged. Arguments as for ``mapped``."""
+    scale = f"{_scale(size, matrix)}:out_range=limited:out_color_matrix=bt2020"
+    return build_graph(frame, [("scale", scale), ("format", "yuv420p10le"), *turning, ("format", DEEP_FORMAT)])
+
+
+def _scale(size: Size, matrix: int) -> str:
+    return f"{size[0]}:{size[1]}:{_FLAGS}:in_color_matrix={_MATRICES.get(matrix, 'bt2020')}"
+
+
+@functools.lru_cache(maxsize=2)
+def _text(source: ToneSource) -> str:
+    """The table as a .cube file (Adobe, Cube LUT Specification 1.0): red changes fastest."""
+    values = table(source)
+    rows = values.transpose(2, 1, 0, 3).reshape(-1, 3).tolist()
+    lines = "\n".join(f"{r:.7g} {g:.7g} {b:.7g}" for r, g, b in rows)
+    return f"LUT_3D_SIZE {len(values)}\n{lines}\n"
+
+
+def _quoted(path: str) -> str:
+    """A file's name as libavfilter wants it in a list of options."""
+    return "".join(f"\\{c}" if c in "\\':[],;" else c for c in path)

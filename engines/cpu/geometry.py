@@ -1,0 +1,126 @@
+"""How each picture of a stream is shown, also where size, pixel aspect or orientation change midway."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from engines.cpu import orientation
+from engines.cpu.orientation import Orientation, displayed_size
+from engines.frames import Size, VideoInfo
+
+UNKNOWN_ASPECT = Fraction(0)          # of a stream whose first picture could not be decoded: the container's counts
+MOST_STRETCH = 10                     # no display has pixels so wide or so narrow: such an aspect is damage
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a stored picture becomes one of our own.
+
+    Attributes:
+        held: what makes it upright.
+        surface: size of the upright picture, pixel aspect left alone.
+        display: as ``Frame.display``.
+    """
+
+    held: Orientation
+    surface: Size
+    display: Size | None
+
+
+class Geometries:
+    """The geometry of every picture of one stream, once ``GeometryNotes`` has seen it.
+
+    Args:
+        max_pixels: larger surfaces are scaled down, aspect kept.
+    """
+
+    def __init__(self, video: VideoInfo, max_pixels: int) -> None:
+        self._video = video
+        self._max_pixels = max_pixels
+        self._usual = _Noted(None, first_orientation(video))
+        self._known: dict[tuple[int, int, _Noted], Geometry] = {}
+
+    def of(self, frame: VideoFrame) -> Geometry:
+        noted = frame.opaque
+        key = frame.width, frame.height, noted if isinstance(noted, _Noted) else self._usual
+        geometry = self._known.get(key)
+        if geometry is None:
+            geometry = self._known[key] = self._worked_out(*key)
+        return geometry
+
+    def _worked_out(self, width: int, height: int, noted: _Noted) -> Geometry:
+        video, held = self._video, noted.held
+        surface = fitting(*((height, width) if held.swaps_sides else (width, height)), self._max_pixels)
+        display = displayed_size(width, height, noted.aspect or video.sample_aspect, held)
+        return Geometry(held, surface, None if display == (video.width, video.height) else display)
+
+
+def fitting(width: int, height: int, max_pixels: int) -> Size:
+    """The size, or where it has more than ``max_pixels`` the largest even one of that aspect that fits."""
+    if width * height <= max_pixels:
+        return width, height
+    shrink = math.sqrt(max_pixels / (width * height))
+    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
+
+
+def first_orientation(video: VideoInfo) -> Orientation:
+    return Orientation(video.rotation_deg, video.mirrored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What is noted on a picture. ``aspect`` is None where it is what the stream began with."""
+
+    aspect: Fraction | None
+    held: Orientation
+
+
+class GeometryNotes:
+    """Notes on pictures, as they leave the codec, where pixel aspect or orientation are not what they were at first.
+
+    The codec tells the aspect of the pictures that it decodes, which are some ahead of those that it puts out. A new
+    one comes with a new sequence, and that begins with a keyframe. The container's orientation comes with every
+    picture, the codec's (H.264, HEVC) perhaps with keyframes alone. So notes depend on the picture and the keyframe
+    before it, and are the same wherever decoding began.
+    """
+
+    def __init__(self, context: VideoCodecContext, video: VideoInfo) -> None:
+        self._context = context
+        self._first_aspect = video.coded_aspect
+        self._first_held = first_orientation(video)
+        self._aspect = self._first_aspect
+        self._held = Orientation()
+        # A picture's side data, once looked at, keep it in a reference cycle: so each angle is looked up once, and
+        # none, which may be upside down and mirrored, is taken for what the stream began with.
+        none = self._first_held if self._first_held == Orientation(180, mirrored=True) else Orientation()
+        self._by_angle = {0: none}
+        self._begun = False
+
+    def note(self, frame: VideoFrame) -> VideoFrame:
+        begins = frame.key_frame or not self._begun
+        self._begun = True
+        if begins and self._first_aspect != UNKNOWN_ASPECT:
+            self._aspect = self._context.sample_aspect_ratio
+        if frame.rotation or begins:
+            self._held = self._orientation(frame)
+        if self._aspect != self._first_aspect or self._held != self._first_held:
+            # One object for each picture: PyAV forgets it as soon as the first picture that has it is gone.
+            frame.opaque = _Noted(self._changed_aspect(), self._held)
+        return frame
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        angle = frame.rotation
+        if angle not in self._by_angle:
+            self._by_angle[angle] = orientation.of_frame(frame) or Orientation()
+        return self._by_angle[angle]
+
+    def _changed_aspect(self) -> Fraction | None:
+        if self._aspect == self._first_aspect:
+            return None
+        believable = self._aspect and Fraction(1, MOST_STRETCH) <= self._aspect <= MOST_STRETCH
+        return self._aspect if believable else Fraction(1)

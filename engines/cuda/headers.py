@@ -1,0 +1,139 @@
+"""Noticing in the packets that a stream is no longer what it began as: the card's pictures do not tell all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.codec.context import CodecContext
+from av.packet import Packet
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from engines.cpu import orientation
+from engines.cpu.color import known, tags_of
+from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
+from engines.frames import VideoInfo
+
+_START_CODE = b"\x00\x00\x01"
+_ORIENTATION = 47                     # SEI payload type of H.264 and HEVC
+_SLICES = {"h264": range(1, 6), "hevc": range(32)}
+_SEQUENCE, _SEI = {"h264": 7, "hevc": 33}, {"h264": 6, "hevc": 39}
+
+
+class HeaderWatch:
+    """Looks at the parameter sets in front of keyframes of H.264 and HEVC.
+
+    A set that the stream's header does not have is usually harmless, so its keyframe is decoded by FFmpeg, which tells.
+    """
+
+    def __init__(self, video: VideoInfo, stream: VideoStream) -> None:
+        self._video = video
+        self._stream = stream
+        self._header = bytes(stream.codec_context.extradata or b"")
+        self._length_bytes = _length_bytes(video.codec, self._header)
+        self._harmless: set[bytes] = set()
+        self._turns: set[bytes] = set()
+
+    def has_changed(self, packet: Packet[Stream]) -> bool:
+        """Whether size, pixel aspect, orientation or colours are others from this packet on."""
+        if not packet.is_keyframe or self._video.codec not in _SEQUENCE:
+            return False
+        units = set(self._describing(packet))
+        news = {unit for unit in units if unit not in self._header} - self._harmless
+        is_turned_back = bool(self._turns - units)
+        self._turns = {unit for unit in units if unit not in self._header}
+        if not news and not is_turned_back and not packet.has_sidedata("new_extradata"):
+            return False
+        picture = self._decoded(packet)
+        if picture is None or not self._is_as_before(*picture):
+            return True
+        self._harmless |= news
+        return False
+
+    def _describing(self, packet: Packet[Stream]) -> Iterator[bytes]:
+        codec = self._video.codec
+        for unit in nal_units(memoryview(packet), self._length_bytes):
+            kind = unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
+            if kind in _SLICES[codec]:
+                return
+            if kind == _SEQUENCE[codec] or (kind == _SEI[codec] and _ORIENTATION in messages(bytes(unit), codec)):
+                yield bytes(unit)
+
+    def _decoded(self, packet: Packet[Stream]) -> tuple[VideoFrame, Fraction | None] | None:
+        context: Any = CodecContext.create(self._stream.codec_context.name, "r")
+        assert isinstance(context, VideoCodecContext)
+        context.extradata = self._header
+        context.thread_count = 1
+        alone: Packet[Stream] = Packet(bytes(packet))
+        try:
+            frames = [*context.decode(alone), *context.decode(None)]
+        except av.FFmpegError:
+            return None
+        return (frames[0], context.sample_aspect_ratio) if frames else None
+
+    def _is_as_before(self, frame: VideoFrame, aspect: Fraction | None) -> bool:
+        video = self._video
+        return (
+            (frame.width, frame.height) == (video.coded_width, video.coded_height)
+            and video.coded_aspect in (aspect, UNKNOWN_ASPECT)
+            and orientation.of_frame(frame) in (None, first_orientation(video))
+            and known(tags_of(frame), video.color) == video.color
+        )
+
+
+def messages(unit: bytes, codec: str) -> list[int]:
+    """Payload types of the messages in an SEI unit."""
+    found, data = [], unit[1 if codec == "h264" else 2 :].replace(b"\x00\x00\x03", b"\x00\x00")
+    at = 0
+    while at + 1 < len(data) and data[at:] != b"\x80":
+        kind, at = _number(data, at)
+        size, at = _number(data, at)
+        found.append(kind)
+        at += size
+    return found
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A number in bytes that are added up, the last below 255; and the place behind it."""
+    total = 0
+    while at < len(data):
+        total, at = total + data[at], at + 1
+        if data[at - 1] != 255:
+            break
+    return total, at
+
+
+def nal_units(data: memoryview, length_bytes: int) -> Iterator[memoryview]:
+    """Units of an access unit, length-prefixed, or with start codes where the length has 0 bytes; no tiny ones."""
+    if not length_bytes:
+        yield from _after_start_codes(data)
+        return
+    at = 0
+    while at + length_bytes < len(data):
+        end = at + length_bytes + int.from_bytes(data[at : at + length_bytes], "big")
+        if end - at - length_bytes > 2:
+            yield data[at + length_bytes : end]
+        at = end
+
+
+def _after_start_codes(data: memoryview) -> Iterator[memoryview]:
+    raw = bytes(data)
+    begin = raw.find(_START_CODE)
+    while begin >= 0:
+        begin += len(_START_CODE)
+        end = raw.find(_START_CODE, begin)
+        unit = raw[begin:] if end < 0 else raw[begin:end]
+        if len(unit) > 2:
+            yield memoryview(unit.rstrip(b"\x00"))
+        begin = end
+
+
+def _length_bytes(codec: str, header: bytes) -> int:
+    """Bytes of a unit's length as avcC or hvcC tells (ISO/IEC 14496-15); 0 where units have start codes."""
+    at = {"h264": 4, "hevc": 21}.get(codec, 0)
+    return (header[at] & 3) + 1 if at and len(header) > at and header[0] == 1 else 0

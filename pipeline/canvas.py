@@ -1,0 +1,51 @@
+"""One system of coordinates for a stream whose pictures change size, aspect or orientation.
+
+People are followed and recognised in pixels of the canvas: the displayed picture that the stream began with. A picture
+of another size lies on it as large as fits, in the middle, its shape kept; so who is left, and how large a face is
+within the picture, does not depend on the size. Cameras and everything behind them work in the pixels of each displayed
+picture itself, so that no part is framed any worse than it would be in a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from engines.frames import Rect, Size
+from pipeline.people import Face, Scene, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a displayed picture lies on the canvas: canvas = ``scale`` * picture + (``x``, ``y``)."""
+
+    scale: float
+    x: float
+    y: float
+
+    @classmethod
+    def of(cls, display: Size, canvas: Size) -> Placement:
+        scale = min(canvas[0] / display[0], canvas[1] / display[1])
+        return cls(scale, (canvas[0] - scale * display[0]) / 2, (canvas[1] - scale * display[1]) / 2)
+
+    def face_on_canvas(self, face: Face) -> Face:
+        """A face found in the picture, in pixels of the canvas."""
+        landmarks = tuple((self.scale * x + self.x, self.scale * y + self.y) for x, y in face.landmarks)
+        box = face.box.scaled(self.scale, self.scale)
+        return Face(replace(box, x=box.x + self.x, y=box.y + self.y), face.score, landmarks, self.scale)
+
+    def points_in_picture(self, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [((x - self.x) / self.scale, (y - self.y) / self.scale) for x, y in points]
+
+    def scene_in_picture(self, scene: Scene, display: Size) -> Scene:
+        """A scene of the canvas in pixels of its picture."""
+        left, right = (self._seen(seen) for seen in (scene.left, scene.right))
+        others = tuple(self._box(box) for box in scene.others)
+        return replace(scene, left=left, right=right, others=others, picture=display)
+
+    def _seen(self, seen: Seen | None) -> Seen | None:
+        return replace(seen, box=self._box(seen.box)) if seen is not None and seen.box is not None else seen
+
+    def _box(self, box: Rect) -> Rect:
+        (left, top), (right, bottom) = self.points_in_picture([(box.x, box.y), (box.x + box.w, box.y + box.h)])
+        return Rect(left, top, right - left, bottom - top)
