@@ -35,7 +35,8 @@ from daemon.status import (
     now,
     severity,
 )
-from pipeline.job import Progress
+from daemon.tasks import Task
+from pipeline.job import RESTING, Progress
 
 _NAMED = 30  # files of each kind that the page tells by name
 
@@ -117,6 +118,7 @@ class Bulletin:
 
     def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
+        condition = self._with_jobs(condition)
         board = self._board(condition, phase)
         self._notifier.status(board.line())
         self._audience.tell(Shown(board, condition, self.page.hosts, self._scheduler.slots))
@@ -130,13 +132,24 @@ class Bulletin:
         except Exception:  # another version on the share, perhaps; a page that cannot be made must not stop the work
             log.exception("the program failed on the status page")
 
+    def _with_jobs(self, condition: Condition) -> Condition:
+        """The condition, or the want of space that jobs have met where the share as a whole shows none."""
+        if condition.hindrance not in (Hindrance.NONE, Hindrance.DRAINING):
+            return condition
+        found = list(self._scheduler.lacking_space())
+        if not found:
+            return condition
+        since, reason = min(found)
+        return Condition(Hindrance.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
+
     def _board(self, condition: Condition, phase: str) -> Board:
-        running = [_running(job, progress, self._host) for job, progress in self._scheduler.running()]
+        running = [_running(task, progress, self._host) for task, progress in self._scheduler.at_work()]
         return Board(
             host=self._host,
             pid=os.getpid(),
             state=phase or _state(condition, running=len(running), held=self._scheduler.held),
             reason=condition.reason,
+            since="" if phase else condition.since,
             reason_values=condition.values,
             inboxes=[InboxLine(inbox.settings.path, inbox.settings.profile) for inbox in self._intake.inboxes],
             queued=self._intake.ready,
@@ -152,7 +165,8 @@ class Bulletin:
     def _waiting_jobs(self) -> Iterator[WaitingJob]:
         for task in self._scheduler.waiting():
             reason = task.reason or "its turn comes"
-            yield WaitingJob(task.job.id, task.job.input_name, reason, self._host, task.code, task.remedy)
+            job = task.job
+            yield WaitingJob(job.id, job.input_name, reason, self._host, task.code, task.remedy, task.since)
 
     def _waiting_files(self) -> Iterator[WaitingJob]:
         """Files that cannot be claimed until somebody gives the right to, or until they are whole."""
@@ -189,8 +203,8 @@ def _state(condition: Condition, *, running: int, held: int) -> str:
     return "working" if running else "idle"
 
 
-def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
-    progress = progress or Progress("start")
+def _running(task: Task, progress: Progress | None, host: str) -> RunningJob:
+    job, progress = task.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
         job=job.id,
@@ -206,4 +220,6 @@ def _running(job: Job, progress: Progress | None, host: str) -> RunningJob:
         level_trip=progress.trip,
         realtime=None if progress.realtime is None else round(progress.realtime, 1),
         device="" if job.manifest.card is None else f"cuda:{job.manifest.card}",
+        lacks=progress.lacks,
+        since=task.since if progress.stage in RESTING else "",
     )

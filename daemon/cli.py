@@ -210,10 +210,13 @@ def status(
     Exit code 3 where none of them is running.
     """
     from daemon import status_view
-    from daemon.reach import share_of
+    from daemon.reach import NoShareError, share_of, told_by_service
     from daemon.survey import survey
 
-    share, settings = share_of(config, root)
+    try:
+        share, settings = share_of(config, root)
+    except NoShareError as error:
+        raise told_by_service(error) from error
     found = survey(share, settings)
     if watch:
         status_view.watch(lambda: survey(share, settings))

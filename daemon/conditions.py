@@ -1,8 +1,9 @@
-"""What keeps the service from starting work: the share is away, somebody paused it, or space runs out."""
+"""What keeps the service from starting work: the share is away or torn apart, somebody paused it, or space runs out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,14 +13,14 @@ from daemon import mounts
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
 from daemon.leases import host_name
-from daemon.retry import Backoff
+from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, ShareIdentity
+from daemon.status import now
+from pipeline.space import Free, lacking
 
 _LOOK_EVERY_S = 1.0
-_AWAY_LONGEST_S = 60.0  # a look reads one small file, so people need not wait longer than this for a share that is back
-_MIB = 2**20
 
 log = structlog.get_logger(__name__)
 
@@ -32,39 +33,60 @@ class Hindrance(StrEnum):
     PAUSED = "paused"
     DRAINING = "draining"
     LOW_SPACE = "low_space"
+    SHARE_SPLIT = "share_split"
 
 
-_CHECKS = {Hindrance.SHARE_AWAY: "share-there", Hindrance.LOW_SPACE: "share-space"}
+_CHECKS = {
+    Hindrance.SHARE_AWAY: "share-there",
+    Hindrance.LOW_SPACE: "share-space",
+    Hindrance.SHARE_SPLIT: "share-one-file-system",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it.
 
-    ``free_bytes`` is the share's free space, where that is known.
+    ``free_bytes`` is the share's free space, where that is known; ``since`` is when the hindrance began.
     """
 
     hindrance: Hindrance = Hindrance.NONE
     reason: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     free_bytes: int | None = None
+    since: str = ""
 
 
 class Conditions:
-    """Looks at the share now and then, and says when something changes."""
+    """Looks at the share now and then, and says when something changes.
+
+    Args:
+        torn: looks whether files can be moved between all folders of the share; what keeps them from it, or "".
+    """
 
     def __init__(
-        self, share: Share, identity: ShareIdentity, kept: KeptStates, settings: Settings, clock: Clock
+        self,
+        share: Share,
+        identity: ShareIdentity,
+        kept: KeptStates,
+        settings: Settings,
+        clock: Clock,
+        torn: Callable[[], str] = lambda: "",
     ) -> None:
         self._share = share
+        self._torn = torn
         self._kept = kept
         self._identity = identity
         self.settings = settings.share
         self._host = host_name(settings.leases)
         self._clock = clock
-        longest_s = min(settings.retry.longest_s, _AWAY_LONGEST_S)
+        longest_s = min(settings.retry.longest_s, SOON_S)  # a look reads one small file
         self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
         self._mounts = mounts.table()
+        self._real_root = share.root.resolve()
+        self._inner_mounts = mounts.mounted_below(self._real_root)
+        self._split = ""
+        self._split_look_at = clock()
         self._look_at = clock()
         self._short_of_space = False
         self.now = Condition()
@@ -81,6 +103,7 @@ class Conditions:
         try:
             self._check_identity()
             self._restore_folders()
+            self._check_inner_mounts()
             self._change(self._hindrance())
         except (ShareAwayError, OSError) as exc:
             self.lost(exc)
@@ -110,17 +133,27 @@ class Conditions:
         for folder in self._share.restore_folders():
             log.warning("folder had gone, made again", folder=str(folder))
 
+    def _check_inner_mounts(self) -> None:
+        """Look anew whether files can be moved between all folders, where something was mounted inside the share."""
+        before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._real_root)
+        again = self._split and self._clock() >= self._split_look_at
+        if before != self._inner_mounts or again:
+            self._split = self._torn()
+            self._split_look_at = self._clock() + SOON_S
+
     def _hindrance(self) -> Condition:
-        free = self._share.free_bytes()
+        free, total = self._share.free_bytes(), self._share.total_bytes()
+        if self._split:
+            return Condition(Hindrance.SHARE_SPLIT, self._split, free_bytes=free)
         reason = self._share.pause_reason()
         if reason is not None:
             return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
         limit = self.settings.resume_bytes if self._short_of_space else self.settings.low_bytes
-        self._short_of_space = free < limit
+        self._short_of_space = free < limit and total > 0
         if self._short_of_space:
             self._kept.make_room()
             needed = self.settings.resume_bytes
-            words = f"{needed // _MIB} MiB of free space are needed"
+            words = lacking(Free(free, total), needed, "share.resume_bytes")
             return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": needed}, free)
         reason = self._share.drain_reason(self._host)
         if reason is not None:
@@ -128,9 +161,11 @@ class Conditions:
         return Condition(free_bytes=free)
 
     def _change(self, condition: Condition) -> None:
+        since = self.now.since
         if condition.hindrance is not self.now.hindrance:
-            level = log.warning if condition.hindrance in (Hindrance.SHARE_AWAY, Hindrance.LOW_SPACE) else log.info
+            since = "" if condition.hindrance is Hindrance.NONE else now()
+            level = log.warning if condition.hindrance in _CHECKS else log.info
             name = _CHECKS.get(condition.hindrance)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}
             level("condition changed", hindrance=condition.hindrance.value, reason=condition.reason, **remedy)
-        self.now = condition
+        self.now = replace(condition, since=since)

@@ -69,12 +69,14 @@ class Bars:
 
     def __init__(self, progress: Progress, items: Iterable[Item]) -> None:
         self._progress = progress
+        self._told: set[int] = set()  # that they wait for space
         self._tasks: dict[int, TaskID] = {
             id(item): progress.add_task(escape(printable(item.source.name)), total=100.0, speed="waits")
             for item in items
         }
 
     def update(self, item: Item) -> None:
+        self._tell_of_waiting(item)
         task = self._tasks[id(item)]
         if item.error is not None:  # the bar stays where the work did
             self._progress.update(task, speed="stopped" if isinstance(item.error, InterruptedJobError) else "failed")
@@ -84,8 +86,23 @@ class Bars:
             self._progress.update(task, completed=item.progress.percent or 0.0, speed=speed(item.progress))
 
 
+    def _tell_of_waiting(self, item: Item) -> None:
+        """Also where no bars are shown: what it waits for, and how long."""
+        lacks = item.progress.lacks if item.progress and not item.ended else ""
+        if lacks and id(item) not in self._told:
+            self._progress.console.print(
+                f"{printable(item.source.name)} waits for space where the results go, at most"
+                f" {item.spec.degradation.disk_wait_s:g} s (degradation.disk_wait_s): {lacks}",
+                markup=False,
+                soft_wrap=True,
+            )
+        (self._told.add if lacks else self._told.discard)(id(item))
+
+
 def speed(progress: job.Progress) -> str:
     """Pictures a second, how many times faster than the recording plays, the time left, and what is cut down."""
+    if progress.lacks:
+        return f"waits for space: {progress.lacks}"
     if progress.stage == "wait":
         return f"paused: {progress.level_reason or 'the device rests'}"
     words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"] if progress.realtime else [progress.stage]

@@ -6,12 +6,14 @@ between costs nothing, and no name is ever taken from a file that is there alrea
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from daemon.errors import InvalidOutputError
+from daemon.errors import InvalidOutputError, SplitShareError
 from daemon.jobs import PART, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
 from daemon.naming import (
@@ -51,6 +53,7 @@ class Delivery:
 
         Raises:
             InvalidOutputError: the worker's files are not what it said.
+            SplitShareError: something is mounted over a folder of the share.
             DiskFullError, StorageError: not now; call again later.
         """
         manifest = job.manifest
@@ -105,6 +108,10 @@ class Delivery:
         except FileExistsError:
             self._take_back(job, moves)
             return False
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise
+            raise SplitShareError.of([f"{move.target} ({os.strerror(errno.EXDEV).lower()})"]) from exc
         return True
 
     def _take_back(self, job: Job, moves: list[Move]) -> None:

@@ -20,6 +20,7 @@ from daemon.reach import NoShareError, ShareForbiddenError
 from daemon.scanner import LeftAlone, Walk
 from daemon.settings import Settings
 from daemon.share import Share, file_system, settle_s
+from pipeline.space import Free, lacking
 
 _WATCHED_S = 2.0
 
@@ -136,8 +137,7 @@ def _stops(share: Share, settings: Settings) -> str:
     reason = share.drain_reason(host_name(settings.leases))
     if reason is not None:
         return f"drained: {reason}"
-    free = share.free_bytes()
-    return f"only {free >> 20} MiB are free" if free < settings.share.low_bytes else ""
+    return lacking(Free.at(share.root), settings.share.low_bytes, "share.low_bytes")
 
 
 def _held(share: Share) -> Iterator[tuple[str, str]]:

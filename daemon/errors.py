@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from engines.errors import ExplainedError
 
 
@@ -20,6 +22,15 @@ class ShareAwayError(DaemonError):
     doctor_check = "share-there"
     retryable = True
     environmental = True
+
+
+class StateRemovedError(ShareAwayError):
+    """The service's own folder has gone from a share that is there otherwise."""
+
+    remedy = (
+        "Put the folder back from a snapshot, a backup or the recycle bin: recordings that are in work lie in it. "
+        "To begin without them: systemctl restart dualface."
+    )
 
 
 class ShareReplacedError(DaemonError):
@@ -127,9 +138,27 @@ class OtherFileSystemError(DaemonError):
     environmental = True
 
 
+class SplitShareError(DaemonError):
+    code = "SHARE_SPLIT"
+    remedy = "Put all folders of the share on one mount of one file system."
+    doctor_check = "share-one-file-system"
+    retryable = True
+    environmental = True
+
+    @classmethod
+    def of(cls, folders: Iterable[str]) -> SplitShareError:
+        """For the folders that files cannot be moved to, each with the system's reason."""
+        return cls(f"Files cannot be renamed from the state folder to {', '.join(folders)}.")
+
+
 class SourceGoneError(DaemonError):
     code = "SOURCE_GONE"
     remedy = "Somebody removed the file while it was worked on. Drop it again."
+
+
+class JobRemovedError(DaemonError):
+    code = "JOB_REMOVED"
+    remedy = "Somebody removed the job's directory, and the recording in it. Put it back, or drop the recording again."
 
 
 class ResourceLimitError(DaemonError):

@@ -30,7 +30,7 @@ def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[s
         yield "", t("fact.duration", time=clock(facts["duration_s"]))
     if facts.get("realtime"):
         yield "", t("fact.realtime", times=round(facts["realtime"], 1))
-    for name in ("repaired_swaps", "resumed"):
+    for name in ("repaired_swaps", "resumed", "pauses"):
         if facts.get(name):
             yield "", t(f"fact.{name}", count=facts[name])
     if not warnings_in(facts):  # which say it more precisely

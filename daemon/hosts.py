@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from daemon import leases
+from daemon.jobs import folders
 from daemon.plain_files import read_plain
 from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute
 STATES = (  # the most telling first
+    "share_split",
     "low_space",
     "paused",
     "working",
@@ -41,14 +44,43 @@ class Seen:
 
     def line(self) -> HostLine:
         b = self.board
-        return HostLine(b.host, "silent" if self.silent else b.state, b.reason, b.level, len(b.running), b.updated_at)
+        running = len(b.running) if self.live else 0
+        return HostLine(b.host, "silent" if self.silent else b.state, b.reason, b.level, running, b.updated_at)
+
+    def without_lost(self, jobs: Path) -> Seen:
+        """The same without the jobs that the leases below ``jobs`` give to others, or that are no longer there.
+
+        A host that is stopped or stands still does not know that another has taken its jobs over.
+        """
+        board = self.board
+        named = {row.job for row in board.running} | {row.job for row in board.waiting if row.job}
+        kept = _held_by(board.host, jobs, named)
+        running = [row for row in board.running if row.job in kept]
+        waiting = [row for row in board.waiting if not row.job or row.job in kept]
+        return replace(self, board=replace(board, running=running, waiting=waiting))
+
+
+def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
+    """Which of these jobs a host holds by their leases; what cannot be read says nothing against it."""
+    try:
+        found = {leases.first_name(folder.name): folder for folder in folders(jobs)} if named else {}
+    except OSError:
+        return named
+    told = {job: leases.read(found[job]) for job in named & found.keys()}
+    return {job for job, lease in told.items() if lease is None or lease.host == host}
 
 
 class Hosts:
-    """The files of all services of the share."""
+    """The files of all services of the share.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they lie.
+        jobs: the folder of all jobs.
+    """
+
+    def __init__(self, folder: Path, jobs: Path) -> None:
         self._folder = folder
+        self._jobs = jobs
 
     def write(self, board: Board) -> None:
         """Replace the file of the board's host.
@@ -79,7 +111,7 @@ class Hosts:
             board = read_board(self._folder / name)
             if board is not None and board.host != own.host:
                 silent = board.state != "stopped" and now_ns - stamp_ns > SILENT_S * 1e9
-                yield Seen(board, silent=silent)
+                yield Seen(board, silent=silent).without_lost(self._jobs)
 
     def _dated(self) -> Iterator[tuple[str, int]]:
         for path in self._folder.glob("*.json"):
@@ -104,6 +136,7 @@ def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
         host=", ".join(board.host for board in live),
         state=telling.state,
         reason=telling.reason,
+        since=telling.since,
         reason_values=telling.reason_values,
         queued=looking.queued,
         settling=looking.settling,

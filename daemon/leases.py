@@ -20,7 +20,9 @@ from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.plain_files import open_lock, overwrite_plain, read_json, write_plain
 from daemon.settings import LeaseSettings
 from daemon.settle import Clock
+from engines.errors import ExplainedError
 from pipeline.durable import FULL, storage_errors
+from pipeline.errors import StorageError
 
 LEASE = "lease.json"
 _TAKEN = "~"  # goes before the number of hosts that have had the job
@@ -60,7 +62,7 @@ def write(folder: Path, lease: Lease) -> None:
     """Replace a job's lease, whosever it is. Not synced: after a power cut nobody holds it anyway.
 
     Raises:
-        LeaseLostError: the job directory has gone, because another host has taken the job over.
+        LeaseLostError: the job directory has gone: another host has taken the job over, or somebody has removed it.
         DiskFullError, StorageError: the share cannot be written.
     """
     with storage_errors("renewing a lease"):
@@ -69,7 +71,7 @@ def write(folder: Path, lease: Lease) -> None:
         except FileNotFoundError as exc:
             if read(folder) == lease:  # only the reply got lost
                 return
-            raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+            raise _lost(folder) from exc
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -99,10 +101,17 @@ def confirm(folder: Path, lease: Lease) -> None:
         try:
             (folder / LEASE).stat()
         except FileNotFoundError as exc:
-            raise LeaseLostError(f"The job directory {folder.name} has been taken over.") from exc
+            raise _lost(folder) from exc
     found = read(folder)
     if found is not None and not found.same_holder(lease):
         raise LeaseLostError(f"The host {found.host} has taken the job {folder.name} over.")
+
+
+def _lost(folder: Path) -> ExplainedError:
+    """What it means that a job's lease is not there."""
+    if not folder.parent.is_dir():
+        return StorageError(f"The folder of all jobs has gone: {folder.parent}.")
+    return LeaseLostError(f"The job directory {folder.name} has been taken over, or removed.")
 
 
 def renew(folder: Path, lease: Lease) -> None:

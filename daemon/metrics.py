@@ -55,7 +55,7 @@ DEFINITIONS = (
     Meter("dualface_replaced_frames_total", "counter", "Rendered pictures that stand in for undecodable ones."),
     Meter("dualface_output_bytes_total", "counter", "Bytes of encoded pictures in finished segments."),
     Meter("dualface_frame_latency_seconds", "histogram",
-          "Time that all stages together work on one picture; waiting between stages and look-ahead do not count.",
+          "Time that all stages together work on one picture; waiting between stages and for files does not count.",
           bounds=SECONDS),
     Meter("dualface_stage_seconds", "histogram", "Time that one stage works on one picture.", {"stage": STAGES},
           SECONDS),

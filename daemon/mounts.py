@@ -41,6 +41,11 @@ def table() -> str:
     return _MOUNTINFO.read_text(errors="surrogateescape")
 
 
+def mounted_below(folder: Path) -> list[Mount]:
+    """What is mounted inside a folder, in the order in which it was. It costs the folder's file system no request."""
+    return [mount for mount in mounts() if mount.point != folder and mount.point.is_relative_to(folder)]
+
+
 def mounts() -> Iterator[Mount]:
     """All mounts that this process sees, in the order in which they were made."""
     for line in table().splitlines():

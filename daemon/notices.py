@@ -60,10 +60,9 @@ class Reporter:
 
     def _failed(self, event: GivenUp) -> Notice:
         file, failure = printable(event.job.input_name), event.failure
-        text = (
-            f"{failure.message}\n{failure.remedy}\n"
-            f"The recording is untouched: it lies in failed/, beside the report {printable(event.report)}."
-        )
+        text = f"{failure.message}\n{failure.remedy}"
+        if event.report:
+            text += f"\nThe recording is untouched: it lies in failed/, beside the report {printable(event.report)}."
         return Notice(Kind.FAILED, f"{file} could not be done", text, f"{file} ({failure.code})")
 
     def _condition(self, condition: Condition) -> Iterator[Notice]:
@@ -125,6 +124,12 @@ _TROUBLES = {
         "The share is away",
         f"{ShareAwayError.remedy} Nothing is lost; if it is there, look for its folder {STATE_DIR}.",
         "The share is back",
+    ),
+    Hindrance.SHARE_SPLIT: _Words(
+        Kind.SHARE_AWAY,
+        "The share's folders are torn apart",
+        "Nothing is lost; work goes on by itself when that is undone.",
+        "The share's folders belong together again",
     ),
     Hindrance.LOW_SPACE: _Words(
         Kind.LOW_SPACE,

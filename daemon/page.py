@@ -16,7 +16,7 @@ from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
 from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
-from daemon.words import Speaker, Word, languages, size
+from daemon.words import Speaker, Word, languages
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
 
@@ -30,7 +30,7 @@ class StatusPage:
 
     def __init__(self, share: Share, settings: StatusSettings, clock: Clock) -> None:
         self._outbox = share.outbox
-        self._hosts = Hosts(share.hosts)
+        self._hosts = Hosts(share.hosts, share.jobs)
         self._clock = clock
         self.adopt(settings)
         self._content: dict[str, Any] | None = None
@@ -80,7 +80,6 @@ class StatusPage:
 def page_of(board: Board, t: Speaker) -> bytes:
     """The status page that shows a board."""
     is_today = [_date(job.at) == _date(board.updated_at) for job in board.finished]
-    values = board.reason_values
     return html.render(
         "status.html.j2",
         ("base.css", "status.css"),
@@ -95,7 +94,6 @@ def page_of(board: Board, t: Speaker) -> bytes:
         profiles=len({inbox.profile for inbox in board.inboxes}) > 1,
         inboxes=Markup(", ").join(_folder(inbox.path) for inbox in board.inboxes) or _folder("inbox"),
         failed_folder=_folder(FAILED_DIR),
-        needed=size(values["needed_bytes"]) if "needed_bytes" in values else "",
         said=_said(board),
         state=Word(f"state.{board.state}"),
         title=_title(board, t),
@@ -115,7 +113,7 @@ def _said(board: Board) -> str:
     """What a person or the program said about the state, where the catalogue has no words for it."""
     if "text" in board.reason_values:
         return str(board.reason_values["text"])
-    return "" if board.reason_values else board.reason
+    return board.reason
 
 
 def _folder(path: str) -> Markup:

@@ -79,8 +79,9 @@ def runs_alone(manifest: Manifest) -> bool:
 
 def strained(running: Iterable[tuple[Manifest, Progress | None]]) -> set[int | None]:
     """Cards on which a job is below normal, so that no other may start there; None stands for the whole host."""
-    below = [(manifest.card, p.trip) for manifest, p in running if p is not None and p.level != "normal"]
-    return {None if trip == "disk_low" else card for card, trip in below if trip != "decoder_errors"}
+    told = [(manifest.card, progress) for manifest, progress in running if progress is not None]
+    below = {card for card, p in told if p.level != "normal" and p.trip != "decoder_errors"}
+    return below | {None for _, p in told if p.stage == "space"}
 
 
 def explain(outcome: Outcome) -> Failed:

@@ -58,8 +58,8 @@ class NoSuchFileError(DaemonError):
 
 _GIVEN_AGAIN = "Give the same command again: it goes on where it was."
 _REMEDIES = {  # where a command, unlike the service, does not go on by itself
-    DiskFullError.code: "Free space where the results go.",
-    StorageError.code: "See to it that the recording can be read and that the results can be written.",
+    DiskFullError("").remedy: "Free space where the results go.",
+    StorageError("").remedy: "See to it that the recording can be read and that the results can be written.",
 }
 
 
@@ -349,7 +349,7 @@ def _may_go_on(error: ExplainedError) -> bool:
 def _advised(error: ExplainedError) -> ExplainedError:
     """The error with what to do about it here."""
     if _may_go_on(error):
-        error.remedy = f"{_REMEDIES.get(error.code, error.remedy)} {_GIVEN_AGAIN}"
+        error.remedy = f"{_REMEDIES.get(error.remedy, error.remedy)} {_GIVEN_AGAIN}"
     return error
 
 

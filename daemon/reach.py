@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from daemon.config import load
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, StateRemovedError
 from daemon.plain_files import read_plain
 from daemon.settings import Settings
 from daemon.share import LARGEST_BYTES, SENTINEL, Share
@@ -40,6 +40,14 @@ def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
     return share, settings
 
 
+def told_by_service(error: NoShareError) -> NoShareError:
+    """The error with what this machine's service says, which cannot report on a share that is away."""
+    from daemon.checks.unit import Unit  # noqa: PLC0415 - loads all checks
+
+    says = Unit.look_up().says
+    return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error
+
+
 def check(share: Share) -> None:
     """Make sure that the share is there.
 
@@ -57,6 +65,8 @@ def check(share: Share) -> None:
         )
     if isinstance(found[0], PermissionError):
         raise ShareForbiddenError(f"You may not look into the share {share.root}.")
+    if found[0] is not None and share.is_bereft():
+        raise NoShareError(share.bereft, remedy=StateRemovedError.remedy)
     if found[0] is not None and not share.root.is_dir():
         raise NoShareError(f"The share's folder {share.root} does not exist.")
     if found[0] is not None:

@@ -5,11 +5,14 @@ A number, not a loop: nothing in the service sleeps, a job merely carries the ti
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
 from daemon.settings import RetrySettings
 from daemon.settle import Clock
+
+SOON_S = 30.0  # the longest wait after trouble of the storage: work goes on within a minute of its end
 
 
 @dataclass(slots=True)
@@ -25,9 +28,9 @@ class Backoff:
     failures: int = 0
     not_before: float = 0.0
 
-    def fail(self) -> float:
-        """Record a failure; returns the wait in seconds."""
-        ceiling = min(self.settings.longest_s, self.settings.first_s * 2.0 ** min(self.failures, 60))
+    def fail(self, longest_s: float = math.inf) -> float:
+        """Record a failure; returns the wait in seconds, at most ``longest_s``."""
+        ceiling = min(longest_s, self.settings.longest_s, self.settings.first_s * 2.0 ** min(self.failures, 60))
         self.failures += 1
         wait_s = ceiling * random.uniform(0.5, 1.0)
         self.not_before = self.clock() + wait_s

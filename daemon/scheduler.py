@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 
 import structlog
@@ -19,6 +20,7 @@ from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
 from daemon.errors import (
     DaemonError,
+    JobRemovedError,
     LeaseLostError,
     ManifestLostError,
     OutOfMemoryError,
@@ -34,11 +36,11 @@ from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.placement import Card
 from daemon.policy import Next
-from daemon.retry import Backoff
+from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
-from daemon.tasks import Task, Tasks
+from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
 from daemon.warned import warnings_in
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
@@ -46,11 +48,14 @@ from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError
 from pipeline.job import Progress
 from pipeline.report import failure_report
+from pipeline.space import mib
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest
 
 _COMPARISON = "comparison of parts"  # in the pool's place of a job's id
+_ROOM_EVERY_S = 1.0
+_FIGURE = "MiB"  # in messages that tell how much space there is
 
 _SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
 
@@ -85,6 +90,8 @@ class Scheduler:
         self._slots = job_slots(settings)
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
+        self._clock = clock
+        self._room_at = clock()
         self._stopping = False
         self._comparing: tuple[Inbox, Joint] | None = None
         self._comparisons = Backoff(settings.retry, clock)
@@ -100,10 +107,21 @@ class Scheduler:
 
     # -- what others may see
 
-    def running(self) -> Iterator[tuple[Job, Progress | None]]:
+    def at_work(self) -> Iterator[tuple[Task, Progress | None]]:
+        """The jobs that have a worker, and how far it is."""
         for task in self._tasks:
             if task.job.id in self._pool:
-                yield task.job, self._pool.progress(task.job.id)
+                yield task, self._pool.progress(task.job.id)
+
+    def running(self) -> Iterator[tuple[Job, Progress | None]]:
+        yield from ((task.job, progress) for task, progress in self.at_work())
+
+    def lacking_space(self) -> Iterator[tuple[str, str]]:
+        """Of each job that waits for space: since when, and what is lacking."""
+        for task, progress in self.at_work():
+            if progress and progress.stage == "space":
+                yield task.since, progress.lacks
+        yield from ((task.since, task.reason) for task in self.waiting() if task.lacks_space)
 
     def waiting(self) -> Iterator[Task]:
         for task in self._tasks:
@@ -131,22 +149,26 @@ class Scheduler:
             elif task := self._tasks.get(job_id):
                 self._ended(task, outcome)
 
-    def advance(self, *, may_start: bool, may_claim: bool = True) -> None:
+    def advance(self, *, may_start: bool, may_claim: bool = True, may_resume: bool = False) -> None:
         """Do what can be done now for every job, and start work while there is room.
 
         Args:
             may_start: jobs may be started; may_claim: and files be taken out of the inboxes for that.
+            may_resume: even where they may not, jobs that were broken off for want of space may go on.
         """
         for task in self._tasks.keep_up():
             self._lose(task)
         for task in self._tasks:
-            self._heed(task, self._pool.progress(task.job.id))
+            if progress := self._pool.progress(task.job.id):
+                task.heed(progress.stage)
             if task.job.id not in self._pool and task.due:
                 self._guard(task, self._step)
         if may_claim and not self._stopping:
             self._compare()
+        self._make_room()
         for _ in range(_STARTS_AT_ONCE):
-            if not (may_start and self._has_room() and self._start_one(may_claim=may_claim)):
+            may = may_start or (may_resume and any(task.lacks_space for task in self.waiting()))
+            if not (may and self._has_room() and self._start_one(may_start=may_start, may_claim=may_claim)):
                 break
 
     def stop(self) -> None:
@@ -177,22 +199,28 @@ class Scheduler:
             policy.give_up(manifest, failure)
 
     def _wait(self, task: Task, failure: Failed) -> None:
-        if failure.code == DiskFullError.code:  # a quota, perhaps, that the free space does not show
+        if failure.code == DiskFullError.code and _FIGURE not in failure.message:
             with suppress(OSError):
-                self._kept.make_room()
+                words = f"{failure.message} ({mib(self._share.free_bytes())} free)"
+                failure = replace(failure, message=words)
         task.wait(failure)
         self._audience.tell(Postponed(task.job, failure))
 
     def _lose(self, task: Task) -> None:
-        """The job's directory has gone: another host has it, unless it is the whole share that has gone.
+        """The job's directory has gone: another host has it, or somebody has removed it.
 
         Raises:
-            ShareAwayError: it is the share.
+            ShareAwayError: the whole share has gone, or all that the services keep on it.
         """
         self._share.identity()
-        task.log.warning("job lost to another host")
         self._pool.kill(task.job.id)
         self._tasks.drop(task)
+        if self._tasks.is_elsewhere(task) or self._tasks.has_others():
+            task.log.warning("job lost to another host")
+            return
+        failure = Failed.of(JobRemovedError(f"The job directory {task.job.folder.name} has been removed."))
+        task.log.warning("job directory has gone", code=failure.code, reason=failure.message, remedy=failure.remedy)
+        self._audience.tell(GivenUp(task.job, failure, ""))
 
     # -- one step of one job, by its state
 
@@ -297,20 +325,20 @@ class Scheduler:
         index = placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
         return next((card for card in self._cards if card.index == index), None)
 
-    def _heed(self, task: Task, progress: Progress | None) -> None:
-        """Make room where a job has come down because of the disk; a quota may not show in the free space."""
-        level = progress.level if progress else ""
-        if progress and level not in (task.level, "normal") and progress.trip == "disk_low":
+    def _make_room(self) -> None:
+        """Remove kept state bit by bit while a job waits for space; a quota may not show in the free space."""
+        if self._clock() >= self._room_at and any(self.lacking_space()):
+            self._room_at = self._clock() + _ROOM_EVERY_S
             with suppress(OSError):
                 self._kept.make_room()
-        task.level = level
 
     def _somebody_runs_alone(self) -> bool:
         return any(policy.runs_alone(job.manifest) for job, _ in self.running())
 
-    def _start_one(self, *, may_claim: bool) -> bool:
+    def _start_one(self, *, may_start: bool, may_claim: bool) -> bool:
         """Start the next job that was claimed before, else claim one; False when there was nothing to do."""
         queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.due]
+        queued = [task for task in queued if may_start or task.lacks_space]
         if not queued:
             return may_claim and self._claim_one()
         task = min(queued, key=lambda t: (-t.job.manifest.priority, t.job.manifest.claimed_at_s))
@@ -361,7 +389,7 @@ class Scheduler:
             inbox.not_taken(candidate, exc)
         except ExplainedError as exc:
             inbox.forget(candidate.relative)
-            wait_s = self._claiming.fail()
+            wait_s = self._claiming.fail(SOON_S)
             log.warning(
                 "cannot claim", code=exc.code, reason=exc.message, remedy=exc.remedy, retry_in_s=round(wait_s, 1)
             )
@@ -413,7 +441,8 @@ class Scheduler:
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
         outcome = self._judge(outcome)
-        task.end()
+        if not (isinstance(outcome, Failed) and outcome.code in STORAGE_TROUBLE):  # waiting for space is no work
+            task.end()
         self._audience.tell(Ended(task.job, outcome))
         decision = policy.after_worker(
             task.job.manifest,

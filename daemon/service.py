@@ -16,9 +16,9 @@ import structlog
 from daemon import known_shares, logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
-from daemon.checks.at_start import recheck_share
+from daemon.checks.at_start import recheck_share, torn
 from daemon.conditions import Conditions, Hindrance
-from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError
+from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.intake import Intake, inboxes
@@ -35,7 +35,7 @@ from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
-from daemon.status import History
+from daemon.status import History, read_status
 from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.workers import Died, Outcome, Pool
 
@@ -71,6 +71,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     notifier = Notifier()
     share = Share(settings)
     known_shares.expect(share)
+    _tell_of_lost_state(share)
     identity = share.prepare()
     recheck_share(settings)
     known_shares.remember(share, identity)
@@ -96,6 +97,14 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, cards)
         with _events(settings, share, alarm):
             loop.run()
+
+
+def _tell_of_lost_state(share: Share) -> None:
+    """Say that the service's own folder has gone since a service last reported, and what was in it."""
+    board = read_status(share.root) if share.is_bereft() else None
+    if board is not None:
+        files = [row.get("file") for row in (*board.get("running", []), *board.get("waiting", []))]
+        log.warning("begun anew", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
 
 
 def _check_backend(
@@ -180,7 +189,7 @@ class _Loop:
         quiet_s = settle_s(self._file_system, settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
-        history.restore(Hosts(share.hosts).read(host))
+        history.restore(Hosts(share.hosts, share.jobs).read(host))
         audience = Audience(Chronicle(history, host), *listeners)
         self._reloading = reloading
         self._share = share
@@ -192,7 +201,9 @@ class _Loop:
         self._pulse = pulse
         self._inbox_trouble = ""
         self._kept = KeptStates(share, settings.retention, clock)
-        self._conditions = Conditions(share, identity, self._kept, settings, clock)
+        self._conditions = Conditions(
+            share, identity, self._kept, settings, clock, lambda: torn(self._reloading.settings)
+        )
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
             settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, cards=cards
@@ -236,7 +247,11 @@ class _Loop:
         may_claim = hindrance is Hindrance.NONE
         try:
             self._scan()
-            self._scheduler.advance(may_start=may_claim or hindrance is Hindrance.DRAINING, may_claim=may_claim)
+            self._scheduler.advance(
+                may_start=may_claim or hindrance is Hindrance.DRAINING,
+                may_claim=may_claim,
+                may_resume=hindrance is Hindrance.LOW_SPACE,
+            )
             self._retention.advance()
             self._failed.advance()
             self._kept.sweep()

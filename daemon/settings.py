@@ -223,7 +223,7 @@ class RetrySettings(Section):
     first_s: Annotated[float, _number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
     longest_s: Annotated[
         float,
-        _number("Longest wait; for a share that is away never more than a minute", "s", gt=0, le=86400),
+        _number("Longest wait; after trouble of the share or its disk never more than 30 s", "s", gt=0, le=86400),
     ] = 300.0
 
 

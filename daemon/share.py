@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from daemon import notes
-from daemon.errors import ShareAwayError, ShareUnusableError
+from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
 from daemon.mounts import mount_of
 from daemon.moves import move_no_replace, open_folder
 from daemon.naming import composed, original_name
@@ -32,6 +32,7 @@ from daemon.settings import (
 )
 from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.durable import FULL, sync_directory
+from pipeline.space import mib
 
 SENTINEL = "share.json"
 LARGEST_BYTES = 10_000  # of the sentinel
@@ -108,13 +109,32 @@ class Share:
         """Read the sentinel.
 
         Raises:
+            StateRemovedError: the folder that it lies in has gone, while the others are there.
             ShareAwayError: there is none, or the share does not answer.
         """
         try:
             sentinel = read_json(self.state / SENTINEL, LARGEST_BYTES)
             return ShareIdentity(str(sentinel["id"]), self.root.stat().st_dev)
         except (OSError, ValueError, KeyError, TypeError) as exc:
+            if self.is_bereft():
+                raise StateRemovedError(self.bereft) from exc
             raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc
+
+    @property
+    def bereft(self) -> str:
+        """What to say where the service's own folder alone has gone."""
+        return (
+            f"The folder {STATE_DIR} has gone from {self.root}, with all jobs in it, while the share's other folders"
+            " are there: somebody has removed or renamed it."
+        )
+
+    def is_bereft(self) -> bool:
+        """Whether the service's own folder alone has gone. An unmounted share looks empty, so it is not meant."""
+        try:
+            found = {path.name for path in self.root.iterdir()}
+        except OSError:
+            return False
+        return STATE_DIR not in found and {OUTBOX_DIR, FAILED_DIR, ORIGINALS_DIR} <= found
 
     def drain_file(self, host: str) -> Path:
         """While it exists, the service of that host takes nothing new from the inboxes."""
@@ -139,6 +159,9 @@ class Share:
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
+
+    def total_bytes(self) -> int:
+        return shutil.disk_usage(self.root).total
 
     def relative(self, path: Path) -> Path:
         return path.relative_to(self.root)
@@ -209,6 +232,7 @@ def outbox_folder(subfolder: PurePath) -> PurePath:
 def _unusable(root: Path, exc: OSError) -> ShareUnusableError:
     what = f"The share {root} cannot be used: {exc.strerror}{f': {exc.filename}' if exc.filename else ''}"
     if exc.errno in FULL:
+        what = f"{what} ({mib(shutil.disk_usage(root).free)} free)"
         return ShareUnusableError(what, remedy="Free space on the share.", doctor_check="share-space")
     return ShareUnusableError(what)
 

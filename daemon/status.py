@@ -41,19 +41,21 @@ class RunningJob:
     realtime: float | None = None  # seconds of the recording done in a second, lately
     level_trip: str = ""  # the kind of trouble behind it, a key of degradation.lowest
     device: str = ""  # "cuda:1"; "" where the service works on no card
+    lacks: str = ""  # what is lacking on the disk while the job waits for that
+    since: str = ""  # when it began to wait for the disk or the device
 
     def line(self) -> str:
         """A few words about it."""
         percent = "" if self.percent is None else f" {self.percent:.0f} %"
         left = "" if self.eta_s is None else f" {clock(self.eta_s)} left"
-        return f"{self.file} {self.stage}{percent}{left}"
+        return f"{self.file} {self.stage}{percent}{left}{since(self.since)}"
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
     """What is not worked on now, and why: a claimed job, or a file in an inbox that cannot be claimed (``job`` "").
 
-    ``code`` and ``remedy`` are those of the error, ``since`` is when the wait began, "" where there was none.
+    ``code`` and ``remedy`` are those of the error, ``since`` is when the wait began, "" where there is none.
     """
 
     job: str
@@ -143,9 +145,10 @@ class Board:
     """Everything that the page shows: of one service, or of all services of the share together.
 
     Attributes:
-        state: "starting", "idle", "working", "paused", "draining", "drained", "low_space", "share_away", "stopping" or
-            "stopped".
+        state: "starting", "idle", "working", "paused", "draining", "drained", "low_space", "share_away",
+            "share_split", "stopping" or "stopped".
         reason: the state in words, "" where it needs none; reason_values: the numbers and the text in it.
+        since: when a state that keeps work from being started began, "" in others.
         hosts: all services, where the board is that of all together.
         queued: settled files that wait in the inboxes; settling: files that are still being copied.
         notes: what operators should know besides, such as a configuration that could not be taken over.
@@ -156,6 +159,7 @@ class Board:
     pid: int
     state: str = "starting"
     reason: str = ""
+    since: str = ""
     queued: int = 0
     settling: int = 0
     level: str = "normal"
@@ -192,7 +196,8 @@ class Board:
 
     def line(self) -> str:
         """One line for ``systemctl status``."""
-        parts = [self.state.replace("_", " ") + (f" ({self.reason})" if self.reason else "")]
+        state = self.state.replace("_", " ") + since(self.since)
+        parts = [state + (f" ({self.reason})" if self.reason else "")]
         parts += [job.line() for job in self.running[:3]]
         if len(self.running) > 3:
             parts.append(f"and {len(self.running) - 3} more")
@@ -262,6 +267,14 @@ def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = 
 def now() -> str:
     """Wall-clock time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def since(at: str) -> str:
+    """" since ..." in this machine's time, "" where ``at`` is no time."""
+    try:
+        return f" since {datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return ""
 
 
 def _a_day_ago() -> str:

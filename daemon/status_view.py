@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.naming import printable
-from daemon.status import Board, FailedJob, FinishedJob, RunningJob
+from daemon.status import Board, FailedJob, FinishedJob, RunningJob, since
 from daemon.survey import Survey
 from daemon.warned import warnings_in
 from daemon.words import Span, clock
@@ -40,6 +40,7 @@ _COLOURS = {
     "drained": "yellow",
     "low_space": "red",
     "share_away": "red",
+    "share_split": "red",
     "silent": "red",
     "stopped": "red",
 }
@@ -87,7 +88,7 @@ def render(survey: Survey) -> RenderableType:
 def _head(survey: Survey) -> Iterator[RenderableType]:
     board = survey.board
     reason = f": {escape(board.reason)}" if board.reason else ""
-    yield f"[{_COLOURS.get(board.state, 'bold')}]●[/] [bold]{_state(board.state)}[/]{reason}"
+    yield f"[{_COLOURS.get(board.state, 'bold')}]●[/] [bold]{_state(board.state)}[/]{since(board.since)}{reason}"
     if board.state in _GO_ON:
         yield f"  Go on with: [bold]{_GO_ON[board.state]}[/]"
     counts = [f"{len(board.running)} running", f"{board.queued + len(board.waiting)} waiting"]
@@ -120,7 +121,6 @@ def _running(board: Board, alive: bool) -> Iterator[RenderableType]:
 
 def _row(job: RunningJob) -> tuple[RenderableType, ...]:
     percent = job.percent or 0.0
-    level = job.level + (f": {job.level_reason}" if job.level_reason else "")
     return (
         escape(printable(job.file)),
         ProgressBar(total=100, completed=percent, width=12),
@@ -128,8 +128,16 @@ def _row(job: RunningJob) -> tuple[RenderableType, ...]:
         _stage(job),
         f"{job.realtime:.1f}x realtime" if job.realtime else "",
         f"{clock(job.eta_s)} left" if job.eta_s is not None else "",
-        f"[yellow]{escape(level)}[/]" if job.level != "normal" else level,
+        _why(job),
     )
+
+
+def _why(job: RunningJob) -> str:
+    """What it waits for, or how far it is cut down, and why."""
+    if job.since:
+        return f"[yellow]waits{since(job.since)}: {escape(job.lacks or job.level_reason)}[/]"
+    level = job.level + (f": {job.level_reason}" if job.level_reason else "")
+    return f"[yellow]{escape(level)}[/]" if job.level != "normal" else level
 
 
 def _stage(job: RunningJob) -> str:
@@ -138,7 +146,7 @@ def _stage(job: RunningJob) -> str:
 
 
 def _waiting(board: Board) -> Iterator[RenderableType]:
-    lines = [(job.file, f"{job.reason} {job.remedy}".strip()) for job in board.waiting]
+    lines = [(job.file, f"{job.reason} {job.remedy}{since(job.since)}".strip()) for job in board.waiting]
     lines += [(file.file, f"profile {file.profile}") for file in board.queue]
     lines += [(file, "still arriving") for file in board.arriving]
     if lines:

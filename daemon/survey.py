@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from daemon.errors import DaemonError
 from daemon.hosts import SILENT_S, Seen, merged, read_board
@@ -95,12 +96,13 @@ def _standings(share: Share, settings: Settings) -> Iterator[Standing]:
         with suppress(FileNotFoundError):
             age_s = max(0.0, time.time() - path.stat().st_mtime)
             if board is not None:
-                yield _standing(board, age_s, host_name(settings.leases))
+                yield _standing(board, age_s, host_name(settings.leases), share.jobs)
 
 
-def _standing(board: Board, age_s: float, here: str) -> Standing:
+def _standing(board: Board, age_s: float, here: str, jobs: Path) -> Standing:
     verdict = _verdict(board, age_s, here)
-    return Standing(Seen(board, silent=bool(verdict) and board.state != "stopped"), age_s, verdict)
+    seen = Seen(board, silent=bool(verdict) and board.state != "stopped")
+    return Standing(seen.without_lost(jobs), age_s, verdict)
 
 
 def _verdict(board: Board, age_s: float, here: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,24 @@ from pathlib import Path
 import structlog
 
 from daemon import leases, recovery
-from daemon.errors import LeaseLostError, ShareAwayError
+from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
+from daemon.hosts import read_board
 from daemon.jobs import Job, folders
 from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
-from daemon.retry import Backoff
+from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, locks_reach_all
+from daemon.status import now
 from engines.errors import ExplainedError
+from pipeline.errors import DiskFullError, StorageError
+from pipeline.job import RESTING
+
+STORAGE_TROUBLE = {
+    error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)
+}
+_MOVING = ("render", "listen", "assemble", "verify", "debug")
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +39,7 @@ class Task:
     Attributes:
         reason: why it waits, "" where it does not.
         code, remedy: which error that was, and what to do about it; "" where there was none.
-        level: its worker's degradation level, "" without one.
+        since: when the waiting began, "" where the job does not wait; a try in between does not end it.
     """
 
     job: Job
@@ -38,7 +48,7 @@ class Task:
     reason: str = ""
     code: str = ""
     remedy: str = ""
-    level: str = ""
+    since: str = ""
     begun_at: float = 0.0
 
     @property
@@ -46,10 +56,22 @@ class Task:
         """Whether it may be tried again: after its wait, or where it was the share's, as soon as anybody asks."""
         return self.backoff.due or self.code == ShareAwayError.code
 
+    @property
+    def lacks_space(self) -> bool:
+        """Whether it waits for space on the disk."""
+        return self.code == DiskFullError.code
+
     def begin(self) -> None:
         """An attempt begins."""
         self.begun_at = self.backoff.clock()
         self.reason = self.code = self.remedy = ""
+
+    def heed(self, stage: str) -> None:
+        """Take note of its worker's stage."""
+        if stage in RESTING:
+            self.since = self.since or now()
+        elif stage in _MOVING:
+            self.since = ""
 
     def end(self) -> None:
         """An attempt has ended: its time counts."""
@@ -57,7 +79,9 @@ class Task:
 
     def wait(self, failure: Failed) -> None:
         """Leave the job be for a while; the reason is logged when it is a new one."""
-        wait_s = self.backoff.fail()
+        wait_s = self.backoff.fail(SOON_S if failure.code in STORAGE_TROUBLE else math.inf)
+        if not self.since or (self.code and self.code != failure.code):
+            self.since = now()
         if self.reason != failure.message:
             told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
             self.log.warning("job waits", stage=self.job.manifest.state.value, **told)
@@ -93,6 +117,15 @@ class Tasks:
 
     def drop(self, task: Task) -> None:
         self._held.pop(task.job.id, None)
+
+    def is_elsewhere(self, task: Task) -> bool:
+        """Whether the directory of a lost job is there under another name, which a taker has given it."""
+        return any(leases.first_name(folder.name) == task.job.id for folder in folders(self._share.jobs))
+
+    def has_others(self) -> bool:
+        """Whether another service is at work on the share: it may have done a lost job already."""
+        boards = (read_board(path) for path in self._share.hosts.glob("*.json") if path.stem != self.lease.host)
+        return any(board is not None and board.state != "stopped" for board in boards)
 
     def confirm(self, task: Task) -> None:
         """Make sure that a job is still ours, before something is done that others see.

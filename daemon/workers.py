@@ -33,7 +33,7 @@ from daemon.messages import (
 )
 from daemon.settle import Clock
 from daemon.spawn import WorkerProcess, spawn_worker
-from pipeline.job import Progress
+from pipeline.job import RESTING, Progress
 from pipeline.tally import Tally
 
 _CHUNK_BYTES = 65536
@@ -41,6 +41,7 @@ _LONGEST_LINE_BYTES = 1 << 20
 _LAST_LINES = 3
 _LONGEST_WORDS = 200
 _GRACE_S = 10.0  # between a worker's last message and its end
+_OWN_STANDSTILL_S = 5.0  # between two looks at the workers: the service itself was held up, by a share that hangs
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class Pool:
         self._on_tally = on_tally
         self._spare = spare
         self._workers: dict[str, Worker] = {}
+        self._polled_at = clock()
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -168,6 +170,7 @@ class Pool:
 
     def poll(self) -> Iterator[tuple[str, Outcome]]:
         """Take in what the workers have said; yields the jobs whose worker has ended, and how."""
+        self._forgive_own_standstill()
         for worker in list(self._workers.values()):
             ended = worker.process.poll() is not None  # asked first: what it said before is in the pipe
             self._listen(worker)
@@ -175,6 +178,15 @@ class Pool:
                 yield worker.job, self._bury(worker)
             else:
                 self._watch(worker)
+
+    def _forgive_own_standstill(self) -> None:
+        """Time in which the share held up the service as well is not the workers'."""
+        now, before = self._clock(), self._polled_at
+        self._polled_at = now
+        if now - before > _OWN_STANDSTILL_S:
+            for worker in self._workers.values():
+                worker.moved_at += now - before
+                worker.deadline += now - before
 
     def _listen(self, worker: Worker) -> None:
         for line in self._read(worker, worker.messages):
@@ -265,8 +277,8 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _moved(before: Progress | None, after: Progress) -> bool:
-    """Whether the job goes on, or waits for the device and says so."""
-    return before is None or after.stage == "wait" or (
+    """Whether the job goes on, or waits for the device or the disk and says so."""
+    return before is None or after.stage in RESTING or (
         (before.stage, before.frames_done, before.seconds_done) != (after.stage, after.frames_done, after.seconds_done)
     )
 

@@ -43,7 +43,6 @@ class TripKind(StrEnum):
     VRAM_GUARD = "vram_guard"
     DECODER_ERRORS = "decoder_errors"
     FRAME_LATENCY = "frame_latency"
-    DISK_LOW = "disk_low"
 
 
 class State(Enum):
@@ -157,7 +156,12 @@ class CircuitBreaker:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from an earlier process's state. A pause is over: between two processes the device had one."""
+        """Go on from an earlier process's state. A pause is over: between two processes the device had one.
+
+        Trouble of a kind that is no trip any more, in a checkpoint of an earlier version, is over as well.
+        """
+        if state["trip"] is not None and state["trip"][0] not in set(TripKind):
+            return
         self.level = Level(state["level"])
         self._failures, self._clean = state["failures"], state["clean"]
         self.fruitless_pauses = state["fruitless_pauses"]

@@ -1,4 +1,7 @@
-"""Degradation of one job: trouble goes to its breaker, and the job goes on from its last segment at another level."""
+"""Degradation of one job: trouble goes to its breaker, and the job goes on from its last segment at another level.
+
+Where the disk lacks space, the level stays what it is: the job waits, and goes on as if nothing had been.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ import structlog
 from engines.errors import ExplainedError
 from pipeline.breaker import CircuitBreaker, Level, Step, Trip
 from pipeline.checkpoint import Checkpoint
-from pipeline.errors import DiskFullError, JobStopped
+from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.settings import DegradationSettings
-from pipeline.trips import SegmentFacts, judge, low_disk, trip_of
+from pipeline.space import Room
+from pipeline.trips import SegmentFacts, judge, trip_of
 from pipeline.workload import Workload, workload
 
 _BEAT_S = 0.2
@@ -25,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class LevelChanged(Exception):
-    """No error: the level has changed at a segment's end, and the work goes on from the checkpoint."""
+    """No error: the level changes at a segment's end, or space is lacking, and work goes on from the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ class Span:
     to_s: float
     level: Level
     reason: str
+
+    @property
+    def lowers_quality(self) -> bool:
+        """Whether the result is another one because of it; after a pause it is the same."""
+        return self.level is not Level.PAUSE
 
 
 class Degradation:
@@ -59,6 +68,7 @@ class Degradation:
     ) -> None:
         self._settings = settings
         self._work_dir = work_dir
+        self._room = Room(work_dir, settings, clock=clock, sleep=sleep)
         self._checkpoint = checkpoint
         self._time_base = time_base
         self._sleep = sleep
@@ -85,6 +95,11 @@ class Degradation:
         return self.trip.reason if self.trip else ""
 
     @property
+    def lacks_space(self) -> str:
+        """What is lacking on the disk while that is waited for, in words; else ""."""
+        return self._room.reason
+
+    @property
     def at_s(self) -> float:
         """Length of the output so far."""
         segments = self._checkpoint.segments
@@ -94,13 +109,19 @@ class Degradation:
         return round(float(ticks * self._time_base), 3)
 
     def accepts(self, error: Exception) -> bool:
-        """Whether the job may go on after an error. Then ``ready`` waits for what is left of the cool-down."""
+        """Whether the job may go on after an error. Then ``ready`` waits for space, or what is left of a cool-down."""
+        if self.is_refused(error):
+            return True
         trip = trip_of(error)
         if trip is None or not self._helps(trip):
             return False
         self._pending = trip
         log.info("work broke off", trip=trip.kind.value, reason=trip.reason, degradation=self.level.value)
         return True
+
+    def is_refused(self, error: Exception) -> bool:
+        """Whether an error comes from want of space, for which ``wait_for_space`` then waits."""
+        return self._room.refuses(error)
 
     def _helps(self, trip: Trip) -> bool:
         """Whether there is a lower level for it, which is not one pause too many."""
@@ -114,7 +135,7 @@ class Degradation:
         return self._breaker.fruitless_pauses >= self._settings.pauses_max
 
     def ready(self, *, should_stop: StopCheck, on_wait: Callable[[], None]) -> None:
-        """Wait until the device may be used, without using it.
+        """Wait until there is space and the device may be used, without using it.
 
         Args:
             on_wait: called several times a second meanwhile.
@@ -123,6 +144,7 @@ class Degradation:
             JobStopped: asked to stop.
             DiskFullError: the disk stays too full; another attempt may find more room.
         """
+        self.wait_for_space(should_stop=should_stop, on_wait=on_wait)
         while self._pending is not None or self.level is Level.PAUSE:
             on_wait()
             if should_stop():
@@ -133,34 +155,57 @@ class Degradation:
                 trip, self._pending = self._pending, None
                 self._note(self._breaker.record_trip(trip))
             else:
-                self._end_pause()
+                self._note(self._breaker.end_pause())
 
-    def _end_pause(self) -> None:
-        low = low_disk(self._work_dir, self._settings)
-        if low is None:
-            self._note(self._breaker.end_pause())
-        elif self._is_hopeless:
-            raise DiskFullError(low.reason)
-        else:
-            self._breaker.record_trip(low)
+    def wait_for_space(
+        self, needed_bytes: int = 0, what_for: str = "", *, should_stop: StopCheck, on_wait: Callable[[], None]
+    ) -> None:
+        """Wait until there is room on the disk (see ``Room.wait``); for the report, that is a pause."""
+        waited = False
+
+        def waiting() -> None:
+            nonlocal waited
+            if not waited:
+                self._note_pause()
+                log.warning("job waits for space", at_s=self.at_s, reason=self.lacks_space)
+            waited = True
+            on_wait()
+
+        try:
+            self._room.wait(needed_bytes=needed_bytes, what_for=what_for, should_stop=should_stop, on_wait=waiting)
+        finally:
+            if waited:
+                self._save()
+        if waited:
+            log.info("job goes on, there is space", at_s=self.at_s)
+
+    def _note_pause(self) -> None:
+        """Keep a pause for the report; several at one place, of attempts that each waited for a while, are one."""
+        pauses = self._checkpoint.pauses
+        if not pauses or pauses[-1][0] != self.at_s:
+            pauses.append((self.at_s, self.lacks_space))
 
     def judge(self, facts: SegmentFacts) -> bool:
-        """Take note of a finished segment; whether the level has changed with it. The caller saves the checkpoint."""
-        trip = judge(facts, self._work_dir, self._settings)
+        """Take note of a finished segment; whether the work is to be broken off. The caller saves the checkpoint."""
+        trip = judge(facts, self._settings)
         step = self._breaker.record_clean() if trip is None else self._breaker.record_trip(trip)
         self._checkpoint.breaker = self._breaker.to_json()
+        self._room.worked()
         if step is not None:
             self._announce(step)
-        return step is not None
+        return step is not None or bool(self._room.low())
 
     def _note(self, step: Step | None) -> None:
         self._checkpoint.breaker = self._breaker.to_json()
         if step is not None:
             self._announce(step)
+        self._save()
+
+    def _save(self) -> None:
         try:
             self._checkpoint.save(self._work_dir)
         except ExplainedError as error:  # the disk, perhaps, is the trouble; the next segment saves it
-            log.debug("level not saved", reason=error.message)
+            log.debug("checkpoint not saved", reason=error.message)
 
     def _announce(self, step: Step) -> None:
         at_s = self.at_s

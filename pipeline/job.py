@@ -48,6 +48,7 @@ _RENDER_PERCENT = 97.0
 _PERCENT_OF_STAGE = {
     "render": (0.0, _RENDER_PERCENT),
     "wait": (0.0, _RENDER_PERCENT),
+    "space": (0.0, _RENDER_PERCENT),
     "listen": (_RENDER_PERCENT, 97.5),
     "assemble": (97.5, 98.5),
     "verify": (98.5, 100.0),
@@ -55,11 +56,15 @@ _PERCENT_OF_STAGE = {
 }
 
 
+RESTING = ("wait", "space")  # stages in which nothing is done until something else changes
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
 
-    stage: str  # "probe", "render", "wait", "listen", "assemble", "verify", "debug"
+    # "probe", "render", "wait" (for the device), "space" (for the disk), "listen", "assemble", "verify", "debug"
+    stage: str
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0
@@ -68,6 +73,7 @@ class Progress:
     level: str = "normal"  # degradation level
     level_reason: str = ""  # why it is not normal, in plain words
     trip: str = ""  # the kind of trouble behind it
+    lacks: str = ""  # in the stage "space": what is lacking on the disk, in plain words
     render_s: float | None = None  # how long rendering all of it takes, at the recent pace
     with_debug: bool = False  # a debug video follows
 

@@ -50,7 +50,11 @@ _SOURCE_COLORS: dict[Source, Color] = {
 }
 _SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
-_LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "every second picture", "pause": "paused"}
+_LEVEL_WORDS = {
+    "downscale": "quality: softer pictures",
+    "frame_skip": "quality: every second picture",
+    "pause": "work paused, no loss",
+}
 _WARN: Color = (255, 196, 88)
 _SWAP_COLOR = (232, 110, 220)
 
@@ -202,7 +206,7 @@ class _Sheet:
         shown = summary.sources.sum(axis=(0, 2))
         entries = [(_SOURCE_COLORS[s], _SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
         levels = sorted({span["level"] for span in order.degradation} & _LEVEL_COLORS.keys())
-        entries += [(_LEVEL_COLORS[level], f"quality: {_LEVEL_WORDS[level]}") for level in levels]
+        entries += [(_LEVEL_COLORS[level], _LEVEL_WORDS[level]) for level in levels]
         if order.identity.get("repaired_swaps"):
             entries.append((_SWAP_COLOR, "mix-up of the two repaired"))
         x: float = _FACES_LEFT

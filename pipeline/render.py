@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engines.cpu import storage
 from engines.cpu.survey import merged
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
@@ -168,13 +169,13 @@ class Renderer:
 
     def _timed(self, decoded: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         while True:
-            begin = time.perf_counter()
+            begin, read_before_s = time.perf_counter(), storage.waited_s()
             batch = next(decoded, None)
             if batch is None:
                 return
-            seconds = time.perf_counter() - begin
+            seconds, reading_s = time.perf_counter() - begin, storage.waited_s() - read_before_s
             self.clock.add("decode", seconds, len(batch))
-            self.clock.counting.spent([frame.pts for frame in batch.frames], seconds)
+            self.clock.counting.spent([frame.pts for frame in batch.frames], max(0.0, seconds - reading_s))
             yield batch
 
     def _chunks(self, batches: Iterable[FrameBatch]) -> Iterator[Chunk]:
@@ -253,26 +254,32 @@ class Renderer:
         part: Painted = first
         while part.boundary is None:
             begin = time.perf_counter()
-            self._encode(encoder, writer, part)
-            self._count(part, time.perf_counter() - begin)
+            encoding_s = self._encode(encoder, writer, part)
+            self._count(part, time.perf_counter() - begin, encoding_s)
             self.on_frames(self.checkpoint.frames + writer.frames, part.rows[-1].t)
             part = next(painted)
         with self.clock.measure("encode", 0):
             writer.add_packets(encoder.flush())
         return part.boundary
 
-    def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> None:
+    def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> float:
+        """Encode and write a chunk; returns the time that the encoder took, which a slow disk does not lengthen."""
         self._replaced_frames += len(part.replaced)
         self._lost += part.replaced
+        encoding_s = 0.0
         for row, shown, picture in zip(part.rows, part.shown, part.pictures, strict=True):
             writer.add_row(row, shown, picture.duration)
-            writer.add_packets(encoder.encode(picture))
+            begin = time.perf_counter()
+            packets = encoder.encode(picture)
+            encoding_s += time.perf_counter() - begin
+            writer.add_packets(packets)
             self.moments.offer(picture, shown)
+        return encoding_s
 
-    def _count(self, part: Painted, seconds: float) -> None:
+    def _count(self, part: Painted, seconds: float, encoding_s: float) -> None:
         self.clock.add("encode", seconds, len(part))
         counting = self.clock.counting
-        counting.spent(part.pts, seconds)
+        counting.spent(part.pts, encoding_s)
         for latency_s in counting.done(part.pts):
             self._latency.add(latency_s)
         counting.written(frames=len(part), replaced=len(part.replaced))

@@ -109,6 +109,7 @@ def facts(report: Report) -> dict[str, Any]:
         "truncated": report.resilience.truncated,
         "resumed": len(report.resilience.resumed_at_s),
         "repaired_swaps": identity.get("repaired_swaps_total", 0),
+        "pauses": sum(span.level == "pause" for span in report.degradation),
         "degraded_s": round(sum(span.to_s - span.from_s for span in report.degradation), 1),
         "sound": _sound(report),
         "sound_damaged": report.resilience.skipped_audio_packets > 0,

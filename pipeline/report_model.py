@@ -131,7 +131,7 @@ class Timing(Part):
 class DegradationSpan(Part):
     from_s: float
     to_s: float
-    level: Level
+    level: Annotated[Level, Field(description="pause: the work rested here, and the result is the same as without it")]
     reason: str
 
 

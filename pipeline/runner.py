@@ -123,7 +123,27 @@ class _Job:
         checkpoint = self._checkpoint(info)
         self._wall_before_s = checkpoint.wall_s
         checkpoint, outcome = self._render_all(rate, checkpoint)
-        assembled = self._assemble(info, checkpoint, outcome.color)
+        return self._finish_with_room(rate, checkpoint, outcome)
+
+    def _finish_with_room(self, rate: OutputRate, checkpoint: Checkpoint, outcome: StreamOutcome) -> JobResult:
+        """Make the files that are delivered, as soon as the disk has room for them."""
+        degradation = self._degradation
+        assert degradation is not None  # rendering begins with it
+        while True:
+            degradation.wait_for_space(
+                sum(segment.bytes for segment in checkpoint.segments),
+                "the finished video",
+                should_stop=self._should_stop,
+                on_wait=lambda: self._waiting(rate.info, checkpoint, degradation),
+            )
+            try:
+                return self._finish(rate, checkpoint, outcome)
+            except Exception as error:
+                if not degradation.is_refused(error):
+                    raise
+
+    def _finish(self, rate: OutputRate, checkpoint: Checkpoint, outcome: StreamOutcome) -> JobResult:
+        assembled = self._assemble(rate.info, checkpoint, outcome.color)
         return self._result(
             Evidence(
                 rate=rate,
@@ -275,7 +295,8 @@ class _Job:
         self._progress("render", info, frames, seconds)
 
     def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
-        self._progress("wait", info, checkpoint.frames, degradation.at_s)
+        stage = "space" if degradation.lacks_space else "wait"
+        self._progress(stage, info, checkpoint.frames, degradation.at_s)
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
         progress = Progress(
@@ -305,6 +326,7 @@ class _Job:
             "level": degradation.level.value,
             "level_reason": trip.reason if trip else "",
             "trip": trip.kind.value if trip else "",
+            "lacks": degradation.lacks_space,
         }
 
     def _result(self, evidence: Evidence) -> JobResult:

@@ -279,7 +279,6 @@ class LowestLevelSettings(Section):
     vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
-    disk_low: Annotated[LevelName, _lowest("a disk that is full, or nearly so,")] = "pause"
 
 
 class DegradationSettings(Section):
@@ -325,7 +324,12 @@ class DegradationSettings(Section):
     ] = 10.0
     disk_low_bytes: Annotated[
         int,
-        Field(ge=0, le=2**50, description="Trip where less is free on the disk of the job's directory",
+        Field(ge=0, le=2**50, description="A job waits while less is free on the disk of its directory",
               json_schema_extra={"unit": "bytes"}),
     ] = 2**28
+    disk_wait_s: Annotated[
+        float,
+        Field(gt=0, le=86400, description="How long an attempt waits for space: the service then tries again by itself,"
+              " `dualface process` gives up", json_schema_extra={"unit": "s"}),
+    ] = 120.0
     lowest: LowestLevelSettings = LowestLevelSettings()

@@ -103,10 +103,14 @@ def _trouble(checkpoint: Checkpoint) -> str:
 
 
 def _cut_down(evidence: Evidence) -> str:
-    degraded = spans(evidence.checkpoint, evidence.info.video.time_base)
-    if not degraded:
-        return ""
-    return f", {sum(s.to_s - s.from_s for s in degraded):.0f} s at reduced quality: {degraded[0].reason.rstrip('.')}"
+    found = spans(evidence.checkpoint, evidence.info.video.time_base)
+    degraded = [span for span in found if span.lowers_quality]
+    pauses = len(found) - len(degraded)
+    parts = [f", paused {pauses} times"] if pauses else []
+    if degraded:
+        length_s = sum(span.to_s - span.from_s for span in degraded)
+        parts.append(f", {length_s:.0f} s at reduced quality: {degraded[0].reason.rstrip('.')}")
+    return "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,10 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
     loudness = assembled.audio.loudness
     compute = checkpoint.compute_class
-    degraded = spans(checkpoint, evidence.info.video.time_base)
+    found = spans(checkpoint, evidence.info.video.time_base)
     warnings = [Warned(**w.to_json()) for w in _warnings(evidence)]
     return Report(
-        status="succeeded_degraded" if degraded else "succeeded",
+        status="succeeded_degraded" if any(span.lowers_quality for span in found) else "succeeded",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
@@ -164,7 +168,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             evidence.clock, wall_s=evidence.wall_s, frames=checkpoint.frames, duration_s=assembled.duration_s
         ),
         degradation=[
-            DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in degraded
+            DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in found
         ],
         backends=describe_backends(evidence),
         compute=Compute(**{name: compute[name] for name in Compute.model_fields}),

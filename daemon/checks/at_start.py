@@ -5,13 +5,21 @@ from __future__ import annotations
 import structlog
 
 from daemon.checks.context import Context
-from daemon.checks.share import AT_START
+from daemon.checks.share import AT_START, SAID_ONLY
 from daemon.doctor import Verdict, examine, select
 from daemon.errors import ShareUnusableError
 from daemon.settings import Settings
 from engines.errors import doctor_hint
 
 log = structlog.get_logger(__name__)
+
+
+def torn(settings: Settings) -> str:
+    """What keeps files from being moved between the share's folders, in the words of the check at the start; or ""."""
+    for result in examine(select(["share-one-file-system"]), Context(settings, directly=True)):
+        if result.finding.verdict is Verdict.FAILED:
+            return f"{result.finding.summary} {result.finding.remedy}"
+    return ""
 
 
 def recheck_share(settings: Settings) -> None:
@@ -22,8 +30,8 @@ def recheck_share(settings: Settings) -> None:
     """
     for result in examine(select(AT_START), Context(settings, directly=True)):
         finding = result.finding
-        if finding.verdict is Verdict.FAILED:
+        if finding.verdict is Verdict.FAILED and result.name not in SAID_ONLY:
             raise ShareUnusableError(finding.summary, remedy=finding.remedy, doctor_check=result.name)
-        if finding.verdict is Verdict.WARNING:
+        if finding.verdict in (Verdict.FAILED, Verdict.WARNING):
             remedy = f"{finding.remedy} {doctor_hint(result.name)}"
             log.warning("share check", check=result.name, reason=finding.summary, remedy=remedy)

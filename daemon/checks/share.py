@@ -9,13 +9,15 @@ from collections.abc import Iterator
 
 from daemon.checks.context import Context
 from daemon.doctor import Finding, check, failed, not_applicable, ok, warning
+from daemon.errors import SplitShareError
 from daemon.measurements.files import Folder, Folders, Names, Times
 from daemon.measurements.moving import OVERWRITES, Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.view import Events, Lag
 from daemon.share import is_network, settle_key
+from pipeline.space import mib
 
-_MIB, _GIB = 2**20, 2**30
+_GIB = 2**30
 _FAT = ("vfat", "msdos")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NO_OWNERS = ("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk")
@@ -28,7 +30,8 @@ _CLOCKS_APART_S = 60.0
 _LONGEST_NAME = 255
 
 # What the service looks at whenever it starts: cheap, and what it cannot do without.
-AT_START = ("share-permissions", "share-one-file-system", "share-rename", "share-fsync", "share-times")
+AT_START = ("share-permissions", "share-one-file-system", "share-rename", "share-fsync", "share-times", "share-limits")
+SAID_ONLY = ("share-limits",)  # a disk may grow, and a configuration be loaded anew, while the service waits
 
 
 @check("share-there")
@@ -162,10 +165,7 @@ def one_file_system(context: Context) -> Finding:
     folders = context.measure(Folders).folders
     strays = [f"{folder.name} ({_words(folder.crossing)})" for folder in folders if folder.crossing]
     if strays:
-        return failed(
-            f"Files cannot be renamed from the state folder to {', '.join(strays)}.",
-            "Put all folders of the share on one mount of one file system.",
-        )
+        return failed(SplitShareError.of(strays).message, SplitShareError.remedy)
     return ok("Files can be renamed from each folder to the others.")
 
 
@@ -365,6 +365,26 @@ def names(context: Context) -> Finding:
     return ok("; ".join(["Names of 255 bytes and in any script", *alike]) + ".", facts=told)
 
 
+@check("share-limits", needs="share-there")
+def limits(context: Context) -> Finding:
+    """A disk that is smaller than the free space that is asked for never has it: then nothing is ever started."""
+    facts, settings = context.measure(Space), context.settings
+    asked = {
+        "share.low_bytes": settings.share.low_bytes,
+        "share.resume_bytes": settings.share.resume_bytes,
+        "degradation.disk_low_bytes": settings.degradation.disk_low_bytes,
+    }
+    if not facts.total_bytes:
+        return not_applicable("The file system does not tell how large it is.")
+    beyond = [f"{key} ({mib(wanted)})" for key, wanted in asked.items() if wanted > facts.total_bytes]
+    if beyond:
+        return failed(
+            f"The whole disk has {mib(facts.total_bytes)}, so this can never be free: {', '.join(beyond)}.",
+            "Set it to less, with room to work (dualface config set), or put the share on a larger disk.",
+        )
+    return ok(f"The disk has {mib(facts.total_bytes)}, more than must be free for the work.")
+
+
 @check("share-space", needs="share-there")
 def space(context: Context) -> Finding:
     """Below share.low_bytes nothing new is started, until share.resume_bytes are free again."""
@@ -373,8 +393,15 @@ def space(context: Context) -> Finding:
     summary = f"{facts.free_bytes / _GIB:.1f} of {facts.total_bytes / _GIB:.1f} GiB are free"
     if facts.free_bytes < wanted.low_bytes:
         return failed(
-            f"{summary}: nothing new is started below {wanted.low_bytes / _MIB:.0f} MiB.",
-            f"Free space on the share; work goes on by itself from {wanted.resume_bytes / _MIB:.0f} MiB.",
+            f"{summary}: nothing new is started below {mib(wanted.low_bytes)} (share.low_bytes).",
+            f"Free space on the share; work goes on by itself from {mib(wanted.resume_bytes)} (share.resume_bytes).",
+            facts=told,
+        )
+    least = context.settings.degradation.disk_low_bytes
+    if facts.free_bytes < least:
+        return failed(
+            f"{summary}: jobs wait below {mib(least)} (degradation.disk_low_bytes).",
+            "Free space on the share; work goes on by itself.",
             facts=told,
         )
     if facts.free_files is not None and facts.free_files < 1000:

@@ -10,13 +10,14 @@ from pathlib import Path
 NAME = "dualface.service"
 _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "User", "UMask", "NRestarts", "CacheDirectory",
+    "StatusText",
 )  # fmt: skip
 _TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Properties of systemctl show; all "" where there is no systemd."""
+    """Properties of systemctl show; all "" where there is no systemd. ``says`` is the service's own line of status."""
 
     load: str = ""
     active: str = ""
@@ -27,6 +28,7 @@ class Unit:
     umask: int = 0o022
     restarts: int = 0
     cache: str = ""
+    says: str = ""
 
     @property
     def installed(self) -> bool:
@@ -43,6 +45,8 @@ class Unit:
         except (subprocess.SubprocessError, OSError):
             return cls()
         told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        load, active, sub, result, enabled, user, umask, restarts, cache = (told.get(name, "") for name in _PROPERTIES)
+        load, active, sub, result, enabled, user, umask, restarts, cache, says = (
+            told.get(name, "") for name in _PROPERTIES
+        )
         folder = f"/var/cache/{cache.split()[0]}" if cache.strip() else ""
-        return cls(load, active, sub, result, enabled, user, int(umask or "022", 8), int(restarts or 0), folder)
+        return cls(load, active, sub, result, enabled, user, int(umask or "022", 8), int(restarts or 0), folder, says)

@@ -8,7 +8,16 @@ and PyAV raises that exception from the call that it came up in, whatever the de
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from pathlib import Path
+
+_waited = threading.local()
+
+
+def waited_s() -> float:
+    """Time that the calling thread has spent in reads of source files so far."""
+    return float(getattr(_waited, "seconds", 0.0))
 
 
 class SourceFile:
@@ -24,7 +33,11 @@ class SourceFile:
         Raises:
             OSError: the storage failed.
         """
-        return self._file.read(size)
+        begin = time.perf_counter()
+        try:
+            return self._file.read(size)
+        finally:
+            _waited.seconds = waited_s() + time.perf_counter() - begin
 
     def seek(self, offset: int, whence: int) -> int:
         """The new position, or a negative error number for one that no file has: then the content is wrong.

@@ -28,8 +28,9 @@ PIXELS = 3840 * 2160
 SIDE = 32                                                  # of a patch
 COLUMNS, ROWS = 10, 6
 LUMA_STEPS, CHROMA_STEPS, PURE_STEPS = 1.5, 3.0, 9.0
-X265 = {"x265-params": "log-level=none:lossless=1"}
-MASTERED = "log-level=none:lossless=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},50)"
+X265 = {"x265-params": "log-level=none:lossless=1:bframes=0"}
+DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
+MASTERED = f"log-level=none:lossless=1:bframes=0:master-display={DISPLAY}L({{}},50)"
 
 
 def _dull() -> list[reference.Rgb]:
@@ -178,7 +179,7 @@ def test_pictures_that_are_scaled_down_keep_their_colours(open_decoder: OpenDeco
 
 def test_the_container_may_be_the_only_one_that_tells(open_decoder: OpenDecoder, tmp_path: Path) -> None:
     """An encoder that writes no colours into the stream, in a container that has them."""
-    quiet = {"x265-params": "log-level=none:lossless=1:colorprim=undef:transfer=undef:colormatrix=undef"}
+    quiet = {"x265-params": "log-level=none:lossless=1:bframes=0:colorprim=undef:transfer=undef:colormatrix=undef"}
     path = replace(CASES["hlg"].clip, color=(9, 18, 9, 1), options=quiet).write(tmp_path / "clip.mkv")
     decoder = open_decoder(path, probe(path), max_surface_pixels=PIXELS)
     assert_close(first_of(decoder), expected_of(CASES["hlg"]))

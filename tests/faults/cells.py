@@ -36,7 +36,7 @@ class Cell:
         with setting(folder, reference, self.variant.rule, **self.fault.sections) as scene:
             with Watcher(scene.disk) as watcher:
                 wrongs = self._play(scene)
-            verdict = judge(scene, watcher)
+            verdict = judge(scene, watcher, may_degrade=self.fault.may_degrade)
             if not scene.control.hits:
                 verdict.outcome = NOT_STRUCK
         verdict.wrongs += wrongs

@@ -40,12 +40,14 @@ class Fault:
         variants: its ways at a step; none where it makes no sense.
         senseless: why it makes no sense at the other steps.
         sections: configuration that it needs.
+        may_degrade: whether the work may be cut down because of it.
     """
 
     name: str
     variants: Callable[[Step], Iterator[Variant]]
     senseless: Callable[[Step], str]
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    may_degrade: bool = False
 
 
 # -- strikes at a meeting
@@ -201,7 +203,7 @@ FAULTS = (
     Fault("lost rename reply", _failing("renames", errno.ENOENT, errno.EIO, after=True), _nothing("renamed")),
     Fault("second host", _second_host, _nothing("shared")),
     Fault("clock jump", _both(forwards=jump(400 * _DAY_S), backwards=jump(-400 * _DAY_S)), _nothing("timed")),
-    Fault("out of memory", _at(run_out_of_memory), _nothing("allocated")),
+    Fault("out of memory", _at(run_out_of_memory), _nothing("allocated"), may_degrade=True),
     Fault("poisoned device context", _exiting, _no_worker),
     Fault("segfault while parsing", _at(kill_it(signal.SIGSEGV), "worker"), _no_media),
 )

@@ -33,10 +33,10 @@ class Verdict:
     seconds: float = 0.0
 
 
-def judge(setting: Setting, watcher: Watcher) -> Verdict:
+def judge(setting: Setting, watcher: Watcher, *, may_degrade: bool) -> Verdict:
     """Look at everything that a cell has left. The services have ended."""
     wrongs = list(watcher.wrongs)
-    outcome, attempts = _outcome(setting, wrongs)
+    outcome, attempts = _outcome(setting, wrongs, may_degrade=may_degrade)
     wrongs += _original(setting) + _leftovers(setting) + _journals(setting)
     again = repeated(setting.control.trace())
     if len(again) > max(1, setting.control.hits):
@@ -45,10 +45,10 @@ def judge(setting: Setting, watcher: Watcher) -> Verdict:
     return Verdict(outcome, wrongs, attempts, len(again), waits, len(setting.ends))
 
 
-def _outcome(setting: Setting, wrongs: list[str]) -> tuple[str, int]:
+def _outcome(setting: Setting, wrongs: list[str], *, may_degrade: bool) -> tuple[str, int]:
     outbox, failed = _files(setting.disk / "outbox"), _files(setting.disk / "failed")
     if outbox:
-        wrongs += _delivery(setting, outbox)
+        wrongs += _delivery(setting, outbox, may_degrade=may_degrade)
         wrongs += ["delivered and failed"] if failed else []
         return "delivered", _report(setting.disk / f"outbox/{NAME}.dual.report.json").get("resilience", {}).get(
             "attempts", 0
@@ -61,7 +61,7 @@ def _outcome(setting: Setting, wrongs: list[str]) -> tuple[str, int]:
     return "nothing", 0
 
 
-def _delivery(setting: Setting, outbox: set[str]) -> list[str]:
+def _delivery(setting: Setting, outbox: set[str], *, may_degrade: bool) -> list[str]:
     """Exactly one output, complete, and the one of an undisturbed run, or one that says where it was cut down."""
     if outbox != outputs(NAME):
         return [f"the outbox holds {sorted(outbox)}"]
@@ -72,7 +72,9 @@ def _delivery(setting: Setting, outbox: set[str]) -> list[str]:
     frames = _decoded_frames(video)
     if frames != report.get("output", {}).get("frames"):
         wrongs.append(f"{frames} pictures decode")
-    if degraded:
+    if degraded and not may_degrade:
+        wrongs.append(f"the quality was lowered: {report['degradation']}")
+    elif degraded:
         wrongs += _cut_down(setting, report, video)
     elif packets(video) != setting.reference.packets:
         wrongs.append("the video is not that of an undisturbed run")
@@ -80,7 +82,7 @@ def _delivery(setting: Setting, outbox: set[str]) -> list[str]:
 
 
 def _cut_down(setting: Setting, report: dict[str, Any], video: Path) -> list[str]:
-    """Where memory or space ran out, pictures may be softer or fewer; the sound and the length are the same."""
+    """Where memory ran out, pictures may be softer or fewer; the sound and the length are the same."""
     wrongs = [] if any(span.get("reason") for span in report["degradation"]) else ["degraded without a reason"]
     if packets(video, "audio") != packets(setting.reference.recording, "audio"):
         wrongs.append("the sound has changed")

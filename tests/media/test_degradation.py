@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -13,11 +15,13 @@ import pytest
 from structlog.testing import capture_logs
 
 import pipeline.runner
+from engines.cpu.storage import SourceFile
 from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EncoderBusyError
 from pipeline.corrections import parse
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
+from pipeline.segments import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
 from tests.media.test_damage import spoil, zeroed
@@ -200,18 +204,6 @@ def test_each_step_is_in_the_journal(run):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("trouble", "kind"),
-    [
-        (lambda: OSError(errno.ENOSPC, "No space left on device"), "disk_low"),
-    ],
-)
-def test_errors_that_are_trips(run, undisturbed, trouble, kind):
-    done = run(Plan(encoders={1: trouble}))
-    assert {p.trip for p in done.progress if p.level == "downscale"} == {kind}
-    assert done.times == undisturbed.times
-
-
 def test_errors_that_are_none_end_the_attempt(run):
     with pytest.raises(DeviceLostError):
         run(Plan(encoders={1: lambda: DeviceLostError("The card's context broke")}))
@@ -253,11 +245,97 @@ def test_slow_work_is_a_trip(run, undisturbed):
     assert done.sound == undisturbed.sound
 
 
-def test_little_space_is_a_trip_and_then_a_pause_that_ends_the_attempt(run):
-    with pytest.raises(DiskFullError, match="MiB are free"):
-        run(settings=QUICK.model_copy(update={"disk_low_bytes": 2**50}))
+FULL = {
+    "ENOSPC": lambda: OSError(errno.ENOSPC, "No space left on device"),
+    "EDQUOT": lambda: DiskFullError("writing a segment failed: Disk quota exceeded"),
+}
+
+
+@pytest.mark.parametrize("trouble", FULL.values(), ids=FULL)
+def test_a_full_disk_is_waited_for_and_changes_no_packet(run, undisturbed, trouble):
+    done = run(Plan(encoders={n: trouble for n in (1, 2, 3, 7)}))
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
+    assert done.rows == undisturbed.rows
+    assert {p.level for p in done.progress} == {"normal"}
+    assert all("free)" in p.lacks for p in done.progress if p.stage == "space")
+    assert "space" in {p.stage for p in done.progress}
+    report = done.report
+    jsonschema.validate(report, json_schema())
+    assert report["status"] == done.result.status == "succeeded"
+    assert done.spans == [(1.0, 1.0, "pause"), (4.0, 4.0, "pause")]
+    assert "paused 2 times" in report["verdict"]
+    assert "reduced quality" not in report["verdict"]
+    assert (done.result.facts["pauses"], done.result.facts["degraded_s"]) == (2, 0)
+
+
+def test_a_full_disk_leaves_the_level_that_other_trouble_led_to(run):
+    done = run(Plan(encoders={1: memory, 3: FULL["ENOSPC"]}))
+    assert {p.level for p in done.progress if p.stage == "space"} == {"downscale"}
+    assert [level for _, _, level in done.spans if level != "pause"] == ["downscale"]
+
+
+def test_little_space_ends_the_attempt_after_the_stated_time_and_the_next_gives_the_same(run, undisturbed):
+    tight = QUICK.model_copy(update={"disk_low_bytes": 2**40, "disk_wait_s": 0.3})
+    with pytest.raises(DiskFullError, match=r"MiB needed: degradation\.disk_low_bytes"):
+        run(settings=tight)
     done = run()
-    assert done.spans[0][2] == "downscale"
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
+
+
+def test_assembly_waits_for_space(run, undisturbed, monkeypatch):
+    """The finished video needs room once more, beside the segments."""
+    refusals = [OSError(errno.ENOSPC, "No space left on device")]
+    assemble = pipeline.runner.assemble
+
+    def refusing(order):
+        if refusals:
+            raise refusals.pop()
+        return assemble(order)
+
+    monkeypatch.setattr(pipeline.runner, "assemble", refusing)
+    done = run()
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
+    assert done.spans == [(6.0, 6.0, "pause")]
+    assert done.report["status"] == "succeeded"
+
+
+class SlowDisk:
+    """Every read and write takes a thousand seconds, on a clock that each thread has for itself."""
+
+    def __init__(self, monkeypatch):
+        self._lost = threading.local()
+        clock, opening = time.perf_counter, SourceFile.__init__
+
+        def opened(source, path):
+            opening(source, path)
+            source._file = SlowFile(source._file, self)
+
+        monkeypatch.setattr(time, "perf_counter", lambda: clock() + getattr(self._lost, "seconds", 0.0))
+        monkeypatch.setattr(SourceFile, "__init__", opened)
+        for name in ("add_row", "add_packets"):
+            monkeypatch.setattr(SegmentWriter, name, self.slow(getattr(SegmentWriter, name)))
+
+    def slow(self, call):
+        def slowly(*arguments):
+            self._lost.seconds = getattr(self._lost, "seconds", 0.0) + 1000.0
+            return call(*arguments)
+
+        return slowly
+
+
+class SlowFile:
+    def __init__(self, file, disk):
+        self.read = disk.slow(lambda size: file.read(min(size, 256)))  # for nearly every picture once
+        self.seek, self.tell = file.seek, file.tell
+
+
+def test_a_slow_disk_is_no_slow_work(run, undisturbed, monkeypatch):
+    SlowDisk(monkeypatch)
+    done = run(settings=QUICK.model_copy(update={"frame_latency_s": 500.0}))
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
+    assert done.spans == []
+    stages = done.report["timing"]["stages"]
+    assert min(stages[stage]["total_s"] for stage in ("decode", "encode")) > 1000, "it was slow"
 
 
 def test_a_stop_while_it_waits(run):

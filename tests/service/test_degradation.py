@@ -98,26 +98,25 @@ def test_a_worker_that_is_killed_goes_on_at_its_level(
     assert_whole(service, recording)
 
 
-def test_a_disk_that_is_full_for_a_while_ends_no_attempt(
-    small_disk: Path, recording: Path  # noqa: F811
+def test_a_disk_that_is_full_for_a_while_ends_no_attempt_and_lowers_no_quality(
+    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]  # noqa: F811
 ) -> None:
-    service = Service(small_disk.parent, degradation={"pauses_max": 1000}, workers={"stall_timeout_s": 12})
+    service = Service(small_disk.parent, workers={"stall_timeout_s": 4})
     ballast = service.root / "ballast"
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     try:
         service.wait_for(service.segments, "a segment")
         fill(ballast)
-        service.wait_for(
-            lambda: "pause" in {line["degradation"] for line in service.events("job degraded")}, "the pause"
-        )
-        time.sleep(14)  # a worker that waits says so, and counts as alive
+        service.wait_for(lambda: service.events("job waits for space"), "the pause")
+        time.sleep(5)  # a worker that waits says so, and counts as alive
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
-        assert service.events("job waits") == []
+        assert service.events("job waits") == service.events("job degraded") == []
+        assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
         report = service.report("outbox/x.dual.report.json")
-        assert report["status"] == "succeeded_degraded"
-        assert {span["level"] for span in report["degradation"]} >= {"pause", "frame_skip"}
+        assert report["status"] == "succeeded"
+        assert {span["level"] for span in report["degradation"]} == {"pause"}
         assert "No space left" in report["degradation"][0]["reason"]
         assert (report["resilience"]["attempts"], len(service.events("job started"))) == (1, 1)
         assert_whole(service, recording)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from daemon.words import size
 from tests.bench import many_files
 from tests.scenes import packets
 from tests.service.running import PATIENCE_S, Service, outputs
+from tests.unit.daemon_share import mounted
 
 
 @pytest.fixture
@@ -34,10 +36,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
-    small_disk: Path, recording: Path
+    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
 ) -> None:
-    """Longer than a job puts up with by working less."""
-    service = Service(small_disk.parent)
+    """Longer than an attempt waits. Afterwards the work goes on by itself, and the result is the same."""
+    service = Service(small_disk.parent, degradation={"disk_wait_s": 1})
     ballast = service.root / "ballast"
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
@@ -50,8 +52,11 @@ def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
         assert service.files("outbox") == service.files("failed") == set()
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
         assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == packets(recording, "audio")
-        assert service.report("outbox/x.dual.report.json")["resilience"]["attempts"] == 1
+        report = service.report("outbox/x.dual.report.json")
+        assert (report["status"], report["resilience"]["attempts"]) == ("succeeded", 1)
+        assert any("low space since" in line for line in service.notifications())
     finally:
         service.close()
 
@@ -77,18 +82,57 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         fill(ballast)
         _leave_free(ballast, low - 2**20)
         service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
-        assert "14 MiB" in service.status()["reason"]
-        service.wait_for(lambda: size(enough) in page.read_text(), "the page that says what is needed")
+        assert re.fullmatch(r"\d MiB free, 14 MiB needed: share\.resume_bytes", service.status()["reason"])
+        since = service.status()["since"]
+        said = ("14 MiB needed: share.resume_bytes", since)
+        service.wait_for(lambda: all(words in page.read_text() for words in said), "the page that says what is needed")
         shutil.copy(recording, service.inbox("x.mp4"))
         _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
         service.wait_for(lambda: service.status()["queued"] == 1, "the file")
         time.sleep(2)
-        assert service.status()["state"] == "low_space"
+        assert (service.status()["state"], service.status()["since"]) == ("low_space", since)
         assert service.exists("inbox/x.mp4")
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
         states = [(line["hindrance"], line.get("remedy", "")) for line in service.events("condition changed")]
         assert states == [("low_space", "`dualface doctor --only share-space` shows more"), ("none", "")]
+    finally:
+        service.close()
+
+
+def test_a_job_that_lacks_space_says_for_how_much_it_waits_and_since_when(
+    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
+) -> None:
+    service = Service(small_disk.parent, degradation={"disk_low_bytes": 12 * 2**20})
+    ballast = service.root / "ballast"
+    fill(ballast)
+    _leave_free(ballast, 9 * 2**20)
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    try:
+        page = service.root / "outbox" / "status.html"
+        service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
+        status = service.status()
+        (job,) = status["running"]
+        needed = r"[78] MiB free, 12 MiB needed: degradation\.disk_low_bytes"
+        assert re.fullmatch(needed, status["reason"])
+        assert re.fullmatch(needed, job["lacks"])
+        assert (job["stage"], job["level"]) == ("space", "normal")
+        assert datetime.fromisoformat(job["since"]) == datetime.fromisoformat(status["since"])
+        assert re.search(needed, page.read_text())
+        assert f'datetime="{job["since"]}"' in page.read_text()
+        command = [sys.executable, "-m", "daemon", "status", "--config", service.config]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert re.search(rf"low space since 20.*: {needed}", said)
+        assert re.search(rf"waits since 20.*: {needed}", said)
+        assert [line["hindrance"] for line in service.events("condition changed")] == []
+        ballast.unlink()
+        service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+        assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+        service.wait_for(lambda: service.status()["state"] == "idle", "the end of the waiting")
+        assert service.status()["since"] == ""
+        (span,) = service.report("outbox/x.dual.report.json")["degradation"]
+        assert (span["level"], span["from_s"], span["to_s"]) == ("pause", 0, 0)
     finally:
         service.close()
 
@@ -164,6 +208,80 @@ def test_a_job_survives_the_absence_of_the_share(
     service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
     assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
     assert service.files("outbox") == outputs("x")
+
+
+def test_the_service_s_own_folder_that_somebody_removed_is_said_to_be_gone_and_can_be_put_back(
+    service: Service, recording: Path, undisturbed: list[tuple[int, int, bytes]]
+) -> None:
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(service.segments, "a segment")
+    (service.root / ".dualface").rename(service.folder / "recycle bin")
+    service.wait_for(lambda: service.events("condition changed") and service.events("job waits"), "the notice")
+    for line in (service.events("condition changed")[0], service.events("job waits")[0]):
+        assert "The folder .dualface has gone" in line["reason"]
+        assert "somebody has removed or renamed it" in line["reason"]
+    command = [sys.executable, "-m", "daemon", "status", "--config", service.config]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 3
+    assert "The folder .dualface has gone" in " ".join(said.stderr.split())
+    (service.folder / "recycle bin").rename(service.root / ".dualface")
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
+    assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+    assert not service.events("job lost to another host")
+
+
+def test_a_job_s_directory_that_somebody_removed_is_said_to_be_gone(
+    make_service: Callable[..., Service], recording: Path
+) -> None:
+    service = make_service(leases={"renew_s": 0.3, "expire_s": 4})
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(service.segments, "a segment")
+    (folder,) = service.jobs()
+    folder.rename(service.folder / "removed")
+    service.wait_for(lambda: service.status().get("failed"), "the notice")
+    (failed,) = service.status()["failed"]
+    assert (failed["file"], failed["code"]) == ("inbox/x.mp4", "JOB_REMOVED")
+    assert not service.events("job lost to another host")
+    (service.folder / "removed").rename(folder)
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_file_system_that_is_mounted_over_a_folder_is_named_and_waited_for(
+    service: Service, recording: Path
+) -> None:
+    """In the words of the check at the start."""
+    service.start()
+    outbox, originals = service.root / "outbox", service.root / "originals"
+    with mounted(originals):
+        with mounted(outbox):
+            words = "Files cannot be renamed from the state folder to outbox (invalid cross-device link), originals"
+            service.wait_for(lambda: service.status().get("reason", "").startswith(words), "the notice")
+            reason = service.status()["reason"]
+            assert service.status()["state"] == "share_split"
+            assert reason.endswith("Put all folders of the share on one mount of one file system.")
+            shutil.copy(recording, service.inbox("x.mp4"))
+            service.wait_for(lambda: service.status().get("queued") == 1, "the file")
+        only_originals = reason.replace("outbox (invalid cross-device link), ", "")
+        service.wait_for(lambda: service.status().get("reason") == only_originals, "the change")
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+    assert service.files("outbox") == outputs("x")
+    lines = service.events("condition changed")
+    assert [line["hindrance"] for line in lines] == ["share_split", "none"]
+    assert "doctor --only share-one-file-system" in lines[0]["remedy"]
+
+
+def test_an_inbox_may_be_a_link_to_a_folder_of_the_same_file_system(service: Service, recording: Path) -> None:
+    (service.folder / "drop here").mkdir()
+    service.inbox("x").parent.rmdir()
+    (service.root / "inbox").symlink_to(service.folder / "drop here")
+    service.start()
+    shutil.copy(recording, service.folder / "drop here" / "x.mp4")
+    service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
+    assert service.files("outbox") == outputs("x")
+    assert (service.root / "inbox").is_symlink()
 
 
 def test_an_inbox_that_somebody_removed_is_made_again(service: Service, recording: Path) -> None:

@@ -85,6 +85,8 @@ def test_a_host_that_slept_notices_that_its_job_is_gone(
         process.send_signal(signal.SIGSTOP)
     other.start()
     other.wait_for(lambda: other.events("job taken over from another host"), "the takeover")
+    other.wait_for(lambda: [job["host"] for job in other.status()["running"]] == ["beta"], "the page")
+    assert {host["host"]: host["running"] for host in other.status()["hosts"]} == {"alpha": 0, "beta": 1}
     for process in asleep:
         process.send_signal(signal.SIGCONT)
     sleeper.wait_for(lambda: sleeper.events("job lost to another host"), "the notice")

@@ -149,13 +149,21 @@ def fill(path):
             file.write(bytes(4096))
 
 
+def test_a_limit_that_the_disk_can_never_meet_ends_the_command_at_once(recording, small_disk):
+    done = process(recording, "--output", small_disk)
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    assert "the whole disk has 4 MiB, 256 MiB needed: degradation.disk_low_bytes" in said
+    assert "Set what is needed to less" in said
+
+
 def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     """Not even the report of a failure fits; the next file gets its turn, and the same command goes on afterwards."""
     whole, ballast = tmp_path / "whole", small_disk / "ballast"
     wrong = tmp_path / "letter.mp4"
     wrong.write_text("Dear Sir or Madam")
     assert process(recording, "--output", whole).returncode == 0
-    settings = ("workers.concurrent_jobs=1", "degradation.disk_low_bytes=0", "degradation.lowest.disk_low=normal")
+    settings = ("workers.concurrent_jobs=1", "degradation.disk_low_bytes=0", "degradation.disk_wait_s=2")
     both = command(recording, wrong, "--output", small_disk, *(word for each in settings for word in ("--set", each)))
     running = subprocess.Popen(both, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -166,7 +174,10 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
     assert "Traceback" not in said
-    assert "Free space where the results go. Give the same command again" in " ".join(said.split())
+    said = " ".join(said.split())
+    assert "waits for space where the results go, at most 2 s (degradation.disk_wait_s)" in said
+    assert "(0 MiB free); waited 2 s (degradation.disk_wait_s)" in said
+    assert "Free space where the results go. Give the same command again" in said
     assert "not a video file" in said
     assert "no report of the failure" in said
     assert not [path.name for path in small_disk.iterdir() if path.name not in (".dualface", "ballast")]

@@ -78,13 +78,20 @@ def tree(folder: Path) -> set[str]:
 
 
 @contextmanager
-def small_disk(folder: Path, *, names: int = 0) -> Iterator[None]:
-    """A file system of one MiB, and with so many names (0: many), in place of a folder; only root can mount one."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,nr_inodes={names}", "tmpfs", folder], check=True)
+def mounted(folder: Path, options: str = "size=50%") -> Iterator[None]:
+    """An empty file system in place of a folder; only root can mount one."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
     try:
         yield
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+@contextmanager
+def small_disk(folder: Path, *, names: int = 0) -> Iterator[None]:
+    """A file system of one MiB, and with so many names (0: many)."""
+    with mounted(folder, f"size=1m,nr_inodes={names}"):
+        yield
 
 
 def fill(ballast: Path, *, but_blocks: int = 0) -> None:

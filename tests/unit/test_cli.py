@@ -14,7 +14,8 @@ import pytest
 import structlog
 import typer
 
-from daemon import cli, config, overrides
+from daemon import cli, config, leases, overrides
+from daemon.leases import Lease
 from daemon.reach import NoShareError
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob
 from tests.unit.daemon_share import make_share
@@ -140,6 +141,9 @@ def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> No
         failed=[FailedJob("3", "inbox/[c].mp4", "NO_VIDEO", "No video.", "Export it again.", "T")],
     )
     (share / "outbox" / "status.json").write_text(json.dumps(asdict(board)))
+    job = share / ".dualface" / "jobs" / "1"
+    job.mkdir(parents=True)
+    leases.write(job, Lease("nas1", 1, "boot"))
     code, out, _ = dualface("status")
     assert code == 0
     for words in ("working", "3 waiting", "reported 0 s ago", "42", "All fine", "[c].mp4", "again."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline.degrade import Degradation, Span, spans
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.segments import SegmentRecord
 from pipeline.settings import DegradationSettings, LowestLevelSettings
+from pipeline.space import Free
 from pipeline.trips import SegmentFacts
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
@@ -44,6 +46,19 @@ class Bench:
     def fail(self) -> Level:
         assert self.degradation.accepts(MEMORY)
         return self.ready()
+
+
+@dataclass
+class Disk:
+    free_bytes: int = 2**40
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """A disk whose free space the test sets."""
+    disk = Disk()
+    monkeypatch.setattr(Free, "at", lambda _: Free(disk.free_bytes, 2**40))
+    return disk
 
 
 @pytest.fixture
@@ -94,15 +109,37 @@ def test_a_stop_ends_the_waiting(bench: Bench) -> None:
     assert bench.now < 4
 
 
-def test_a_pause_for_space_ends_the_attempt_where_none_comes(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, SETTINGS.model_copy(update={"disk_low_bytes": 2**50}))
-    for _ in range(3):
-        assert bench.degradation.judge(CLEAN)
-        if bench.degradation.level is not Level.PAUSE:
-            assert not bench.degradation.judge(CLEAN), "not within the cool-down"
-            bench.now += 50
-    with pytest.raises(DiskFullError, match="MiB are free"):
+def test_a_full_disk_never_changes_the_level(bench: Bench) -> None:
+    for _ in range(20):
+        assert bench.degradation.accepts(DiskFullError("writing a segment failed: No space left on device"))
+        assert bench.ready() is Level.NORMAL
+        assert len(bench.checkpoint.pauses) == 1, "at one place"
+        bench.degradation.judge(CLEAN)
+    assert bench.degradation.reason == ""
+    assert {level.level for level in spans(with_segments(bench.checkpoint), Fraction(1, 30))} == {Level.PAUSE}
+
+
+def test_little_space_breaks_the_work_off_at_a_segment_s_end(tmp_path: Path, disk: Disk) -> None:
+    disk.free_bytes = 2**20
+    bench = Bench(tmp_path, SETTINGS.model_copy(update={"disk_low_bytes": 2**28}))
+    assert bench.degradation.judge(CLEAN)
+    with pytest.raises(DiskFullError, match=r"1 MiB free, 256 MiB needed: degradation\.disk_low_bytes; waited 120 s"):
         bench.ready()
+    assert bench.degradation.level is Level.NORMAL
+    disk.free_bytes = 2**29
+    bench.now += 1000
+    assert not bench.degradation.judge(CLEAN)
+    assert bench.ready() is Level.NORMAL
+
+
+def test_trouble_of_a_kind_that_is_no_trip_any_more_is_over(tmp_path: Path) -> None:
+    """A checkpoint of the version in which a full disk led down."""
+    checkpoint = Checkpoint("mark")
+    checkpoint.breaker = {
+        "level": "frame_skip", "failures": 2, "clean": 0, "wait_s": 9.0, "fruitless_pauses": 1,
+        "trip": ["disk_low", "The disk is full"],
+    }  # fmt: skip
+    assert Degradation(SETTINGS, tmp_path, checkpoint, Fraction(1, 30)).level is Level.NORMAL
 
 
 def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
@@ -114,8 +151,13 @@ def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_level_that_cannot_be_saved_holds_all_the_same(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "gone")
-    assert bench.fail() is Level.DOWNSCALE
+    (tmp_path / checkpoints.FILE_NAME / "in the way").mkdir(parents=True)
+    assert Bench(tmp_path).fail() is Level.DOWNSCALE
+
+
+def with_segments(checkpoint: Checkpoint) -> Checkpoint:
+    checkpoint.segments = [record(0)]
+    return checkpoint
 
 
 def record(index: int, level: str = "normal", reason: str = "") -> SegmentRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import daemon
 import engines
 import pipeline
 from daemon import checks
 from daemon.checks import device, host, observers, share, software
+from daemon.checks.at_start import recheck_share
 from daemon.checks.context import Context
 from daemon.checks.share import AT_START
 from daemon.child import Account
@@ -26,9 +29,11 @@ from daemon.measurements.moving import Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.site import Measurement
 from daemon.measurements.view import Events, Lag
+from daemon.settings import ShareSettings
+from daemon.share import Share
 from daemon.versions import Verified
 from engines.errors import ExplainedError
-from tests.unit.daemon_share import settings_for
+from tests.unit.daemon_share import settings_for, small_disk
 
 OK, WARNING, FAILED, NOT_APPLICABLE = Verdict
 
@@ -173,6 +178,25 @@ def test_low_space_is_told_with_its_limits(tmp_path: Path) -> None:
         context.settings = context.settings.model_validate({"share": limits})
         seen.append(examined("share-space", context).verdict)
     assert seen == [FAILED, WARNING, OK]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_limit_that_the_disk_can_never_meet_is_said_by_doctor_and_at_the_start(tmp_path: Path) -> None:
+    """The service waits all the same: the disk may grow, and the limit be set to less."""
+    with small_disk(tmp_path):
+        settings = settings_for(tmp_path).model_copy(
+            update={"share": ShareSettings(root=tmp_path, low_bytes=0, resume_bytes=2**30)}
+        )
+        Share(settings).prepare()
+        (result,) = examine(select(["share-limits"]), Context(settings, directly=True))
+        assert result.finding.verdict is Verdict.FAILED
+        with capture_logs() as lines:
+            recheck_share(settings)
+        (line,) = [line for line in lines if line["check"] == "share-limits"]
+    words = "The whole disk has 1 MiB, so this can never be free: share.resume_bytes (1024 MiB), degradation.disk_low"
+    assert result.finding.summary.startswith(words)
+    assert line["reason"] == result.finding.summary
+    assert "dualface config set" in line["remedy"]
 
 
 def folders(**values: Any) -> Folders:

@@ -135,4 +135,4 @@ def test_low_space_is_said(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     settings = settings_for(tmp_path)
     short = settings.model_copy(update={"share": settings.share.model_copy(update={"low_bytes": 2**50})})
-    assert "MiB are free" in foresee(share, short, nobody_writes).stops
+    assert "needed: share.low_bytes" in foresee(share, short, nobody_writes).stops

@@ -100,7 +100,7 @@ def test_a_file_that_takes_the_whole_service_down_is_given_up_late() -> None:
         (None, set()),
         (Progress("render"), set()),
         (Progress("render", level="downscale", trip="out_of_memory"), {1}),
-        (Progress("wait", level="pause", trip="disk_low"), {None}),
+        (Progress("space", lacks="33 MiB free"), {None}),
         (Progress("render", level="frame_skip", trip="decoder_errors"), set()),  # the file's own trouble
     ],
 )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from daemon import leases
-from daemon.audience import Audience
+from daemon import leases, tasks
+from daemon.audience import Audience, Event, GivenUp
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.intake import Intake, inboxes
 from daemon.jobs import State
 from daemon.kept import KeptStates
+from daemon.messages import Failed
 from daemon.placement import Card
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
@@ -75,6 +79,70 @@ def test_a_pipe_that_takes_an_input_s_place_is_given_up(share: Share, scheduler:
     assert f"The job's {name} is no regular file." in (task.job.manifest.error or {})["message"]
     scheduler._guard(task, scheduler._step)
     assert tree(share.failed) == {"x.mp4", "x.dualface.yaml", "x.report.json"}
+
+
+@pytest.mark.parametrize(("code", "longest_s"), [("DISK_FULL", 30), ("STORAGE", 30), ("SHARE_SPLIT", 30), ("X", 300)])
+def test_trouble_of_the_storage_is_never_waited_for_long(
+    share: Share, scheduler: Scheduler, code: str, longest_s: float
+) -> None:
+    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
+    for _ in range(20):
+        task.wait(Failed(code, "trouble", "do something", environmental=True))
+    assert longest_s / 2 <= task.backoff.wait_s + 1 <= longest_s + 1
+
+
+def test_a_wait_has_one_beginning_however_often_it_is_tried_in_between(
+    share: Share, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter("abcdef")
+    monkeypatch.setattr(tasks, "now", lambda: next(times))
+    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
+    full = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
+    task.heed("space")
+    task.heed("space")
+    task.wait(full)
+    task.begin()
+    task.heed("probe")
+    task.heed("space")
+    task.wait(full)
+    assert task.since == "a"
+    task.wait(Failed("STORAGE", "it does not answer", "look", environmental=True))
+    assert task.since == "b"
+    task.begin()
+    task.heed("render")
+    assert task.since == ""
+
+
+def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_took_as_that(
+    share: Share, scheduler: Scheduler
+) -> None:
+    heard: list[Event] = []
+    scheduler._audience = Audience(heard.append)
+    removed, taken = (scheduler._tasks.hold(claimed(share, name)) for name in ("x.mp4", "y.mp4"))
+    shutil.rmtree(removed.job.folder)
+    leases.take_over(taken.job.folder)
+    with capture_logs() as lines:
+        for task in (removed, taken):
+            scheduler._lose(task)
+    (event,) = heard
+    assert isinstance(event, GivenUp)
+    assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
+    assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
+    assert scheduler.held == 0
+
+
+def test_a_job_that_waits_for_space_names_the_figure_and_kept_state_goes(share: Share, scheduler: Scheduler) -> None:
+    for name in ("old", "older"):
+        (share.finished / name).mkdir()
+    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
+    leases.write(task.job.folder, scheduler._tasks.lease)
+    scheduler._wait(task, Failed("DISK_FULL", "writing job.json failed: Disk quota exceeded", "", environmental=True))
+    assert re.fullmatch(r"writing job\.json failed: Disk quota exceeded \(\d+ MiB free\)", task.reason)
+    assert [reason for _, reason in scheduler.lacking_space()] == [task.reason]
+    for _ in range(2):
+        scheduler._room_at = 0
+        scheduler._make_room()
+    assert list(share.finished.iterdir()) == []
 
 
 @pytest.mark.parametrize(("cards", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])

@@ -6,21 +6,19 @@ import errno
 import itertools
 import os
 import shutil
-import subprocess
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from daemon import mounts
 from daemon.conditions import Conditions, Hindrance
 from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.kept import KeptStates
 from daemon.settings import SettleSettings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
-from tests.unit.daemon_share import make_share, settings_for
+from tests.unit.daemon_share import make_share, mounted, settings_for
 
 
 def test_an_inbox_is_found_in_the_unicode_form_in_which_it_is_there(tmp_path: Path) -> None:
@@ -91,7 +89,7 @@ def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
 def test_a_share_that_stays_away_is_looked_for_ever_more_rarely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Doubled each time, up to a minute whatever jobs wait at most; the journal has one line about it."""
+    """Doubled each time, up to half a minute whatever jobs wait at most; the journal has one line about it."""
     share = make_share(tmp_path)
     settings = settings_for(tmp_path, retry={"first_s": 5, "longest_s": 300})
     now = 0
@@ -111,8 +109,8 @@ def test_a_share_that_stays_away_is_looked_for_ever_more_rarely(
             watched.look()
     gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
     assert gaps[0] <= 6
-    assert 30 <= max(gaps) <= 61
-    assert 160 < len(looks) < 350
+    assert 15 <= max(gaps) <= 31
+    assert 320 < len(looks) < 700
     (line,) = lines
     assert (line["hindrance"], line["log_level"]) == ("share_away", "warning")
     assert "doctor --only share-there" in line["remedy"]
@@ -135,15 +133,6 @@ def test_a_mount_is_noticed_at_once(tmp_path: Path) -> None:
         assert watched.look().hindrance is Hindrance.SHARE_AWAY
     assert not watched._away.due
     assert watched.look().hindrance is Hindrance.NONE
-
-
-@contextmanager
-def mounted(folder: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
@@ -178,6 +167,34 @@ def test_no_folder_is_made_where_a_share_was_a_moment_ago(tmp_path: Path, monkey
     monkeypatch.setattr(share, "identity", recognised)
     assert watched.look().hindrance is Hindrance.SHARE_AWAY
     assert list(share.root.iterdir()) == []
+
+
+def test_a_mount_inside_the_share_is_looked_at_when_it_comes_and_until_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = make_share(tmp_path)
+    table = tmp_path / ".mountinfo"
+    above = f"1 1 8:1 / {tmp_path} rw - ext4 /dev/sda1 rw\n"
+    over = f"2 1 8:2 / {share.outbox} rw - ext4 /dev/sdb1 rw\n"
+    table.write_text(above)
+    monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+    found, looks = ["Files cannot be renamed."], []
+
+    def torn() -> str:
+        looks.append(found[0])
+        return found[0]
+
+    settings, clock = settings_for(tmp_path), Clock()
+    watched = Conditions(share, share.identity(), KeptStates(share, settings.retention, clock), settings, clock, torn)
+    assert (watched.look().hindrance, looks) == (Hindrance.NONE, [])
+    table.write_text(above + over)
+    assert (watched.look().hindrance, watched.now.reason) == (Hindrance.SHARE_SPLIT, "Files cannot be renamed.")
+    found[0] = ""
+    assert watched.look().hindrance is Hindrance.NONE, "it is looked at again"
+    table.write_text(above)
+    assert watched.look().hindrance is Hindrance.NONE
+    watched.look()
+    assert len(looks) == 3
 
 
 def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:

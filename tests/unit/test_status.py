@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import facts
+from daemon import facts, leases
 from daemon.hosts import Hosts, Seen, merged
+from daemon.leases import Lease
 from daemon.naming import valid_text
 from daemon.page import StatusPage
 from daemon.settings import StatusSettings
@@ -135,11 +136,11 @@ def test_history_survives_a_restart(share: Share) -> None:
     shown = board()
     StatusPage(share, StatusSettings(), Clock()).show(shown)
     history = History(50)
-    history.restore(Hosts(share.hosts).read("h"))
+    history.restore(Hosts(share.hosts, share.jobs).read("h"))
     assert list(history.finished) == shown.finished
     assert list(history.failed) == shown.failed
     history = History(50)
-    history.restore(Hosts(share.hosts).read("another"))
+    history.restore(Hosts(share.hosts, share.jobs).read("another"))
     assert not history.finished
 
 
@@ -149,7 +150,7 @@ def test_reading_what_is_not_there_or_not_ours(share: Share, content: str) -> No
     (share.outbox / "status.json").write_text(content)
     assert read_status(share.root) is None
     (share.hosts / "h.json").write_text(content)
-    assert Hosts(share.hosts).read("h") is None
+    assert Hosts(share.hosts, share.jobs).read("h") is None
 
 
 def test_boards_of_other_versions_are_read_as_far_as_they_can_be() -> None:
@@ -183,6 +184,9 @@ def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
 
 
 def test_several_hosts_are_on_one_page(share: Share) -> None:
+    for job in ("b0", "b1"):
+        (share.jobs / job).mkdir()
+        leases.write(share.jobs / job, Lease("b", 1, "boot"))
     clock = Clock()
     pages = {name: StatusPage(share, StatusSettings(), clock) for name in "ab"}
     pages["a"].show(of_host("a", "idle", at="2"))

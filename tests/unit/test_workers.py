@@ -1,0 +1,82 @@
+"""The pool of workers: whose standstill counts."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from daemon.messages import Work, encode
+from daemon.settings import WorkerLimits
+from daemon.spawn import WorkerProcess
+from daemon.workers import Outcome, Pool, Stalled
+from pipeline.job import JobSpec, Progress
+
+STALL_S = 300
+
+
+class Bench:
+    """A pool with one worker that says only what the test lets it say, on a clock of the test's own."""
+
+    def __init__(self, selector: selectors.BaseSelector, folder: Path) -> None:
+        self.now = 0.0
+        reading, self._writing = os.pipe()
+        self.process = subprocess.Popen(
+            ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        spare = WorkerProcess(self.process, reading)
+        self.pool = Pool(selector, stall_timeout_s=STALL_S, clock=lambda: self.now, spare=spare)
+        spec = JobSpec("j", folder / "x.mp4", "x.mp4", folder)
+        self.pool.start("j", Work(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000)
+
+    def say(self, progress: Progress) -> None:
+        os.write(self._writing, encode(progress))
+
+    def look(self, *, after_s: float, times: int = 1) -> list[tuple[str, Outcome]]:
+        """What has ended after so many looks."""
+        ended = []
+        for _ in range(times):
+            self.now += after_s
+            ended += list(self.pool.poll())
+        return ended
+
+    def close(self) -> None:
+        os.close(self._writing)
+        self.process.kill()
+        self.process.wait()
+        list(self.pool.poll())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with selectors.DefaultSelector() as selector:
+        made = Bench(selector, tmp_path)
+        yield made
+        made.close()
+
+
+def test_a_worker_that_stands_still_is_ended(bench: Bench) -> None:
+    assert bench.look(after_s=1, times=STALL_S + 1) == []
+    bench.process.wait(10)
+    assert bench.look(after_s=1) == [("j", Stalled(STALL_S))]
+
+
+def test_time_in_which_the_service_stood_still_itself_is_not_the_worker_s(bench: Bench) -> None:
+    """Both wait for the same share, say."""
+    bench.look(after_s=1, times=10)
+    assert bench.look(after_s=10 * STALL_S) == []
+    assert bench.look(after_s=1, times=STALL_S - 20) == []
+    assert bench.process.poll() is None
+
+
+@pytest.mark.parametrize("stage", ["wait", "space"])
+def test_a_worker_that_waits_and_says_so_is_alive(bench: Bench, stage: str) -> None:
+    for _ in range(4):
+        bench.say(Progress(stage, lacks="33 MiB free"))
+        assert bench.look(after_s=1, times=STALL_S - 1) == []
+    assert bench.process.poll() is None
