@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,13 +108,13 @@ def test_sound_that_damage_has_taken_is_told_once() -> None:
 
 @pytest.mark.parametrize("code", WORDS)
 def test_all_words_can_be_filled_in_both_languages(code: str) -> None:
-    values = dict.fromkeys(("codec", "count", "size", "streams"), "9")
+    english, korean = WORDS[code]
+    names = {name for _, name, _, _ in Formatter().parse(english + korean) if name} - {"stream", "span"}
     for span in ({"from_s": 1.0, "to_s": 75.0}, {}):
-        warning = media_warning(code, stream=3, **span, **values)
+        warning = media_warning(code, stream=3, **span, **dict.fromkeys(names, "9"))
         assert warning.message.endswith(".")
         assert warning.message_ko.endswith(".")
         assert "  " not in warning.message + warning.message_ko
-    english, korean = WORDS[code]
     assert ("{span}" in english) == ("{span}" in korean)
 
 
