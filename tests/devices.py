@@ -158,7 +158,10 @@ def emulated_decoder(
 
 
 class SoftwareCodec:
-    """FFmpeg's decoder in the place of NVDEC: same calls, surfaces in host memory that are reused at the next."""
+    """FFmpeg's decoder in the place of NVDEC: same calls, surfaces in host memory that are reused at the next.
+
+    As on a card, surfaces keep the size that they began with, whatever the stream does.
+    """
 
     name = "software"
 
@@ -166,20 +169,22 @@ class SoftwareCodec:
         self._context = av.CodecContext.create(source.codec_context.name, "r")
         self._context.extradata = source.codec_context.extradata
         self._context.thread_count = 1
+        self._size = video.coded_width, video.coded_height
         self._surfaces: list[np.ndarray] = []
 
     def decode(self, packet: av.Packet | None) -> list[tuple[int, Surface]]:
         for surface in self._surfaces:
             surface[:] = 99
         try:
-            frames = self._context.decode(packet)
+            frames = [_sized(frame, *self._size) for frame in self._context.decode(packet)]
         except av.FFmpegError as error:
             raise DamagedPacketError(str(error)) from error
         self._surfaces = [stored(frame) for frame in frames]
         return [(f.pts, surface_of(f, memory)) for f, memory in zip(frames, self._surfaces, strict=True)]
 
-    def restart(self) -> None:
-        self._context.flush_buffers()
+
+def _sized(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    return frame if (frame.width, frame.height) == (width, height) else frame.reformat(width, height)
 
 
 def stored(frame: av.VideoFrame) -> np.ndarray:

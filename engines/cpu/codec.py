@@ -97,6 +97,7 @@ class CodecRun:
             if packet.size == 0:
                 continue                                     # AVI's "show the last picture again"
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
+            self._notes.expect(packet)
             yield from self._noting_damage(self._decode(packet))
         yield from self._noting_damage(self._decode(None))
         yield from self._noting_damage(self._timeline.finish())
@@ -112,6 +113,6 @@ class CodecRun:
         except av.FFmpegError:
             self._damaged = True
             return self._timeline.complain()
-        shown = (frame for frame in map(self._notes.note, frames) if frame.pts != NOT_SHOWN)
+        shown = (frame for frame in self._notes.noted(frames) if frame.pts != NOT_SHOWN)
         placed = (self._timeline.place(frame.pts, None if frame.is_corrupt else frame) for frame in shown)
         return [slot for slots in placed for slot in slots]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from engines.cpu import orientation
+from engines.cpu.keyframes import KeyframeAspects
 from engines.cpu.orientation import Orientation, displayed_size
 from engines.frames import Size, VideoInfo
 
@@ -90,7 +94,7 @@ class GeometryNotes:
     """
 
     def __init__(self, context: VideoCodecContext, video: VideoInfo) -> None:
-        self._context = context
+        self._aspects = KeyframeAspects(context)
         self._first_aspect = video.coded_aspect
         self._first_held = first_orientation(video)
         self._aspect = self._first_aspect
@@ -101,11 +105,20 @@ class GeometryNotes:
         self._by_angle = {0: none}
         self._begun = False
 
-    def note(self, frame: VideoFrame) -> VideoFrame:
+    def expect(self, packet: Packet[Stream]) -> None:
+        """Note a packet that goes into the codec."""
+        if self._first_aspect != UNKNOWN_ASPECT:
+            self._aspects.expect(packet)
+
+    def noted(self, frames: Sequence[VideoFrame]) -> list[VideoFrame]:
+        """The frames that the codec gave at once, with notes on them."""
+        aspects = {} if self._first_aspect == UNKNOWN_ASPECT else self._aspects.of(frames)
+        return [self._note(frame, aspects.get(place, self._aspect)) for place, frame in enumerate(frames)]
+
+    def _note(self, frame: VideoFrame, aspect: Fraction | None) -> VideoFrame:
         begins = frame.key_frame or not self._begun
         self._begun = True
-        if begins and self._first_aspect != UNKNOWN_ASPECT:
-            self._aspect = self._context.sample_aspect_ratio
+        self._aspect = aspect
         if frame.rotation or begins:
             self._held = self._orientation(frame)
         if self._aspect != self._first_aspect or self._held != self._first_held:

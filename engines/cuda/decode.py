@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.edited_video import is_hidden
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.filters import Converter, Upright
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -35,10 +36,10 @@ class CardCodec(Protocol):
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]: ...
 
-    def restart(self) -> None: ...
-
 
 CHANGES = "size, pixel aspect, orientation or colours change"
+EDITS = "its edit list shows several parts of it"
+TRIMMED = "its edit list ends between frames that refer to each other"
 
 OpenCodec = Callable[[VideoInfo, VideoStream], CardCodec]
 
@@ -48,7 +49,7 @@ class CardRun:
 
     The packets' numbers travel through the decoder in place of their times. A picture that never comes is a lost one.
     Damage inside a picture is concealed by the card, which does not say so. A session is for one size, aspect and
-    orientation: where they change, the card is left.
+    orientation: where they change, the card is left. So it is where an edit list cuts a group of frames off.
     """
 
     def __init__(self, video: VideoInfo, feed: Feed, codec: CardCodec, keep: Callable[[Surface], Upright]) -> None:
@@ -56,6 +57,7 @@ class CardRun:
         self._size = video.coded_width, video.coded_height
         self._headers = HeaderWatch(video, feed.stream)
         self._codec = codec
+        self._latest_pts: int | None = None                    # of the packets that are shown
         self._keep = keep
         self._timeline: Timeline[Upright] = Timeline(
             step=step_ticks(video.fps, video.time_base),
@@ -71,29 +73,32 @@ class CardRun:
             CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
         """
         for packet in self._packets():
-            if packet is None:
-                yield from self._decode(None)
-                self._codec.restart()
-                continue
             if self._headers.has_changed(packet):
                 yield from self._decode(None)
                 raise CardRefusedError(CHANGES)
+            if self._is_behind_the_end(packet):
+                raise CardRefusedError(TRIMMED)
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
         self.broken_end = self._feed.reader.broken_end
 
-    def _packets(self) -> Iterator[Packet[Stream] | None]:
+    def _is_behind_the_end(self, packet: Packet[Stream]) -> bool:
+        """Whether a packet is hidden because its frame would be shown after the last that an edit list shows."""
+        if packet.pts is None:
+            return False
+        if is_hidden(packet):
+            return self._latest_pts is not None and packet.pts > self._latest_pts
+        self._latest_pts = packet.pts if self._latest_pts is None else max(packet.pts, self._latest_pts)
+        return False
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
         """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
         that were not read, and the card would put them out in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
-            if packet is None:
-                first_pts = None
-                yield None
-                continue
-            if packet.size == 0:
+            if packet is None or packet.size == 0:
                 continue
             if first_pts is None:
                 first_pts = packet.pts
@@ -160,8 +165,10 @@ class CardDecoder(PyAvDecoder):
         self._settings = settings
         self._open_codec = open_codec
         self._on_refusal = on_refusal
-        if refusal is not None:
-            self._leave_the_card(refusal)
+        # NVDEC, drained within a group of frames, has given wrong ones.
+        reason = EDITS if refusal is None and read_edit_lists(path).are_complex else refusal
+        if reason is not None:
+            self._leave_the_card(reason)
 
     def _leave_the_card(self, reason: str) -> None:
         self._on_refusal(reason)

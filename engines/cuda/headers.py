@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
-import av
-from av.codec.context import CodecContext
 from av.packet import Packet
 from av.stream import Stream
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
 from engines.cpu.color import known, tags_of
 from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
+from engines.cpu.keyframes import decoded_alone
+from engines.cuda.vp9 import explicit_sizes
 from engines.frames import VideoInfo
 
 _START_CODE = b"\x00\x00\x01"
@@ -26,14 +24,16 @@ _SEQUENCE, _SEI = {"h264": 7, "hevc": 33}, {"h264": 6, "hevc": 39}
 
 
 class HeaderWatch:
-    """Looks at the parameter sets in front of keyframes of H.264 and HEVC.
+    """Looks at the parameter sets in front of keyframes of H.264 and HEVC, and at the sizes in the frames of VP9.
 
     A set that the stream's header does not have is usually harmless, so its keyframe is decoded by FFmpeg, which tells.
+    So is every keyframe of AV1, which may be smaller than its parameter set says.
     """
 
     def __init__(self, video: VideoInfo, stream: VideoStream) -> None:
         self._video = video
         self._stream = stream
+        self._size = video.coded_width, video.coded_height
         self._header = bytes(stream.codec_context.extradata or b"")
         self._length_bytes = _length_bytes(video.codec, self._header)
         self._harmless: set[bytes] = set()
@@ -41,19 +41,30 @@ class HeaderWatch:
 
     def has_changed(self, packet: Packet[Stream]) -> bool:
         """Whether size, pixel aspect, orientation or colours are others from this packet on."""
-        if not packet.is_keyframe or self._video.codec not in _SEQUENCE:
+        if self._video.codec == "vp9":
+            return any(size != self._size for size in explicit_sizes(bytes(packet)))
+        if not packet.is_keyframe:
             return False
+        if self._video.codec == "av1":
+            return self._differs(packet)
+        return self._video.codec in _SEQUENCE and self._has_new_sets(packet)
+
+    def _has_new_sets(self, packet: Packet[Stream]) -> bool:
+        """Whether the parameter sets and messages in front of a keyframe change something."""
         units = set(self._describing(packet))
         news = {unit for unit in units if unit not in self._header} - self._harmless
         is_turned_back = bool(self._turns - units)
         self._turns = {unit for unit in units if unit not in self._header}
         if not news and not is_turned_back and not packet.has_sidedata("new_extradata"):
             return False
-        picture = self._decoded(packet)
-        if picture is None or not self._is_as_before(*picture):
+        if self._differs(packet):
             return True
         self._harmless |= news
         return False
+
+    def _differs(self, packet: Packet[Stream]) -> bool:
+        picture = decoded_alone(packet, self._stream.codec_context)
+        return picture is None or not self._is_as_before(*picture)
 
     def _describing(self, packet: Packet[Stream]) -> Iterator[bytes]:
         codec = self._video.codec
@@ -64,22 +75,10 @@ class HeaderWatch:
             if kind == _SEQUENCE[codec] or (kind == _SEI[codec] and _ORIENTATION in messages(bytes(unit), codec)):
                 yield bytes(unit)
 
-    def _decoded(self, packet: Packet[Stream]) -> tuple[VideoFrame, Fraction | None] | None:
-        context: Any = CodecContext.create(self._stream.codec_context.name, "r")
-        assert isinstance(context, VideoCodecContext)
-        context.extradata = self._header
-        context.thread_count = 1
-        alone: Packet[Stream] = Packet(bytes(packet))
-        try:
-            frames = [*context.decode(alone), *context.decode(None)]
-        except av.FFmpegError:
-            return None
-        return (frames[0], context.sample_aspect_ratio) if frames else None
-
     def _is_as_before(self, frame: VideoFrame, aspect: Fraction | None) -> bool:
         video = self._video
         return (
-            (frame.width, frame.height) == (video.coded_width, video.coded_height)
+            (frame.width, frame.height) == self._size
             and video.coded_aspect in (aspect, UNKNOWN_ASPECT)
             and orientation.of_frame(frame) in (None, first_orientation(video))
             and known(tags_of(frame), video.color) == video.color

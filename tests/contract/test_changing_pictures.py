@@ -14,6 +14,8 @@ from av.bitstream import BitStreamFilterContext
 
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.probe import probe
+from engines.cpu.seeking import feed_from
+from engines.cuda.headers import HeaderWatch
 from engines.frames import Frame, Size
 from tests.cards import needs_card
 from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
@@ -116,6 +118,15 @@ def test_a_stream_that_is_turned_midway(open_decoder: OpenDecoder, tmp_path: Pat
     assert [f.display for f in tail] == [(180, 320)] * 10
 
 
+@pytest.mark.parametrize("threads", [1, 4, 32])
+def test_a_short_recording_that_many_threads_hold_at_once(tmp_path: Path, threads: int) -> None:
+    """A codec that drains gives all frames at once, and tells the pixel aspect of the last alone."""
+    aspects = Fraction(1), Fraction(4, 3), Fraction(3, 2), Fraction(1)
+    path = joined(tmp_path / "short.ts", [Clip(frames=5, aspect=aspect) for aspect in aspects])
+    frames = all_of(PyAvDecoder(path, probe(path), max_surface_pixels=PIXELS, threads=threads))
+    assert [f.display for f in frames[::5]] == [None, (427, 180), (480, 180), None]
+
+
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_recordings_of_calls_grow_in_matroska(open_decoder: OpenDecoder, tmp_path: Path, codec: str) -> None:
     """As browsers write them: one track, larger pictures from a keyframe on."""
@@ -127,6 +138,20 @@ def test_recordings_of_calls_grow_in_matroska(open_decoder: OpenDecoder, tmp_pat
     assert [number_in(f.y) for f in frames] == [*range(30), *range(30)]
     tail = all_of(open_decoder(path, info, max_surface_pixels=PIXELS), frames[45].pts)
     assert_alike(tail, frames[45:], SAME_DB)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"), [("libvpx-vp9", REALTIME), ("libvpx-vp9", {}), ("libsvtav1", {"preset": "12"})]
+)
+def test_a_new_size_is_seen_in_the_packets(tmp_path: Path, codec: str, options: dict[str, str]) -> None:
+    sizes = (320, 180), (640, 360)
+    path = joined(tmp_path / "grows.webm", [Clip(*size, frames=20, codec=codec, options=options) for size in sizes])
+    with feed_from(path, 0, None, None) as feed:
+        watch = HeaderWatch(probe(path).video, feed.stream)
+        packets = [packet for packet in feed.packets if packet is not None and packet.size]
+        first = next(n for n, packet in enumerate(packets) if watch.has_changed(packet))
+    assert packets[first].pts * packets[first].time_base == pytest.approx(20 / 30, abs=0.02)
+    assert packets[first].is_keyframe
 
 
 def test_no_part_is_larger_than_the_limit(open_decoder: OpenDecoder, tmp_path: Path) -> None:

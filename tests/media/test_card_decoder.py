@@ -213,7 +213,7 @@ def test_nothing_decodable_is_an_error(open_card: OpenDecoder, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_edits_are_decoded_one_by_one(tmp_path: Path, open_card: OpenDecoder, codec: str) -> None:
+def test_several_edits_are_decoded_on_the_cpu(tmp_path: Path, open_card: OpenDecoder, codec: str) -> None:
     """Out of order, and between two pictures; also from the middle of an edit, and from an edit's first picture."""
     options = {"x265-params": "log-level=none:keyint=12:bframes=2"} if codec == "libx265" else {}
     clip = Clip(frames=60, codec=codec, options=options).write(tmp_path / "clip.mp4")
@@ -221,8 +221,21 @@ def test_edits_are_decoded_one_by_one(tmp_path: Path, open_card: OpenDecoder, co
     expected, _ = reference(path)
     decoder = open_card(path, probe(path), PIXELS)
     assert_alike(all_of(decoder), expected, SAME_DB)
-    assert not decoder.cpu_fallback
+    assert decoder.cpu_fallback
+    assert decoder.name == "pyav"
     assert_same_tail(open_card, path, expected, [1, 15, 16, 20, 31, len(expected) - 1])
+
+
+@pytest.mark.parametrize(("cut", "stays"), [(Cut(0.8, 1.0 - 0.8), False), (Cut(1.67, 0.33), True)])
+def test_one_edit_shows_what_the_cpu_would(tmp_path: Path, open_card: OpenDecoder, cut: Cut, stays: bool) -> None:
+    """Where it ends within a group of frames, the CPU decodes the last of them."""
+    path = set_edits(Clip(frames=60).write(tmp_path / "clip.mp4"), [cut])
+    expected, _ = reference(path)
+    decoder = open_card(path, probe(path), PIXELS)
+    assert_alike(all_of(decoder), expected, SAME_DB)
+    assert decoder.cpu_fallback is not stays
+    assert decoder.name != "pyav"
+    assert_same_tail(open_card, path, expected, [1, 12, len(expected) - 1])
 
 
 class _GivesUp(SoftwareCodec):
