@@ -63,7 +63,8 @@ def deliver(order: dict[str, Any]) -> dict[str, str]:
 
 def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) -> dict[str, str]:
     def send(service: Any) -> str:
-        service.socket_connect_timeout = service.socket_read_timeout = order["timeout_s"]
+        # Longer than the wait below, which alone decides what is late.
+        service.socket_connect_timeout = service.socket_read_timeout = 2 * order["timeout_s"]
         try:
             done = service.notify(title=order["title"], body=order["text"], body_format="text")
         except Exception as error:  # of any of a hundred plugins
