@@ -104,3 +104,8 @@ def packets(path: Path, kind: str = "video") -> list[tuple[int, int, bytes]]:
     with av.open(str(path)) as source:
         stream = source.streams.best(kind)
         return [(p.pts, p.dts, bytes(p)) for p in source.demux(stream) if p.size]
+
+
+def copied_sound(recording: Path) -> list[tuple[int, int, bytes]]:
+    """The audio packets of a recording that its output repeats: not those before time 0, which are AAC's run-in."""
+    return [packet for packet in packets(recording, "audio") if packet[0] >= 0]

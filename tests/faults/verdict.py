@@ -14,7 +14,7 @@ import av
 
 from tests.faults.setting import NAME, Setting
 from tests.faults.watch import Watcher
-from tests.scenes import packets
+from tests.scenes import copied_sound, packets
 from tests.service.running import outputs
 
 _SEGMENT = re.compile(r"/segments/(\d+)\.h264\.part$")
@@ -84,7 +84,7 @@ def _delivery(setting: Setting, outbox: set[str], *, may_degrade: bool) -> list[
 def _cut_down(setting: Setting, report: dict[str, Any], video: Path) -> list[str]:
     """Where memory ran out, pictures may be softer or fewer; the sound and the length are the same."""
     wrongs = [] if any(span.get("reason") for span in report["degradation"]) else ["degraded without a reason"]
-    if packets(video, "audio") != packets(setting.reference.recording, "audio"):
+    if packets(video, "audio") != copied_sound(setting.reference.recording):
         wrongs.append("the sound has changed")
     times, whole = ([pts for pts, _, _ in sorted(found)] for found in (packets(video), setting.reference.packets))
     skipped = len(whole) - len(times)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import pytest
 
 from tests.scenes import packets, write_recording
 from tests.service.running import Service
+
+DOOR = Path(__file__).parents[1] / "fakes" / "door"
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +64,28 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 @pytest.fixture
 def service(make_service: Callable[..., Service]) -> Service:
     return make_service()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A share on a file system of 24 MiB, or of the size that is the test's parameter; only root can mount one."""
+    folder = tmp_path / "service" / "share"
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '24m')}", "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Plans trouble for the first job of the next service."""
+
+    def plan(**calls: list[int]) -> None:
+        paths = [str(DOOR), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        monkeypatch.setenv("TROUBLE", str(tmp_path / "trouble"))
+        (tmp_path / "trouble").write_text(json.dumps(calls))
+
+    return plan

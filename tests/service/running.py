@@ -134,6 +134,11 @@ class Service:
         path = self.root / "outbox" / "status.json"
         return json.loads(path.read_text()) if path.exists() else {"state": "none", "running": []}
 
+    def page(self) -> str:
+        """The status page; what ``status`` says is there a moment later."""
+        path = self.root / "outbox" / "status.html"
+        return path.read_text() if path.exists() else ""
+
     def wait_for(self, condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -179,3 +184,10 @@ def outputs(stem: str, number: int = 1) -> set[str]:
     """The four files that a finished job leaves in the outbox."""
     mark = ".dual" if number == 1 else f".dual-{number}"
     return {stem + mark + suffix for suffix in (".mp4", ".report.json", ".tracks.jsonl.gz", ".preview.jpg")}
+
+
+def fill(path: Path) -> None:
+    """Write a file until the disk is full, while others write there too."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(65536))

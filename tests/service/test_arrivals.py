@@ -34,7 +34,7 @@ def test_a_stalled_copy_waits_until_it_goes_on(make_service, clip: bytes) -> Non
     service.wait_for(lambda: "inbox/card/x.mp4" in waits(service), "the reason")
     wait = waits(service)["inbox/card/x.mp4"]
     assert (wait["code"], bool(wait["since"])) == ("COPY_STALLED", True)
-    assert "since" in (service.root / "outbox/status.html").read_text()
+    service.wait_for(lambda: f'datetime="{wait["since"]}"' in service.page(), "the page that says since when")
     assert service.jobs() == []
     path.write_bytes(clip)
     service.wait_for(lambda: service.files("originals") == {"card/x.mp4"}, "the delivery")

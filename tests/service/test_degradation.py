@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
-from tests.scenes import packets
-from tests.service.running import Service
-from tests.service.test_environment import fill, small_disk  # noqa: F401  a fixture
-
-DOOR = Path(__file__).parents[1] / "fakes" / "door"
-
-
-@pytest.fixture
-def trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Plans trouble for the first job of the next service."""
-
-    def plan(**calls: list[int]) -> None:
-        paths = [str(DOOR), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-        monkeypatch.setenv("TROUBLE", str(tmp_path / "trouble"))
-        (tmp_path / "trouble").write_text(json.dumps(calls))
-
-    return plan
-
-
-def sound(path: Path) -> list[tuple[int, int, bytes]]:
-    return packets(path, "audio")
+from tests.scenes import copied_sound, packets
+from tests.service.running import Service, fill
 
 
 def assert_whole(service: Service, recording: Path) -> None:
     """The delivered video has the source's sound and, to a picture, its length."""
     video = service.root / "outbox" / "x.dual.mp4"
-    assert sound(video) == sound(recording)
+    assert packets(video, "audio") == copied_sound(recording)
     times, source = (sorted(pts for pts, _, _ in packets(path)) for path in (video, recording))
     assert set(times) <= set(source)
     assert source[-1] - times[-1] <= source[1] - source[0]
@@ -99,7 +75,7 @@ def test_a_worker_that_is_killed_goes_on_at_its_level(
 
 
 def test_a_disk_that_is_full_for_a_while_ends_no_attempt_and_lowers_no_quality(
-    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]  # noqa: F811
+    small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
 ) -> None:
     service = Service(small_disk.parent, workers={"stall_timeout_s": 4})
     ballast = service.root / "ballast"

@@ -56,7 +56,7 @@ def _check_status(service: Service) -> None:
     status = service.status()
     assert (status["state"], status["running"], status["failed"]) == ("stopped", [], [])
     assert [job["output"] for job in status["finished"]][-1] == "outbox/present.dual.mp4"
-    page = (service.root / "outbox" / "status.html").read_text()
+    page = service.page()
     assert "&lt;b&gt;" in page
     assert "인터뷰 <b>" not in page
 
@@ -82,14 +82,13 @@ def test_what_is_missing_is_told_on_the_page_and_in_the_journal(service: Service
     service.start()
     (service.folder / "short.mp4").replace(service.inbox("short.mp4"))
     service.wait_for(lambda: service.exists("originals/short.mp4"), "the delivery")
-    service.wait_for(lambda: service.status().get("finished"), "the page")
+    service.wait_for(lambda: service.status().get("finished"), "its line")
     (finished,) = service.status()["finished"]
     (warning,) = service.report("outbox/short.dual.report.json")["warnings"]
     assert finished["status"] == "succeeded"
     assert finished["facts"]["warnings"] == [warning]
-    page = (service.root / "outbox" / "status.html").read_text()
-    assert warning["message"] in page
-    assert warning["message_ko"] in page
+    service.wait_for(lambda: warning["message"] in service.page(), "the message")
+    assert warning["message_ko"] in service.page()
     (line,) = service.events("the result lacks something")
     told = {key: line[key] for key in ("level", "code", "stream", "from_s", "to_s", "reason")}
     assert told == {

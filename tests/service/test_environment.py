@@ -10,29 +10,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.bench import many_files
-from tests.scenes import packets
-from tests.service.running import PATIENCE_S, Service, outputs
+from tests.scenes import copied_sound, packets
+from tests.service.running import PATIENCE_S, Service, fill, outputs
 from tests.unit.daemon_share import mounted
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MiB; only root can mount one."""
-    folder = tmp_path / "service" / "share"
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
@@ -53,21 +40,12 @@ def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
         assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
-        assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == packets(recording, "audio")
+        assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == copied_sound(recording)
         report = service.report("outbox/x.dual.report.json")
         assert (report["status"], report["resilience"]["attempts"]) == ("succeeded", 1)
         assert any("low space since" in line for line in service.notifications())
     finally:
         service.close()
-
-
-def fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(65536))
-        except OSError:
-            pass
 
 
 def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, recording: Path) -> None:
@@ -76,8 +54,7 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
     service = Service(small_disk.parent, share={"low_bytes": low, "resume_bytes": enough})
     service.start()
     try:
-        page = service.root / "outbox" / "status.html"
-        service.wait_for(page.exists, "the first page")
+        service.wait_for(service.page, "the first page")
         ballast = service.root / "ballast"
         fill(ballast)
         _leave_free(ballast, low - 2**20)
@@ -85,7 +62,7 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         assert re.fullmatch(r"\d MiB free, 14 MiB needed: share\.resume_bytes", service.status()["reason"])
         since = service.status()["since"]
         said = ("14 MiB needed: share.resume_bytes", since)
-        service.wait_for(lambda: all(words in page.read_text() for words in said), "the page that says what is needed")
+        service.wait_for(lambda: all(words in service.page() for words in said), "the page that says what is needed")
         shutil.copy(recording, service.inbox("x.mp4"))
         _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
         service.wait_for(lambda: service.status()["queued"] == 1, "the file")
@@ -110,7 +87,6 @@ def test_a_job_that_lacks_space_says_for_how_much_it_waits_and_since_when(
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     try:
-        page = service.root / "outbox" / "status.html"
         service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
         status = service.status()
         (job,) = status["running"]
@@ -119,8 +95,8 @@ def test_a_job_that_lacks_space_says_for_how_much_it_waits_and_since_when(
         assert re.fullmatch(needed, job["lacks"])
         assert (job["stage"], job["level"]) == ("space", "normal")
         assert datetime.fromisoformat(job["since"]) == datetime.fromisoformat(status["since"])
-        assert re.search(needed, page.read_text())
-        assert f'datetime="{job["since"]}"' in page.read_text()
+        service.wait_for(lambda: re.search(needed, service.page()), "the page that says what is needed")
+        assert f'datetime="{job["since"]}"' in service.page()
         command = [sys.executable, "-m", "daemon", "status", "--config", service.config]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert re.search(rf"low space since 20.*: {needed}", said)

@@ -22,7 +22,7 @@ def test_pausing_from_windows_and_cancelling_by_deleting(service: Service, recor
     service.wait_for(lambda: len(queue(service)) == 3, "the queue with its names")
     status = service.status()
     assert (status["state"], status["reason"]) == ("paused", "점검 중입니다. <b>15시</b>까지")
-    assert "점검 중입니다. &lt;b&gt;15시&lt;/b&gt;까지" in (service.root / "outbox" / "status.html").read_text()
+    service.wait_for(lambda: "점검 중입니다. &lt;b&gt;15시&lt;/b&gt;까지" in service.page(), "the reason on the page")
     cancelled, running, late = queue(service)
     (service.root / cancelled).unlink()
     service.wait_for(lambda: queue(service) == [running, late], "the queue without the deleted file")
@@ -51,9 +51,8 @@ def test_another_profile_a_failure_and_a_second_try(make_service: Callable[..., 
     assert service.files("failed") == {"Mon/x.mp4", "Mon/x.dualface.yaml", "Mon/x.report.json"}
     row = service.status()["failed"][0]
     assert (row["code"], row["link"]) == ("SIDECAR_INVALID", "../failed/Mon/x.report.json")
-    page = service.root / "outbox" / "status.html"  # written after status.json
-    service.wait_for(lambda: "보정 파일에 잘못된 내용이 있습니다" in page.read_text(), "the failure in Korean")
-    assert "A mistake in the corrections file" in page.read_text()
+    service.wait_for(lambda: "보정 파일에 잘못된 내용이 있습니다" in service.page(), "the failure in Korean")
+    assert "A mistake in the corrections file" in service.page()
 
     (failed / "x.dualface.yaml").write_text("swap: true\n")
     (failed / "x.dualface.yaml").rename(service.root / "inbox small" / "Mon" / "x.dualface.yaml")

@@ -14,7 +14,6 @@ import pytest
 from tests.mailbox import Mailbox
 from tests.scrape import Scrape, free_port
 from tests.service.running import Service
-from tests.service.test_degradation import trouble  # noqa: F401  a fixture
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_servers_that_hang_refuse_or_do_not_exist_disturb_nothing(
 
 
 def test_reduced_quality_is_told_and_counted(
-    make_service: Callable[..., Service], recording: Path, mailbox: Mailbox, trouble: Callable[..., None]  # noqa: F811
+    make_service: Callable[..., Service], recording: Path, mailbox: Mailbox, trouble: Callable[..., None]
 ) -> None:
     trouble(encoders=[1, 2])
     port = free_port()

@@ -52,9 +52,8 @@ def test_a_file_that_may_not_be_read_waits_in_the_inbox_until_it_may(bound: Serv
     bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
     told = {f"inbox/{path.name}": ("FILE_UNREADABLE", UNREADABLE.remedy) for path in forbidden}
     bound.wait_for(lambda: waiting(bound) == told, "the reasons")
-    page = (bound.root / "outbox/status.html").read_text()
-    assert "The service may not read this file" in page
-    assert "서비스에 이 파일을 읽을 권한이 없습니다" in page
+    bound.wait_for(lambda: "The service may not read this file" in bound.page(), "the reasons on the page")
+    assert "서비스에 이 파일을 읽을 권한이 없습니다" in bound.page()
     time.sleep(2)  # many scans
     assert bound.files("inbox") == {"private.mp4", "corrected.mp4", "corrected.dualface.yaml"}
     assert bound.jobs() == []

@@ -1,6 +1,5 @@
 """`dualface process` as a user runs it: results, failures, interruptions, sidecars."""
 
-import contextlib
 import gzip
 import json
 import signal
@@ -11,7 +10,7 @@ import time
 import pytest
 
 from tests.scenes import packets, write_recording
-from tests.service.running import PATIENCE_S
+from tests.service.running import PATIENCE_S, fill
 
 
 @pytest.fixture(scope="module")
@@ -131,24 +130,7 @@ def test_wrong_usage_is_explained_in_a_sentence(recording, tmp_path):
     assert "crf" in done.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MiB; only root can mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def fill(path):
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-
-
+@pytest.mark.parametrize("small_disk", ["4m"], indirect=True)
 def test_a_limit_that_the_disk_can_never_meet_ends_the_command_at_once(recording, small_disk):
     done = process(recording, "--output", small_disk)
     assert done.returncode == 1
@@ -157,6 +139,7 @@ def test_a_limit_that_the_disk_can_never_meet_ends_the_command_at_once(recording
     assert "Set what is needed to less" in said
 
 
+@pytest.mark.parametrize("small_disk", ["4m"], indirect=True)
 def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     """Not even the report of a failure fits; the next file gets its turn, and the same command goes on afterwards."""
     whole, ballast = tmp_path / "whole", small_disk / "ballast"
