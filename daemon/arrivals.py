@@ -112,8 +112,14 @@ class Arrivals:
         since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
         self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
         if before is None:
-            log.warning("file waits", file=printable(found.relative), code=why.code, reason=why.message,
-                        remedy=why.remedy, at_most_s=round(self._patience_s))
+            log.warning(
+                "file waits",
+                file=printable(found.relative),
+                code=why.code,
+                reason=why.message,
+                remedy=why.remedy,
+                at_most_s=round(self._patience_s),
+            )
         return False
 
     def holds(self, found: Found) -> bool:

@@ -121,5 +121,8 @@ def _indent(path: tuple[str, ...]) -> str:
 
 def _comment(text: str, indent: str) -> list[str]:
     lead = f"{indent}# "
-    return [line for part in text.splitlines() for line in textwrap.wrap(
-        part, _WIDTH, initial_indent=lead, subsequent_indent=lead, break_on_hyphens=False)]
+    return [
+        line
+        for part in text.splitlines()
+        for line in textwrap.wrap(part, _WIDTH, initial_indent=lead, subsequent_indent=lead, break_on_hyphens=False)
+    ]

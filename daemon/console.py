@@ -85,7 +85,6 @@ class Bars:
         elif item.progress is not None:
             self._progress.update(task, completed=item.progress.percent or 0.0, speed=speed(item.progress))
 
-
     def _tell_of_waiting(self, item: Item) -> None:
         """Also where no bars are shown: what it waits for, and how long."""
         lacks = item.progress.lacks if item.progress and not item.ended else ""

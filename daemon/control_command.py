@@ -103,4 +103,3 @@ def retry(
         typer.echo("Nothing lies in failed.")
     listeners.warn_if_nobody_listens(share, settings)
     raise typer.Exit(1 if failed else 0)
-

@@ -106,7 +106,8 @@ class Demo:
         places = (_INBOX, ORIGINALS_DIR, FAILED_DIR)
         names = ("interview.mp4" if number == 1 else f"interview-{number}.mp4" for number in count(1))
         return next(
-            name for name in names
+            name
+            for name in names
             if not any((self._root / place / name).exists() for place in places)
             and not (self._root / OUTBOX_DIR / output_names(name, 1)["video"]).exists()
         )
@@ -168,7 +169,8 @@ def _start(module: str, *arguments: str, cwd: Path, output: IO[bytes]) -> subpro
     It has a process group of its own: Ctrl-C reaches the demonstration alone, which then stops the service in order.
     """
     kept = {
-        name: value for name, value in os.environ.items()
+        name: value
+        for name, value in os.environ.items()
         if not name.startswith((ENV_PREFIX, "NOTIFY_SOCKET", "WATCHDOG_"))
     }
     here = str(Path(daemon.__file__).parents[1])

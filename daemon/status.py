@@ -270,7 +270,7 @@ def now() -> str:
 
 
 def since(at: str) -> str:
-    """" since ..." in this machine's time, "" where ``at`` is no time."""
+    """ " since ..." in this machine's time, "" where ``at`` is no time."""
     try:
         return f" since {datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
     except ValueError:

@@ -278,8 +278,13 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 def _moved(before: Progress | None, after: Progress) -> bool:
     """Whether the job goes on, or waits for the device or the disk and says so."""
-    return before is None or after.stage in RESTING or (
-        (before.stage, before.frames_done, before.seconds_done) != (after.stage, after.frames_done, after.seconds_done)
+    return (
+        before is None
+        or after.stage in RESTING
+        or (
+            (before.stage, before.frames_done, before.seconds_done)
+            != (after.stage, after.frames_done, after.seconds_done)
+        )
     )
 
 

@@ -13,5 +13,5 @@ def default_cache_dir() -> Path:
         return Path(base) / "dualface"
     try:
         return Path.home() / ".cache" / "dualface"
-    except RuntimeError:          # an account without a home; nobody can write here, so nothing will be kept
+    except RuntimeError:  # an account without a home; nobody can write here, so nothing will be kept
         return Path("/nonexistent/dualface")

@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 
 from engines.frames import ColorTags
 
-SDR_WHITE = 203.0                 # cd/m2
-USUAL_PEAK = 1000.0               # cd/m2, of PQ whose metadata says nothing, and of HLG's reference display
-PEAKS = 203.0, 10_000.0           # what metadata may say
+SDR_WHITE = 203.0  # cd/m2
+USUAL_PEAK = 1000.0  # cd/m2, of PQ whose metadata says nothing, and of HLG's reference display
+PEAKS = 203.0, 10_000.0  # what metadata may say
 TABLE_SIZE = 65
-PRIMARIES_BT709, PRIMARIES_BT2020, PRIMARIES_P3 = 1, 9, 12          # ITU-T H.273, table 2
-TRANSFER_PQ, TRANSFER_HLG = 16, 18                                  # ... and table 3
+PRIMARIES_BT709, PRIMARIES_BT2020, PRIMARIES_P3 = 1, 9, 12  # ITU-T H.273, table 2
+TRANSFER_PQ, TRANSFER_HLG = 16, 18  # ... and table 3
 _UNSPECIFIED = 2
 _SDR_GAMMA, _HLG_GAMMA = 2.4, 1.2
 _LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593])
 _LUMA_BT709 = np.array([0.2126, 0.7152, 0.0722])
 _WHITE_D65 = (0.3127, 0.3290)
-_CHROMATICITIES = {               # of red, green and blue
+_CHROMATICITIES = {  # of red, green and blue
     PRIMARIES_BT709: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
     PRIMARIES_BT2020: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
     PRIMARIES_P3: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
@@ -134,9 +134,7 @@ def eetf(code: Any, peak: float) -> Any:
     knee = 1.5 * most - 0.5
     e = code / source_peak
     t = (e - knee) / (1 - knee) if knee < 1 else np.zeros_like(e)
-    spline = (
-        (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * most
-    )
+    spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * most
     return np.where(e < knee, e, spline) * source_peak
 
 

@@ -64,7 +64,7 @@ class Analysis:
         self._seconds_per_tick = seconds_per_tick
         self._clock = clock
         self._canvas = canvas
-        self._display: Size | None = None                    # of the latest picture
+        self._display: Size | None = None  # of the latest picture
         self._waiting: OrderedDict[int, Frame] = OrderedDict()
         self._analysed_pts: int | None = None
         self._rows: list[Row] = []

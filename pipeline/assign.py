@@ -12,22 +12,22 @@ from pipeline.settings import IdentitySettings
 from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
 # All evidence is in nats: natural logarithms of how much likelier it makes an assignment.
-CLAIM = 1.5                    # an unknown face must show more than this to be one of the two people
+CLAIM = 1.5  # an unknown face must show more than this to be one of the two people
 SCORE_NATS, SCORE_ZERO, SCORE_SPAN = 4.0, 0.6, 0.3
-SIZE_SPREAD = 0.35             # of the logarithm of a person's face height within a shot
+SIZE_SPREAD = 0.35  # of the logarithm of a person's face height within a shot
 LINK_NATS, LINK_LEAST = 2.5, -2.0
-LINK_MEMORY_S = 1.0            # after this time motion has lost most of its meaning
-DRIFT_S = 0.4                  # an unseen face keeps its speed for about this long
-POSITION_SPREAD = 0.25         # face heights, growing by ...
-POSITION_GROWTH = 1.5          # ... face heights per second unseen
-SPEED_SPREAD = 2.5             # face heights per second
-SAME_TRACK = 1.0               # the tracker thought so too
-GOES_ON = 1.5                  # a track that goes on rather keeps its label, be it a stranger's
-ORDER_NATS = 0.5               # across a cut people rather keep their sides
-KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5       # what has been shown already is not changed lightly
-APPEARANCE_LIMIT = 4.0         # what one embedding may weigh
-FURTHER_VIEW = 0.5             # embeddings of one tracklet are alike: each further one counts half
-BEAM, HOPELESS = 96, 16.0     # hypotheses that are kept, and nats behind the best at which one is given up
+LINK_MEMORY_S = 1.0  # after this time motion has lost most of its meaning
+DRIFT_S = 0.4  # an unseen face keeps its speed for about this long
+POSITION_SPREAD = 0.25  # face heights, growing by ...
+POSITION_GROWTH = 1.5  # ... face heights per second unseen
+SPEED_SPREAD = 2.5  # face heights per second
+SAME_TRACK = 1.0  # the tracker thought so too
+GOES_ON = 1.5  # a track that goes on rather keeps its label, be it a stranger's
+ORDER_NATS = 0.5  # across a cut people rather keep their sides
+KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5  # what has been shown already is not changed lightly
+APPEARANCE_LIMIT = 4.0  # what one embedding may weigh
+FURTHER_VIEW = 0.5  # embeddings of one tracklet are alike: each further one counts half
+BEAM, HOPELESS = 96, 16.0  # hypotheses that are kept, and nats behind the best at which one is given up
 
 Holders: TypeAlias = tuple["Tracklet | None", "Tracklet | None"]
 

@@ -11,8 +11,8 @@ from pipeline.settings import CameraSettings
 from pipeline.tile_camera import Framings, TileCamera
 from pipeline.tile_view import View, rect_state
 
-_PLANS_PER_LOOKAHEAD = 4          # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
-_LONGEST_STEP_S = 0.2             # a longer pause between two pictures (VFR) counts as this much of camera time
+_PLANS_PER_LOOKAHEAD = 4  # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
+_LONGEST_STEP_S = 0.2  # a longer pause between two pictures (VFR) counts as this much of camera time
 
 
 class CameraOperator:
@@ -22,9 +22,7 @@ class CameraOperator:
     the scenes reach ``lookahead_s`` past it.
     """
 
-    def __init__(
-        self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int
-    ) -> None:
+    def __init__(self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int) -> None:
         framings = Framings(settings, (width, height))
         bridge_s = min(settings.bridge_s, lookahead_s)
         sides: tuple[Side, Side] = ("left", "right")
@@ -33,7 +31,7 @@ class CameraOperator:
         )
         self._lookahead_s = lookahead_s
         self._scenes: list[Scene] = []
-        self._times: list[float] = []         # the camera's clock at each waiting scene, seconds
+        self._times: list[float] = []  # the camera's clock at each waiting scene, seconds
         self._clock = 0.0
         self._last_t: float | None = None
 

@@ -20,14 +20,14 @@ from pipeline.framing import HEIGHT_PER_WIDTH, Array, Framing, Wishes
 from pipeline.path_cost import KNOT_S, Demand, cheapest
 from pipeline.settings import CameraSettings
 
-_TAIL = 5                         # control points planned past the look-ahead, so that there is room to brake
-_ZOOM_UNIT = 0.4                  # changing the width by so much counts as much as moving by one width
-_PICTURES_PER_POINT = 2           # at higher frame rates the path cannot follow single pictures anyway
-_ORDER = 4                        # control points that shape one picture
-_EVEN = 16.0                      # pixels
-_GRAIN = 1e-3                     # of a pixel: less is rounding
-_EXACT = 2.0**24                  # far finer than control points, far coarser than rounding
-_GRID = 1024                      # control points are rounded to this share of a pixel: every computer plans the same
+_TAIL = 5  # control points planned past the look-ahead, so that there is room to brake
+_ZOOM_UNIT = 0.4  # changing the width by so much counts as much as moving by one width
+_PICTURES_PER_POINT = 2  # at higher frame rates the path cannot follow single pictures anyway
+_ORDER = 4  # control points that shape one picture
+_EVEN = 16.0  # pixels
+_GRAIN = 1e-3  # of a pixel: less is rounding
+_EXACT = 2.0**24  # far finer than control points, far coarser than rounding
+_GRID = 1024  # control points are rounded to this share of a pixel: every computer plans the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
 
 # How far source and result, or sound and picture, may lie apart before people are told.
-EDGE_S = 1.0            # recorders start and stop their streams up to half a second apart; from here on it is noticed
-WRITTEN_S = 0.25        # sound read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
-DECLARED_SHARE = 0.01   # headers count in average frame durations, which drift with a variable rate ...
-DECLARED_S = 1.0        # ... and are rounded, or include the longer of two streams
-DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}      # one length for all streams in the header, not guessed
+EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on it is noticed
+WRITTEN_S = 0.25  # sound read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
+DECLARED_SHARE = 0.01  # headers count in average frame durations, which drift with a variable rate ...
+DECLARED_S = 1.0  # ... and are rounded, or include the longer of two streams
+DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # one length for all streams in the header, not guessed
 # A gap in the sound: engines.cpu.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
 
 
@@ -88,14 +88,12 @@ class _Comparison:
         if self.assembled.audio.refused_packets:
             yield media_warning("AUDIO_REFUSED", count=self.assembled.audio.refused_packets)
 
-    def _stream(
-        self, stream: AudioStreamOutcome, read: StreamSurvey, written: StreamSurvey
-    ) -> Iterator[MediaWarning]:
+    def _stream(self, stream: AudioStreamOutcome, read: StreamSurvey, written: StreamSurvey) -> Iterator[MediaWarning]:
         if not written.packets:
             yield media_warning("AUDIO_STREAM_EMPTY", stream=stream.index, codec=stream.codec)
             return
         if len(stream.sources) > 1:
-            return                                      # each of them is compared in its own stream
+            return  # each of them is compared in its own stream
         for from_s, to_s in read.lost:
             yield media_warning("AUDIO_DAMAGED", stream=stream.index, from_s=from_s, to_s=to_s)
         for from_s, to_s in merged(read.gaps, NEARBY_S):

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_ROWS, BLOCK_COLUMNS = 4, 4
-NOISE_VARIANCE = 48.0      # summed over blocks, in luma steps squared: detail below it is noise, however dark
-LEAST_CHANGE = 0.5         # a cut replaces at least half of the detail in the picture
-LEAST_RISE = 2.5           # ... and changes much more than the pictures just before it did
-LEVEL_DECAY = 0.9          # per picture: how fast the level of ordinary change is forgotten
+NOISE_VARIANCE = 48.0  # summed over blocks, in luma steps squared: detail below it is noise, however dark
+LEAST_CHANGE = 0.5  # a cut replaces at least half of the detail in the picture
+LEAST_RISE = 2.5  # ... and changes much more than the pictures just before it did
+LEVEL_DECAY = 0.9  # per picture: how fast the level of ordinary change is forgotten
 
 
 class CutDetector:
@@ -56,9 +56,7 @@ class CutDetector:
 def _blocks(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Blocks of a picture without their means, shape (blocks, pixels of a block)."""
     rows, columns = picture.shape
-    grid = picture.astype(np.float32).reshape(
-        BLOCK_ROWS, rows // BLOCK_ROWS, BLOCK_COLUMNS, columns // BLOCK_COLUMNS
-    )
+    grid = picture.astype(np.float32).reshape(BLOCK_ROWS, rows // BLOCK_ROWS, BLOCK_COLUMNS, columns // BLOCK_COLUMNS)
     blocks = grid.transpose(0, 2, 1, 3).reshape(BLOCK_ROWS * BLOCK_COLUMNS, -1)
     centred: NDArray[np.float32] = blocks - blocks.mean(axis=1, keepdims=True)
     return centred

@@ -11,10 +11,10 @@ from engines.frames import Rect
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
-AHEAD_S = 0.5      # how far ahead faces are reckoned to go on as they move
-APART = 1.0        # of the wider face's width: the room between two faces that counts as having met
+AHEAD_S = 0.5  # how far ahead faces are reckoned to go on as they move
+APART = 1.0  # of the wider face's width: the room between two faces that counts as having met
 CALM_AFTER_S = 1.0
-_SLACK = 0.25      # of a picture, so that rounding never skips one
+_SLACK = 0.25  # of a picture, so that rounding never skips one
 
 
 class DetectorPace:
@@ -36,7 +36,7 @@ class DetectorPace:
         self._fps, self._every = float(fps), (every, calm_every)
         self._width = width
         self._last_t: float | None = None
-        self._calm_since = math.inf             # no calm stretch has begun
+        self._calm_since = math.inf  # no calm stretch has begun
         self._boxes: list[Rect] = []
 
     def due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:

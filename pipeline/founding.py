@@ -12,15 +12,15 @@ from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
 LEAST_SCORE = 0.6
 LEAST_HITS = 2
-LARGE = 0.10                   # of the picture's height: a face like this is not just passing in the background
-USUAL_SCORE = 0.9              # of a face that is plainly seen
-PASSING = 0.7                  # face heights per second: faster than people sway
-CENTRED = 0.10                 # of the picture's width: nearer to the middle a lone face has no side
-WEIGHT_S = 30.0                # presence beyond this earns no further precedence
-SUCCESSION = 1.5               # a stranger must have been this much more present to take a person's place ...
-SUCCESSION_S = 2.0             # ... and present for as long as this
-ABSENT_S = 0.7                 # a person unseen for this long is away
-YOUNG_S = 10.0                 # presence below which a person's tile may still be changed
+LARGE = 0.10  # of the picture's height: a face like this is not just passing in the background
+USUAL_SCORE = 0.9  # of a face that is plainly seen
+PASSING = 0.7  # face heights per second: faster than people sway
+CENTRED = 0.10  # of the picture's width: nearer to the middle a lone face has no side
+WEIGHT_S = 30.0  # presence beyond this earns no further precedence
+SUCCESSION = 1.5  # a stranger must have been this much more present to take a person's place ...
+SUCCESSION_S = 2.0  # ... and present for as long as this
+ABSENT_S = 0.7  # a person unseen for this long is away
+YOUNG_S = 10.0  # presence below which a person's tile may still be changed
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Founding:
         self._settings = settings
         self._width, self._height = width, height
         self.people: list[Person] = []
-        self._strangers: dict[int, float] = {}           # weight by track
+        self._strangers: dict[int, float] = {}  # weight by track
 
     def found(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Found who can be founded, and label their tracklets; returns those.

@@ -16,12 +16,12 @@ from pipeline.settings import CameraSettings
 Array: TypeAlias = NDArray[np.float64]
 
 TILE_HEIGHT = 1080
-HEIGHT_PER_WIDTH = 1.125          # tiles are 960x1080
-_EYES_IN_BOX = 0.42               # height of the eyes in a face's box, from its top
-_OWN_SHARE = 0.35                 # of the way to a neighbour: how far the crop's middle may stray from its own face
-_ZOOM_ALWAYS = 1.5                # small pictures are blurred anyway: so much zoom is allowed all the same
-_SLIVER = 0.05                    # of a face's width
-_GRID = 64                        # crops lie on 1/64 pixel, so that edges add up exactly
+HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
+_EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
+_OWN_SHARE = 0.35  # of the way to a neighbour: how far the crop's middle may stray from its own face
+_ZOOM_ALWAYS = 1.5  # small pictures are blurred anyway: so much zoom is allowed all the same
+_SLIVER = 0.05  # of a face's width
+_GRID = 64  # crops lie on 1/64 pixel, so that edges add up exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,7 @@ class Framing:
         zone = widths * s.dead_zone_vertical
         return self._position(wish, middle, zone, np.maximum(inside, 0), heights / 2, self.height)
 
-    def _position(
-        self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int
-    ) -> Wishes:
+    def _position(self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int) -> Wishes:
         """``inside`` is how far the crop's middle may be from the face's; ``half`` the crop's half size."""
         least, most = half, size - half
         hard = _around(middle, inside).clipped(least, most)
@@ -140,9 +138,7 @@ class Framing:
 def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
     """Whether the face's middle is in the crop, or nearer than ``margin`` crop widths to it."""
     m = margin * crop.w
-    return (
-        crop.x - m <= face.cx <= crop.x + crop.w + m and crop.y - m <= face.cy <= crop.y + crop.h + m
-    )
+    return crop.x - m <= face.cx <= crop.x + crop.w + m and crop.y - m <= face.cy <= crop.y + crop.h + m
 
 
 def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:

@@ -15,11 +15,10 @@ from pipeline.scenes import SceneMaker, Spot, Waiting
 from pipeline.settings import IdentitySettings
 from pipeline.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
-MOST_FACES = 12                # followed in one picture: more are a crowd
-UNLIKE = -1.0                  # nats of embeddings against a person
-MEMORY_S = 0.5                 # tracklets wholly shown stay this long: what continues them is compared with them
-LONGEST_STEP_S = 0.25          # presence between two detections counts at most this
-
+MOST_FACES = 12  # followed in one picture: more are a crowd
+UNLIKE = -1.0  # nats of embeddings against a person
+MEMORY_S = 0.5  # tracklets wholly shown stay this long: what continues them is compared with them
+LONGEST_STEP_S = 0.25  # presence between two detections counts at most this
 
 
 class PeopleResolver:
@@ -32,8 +31,14 @@ class PeopleResolver:
     """
 
     def __init__(
-        self, settings: IdentitySettings, *, assignment: Literal["identity", "position"], lookahead_s: float,
-        width: int, height: int, embed: Embedder | None,
+        self,
+        settings: IdentitySettings,
+        *,
+        assignment: Literal["identity", "position"],
+        lookahead_s: float,
+        width: int,
+        height: int,
+        embed: Embedder | None,
     ) -> None:
         settings = _within(settings, lookahead_s)
         self._lookahead_s = lookahead_s
@@ -74,10 +79,14 @@ class PeopleResolver:
     def state(self) -> dict[str, Any]:
         """Everything that later decisions depend on, as JSON can hold it."""
         return {
-            "builder": self._builder.state(), "founding": self._founding.state(),
-            "recogniser": self._recogniser.state(), "record": self._record.state(), "scenes": self._scenes.state(),
+            "builder": self._builder.state(),
+            "founding": self._founding.state(),
+            "recogniser": self._recogniser.state(),
+            "record": self._record.state(),
+            "scenes": self._scenes.state(),
             "waiting": [w.state() for w in self._waiting],
-            "detected_t": self._detected_t, "dirty": self._dirty,
+            "detected_t": self._detected_t,
+            "dirty": self._dirty,
             "tracklets": [tracklet_state(k) for k in self._tracklets.values()],
             "anchors": [None if k is None else tracklet_state(k) for k in self._anchors],
         }

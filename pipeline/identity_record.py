@@ -13,10 +13,10 @@ from pipeline.founding import Person
 from pipeline.reidentify import Recogniser
 from pipeline.tracklets import CLEAR, STRANGER, Tracklet
 
-EPISODE_S = 1.0                # suspicions nearer than this are one
+EPISODE_S = 1.0  # suspicions nearer than this are one
 PASSING_S = 0.5
 MOTION_NATS = 3.0
-MOST_EVENTS = 1000             # the report lists no more; they are counted all the same
+MOST_EVENTS = 1000  # the report lists no more; they are counted all the same
 CONTESTED = ("contact", "parted", "jump", "cut")
 
 
@@ -52,7 +52,7 @@ class IdentityRecord:
     suspected_total: int = 0
     repaired_total: int = 0
     suspected_t: float = -1e9
-    person_of_track: list[list[int]] = field(default_factory=list)      # latest tracks and whose they were
+    person_of_track: list[list[int]] = field(default_factory=list)  # latest tracks and whose they were
 
     def founded(self, tracklet: Tracklet) -> None:
         """A tracklet has become one of the two people: nothing to doubt yet."""
@@ -125,14 +125,19 @@ class IdentityRecord:
         pictures = max(1, self.pictures)
         sides = {p.side: self._person(p) for p in people}
         return {
-            "people_seen": len(people), "left": sides.get("left"), "right": sides.get("right"),
-            "suspected_swaps": deepcopy(self.suspected), "suspected_swaps_total": self.suspected_total,
-            "repaired_swaps": deepcopy(self.repaired), "repaired_swaps_total": self.repaired_total,
+            "people_seen": len(people),
+            "left": sides.get("left"),
+            "right": sides.get("right"),
+            "suspected_swaps": deepcopy(self.suspected),
+            "suspected_swaps_total": self.suspected_total,
+            "repaired_swaps": deepcopy(self.repaired),
+            "repaired_swaps_total": self.repaired_total,
             "replaced_people": deepcopy(self.replaced),
             "reid_activation_ratio": round(recogniser.activations / pictures, 4),
             "both_visible_ratio": round(self.both / pictures, 4),
             "confidence": round(math.exp(self.log_confidence), 4),
-            "reidentification": recogniser.condition, "reidentification_error": recogniser.failure,
+            "reidentification": recogniser.condition,
+            "reidentification_error": recogniser.failure,
         }
 
     def state(self) -> dict[str, Any]:
@@ -151,7 +156,6 @@ class IdentityRecord:
             "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }
-
 
     def _suspect(self, t: float, tracklet: Tracklet) -> None:
         if t - self.suspected_t >= EPISODE_S:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pipeline.framing import Array
 
 _ITERATIONS = 30
-_GAP = 1e-6                       # mean complementarity at which a solution is good enough
-_CENTRING = 0.1                   # share of the gap that one step aims at
-_TO_BOUNDARY = 0.98               # share of the way to the boundary that one step may go
+_GAP = 1e-6  # mean complementarity at which a solution is good enough
+_CENTRING = 0.1  # share of the gap that one step aims at
+_TO_BOUNDARY = 0.98  # share of the way to the boundary that one step may go
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ def minimise(hessian: Array, linear: Array, kinks: Kinks, start: Array) -> Array
         target = _CENTRING * gap
         weight = 1 / (above / to_up + below / to_down)
         shift = (target / to_up - above) - (target / to_down - below) - residual
-        dx = np.linalg.solve(
-            hessian + (rows.T * gathered(weight)) @ rows, gathered(weight * shift) @ rows - gradient
-        )
+        dx = np.linalg.solve(hessian + (rows.T * gathered(weight)) @ rows, gathered(weight * shift) @ rows - gradient)
         dp = weight * ((rows @ dx)[of] - shift)
         d_above = (target + above * dp) / to_up - above
         d_below = (target - below * dp) / to_down - below

@@ -17,9 +17,9 @@ from pipeline.people import Row, Side, Tile
 
 _Point: TypeAlias = tuple[int, int]
 
-_TEXT_HEIGHT = 1 / 40             # of the picture's height
+_TEXT_HEIGHT = 1 / 40  # of the picture's height
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FONT_HEIGHT = 22                 # of capital letters at scale 1, pixels
+_FONT_HEIGHT = 22  # of capital letters at scale 1, pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class _Ink:
     v: int
 
 
-_INKS: dict[Side, _Ink] = {"left": _Ink(170, 166, 16), "right": _Ink(173, 42, 186)}      # cyan, orange
+_INKS: dict[Side, _Ink] = {"left": _Ink(170, 166, 16), "right": _Ink(173, 42, 186)}  # cyan, orange
 _GREY, _BLACK = _Ink(180, 128, 128), _Ink(16, 128, 128)
 
 

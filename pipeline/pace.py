@@ -16,9 +16,7 @@ class Pace:
         now: a monotonic clock in seconds.
     """
 
-    def __init__(
-        self, window_s: float = 10.0, least_s: float = 1.0, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, window_s: float = 10.0, least_s: float = 1.0, now: Callable[[], float] = time.monotonic) -> None:
         self._window_s = window_s
         self._least_s = least_s
         self._now = now

@@ -23,13 +23,13 @@ from pipeline.framing import Array, Band, Wishes
 from pipeline.interior_point import Kinks, minimise
 from pipeline.settings import CameraSettings
 
-_Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array | float]   # rows, at, up, down
+_Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array | float]  # rows, at, up, down
 
 KNOT_S = 0.1
 _PAN, _ENERGY, _JERK = 1.0, 0.08, 0.001
 _OFF_CENTRE, _OUT, _CUT_OFF = 4.0, 30.0, 600.0
 _LIMIT, _PICTURE = 2000.0, 5000.0
-_RIDGE = 1e-6                     # makes the cost strictly convex where nothing else decides
+_RIDGE = 1e-6  # makes the cost strictly convex where nothing else decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,15 @@ from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet
 
 Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]]
 
-YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)     # nose beside the middle of the eyes, in parts of their distance
-PROFILE = 0.75                             # beyond this the far eye is a guess
+YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)  # nose beside the middle of the eyes, in parts of their distance
+PROFILE = 0.75  # beyond this the far eye is a guess
 LEAST_SCORE = 0.6
-FIRST_VIEWS = 6                            # a new person's gallery is offered this many
-VIEW_S = 0.25                              # between two embeddings that are not urgent
-URGENT, MOST = 2, 5                        # embeddings of a tracklet: at once, and at most, until decided
-DECISIVE = 6.0                             # nats between the two people that need no further look
-CERTAIN = 3.0                              # nats by which a face must be a person's to enter the gallery
-DIVERSE = 0.12                             # a view nearer than this to a known one teaches nothing
+FIRST_VIEWS = 6  # a new person's gallery is offered this many
+VIEW_S = 0.25  # between two embeddings that are not urgent
+URGENT, MOST = 2, 5  # embeddings of a tracklet: at once, and at most, until decided
+DECISIVE = 6.0  # nats between the two people that need no further look
+CERTAIN = 3.0  # nats by which a face must be a person's to enter the gallery
+DIVERSE = 0.12  # a view nearer than this to a known one teaches nothing
 TOKENS = 30.0
 
 
@@ -44,7 +44,7 @@ class Gallery:
     def __init__(self, per_yaw: int) -> None:
         self._per_yaw = per_yaw
         self.views: list[View] = []
-        self.offered = 0                                 # views so far, whether they taught something or not
+        self.offered = 0  # views so far, whether they taught something or not
 
     def distance(self, vector: Sequence[float]) -> float | None:
         """Mean Euclidean distance to the two nearest views; None for an empty gallery."""
@@ -94,7 +94,7 @@ class Recogniser:
         self._width, self._height = width, height
         self.galleries = (Gallery(settings.gallery_views), Gallery(settings.gallery_views))
         self.failure: dict[str, str] | None = None
-        self.activations = 0                             # pictures in which a face was embedded
+        self.activations = 0  # pictures in which a face was embedded
         self._tokens = TOKENS
 
     @property
@@ -146,8 +146,12 @@ class Recogniser:
             self.galleries[tracklet.label - 1].add(view)
 
     def state(self) -> dict[str, Any]:
-        return {"galleries": [g.state() for g in self.galleries], "failure": self.failure,
-                "activations": self.activations, "tokens": self._tokens}
+        return {
+            "galleries": [g.state() for g in self.galleries],
+            "failure": self.failure,
+            "activations": self.activations,
+            "tokens": self._tokens,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         for gallery, views in zip(self.galleries, state["galleries"], strict=True):

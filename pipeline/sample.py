@@ -27,9 +27,9 @@ WIDTH, HEIGHT, FPS, SECONDS = 1920, 1080, 30, 20
 SAMPLE_RATE = 48_000
 
 _DESK_Y = 905
-_SEATS = (600.0, 1320.0)          # where the two faces are, pixels from the left
+_SEATS = (600.0, 1320.0)  # where the two faces are, pixels from the left
 _CROSSING_S = (8.6, 12.4)
-_TURN_S = 2.5                     # how long one of them speaks
+_TURN_S = 2.5  # how long one of them speaks
 
 Image = NDArray[np.uint8]
 Samples = NDArray[np.float32]

@@ -164,9 +164,7 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
 
 def _finder(job: StreamJob) -> FaceFinder:
     profile = job.spec.profile
-    return FaceFinder(
-        job.backend, profile.detect, job.spec.device, job.info, job.work, keep_hdr=job.keeps_hdr
-    )
+    return FaceFinder(job.backend, profile.detect, job.spec.device, job.info, job.work, keep_hdr=job.keeps_hdr)
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
@@ -180,9 +178,7 @@ def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
 
 def _open_decoder(job: StreamJob) -> Decoder:
     pixels = most_surface_pixels(job.spec.profile.lookahead, job.info.video, job.work.surface_pixels)
-    return job.backend.decoder(
-        job.spec.source, job.rate.source, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr
-    )
+    return job.backend.decoder(job.spec.source, job.rate.source, max_surface_pixels=pixels, keep_hdr=job.keeps_hdr)
 
 
 def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[PeopleResolver, Analysis]:

@@ -12,9 +12,9 @@ from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 from pipeline.tile_view import Trace, View, is_jump, rect_state
 
-_REMEMBER_S = 2.0                 # the other person's last place counts for so long
-_STALE_S = 5.0                    # after so long a worse still is better than an old one
-_CLEARANCE = 0.05                 # crop widths the other person must be away before a still ends
+_REMEMBER_S = 2.0  # the other person's last place counts for so long
+_STALE_S = 5.0  # after so long a worse still is better than an old one
+_CLEARANCE = 0.05  # crop widths the other person must be away before a still ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class TileCamera:
         self._framing, self._planner = framings.of(None)
         self._freeze, self._bridge_s = freeze, bridge_s
         self._path: CameraPath | None = None
-        self._away = False                    # the path waits for a person not yet seen in this shot
+        self._away = False  # the path waits for a person not yet seen in this shot
         self._frozen = False
         self._waiting = False
-        self._last: Seen | None = None        # the person in the last picture that showed them
-        self._trace = Trace()                 # ... and how they came there in this take
+        self._last: Seen | None = None  # the person in the last picture that showed them
+        self._trace = Trace()  # ... and how they came there in this take
         self._other: tuple[Rect, float] | None = None
         self.still: Still | None = None
 

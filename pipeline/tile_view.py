@@ -14,9 +14,9 @@ from pipeline.framing import Array
 from pipeline.people import Scene, Seen, Side
 
 _UNKNOWN = (np.nan,) * 4
-_FAR_JUMP = 2.5                   # face heights between two pictures: nobody moves like that
-_BODY = 2.0                       # face heights between the middles of two faces whose bodies may overlap
-_MEMORY_S = 0.3                   # a person's speed is taken over so long
+_FAR_JUMP = 2.5  # face heights between two pictures: nobody moves like that
+_BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
+_MEMORY_S = 0.3  # a person's speed is taken over so long
 
 
 class View:

@@ -11,15 +11,15 @@ from engines.frames import Rect
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
-POSITION_NOISE = 0.05      # of the face's height: how far a detected box lies from the true one
-ACCELERATION = 6.0         # face heights per s^2: how suddenly people move
-GROWTH = 2.0               # face heights per s^2: how suddenly boxes grow and shrink
-BOX_MARGIN = 0.3           # boxes are widened by this share before they are compared
-LOW_IOU = 0.3              # a face of low confidence must lie this well on its track
-JUMP = 0.35                # face heights beside the prediction: no head moves so suddenly ...
-JUMP_SIGMA = 2.5           # ... once the filter is sure of it
-SIZE_ANOMALY = 1.5         # ratio of areas^0.5 between two pictures that no movement explains
-PATIENCE = 1.2             # a track lives at least for this many detector runs
+POSITION_NOISE = 0.05  # of the face's height: how far a detected box lies from the true one
+ACCELERATION = 6.0  # face heights per s^2: how suddenly people move
+GROWTH = 2.0  # face heights per s^2: how suddenly boxes grow and shrink
+BOX_MARGIN = 0.3  # boxes are widened by this share before they are compared
+LOW_IOU = 0.3  # a face of low confidence must lie this well on its track
+JUMP = 0.35  # face heights beside the prediction: no head moves so suddenly ...
+JUMP_SIGMA = 2.5  # ... once the filter is sure of it
+SIZE_ANOMALY = 1.5  # ratio of areas^0.5 between two pictures that no movement explains
+PATIENCE = 1.2  # a track lives at least for this many detector runs
 IMPOSSIBLE = 1e6
 
 
@@ -56,8 +56,8 @@ class Track:
     """One face followed through one shot. Coordinates: centre x, centre y, width, height, in pixels."""
 
     id: int
-    t: float                      # time that the coordinates stand for
-    seen: float                   # time of the last detection
+    t: float  # time that the coordinates stand for
+    seen: float  # time of the last detection
     coordinates: list[Coordinate] = field(default_factory=list)
 
     def box(self) -> Rect:
@@ -117,7 +117,7 @@ class ByteTrack:
         self._settings = settings
         self._next = 1
         self._t: float | None = None
-        self.interval_s = 0.0                            # between the last two pictures with faces
+        self.interval_s = 0.0  # between the last two pictures with faces
         self.tracks: list[Track] = []
 
     def step(self, t: float, faces: Sequence[Face]) -> list[Match]:

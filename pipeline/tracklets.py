@@ -12,13 +12,13 @@ from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 from pipeline.track import ByteTrack, Match, Track, grown, intersection, iou
 
-UNDECIDED, STRANGER = -1, 0    # labels besides the people 1 and 2
-CLEAR = 50.0                   # nats, where no other reading is left
-RIVAL_SIZE = 0.4               # faces smaller than this, relative to each other, are not mistaken for one another
-FREEZE_MARGIN = 0.5            # faces this near, in parts of their size, may hide part of each other
-PARTING = 2.0                  # contact ends at this multiple of the margin at which it begins
-START_S = 0.15                 # the speed at a tracklet's start is measured over this time
-LOST_SPLIT_S = 0.25            # a track that missed its face for longer is suspect
+UNDECIDED, STRANGER = -1, 0  # labels besides the people 1 and 2
+CLEAR = 50.0  # nats, where no other reading is left
+RIVAL_SIZE = 0.4  # faces smaller than this, relative to each other, are not mistaken for one another
+FREEZE_MARGIN = 0.5  # faces this near, in parts of their size, may hide part of each other
+PARTING = 2.0  # contact ends at this multiple of the margin at which it begins
+START_S = 0.15  # the speed at a tracklet's start is measured over this time
+LOST_SPLIT_S = 0.25  # a track that missed its face for longer is suspect
 
 
 @dataclass(slots=True)
@@ -90,8 +90,8 @@ class Hit:
 
     tracklet: int
     face: Face
-    crowded: bool                 # another face is near enough to hide part of this one
-    covered: bool                 # another face overlaps this one
+    crowded: bool  # another face is near enough to hide part of this one
+    covered: bool  # another face overlaps this one
 
 
 class TrackletBuilder:
@@ -106,8 +106,8 @@ class TrackletBuilder:
         self._tracker = ByteTrack(settings)
         self._next = 1
         self._shot = 0
-        self._current: dict[int, Tracklet] = {}          # by track
-        self._hidden: set[int] = set()                   # tracks that missed their face while another one was near
+        self._current: dict[int, Tracklet] = {}  # by track
+        self._hidden: set[int] = set()  # tracks that missed their face while another one was near
 
     @property
     def shot(self) -> int:
@@ -143,8 +143,11 @@ class TrackletBuilder:
     def state(self) -> dict[str, Any]:
         """Tracker and counters; the current tracklets by their ids, since they are kept elsewhere."""
         return {
-            "tracker": self._tracker.state(), "next": self._next, "shot": self._shot,
-            "current": [[track, k.id] for track, k in self._current.items()], "hidden": sorted(self._hidden),
+            "tracker": self._tracker.state(),
+            "next": self._next,
+            "shot": self._shot,
+            "current": [[track, k.id] for track, k in self._current.items()],
+            "hidden": sorted(self._hidden),
         }
 
     def restore(self, state: dict[str, Any], tracklets: dict[int, Tracklet]) -> None:
@@ -159,7 +162,8 @@ class TrackletBuilder:
         mine = grown(box, margin / 2)
         return any(
             _alike(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
-            for rival in self._tracker.tracks if rival.id != track.id
+            for rival in self._tracker.tracks
+            if rival.id != track.id
         )
 
     def _note_hidden(self, t: float) -> None:

@@ -73,7 +73,7 @@ def sdr(rgb: Rgb, transfer: str, peak: float = 1000.0) -> Rgb:
     return r, g, b
 
 
-LIMITED, FULL = (64, 876, 896), (0, 1023, 1023)            # of 10 bits: black, and steps of luma and chroma
+LIMITED, FULL = (64, 876, 896), (0, 1023, 1023)  # of 10 bits: black, and steps of luma and chroma
 
 
 def ten_bits(rgb: Rgb, levels: tuple[int, int, int] = LIMITED) -> tuple[int, int, int]:

@@ -102,4 +102,3 @@ class Context:
         if key not in self._answers:
             self._answers[key] = ask(module, arguments, timeout_s=_PROGRAM_TIMEOUT_S, account=self.account)
         return self._answers[key]
-

@@ -19,11 +19,11 @@ from engines.cpu.audio_place import TOLERANCE_S, Samples
 from engines.cpu.channel_layouts import Labels
 from engines.cpu.loudness import PACKED
 
-BASS_HZ = 250                       # LFE ends at 120 Hz; filters are not steep
-NOT_BASS_SHARE = 0.1                # of a channel's energy
-HEAD_PACKETS = 64                   # that a decoder may hold back
+BASS_HZ = 250  # LFE ends at 120 Hz; filters are not steep
+NOT_BASS_SHARE = 0.1  # of a channel's energy
+HEAD_PACKETS = 64  # that a decoder may hold back
 
-Format = tuple[str, int, int]       # layout's name, channels, rate
+Format = tuple[str, int, int]  # layout's name, channels, rate
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class StreamFacts:
     kept_from_s: Fraction | None = None
     _head: deque[tuple[Fraction, Fraction]] = field(default_factory=lambda: deque(maxlen=HEAD_PACKETS))
     lfe: LfeProbe | None = None
-    _end_s: Fraction = Fraction(0)              # by the number of samples
+    _end_s: Fraction = Fraction(0)  # by the number of samples
 
     def note_packet(self, packet: Packet[Stream]) -> None:
         if packet.pts is not None and self.kept_from_s is None:
@@ -72,7 +72,7 @@ class StreamFacts:
         channel = next((number for number, name in enumerate(names) if name in LFE_NAMES), None)
         if channel is not None:
             self.lfe = self.lfe or LfeProbe()
-            with suppress(av.FFmpegError, ValueError):      # a layout that only the codec knows
+            with suppress(av.FFmpegError, ValueError):  # a layout that only the codec knows
                 self.lfe.note(frame, channel)
 
     def _begin(self, time_s: Fraction | None) -> None:

@@ -17,7 +17,7 @@ from engines.cpu.channel_layouts import Labels
 
 LineRule = Literal["kept", "positions", "discrete", "mixed"]
 
-WAITING_S = 10                      # that a stream of a mix may lag behind the others in the file
+WAITING_S = 10  # that a stream of a mix may lag behind the others in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,14 @@ class _Sum:
     """Adds streams up. One that lags behind by more than ``WAITING_S`` has ended; what comes later is left out."""
 
     plan: LinePlan
-    _begin: int = 0                                             # the first sample that has not been given out
-    _ends: dict[int, int] = field(default_factory=dict)         # source -> the sample behind its last one
+    _begin: int = 0  # the first sample that has not been given out
+    _ends: dict[int, int] = field(default_factory=dict)  # source -> the sample behind its last one
     _pending: Samples = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
     def take(self, source: int, frame: AudioFrame) -> Iterator[AudioFrame]:
         samples = samples_of(frame)
         assert frame.pts is not None
-        if frame.pts > self._begin + len(self._pending) + WAITING_S * self.plan.rate:    # a gap too long to fill
+        if frame.pts > self._begin + len(self._pending) + WAITING_S * self.plan.rate:  # a gap too long to fill
             yield from self.finish()
             self._begin = frame.pts
         self._add(frame.pts, samples)
@@ -104,7 +104,7 @@ class _Sum:
         yield from self._given(self._begin + len(self._pending))
 
     def _add(self, at: int, samples: Samples) -> None:
-        samples = samples[max(0, self._begin - at):]
+        samples = samples[max(0, self._begin - at) :]
         first = max(0, at - self._begin)
         missing = first + len(samples) - len(self._pending)
         if missing > 0:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from engines.cpu.audio_layout import ChannelPlan
 from engines.cpu.loudness import PACKED
 
-TOLERANCE_S = Fraction(1, 100)      # less is the rounding of time stamps; more is heard, or adds up to it
-LONGEST_FILL_S = 3600               # a longer gap stays one: its time stamp is more likely wrong than true
+TOLERANCE_S = Fraction(1, 100)  # less is the rounding of time stamps; more is heard, or adds up to it
+LONGEST_FILL_S = 3600  # a longer gap stays one: its time stamp is more likely wrong than true
 
 Samples = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class PlacedSound:
         self._origin = origin
         self._graph: Graph | None = None
         self._key: tuple[object, ...] = ()
-        self._next = 0                              # the sample that is wanted next
+        self._next = 0  # the sample that is wanted next
         self._has_begun = False
         self.refused = 0
 
@@ -56,7 +56,7 @@ class PlacedSound:
         """The frames that are certain now."""
         try:
             yield from self._take(frame)
-        except (av.FFmpegError, ValueError):                # a layout that only the codec knows, for example
+        except (av.FFmpegError, ValueError):  # a layout that only the codec knows, for example
             self.refused += 1
             self._graph, self._key = None, ()
 
@@ -76,7 +76,7 @@ class PlacedSound:
         pts, time_base = frame.pts, frame.time_base
         frame.pts, frame.time_base = self._place(frame), Fraction(1, frame.sample_rate)
         self._graph.push(frame)
-        frame.pts = pts                                     # other tracks may need it as well
+        frame.pts = pts  # other tracks may need it as well
         if time_base is not None:
             frame.time_base = time_base
         yield from self._pulled(self._graph)

@@ -18,7 +18,9 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 
 
 def plan_lines(
-    streams: Sequence[AudioStream], labels: Mapping[int, Labels | None], known: Mapping[int, StreamFacts],
+    streams: Sequence[AudioStream],
+    labels: Mapping[int, Labels | None],
+    known: Mapping[int, StreamFacts],
     policy: AudioPolicy,
 ) -> list[LinePlan]:
     """The tracks of the result: a mix first where the recording is several microphones, then one for each stream.
@@ -35,18 +37,14 @@ def plan_lines(
     return [LinePlan(together, rate, "stereo", "mixed", labels=(None,) * len(together)), *singles]
 
 
-def _plan_line(
-    stream: AudioStream, labels: Labels | None, facts: StreamFacts | None, policy: AudioPolicy
-) -> LinePlan:
+def _plan_line(stream: AudioStream, labels: Labels | None, facts: StreamFacts | None, policy: AudioPolicy) -> LinePlan:
     """Where a stream changes midway, it becomes stereo at its highest rate."""
     context = stream.codec_context
     of_header = context.layout.name, context.channels, context.sample_rate
     formats = facts.formats if facts and facts.formats else [of_header]
     is_microphone = bool(facts and facts.is_microphone)
     changes = len({layout for layout, _, _ in formats}) > 1
-    plan = channel_plan(
-        _layout(formats[0]), labels, stereo=policy.stereo or changes, lfe_is_microphone=is_microphone
-    )
+    plan = channel_plan(_layout(formats[0]), labels, stereo=policy.stereo or changes, lfe_is_microphone=is_microphone)
     rule: LineRule = "positions" if changes and plan.rule == "kept" else plan.rule
     microphones = frozenset({stream.index}) if is_microphone else frozenset()
     rate = _aac_rate(max(rate for _, _, rate in formats))
@@ -59,7 +57,7 @@ def _layout(form: Format) -> AudioLayout:
     try:
         return AudioLayout(name)
     except ValueError:
-        return AudioLayout(f"{max(1, channels)} channels")     # none: the header does not say
+        return AudioLayout(f"{max(1, channels)} channels")  # none: the header does not say
 
 
 def _microphones(streams: Sequence[AudioStream]) -> tuple[int, ...]:
@@ -67,7 +65,8 @@ def _microphones(streams: Sequence[AudioStream]) -> tuple[int, ...]:
     if not streams or streams[0].codec_context.channels != 1:
         return ()
     return tuple(
-        stream.index for stream in streams
+        stream.index
+        for stream in streams
         if stream.codec_context.channels == 1
         and stream.language == streams[0].language
         and not stream.disposition & ~(Disposition.default | Disposition.original)

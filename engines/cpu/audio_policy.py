@@ -12,10 +12,10 @@ from av.audio.stream import AudioStream
 
 AudioMode = Literal["auto", "copy", "aac", "aac-stereo"]
 
-AUTO_COPIED = {"aac"}                       # what every common player and editor plays in MP4
+AUTO_COPIED = {"aac"}  # what every common player and editor plays in MP4
 MP4_HOLDS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
-PLAYED_AAC = {"LC", "HE-AAC", "HE-AACv2"}   # object types 2, 5 and 29 of ISO/IEC 14496-3
-CODECS_WITH_HEADER = {"alac", "flac", "opus"}      # which MP4 repeats in its index
+PLAYED_AAC = {"LC", "HE-AAC", "HE-AACv2"}  # object types 2, 5 and 29 of ISO/IEC 14496-3
+CODECS_WITH_HEADER = {"alac", "flac", "opus"}  # which MP4 repeats in its index
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ from engines.cpu.container import open_media
 from engines.cpu.loudness import Loudness, Meter
 from engines.frames import AudioInfo
 
-MAX_SOURCES = 64                    # professional recordings have up to 32; a muxer's memory grows with each
-MIX_PEAK_DBTP = -1.0                # what a mix is turned down to
-SKEW_S = Fraction(1, 2)             # by which a stream of a mix may begin before the one that comes first in the file
+MAX_SOURCES = 64  # professional recordings have up to 32; a muxer's memory grows with each
+MIX_PEAK_DBTP = -1.0  # what a mix is turned down to
+SKEW_S = Fraction(1, 2)  # by which a stream of a mix may begin before the one that comes first in the file
 PROGRESS_EVERY = 512
 
 
@@ -83,7 +83,7 @@ def prescan(
     facts: Mapping[int, StreamFacts] = {}
     lines: tuple[Line, ...] = ()
     labels = {sound.index: sound.channel_labels for sound in sounds}
-    while sounds:                               # once as the headers say, and again where they are wrong
+    while sounds:  # once as the headers say, and again where they are wrong
         with open_media(path) as container:
             streams = [cast(AudioStream, container.streams[sound.index]) for sound in sounds]
             taken = [s for s in streams if s.codec_context is not None and s.codec_context.sample_rate][:MAX_SOURCES]

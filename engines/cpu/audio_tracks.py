@@ -49,7 +49,7 @@ class CopyTrack:
             self.outcome.skipped_packets += 1
             return []
         if self._first_pts is not None and packet.pts < self._first_pts:
-            return []                                       # the codec's run-in
+            return []  # the codec's run-in
         packet.pts -= self._shift
         packet.dts = packet.pts
         if self._last_dts is not None and packet.dts <= self._last_dts:
@@ -113,7 +113,7 @@ class EncodedTrack:
         self._has_begun = True
         try:
             packets = [p for p in self._target.encode(frame) if p.pts is not None and p.pts >= 0]
-        except av.FFmpegError:                              # samples that are no numbers
+        except av.FFmpegError:  # samples that are no numbers
             self.outcome.skipped_packets += 1
             return []
         self.outcome.packets += len(packets)

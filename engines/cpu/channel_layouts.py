@@ -88,11 +88,11 @@ def decode(stream: AudioStream, packet: Packet[Stream] | None) -> list[AudioFram
 
 
 def _taken(stream: AudioStream) -> Labels | None:
-    context = stream.codec_context                           # None where no decoder knows the codec
+    context = stream.codec_context  # None where no decoder knows the codec
     layout = _kept(context.layout) if context is not None else None
     if layout is None or not _may_have_table(layout):
         return None
-    context.layout = _unstated(layout.nb_channels)           # PyAV forgets the table here, and frees nothing
+    context.layout = _unstated(layout.nb_channels)  # PyAV forgets the table here, and frees nothing
     return _labels(layout)
 
 

@@ -27,7 +27,7 @@ from engines.frames import VideoInfo
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}
-NOT_SHOWN = -1                  # in place of a packet's number: an edit list hides its picture
+NOT_SHOWN = -1  # in place of a packet's number: an edit list hides its picture
 KEYFRAMES_BEFORE_DAMAGE = 2
 
 
@@ -49,7 +49,7 @@ class CodecRun:
         self._context = feed.stream.codec_context
         self._context.thread_type = "AUTO"
         self._context.thread_count = threads
-        self._context.flags |= Flags.output_corrupt          # damage is ours to see, not the codec's to hide
+        self._context.flags |= Flags.output_corrupt  # damage is ours to see, not the codec's to hide
         strict = {"err_detect": "explode"} if threads != 1 else {}
         self._context.options = strict | pixel_limit(video.max_pixels)
         self._timeline: Timeline[Picture] = Timeline(
@@ -67,7 +67,7 @@ class CodecRun:
             yield from self._all()
             return
         last_pts: int | None = None
-        held: deque[Slot[Picture]] = deque()                 # pictures that may refer to a later, damaged one
+        held: deque[Slot[Picture]] = deque()  # pictures that may refer to a later, damaged one
         for slot in self._all():
             held.append(slot)
             if self._damaged:
@@ -95,7 +95,7 @@ class CodecRun:
                 self._context.flush_buffers()
                 continue
             if packet.size == 0:
-                continue                                     # AVI's "show the last picture again"
+                continue  # AVI's "show the last picture again"
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             self._notes.expect(packet)
             yield from self._noting_damage(self._decode(packet))

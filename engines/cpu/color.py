@@ -13,10 +13,10 @@ from av.video.frame import VideoFrame
 
 from engines.frames import ColorTags
 
-UNSPECIFIED = 2                                # ITU-T H.273
-RANGE_FULL = 2                                 # AVCOL_RANGE_JPEG
-_MASTERING = struct.Struct("=22i")             # AVMasteringDisplayMetadata: ten fractions, two flags
-_LIGHT = struct.Struct("=2I")                  # AVContentLightMetadata: MaxCLL, MaxFALL
+UNSPECIFIED = 2  # ITU-T H.273
+RANGE_FULL = 2  # AVCOL_RANGE_JPEG
+_MASTERING = struct.Struct("=22i")  # AVMasteringDisplayMetadata: ten fractions, two flags
+_LIGHT = struct.Struct("=2I")  # AVContentLightMetadata: MaxCLL, MaxFALL
 
 
 def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
@@ -54,7 +54,7 @@ def _mastering_display(frame: VideoFrame) -> str:
     numbers, luminance = _mastering_numbers(frame), _mastering_luminance(frame)
     if numbers is None or luminance is None or not numbers[-2]:
         return ""
-    points = [_scaled(numbers[n : n + 2], 50_000) for n in range(0, 16, 2)]     # x, y of red, green, blue, white
+    points = [_scaled(numbers[n : n + 2], 50_000) for n in range(0, 16, 2)]  # x, y of red, green, blue, white
     red, green, blue, white = (f"({x},{y})" for x, y in zip(points[::2], points[1::2], strict=True))
     least, most = (round(cd_m2 * 10_000) for cd_m2 in luminance)
     return f"G{green}B{blue}R{red}WP{white}L({most},{least})"

@@ -17,9 +17,9 @@ from engines.protocols import Composition, TileSource
 PLACEHOLDER_LUMA = 32
 PLACEHOLDER_CHROMA = 128
 
-_LOBES = 3                        # of the Lanczos kernel
-_LEAST_SHIFT = 1 / 512            # in samples; a smaller shift changes no 8-bit picture
-_INSIDE_SLACK = 1e-3              # how far a crop may reach outside by rounding, in pixels
+_LOBES = 3  # of the Lanczos kernel
+_LEAST_SHIFT = 1 / 512  # in samples; a smaller shift changes no 8-bit picture
+_INSIDE_SLACK = 1e-3  # how far a crop may reach outside by rounding, in pixels
 
 Floats = NDArray[np.float32]
 
@@ -132,14 +132,14 @@ class _Taps:
 class _Axis:
     """How one axis of a crop becomes one axis of a tile; see CpuCompositor. Lengths are in blocks."""
 
-    block: int                    # source samples per block
-    first: int                    # block in which the crop begins
-    lead: int                     # blocks that are read before it
-    count: int                    # blocks that are read from there on
-    cells: int                    # of these, blocks that are sampled
-    shift: float                  # from the first block's edge to the crop's
-    scale: float                  # blocks per tile sample
-    out: int                      # tile samples
+    block: int  # source samples per block
+    first: int  # block in which the crop begins
+    lead: int  # blocks that are read before it
+    count: int  # blocks that are read from there on
+    cells: int  # of these, blocks that are sampled
+    shift: float  # from the first block's edge to the crop's
+    scale: float  # blocks per tile sample
+    out: int  # tile samples
 
     @classmethod
     def plan(cls, start: float, size: float, out: int, limit: int) -> _Axis:
@@ -236,7 +236,7 @@ class _Resampler:
         # Without a size, OpenCV scales by exactly these factors; only then the crop's size may be a fraction.
         drawn = cv2.resize(picture, None, target, 1 / h.scale, 1 / v.scale, cv2.INTER_CUBIC)
         missing = max(0, v.out - drawn.shape[0]), max(0, h.out - drawn.shape[1])
-        if any(missing):          # at the plane's edge, where left-sited chroma ends before the picture does
+        if any(missing):  # at the plane's edge, where left-sited chroma ends before the picture does
             drawn = cv2.copyMakeBorder(drawn, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
         _round(drawn[: v.out, : h.out], tile)
 

@@ -31,8 +31,8 @@ DEMUXERS = (
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 IGNORE_EDITS = {"ignore_editlist": "1"}
 MAX_ERRORS_IN_A_ROW = 64
-MAX_PIXELS = 2**28                     # larger pictures are never decoded
-_ALIGNMENT_PIXELS = 2**22              # codecs round sizes up before they compare
+MAX_PIXELS = 2**28  # larger pictures are never decoded
+_ALIGNMENT_PIXELS = 2**22  # codecs round sizes up before they compare
 
 
 def pixel_limit(pixels: int) -> dict[str, str]:
@@ -110,7 +110,7 @@ class PacketReader:
             try:
                 for packet in self._container.demux(self._read):
                     if packet.size == 0 and packet.dts is None and packet.pts is None:
-                        continue                       # PyAV's sign to flush
+                        continue  # PyAV's sign to flush
                     in_a_row = 0
                     if self._clock is not None:
                         self._clock.mend(packet)
@@ -119,7 +119,7 @@ class PacketReader:
             except av.FFmpegError:
                 self.errors += 1
                 in_a_row += 1
-            except IndexError:                         # PyAV flushes streams that appeared only after opening
+            except IndexError:  # PyAV flushes streams that appeared only after opening
                 return
             else:
                 self.broken_end = in_a_row > 0

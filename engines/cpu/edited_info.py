@@ -32,7 +32,7 @@ def _video(info: VideoInfo, lists: EditLists, stream: Stream) -> VideoInfo:
     edits = lists.of(stream.id)
     return replace(
         info,
-        vfr=True,                                    # pictures at the edits' ends are shown for less long
+        vfr=True,  # pictures at the edits' ends are shown for less long
         frames_from_header=None,
         start_pts=edits[0].start if edits else info.start_pts,
         duration_s=_length_s(lists, stream.id, info.duration_s),

@@ -20,7 +20,7 @@ from engines.cpu.channel_layouts import decode
 from engines.cpu.container import PacketReader, open_media
 from engines.cpu.edits import Edit, EditLists, Edits
 
-RUN_IN_S = Fraction(1, 2)              # decoded before an edit: MP3's reservoir reaches back a quarter of a second
+RUN_IN_S = Fraction(1, 2)  # decoded before an edit: MP3's reservoir reaches back a quarter of a second
 
 
 class EditedSound:

@@ -21,8 +21,8 @@ from engines.cpu.edits import Edit, Edits, edit_at
 
 KeyframeAt = Callable[[int], int | None]
 
-HIDDEN_PTS = -(2**62)                  # of packets to be decoded for others that refer to them
-_SHORTEST_S = 0.001                    # lists count in ticks of the movie, often milliseconds: less is their rounding
+HIDDEN_PTS = -(2**62)  # of packets to be decoded for others that refer to them
+_SHORTEST_S = 0.001  # lists count in ticks of the movie, often milliseconds: less is their rounding
 
 
 def is_hidden(packet: Packet[Stream]) -> bool:
@@ -91,7 +91,7 @@ class EditedPackets:
             if first is None:
                 return
             if first.dts is None or first.dts >= position or first.pts is None or first.pts <= target:
-                yield from chain([first], packets)               # there is none before, or it is the one
+                yield from chain([first], packets)  # there is none before, or it is the one
                 return
             position = first.dts - 1
 

@@ -28,8 +28,8 @@ from typing import BinaryIO
 from engines.cpu.mp4_index import IndexBox, movie_boxes
 from engines.errors import IndexTooLargeError
 
-FOREVER = 2**60                        # ticks: the end of an edit that does not say when it ends
-MAX_EDITS = 2**17                      # one for each picture of an hour
+FOREVER = 2**60  # ticks: the end of an edit that does not say when it ends
+MAX_EDITS = 2**17  # one for each picture of an hour
 _RATE_1 = 0x10000
 
 
@@ -66,11 +66,11 @@ class TrackEdits:
     """What one track's list says, besides what is presented of it."""
 
     timescale: int
-    media_ticks: int                   # as the header says; 0: it does not
+    media_ticks: int  # as the header says; 0: it does not
     edits: Edits = ()
-    shows: int = 0                     # how many lines of the list show media, be it for no time at all
-    other_rates: int = 0               # how many edits ask for another speed
-    beyond_media: int = 0              # how many show what the file does not hold
+    shows: int = 0  # how many lines of the list show media, be it for no time at all
+    other_rates: int = 0  # how many edits ask for another speed
+    beyond_media: int = 0  # how many show what the file does not hold
 
     @property
     def end(self) -> int | None:

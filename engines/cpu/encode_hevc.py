@@ -14,7 +14,7 @@ from engines.frames import ColorTags, Frame
 from engines.settings import EncoderSettings
 
 _FRAME_THREADS_MAX = 4
-_TO_TEN_BITS = 6                      # P010 has its ten bits on top
+_TO_TEN_BITS = 6  # P010 has its ten bits on top
 
 
 class X265Encoder(X264Encoder):

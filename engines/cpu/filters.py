@@ -83,8 +83,8 @@ def planes_of(frame: VideoFrame) -> Planes:
     """Views of an NV12 or P010 frame's memory, which live as long as the arrays do."""
     luma, chroma = frame.planes
     kind = np.uint16 if frame.format.name == DEEP_FORMAT else np.uint8
-    y = samples_of(luma, kind)[:, :frame.width]
-    uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, :(frame.width + 1) // 2]
+    y = samples_of(luma, kind)[:, : frame.width]
+    uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, : (frame.width + 1) // 2]
     return y, uv
 
 
@@ -133,7 +133,7 @@ class Converter:
     def _as_nv12(self, frame: VideoFrame) -> VideoFrame:
         if frame.format.name == "nv12":
             return frame
-        color_range = int(frame.color_range)            # the same on both sides: samples are only rearranged
+        color_range = int(frame.color_range)  # the same on both sides: samples are only rearranged
         return self._reformatter.reformat(
             frame, format="nv12", src_color_range=color_range, dst_color_range=color_range, threads=1
         )

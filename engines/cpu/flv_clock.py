@@ -11,7 +11,7 @@ from av.stream import Stream
 
 FORMATS = {"flv", "live_flv"}
 PERIOD_MS = 2**31
-MOST_NEGATIVE_MS = 2**20        # 17 minutes; recordings that have run for 24 days are not near the end of the period
+MOST_NEGATIVE_MS = 2**20  # 17 minutes; recordings that have run for 24 days are not near the end of the period
 
 
 class FlvClock:

@@ -17,8 +17,8 @@ from engines.cpu.keyframes import KeyframeAspects
 from engines.cpu.orientation import Orientation, displayed_size
 from engines.frames import Size, VideoInfo
 
-UNKNOWN_ASPECT = Fraction(0)          # of a stream whose first picture could not be decoded: the container's counts
-MOST_STRETCH = 10                     # no display has pixels so wide or so narrow: such an aspect is damage
+UNKNOWN_ASPECT = Fraction(0)  # of a stream whose first picture could not be decoded: the container's counts
+MOST_STRETCH = 10  # no display has pixels so wide or so narrow: such an aspect is damage
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-MOST_KEPT = 128                        # keyframes that a codec may hold back: more than threads and reordering
+MOST_KEPT = 128  # keyframes that a codec may hold back: more than threads and reordering
 
 
 def decoded_alone(packet: Packet[Stream], source: VideoCodecContext) -> tuple[VideoFrame, Fraction | None] | None:

@@ -11,11 +11,11 @@ from math import isfinite, log10
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
-SILENCE_LUFS = -70.0                # the absolute gate of BS.1770: nothing below it is measured
-TRUE_PEAK_MAX_DBTP = -2.0           # EBU Tech 3343: room for what AAC adds to a peak
+SILENCE_LUFS = -70.0  # the absolute gate of BS.1770: nothing below it is measured
+TRUE_PEAK_MAX_DBTP = -2.0  # EBU Tech 3343: room for what AAC adds to a peak
 RELATIVE_GATE_LU = 10.0
-RANGE_MIN_LU, RANGE_MAX_LU = 7.0, 50.0      # of loudnorm; a wider target than the source's range keeps that
-PACKED = "flt"                      # PyAV reads planes of at most seven planar channels
+RANGE_MIN_LU, RANGE_MAX_LU = 7.0, 50.0  # of loudnorm; a wider target than the source's range keeps that
+PACKED = "flt"  # PyAV reads planes of at most seven planar channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,11 @@ class Loudness:
 
     def turned(self, gain_db: float) -> Loudness:
         """The same sound, louder by ``gain_db``."""
-        return replace(self, integrated_lufs=round(self.integrated_lufs + gain_db, 2),
-                       true_peak_dbtp=round(self.true_peak_dbtp + gain_db, 2))
+        return replace(
+            self,
+            integrated_lufs=round(self.integrated_lufs + gain_db, 2),
+            true_peak_dbtp=round(self.true_peak_dbtp + gain_db, 2),
+        )
 
 
 class Meter:
@@ -42,17 +45,22 @@ class Meter:
     """
 
     def __init__(
-        self, rate: int, layout: str, sample_format: str = PACKED,
-        *, target_lufs: float | None = None, source: Loudness | None = None,
+        self,
+        rate: int,
+        layout: str,
+        sample_format: str = PACKED,
+        *,
+        target_lufs: float | None = None,
+        source: Loudness | None = None,
     ) -> None:
         filters = [] if target_lufs is None or source is None else _normalisation(target_lufs, source, rate)
-        filters += [("ebur128", "framelog=quiet:metadata=1:peak=true"),
-                    ("aformat", f"sample_fmts={sample_format}:sample_rates={rate}:channel_layouts={layout}")]
+        filters += [
+            ("ebur128", "framelog=quiet:metadata=1:peak=true"),
+            ("aformat", f"sample_fmts={sample_format}:sample_rates={rate}:channel_layouts={layout}"),
+        ]
         self._graph = Graph()
         self._graph.link_nodes(
-            self._graph.add_abuffer(
-                sample_rate=rate, format=PACKED, layout=layout, time_base=Fraction(1, rate)
-            ),
+            self._graph.add_abuffer(sample_rate=rate, format=PACKED, layout=layout, time_base=Fraction(1, rate)),
             *(self._graph.add(name, arguments) for name, arguments in filters),
             self._graph.add("abuffersink"),
         ).configure()
@@ -92,5 +100,4 @@ def _normalisation(target_lufs: float, source: Loudness, rate: int) -> list[tupl
         "measured_I": source.integrated_lufs, "measured_TP": source.true_peak_dbtp, "measured_LRA": min(99.0, width),
         "measured_thresh": source.integrated_lufs - RELATIVE_GATE_LU, "linear": "true",
     }  # fmt: skip
-    return [("loudnorm", ":".join(f"{name}={value}" for name, value in arguments.items())),
-            ("aresample", f"{rate}")]
+    return [("loudnorm", ":".join(f"{name}={value}" for name, value in arguments.items())), ("aresample", f"{rate}")]

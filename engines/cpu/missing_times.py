@@ -12,8 +12,8 @@ from fractions import Fraction
 from av.packet import Packet
 from av.stream import Stream
 
-KNOWN_IN_A_ROW = 17         # packets with a time, after which none is missing: deeper than codecs reorder
-MOST_PACKETS = 4096         # that are held back
+KNOWN_IN_A_ROW = 17  # packets with a time, after which none is missing: deeper than codecs reorder
+MOST_PACKETS = 4096  # that are held back
 FALLBACK_STEP_S = Fraction(1, 25)
 
 

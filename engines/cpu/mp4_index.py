@@ -15,15 +15,15 @@ from typing import BinaryIO
 from engines.cpu.sniff import iso_boxes
 from engines.errors import IndexTooLargeError, UnsupportedCodecError
 
-MAX_ENTRIES = 2**25                    # twelve hours at 700 pictures a second; 800 MB
+MAX_ENTRIES = 2**25  # twelve hours at 700 pictures a second; 800 MB
 _PARENTS = {
     b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex", b"udta", b"dinf", b"tref", b"ipro",
     b"sinf", b"schi", b"free", b"hoov",                  # FFmpeg looks for an index in the last two as well
 }  # fmt: skip
 _MOVIES = {b"moov", b"free", b"hoov"}
-_HEAD_BYTES = 24                       # of a box's content: as much as any field here needs
+_HEAD_BYTES = 24  # of a box's content: as much as any field here needs
 _MOST_BOXES = 1_000_000
-_FIELDS_OF_A_SAMPLE = 0xF00            # flags of trun: with any of them every sample takes bytes of the file
+_FIELDS_OF_A_SAMPLE = 0xF00  # flags of trun: with any of them every sample takes bytes of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Track:
     is_sound: bool = False
     in_steps_of_one: bool = False
     samples: int = 0
-    sample_bytes: int = 0                                # of each; 0: each has a size of its own in the file
+    sample_bytes: int = 0  # of each; 0: each has a size of its own in the file
     edits: int = 1
 
     def entries(self, media_bytes: int) -> int:
@@ -57,7 +57,7 @@ class _Track:
 class _Claims:
     """All numbers of a file; ``loose_samples`` are those of fragments that give no sample a size of its own."""
 
-    media_bytes: int                                     # of the file, without its index
+    media_bytes: int  # of the file, without its index
     tracks: list[_Track] = field(default_factory=list)
     loose_samples: int = 0
 
@@ -114,7 +114,7 @@ def movie_boxes(file: BinaryIO) -> Iterator[IndexBox]:
     for kind, offset, size in iso_boxes(file):
         if kind in _MOVIES:
             yield from _inside(file, offset, size)
-            if kind == b"moov":                              # FFmpeg reads no second one
+            if kind == b"moov":  # FFmpeg reads no second one
                 return
 
 
@@ -135,11 +135,11 @@ def _inside(file: BinaryIO, offset: int, size: int) -> Iterator[IndexBox]:
         if len(head) < 8 or at + 8 > end:
             continue
         length, begin = _number(head, 0), 8
-        if length == 1:                                      # a long length follows
+        if length == 1:  # a long length follows
             length, begin = int.from_bytes(head[8:16], "big"), 16
         if length < begin or at + length > end:
             length = end - at
-        open_boxes.append((at + length, end))                # what follows, after what is inside
+        open_boxes.append((at + length, end))  # what follows, after what is inside
         yield IndexBox(head[4:8], head[begin:], at + begin, length - begin)
         if head[4:8] in _PARENTS:
             open_boxes.append((at + begin, at + length))

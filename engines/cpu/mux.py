@@ -35,10 +35,10 @@ from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 
-UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
-TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
+UNKNOWN_REORDER_DEPTH = 16  # the most that H.264 allows
+TAIL_PACKETS = 64  # kept back at the end, where the last pictures' durations are settled
 MOVIE_TIMESCALE_MAX = 10_000_000
-HEVC_VPS = 32                       # nal_unit_type
+HEVC_VPS = 32  # nal_unit_type
 _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 
 
@@ -189,7 +189,7 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     try:
         yield output
     except BaseException:
-        _lead_nowhere(out)                  # before closing, which would move the index of gigabytes to their front
+        _lead_nowhere(out)  # before closing, which would move the index of gigabytes to their front
         with suppress(av.FFmpegError):
             output.close()
         raise
@@ -210,7 +210,7 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     context.extradata = track.extradata
     context.framerate = track.fps
     if track.codec == "hevc":
-        context.codec_tag = "hvc1"                       # QuickTime knows no other
+        context.codec_tag = "hvc1"  # QuickTime knows no other
     context.color_primaries, context.color_trc = track.color.primaries, track.color.transfer
     context.colorspace, context.color_range = track.color.matrix, 2 if track.color.full_range else 1
     stream.time_base = track.time_base

@@ -27,8 +27,12 @@ class Orientation:
 
     def filters(self) -> list[tuple[str, str]]:
         """libavfilter's (name, arguments), in order; empty for an upright picture."""
-        turn = {0: [], 90: [("transpose", "clock")], 180: [("hflip", ""), ("vflip", "")],
-                270: [("transpose", "cclock")]}[self.clockwise_deg]
+        turn = {
+            0: [],
+            90: [("transpose", "clock")],
+            180: [("hflip", ""), ("vflip", "")],
+            270: [("transpose", "cclock")],
+        }[self.clockwise_deg]
         return [*turn, *([("hflip", "")] if self.mirrored else [])]
 
 

@@ -21,9 +21,7 @@ def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
     lost = [stream for stream in container.streams.subtitles if stream.index not in kept]
     data = [stream for stream in container.streams if _is_lost_data(stream, container)]
     attachments = [stream for stream in container.streams if stream.type == "attachment"]
-    warnings = [
-        media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=_codec(stream)) for stream in lost
-    ]
+    warnings = [media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=_codec(stream)) for stream in lost]
     if data:
         only = data[0].index if len(data) == 1 else None
         listed = ", ".join(str(stream.index) for stream in data)

@@ -31,14 +31,14 @@ from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCode
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning, media_warning
 
-FIELD_ORDERS_INTERLACED = range(2, 6)          # AVFieldOrder TT, BB, TB, BT
-DOLBY_VISION_TAGS = {"dvh1", "dvhe"}           # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)
+FIELD_ORDERS_INTERLACED = range(2, 6)  # AVFieldOrder TT, BB, TB, BT
+DOLBY_VISION_TAGS = {"dvh1", "dvhe"}  # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)
 ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
-REORDERED_AT_END = 16                          # the last packets read may lack neighbours that follow in the file
+REORDERED_AT_END = 16  # the last packets read may lack neighbours that follow in the file
 FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
-FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)    # a rate above both, times the seen one, is not believed
+FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)  # a rate above both, times the seen one, is not believed
 PICTURES_FOR_RATE = 12
 
 
@@ -230,7 +230,7 @@ def _color_warnings(stream: VideoStream) -> tuple[MediaWarning, ...]:
 
 
 def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
-    context = stream.codec_context                 # None where no decoder knows the codec
+    context = stream.codec_context  # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
         codec=context.codec.canonical_name if context else "unknown",

@@ -41,7 +41,7 @@ class Feed:
     packets: Iterator[Packet[Stream] | None]
     from_start: bool
     path: Path
-    start_pts: int | None = None      # as asked for
+    start_pts: int | None = None  # as asked for
     keyframes_back: int | None = None
 
     def reopened(self) -> Feed:
@@ -80,6 +80,7 @@ def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int
 
 def _edited(feed: Feed, edits: Edits, start_pts: int | None, keyframes_back: int | None) -> Feed:
     """The feed as its edit list presents it."""
+
     def keyframe_at(target: int) -> int | None:
         first = _keyframe_at(feed, target)
         return None if first is None else first.pts

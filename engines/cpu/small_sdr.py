@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.frames import ColorTags, Plane, VideoInfo
 from engines.tone_map import ToneSource, table, to_sdr, tone_source
 
-_STEPS = 256                          # P010's upper byte
+_STEPS = 256  # P010's upper byte
 
 
 class SdrLook:

@@ -16,8 +16,8 @@ from engines.cpu.container import only_video, open_media
 from engines.errors import DecodeFailedError
 from engines.frames import Plane
 
-_SNAP_SHARE = 0.25                # of the spacing: a keyframe so near is taken instead of the exact moment
-_PICTURES_TO_SKIP = 20            # per snapshot: in such videos pictures that no other depends on are not decoded
+_SNAP_SHARE = 0.25  # of the spacing: a keyframe so near is taken instead of the exact moment
+_PICTURES_TO_SKIP = 20  # per snapshot: in such videos pictures that no other depends on are not decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,12 +19,12 @@ HEAD_BYTES = 4096
 MAX_BOXES = 100_000
 
 STILL_MAGIC: tuple[tuple[int, bytes], ...] = (
-    (0, b"\xff\xd8\xff"),            # JPEG
+    (0, b"\xff\xd8\xff"),  # JPEG
     (0, b"\x89PNG\r\n\x1a\n"),
     (0, b"BM"),
-    (0, b"II*\x00"),                 # TIFF
+    (0, b"II*\x00"),  # TIFF
     (0, b"MM\x00*"),
-    (0, b"8BPS"),                    # Photoshop
+    (0, b"8BPS"),  # Photoshop
     (8, b"WEBP"),
 )
 STILL_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
@@ -100,7 +100,7 @@ def _matroska_end(head: bytes) -> int:
         return 0
     first = head[at + 4]
     width = 9 - first.bit_length()
-    length = int.from_bytes(head[at + 4:at + 4 + width], "big") & ((1 << 7 * width) - 1)
+    length = int.from_bytes(head[at + 4 : at + 4 + width], "big") & ((1 << 7 * width) - 1)
     return 0 if length == (1 << 7 * width) - 1 else at + 4 + width + length
 
 
@@ -125,7 +125,7 @@ def iso_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _is_still(head: bytes) -> bool:
-    if any(head[at:at + len(magic)] == magic for at, magic in STILL_MAGIC):
+    if any(head[at : at + len(magic)] == magic for at, magic in STILL_MAGIC):
         return True
     return head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS
 

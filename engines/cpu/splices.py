@@ -12,15 +12,15 @@ from av.packet import Packet
 from av.stream import Stream
 
 FORMATS = {"mpegts", "mpeg"}
-BACKWARD_S, FORWARD_S = 1, 10           # a stream's decoding times rise; a longer pause than this is a jump
+BACKWARD_S, FORWARD_S = 1, 10  # a stream's decoding times rise; a longer pause than this is a jump
 
 
 class Splices:
     """Takes the packets of all streams in the file's order and makes their times one timeline."""
 
     def __init__(self) -> None:
-        self._offset_s = Fraction(0)                       # of the part that began last
-        self._offsets_s: dict[int, Fraction] = {}          # streams cross a splice one after the other
+        self._offset_s = Fraction(0)  # of the part that began last
+        self._offsets_s: dict[int, Fraction] = {}  # streams cross a splice one after the other
         self._last_s: dict[int, Fraction] = {}
         self._end_s: Fraction | None = None
 

@@ -18,9 +18,9 @@ from engines.cpu.filters import Upright
 from engines.cpu.timeline import Slot
 from engines.frames import Plane
 
-REPEAT_S = Fraction(1, 4)       # a gap up to here repeats; of a very long one, this much
-BLEND_S = Fraction(2)           # a gap up to here is interpolated
-_BLACK, _GREY = 16, 128         # limited range, 8 bits
+REPEAT_S = Fraction(1, 4)  # a gap up to here repeats; of a very long one, this much
+BLEND_S = Fraction(2)  # a gap up to here is interpolated
+_BLACK, _GREY = 16, 128  # limited range, 8 bits
 
 Filled = tuple[Slot[Upright], bool]
 
@@ -39,9 +39,9 @@ class StandIns:
     convert: Callable[[Any], Upright]
     blend: Callable[[Upright, Upright, float], Upright]
     black: Callable[[Upright], Upright]
-    _before: Slot[Upright] | None = None                    # the last good one
-    _gap: list[Slot[Any]] = field(default_factory=list)    # what is lost since, while it is not given up
-    _dark: Upright | None = None                            # what is shown since it is
+    _before: Slot[Upright] | None = None  # the last good one
+    _gap: list[Slot[Any]] = field(default_factory=list)  # what is lost since, while it is not given up
+    _dark: Upright | None = None  # what is shown since it is
 
     @property
     def found_any(self) -> bool:

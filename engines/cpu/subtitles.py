@@ -32,11 +32,11 @@ from engines.media_warnings import MediaWarning, media_warning
 
 MAX_TRACKS = 64
 TIME_BASE = Fraction(1, 1000)
-UNKNOWN_LENGTH_MS = 4000            # where a container does not say for how long a text is shown
-MAX_TEXT_BYTES = 16_384             # a timed text sample's length has 16 bits
-_CLOSED_CAPTIONS = {"eia_608"}      # pairs of bytes for a decoder in the television set
+UNKNOWN_LENGTH_MS = 4000  # where a container does not say for how long a text is shown
+MAX_TEXT_BYTES = 16_384  # a timed text sample's length has 16 bits
+_CLOSED_CAPTIONS = {"eia_608"}  # pairs of bytes for a decoder in the television set
 _EMPTY_SAMPLE_BYTES = 2
-_FIELDS_BEFORE_TEXT = 8             # of an event as FFmpeg's decoders give it: ReadOrder to Effect
+_FIELDS_BEFORE_TEXT = 8  # of an event as FFmpeg's decoders give it: ReadOrder to Effect
 _EVENT = b"0,0,Default,,0,0,0,,"
 _HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, "

@@ -10,10 +10,10 @@ from typing import TypeAlias, TypeVar
 from av.packet import Packet
 from av.stream import Stream
 
-GAP_S = 1.0             # between two packets; voice codecs leave out silence for up to 0.4 s (Opus DTX over RTP)
-NEARBY_S = 0.5          # losses that people take for one
-MOST_SPANS = 20         # that are kept of one kind: neither memory nor a list of warnings may grow with the damage
-MOST_GAPS = 1000        # likewise, before they are merged
+GAP_S = 1.0  # between two packets; voice codecs leave out silence for up to 0.4 s (Opus DTX over RTP)
+NEARBY_S = 0.5  # losses that people take for one
+MOST_SPANS = 20  # that are kept of one kind: neither memory nor a list of warnings may grow with the damage
+MOST_GAPS = 1000  # likewise, before they are merged
 
 Span: TypeAlias = tuple[float, float]
 NumberT = TypeVar("NumberT", int, float)

@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 from av.packet import Packet
 from av.stream import Stream
 
-PATIENCE_PICTURES = 8           # a skipped picture may still come within this many: more than codecs in use reorder
+PATIENCE_PICTURES = 8  # a skipped picture may still come within this many: more than codecs in use reorder
 
 PictureT = TypeVar("PictureT")
 
@@ -48,15 +48,15 @@ class Timeline(Generic[PictureT]):
     step: int
     hidden_packets: bool
     in_order_only: bool = False
-    _announced: list[tuple[int, int, int]] = field(default_factory=list)   # heap of (time, packet number, duration)
-    _times: dict[int, int] = field(default_factory=dict)                   # packet number -> time
-    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)   # (time, picture)
+    _announced: list[tuple[int, int, int]] = field(default_factory=list)  # heap of (time, packet number, duration)
+    _times: dict[int, int] = field(default_factory=dict)  # packet number -> time
+    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)  # (time, picture)
     _packets: int = 0
     _last_dts: int | None = None
     _last_pts: int | None = None
-    _latest: int | None = None                                             # largest time among the pictures so far
+    _latest: int | None = None  # largest time among the pictures so far
     _complaints: int = 0
-    _in_order: bool = False                                                # times are not the pictures' own
+    _in_order: bool = False  # times are not the pictures' own
 
     def announce(self, packet: Packet[Stream]) -> int:
         """Note a packet's time; returns the number to send through the codec in place of its pts."""
@@ -112,7 +112,7 @@ class Timeline(Generic[PictureT]):
                 heapq.heappop(self._announced)
                 slots.append(self._slot(earliest, duration, picture))
             elif time < earliest:
-                self._waiting.popleft()              # given up before it came
+                self._waiting.popleft()  # given up before it came
             elif len(self._waiting) > patience:
                 slots += self._give_up()
             else:

@@ -123,8 +123,10 @@ def _check_times(survey: _Survey, expected_span_s: float) -> None:
     steps_s = [b - a for a, b in pairwise(shown)]
     _require(all(step > 0 for step in steps_s), "two pictures have the same time")
     span_s = shown[-1] - shown[0]
-    _require(abs(span_s - expected_span_s) <= TOLERANCE_S,
-             f"its pictures span {span_s:.3f} s instead of {expected_span_s:.3f} s")
+    _require(
+        abs(span_s - expected_span_s) <= TOLERANCE_S,
+        f"its pictures span {span_s:.3f} s instead of {expected_span_s:.3f} s",
+    )
 
 
 def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) -> int:

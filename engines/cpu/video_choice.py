@@ -23,10 +23,10 @@ from engines.media_warnings import MediaWarning, media_warning
 
 STILL_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls"}
 FEW_PICTURES = 5
-FEW_SHARE = 0.02                   # of the longest stream's: thumbnails of chapters, one in some seconds
-ENOUGH_SHARE = 0.5                 # of the longest stream's pictures
-UNKNOWN = FEW_PICTURES + 1         # more than a thumbnail has
-SAMPLE_PACKETS = 600               # read where the container does not say how many pictures there are
+FEW_SHARE = 0.02  # of the longest stream's: thumbnails of chapters, one in some seconds
+ENOUGH_SHARE = 0.5  # of the longest stream's pictures
+UNKNOWN = FEW_PICTURES + 1  # more than a thumbnail has
+SAMPLE_PACKETS = 600  # read where the container does not say how many pictures there are
 _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -129,8 +129,7 @@ def _own_duration_s(stream: VideoStream) -> float | None:
 
 
 def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
-    """Packets of each stream in the first part of the file; a stream that only begins behind it counts as a longer one.
-    """
+    """Packets of each stream in the first part of the file; a stream that only begins behind it counts as a longer one."""
     counts: Counter[int] = Counter()
     with open_media(path) as again:
         reader = PacketReader(again, [again.streams[stream.index] for stream in streams])

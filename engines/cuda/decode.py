@@ -57,7 +57,7 @@ class CardRun:
         self._size = video.coded_width, video.coded_height
         self._headers = HeaderWatch(video, feed.stream)
         self._codec = codec
-        self._latest_pts: int | None = None                    # of the packets that are shown
+        self._latest_pts: int | None = None  # of the packets that are shown
         self._keep = keep
         self._timeline: Timeline[Upright] = Timeline(
             step=step_ticks(video.fps, video.time_base),

@@ -18,7 +18,7 @@ from engines.cuda.vp9 import explicit_sizes
 from engines.frames import VideoInfo
 
 _START_CODE = b"\x00\x00\x01"
-_ORIENTATION = 47                     # SEI payload type of H.264 and HEVC
+_ORIENTATION = 47  # SEI payload type of H.264 and HEVC
 _SLICES = {"h264": range(1, 6), "hevc": range(32)}
 _SEQUENCE, _SEI = {"h264": 7, "hevc": 33}, {"h264": 6, "hevc": 39}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from engines.frames import Size
 
 _SYNC_CODE = 0x498342
-_SRGB = 7                              # color_space
-_HEADER_BYTES = 24                     # as many as come before the size, and more
+_SRGB = 7  # color_space
+_HEADER_BYTES = 24  # as many as come before the size, and more
 _REFERENCES = 3
 
 
@@ -54,17 +54,17 @@ def _size(bits: _Bits) -> Size | None:
     profile = bits.take(1) + 2 * bits.take(1)
     if profile == 3:
         bits.take(1)
-    if bits.take(1):                                       # show_existing_frame
+    if bits.take(1):  # show_existing_frame
         return None
     is_inter, is_shown, is_resilient = bits.take(1), bits.take(1), bits.take(1)
     if not is_inter:
         return _behind_colors(bits, profile) if bits.take(24) == _SYNC_CODE else None
     is_intra_only = 0 if is_shown else bits.take(1)
     if not is_resilient:
-        bits.take(2)                                       # reset_frame_context
+        bits.take(2)  # reset_frame_context
     if is_intra_only:
         return _of_intra_only(bits, profile)
-    bits.take(8 + 4 * _REFERENCES)                         # refresh_frame_flags, references and their signs
+    bits.take(8 + 4 * _REFERENCES)  # refresh_frame_flags, references and their signs
     takes_over = any(bits.take(1) for _ in range(_REFERENCES))
     return None if takes_over else _named(bits)
 
@@ -74,7 +74,7 @@ def _of_intra_only(bits: _Bits, profile: int) -> Size | None:
         return None
     if profile > 0:
         _skip_colors(bits, profile)
-    bits.take(8)                                           # refresh_frame_flags
+    bits.take(8)  # refresh_frame_flags
     return _named(bits)
 
 
@@ -85,12 +85,12 @@ def _behind_colors(bits: _Bits, profile: int) -> Size:
 
 def _skip_colors(bits: _Bits, profile: int) -> None:
     if profile >= 2:
-        bits.take(1)                                       # bit depth
+        bits.take(1)  # bit depth
     has_range = bits.take(3) != _SRGB
     if has_range:
         bits.take(1)
     if profile in (1, 3):
-        bits.take(3 if has_range else 1)                   # subsampling, and a reserved bit
+        bits.take(3 if has_range else 1)  # subsampling, and a reserved bit
 
 
 def _named(bits: _Bits) -> Size:

@@ -17,7 +17,7 @@ from engines.models.catalogue import DLIB_FACE_RESNET
 from engines.models.face_embedding import CHIP_SIZE, DIMENSIONS
 
 _OPSET = 17
-_IR_VERSION = 8                   # read by every runtime of the last years
+_IR_VERSION = 8  # read by every runtime of the last years
 
 
 def convert(layers: list[dlib.Layer]) -> bytes:
@@ -30,8 +30,8 @@ def convert(layers: list[dlib.Layer]) -> bytes:
         raise ModelUnavailableError(f"the model {DLIB_FACE_RESNET.name} is not built as expected")
     graph = _Graph()
     value = _normalised(graph, layers[0])
-    block = value                 # where the current residual block began
-    skip = value                  # what its end adds
+    block = value  # where the current residual block began
+    skip = value  # what its end adds
     for before, layer in pairwise(layers):
         match layer:
             case dlib.Pool(kind="avg", window=window) if window > 0:
@@ -108,8 +108,13 @@ def _plain(graph: _Graph, value: _Value, layer: dlib.Layer) -> _Value:
 def _convolution(graph: _Graph, value: _Value, layer: dlib.Convolution) -> _Value:
     channels, _, size, _ = layer.filters.shape
     name = graph.add(
-        "Conv", value.name, graph.constant(layer.filters), graph.constant(layer.biases),
-        strides=[layer.stride] * 2, pads=[layer.padding] * 4, kernel_shape=[size] * 2,
+        "Conv",
+        value.name,
+        graph.constant(layer.filters),
+        graph.constant(layer.biases),
+        strides=[layer.stride] * 2,
+        pads=[layer.padding] * 4,
+        kernel_shape=[size] * 2,
     )
     return _Value(name, channels, _steps(value.side, size, layer.stride, layer.padding))
 
@@ -118,8 +123,11 @@ def _pool(graph: _Graph, value: _Value, layer: dlib.Pool) -> _Value:
     if layer.window == 0:
         return _Value(graph.add("GlobalAveragePool", value.name), value.channels, 1)
     name = graph.add(
-        "MaxPool" if layer.kind == "max" else "AveragePool", value.name,
-        kernel_shape=[layer.window] * 2, strides=[layer.stride] * 2, pads=[layer.padding] * 4,
+        "MaxPool" if layer.kind == "max" else "AveragePool",
+        value.name,
+        kernel_shape=[layer.window] * 2,
+        strides=[layer.stride] * 2,
+        pads=[layer.padding] * 4,
     )
     return _Value(name, value.channels, _steps(value.side, layer.window, layer.stride, layer.padding))
 

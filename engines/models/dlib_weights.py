@@ -54,7 +54,7 @@ class Affine:
 class Pool:
     """``window`` 0 means the whole picture."""
 
-    kind: str                     # "max" or "avg"
+    kind: str  # "max" or "avg"
     window: int
     stride: int
     padding: int
@@ -177,6 +177,4 @@ _READERS: dict[str, Callable[[_Cursor], Layer]] = {
     "add_prev_": lambda _: AddSkip(),
     "fc_2": _read_fully_connected,
 }
-_NAMED = re.compile(
-    b"|".join(b"\\x01" + re.escape(bytes([len(name)]) + name.encode()) for name in _READERS), re.DOTALL
-)
+_NAMED = re.compile(b"|".join(b"\\x01" + re.escape(bytes([len(name)]) + name.encode()) for name in _READERS), re.DOTALL)

@@ -18,14 +18,14 @@ from engines.models.catalogue import DLIB_FACE_RESNET
 
 CHIP_SIZE = 150
 DIMENSIONS = 128
-SAME_PERSON = 0.6                 # largest distance between two faces of one person
+SAME_PERSON = 0.6  # largest distance between two faces of one person
 
 # Where YuNet's landmarks lie in a face that dlib's own landmarks put upright, in dlib's normalised coordinates:
 # the mean over 98 pictures of nine people, made symmetric. A quarter of the face is added around it.
 _TEMPLATE = ((0.224, 0.205), (0.776, 0.205), (0.500, 0.518), (0.267, 0.764), (0.733, 0.764))
 _PADDING = 0.25
 
-_CONVERTER_VERSION = 1            # raise it when the graph changes
+_CONVERTER_VERSION = 1  # raise it when the graph changes
 NAME = f"dlib-face-resnet-{DLIB_FACE_RESNET.sha256[:12]}-v{_CONVERTER_VERSION}"  # of what is made of it and kept
 
 Floats = NDArray[np.float32]

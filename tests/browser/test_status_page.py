@@ -52,9 +52,7 @@ def test_the_policy_stops_what_escaping_might_miss(outbox: Path, visit: Visit) -
     ("locale", "language", "said", "unsaid"),
     [("ko-KR", "ko", "대기 중", "Waiting"), ("en-US", "en", "Waiting", "대기"), ("fr-FR", "en", "Waiting", "대기")],
 )
-def test_the_reader_s_language(
-    outbox: Path, visit: Visit, locale: str, language: str, said: str, unsaid: str
-) -> None:
+def test_the_reader_s_language(outbox: Path, visit: Visit, locale: str, language: str, said: str, unsaid: str) -> None:
     page = visit(write(outbox, busy(finished=[], failed=[])), locale=locale)
     assert page.evaluate("document.documentElement.lang") == language
     assert said in visible(page)

@@ -9,7 +9,7 @@ from random import Random
 
 import av
 
-Edit = tuple[int, int]          # ticks of the movie's time scale that are shown, first tick of the media; -1: nothing
+Edit = tuple[int, int]  # ticks of the movie's time scale that are shown, first tick of the media; -1: nothing
 
 
 def cut(share: float) -> Callable[[Path], None]:

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 
 from tests.conformance import scene
 
-BLOCK = 1024            # samples of a packet of PCM
+BLOCK = 1024  # samples of a packet of PCM
 Packets = list[tuple[Fraction, Any]]
 
 
@@ -68,18 +68,18 @@ class Film:
     options: dict[str, str] = field(default_factory=dict)
     time_base: Fraction | None = None
     pts: Sequence[int] | None = None
-    rotation: int = 0                                       # degrees clockwise by which players turn it
+    rotation: int = 0  # degrees clockwise by which players turn it
     mirrored: bool = False
     aspect: Fraction | None = None
     matrix: int = 6
     full_range: bool = False
-    tags: tuple[int, int, int, int] | None = None           # primaries, transfer, matrix, range
-    interlaced: str | None = None                           # "tff" or "bff"
+    tags: tuple[int, int, int, int] | None = None  # primaries, transfer, matrix, range
+    interlaced: str | None = None  # "tff" or "bff"
     voices: Sequence[Voice] = (Voice(),)
     muxer: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     chapters: bool = False
-    subtitles: str | None = None                            # codec
+    subtitles: str | None = None  # codec
     cover: bool = False
     bit_rate: int | None = None
 
@@ -146,7 +146,7 @@ class Film:
         for number, pts in enumerate(self.ticks):
             frame = self.stored(number)
             frame.pts, frame.time_base = pts, self.tick
-            if self.tags:                                   # some encoders ask the frame, not the stream
+            if self.tags:  # some encoders ask the frame, not the stream
                 frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = self.tags
             packets += _timed(stream.encode(frame))
         return packets + _timed(stream.encode(None))

@@ -19,14 +19,14 @@ from tests.conformance import scene
 Size = tuple[int, int]
 Look = Literal["exact", "grey", "hdr", "none"]
 
-TIME_S = 0.0015             # a frame's time against the recording's: the rounding of a time base of milliseconds
-SYNC_S = 0.02               # the onset of each tone against the picture
-LENGTH_S = 0.09             # of the sound: codecs fill their last frame
-LEVELS = 14                 # of 255 in each of red, green and blue, after a lossy source and a lossy result
-FAINT = 0.1                 # a tone this much weaker than the strongest of its track counts as missing
-LEFT = 0.2                  # of the frames of a recording that is cut in the middle must come out
-LEAST_PLACES = 6            # that a frame must show of the recording's picture, in both tiles together
-MARGIN = 0.012              # of the picture, that a place must keep from a crop's edge
+TIME_S = 0.0015  # a frame's time against the recording's: the rounding of a time base of milliseconds
+SYNC_S = 0.02  # the onset of each tone against the picture
+LENGTH_S = 0.09  # of the sound: codecs fill their last frame
+LEVELS = 14  # of 255 in each of red, green and blue, after a lossy source and a lossy result
+FAINT = 0.1  # a tone this much weaker than the strongest of its track counts as missing
+LEFT = 0.2  # of the frames of a recording that is cut in the middle must come out
+LEAST_PLACES = 6  # that a frame must show of the recording's picture, in both tiles together
+MARGIN = 0.012  # of the picture, that a place must keep from a crop's edge
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Expected:
     heard: Sequence[Heard]
     warnings: Sequence[str] = ()
     look: Look = "exact"
-    any_length: bool = False                # the recording is cut: times are judged as far as they go
+    any_length: bool = False  # the recording is cut: times are judged as far as they go
     codec: str = "h264"
     matrices: Sequence[int] = (1, 5, 6, 2)
-    transfers: Sequence[int] = (1, 2, 4, 5, 6, 7, 13)       # H.273; none of HDR
+    transfers: Sequence[int] = (1, 2, 4, 5, 6, 7, 13)  # H.273; none of HDR
     metadata: dict[str, str] | None = None
     chapters: int = 0
     subtitles: int = 0
@@ -140,7 +140,7 @@ def _times(got_s: list[float], wanted_s: Sequence[float]) -> Generator[str, None
 def _differences(
     frame: av.VideoFrame, row: dict[str, Any], size: Size, number: int, expected: Expected
 ) -> Iterator[str]:
-    matrix = int(frame.colorspace) if int(frame.colorspace) in scene.KR_KB else 1     # as players do at this size
+    matrix = int(frame.colorspace) if int(frame.colorspace) in scene.KR_KB else 1  # as players do at this size
     places = 0
     for side in ("left", "right"):
         for u, v, got in _seen(frame, row[side]["crop"], row.get("picture") or size, side, matrix):
@@ -172,7 +172,7 @@ def _seen(
 
 
 def _alike(got: Any, wanted: Any, look: Look) -> bool:
-    if look == "hdr":               # tone mapping moves levels, but neither which is the largest nor black and white
+    if look == "hdr":  # tone mapping moves levels, but neither which is the largest nor black and white
         flat = np.ptp(wanted) == 0
         return bool(abs(got.mean() - wanted.mean()) < 100) if flat else int(got.argmax()) == int(wanted.argmax())
     if look == "grey":
@@ -209,7 +209,7 @@ def _decoded(video: Path, number: int) -> tuple[Any, int, float]:
     """Samples (channels, count), rate and the time of the first."""
     with av.open(str(video)) as out:
         stream = out.streams.audio[number]
-        resampler = av.AudioResampler("flt")          # PyAV miscounts the planes of eight channels
+        resampler = av.AudioResampler("flt")  # PyAV miscounts the planes of eight channels
         parts: list[Any] = []
         begin_s: float | None = None
         for frame in out.decode(stream):

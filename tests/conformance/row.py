@@ -19,7 +19,7 @@ from tests.conformance.facts import facts_of
 from tests.conformance.film import Film, Voice
 from tests.conformance.judge import Expected, Heard, Look, troubles
 
-FROM_PACKETS: Sequence[float] = ()      # a frame's times are those of the file's own packets
+FROM_PACKETS: Sequence[float] = ()  # a frame's times are those of the file's own packets
 
 Spoil = Callable[[Path], Path | None]
 
@@ -50,7 +50,7 @@ class Row:
     heard: Sequence[Heard] | None = None
     warnings: Sequence[str] = ()
     look: Look = "exact"
-    more: dict[str, Any] = field(default_factory=dict)       # other fields of ``Expected``
+    more: dict[str, Any] = field(default_factory=dict)  # other fields of ``Expected``
     profile: dict[str, Any] = field(default_factory=dict)
 
     def make(self, folder: Path) -> Path:

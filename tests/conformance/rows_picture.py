@@ -102,4 +102,3 @@ COLOUR = [
                  "more": {"codec": "hevc", "matrices": (9,), "transfers": (18,)}}),
     _hdr("hlg-h264", "HLG in H.264, 10 bits", (9, 18, 9, 1), codec="libx264", options={}),
 ]  # fmt: skip
-

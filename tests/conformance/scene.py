@@ -10,11 +10,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-BITS = 6                        # a frame's number stands in the middle band, twice from left to right
-BAND = (0.4, 0.6)               # of the height
-QUADRANTS = (((200, 60, 60), (60, 160, 80)), ((60, 80, 200), (200, 180, 60)))   # RGB; [lower half][right half]
+BITS = 6  # a frame's number stands in the middle band, twice from left to right
+BAND = (0.4, 0.6)  # of the height
+QUADRANTS = (((200, 60, 60), (60, 160, 80)), ((60, 80, 200), (200, 180, 60)))  # RGB; [lower half][right half]
 BLACK, WHITE = (16, 16, 16), (235, 235, 235)
-BURST_S = (0.25, 0.75)          # when the tone of each stream is heard, from the first frame on
+BURST_S = (0.25, 0.75)  # when the tone of each stream is heard, from the first frame on
 LOUD = 0.25
 
 Floats = NDArray[np.float64]

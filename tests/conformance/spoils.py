@@ -38,7 +38,7 @@ def _encoded(size: tuple[int, int]) -> list[av.Packet]:
     context = av.CodecContext.create("libvpx", "w")
     context.width, context.height, context.pix_fmt = *size, "yuv420p"
     context.time_base, context.bit_rate = _TICK, 3_000_000
-    context.thread_count = 1                            # several threads of libvpx may wait for each other for ever
+    context.thread_count = 1  # several threads of libvpx may wait for each other for ever
     packets = []
     for number in range(25):
         frame = scene.frame_of(scene.painted(number, *size), "yuv420p", 6, full_range=False)

@@ -15,7 +15,7 @@ import structlog
 from tests.conformance.row import Verdict, judge
 from tests.conformance.table import ROWS
 
-_LONGEST_S = 600                                    # for one row, on a machine that is busy
+_LONGEST_S = 600  # for one row, on a machine that is busy
 _BY_NAME = {row.name: row for row in ROWS}
 
 
@@ -29,7 +29,7 @@ def sweep(names: Sequence[str], folder: Path, slots: int) -> Iterator[Verdict]:
 def _verdict(name: str, future: Future[Verdict], folder: Path) -> Verdict:
     try:
         return future.result()
-    except BrokenProcessPool:                       # which took its neighbours along: each tries again on its own
+    except BrokenProcessPool:  # which took its neighbours along: each tries again on its own
         return _alone(name, folder)
 
 
@@ -52,7 +52,7 @@ def _quiet() -> None:
 
 
 def _judged(name: str, folder: Path) -> Verdict:
-    signal.alarm(_LONGEST_S)                        # a codec that hangs hears nothing else
+    signal.alarm(_LONGEST_S)  # a codec that hangs hears nothing else
     try:
         return judge(_BY_NAME[name], folder / name)
     except Exception as error:

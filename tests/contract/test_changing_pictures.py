@@ -113,7 +113,7 @@ def test_a_stream_that_is_turned_midway(open_decoder: OpenDecoder, tmp_path: Pat
     assert seen(frames) == [((320, 180), None), ((180, 320), (180, 320))]
     sideways = part(paths[1])
     assert all(np.array_equal(a.y, b.y) for a, b in zip(frames[20:], sideways, strict=True))
-    assert np.array_equal(frames[25].y, np.rot90(frames[5].y))     # the message counts anticlockwise
+    assert np.array_equal(frames[25].y, np.rot90(frames[5].y))  # the message counts anticlockwise
     tail = all_of(open_decoder(path, info, max_surface_pixels=PIXELS), frames[30].pts)
     assert [f.display for f in tail] == [(180, 320)] * 10
 

@@ -91,7 +91,7 @@ CROPS = {
     "wider than high": Rect(10.1, 30.3, 330.5, 200.25),
     "left and top edge": Rect(0, 0, 200, 226.7),
     "right and bottom edge": Rect(500 - 200.6, 380 - 227.35, 200.6, 227.35),
-    "the whole picture": Rect(0, 0, 500, 380),     # more than twice the tile's width
+    "the whole picture": Rect(0, 0, 500, 380),  # more than twice the tile's width
 }
 
 
@@ -247,8 +247,14 @@ def test_padded_rows_and_odd_sizes_are_read(compositor):
 
 @pytest.mark.parametrize(
     "crop",
-    [Rect(-1, 0, 100, 100), Rect(0, 0, 100, 381), Rect(450, 0, 60, 60), Rect(5, 5, 0, 10), Rect(5, 5, 10, -1),
-     Rect(math.nan, 0, 10, 10)],
+    [
+        Rect(-1, 0, 100, 100),
+        Rect(0, 0, 100, 381),
+        Rect(450, 0, 60, 60),
+        Rect(5, 5, 0, 10),
+        Rect(5, 5, 10, -1),
+        Rect(math.nan, 0, 10, 10),
+    ],
 )
 def test_a_crop_outside_its_picture_is_a_mistake(compositor, crop):
     frame = frame_of(waves(0.5), 500, 380)
@@ -266,8 +272,10 @@ shares = st.floats(0, 1)
 def test_any_crop_of_any_picture_gives_a_whole_tile(make, size, left, top, wide, high):
     width, height = size
     frame = Frame(
-        np.full((height, width), 77, np.uint8), np.full(((height + 1) // 2, (width + 1) // 2, 2), (60, 200), np.uint8),
-        0, 1,
+        np.full((height, width), 77, np.uint8),
+        np.full(((height + 1) // 2, (width + 1) // 2, 2), (60, 200), np.uint8),
+        0,
+        1,
     )
     w, h = 1 + wide * (width - 1), 1 + high * (height - 1)
     crop = Rect(left * (width - w), top * (height - h), w, h)

@@ -30,9 +30,7 @@ def _pyav(path: Path, info: MediaInfo, max_surface_pixels: int = HD_PIXELS) -> D
 DECODERS = [
     pytest.param(_pyav, id="pyav"),
     pytest.param(partial(emulated_decoder, max_surface_pixels=HD_PIXELS), id="card-emulated", marks=needs_compiler),
-    pytest.param(
-        partial(card_decoder, max_surface_pixels=HD_PIXELS), id="nvdec", marks=[pytest.mark.gpu, needs_card]
-    ),
+    pytest.param(partial(card_decoder, max_surface_pixels=HD_PIXELS), id="nvdec", marks=[pytest.mark.gpu, needs_card]),
 ]
 
 
@@ -125,9 +123,7 @@ def test_two_runs_give_the_same_pictures(open_decoder: OpenDecoder, recording: P
 
 
 @pytest.mark.parametrize("size", [(319, 179), (320, 179), (319, 180)])
-def test_odd_sizes_keep_every_line_and_column(
-    open_decoder: OpenDecoder, tmp_path: Path, size: tuple[int, int]
-) -> None:
+def test_odd_sizes_keep_every_line_and_column(open_decoder: OpenDecoder, tmp_path: Path, size: tuple[int, int]) -> None:
     path = Clip(*size, frames=3, codec="ffv1").write(tmp_path / "odd.mkv")
     width, height = size
     frame = frames_of(open_decoder(path, probe(path)))[0]

@@ -25,7 +25,7 @@ from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs
 from tests.media.synth import Clip
 
 PIXELS = 3840 * 2160
-SIDE = 32                                                  # of a patch
+SIDE = 32  # of a patch
 COLUMNS, ROWS = 10, 6
 LUMA_STEPS, CHROMA_STEPS, PURE_STEPS = 1.5, 3.0, 9.0
 X265 = {"x265-params": "log-level=none:lossless=1:bframes=0"}
@@ -51,9 +51,7 @@ def full_patches(number: int, width: int, height: int) -> VideoFrame:
     return patches(number, width, height, FULL_COLOURS)
 
 
-def patches(
-    _number: int, width: int, height: int, colours: list[tuple[int, int, int]] = COLOURS
-) -> VideoFrame:
+def patches(_number: int, width: int, height: int, colours: list[tuple[int, int, int]] = COLOURS) -> VideoFrame:
     frame = VideoFrame(width, height, "yuv420p10le")
     for n, plane in enumerate(frame.planes):
         rows = np.frombuffer(plane, np.uint16).reshape(plane.height, plane.line_size // 2)

@@ -72,11 +72,13 @@ def _decode_all(path: Path) -> None:
 def _names(suffix: str, channels: int, dice: random.Random) -> bytes:
     if suffix != ".mov":
         return _spoiled(_layout(channels, dice), dice)
-    names = dice.choice((
-        chan(0)[:12] + _layout(channels, dice),
-        chnl([dice.randrange(128) for _ in range(_count(channels, dice) % 256)]),
-        box(b"chnl", bytes(4) + bytes([1, dice.randrange(24)]) + dice.randbytes(8)),
-    ))
+    names = dice.choice(
+        (
+            chan(0)[:12] + _layout(channels, dice),
+            chnl([dice.randrange(128) for _ in range(_count(channels, dice) % 256)]),
+            box(b"chnl", bytes(4) + bytes([1, dice.randrange(24)]) + dice.randbytes(8)),
+        )
+    )
     names = struct.pack(">I", len(names)) + names[4:]
     names = _spoiled(names, dice)
     names = box(b"wave", names + bytes(8)) if dice.random() < 0.2 else names

@@ -21,7 +21,7 @@ Wave = NDArray[np.int16]
 
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _SOUND_ENTRIES = {b"sowt", b"twos"}
-_ENTRY_BYTES = 36                      # of QuickTime's sound sample description, version 0, before its boxes
+_ENTRY_BYTES = 36  # of QuickTime's sound sample description, version 0, before its boxes
 
 # What Apple's tags say of the order of channels, in FFmpeg's names.
 ORDERS: dict[int, str] = {

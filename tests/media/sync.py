@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BRIGHT, LOUD = 150, 0.1
-QUIET_S = 0.15                      # less than this between two loud samples is one beep
-IN_SYNC_S = 0.020                   # less is not noticed by anybody (ITU-R BT.1359: 45 ms early, 125 ms late)
+QUIET_S = 0.15  # less than this between two loud samples is one beep
+IN_SYNC_S = 0.020  # less is not noticed by anybody (ITU-R BT.1359: 45 ms early, 125 ms late)
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Heard:
 
     flashes: list[float]
     beeps: list[float]
-    sound_s: float                  # when it ends
+    sound_s: float  # when it ends
     picture_s: float
 
     def offsets(self) -> list[float]:
@@ -54,8 +54,10 @@ def _heard(
     path: Path, options: dict[str, str], samples: NDArray[np.float32], times: NDArray[np.float64], rate: int
 ) -> Heard:
     with av.open(str(path), options=options) as container:
-        frames = [(float(f.pts * f.time_base), float(f.reformat(format="gray").to_ndarray().mean()))
-                  for f in container.decode(video=0)]
+        frames = [
+            (float(f.pts * f.time_base), float(f.reformat(format="gray").to_ndarray().mean()))
+            for f in container.decode(video=0)
+        ]
     lit = [(time, level > BRIGHT) for time, level in frames]
     flashes = [time for (_, before), (time, now) in pairwise([(0.0, False), *lit]) if now and not before]
     loud = times[np.abs(samples) > LOUD]
@@ -71,7 +73,7 @@ def _sound(
     with av.open(str(path), options=options) as container:
         for frame in container.decode(container.streams.audio[audio_stream]):
             rate = frame.sample_rate
-            if frame.pts is not None:                       # else it follows the frame before
+            if frame.pts is not None:  # else it follows the frame before
                 start = float(frame.pts * frame.time_base)
             packed = av.AudioResampler("flt", frame.layout, rate).resample(frame)[0]
             level = np.abs(packed.to_ndarray().reshape(frame.samples, -1)).max(axis=1)

@@ -105,7 +105,7 @@ class Clip:
     rotation: int = 0
     mirrored: bool = False
     aspect: Fraction | None = None
-    color: tuple[int, int, int, int] | None = None         # primaries, transfer, matrix, range
+    color: tuple[int, int, int, int] | None = None  # primaries, transfer, matrix, range
     interlaced: bool = False
     draw: Callable[[int, int, int], VideoFrame] = picture
     sound: Sequence[Sound] = ()

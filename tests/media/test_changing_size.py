@@ -92,7 +92,7 @@ def test_the_debug_video_has_every_picture_in_one_size(finished) -> None:
     pictures = shown(finished.files.debug)
     assert len(pictures) == len(PARTS) * PER_PART
     assert {picture.shape for picture in pictures} == {(180, 320)}
-    assert pictures[-1][:, :80].mean() < 5                      # bars beside the tall picture
+    assert pictures[-1][:, :80].mean() < 5  # bars beside the tall picture
 
 
 def test_what_is_round_stays_round(finished) -> None:

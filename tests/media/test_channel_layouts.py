@@ -54,7 +54,7 @@ def loudest_hz(path: Path) -> dict[str, float]:
     """What each channel of a delivered track mostly holds."""
     with av.open(str(path)) as out:
         labels = [channel.name for channel in out.streams.audio[0].codec_context.layout.channels]
-        packed = av.AudioResampler(format="flt")               # PyAV reads beyond the planes of eight channels
+        packed = av.AudioResampler(format="flt")  # PyAV reads beyond the planes of eight channels
         blocks = [even.to_ndarray() for frame in out.decode(audio=0) for even in packed.resample(frame)]
     wave = np.concatenate(blocks, axis=1).reshape(-1, len(labels)).T[:, 4800:19200]
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(wave.shape[1])))
@@ -87,7 +87,7 @@ def test_each_channel_is_delivered_in_its_place(tmp_path: Path, tag: int) -> Non
     assert outcome.mode == "transcoded"
     assert outcome.skipped_packets == 0
     heard = loudest_hz(tmp_path / "out.mp4")
-    rear = {"BL": "SL", "BR": "SR"} if "BL" not in labels else {}          # AAC's 5.1 calls the sides back
+    rear = {"BL": "SL", "BR": "SR"} if "BL" not in labels else {}  # AAC's 5.1 calls the sides back
     assert len(heard) == len(labels)
     for label, tone_hz in heard.items():
         assert tone_hz == pytest.approx(TONES_HZ[rear.get(label, label)], abs=7), label

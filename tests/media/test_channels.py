@@ -19,8 +19,8 @@ from engines.cpu.probe import probe
 from tests.media.test_mux import remade
 
 RATE, SECONDS = 48_000, 1.5
-AMPLITUDE = 0.1                             # -20 dBFS
-LEVEL_TOLERANCE_DB = 1.0                    # of AAC
+AMPLITUDE = 0.1  # -20 dBFS
+LEVEL_TOLERANCE_DB = 1.0  # of AAC
 GONE_DBFS = -70.0
 
 
@@ -29,7 +29,7 @@ class Voices:
     """An audio stream whose n-th channel holds a tone of ``tones_hz[n]``; 0 is silence."""
 
     tones_hz: Sequence[float]
-    layout: str | None = None               # None: nothing says what the channels are
+    layout: str | None = None  # None: nothing says what the channels are
     codec: str = "pcm_s16le"
     language: str | None = None
     amplitude: float = AMPLITUDE
@@ -115,8 +115,22 @@ def tones_with_bass(names: Sequence[str]) -> list[float]:
     return [60.0 if name == "LFE" else tone for name, tone in zip(names, tones(len(names)), strict=True)]
 
 
-@pytest.mark.parametrize(("suffix", "count"), [("mov", 3), ("mkv", 4), ("mxf", 4), ("mov", 6), ("mkv", 7), ("mov", 8),
-                                               ("mov", 9), ("mov", 13), ("mkv", 16), ("mov", 32), ("mov", 64)])
+@pytest.mark.parametrize(
+    ("suffix", "count"),
+    [
+        ("mov", 3),
+        ("mkv", 4),
+        ("mxf", 4),
+        ("mov", 6),
+        ("mkv", 7),
+        ("mov", 8),
+        ("mov", 9),
+        ("mov", 13),
+        ("mkv", 16),
+        ("mov", 32),
+        ("mov", 64),
+    ],
+)
 def test_channels_without_names_are_all_heard_equally(tmp_path: Path, suffix: str, count: int) -> None:
     stream = delivered(tmp_path, suffix, Voices(tones(count))).streams[0]
     assert (stream.mode, stream.rule, stream.layout) == ("transcoded", "discrete", "stereo")
@@ -132,10 +146,19 @@ def test_a_mix_is_turned_down_no_more_than_its_peak_demands(tmp_path: Path) -> N
     assert levels_dbfs(tmp_path / "out.mp4", [400, 500]) == pytest.approx(-20, abs=LEVEL_TOLERANCE_DB)
 
 
-@pytest.mark.parametrize(("suffix", "layout", "result"), [
-    ("mov", "mono", "mono"), ("mov", "stereo", "stereo"), ("mkv", None, "stereo"), ("mov", "3.0", "3.0"),
-    ("mov", "5.0", "5.0"), ("mov", "5.1", "5.1"), ("mov", "5.1(side)", "5.1"), ("mov", "7.1", "7.1"),
-])
+@pytest.mark.parametrize(
+    ("suffix", "layout", "result"),
+    [
+        ("mov", "mono", "mono"),
+        ("mov", "stereo", "stereo"),
+        ("mkv", None, "stereo"),
+        ("mov", "3.0", "3.0"),
+        ("mov", "5.0", "5.0"),
+        ("mov", "5.1", "5.1"),
+        ("mov", "5.1(side)", "5.1"),
+        ("mov", "7.1", "7.1"),
+    ],
+)
 def test_layouts_that_aac_has_are_kept(tmp_path: Path, suffix: str, layout: str | None, result: str) -> None:
     """Each tone stays in its channel; that of LFE is bass."""
     names = [channel.name for channel in av.AudioLayout(layout or "stereo").channels]

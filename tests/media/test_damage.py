@@ -70,8 +70,16 @@ def test_lost_pictures_repeat_the_last_good_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("codec", "suffix"),
-    [("libx264", "mp4"), ("libx264", "mkv"), ("libx265", "mp4"), ("mpeg4", "avi"), ("libvpx-vp9", "webm"),
-     ("mpeg2video", "mkv"), ("prores_ks", "mov"), ("mjpeg", "mov")],
+    [
+        ("libx264", "mp4"),
+        ("libx264", "mkv"),
+        ("libx265", "mp4"),
+        ("mpeg4", "avi"),
+        ("libvpx-vp9", "webm"),
+        ("mpeg2video", "mkv"),
+        ("prores_ks", "mov"),
+        ("mjpeg", "mov"),
+    ],
 )
 @pytest.mark.parametrize("how", [zeroed, noisy])
 def test_damage_in_the_middle_changes_neither_number_nor_times(
@@ -87,7 +95,7 @@ def test_damage_in_the_middle_changes_neither_number_nor_times(
     assert decoder.replaced_frames == sum(f.replaced for f in frames)
     assert how is noisy or decoder.replaced_frames >= 6
     assert number_in(frames[-1].y) == 59
-    if (codec, how) != ("mjpeg", noisy):        # FFmpeg leaves what was in memory before where a JPEG's data ends early
+    if (codec, how) != ("mjpeg", noisy):  # FFmpeg leaves what was in memory before where a JPEG's data ends early
         assert_same_tail(path, (0, 20, 26, 29, 33, 50))
 
 
@@ -174,7 +182,7 @@ def test_other_containers_cut_off(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     frames, decoder = decode_and_count(path)
     assert 20 < len(frames) < 60
-    assert decoder.truncated or suffix in ("ts", "flv")          # whose structure does not tell
+    assert decoder.truncated or suffix in ("ts", "flv")  # whose structure does not tell
     assert [f.pts for f in frames] == [f.pts for f in whole[: len(frames)]]
 
 

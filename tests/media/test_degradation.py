@@ -93,7 +93,12 @@ def run(recording, tmp_path, monkeypatch):
         work_dir = tmp_path / fields.pop("folder", "work")
         work_dir.mkdir(exist_ok=True)
         spec = JobSpec(
-            "job", recording, recording.name, work_dir, profile=FAST, segments=SegmentSettings(seconds=1),
+            "job",
+            recording,
+            recording.name,
+            work_dir,
+            profile=FAST,
+            segments=SegmentSettings(seconds=1),
             degradation=settings,
         )
         done = Run(plan)

@@ -82,8 +82,13 @@ def texts(path: Path, stream: int = 0) -> list[tuple[int, int, str]]:
     for packet in packets:
         data, start = bytes(packet), packet.pts * packet.time_base
         length = int.from_bytes(data[:2], "big")
-        found.append((round(start * 1000), round((start + packet.duration * packet.time_base) * 1000),
-                      data[2 : 2 + length].decode()))
+        found.append(
+            (
+                round(start * 1000),
+                round((start + packet.duration * packet.time_base) * 1000),
+                data[2 : 2 + length].decode(),
+            )
+        )
     return found
 
 
@@ -254,8 +259,12 @@ def test_tracks_of_different_density_keep_their_times(tmp_path: Path) -> None:
 
 
 def _cues() -> st.SearchStrategy[list[Cue]]:
-    cue = st.builds(lambda start, length, text: Cue(start, start + length, bytes([65 + text])),
-                    st.integers(-50, 200), st.integers(1, 60), st.integers(0, 25))
+    cue = st.builds(
+        lambda start, length, text: Cue(start, start + length, bytes([65 + text])),
+        st.integers(-50, 200),
+        st.integers(1, 60),
+        st.integers(0, 25),
+    )
     return st.lists(cue, max_size=20).map(lambda cues: sorted(cues, key=lambda c: c.start))
 
 

@@ -33,7 +33,7 @@ from tests.contract.test_tone_mapping import X265
 from tests.media.synth import Clip, picture
 from tests.scenes import packets
 
-COLOURS = (0.62, 0.50, 0.42), (0.30, 0.42, 0.55)          # R'G'B' of the left and the right half
+COLOURS = (0.62, 0.50, 0.42), (0.30, 0.42, 0.55)  # R'G'B' of the left and the right half
 TENS = [reference.ten_bits(colour) for colour in COLOURS]
 KEEP = ProfileSettings(hdr="keep", preset="ultrafast")
 
@@ -102,7 +102,7 @@ def test_hdr_becomes_sdr_of_the_right_colours(recording: Path, tmp_path: Path) -
 def test_kept_hdr_is_main_10_with_its_tags_also_after_a_stop(recording: Path, tmp_path: Path) -> None:
     whole, report = run(spec_for(recording, tmp_path / "whole", KEEP))
     assert stream_of(whole.files.video) == ("hvc1", "yuv420p10le", (9, 18, 9, 1))
-    assert np.abs(tile_means(whole.files.video) - TENS).max() < 2          # of 10 bits
+    assert np.abs(tile_means(whole.files.video) - TENS).max() < 2  # of 10 bits
     assert (report["output"]["video"]["codec"], report["output"]["video"]["encoder"]) == ("hevc", "libx265")
     assert report["warnings"] == []
     spec = spec_for(recording, tmp_path / "parts", KEEP)
@@ -118,9 +118,7 @@ def test_kept_pq_keeps_its_static_metadata(tmp_path: Path) -> None:
     color = probe(replace(HLG, color=(9, 16, 9, 1), options=options).write(tmp_path / "pq.mkv")).video.color
     assert (color.transfer, color.mastering_display, color.content_light) == (16, display, "1200,400")
     color = output_color(probe(tmp_path / "pq.mkv").video, keep_hdr=True)
-    encoder = CpuBackend().encoder(
-        640, 360, time_base=Fraction(1, 1000), fps=Fraction(25), color=color, settings=KEEP
-    )
+    encoder = CpuBackend().encoder(640, 360, time_base=Fraction(1, 1000), fps=Fraction(25), color=color, settings=KEEP)
     pictures = (Frame(np.full((360, 640), n << 12, np.uint16), np.full((180, 320, 2), 2**15, np.uint16), 40 * n, 40)
                 for n in range(4))  # fmt: skip
     coded = [packet for picture in pictures for packet in encoder.encode(picture)] + encoder.flush()

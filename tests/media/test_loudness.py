@@ -37,8 +37,9 @@ def test_a_tone_measures_as_ebu_says(tmp_path: Path, codec: str) -> None:
     assert stream.loudness.range_lu < 0.5
 
 
-@pytest.mark.parametrize(("mode", "layout", "target"), [("auto", "stereo", -16.0), ("aac", "5.1", -23.0),
-                                                        ("aac-stereo", "mono", -30.0)])
+@pytest.mark.parametrize(
+    ("mode", "layout", "target"), [("auto", "stereo", -16.0), ("aac", "5.1", -23.0), ("aac-stereo", "mono", -30.0)]
+)
 def test_the_loudness_that_was_asked_for(tmp_path: Path, mode: str, layout: str, target: float) -> None:
     hz = {"mono": [500], "stereo": [500, 900], "5.1": [500, 700, 900, 60, 1100, 1300]}[layout]
     source = record(tmp_path / "quiet.mov", Voices(hz, layout, amplitude=0.02))

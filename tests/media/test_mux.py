@@ -41,6 +41,7 @@ AUTO = AudioPolicy()
 
 def flashing(fps: int, start_s: float = 0.0) -> Clip:
     """Sixty pictures, or two seconds: white for one picture at each of ``FLASHES_S``, else dark."""
+
     def draw(number: int, width: int, height: int) -> VideoFrame:
         frame = VideoFrame(width, height, "yuv420p")
         lit = any(abs(number / fps + start_s - flash) < 1e-6 for flash in FLASHES_S)
@@ -71,8 +72,15 @@ def segments(info: MediaInfo, frames: Iterator[Frame], length: int) -> Iterator[
 
 def _segment(info: MediaInfo, frames: list[Frame]) -> tuple[list[EncodedPacket], bytes]:
     video = info.video
-    encoder = X264Encoder(frames[0].width, frames[0].height, time_base=video.time_base, fps=video.fps,
-                          color=video.color, settings=SETTINGS, threads=2)
+    encoder = X264Encoder(
+        frames[0].width,
+        frames[0].height,
+        time_base=video.time_base,
+        fps=video.fps,
+        color=video.color,
+        settings=SETTINGS,
+        threads=2,
+    )
     packets = [p for frame in frames for p in encoder.encode(frame)]
     return packets + encoder.flush(), encoder.extradata
 
@@ -89,14 +97,21 @@ def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO)
     parts = list(segments(info, iter(frames), length))
     with out.open("wb") as file:
         outcome = assemble_mp4(
-            file, source=source, info=info, sound=listened(source, audio), extradata=parts[0][1],
+            file,
+            source=source,
+            info=info,
+            sound=listened(source, audio),
+            extradata=parts[0][1],
             video=(p for packets, _ in parts for p in packets),
-            time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
-            fps=info.video.fps, last_duration=frames[-1].duration,
+            time_base=info.video.time_base,
+            width=frames[0].width,
+            height=frames[0].height,
+            color=decoder.color,
+            fps=info.video.fps,
+            last_duration=frames[-1].duration,
         )
     span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base) + outcome.picture_lead_s
-    verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width,
-               height=frames[0].height)
+    verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width, height=frames[0].height)
     return outcome
 
 
@@ -112,13 +127,16 @@ CASES = [
     *(("mp4", codec) for codec in ("aac", "libmp3lame", "ac3", "libopus", "flac")),
     *(("mkv", codec) for codec in ("aac", "libopus", "flac", "eac3", "pcm_s24le")),
     *(("ts", codec) for codec in ("aac", "mp2", "ac3")),
-    ("mov", "alac"), ("flv", "aac"), ("mov", "pcm_s16le"), ("wmv", "wmav2"),
+    ("mov", "alac"),
+    ("flv", "aac"),
+    ("mov", "pcm_s16le"),
+    ("wmv", "wmav2"),
 ]
 
 
 @pytest.mark.parametrize(("suffix", "codec"), CASES)
 def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str) -> None:
-    options = {"bf": "0"} if suffix == "wmv" else {}         # ASF's times are those of decoding
+    options = {"bf": "0"} if suffix == "wmv" else {}  # ASF's times are those of decoding
     clip = replace(flashing(30), options=options, sound=[Sound(codec, FLASHES_S)])
     source = clip.write(tmp_path / f"clip.{suffix}")
     outcome = remade(source, tmp_path / "out.mp4")
@@ -127,10 +145,18 @@ def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str) -
     assert_in_sync(source, tmp_path / "out.mp4")
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [
-    ("mp4", "libmp3lame"), ("mp4", "ac3"), ("mp4", "libopus"), ("mp4", "flac"), ("ts", "mp2"), ("mov", "alac"),
-    ("mkv", "eac3"),
-])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("mp4", "libmp3lame"),
+        ("mp4", "ac3"),
+        ("mp4", "libopus"),
+        ("mp4", "flac"),
+        ("ts", "mp2"),
+        ("mov", "alac"),
+        ("mkv", "eac3"),
+    ],
+)
 def test_whatever_mp4_holds_is_copied_on_request(tmp_path: Path, suffix: str, codec: str) -> None:
     source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / f"clip.{suffix}")
     assert remade(source, tmp_path / "out.mp4", audio=AudioPolicy("copy")).mode == "copied"
@@ -202,12 +228,18 @@ def test_broken_rates_are_exact(tmp_path: Path) -> None:
 
 
 def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
-    sounds = [Sound("aac", FLASHES_S, language="deu"), Sound("pcm_s16le", FLASHES_S, language="eng", layout="mono"),
-              Sound("libmp3lame", FLASHES_S, rate=44_100)]
+    sounds = [
+        Sound("aac", FLASHES_S, language="deu"),
+        Sound("pcm_s16le", FLASHES_S, language="eng", layout="mono"),
+        Sound("libmp3lame", FLASHES_S, rate=44_100),
+    ]
     source = replace(flashing(30), sound=sounds, title="A talk").write(tmp_path / "three.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert [(s.codec, s.mode, s.output_codec) for s in outcome.streams] == [
-        ("aac", "copied", "aac"), ("pcm_s16le", "transcoded", "aac"), ("mp3", "transcoded", "aac")]
+        ("aac", "copied", "aac"),
+        ("pcm_s16le", "transcoded", "aac"),
+        ("mp3", "transcoded", "aac"),
+    ]
     for stream in range(3):
         assert_in_sync(source, tmp_path / "out.mp4", stream)
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -221,7 +253,7 @@ def test_sound_without_its_header_does_not_cost_the_video(tmp_path: Path, codec:
     """MP4's index repeats the codec's header: the muxer would refuse to write one at all."""
     source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.mkv")
     data = bytearray(source.read_bytes())
-    at = data.rindex(b"\x63\xa2", 0, data.index(magic))                    # CodecPrivate
+    at = data.rindex(b"\x63\xa2", 0, data.index(magic))  # CodecPrivate
     data[at : at + 2] = b"\x63\xa1"
     source.write_bytes(data)
     outcome = remade(source, tmp_path / "out.mp4")
@@ -324,9 +356,18 @@ def test_chapters_are_kept(tmp_path: Path) -> None:
     Clip(frames=60, options={"bf": "0"}).write(tmp_path / "plain.mkv")
     with av.open(str(tmp_path / "plain.mkv")) as old, av.open(str(source), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0], opaque=True)
-        new.set_chapters([
-            {"id": n, "start": n * 1000, "end": n * 1000 + 1000, "time_base": Fraction(1, 1000),
-             "metadata": {"title": title}} for n, title in enumerate(["Hello", "Goodbye"])])
+        new.set_chapters(
+            [
+                {
+                    "id": n,
+                    "start": n * 1000,
+                    "end": n * 1000 + 1000,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": title},
+                }
+                for n, title in enumerate(["Hello", "Goodbye"])
+            ]
+        )
         for packet in old.demux(video=0):
             if packet.dts is not None:
                 packet.stream = stream
@@ -347,9 +388,20 @@ def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
 def assembled(source: Path, file: IO[bytes], edit: Callable[[list[EncodedPacket]], Iterable[EncodedPacket]]) -> None:
     info = probe(source)
     packets, extradata = _segment(info, decoded(source))
-    assemble_mp4(file, source=source, info=info, sound=listened(source), extradata=extradata, video=edit(packets),
-                 width=320, height=180, time_base=info.video.time_base, color=info.video.color, fps=info.video.fps,
-                 last_duration=512)
+    assemble_mp4(
+        file,
+        source=source,
+        info=info,
+        sound=listened(source),
+        extradata=extradata,
+        video=edit(packets),
+        width=320,
+        height=180,
+        time_base=info.video.time_base,
+        color=info.video.color,
+        fps=info.video.fps,
+        last_duration=512,
+    )
 
 
 def test_an_assembly_that_is_stopped_moves_nothing_any_more(tmp_path: Path) -> None:
@@ -406,10 +458,10 @@ def test_decoding_times_rise_and_are_never_late(steps: list[int], depth: int, di
     shown = np.cumsum(steps).tolist()
     pool: list[int] = []
     order = []
-    for pts in shown:                       # a picture may run ahead of at most ``depth`` that are shown before it
+    for pts in shown:  # a picture may run ahead of at most ``depth`` that are shown before it
         pool.append(pts)
         if len(pool) > depth:
-            order.append(pool.pop(dice.choice([0, len(pool) - 1])))     # type: ignore[attr-defined]
+            order.append(pool.pop(dice.choice([0, len(pool) - 1])))  # type: ignore[attr-defined]
             while pool and len(order) - sum(o < pool[0] for o in order) >= depth:
                 order.append(pool.pop(0))
     order += pool

@@ -76,10 +76,18 @@ def test_pixel_aspect_is_left_to_the_consumer(tmp_path: Path) -> None:
 
 
 FORMATS = [
-    ("libx264", "yuv422p", "mp4"), ("libx264", "yuv444p", "mp4"), ("libx265", "yuv420p10le", "mp4"),
-    ("prores_ks", "yuv422p10le", "mov"), ("libx264", "yuv420p10le", "mkv"), ("ffv1", "bgr0", "mkv"),
-    ("ffv1", "yuv420p16le", "mkv"), ("mjpeg", "yuvj422p", "avi"), ("libvpx-vp9", "yuv420p", "webm"),
-    ("mpeg4", "yuv420p", "avi"), ("mpeg2video", "yuv420p", "mpg"), ("libx264", "nv12", "mp4"),
+    ("libx264", "yuv422p", "mp4"),
+    ("libx264", "yuv444p", "mp4"),
+    ("libx265", "yuv420p10le", "mp4"),
+    ("prores_ks", "yuv422p10le", "mov"),
+    ("libx264", "yuv420p10le", "mkv"),
+    ("ffv1", "bgr0", "mkv"),
+    ("ffv1", "yuv420p16le", "mkv"),
+    ("mjpeg", "yuvj422p", "avi"),
+    ("libvpx-vp9", "yuv420p", "webm"),
+    ("mpeg4", "yuv420p", "avi"),
+    ("mpeg2video", "yuv420p", "mpg"),
+    ("libx264", "nv12", "mp4"),
 ]
 
 
@@ -97,9 +105,10 @@ def test_every_format_keeps_its_picture(tmp_path: Path, codec: str, pix_fmt: str
 
 def test_ten_bits_are_dithered_not_cut(tmp_path: Path) -> None:
     """A flat level between two 8-bit values comes out as a mixture whose mean is that level."""
+
     def grey(number: int, width: int, height: int) -> VideoFrame:
         frame = VideoFrame(width, height, "yuv420p10le")
-        for plane, level in zip(frame.planes, (402, 512, 512), strict=True):     # 402 / 4 = 100.5
+        for plane, level in zip(frame.planes, (402, 512, 512), strict=True):  # 402 / 4 = 100.5
             np.frombuffer(plane, np.uint16)[:] = level
         return frame
 

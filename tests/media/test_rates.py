@@ -131,8 +131,14 @@ def test_a_constant_rate_is_exact_in_sync_and_the_same_after_a_stop(tmp_path: Pa
 
 def test_a_rate_that_the_header_only_guesses_is_measured(tmp_path: Path) -> None:
     """Thinning by a wrong rate would drop pictures: FFmpeg takes these milliseconds for 1000 frames a second."""
-    clip = Clip(width=160, height=90, frames=60, fps=Fraction(1000), pts=[n * 100 // 3 for n in range(60)],
-                time_base=Fraction(1, 1000))
+    clip = Clip(
+        width=160,
+        height=90,
+        frames=60,
+        fps=Fraction(1000),
+        pts=[n * 100 // 3 for n in range(60)],
+        time_base=Fraction(1, 1000),
+    )
     source = clip.write(tmp_path / "guessed.mkv")
     with av.open(str(source)) as container:
         assert container.streams.video[0].average_rate > 100, "the header must mislead for the test to mean something"

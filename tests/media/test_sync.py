@@ -23,7 +23,7 @@ from tests.media.synth import Clip, Sound
 from tests.media.test_mux import remade
 
 FPS = 25
-FLASHES_S = tuple(0.2 + 0.6 * number for number in range(5))        # of three seconds; all on frames
+FLASHES_S = tuple(0.2 + 0.6 * number for number in range(5))  # of three seconds; all on frames
 
 
 def flashing(first: int = 0, frames: int = 75) -> Clip:
@@ -50,7 +50,10 @@ def beeping(first_s: float = 0.0, **more: object) -> Sound:
 
 
 def in_sync(
-    source: Path, tmp_path: Path, flashes: int = len(FLASHES_S), policy: AudioPolicy = AudioPolicy()  # noqa: B008
+    source: Path,
+    tmp_path: Path,
+    flashes: int = len(FLASHES_S),
+    policy: AudioPolicy = AudioPolicy(),  # noqa: B008
 ) -> AudioOutcome:
     outcome = remade(source, tmp_path / "out.mp4", audio=policy)
     assert_plays_in_sync(tmp_path / "out.mp4", flashes)
@@ -117,8 +120,11 @@ def test_a_change_midway(tmp_path: Path, second: dict[str, object]) -> None:
 
 def test_gaps_become_silence(tmp_path: Path) -> None:
     whole = replace(flashing(), options={"bf": "0"}, sound=[beeping()]).write(tmp_path / "whole.mkv")
-    gapped = rewritten(whole, tmp_path / "gapped.mkv", lambda packet: not (
-        packet.stream.type == "audio" and (0.9 < packet.pts * packet.time_base < 1.3)))
+    gapped = rewritten(
+        whole,
+        tmp_path / "gapped.mkv",
+        lambda packet: not (packet.stream.type == "audio" and (0.9 < packet.pts * packet.time_base < 1.3)),
+    )
     outcome = in_sync(gapped, tmp_path)
     assert outcome.streams[0].reason == "it has gaps or overlaps"
 
@@ -127,8 +133,11 @@ def test_gaps_become_silence(tmp_path: Path) -> None:
 def test_sound_that_begins_later_or_earlier(tmp_path: Path, late_s: float) -> None:
     """Sound that comes later follows silence; under sound that comes earlier the first frame is shown."""
     first = round(max(0.0, -late_s) * FPS) + 1
-    sound = Sound(beeps_s=[first / FPS + flash for flash in FLASHES_S if flash > late_s],
-                  start_s=first / FPS + late_s, length_s=3.0)
+    sound = Sound(
+        beeps_s=[first / FPS + flash for flash in FLASHES_S if flash > late_s],
+        start_s=first / FPS + late_s,
+        length_s=3.0,
+    )
     source = replace(flashing(first), sound=[sound]).write(tmp_path / "a.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert outcome.picture_lead_s == pytest.approx(max(0.0, -late_s), abs=0.03)

@@ -49,9 +49,7 @@ def test_a_transport_stream_keeps_its_offset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("mpeg4", "avi"), ("libx264", "avi"), ("libx264", "h264")])
-def test_without_presentation_times_pictures_follow_each_other_evenly(
-    tmp_path: Path, codec: str, suffix: str
-) -> None:
+def test_without_presentation_times_pictures_follow_each_other_evenly(tmp_path: Path, codec: str, suffix: str) -> None:
     path = Clip(codec=codec, frames=40, options={"bf": "2", "g": "12"}).write(tmp_path / f"clip.{suffix}")
     frames = decoded(path)
     assert [number_in(f.y) for f in frames] == list(range(40))
@@ -132,9 +130,13 @@ def test_every_kind_of_group_of_pictures_resumes_exactly(
 
 @pytest.mark.parametrize("second_starts_s", [0, 2, 4000])
 def test_recordings_glued_together_go_on_where_the_first_ends(tmp_path: Path, second_starts_s: int) -> None:
-    parts = [Clip(frames=90, sound=[Sound(length_s=3)]),
-             Clip(pts=range(30 * second_starts_s, 30 * second_starts_s + 60),
-                  sound=[Sound(length_s=2, start_s=second_starts_s)])]
+    parts = [
+        Clip(frames=90, sound=[Sound(length_s=3)]),
+        Clip(
+            pts=range(30 * second_starts_s, 30 * second_starts_s + 60),
+            sound=[Sound(length_s=2, start_s=second_starts_s)],
+        ),
+    ]
     path = tmp_path / "glued.ts"
     path.write_bytes(b"".join(clip.write(tmp_path / "part.ts").read_bytes() for clip in parts))
     frames = decoded(path)

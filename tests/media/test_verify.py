@@ -38,8 +38,14 @@ def test_uneven_times_pass(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"expected_frames": 91}, {"expected_frames": 89}, {"expected_span_s": 3.0}, {"expected_span_s": 2.9},
-     {"width": 322}, {"height": 90}],
+    [
+        {"expected_frames": 91},
+        {"expected_frames": 89},
+        {"expected_span_s": 3.0},
+        {"expected_span_s": 2.9},
+        {"width": 322},
+        {"height": 90},
+    ],
 )
 @pytest.mark.parametrize("keyframes_only", [False, True])
 def test_what_was_not_ordered_is_refused(good: Path, changed: dict[str, Any], keyframes_only: bool) -> None:

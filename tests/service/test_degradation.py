@@ -27,7 +27,8 @@ def test_every_step_is_seen_and_nothing_else_is_started_meanwhile(
 ) -> None:
     trouble(encoders=[1, 2])
     service = make_service(
-        workers={"concurrent_jobs": 2}, degradation={"cool_down_s": 1.0, "cool_down_longest_s": 1.0},
+        workers={"concurrent_jobs": 2},
+        degradation={"cool_down_s": 1.0, "cool_down_longest_s": 1.0},
         profiles={"default": {"preset": "slower"}},  # so that each level lasts long enough to be seen
     )
     shutil.copy(recording, service.inbox("x.mp4"))

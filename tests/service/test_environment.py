@@ -225,9 +225,7 @@ def test_a_job_s_directory_that_somebody_removed_is_said_to_be_gone(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_file_system_that_is_mounted_over_a_folder_is_named_and_waited_for(
-    service: Service, recording: Path
-) -> None:
+def test_a_file_system_that_is_mounted_over_a_folder_is_named_and_waited_for(service: Service, recording: Path) -> None:
     """In the words of the check at the start."""
     service.start()
     outbox, originals = service.root / "outbox", service.root / "originals"

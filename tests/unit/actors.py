@@ -30,9 +30,9 @@ class Actor:
     name: str
     path: Path
     height: float = 200.0
-    depth: int = 0                                      # nearer faces, with smaller numbers, hide others
+    depth: int = 0  # nearer faces, with smaller numbers, hide others
     score: float = 0.92
-    away: Sequence[tuple[float, float]] = ()            # spans in which the face is turned away
+    away: Sequence[tuple[float, float]] = ()  # spans in which the face is turned away
     zoom: Callable[[float], float] = lambda t: 1.0
 
     def box(self, t: float) -> Rect | None:
@@ -56,9 +56,9 @@ class Recording:
     detector_hz: float = 10.0
     cuts: Sequence[float] = ()
     seed: int = 7
-    likeness: float = 0.8                               # distance between two people's mean embeddings
+    likeness: float = 0.8  # distance between two people's mean embeddings
     observations: list[Observation] = field(default_factory=list)
-    embedded: list[int] = field(default_factory=list)   # pts of pictures that were embedded
+    embedded: list[int] = field(default_factory=list)  # pts of pictures that were embedded
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
@@ -101,10 +101,15 @@ class Recording:
         return Face(noisy, actor.score, points)
 
 
-def resolver(recording: Recording | None, *, embed: bool = True, assignment: str = "identity", **settings: object
-             ) -> PeopleResolver:
+def resolver(
+    recording: Recording | None, *, embed: bool = True, assignment: str = "identity", **settings: object
+) -> PeopleResolver:
     return PeopleResolver(
-        IdentitySettings(**settings), assignment=assignment, lookahead_s=0.7, width=WIDTH, height=HEIGHT,
+        IdentitySettings(**settings),
+        assignment=assignment,
+        lookahead_s=0.7,
+        width=WIDTH,
+        height=HEIGHT,
         embed=recording.embed if embed and recording else None,
     )
 
@@ -114,7 +119,7 @@ def play(recording: Recording, people: PeopleResolver | None = None, batch: int 
     people = people or resolver(recording, **options)
     scenes = []
     for i in range(0, len(recording.observations), batch):
-        scenes += people.observe(recording.observations[i:i + batch])
+        scenes += people.observe(recording.observations[i : i + batch])
     return scenes + people.finish()
 
 
@@ -126,14 +131,17 @@ def wrong(recording: Recording, scenes: Sequence[Scene], left: str = "A", right:
 
 def missing(recording: Recording, scenes: Sequence[Scene], left: str = "A", right: str = "B") -> list[int]:
     """Indices of scenes in which a visible person has no box."""
+
     def lacks(scene: Scene, side: str, name: str) -> bool:
         seen = getattr(scene, side)
         return name in recording.truth(scene) and (seen is None or seen.box is None)
+
     return [i for i, s in enumerate(scenes) if lacks(s, "left", left) or lacks(s, "right", right)]
 
 
 def line(*points: tuple[float, float, float]) -> Path:
     """A path through (t, x, y), straight and even; None before the first and after the last."""
+
     def at(t: float) -> tuple[float, float] | None:
         for (t0, x0, y0), (t1, x1, y1) in pairwise(points):
             if t0 <= t < t1:
@@ -141,6 +149,7 @@ def line(*points: tuple[float, float, float]) -> Path:
                 u = u * u * (3 - 2 * u)
                 return x0 + u * (x1 - x0), y0 + u * (y1 - y0)
         return None
+
     return at
 
 
@@ -166,7 +175,8 @@ def _near(a: Rect, b: Rect) -> bool:
 def _hidden(actor: Actor, box: Rect, seen: Sequence[tuple[Actor, Rect]]) -> bool:
     return any(
         other.depth < actor.depth and abs(o.cx - box.cx) < 0.55 * o.w and abs(o.cy - box.cy) < 0.6 * o.h
-        for other, o in seen if other is not actor
+        for other, o in seen
+        if other is not actor
     )
 
 

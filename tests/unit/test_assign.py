@@ -16,20 +16,45 @@ PEOPLE = [Person(1, "left", True, 0, 0.0, shot=0, height=200.0), Person(2, "righ
 NOBODY = (None, None)
 
 
-def tracklet(number: int, t0: float, t1: float, x0: float, x1: float, *, track: int | None = None, speed: float = 0.0,
-             evidence: list[list[float | None]] | None = None, height: float = 200.0, score: float = 0.92,
-             shot: int = 0, label: int = -1) -> Tracklet:
+def tracklet(
+    number: int,
+    t0: float,
+    t1: float,
+    x0: float,
+    x1: float,
+    *,
+    track: int | None = None,
+    speed: float = 0.0,
+    evidence: list[list[float | None]] | None = None,
+    height: float = 200.0,
+    score: float = 0.92,
+    shot: int = 0,
+    label: int = -1,
+) -> Tracklet:
     """A face at height 400 from (t0, x0) to (t1, x1)."""
     hits = 8
     return Tracklet(
-        id=number, track=number if track is None else track, shot=shot, reason="entry", contact=False, t0=t0, t1=t1,
-        first=[x0, 400, 0.76 * height, height, speed, 0], last=[x1, 400, 0.76 * height, height, speed, 0], since=t0,
-        hits=hits, score_sum=hits * score, height_sum=hits * height, label=label, evidence=evidence or [],
+        id=number,
+        track=number if track is None else track,
+        shot=shot,
+        reason="entry",
+        contact=False,
+        t0=t0,
+        t1=t1,
+        first=[x0, 400, 0.76 * height, height, speed, 0],
+        last=[x1, 400, 0.76 * height, height, speed, 0],
+        since=t0,
+        hits=hits,
+        score_sum=hits * score,
+        height_sum=hits * height,
+        label=label,
+        evidence=evidence or [],
     )
 
 
-def labels(tracklets: list[Tracklet], anchors: tuple[Tracklet | None, Tracklet | None] = NOBODY,
-           returned_t: float = -1.0) -> dict[int, int]:
+def labels(
+    tracklets: list[Tracklet], anchors: tuple[Tracklet | None, Tracklet | None] = NOBODY, returned_t: float = -1.0
+) -> dict[int, int]:
     return Assigner(IdentitySettings(), WIDTH).decide(tracklets, anchors, PEOPLE, returned_t).labels
 
 

@@ -25,12 +25,23 @@ def test_the_document_has_the_codes_table() -> None:
     assert set(rows) <= set(DOCUMENT.read_text().splitlines())
 
 
-@pytest.mark.parametrize(("layout", "rule", "result"), [
-    ("mono", "kept", "mono"), ("stereo", "kept", "stereo"), ("5.1(side)", "kept", "5.1"), ("7.1", "kept", "7.1"),
-    ("quad", "positions", "stereo"), ("7.1(wide)", "positions", "stereo"), ("22.2", "positions", "stereo"),
-    ("1 channels", "kept", "mono"), ("2 channels", "kept", "stereo"), ("6 channels", "discrete", "stereo"),
-    ("64 channels", "discrete", "stereo"), ("ambisonic 1", "discrete", "stereo"),
-])
+@pytest.mark.parametrize(
+    ("layout", "rule", "result"),
+    [
+        ("mono", "kept", "mono"),
+        ("stereo", "kept", "stereo"),
+        ("5.1(side)", "kept", "5.1"),
+        ("7.1", "kept", "7.1"),
+        ("quad", "positions", "stereo"),
+        ("7.1(wide)", "positions", "stereo"),
+        ("22.2", "positions", "stereo"),
+        ("1 channels", "kept", "mono"),
+        ("2 channels", "kept", "stereo"),
+        ("6 channels", "discrete", "stereo"),
+        ("64 channels", "discrete", "stereo"),
+        ("ambisonic 1", "discrete", "stereo"),
+    ],
+)
 def test_rows(layout: str, rule: str, result: str) -> None:
     found = plan(layout)
     assert (found.rule, found.layout) == (rule, result)
@@ -55,8 +66,10 @@ def test_a_microphone_named_lfe() -> None:
     assert plan("5.0", lfe_is_microphone=True).rule == "kept", "there is none"
 
 
-@given(st.sampled_from(["mono", "stereo", "2.1", "5.1", "6.1", "7.1", "1 channels", "9 channels", "64 channels"]),
-       st.booleans())
+@given(
+    st.sampled_from(["mono", "stereo", "2.1", "5.1", "6.1", "7.1", "1 channels", "9 channels", "64 channels"]),
+    st.booleans(),
+)
 def test_no_channel_is_ever_dropped(layout: str, stereo: bool) -> None:
     found = plan(layout, stereo=stereo)
     assert all(max(column) > 0 for column in zip(*found.gains, strict=True))

@@ -84,8 +84,11 @@ def acceleration(tiles):
 def test_swaying_and_nodding_leave_the_camera_alone():
     rng = np.random.default_rng(5)
     scenes = [
-        scene(i, face(560 + 40 * math.sin(i / 25), 430 + 18 * math.sin(i / 11), 210 + rng.normal(0, 6)),
-              face(1400 + 35 * math.sin(i / 31), 420 + 20 * math.cos(i / 17), 205 + 12 * math.sin(i / 9)))
+        scene(
+            i,
+            face(560 + 40 * math.sin(i / 25), 430 + 18 * math.sin(i / 11), 210 + rng.normal(0, 6)),
+            face(1400 + 35 * math.sin(i / 31), 420 + 20 * math.cos(i / 17), 205 + 12 * math.sin(i / 9)),
+        )
         for i in range(300)
     ]
     rows = film(scenes)
@@ -414,8 +417,12 @@ def stories(draw):
         people = people[::-1] if rng.random() < 0.003 else people
         scenes.append(scene(i, *boxes, cut=cut, t=t, people=people))
         t += float(rng.choice([1.0] * 40 + [0.0, 1e-6, 300.0])) * rng.uniform(0.5, 1.5) / fps
-    options = {"missing": draw(st.sampled_from(["hold", "freeze"])), "width": width, "height": height,
-               "lookahead_s": draw(st.sampled_from([0.1, 0.8, 2.0]))}
+    options = {
+        "missing": draw(st.sampled_from(["hold", "freeze"])),
+        "width": width,
+        "height": height,
+        "lookahead_s": draw(st.sampled_from([0.1, 0.8, 2.0])),
+    }
     return scenes, options, draw(st.integers(0, len(scenes)))
 
 

@@ -40,6 +40,7 @@ def test_a_tall_picture_lies_in_the_middle() -> None:
 
 def scenes(count: int, first: int, picture: tuple[int, int] | None, scale: float) -> list[Scene]:
     """Two people who sit still."""
+
     def seen(person: int, x: float) -> Seen:
         return Seen(person, Rect(x * scale, 200 * scale, 120 * scale, 150 * scale))
 

@@ -24,9 +24,7 @@ Dualface = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def dualface(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Dualface]:
+def dualface(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Dualface]:
     monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "absent.yaml")
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -38,7 +36,7 @@ def dualface(
         return int(end.value.code or 0), shown.out, shown.err
 
     yield call
-    structlog.reset_defaults()      # a command may have set up its log on a stream that is gone by now
+    structlog.reset_defaults()  # a command may have set up its log on a stream that is gone by now
 
 
 @pytest.fixture
@@ -135,7 +133,11 @@ def test_no_status_is_the_environments_fault(dualface: Dualface, share: Path) ->
 
 def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> None:
     board = Board(
-        host="nas1", pid=1, state="working", updated_at="2024-05-01T10:00:00+00:00", queued=3,
+        host="nas1",
+        pid=1,
+        state="working",
+        updated_at="2024-05-01T10:00:00+00:00",
+        queued=3,
         running=[RunningJob("1", "inbox/a.mp4", "render", 41.7, 55.2, 12, "normal", 1)],
         finished=[FinishedJob("2", "inbox/b.mp4", "outbox/b.dual.mp4", "b.dual.mp4", "succeeded", "All fine", "T")],
         failed=[FailedJob("3", "inbox/[c].mp4", "NO_VIDEO", "No video.", "Export it again.", "T")],

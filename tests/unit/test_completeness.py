@@ -51,7 +51,7 @@ def told(
     )
     checkpoint: Any = SimpleNamespace(
         counters={"truncated": truncated},
-        segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])]
+        segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])],
     )
     found = warnings_of(info, checkpoint, Assembled(Path(), Path(), NO_PRESCAN, outcome, 10.0, finished))
     return [(w.code, w.from_s, w.to_s) for w in found]

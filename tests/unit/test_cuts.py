@@ -15,13 +15,14 @@ from pipeline.cuts import CutDetector
 
 def thumbnail(picture: NDArray[np.uint8], gain: float = 1.0, shift: int = 0) -> NDArray[np.uint8]:
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    window = gray[40:290, 20 + shift:380 + shift]
+    window = gray[40:290, 20 + shift : 380 + shift]
     small = cv2.resize(window, (64, 36), interpolation=cv2.INTER_AREA)
     return np.clip(small * gain, 0, 255).astype(np.uint8)
 
 
-def shot(picture: NDArray[np.uint8], n: int, *, gain: float = 1.0, noise: float = 1.0, pan: float = 0.0
-         ) -> NDArray[np.uint8]:
+def shot(
+    picture: NDArray[np.uint8], n: int, *, gain: float = 1.0, noise: float = 1.0, pan: float = 0.0
+) -> NDArray[np.uint8]:
     rng = np.random.default_rng(3)
     clean = np.stack([thumbnail(picture, gain, int(pan * i)) for i in range(n)]).astype(float)
     return np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
@@ -56,7 +57,7 @@ def test_noise_in_the_dark_is_no_cut() -> None:
 def test_something_that_crosses_the_picture_is_no_cut() -> None:
     film = shot(coffee(), 30)
     for i, picture in enumerate(film):
-        picture[:, 2 * i:2 * i + 12] = 90
+        picture[:, 2 * i : 2 * i + 12] = 90
     assert not any(CutDetector().observe(film))
 
 

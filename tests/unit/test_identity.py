@@ -55,8 +55,9 @@ def test_similar_people_are_told_apart() -> None:
 
 def test_people_who_meet_and_part_keep_their_tiles() -> None:
     a = Actor("A", line((0, 500, 420), (2, 500, 420), (3, 930, 420), (5, 930, 420), (6, 500, 420), (8, 500, 420)))
-    b = Actor("B", line((0, 1400, 400), (2, 1400, 400), (3, 980, 400), (5, 980, 400), (6, 1400, 400), (8, 1400, 400)),
-              depth=1)
+    b = Actor(
+        "B", line((0, 1400, 400), (2, 1400, 400), (3, 980, 400), (5, 980, 400), (6, 1400, 400), (8, 1400, 400)), depth=1
+    )
     recording = Recording([a, b])
     scenes = play(recording)
     assert not [i for i in wrong(recording, scenes) if not 2.8 < scenes[i].t < 5.2]
@@ -283,7 +284,7 @@ def test_restored_at_any_point_it_goes_on_bit_for_bit(splits: list[int], through
 def test_batches_make_no_difference(sizes: list[int]) -> None:
     people, scenes, start = resolver(BUSY), [], 0
     for size in sizes:
-        scenes += people.observe(BUSY.observations[start:start + size])
+        scenes += people.observe(BUSY.observations[start : start + size])
         start += size
     scenes += people.observe(BUSY.observations[start:]) + people.finish()
     assert scenes == WHOLE
@@ -301,7 +302,7 @@ def test_each_picture_comes_out_once_in_order_whatever_the_times(
         t += dt
     people, scenes = resolver(None), []
     for i in range(0, len(observations), batch):
-        scenes += people.observe(observations[i:i + batch])
+        scenes += people.observe(observations[i : i + batch])
         late = observations[min(i + batch, len(observations)) - 1].t - 0.7
         assert len(scenes) == sum(o.t <= late for o in observations), "no picture waits longer than the look-ahead"
     scenes += people.finish()
@@ -314,7 +315,7 @@ def test_memory_stays_flat() -> None:
     people: PeopleResolver = resolver(recording)
     sizes = []
     for i in range(0, len(recording.observations), 30):
-        people.observe(recording.observations[i:i + 30])
+        people.observe(recording.observations[i : i + 30])
         sizes.append(len(json.dumps({k: v for k, v in people.state().items()})))
     assert max(sizes[60:]) < 1.3 * max(sizes[20:30])
     assert max(sizes) < 500_000

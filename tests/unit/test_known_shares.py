@@ -54,7 +54,7 @@ def test_what_is_mounted_may_change(share: Share, tmp_path: Path) -> None:
     known_shares.expect(share, tmp_path / "memory")  # a share lies there, whatever its device
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{\"/x\": null}"])
+@pytest.mark.parametrize("content", [None, "", "[]", '{"/x": null}'])
 def test_a_lost_memory_is_no_obstacle(share: Share, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "shares.json").write_text(content)

@@ -58,11 +58,14 @@ def test_memory_is_bounded() -> None:
     assert sum(len(missing.take(packet(None))) for _ in range(MOST_PACKETS)) == MOST_PACKETS
 
 
-@pytest.mark.parametrize(("read", "true"), [
-    ([PERIOD_MS - 300, PERIOD_MS - 33, 2 * PERIOD_MS, 2 * PERIOD_MS + 33], [-300, -33, 0, 33]),    # the sign is lost
-    ([2 * PERIOD_MS - 300, 2 * PERIOD_MS - 33, 2 * PERIOD_MS], [-300, -33, 0]),
-    ([0, 33, PERIOD_MS - 10], [0, 33, PERIOD_MS - 10]),
-])
+@pytest.mark.parametrize(
+    ("read", "true"),
+    [
+        ([PERIOD_MS - 300, PERIOD_MS - 33, 2 * PERIOD_MS, 2 * PERIOD_MS + 33], [-300, -33, 0, 33]),  # the sign is lost
+        ([2 * PERIOD_MS - 300, 2 * PERIOD_MS - 33, 2 * PERIOD_MS], [-300, -33, 0]),
+        ([0, 33, PERIOD_MS - 10], [0, 33, PERIOD_MS - 10]),
+    ],
+)
 def test_negative_times_of_flv(read: list[int], true: list[int]) -> None:
     clock = FlvClock()
     packets = [packet(time, time) for time in read]

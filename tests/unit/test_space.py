@@ -21,9 +21,7 @@ SETTINGS = DegradationSettings(cool_down_s=10, disk_low_bytes=256 * MIB, disk_wa
 class Disk:
     """A disk whose free space is a function of the time, which only waiting moves."""
 
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, free: Callable[[float], int], total: int = 1000 * MIB
-    ) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, free: Callable[[float], int], total: int = 1000 * MIB) -> None:
         self.now = 0.0
         self.said: list[str] = []
         self.room = Room(Path("job"), SETTINGS, clock=lambda: self.now, sleep=self._sleep)

@@ -89,9 +89,7 @@ def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
     assert "paused: lunch\n  Go on with: dualface resume" in shown(share, settings)
 
 
-def test_a_disk_that_takes_no_report_is_told(
-    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_takes_no_report_is_told(share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     report(share, HERE, "working")
     assert "disk is full" not in shown(share, settings)
     monkeypatch.setattr(Share, "free_bytes", lambda _: 0)

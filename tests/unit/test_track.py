@@ -19,7 +19,8 @@ COSTS = st.integers(1, 5).flatmap(
     lambda rows: st.integers(1, 5).flatmap(
         lambda columns: st.lists(
             st.lists(st.floats(0, 10).map(lambda x: round(x, 3)), min_size=columns, max_size=columns),
-            min_size=rows, max_size=rows,
+            min_size=rows,
+            max_size=rows,
         )
     )
 )

@@ -61,8 +61,18 @@ def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
 
 
 def test_states_stages_levels_and_refusals_have_words() -> None:
-    states = ("starting", "idle", "working", "paused", "draining", "drained", "low_space", "share_away", "stopping",
-              "stopped")
+    states = (
+        "starting",
+        "idle",
+        "working",
+        "paused",
+        "draining",
+        "drained",
+        "low_space",
+        "share_away",
+        "stopping",
+        "stopped",
+    )
     wanted = [
         *(f"state.{state}" for state in (*states, "silent")),
         *(f"why.{state}" for state in states if state != "working"),

@@ -69,9 +69,7 @@ def test_landmarks_come_in_the_documented_order(engine):
     assert right_mouth[0] < left_mouth[0]
 
 
-boxes = arrays.arrays(
-    np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.floats(1, 50, width=32)
-)
+boxes = arrays.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.floats(1, 50, width=32))
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
