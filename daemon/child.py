@@ -51,7 +51,7 @@ class Account:
 def ask(
     module: str, arguments: Sequence[str], *, timeout_s: float, account: Account | None = None, given: bytes = b""
 ) -> Any:
-    """Run ``python -m module arguments`` and return its result; see ``engines.child``.
+    """Run ``python -m module arguments`` and return its result; see ``engines.json_answer``.
 
     Args:
         given: what it reads on its standard input, where nobody else sees it.

@@ -13,7 +13,7 @@ from daemon import confinement
 from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.messages import Compare, Compared
 from daemon.settings import WorkerLimits
-from engines.child import answer
+from engines.json_answer import answer
 
 TIMEOUT_S = 120.0
 

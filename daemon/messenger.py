@@ -18,7 +18,7 @@ from typing import Any
 
 from daemon import confinement
 from daemon.errors import DaemonError
-from engines.child import answer
+from engines.json_answer import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
 

@@ -16,10 +16,10 @@ from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
 from daemon.placement import Card
 from daemon.settings import WorkerLimits
-from engines.child import answer
 from engines.cuda.sessions import SessionProbe, probe_sessions
 from engines.cuda.visible import see_only
 from engines.errors import ExplainedError
+from engines.json_answer import answer
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 600.0  # for one card; workers.start_timeout_s ends all of it sooner

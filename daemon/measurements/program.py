@@ -18,7 +18,7 @@ from daemon.measurements.moving import Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.site import Measurement, Site
 from daemon.measurements.view import Events, Lag
-from engines.child import answer
+from engines.json_answer import answer
 from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
 

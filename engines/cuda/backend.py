@@ -20,7 +20,6 @@ from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardCodec, CardDecoder
 from engines.cuda.encode import DeviceEncoders
-from engines.cuda.failures import device_errors
 from engines.cuda.hwaccel import HwaccelCodec
 from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
@@ -28,6 +27,7 @@ from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.sessions import SessionProbe
 from engines.cuda.stream import JobStream
 from engines.cuda.visible import number_of
+from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache

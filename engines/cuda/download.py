@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.cuda.failures import device_errors
-from engines.cuda.foreign import stream_of
+from engines.cuda_streams import stream_of
+from engines.device_errors import device_errors
 from engines.frames import EncodedPacket, Frame, Plane
 from engines.protocols import Encoder
 

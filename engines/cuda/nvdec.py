@@ -13,8 +13,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cuda.failures import device_errors
 from engines.cuda.surfaces import Surface
+from engines.device_errors import device_errors
 from engines.errors import EngineError
 from engines.frames import VideoInfo
 

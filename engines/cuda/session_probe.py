@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from engines.cuda.failures import nvenc_status, telling_line
+from engines.device_errors import nvenc_status, telling_line
 
 _WIDTH, _HEIGHT = 1280, 720
 

@@ -21,8 +21,8 @@ from typing import Generic, Literal, TypeVar
 
 import structlog
 
-from engines.cuda.failures import device_errors, nvenc_status
 from engines.cuda.shared import Places
+from engines.device_errors import device_errors, nvenc_status
 from engines.errors import EncoderBusyError, EncoderMissingError
 
 T = TypeVar("T")

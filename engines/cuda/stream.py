@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from engines.cuda import kernels
-from engines.cuda.failures import device_errors
 from engines.cuda.work import DeviceArray
+from engines.device_errors import device_errors
 
 _DEVICE_TO_DEVICE = 3  # cudaMemcpyDeviceToDevice
 _compiling = threading.Lock()

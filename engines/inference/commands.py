@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from engines.child import answer
 from engines.errors import EngineError
 from engines.inference.build import MODELS, EngineBuildError, find_library, parse_target
 from engines.inference.cache import EngineCache, EngineKey
 from engines.inference.choose import build_and_store
 from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.json_answer import answer
 from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
 
 _PUBLISHED = {"detector": YUNET, "embedder": DLIB_FACE_RESNET}

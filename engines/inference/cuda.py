@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from engines.cuda.failures import device_errors
+from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
 from engines.inference.device import DeviceEngine
 

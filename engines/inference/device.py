@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.cuda.failures import device_errors
-from engines.cuda.foreign import stream_of
+from engines.cuda_streams import stream_of
+from engines.device_errors import device_errors
 from engines.errors import EngineError
 from engines.inference.onnxruntime import InferenceFailedError
 
