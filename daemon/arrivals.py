@@ -23,7 +23,7 @@ from daemon.naming import printable
 from daemon.scanner import Found
 from daemon.settle import Clock, Signature
 from daemon.status import now
-from engines.cpu import sniff
+from engines.media import sniff
 
 _BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
 _MOST_TAIL_BYTES = 65_536  # the least that copies through SMB write at once

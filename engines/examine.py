@@ -24,12 +24,12 @@ from av.video.stream import VideoStream
 from engines.cache_dir import default_cache_dir
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
-from engines.cpu.probe import probe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
 from engines.measure import cards
+from engines.media.probe import probe
 from engines.priority import priority_kept
 from engines.settings import EncoderSettings
 from engines.versions import driver_version

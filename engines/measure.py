@@ -28,13 +28,13 @@ import numpy as np
 import psutil
 import structlog
 
-from engines.cpu.probe import probe
 from engines.cuda.sessions import SessionProbe, probe_sessions
 from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
+from engines.media.probe import probe
 from engines.registry import Backend, open_backend
 from engines.settings import DeviceSettings, EncoderSettings
 

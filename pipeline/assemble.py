@@ -11,9 +11,9 @@ from pathlib import Path
 from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import Prescan, prescan
-from engines.cpu.mux import assemble_mp4
-from engines.cpu.verify import FinishedFile, verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
+from engines.media.mux import assemble_mp4
+from engines.media.verify import FinishedFile, verify_mp4
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import replacing, storage_errors
 from pipeline.errors import JobStopped

@@ -13,8 +13,8 @@ import numpy as np
 from engines.cpu.audio_prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
-from engines.cpu.mux import assemble_mp4
 from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size
+from engines.media.mux import assemble_mp4
 from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
 from pipeline.durable import replacing

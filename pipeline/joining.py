@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from engines.cpu.joining import join
-from engines.cpu.probe import probe
 from engines.frames import MediaInfo
+from engines.media.joining import join
+from engines.media.probe import probe
 from pipeline.durable import replacing
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from engines.cpu.snapshots import snapshots
+from engines.media.snapshots import snapshots
 from pipeline.durable import write_durably
 from pipeline.moments import COUNT, FACE_SIZE, PICTURE_HEIGHT, Moment, jpeg, kept_moments, moment_of
 from pipeline.people import Side, Source

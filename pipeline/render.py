@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from engines.cpu import storage
-from engines.cpu.survey import merged
 from engines.frames import Frame, FrameBatch
+from engines.media import source_file as storage
+from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.analyse import Analysis, Planned
 from pipeline.checkpoint import Checkpoint

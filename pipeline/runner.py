@@ -14,9 +14,9 @@ import structlog
 
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.filters import surface_size
-from engines.cpu.probe import probe
 from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
+from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from pipeline import checkpoint as checkpoints
 from pipeline.assemble import Assembled, AssemblyOrder, assemble

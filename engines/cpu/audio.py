@@ -18,7 +18,7 @@ from engines.cpu.audio_policy import codec_name
 from engines.cpu.audio_prescan import Line, Prescan
 from engines.cpu.audio_reader import Read, SoundReader
 from engines.cpu.audio_tracks import CopyTrack, EncodedTrack
-from engines.cpu.survey import Span, StreamSurvey
+from engines.media.survey import Span, StreamSurvey
 
 MIXED = "several microphones are mixed"
 

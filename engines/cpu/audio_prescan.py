@@ -21,9 +21,9 @@ from engines.cpu.audio_line import LinePlan, SoundLine
 from engines.cpu.audio_plan import plan_lines
 from engines.cpu.audio_policy import AudioPolicy, codec_name
 from engines.cpu.audio_reader import SoundReader
-from engines.cpu.container import open_media
 from engines.cpu.loudness import Loudness, Meter
 from engines.frames import AudioInfo
+from engines.media.container import open_media
 
 MAX_SOURCES = 64  # professional recordings have up to 32; a muxer's memory grows with each
 MIX_PEAK_DBTP = -1.0  # what a mix is turned down to

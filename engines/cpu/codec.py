@@ -17,13 +17,13 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.container import pixel_limit
 from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Picture
 from engines.cpu.geometry import GeometryNotes
-from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.cpu.timeline import Slot, Timeline, step_ticks
 from engines.frames import VideoInfo
+from engines.media.container import pixel_limit
+from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.media.timeline import Slot, Timeline, step_ticks
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}

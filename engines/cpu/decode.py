@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from engines.cpu.codec import CodecRun
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
-from engines.cpu.seeking import Feed, feed_from
-from engines.cpu.sniff import is_cut_off
 from engines.cpu.standin import StandIns, black, blended
-from engines.cpu.timeline import Slot, step_ticks
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
+from engines.media.seeking import Feed, feed_from
+from engines.media.sniff import is_cut_off
+from engines.media.timeline import Slot, step_ticks
 
 RUN_UPS = (2, 8, 32, None)  # keyframes to go back before a start in the middle; None: the start of the file
 

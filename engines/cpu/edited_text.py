@@ -11,8 +11,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.container import PacketReader
 from engines.cpu.edits import EditLists, Edits
+from engines.media.container import PacketReader
 
 
 def edited_texts(container: InputContainer, streams: list[Stream], lists: EditLists) -> Iterator[Packet[Stream]]:

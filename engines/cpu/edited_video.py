@@ -16,8 +16,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import PacketReader
 from engines.cpu.edits import Edit, Edits, edit_at
+from engines.media.container import PacketReader
 
 KeyframeAt = Callable[[int], int | None]
 

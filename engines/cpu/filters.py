@@ -22,9 +22,9 @@ from engines.cpu.color import RANGE_FULL, UNSPECIFIED, known, tags_of
 from engines.cpu.cube import DEEP_FORMAT, deep, mapped
 from engines.cpu.geometry import Geometries, Geometry, fitting
 from engines.cpu.graph import build_graph, samples_of
-from engines.cpu.orientation import Orientation
-from engines.cpu.timeline import Slot
 from engines.frames import ColorTags, Plane, Size, VideoInfo
+from engines.media.orientation import Orientation
+from engines.media.timeline import Slot
 from engines.tone_map import ToneSource, tone_source
 
 Picture: TypeAlias = VideoFrame

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from engines.cpu.filters import Upright
-from engines.cpu.timeline import Slot
 from engines.frames import Plane
+from engines.media.timeline import Slot
 
 REPEAT_S = Fraction(1, 4)  # a gap up to here repeats; of a very long one, this much
 BLEND_S = Fraction(2)  # a gap up to here is interpolated

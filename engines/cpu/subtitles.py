@@ -24,10 +24,10 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from engines.cpu.container import PacketReader, open_media
 from engines.cpu.description import copy_traits
 from engines.cpu.edited_text import edited_texts
 from engines.cpu.edits import read_edit_lists
+from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 
 MAX_TRACKS = 64

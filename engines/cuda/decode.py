@@ -16,14 +16,14 @@ from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.edited_video import is_hidden
 from engines.cpu.edits import read_edit_lists
 from engines.cpu.filters import Converter, Upright
-from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.cpu.timeline import Slot, Timeline, step_ticks
 from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.work import DeviceWork
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
+from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.media.timeline import Slot, Timeline, step_ticks
 from engines.settings import DeviceSettings
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from engines.settings import DeviceSettings
 from pipeline.breaker import Level

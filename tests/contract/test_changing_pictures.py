@@ -13,10 +13,10 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
-from engines.cpu.seeking import feed_from
 from engines.cuda.headers import HeaderWatch
 from engines.frames import Frame, Size
+from engines.media.probe import probe
+from engines.media.seeking import feed_from
 from tests.cards import needs_card
 from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
 from tests.media.synth import Clip, combed, joined, number_in

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.frames import Frame, MediaInfo
+from engines.media.probe import probe
 from engines.protocols import Decoder
 from tests.cards import needs_card
 from tests.devices import card_decoder, emulated_decoder, needs_compiler

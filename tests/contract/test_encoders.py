@@ -14,10 +14,10 @@ import pytest
 
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cpu.filters import planes_of
-from engines.cpu.mux import decoding_times, reorder_depth
 from engines.cuda.encode import NvencEncoder
 from engines.cuda.sessions import EncoderSessions
 from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.media.mux import decoding_times, reorder_depth
 from engines.protocols import Encoder
 from engines.settings import EncoderSettings
 from tests.fakes import pynvvideocodec

@@ -17,8 +17,8 @@ import pytest
 from av.video.frame import VideoFrame
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.frames import ColorTags, Frame
+from engines.media.probe import probe
 from tests import tone_reference as reference
 from tests.cards import needs_card
 from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler

@@ -28,8 +28,8 @@ import av
 import numpy as np
 
 from engines.cpu.encode import X264Encoder
-from engines.cpu.probe import probe
 from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.media.probe import probe
 from engines.models import yunet
 from engines.registry import open_backend
 from engines.settings import DeviceSettings

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engines.cpu.probe import probe
 from engines.frames import Rect
+from engines.media.probe import probe
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings
 from tests.cards import needs_card

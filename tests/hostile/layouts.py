@@ -22,9 +22,9 @@ from engines.cpu.audio import AudioPump
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import prescan
 from engines.cpu.channel_layouts import decode
-from engines.cpu.container import open_media
-from engines.cpu.probe import probe
 from engines.errors import ExplainedError
+from engines.media.container import open_media
+from engines.media.probe import probe
 from tests.hostile.allocators import begin_again_checked, checking_allocators
 from tests.hostile.mutations import MUTATIONS
 from tests.media.layout_boxes import box, chan, chnl, layout, plain, with_names

@@ -15,8 +15,8 @@ import pytest
 from av.packet import Packet
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.errors import DecodeFailedError, ExplainedError, IndexTooLargeError, UnsupportedCodecError
+from engines.media.probe import probe
 from engines.settings import LimitsSettings
 from pipeline.errors import TooLargeError, TooLongError
 from pipeline.limits import check_limits, within_duration
@@ -104,7 +104,7 @@ def outcome(path: Path, work: str, most_mib: int) -> str:
     script = f"""
 from pathlib import Path
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 
 def peak_kib():  # ru_maxrss would begin with the peak of the process that started this one
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -13,10 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.cuda.nvdec import CardRefusedError
 from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import Frame
+from engines.media.probe import probe
 from tests.cards import needs_card
 from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
 from tests.media.edit_lists import Cut, set_edits

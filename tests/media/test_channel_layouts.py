@@ -15,8 +15,8 @@ from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import prescan
 from engines.cpu.channel_layouts import Labels, native_labels
-from engines.cpu.container import open_labelled, open_media
-from engines.cpu.probe import probe
+from engines.media.container import open_labelled, open_media
+from engines.media.probe import probe
 from tests.hostile import layouts
 from tests.hostile.allocators import checking_allocators, run_checked
 from tests.media.layout_boxes import NAMES, ORDERS, RATE, chan, named

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_policy import AudioMode, AudioPolicy
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 from tests.media.test_mux import remade
 
 RATE, SECONDS = 48_000, 1.5

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.errors import DecodeFailedError
 from engines.frames import Frame
+from engines.media.probe import probe
 from tests.media.synth import Clip, combed, number_in
 from tests.media.test_pictures import assert_same_tail, decoded
 

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.cpu.description import tags_of
-from engines.cpu.probe import probe
 from engines.cpu.subtitles import Cue, Flattener
+from engines.media.probe import probe
 from tests.media.synth import Clip, Sound
 from tests.media.test_mux import remade
 

@@ -15,12 +15,12 @@ from av.video.frame import VideoFrame
 from engines.cpu.audio import AudioPump
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import prescan
-from engines.cpu.container import open_media
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.edits import MAX_EDITS, read_edit_lists
-from engines.cpu.probe import probe
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
+from engines.media.container import open_media
+from engines.media.probe import probe
 from tests.media.edit_lists import Cut, set_edits
 from tests.media.layout_boxes import box
 from tests.media.synth import Clip, Sound, number_in, picture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from daemon.settings import ScanSettings
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 
 PAL_DV = (720, 576)
 

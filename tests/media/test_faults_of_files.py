@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engines.cpu.container import PacketReader, only_video, open_media
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
-from engines.cpu.storage import SourceFile
 from engines.errors import MediaError
+from engines.media.container import PacketReader, only_video, open_media
+from engines.media.probe import probe
+from engines.media.source_file import SourceFile
 from tests.media.synth import Clip
 from tests.scenes import write_recording
 

@@ -15,9 +15,9 @@ from av.video.frame import VideoFrame
 from engines.cpu.color import with_static_metadata
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.filters import output_color
-from engines.cpu.probe import probe
 from engines.cpu.small_sdr import sdr_look
 from engines.frames import ColorTags, Frame, Rect
+from engines.media.probe import probe
 from engines.protocols import TileSource
 from engines.registry import CpuBackend
 from engines.settings import DeviceSettings

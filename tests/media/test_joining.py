@@ -16,9 +16,9 @@ import pytest
 
 from daemon.process import plan
 from daemon.settings import Settings
-from engines.cpu.chapters import follows
-from engines.cpu.joining import PartsDifferError, join
-from engines.cpu.probe import probe
+from engines.media.chapters import follows
+from engines.media.joining import PartsDifferError, join
+from engines.media.probe import probe
 from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import prescan
 from engines.cpu.loudness import TRUE_PEAK_MAX_DBTP, Loudness
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 from pipeline.settings import ProfileSettings
 from tests.media.test_channels import Voices, record, tones
 from tests.media.test_mux import remade

@@ -22,12 +22,12 @@ from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import MAX_SOURCES, Prescan, prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
-from engines.cpu.mux import assemble_mp4, decoding_times
-from engines.cpu.probe import probe
-from engines.cpu.sniff import iso_boxes
-from engines.cpu.verify import verify_mp4
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
+from engines.media.mux import assemble_mp4, decoding_times
+from engines.media.probe import probe
+from engines.media.sniff import iso_boxes
+from engines.media.verify import verify_mp4
 from engines.settings import EncoderSettings
 from tests.media.sync import by_time_stamps
 from tests.media.synth import Clip, Sound, number_in

@@ -11,7 +11,6 @@ import av
 import numpy as np
 import pytest
 
-from engines.cpu.probe import probe
 from engines.errors import (
     EmptyFileError,
     EncryptedMediaError,
@@ -22,6 +21,7 @@ from engines.errors import (
     TruncatedFileError,
     UnsupportedCodecError,
 )
+from engines.media.probe import probe
 from tests.media.synth import Clip, Sound, combed, picture
 
 FASTSTART = {"movflags": "+faststart"}

@@ -16,9 +16,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from engines.cpu.encode import X264Encoder
-from engines.cpu.probe import probe
 from engines.cuda.encode import tagged
 from engines.frames import ColorTags
+from engines.media.probe import probe
 from engines.settings import EncoderSettings
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
+from engines.media.probe import probe
 from tests.media.edit_lists import Cut, set_edits
 from tests.media.sync import assert_plays_in_sync, by_counting, by_time_stamps
 from tests.media.synth import Clip, Sound

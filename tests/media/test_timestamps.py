@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
-from engines.cpu.timeline import Slot, Timeline, step_ticks
+from engines.media.probe import probe
+from engines.media.timeline import Slot, Timeline, step_ticks
 from tests.media.synth import Clip, Sound, combed, number_in
 from tests.media.test_pictures import assert_same_tail, decoded
 

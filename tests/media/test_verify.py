@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from engines.cpu.verify import VerifyFailedError, verify_mp4
+from engines.media.verify import VerifyFailedError, verify_mp4
 from tests.media.synth import Clip, Sound
 from tests.media.test_damage import noisy, packets_of, spoil, zeroed
 

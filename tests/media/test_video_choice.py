@@ -9,9 +9,9 @@ import av
 import pytest
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.probe import probe
 from engines.errors import NoVideoError
 from engines.frames import MediaInfo
+from engines.media.probe import probe
 from tests.media.synth import Clip, Sound, number_in, write_together
 
 RECORDING = Clip(width=320, height=180, frames=30)

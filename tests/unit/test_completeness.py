@@ -12,8 +12,8 @@ import pytest
 from engines.cpu.audio_outcome import AudioOutcome, AudioStreamOutcome
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import Prescan
-from engines.cpu.survey import StreamSurvey
-from engines.cpu.verify import FinishedFile
+from engines.media.survey import StreamSurvey
+from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
 from pipeline.assemble import Assembled
 from pipeline.completeness import warnings_of

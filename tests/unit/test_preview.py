@@ -14,9 +14,9 @@ import numpy as np
 import orjson
 import pytest
 
-from engines.cpu.snapshots import snapshots
 from engines.errors import MediaError
 from engines.frames import Frame, Rect
+from engines.media.snapshots import snapshots
 from pipeline.moments import FACE_SIZE, PICTURE_HEIGHT, FaceShot, Moment, MomentKeeper, kept_moments, moment_of
 from pipeline.people import Row, Tile
 from pipeline.preview import SheetOrder, clock_text, presence_bar, ticks, write_preview

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.cpu.standin import StandIns
-from engines.cpu.timeline import Slot
+from engines.media.timeline import Slot
 
 BLACK = "black"
 MS = Fraction(1, 1000)

@@ -23,14 +23,14 @@ NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails
 TEMPLATES = Path(daemon.__file__).parent / "templates"
 ERRORS_OF_JOBS = (
     "engines.errors",
-    "engines.cpu.verify",
+    "engines.media.verify",
     "engines.inference.onnxruntime",
     "pipeline.errors",
     "pipeline.encoding",
     "pipeline.corrections",
     "daemon.errors",
     "daemon.arrivals",
-    "engines.cpu.joining",
+    "engines.media.joining",
 )
 
 

@@ -15,10 +15,10 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.container import open_media
-from engines.cpu.mp4_index import reject_unreasonable
-from engines.cpu.video_choice import choose_video
 from engines.errors import MediaError
+from engines.media.container import open_media
+from engines.media.mp4_index import reject_unreasonable
+from engines.media.video_choice import choose_video
 
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
 REMUXED = {"mov,mp4,m4a,3gp,3g2,mj2"}  # parts whose clocks begin at zero

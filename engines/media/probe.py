@@ -16,19 +16,19 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cpu import orientation
 from engines.cpu.channel_layouts import Labels, native_labels
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.container import PacketReader, open_labelled, open_media, pixel_limit
 from engines.cpu.edited_info import as_edited
 from engines.cpu.edits import read_edit_lists
 from engines.cpu.geometry import UNKNOWN_ASPECT
-from engines.cpu.mp4_index import reject_unreasonable
-from engines.cpu.orientation import Orientation, displayed_size
-from engines.cpu.other_streams import captions_within, left_behind
-from engines.cpu.video_choice import choose_video
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
+from engines.media import orientation
+from engines.media.container import PacketReader, open_labelled, open_media, pixel_limit
+from engines.media.mp4_index import reject_unreasonable
+from engines.media.orientation import Orientation, displayed_size
+from engines.media.other_streams import captions_within, left_behind
+from engines.media.video_choice import choose_video
 from engines.media_warnings import MediaWarning, media_warning
 
 FIELD_ORDERS_INTERLACED = range(2, 6)  # AVFieldOrder TT, BB, TB, BT

@@ -12,15 +12,15 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu import flv_clock, splices
 from engines.cpu.channel_layouts import Labels, take_custom_orders
 from engines.cpu.edits import read_edit_lists
-from engines.cpu.flv_clock import FlvClock
-from engines.cpu.missing_times import MissingTimes
-from engines.cpu.sniff import reject_hopeless, why_unreadable
-from engines.cpu.splices import Splices
-from engines.cpu.storage import SourceFile
 from engines.errors import NoVideoError
+from engines.media import flv_clock, splices
+from engines.media.flv_clock import FlvClock
+from engines.media.missing_times import MissingTimes
+from engines.media.sniff import reject_hopeless, why_unreadable
+from engines.media.source_file import SourceFile
+from engines.media.splices import Splices
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (
@@ -71,7 +71,7 @@ def open_labelled(
 
 
 def only_video(container: InputContainer) -> VideoStream:
-    """The video stream of a file that we wrote; of others' files, ``engines.cpu.video_choice`` knows which."""
+    """The video stream of a file that we wrote; of others' files, ``engines.media.video_choice`` knows which."""
     if not container.streams.video:
         raise NoVideoError("The file holds no video.")
     return container.streams.video[0]

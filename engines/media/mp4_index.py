@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from engines.cpu.sniff import iso_boxes
 from engines.errors import IndexTooLargeError, UnsupportedCodecError
+from engines.media.sniff import iso_boxes
 
 MAX_ENTRIES = 2**25  # twelve hours at 700 pictures a second; 800 MB
 _PARENTS = {
