@@ -16,8 +16,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.channel_layouts import decode
-from engines.cpu.edited_sound import EditedSound, edited_sounds
-from engines.cpu.edits import read_edit_lists
+from engines.edits.audio import EditedSound, edited_sounds
+from engines.edits.lists import read_edit_lists
 from engines.media.container import PacketReader
 
 # AAC begins with a run-in. A list of several edits that starts with the very first packet does not say whether the

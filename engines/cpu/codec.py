@@ -17,9 +17,9 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Picture
 from engines.cpu.geometry import GeometryNotes
+from engines.edits.video import is_hidden
 from engines.frames import VideoInfo
 from engines.media.container import pixel_limit
 from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from

@@ -25,8 +25,8 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from engines.cpu.description import copy_traits
-from engines.cpu.edited_text import edited_texts
-from engines.cpu.edits import read_edit_lists
+from engines.edits.lists import read_edit_lists
+from engines.edits.text import edited_texts
 from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 

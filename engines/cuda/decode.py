@@ -13,13 +13,13 @@ from av.video.stream import VideoStream
 
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
-from engines.cpu.edited_video import is_hidden
-from engines.cpu.edits import read_edit_lists
 from engines.cpu.filters import Converter, Upright
 from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.work import DeviceWork
+from engines.edits.lists import read_edit_lists
+from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
 from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from

@@ -13,7 +13,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.channel_layouts import Labels, take_custom_orders
-from engines.cpu.edits import read_edit_lists
+from engines.edits.lists import read_edit_lists
 from engines.errors import NoVideoError
 from engines.media import flv_clock, splices
 from engines.media.flv_clock import FlvClock
@@ -41,7 +41,7 @@ def pixel_limit(pixels: int) -> dict[str, str]:
 
 
 def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
-    """Open a file for demuxing; if its edit lists are complex (``engines.cpu.edits``), as if it had none.
+    """Open a file for demuxing; if its edit lists are complex (``engines.edits.lists``), as if it had none.
 
     Args:
         max_pixels: larger pictures are not decoded while the streams' parameters are found out.

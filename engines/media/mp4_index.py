@@ -2,7 +2,7 @@
 
 FFmpeg keeps an entry of 24 bytes for every sample. Their number can be written down without a byte of data behind it,
 so that a file of a few kilobytes takes gigabytes. Boxes: ISO/IEC 14496-12. Lists of edits cost nothing by the sample
-(``engines.cpu.edits``), but many that show samples for which there is no room in the file make up no recording.
+(``engines.edits.lists``), but many that show samples for which there is no room in the file make up no recording.
 """
 
 from __future__ import annotations

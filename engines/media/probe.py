@@ -18,9 +18,9 @@ from av.video.stream import VideoStream
 
 from engines.cpu.channel_layouts import Labels, native_labels
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.edited_info import as_edited
-from engines.cpu.edits import read_edit_lists
 from engines.cpu.geometry import UNKNOWN_ASPECT
+from engines.edits.info import as_edited
+from engines.edits.lists import read_edit_lists
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 from engines.media import orientation

@@ -16,7 +16,7 @@ from engines.cpu.audio import AudioPump
 from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.audio_prescan import prescan
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.edits import MAX_EDITS, read_edit_lists
+from engines.edits.lists import MAX_EDITS, read_edit_lists
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
 from engines.media.container import open_media

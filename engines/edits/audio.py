@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.channel_layouts import decode
-from engines.cpu.edits import Edit, EditLists, Edits
+from engines.edits.lists import Edit, EditLists, Edits
 from engines.media.container import PacketReader, open_media
 
 RUN_IN_S = Fraction(1, 2)  # decoded before an edit: MP3's reservoir reaches back a quarter of a second

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.edits import EditLists, Edits
+from engines.edits.lists import EditLists, Edits
 from engines.media.container import PacketReader
 
 

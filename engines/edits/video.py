@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.edits import Edit, Edits, edit_at
+from engines.edits.lists import Edit, Edits, edit_at
 from engines.media.container import PacketReader
 
 KeyframeAt = Callable[[int], int | None]
