@@ -18,8 +18,8 @@ from engines.cpu.audio_line import SoundLine
 from engines.cpu.audio_outcome import AudioStreamOutcome
 from engines.cpu.audio_policy import codec_name
 from engines.cpu.audio_prescan import Line
-from engines.cpu.description import copy_traits
 from engines.cpu.loudness import Meter
+from engines.metadata.tags import copy_traits
 
 AAC_BITS_PER_CHANNEL = 96_000
 MIX_NAME = "All microphones"

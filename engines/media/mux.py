@@ -28,12 +28,12 @@ from engines.cpu.audio import AudioPump
 from engines.cpu.audio_outcome import AudioOutcome
 from engines.cpu.audio_place import TOLERANCE_S
 from engines.cpu.audio_prescan import Prescan
-from engines.cpu.description import copy_description
-from engines.cpu.subtitles import SubtitlePump
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.container import open_media
 from engines.media.timeline import step_ticks
+from engines.metadata.subtitles import SubtitlePump
+from engines.metadata.tags import copy_description
 
 UNKNOWN_REORDER_DEPTH = 16  # the most that H.264 allows
 TAIL_PACKETS = 64  # kept back at the end, where the last pictures' durations are settled

@@ -11,8 +11,8 @@ from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.frame import VideoFrame
 
-from engines.cpu.subtitles import text_streams
 from engines.media_warnings import MediaWarning, media_warning
+from engines.metadata.subtitles import text_streams
 
 
 def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:

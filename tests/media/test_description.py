@@ -16,9 +16,9 @@ from av.stream import Disposition, Stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.description import tags_of
-from engines.cpu.subtitles import Cue, Flattener
 from engines.media.probe import probe
+from engines.metadata.subtitles import Cue, Flattener
+from engines.metadata.tags import tags_of
 from tests.media.synth import Clip, Sound
 from tests.media.test_mux import remade
 

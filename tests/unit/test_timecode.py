@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.timecode import shifted
+from engines.metadata.timecode import shifted
 
 NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
 

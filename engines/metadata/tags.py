@@ -15,8 +15,8 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.timecode import has_timecode, timecode_at
 from engines.media_warnings import MediaWarning, media_warning
+from engines.metadata.timecode import has_timecode, timecode_at
 
 TAGS = (
     "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping",

@@ -24,11 +24,11 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from engines.cpu.description import copy_traits
 from engines.edits.lists import read_edit_lists
 from engines.edits.text import edited_texts
 from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
+from engines.metadata.tags import copy_traits
 
 MAX_TRACKS = 64
 TIME_BASE = Fraction(1, 1000)
