@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engines.cpu.audio_outcome import AudioOutcome
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import Prescan, prescan
+from engines.audio.outcome import AudioOutcome
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import Prescan, prescan
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.mux import assemble_mp4
 from engines.media.verify import FinishedFile, verify_mp4

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.cpu.audio_outcome import AudioStreamOutcome
+from engines.audio.outcome import AudioStreamOutcome
 from engines.frames import MediaInfo
 from engines.media.survey import NEARBY_S, StreamSurvey, merged
 from engines.media_warnings import MediaWarning, media_warning

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engines.cpu.audio_prescan import Prescan
+from engines.audio.prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size

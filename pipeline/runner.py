@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
-from engines.cpu.audio_policy import AudioPolicy
+from engines.audio.policy import AudioPolicy
 from engines.cpu.filters import surface_size
 from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo

@@ -16,7 +16,7 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.channel_layouts import decode
+from engines.audio.channel_layouts import decode
 from engines.edits.lists import Edit, EditLists, Edits
 from engines.media.container import PacketReader, open_media
 

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.channel_layouts import Labels, take_custom_orders
+from engines.audio.channel_layouts import Labels, take_custom_orders
 from engines.edits.lists import read_edit_lists
 from engines.errors import NoVideoError
 from engines.media import flv_clock, splices

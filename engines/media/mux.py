@@ -24,10 +24,10 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from engines.cpu.audio import AudioPump
-from engines.cpu.audio_outcome import AudioOutcome
-from engines.cpu.audio_place import TOLERANCE_S
-from engines.cpu.audio_prescan import Prescan
+from engines.audio.outcome import AudioOutcome
+from engines.audio.place import TOLERANCE_S
+from engines.audio.prescan import Prescan
+from engines.audio.pump import AudioPump
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.container import open_media

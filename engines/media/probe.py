@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cpu.channel_layouts import Labels, native_labels
+from engines.audio.channel_layouts import Labels, native_labels
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
 from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.edits.info import as_edited

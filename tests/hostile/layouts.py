@@ -18,10 +18,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engines.cpu.audio import AudioPump
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import prescan
-from engines.cpu.channel_layouts import decode
+from engines.audio.channel_layouts import decode
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import prescan
+from engines.audio.pump import AudioPump
 from engines.errors import ExplainedError
 from engines.media.container import open_media
 from engines.media.probe import probe

@@ -13,8 +13,8 @@ import pytest
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from engines.cpu.audio_outcome import AudioOutcome
-from engines.cpu.audio_policy import AudioMode, AudioPolicy
+from engines.audio.outcome import AudioOutcome
+from engines.audio.policy import AudioMode, AudioPolicy
 from engines.media.probe import probe
 from tests.media.test_mux import remade
 

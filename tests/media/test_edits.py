@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from engines.cpu.audio import AudioPump
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import prescan
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import prescan
+from engines.audio.pump import AudioPump
 from engines.cpu.decode import PyAvDecoder
 from engines.edits.lists import MAX_EDITS, read_edit_lists
 from engines.errors import IndexTooLargeError

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import prescan
-from engines.cpu.loudness import TRUE_PEAK_MAX_DBTP, Loudness
+from engines.audio.loudness import TRUE_PEAK_MAX_DBTP, Loudness
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import prescan
 from engines.media.probe import probe
 from pipeline.settings import ProfileSettings
 from tests.media.test_channels import Voices, record, tones

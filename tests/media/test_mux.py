@@ -17,9 +17,9 @@ from av.video.frame import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.audio_outcome import AudioOutcome
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import MAX_SOURCES, Prescan, prescan
+from engines.audio.outcome import AudioOutcome
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import MAX_SOURCES, Prescan, prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.errors import EncodeFailedError

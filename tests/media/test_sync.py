@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from engines.cpu.audio_outcome import AudioOutcome
-from engines.cpu.audio_policy import AudioPolicy
+from engines.audio.outcome import AudioOutcome
+from engines.audio.policy import AudioPolicy
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
 from tests.media.edit_lists import Cut, set_edits

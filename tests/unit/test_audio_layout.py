@@ -9,8 +9,8 @@ from av.audio.layout import AudioLayout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu import audio_layout
-from engines.cpu.audio_layout import ChannelPlan, channel_plan
+from engines.audio import layout as audio_layout
+from engines.audio.layout import ChannelPlan, channel_plan
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sound.md"
 

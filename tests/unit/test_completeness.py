@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engines.cpu.audio_outcome import AudioOutcome, AudioStreamOutcome
-from engines.cpu.audio_policy import AudioPolicy
-from engines.cpu.audio_prescan import Prescan
+from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
+from engines.audio.policy import AudioPolicy
+from engines.audio.prescan import Prescan
 from engines.media.survey import StreamSurvey
 from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning

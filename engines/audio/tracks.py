@@ -13,12 +13,12 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.audio_facts import StreamFacts
-from engines.cpu.audio_line import SoundLine
-from engines.cpu.audio_outcome import AudioStreamOutcome
-from engines.cpu.audio_policy import codec_name
-from engines.cpu.audio_prescan import Line
-from engines.cpu.loudness import Meter
+from engines.audio.facts import StreamFacts
+from engines.audio.line import SoundLine
+from engines.audio.loudness import Meter
+from engines.audio.outcome import AudioStreamOutcome
+from engines.audio.policy import codec_name
+from engines.audio.prescan import Line
 from engines.metadata.tags import copy_traits
 
 AAC_BITS_PER_CHANNEL = 96_000

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.channel_layouts import decode
+from engines.audio.channel_layouts import decode
 from engines.edits.audio import EditedSound, edited_sounds
 from engines.edits.lists import read_edit_lists
 from engines.media.container import PacketReader

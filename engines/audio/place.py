@@ -12,8 +12,8 @@ from av.audio.layout import AudioLayout
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from engines.cpu.audio_layout import ChannelPlan
-from engines.cpu.loudness import PACKED
+from engines.audio.layout import ChannelPlan
+from engines.audio.loudness import PACKED
 
 TOLERANCE_S = Fraction(1, 100)  # less is the rounding of time stamps; more is heard, or adds up to it
 LONGEST_FILL_S = 3600  # a longer gap stays one: its time stamp is more likely wrong than true

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from engines.cpu.audio_layout import ChannelPlan, channel_plan
-from engines.cpu.audio_place import PlacedSound, Samples, packed_frame, samples_of
-from engines.cpu.channel_layouts import Labels
+from engines.audio.channel_layouts import Labels
+from engines.audio.layout import ChannelPlan, channel_plan
+from engines.audio.place import PlacedSound, Samples, packed_frame, samples_of
 
 LineRule = Literal["kept", "positions", "discrete", "mixed"]
 
@@ -27,7 +27,7 @@ class LinePlan:
     Attributes:
         sources: the streams that are heard in it, by index.
         rate, layout: of the track.
-        rule: a name of ``engines.cpu.audio_layout``, or "mixed": all of several mono streams on both sides of stereo.
+        rule: a name of ``engines.audio.layout``, or "mixed": all of several mono streams on both sides of stereo.
         microphones: the streams whose channel named LFE carries more than bass.
         labels: for each of ``sources``, what the file says of its channels.
     """

@@ -16,12 +16,12 @@ from typing import cast
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from engines.cpu.audio_facts import StreamFacts
-from engines.cpu.audio_line import LinePlan, SoundLine
-from engines.cpu.audio_plan import plan_lines
-from engines.cpu.audio_policy import AudioPolicy, codec_name
-from engines.cpu.audio_reader import SoundReader
-from engines.cpu.loudness import Loudness, Meter
+from engines.audio.facts import StreamFacts
+from engines.audio.line import LinePlan, SoundLine
+from engines.audio.loudness import Loudness, Meter
+from engines.audio.plan import plan_lines
+from engines.audio.policy import AudioPolicy, codec_name
+from engines.audio.reader import SoundReader
 from engines.frames import AudioInfo
 from engines.media.container import open_media
 

@@ -13,11 +13,11 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.audio_outcome import AudioOutcome, AudioStreamOutcome
-from engines.cpu.audio_policy import codec_name
-from engines.cpu.audio_prescan import Line, Prescan
-from engines.cpu.audio_reader import Read, SoundReader
-from engines.cpu.audio_tracks import CopyTrack, EncodedTrack
+from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
+from engines.audio.policy import codec_name
+from engines.audio.prescan import Line, Prescan
+from engines.audio.reader import Read, SoundReader
+from engines.audio.tracks import CopyTrack, EncodedTrack
 from engines.media.survey import Span, StreamSurvey
 
 MIXED = "several microphones are mixed"

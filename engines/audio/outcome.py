@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engines.cpu.loudness import Loudness
+from engines.audio.loudness import Loudness
 from engines.media.survey import StreamSurvey
 from engines.media_warnings import MediaWarning
 
@@ -24,7 +24,7 @@ class AudioStreamOutcome:
         skipped_packets: of the source, damaged.
         sources: all streams of the source that are heard in it.
         channels, layout: of the output.
-        rule: how channels became those of the output, a name of ``engines.cpu.audio_layout``.
+        rule: how channels became those of the output, a name of ``engines.audio.layout``.
         gain_db: by which a mix was turned down so that it cannot clip.
         reason: why it was not copied.
         loudness: of the output; None where it is too short or silent.
