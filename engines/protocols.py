@@ -21,7 +21,7 @@ class Decoder(Protocol):
     Where size, pixel aspect or orientation change midway, each picture has its own (``Frame.display``). HDR and BT.2020
     come out as BT.709.
 
-    A picture that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.standin``) so that every
+    A picture that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.concealment``) so that every
     picture the container announces comes out once, in order of pts, pts strictly rising.
     """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engines.cpu.codec import CodecRun
+from engines.cpu.concealment import StandIns, black, blended
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
-from engines.cpu.standin import StandIns, black, blended
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
 from engines.media.seeking import Feed, feed_from
@@ -43,7 +43,7 @@ class PyAvDecoder:
     times in order; a time that repeats moves to the next free tick. The last picture's duration is its packet's, or
     that of the picture before.
 
-    ``engines.cpu.standin`` says what stands in for lost and damaged pictures. The output
+    ``engines.cpu.concealment`` says what stands in for lost and damaged pictures. The output
     from ``start_pts`` on is identical to the same stretch of an uninterrupted run: decoding starts at least two
     keyframes earlier, and as far back as it takes to find a good picture.
     """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.standin import StandIns
+from engines.cpu.concealment import StandIns
 from engines.media.timeline import Slot
 
 BLACK = "black"
