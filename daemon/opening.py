@@ -16,8 +16,8 @@ from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
 from daemon.placement import Card
 from daemon.settings import WorkerLimits
+from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe, probe_sessions
-from engines.cuda.visible import see_only
 from engines.errors import ExplainedError
 from engines.json_answer import answer
 from engines.settings import DeviceSettings

@@ -39,7 +39,7 @@ from daemon.messages import (
 )
 from daemon.naming import printable
 from daemon.plain_files import open_lock
-from engines.cuda.visible import see_only
+from engines.cuda.device_mask import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, JobStopped, PipelineError, StorageError

@@ -28,8 +28,8 @@ import numpy as np
 import psutil
 import structlog
 
+from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe, probe_sessions
-from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library

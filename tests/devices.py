@@ -19,8 +19,8 @@ from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardDecoder
 from engines.cuda.nvdec import DamagedPacketError, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
+from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.surfaces import Surface, upload
-from engines.cuda.work import DeviceWork
 from engines.frames import Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings

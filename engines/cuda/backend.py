@@ -19,6 +19,7 @@ from engines.cache_dir import default_cache_dir
 from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardCodec, CardDecoder
+from engines.cuda.device_mask import number_of
 from engines.cuda.encode import DeviceEncoders
 from engines.cuda.hwaccel import HwaccelCodec
 from engines.cuda.memory import Reservation, admit, open_manager
@@ -26,7 +27,6 @@ from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabili
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.sessions import SessionProbe
 from engines.cuda.stream import JobStream
-from engines.cuda.visible import number_of
 from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from engines.cpu.compose import check_crop
+from engines.cuda.device_frames import picture_bytes, picture_of, split
 from engines.cuda.kernels import MOST_TILES, TILES
-from engines.cuda.pictures import picture_bytes, picture_of, split
-from engines.cuda.work import DeviceWork
+from engines.cuda.stream_protocol import DeviceWork
 from engines.frames import Frame
 from engines.protocols import Composition, TileSource
 

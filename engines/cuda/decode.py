@@ -16,8 +16,8 @@ from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
 from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
+from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
-from engines.cuda.work import DeviceWork
 from engines.edits.lists import read_edit_lists
 from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError

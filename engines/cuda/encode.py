@@ -18,10 +18,10 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 
 from engines.cpu.encode import X264Encoder, gop_frames
+from engines.cuda.cross_process import Places, shared_directory
+from engines.cuda.device_mask import number_of
 from engines.cuda.download import DownloadingEncoder
 from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
-from engines.cuda.shared import Places, shared_directory
-from engines.cuda.visible import number_of
 from engines.cuda_streams import stream_of
 from engines.device_errors import device_errors
 from engines.errors import EncodeFailedError, EngineError

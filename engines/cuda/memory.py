@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from engines.cuda.shared import Ledger, shared_directory
+from engines.cuda.cross_process import Ledger, shared_directory
 from engines.errors import DeviceUnavailableError, VramGuardError
 from engines.frames import VideoInfo
 from engines.settings import DeviceSettings

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.cpu.preprocess import ChipPlan, plan_chips, shown_aspect
+from engines.cuda.device_frames import many
 from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_PICTURES, OUTPUTS
-from engines.cuda.pictures import many
-from engines.cuda.work import DeviceArray, DeviceWork
+from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame
 from engines.models.yunet import Candidates, content_size
 

@@ -21,7 +21,7 @@ from typing import Generic, Literal, TypeVar
 
 import structlog
 
-from engines.cuda.shared import Places
+from engines.cuda.cross_process import Places
 from engines.device_errors import device_errors, nvenc_status
 from engines.errors import EncoderBusyError, EncoderMissingError
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from engines.cuda import kernels
-from engines.cuda.work import DeviceArray
+from engines.cuda.stream_protocol import DeviceArray
 from engines.device_errors import device_errors
 
 _DEVICE_TO_DEVICE = 3  # cudaMemcpyDeviceToDevice
@@ -27,7 +27,7 @@ _compiling = threading.Lock()
 
 
 class JobStream:
-    """A non-blocking stream of the card ``index``. Satisfies ``engines.cuda.work.DeviceWork``.
+    """A non-blocking stream of the card ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
 
     Raises:
         DeviceOutOfMemoryError, DeviceLostError: from every method, where the card fails.

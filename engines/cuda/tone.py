@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.kernels import TONE
-from engines.cuda.work import DeviceWork
+from engines.cuda.stream_protocol import DeviceWork
 from engines.frames import VideoInfo
 from engines.tone_map import ToneSource, table
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from engines.cuda.cross_process import Ledger, Places
 from engines.cuda.memory import MIB, VramManager, VramReading
 from engines.cuda.sessions import EncoderSessions
-from engines.cuda.shared import Ledger, Places
 from engines.errors import EncoderBusyError, VramGuardError
 
 GIB = 1024 * MIB
@@ -22,7 +22,7 @@ GIB = 1024 * MIB
 PROMISES = """
 import sys
 from pathlib import Path
-from engines.cuda.shared import Ledger
+from engines.cuda.cross_process import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 with ledger.deciding():
     ledger.promise(int(sys.argv[2]))
@@ -30,7 +30,7 @@ with ledger.deciding():
 TAKES = """
 import sys
 from pathlib import Path
-from engines.cuda.shared import Places
+from engines.cuda.cross_process import Places
 place = Places(Path(sys.argv[1]), int(sys.argv[2])).take()
 assert place is not None
 """
@@ -38,7 +38,7 @@ COMPETES = """
 import sys
 from pathlib import Path
 from engines.cuda.memory import VramManager, VramReading
-from engines.cuda.shared import Ledger
+from engines.cuda.cross_process import Ledger
 from engines.errors import VramGuardError
 GIB = 2**30
 manager = VramManager(lambda: VramReading(10 * GIB, 0, 0), fixed_bytes=GIB, ledger=Ledger(Path(sys.argv[1])))

@@ -21,8 +21,8 @@ from daemon.orders import work_order
 from daemon.placement import Card, has_room, jobs_per_card, place
 from daemon.settings import Settings
 from engines import registry
+from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe
-from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
 from tests.unit.daemon_share import LEASE, claimed, make_share
@@ -120,7 +120,7 @@ def test_a_program_of_its_own_opens_each_of_several_cards() -> None:
 
 SEES = """
 import os, sys
-from engines.cuda.visible import number_of, see_only
+from engines.cuda.device_mask import number_of, see_only
 from engines.settings import DeviceSettings
 device = see_only(DeviceSettings(index=int(sys.argv[1])))
 print(device.card, number_of(device.card), os.environ.get("CUDA_VISIBLE_DEVICES"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.kernels import MOST_PICTURES, PICTURE, PICTURES
-from engines.cuda.work import DeviceArray, DeviceWork
+from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame
 
 DevicePlanes = tuple[DeviceArray, DeviceArray]
