@@ -27,7 +27,7 @@ from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.joint import HostJoint
-from engines.inference.prepared import open_prepared
+from engines.inference.ort_cache import open_prepared
 from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings

@@ -31,9 +31,9 @@ from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
-from engines.inference.choose import Place, open_engine
 from engines.inference.device import DeviceEngine
 from engines.inference.joint import DeviceJoint
+from engines.inference.select import Place, open_engine
 from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
 from engines.settings import DeviceSettings, EncoderSettings

@@ -14,8 +14,8 @@ import numpy as np
 from engines.errors import EngineError
 from engines.inference.build import MODELS, EngineBuildError, find_library, parse_target
 from engines.inference.cache import EngineCache, EngineKey
-from engines.inference.choose import build_and_store
 from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.inference.select import build_and_store
 from engines.json_answer import answer
 from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
 
@@ -124,8 +124,8 @@ def _runtimes(name: str, model: bytes, cache: EngineCache) -> dict[str, Callable
     target = _target()
     if target is None:
         return found
-    from engines.inference.choose import Place, open_engine  # noqa: PLC0415  needs CuPy
     from engines.inference.cuda import CudaOnnxRuntimeEngine  # noqa: PLC0415
+    from engines.inference.select import Place, open_engine  # noqa: PLC0415  needs CuPy
     from engines.settings import DeviceSettings  # noqa: PLC0415
 
     found["onnxruntime-cuda"] = lambda: CudaOnnxRuntimeEngine(model)

@@ -17,10 +17,10 @@ import pytest
 from engines.cuda.memory import MIB, open_manager
 from engines.errors import DeviceOutOfMemoryError
 from engines.inference.cache import EngineCache
-from engines.inference.choose import Place, open_engine
 from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.joint import DeviceJoint
 from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.inference.select import Place, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
 from pipeline.batcher import JointDetector, MicroBatcher

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from engines.errors import DeviceUnavailableError
-from engines.inference import choose
+from engines.inference import select as choose
 from engines.inference.build import (
     MODELS,
     EngineBuildError,
@@ -22,8 +22,8 @@ from engines.inference.build import (
     parse_target,
 )
 from engines.inference.cache import EngineCache, EngineKey
-from engines.inference.choose import Place, open_engine
 from engines.inference.onnxruntime import OnnxRuntimeEngine
+from engines.inference.select import Place, open_engine
 from engines.inference.tensorrt import EngineRefusedError, TensorRtEngine
 from engines.models import face_embedding, yunet
 from engines.settings import DeviceSettings

@@ -5,7 +5,7 @@ import pytest
 
 from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine
-from engines.inference.prepared import open_prepared
+from engines.inference.ort_cache import open_prepared
 from engines.models import yunet
 
 PICTURE = np.random.default_rng(7).random((2, 3, 96, 160), np.float32) * 255
@@ -43,7 +43,7 @@ def test_what_was_damaged_is_prepared_again(tmp_path, suffix):
 
 def test_what_the_runtime_refuses_is_prepared_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("engines.inference.prepared._prepared", lambda *_: b"nothing that any runtime reads")
+        patched.setattr("engines.inference.ort_cache._prepared", lambda *_: b"nothing that any runtime reads")
         assert_same_as_the_model_itself(open_prepared("yunet", yunet.load, cache_dir=tmp_path))
     assert_same_as_the_model_itself(open_prepared("yunet", yunet.load, cache_dir=tmp_path))
     assert_same_as_the_model_itself(open_prepared("yunet", never, cache_dir=tmp_path))
