@@ -23,7 +23,7 @@ from daemon.words import Language
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
-from pipeline.tally import Tally
+from pipeline.telemetry.counters import Tally
 
 STOP = b"stop\n"
 _LENGTH = struct.Struct("!I")

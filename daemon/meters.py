@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.tally import Spread
+from pipeline.telemetry.counters import Spread
 
 OTHER = "OTHER"
 _MOST_VALUES = 64  # of a label without a list of values: whatever sends them cannot fill the memory of Prometheus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.hosts import STATES
 from daemon.meters import OTHER, Meter
 from daemon.status import LEVELS
-from pipeline.tally import PICTURES, SECONDS, SHARES
+from pipeline.telemetry.counters import PICTURES, SECONDS, SHARES
 
 STATUSES = ("succeeded", "succeeded_degraded", "failed")
 ENDS = ("finished", "failed", "stopped", "died", "stalled", "overdue")

@@ -18,7 +18,7 @@ from daemon.orders import job_slots
 from daemon.settings import Settings
 from daemon.status import severity
 from daemon.warned import warnings_in
-from pipeline.tally import Tally
+from pipeline.telemetry.counters import Tally
 
 
 class Recorder:

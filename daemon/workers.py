@@ -34,7 +34,7 @@ from daemon.messages import (
 from daemon.settle import Clock
 from daemon.spawn import WorkerProcess, spawn_worker
 from pipeline.job import RESTING, Progress
-from pipeline.tally import Tally
+from pipeline.telemetry.counters import Tally
 
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20

@@ -19,7 +19,7 @@ from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.identity import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
-from pipeline.timing import JobClock
+from pipeline.telemetry.timing import JobClock
 
 THUMBNAIL_SIZE = (64, 36)
 

@@ -11,7 +11,7 @@ from engines.cuda.sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
-from pipeline.tally import Tally
+from pipeline.telemetry.counters import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from pipeline.moments import MomentKeeper
 from pipeline.people import Row
 from pipeline.segments import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
+from pipeline.telemetry.timing import JobClock, StageTimer
 from pipeline.thinning import Thinning
-from pipeline.timing import JobClock, StageTimer
 from pipeline.trips import SegmentFacts
 
 _PICTURE_BYTES = 6_250_000  # from here on fewer travel together

@@ -17,7 +17,7 @@ from pipeline.job import StopCheck
 from pipeline.people import Row
 from pipeline.segments import SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
-from pipeline.tally import Counting
+from pipeline.telemetry.counters import Counting
 
 _DEPTH = 16
 _BATCH = 4

@@ -33,13 +33,13 @@ from pipeline.joining import joined, with_warnings_of_parts
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
-from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts
 from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
-from pipeline.timing import JobClock
+from pipeline.telemetry.throughput import Pace
+from pipeline.telemetry.timing import JobClock
 from pipeline.workload import MAX_SURFACE_PIXELS
 
 _MOST_RESTARTS = 2  # of one attempt: on another machine, and then with another encoder

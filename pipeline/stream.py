@@ -41,7 +41,7 @@ from pipeline.renew import Renewal
 from pipeline.segments import SegmentGrid
 from pipeline.settings import LookaheadSettings
 from pipeline.stills import StillStore
-from pipeline.timing import JobClock
+from pipeline.telemetry.timing import JobClock
 from pipeline.workload import MAX_SURFACE_PIXELS, Workload
 
 log = structlog.get_logger(__name__)

@@ -33,7 +33,7 @@ from pipeline.report_model import (
     Warned,
 )
 from pipeline.stream import StreamOutcome
-from pipeline.timing import JobClock
+from pipeline.telemetry.timing import JobClock
 
 
 def describe_timing(clock: JobClock, *, wall_s: float, frames: int, duration_s: float) -> Timing:

@@ -31,7 +31,7 @@ from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.memory import settle_allocator, trim_heap
 from pipeline.stream import StreamJob, render_stream
-from pipeline.timing import JobClock
+from pipeline.telemetry.timing import JobClock
 from tests.scenes import write_recording
 
 _LEVELS = (Level.NORMAL, Level.DOWNSCALE, Level.FRAME_SKIP)

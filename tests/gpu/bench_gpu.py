@@ -39,7 +39,7 @@ from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.stream import StreamJob, render_stream
-from pipeline.timing import JobClock
+from pipeline.telemetry.timing import JobClock
 from tests.scenes import Path2D, picture
 
 FPS, SIZE = 30, (1920, 1080)

@@ -14,7 +14,7 @@ from pipeline import runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
-from pipeline.tally import Tally
+from pipeline.telemetry.counters import Tally
 from tests.scenes import write_recording
 
 

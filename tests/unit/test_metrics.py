@@ -33,7 +33,7 @@ from daemon.settings import MetricsSettings, Settings
 from daemon.status import Board, History, HostLine, RunningJob
 from daemon.workers import Died
 from engines.nvml import CardLoad
-from pipeline.tally import Counting
+from pipeline.telemetry.counters import Counting
 from tests.scrape import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.console import speed
 from pipeline.job import Progress
-from pipeline.pace import Pace
+from pipeline.telemetry.throughput import Pace
 
 BEGIN = Progress("render", frames_done=1, seconds_done=1.0, duration_s=100.0, fps=1.0)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from daemon.messages import decode, encode
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
-from pipeline.tally import SECONDS, Counting, Spread, Tally
+from pipeline.telemetry.counters import SECONDS, Counting, Spread, Tally
 
 durations = st.floats(0, 10, allow_nan=False)
 

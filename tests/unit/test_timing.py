@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.pace import Pace
-from pipeline.timing import JobClock, StageTimer
+from pipeline.telemetry.throughput import Pace
+from pipeline.telemetry.timing import JobClock, StageTimer
 
 
 def test_percentiles_are_right_within_five_percent():

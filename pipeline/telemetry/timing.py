@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.tally import Counting
+from pipeline.telemetry.counters import Counting
 
 _STEP = math.log(1.05)  # buckets grow by 5 %, so a percentile is right within 5 %
 _SMALLEST_S = 1e-6

@@ -1,0 +1,4 @@
+"""Counters and timers of one job.
+
+Imports the standard library and settings only. Begin at `counters.py`.
+"""
