@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from engines.frames import Frame, FrameBatch, Size
 from pipeline.camera import CameraOperator
 from pipeline.canvas import Placement
-from pipeline.cuts import CutDetector
-from pipeline.detect import FaceFinder
-from pipeline.detector_pace import DetectorPace
+from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.shot_detector import CutDetector
 from pipeline.identity import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.telemetry.timing import JobClock

@@ -23,10 +23,10 @@ from pipeline.batches import aligned
 from pipeline.camera import CameraOperator
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
-from pipeline.cuts import CutDetector
 from pipeline.degrade import Degradation
-from pipeline.detect import FaceFinder
-from pipeline.detector_pace import DetectorPace
+from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.shot_detector import CutDetector
 from pipeline.encoding import open_encoder
 from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.frame_rate import OutputRate

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.data import astronaut, chelsea, coffee
 
-from pipeline.cuts import CutDetector
+from pipeline.detection.shot_detector import CutDetector
 
 
 def thumbnail(picture: NDArray[np.uint8], gain: float = 1.0, shift: int = 0) -> NDArray[np.uint8]:

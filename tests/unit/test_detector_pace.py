@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from engines.frames import Rect
-from pipeline.detector_pace import DetectorPace
+from pipeline.detection.detection_schedule import DetectorPace
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
