@@ -17,7 +17,7 @@ from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectorPace
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.shot_detector import CutDetector
-from pipeline.identity import PeopleResolver
+from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.telemetry.timing import JobClock
 

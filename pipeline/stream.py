@@ -31,7 +31,7 @@ from pipeline.encoding import open_encoder
 from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.frame_rate import OutputRate
 from pipeline.hdr import hdr_warnings, keeps_hdr
-from pipeline.identity import PeopleResolver
+from pipeline.identity.resolver import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
 from pipeline.moments import FOLDER, MomentKeeper, forget_moments

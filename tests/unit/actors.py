@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Rect
-from pipeline.identity import PeopleResolver
+from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Scene
 from pipeline.settings import IdentitySettings
 

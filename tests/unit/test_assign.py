@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from pipeline.assign import Assigner, PositionOrder, link
-from pipeline.founding import Person
+from pipeline.identity.assignment import Assigner, PositionOrder, link
+from pipeline.identity.selection import Person
+from pipeline.identity.tracklets import STRANGER, Tracklet
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import STRANGER, Tracklet
 
 WIDTH = 1920
 PEOPLE = [Person(1, "left", True, 0, 0.0, shot=0, height=200.0), Person(2, "right", True, 0, 0.0, shot=0, height=200.0)]

@@ -9,7 +9,7 @@ from actors import Actor, Path, Recording, line, missing, play, resolver, still,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.identity import PeopleResolver
+from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Observation, Scene
 
 NEVER = None

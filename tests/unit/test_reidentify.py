@@ -10,10 +10,10 @@ from actors import Actor, Recording, line, play, resolver, still
 
 from engines.errors import ModelUnavailableError
 from engines.frames import Rect
+from pipeline.identity.recognition import Gallery, Recogniser, View
+from pipeline.identity.tracklets import Hit, Tracklet
 from pipeline.people import Face
-from pipeline.reidentify import Gallery, Recogniser, View
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import Hit, Tracklet
 
 
 def vector(angle: float) -> list[float]:

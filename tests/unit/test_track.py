@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.frames import Rect
+from pipeline.identity.byte_track import ByteTrack, cheapest_pairs, grown, iou
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
-from pipeline.track import ByteTrack, cheapest_pairs, grown, iou
 
 COSTS = st.integers(1, 5).flatmap(
     lambda rows: st.integers(1, 5).flatmap(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import ExplainedError
+from pipeline.identity.tracklets import STRANGER, UNDECIDED, Hit, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import STRANGER, UNDECIDED, Hit, Tracklet
 
 Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]]
 

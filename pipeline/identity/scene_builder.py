@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.frames import Rect
-from pipeline.assign import PositionOrder
+from pipeline.identity.assignment import PositionOrder
 from pipeline.people import Scene, Seen, Side
 from pipeline.settings import IdentitySettings
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.people import Side
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
 LEAST_SCORE = 0.6
 LEAST_HITS = 2

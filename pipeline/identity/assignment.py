@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from pipeline.founding import Person
+from pipeline.identity.selection import Person
+from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import STRANGER, UNDECIDED, Tracklet
 
 # All evidence is in nats: natural logarithms of how much likelier it makes an assignment.
 CLAIM = 1.5  # an unknown face must show more than this to be one of the two people

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pipeline.assign import Assigner, Decision
-from pipeline.founding import Founding, Person
-from pipeline.identity_record import IdentityRecord
+from pipeline.identity.assignment import Assigner, Decision
+from pipeline.identity.recognition import CERTAIN, Embedder, Recogniser
+from pipeline.identity.scene_builder import SceneMaker, Spot, Waiting
+from pipeline.identity.selection import Founding, Person
+from pipeline.identity.statistics import IdentityRecord
+from pipeline.identity.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 from pipeline.people import Face, Observation, Scene
-from pipeline.reidentify import CERTAIN, Embedder, Recogniser
-from pipeline.scenes import SceneMaker, Spot, Waiting
 from pipeline.settings import IdentitySettings
-from pipeline.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 
 MOST_FACES = 12  # followed in one picture: more are a crowd
 UNLIKE = -1.0  # nats of embeddings against a person

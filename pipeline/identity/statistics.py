@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engines.frames import Rect
-from pipeline.founding import Person
-from pipeline.reidentify import Recogniser
-from pipeline.tracklets import CLEAR, STRANGER, Tracklet
+from pipeline.identity.recognition import Recogniser
+from pipeline.identity.selection import Person
+from pipeline.identity.tracklets import CLEAR, STRANGER, Tracklet
 
 EPISODE_S = 1.0  # suspicions nearer than this are one
 PASSING_S = 0.5

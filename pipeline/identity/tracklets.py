@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engines.frames import Rect
+from pipeline.identity.byte_track import ByteTrack, Match, Track, grown, intersection, iou
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
-from pipeline.track import ByteTrack, Match, Track, grown, intersection, iou
 
 UNDECIDED, STRANGER = -1, 0  # labels besides the people 1 and 2
 CLEAR = 50.0  # nats, where no other reading is left
