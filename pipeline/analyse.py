@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, FrameBatch, Size
-from pipeline.camera import CameraOperator
+from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectorPace
 from pipeline.detection.face_detector import FaceFinder

@@ -20,7 +20,7 @@ from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
 from pipeline.batches import aligned
-from pipeline.camera import CameraOperator
+from pipeline.camera.planner import CameraOperator
 from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.degrade import Degradation

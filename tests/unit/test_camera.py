@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.frames import Rect
-from pipeline.camera import CameraOperator
-from pipeline.camera_path import CameraPath
-from pipeline.framing import Framing
+from pipeline.camera.camera_path import CameraPath
+from pipeline.camera.framing import Framing
+from pipeline.camera.planner import CameraOperator
 from pipeline.people import Scene, Seen
 from pipeline.settings import CameraSettings
 

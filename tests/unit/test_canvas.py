@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.frames import Rect
-from pipeline.camera import CameraOperator
+from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
 from pipeline.people import Face, Scene, Seen
 from pipeline.settings import CameraSettings

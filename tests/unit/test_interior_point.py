@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.interior_point import Kinks, minimise
+from pipeline.camera.solver import Kinks, minimise
 
 TINY = 1e-9
 

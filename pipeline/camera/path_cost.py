@@ -19,8 +19,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.framing import Array, Band, Wishes
-from pipeline.interior_point import Kinks, minimise
+from pipeline.camera.framing import Array, Band, Wishes
+from pipeline.camera.solver import Kinks, minimise
 from pipeline.settings import CameraSettings
 
 _Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array | float]  # rows, at, up, down

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.frames import Rect, Size
-from pipeline.camera_path import CameraPath, PathPlanner
-from pipeline.framing import Array, Framing, contains_centre, contains_face, touches
+from pipeline.camera.camera_path import CameraPath, PathPlanner
+from pipeline.camera.framing import Array, Framing, contains_centre, contains_face, touches
+from pipeline.camera.tile_view import Trace, View, is_jump, rect_state
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
-from pipeline.tile_view import Trace, View, is_jump, rect_state
 
 _REMEMBER_S = 2.0  # the other person's last place counts for so long
 _STALE_S = 5.0  # after so long a worse still is better than an old one

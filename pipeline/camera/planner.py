@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.frames import Rect
+from pipeline.camera.tile_camera import Framings, TileCamera
+from pipeline.camera.tile_view import View, rect_state
 from pipeline.people import Row, Scene, Seen, Side, size_from_json
 from pipeline.settings import CameraSettings
-from pipeline.tile_camera import Framings, TileCamera
-from pipeline.tile_view import View, rect_state
 
 _PLANS_PER_LOOKAHEAD = 4  # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
 _LONGEST_STEP_S = 0.2  # a longer pause between two pictures (VFR) counts as this much of camera time

@@ -1,7 +1,7 @@
 """The path of one camera: a cubic spline whose control points are planned ahead.
 
 The camera stands still as long as that is good enough for everything the look-ahead shows. Otherwise its width, then
-its middle, follow the path of least cost (pipeline/path_cost.py). The path is a uniform cubic B-spline, so it has no
+its middle, follow the path of least cost (pipeline/camera/path_cost.py). The path is a uniform cubic B-spline, so it has no
 corners, and a limit that the control points keep is kept between them: the crop stays inside the picture because width
 and middle share one set of weights. Control points that shape pictures already rendered are fixed, which makes every
 plan go on from the last one with its position, speed and acceleration.
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.framing import HEIGHT_PER_WIDTH, Array, Framing, Wishes
-from pipeline.path_cost import KNOT_S, Demand, cheapest
+from pipeline.camera.framing import HEIGHT_PER_WIDTH, Array, Framing, Wishes
+from pipeline.camera.path_cost import KNOT_S, Demand, cheapest
 from pipeline.settings import CameraSettings
 
 _TAIL = 5  # control points planned past the look-ahead, so that there is room to brake

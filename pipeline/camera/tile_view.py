@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera_path import Stretch
-from pipeline.framing import Array
+from pipeline.camera.camera_path import Stretch
+from pipeline.camera.framing import Array
 from pipeline.people import Scene, Seen, Side
 
 _UNKNOWN = (np.nan,) * 4
