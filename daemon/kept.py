@@ -22,8 +22,8 @@ from daemon.plain_files import write_plain
 from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 from daemon.share import Share
-from pipeline.checkpoint import FILE_NAME as CHECKPOINT
 from pipeline.fingerprint import source_identity
+from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 
 _STATE = ("segments", "preview", CHECKPOINT)  # in the order in which they come back: the checkpoint names the others
 _ARRIVED = "kept"  # in a job's directory: kept state that is being taken in

@@ -14,7 +14,7 @@ from daemon.leases import Lease
 from daemon.messages import Failed
 from daemon.moves import FileMark, has_gone
 from daemon.share import Share
-from pipeline.checkpoint import FILE_NAME as CHECKPOINT
+from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from daemon.words import Language, Speaker, text
 from pipeline import plots
 from pipeline.durable import write_durably
 from pipeline.job import JobResult
-from pipeline.tracks_file import SIDES, SOURCES, TrackSummary
+from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 NAME = "output.report.html"
 _BIN_S = 0.5  # no plot is finer, and an hour takes no more room than some minutes

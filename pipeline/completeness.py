@@ -13,8 +13,8 @@ from engines.audio.outcome import AudioStreamOutcome
 from engines.frames import MediaInfo
 from engines.media.survey import NEARBY_S, StreamSurvey, merged
 from engines.media_warnings import MediaWarning, media_warning
-from pipeline.assemble import Assembled
-from pipeline.checkpoint import Checkpoint
+from pipeline.segments.assemble import Assembled
+from pipeline.segments.checkpoint import Checkpoint
 
 # How far source and result, or sound and picture, may lie apart before people are told.
 EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on it is noticed

@@ -21,7 +21,7 @@ from pipeline.durable import replacing
 from pipeline.frame_rate import OutputRate
 from pipeline.overlay import draw_overlay
 from pipeline.people import Row
-from pipeline.tracks_file import read_tracks
+from pipeline.segments.tracks_file import read_tracks
 
 MAX_PIXELS = 1920 * 1080
 _PACE_FRAMES = 25

@@ -15,9 +15,9 @@ import structlog
 
 from engines.errors import ExplainedError
 from pipeline.breaker import CircuitBreaker, Level, Step, Trip
-from pipeline.checkpoint import Checkpoint
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
+from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DegradationSettings
 from pipeline.space import Room
 from pipeline.trips import SegmentFacts, judge, trip_of

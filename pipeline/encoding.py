@@ -12,9 +12,9 @@ from engines.errors import DeviceUnavailableError, EncoderBusyError
 from engines.frames import ColorTags, VideoInfo
 from engines.protocols import Encoder
 from engines.registry import Backend
-from pipeline.checkpoint import Checkpoint
 from pipeline.errors import StartOverError
 from pipeline.job import JobSpec
+from pipeline.segments.checkpoint import Checkpoint
 
 _X264 = "libx264"
 _KINDS = {_X264: "x264", "h264_nvenc": "nvenc"}  # encoders' names, and what settings call them

@@ -19,7 +19,7 @@ from engines.frames import Frame, Rect, on_host
 from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
-from pipeline.tracks_file import SIDES
+from pipeline.segments.tracks_file import SIDES
 
 COUNT = 12
 FOLDER = "preview"

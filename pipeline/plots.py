@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pipeline.preview import ticks, whole_clock_text
-from pipeline.tracks_file import SIDES, SOURCES
+from pipeline.segments.tracks_file import SIDES, SOURCES
 
 WIDTH = 860
 _LEFT, _RIGHT = 64, 12

@@ -14,7 +14,6 @@ from engines.media import source_file as storage
 from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.analyse import Analysis, Planned
-from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import make_folder
@@ -22,7 +21,8 @@ from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.moments import MomentKeeper
 from pipeline.people import Row
-from pipeline.segments import SegmentGrid, SegmentRecord, SegmentWriter
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.telemetry.timing import JobClock, StageTimer
 from pipeline.thinning import Thinning

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
-from pipeline import segments
-from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
-from pipeline.segments import SegmentRecord, SegmentWriter
+from pipeline.segments import segment as segments
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.telemetry.counters import Counting
 

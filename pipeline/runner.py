@@ -18,9 +18,6 @@ from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
 from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
-from pipeline import checkpoint as checkpoints
-from pipeline.assemble import Assembled, AssemblyOrder, assemble
-from pipeline.checkpoint import Checkpoint
 from pipeline.debug_video import write_debug_video
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import storage_errors, write_durably
@@ -35,6 +32,9 @@ from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
 from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts
+from pipeline.segments import checkpoint as checkpoints
+from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
+from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report

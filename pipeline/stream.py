@@ -21,7 +21,6 @@ from engines.registry import Backend
 from pipeline.analyse import Analysis, FaceEmbedder
 from pipeline.batches import aligned
 from pipeline.camera.planner import CameraOperator
-from pipeline.checkpoint import Checkpoint
 from pipeline.compose import TilePainter
 from pipeline.degrade import Degradation
 from pipeline.detection.detection_schedule import DetectorPace
@@ -38,7 +37,8 @@ from pipeline.moments import FOLDER, MomentKeeper, forget_moments
 from pipeline.people import Row
 from pipeline.render import Renderer, batch_size
 from pipeline.renew import Renewal
-from pipeline.segments import SegmentGrid
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings
 from pipeline.stills import StillStore
 from pipeline.telemetry.timing import JobClock

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
 from engines.versions import card_versions
-from pipeline.assemble import Assembled
-from pipeline.checkpoint import Checkpoint
 from pipeline.completeness import warnings_of
 from pipeline.degrade import spans
 from pipeline.encoding import codec_of
@@ -32,6 +30,8 @@ from pipeline.report_model import (
     Timing,
     Warned,
 )
+from pipeline.segments.assemble import Assembled
+from pipeline.segments.checkpoint import Checkpoint
 from pipeline.stream import StreamOutcome
 from pipeline.telemetry.timing import JobClock
 

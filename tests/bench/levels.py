@@ -25,11 +25,11 @@ from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from engines.settings import DeviceSettings
 from pipeline.breaker import Level
-from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation
 from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.memory import settle_allocator, trim_heap
+from pipeline.segments.checkpoint import Checkpoint
 from pipeline.stream import StreamJob, render_stream
 from pipeline.telemetry.timing import JobClock
 from tests.scenes import write_recording

@@ -33,10 +33,10 @@ from engines.media.probe import probe
 from engines.models import yunet
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
-from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation
 from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
+from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.stream import StreamJob, render_stream
 from pipeline.telemetry.timing import JobClock

@@ -21,7 +21,7 @@ from pipeline.corrections import parse
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
-from pipeline.segments import SegmentWriter
+from pipeline.segments.segment import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
 from tests.media.test_damage import spoil, zeroed

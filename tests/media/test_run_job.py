@@ -11,13 +11,13 @@ import pytest
 
 from engines.errors import EmptyFileError, NotMediaError, NoVideoError
 from engines.settings import LimitsSettings
-from pipeline import checkpoint as checkpoints
 from pipeline.corrections import parse
 from pipeline.errors import JobStopped, TooLargeError, TooLongError
 from pipeline.fingerprint import source_identity
 from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
 from pipeline.runner import run_job
+from pipeline.segments import checkpoint as checkpoints
 from pipeline.settings import SegmentSettings
 from tests.media.edit_lists import Cut, set_edits
 from tests.scenes import copied_sound, packets, still, walk, write_recording, write_sound

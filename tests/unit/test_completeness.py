@@ -15,8 +15,8 @@ from engines.audio.prescan import Prescan
 from engines.media.survey import StreamSurvey
 from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
-from pipeline.assemble import Assembled
 from pipeline.completeness import warnings_of
+from pipeline.segments.assemble import Assembled
 
 NO_PRESCAN = Prescan({}, (), (), AudioPolicy())
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from engines.errors import DeviceOutOfMemoryError, EncoderMissingError
-from pipeline import checkpoint as checkpoints
 from pipeline.breaker import Level
-from pipeline.checkpoint import Checkpoint
 from pipeline.degrade import Degradation, Span, spans
 from pipeline.errors import DiskFullError, JobStopped
-from pipeline.segments import SegmentRecord
+from pipeline.segments import checkpoint as checkpoints
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import SegmentRecord
 from pipeline.settings import DegradationSettings, LowestLevelSettings
 from pipeline.space import Free
 from pipeline.trips import SegmentFacts

@@ -21,11 +21,11 @@ from daemon.reach import NoShareError, check
 from daemon.settings import RetentionSettings, Settings
 from daemon.share import SENTINEL
 from engines.frames import EncodedPacket
-from pipeline.checkpoint import Checkpoint, load
 from pipeline.corrections import CorrectionsError
 from pipeline.durable import make_folder, replacing, write_durably
 from pipeline.moments import write_jpeg
-from pipeline.segments import SegmentWriter, is_intact
+from pipeline.segments.checkpoint import Checkpoint, load
+from pipeline.segments.segment import SegmentWriter, is_intact
 from tests.unit.daemon_share import LEASE, finished, make_share
 from tests.unit.test_segments import row
 

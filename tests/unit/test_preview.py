@@ -20,7 +20,7 @@ from engines.media.snapshots import snapshots
 from pipeline.moments import FACE_SIZE, PICTURE_HEIGHT, FaceShot, Moment, MomentKeeper, kept_moments, moment_of
 from pipeline.people import Row, Tile
 from pipeline.preview import SheetOrder, clock_text, presence_bar, ticks, write_preview
-from pipeline.tracks_file import TrackSummary
+from pipeline.segments.tracks_file import TrackSummary
 
 WIDTH, HEIGHT = 384, 216
 GAP = 8

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.frames import EncodedPacket, Rect
-from pipeline import checkpoint as checkpoints
-from pipeline.checkpoint import Checkpoint
 from pipeline.people import Row, Tile
-from pipeline.segments import (
+from pipeline.segments import checkpoint as checkpoints
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import (
     SegmentGrid,
     SegmentWriter,
     is_intact,

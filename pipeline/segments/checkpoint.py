@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from pipeline.durable import write_durably
-from pipeline.segments import SegmentRecord, is_intact
+from pipeline.segments.segment import SegmentRecord, is_intact
 
 FORMAT = 1
 FILE_NAME = "checkpoint.json"

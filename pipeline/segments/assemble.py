@@ -14,11 +14,11 @@ from engines.audio.prescan import Prescan, prescan
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.mux import assemble_mp4
 from engines.media.verify import FinishedFile, verify_mp4
-from pipeline.checkpoint import Checkpoint
 from pipeline.durable import replacing, storage_errors
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
-from pipeline.segments import read_packets, tracks_path
+from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import read_packets, tracks_path
 
 
 @dataclass(frozen=True, slots=True)
