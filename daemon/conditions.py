@@ -18,7 +18,7 @@ from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, ShareIdentity
 from daemon.status import now
-from pipeline.space import Free, lacking
+from pipeline.degradation.space import Free, lacking
 
 _LOOK_EVERY_S = 1.0
 

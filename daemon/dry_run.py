@@ -20,7 +20,7 @@ from daemon.reach import NoShareError, ShareForbiddenError
 from daemon.scanner import LeftAlone, Walk
 from daemon.settings import Settings
 from daemon.share import Share, file_system, settle_s
-from pipeline.space import Free, lacking
+from pipeline.degradation.space import Free, lacking
 
 _WATCHED_S = 2.0
 

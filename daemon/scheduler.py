@@ -44,11 +44,11 @@ from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
 from daemon.warned import warnings_in
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
+from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError
 from pipeline.job import Progress
 from pipeline.report import failure_report
-from pipeline.space import mib
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest

@@ -31,8 +31,8 @@ from daemon.settings import (
     SettleSettings,
 )
 from daemon.status import HTML_NAME, JSON_NAME
+from pipeline.degradation.space import mib
 from pipeline.durable import FULL, sync_directory
-from pipeline.space import mib
 
 SENTINEL = "share.json"
 LARGEST_BYTES = 10_000  # of the sentinel

@@ -15,7 +15,8 @@ from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.analyse import Analysis, Planned
 from pipeline.compose import TilePainter
-from pipeline.degrade import Degradation, LevelChanged
+from pipeline.degradation.controller import Degradation, LevelChanged
+from pipeline.degradation.triggers import SegmentFacts
 from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
@@ -26,7 +27,6 @@ from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage
 from pipeline.telemetry.timing import JobClock, StageTimer
 from pipeline.thinning import Thinning
-from pipeline.trips import SegmentFacts
 
 _PICTURE_BYTES = 6_250_000  # from here on fewer travel together
 

@@ -19,7 +19,8 @@ from engines.frames import ColorTags, MediaInfo
 from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from pipeline.debug_video import write_debug_video
-from pipeline.degrade import Degradation, LevelChanged
+from pipeline.degradation.controller import Degradation, LevelChanged
+from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.durable import storage_errors, write_durably
 from pipeline.encoding import EncoderChangedError, use_x264
 from pipeline.errors import JobStopped, PipelineError, StartOverError
@@ -40,7 +41,6 @@ from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcom
 from pipeline.success_report import Evidence, success_report
 from pipeline.telemetry.throughput import Pace
 from pipeline.telemetry.timing import JobClock
-from pipeline.workload import MAX_SURFACE_PIXELS
 
 _MOST_RESTARTS = 2  # of one attempt: on another machine, and then with another encoder
 _TELL_EVERY_S = 1.0

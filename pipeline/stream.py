@@ -22,7 +22,8 @@ from pipeline.analyse import Analysis, FaceEmbedder
 from pipeline.batches import aligned
 from pipeline.camera.planner import CameraOperator
 from pipeline.compose import TilePainter
-from pipeline.degrade import Degradation
+from pipeline.degradation.controller import Degradation
+from pipeline.degradation.workload import MAX_SURFACE_PIXELS, Workload
 from pipeline.detection.detection_schedule import DetectorPace
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.shot_detector import CutDetector
@@ -42,7 +43,6 @@ from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings
 from pipeline.stills import StillStore
 from pipeline.telemetry.timing import JobClock
-from pipeline.workload import MAX_SURFACE_PIXELS, Workload
 
 log = structlog.get_logger(__name__)
 

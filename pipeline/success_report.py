@@ -8,7 +8,7 @@ from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
 from engines.versions import card_versions
 from pipeline.completeness import warnings_of
-from pipeline.degrade import spans
+from pipeline.degradation.controller import spans
 from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
 from pipeline.frame_rate import OutputRate

@@ -15,7 +15,7 @@ from daemon.measurements.moving import OVERWRITES, Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.view import Events, Lag
 from daemon.share import is_network, settle_key
-from pipeline.space import mib
+from pipeline.degradation.space import mib
 
 _GIB = 2**30
 _FAT = ("vfat", "msdos")

@@ -18,9 +18,9 @@ from engines.registry import Backend
 from engines.settings import DeviceSettings
 from pipeline.batcher import open_detector
 from pipeline.canvas import Placement
+from pipeline.degradation.workload import Workload
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
-from pipeline.workload import Workload
 
 _NMS_IOU = 0.3
 

@@ -24,8 +24,8 @@ import psutil
 from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from engines.settings import DeviceSettings
-from pipeline.breaker import Level
-from pipeline.degrade import Degradation
+from pipeline.degradation.controller import Degradation
+from pipeline.degradation.level_ladder import Level
 from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.memory import settle_allocator, trim_heap

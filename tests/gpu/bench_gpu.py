@@ -33,7 +33,7 @@ from engines.media.probe import probe
 from engines.models import yunet
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
-from pipeline.degrade import Degradation
+from pipeline.degradation.controller import Degradation
 from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
 from pipeline.segments.checkpoint import Checkpoint

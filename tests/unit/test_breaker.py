@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.breaker import LADDER, CircuitBreaker, Level, State, Trip, TripKind
+from pipeline.degradation.level_ladder import LADDER, CircuitBreaker, Level, State, Trip, TripKind
 from pipeline.settings import DegradationSettings, LowestLevelSettings
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=80, probation_segments=3)

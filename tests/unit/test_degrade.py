@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from engines.errors import DeviceOutOfMemoryError, EncoderMissingError
-from pipeline.breaker import Level
-from pipeline.degrade import Degradation, Span, spans
+from pipeline.degradation.controller import Degradation, Span, spans
+from pipeline.degradation.level_ladder import Level
+from pipeline.degradation.space import Free
+from pipeline.degradation.triggers import SegmentFacts
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord
 from pipeline.settings import DegradationSettings, LowestLevelSettings
-from pipeline.space import Free
-from pipeline.trips import SegmentFacts
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
 CLEAN = SegmentFacts(frames=300, replaced=0, latency_s=0.01)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from engines.errors import DeviceOutOfMemoryError
+from pipeline.degradation.space import Free, Room, lacking, refusal
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.settings import DegradationSettings
-from pipeline.space import Free, Room, lacking, refusal
 
 MIB = 2**20
 SETTINGS = DegradationSettings(cool_down_s=10, disk_low_bytes=256 * MIB, disk_wait_s=100)

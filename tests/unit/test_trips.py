@@ -18,10 +18,10 @@ from engines.errors import (
     EncoderMissingError,
     VramGuardError,
 )
-from pipeline.breaker import TripKind
+from pipeline.degradation.level_ladder import TripKind
+from pipeline.degradation.triggers import SegmentFacts, judge, trip_of
 from pipeline.errors import DiskFullError, JobStopped, StorageError
 from pipeline.settings import DegradationSettings
-from pipeline.trips import SegmentFacts, judge, trip_of
 
 SETTINGS = DegradationSettings(decoder_error_share=0.25, frame_latency_s=60)
 

@@ -17,7 +17,7 @@ from daemon.scanner import Refusal
 from daemon.status import LEVELS
 from daemon.words import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
 from engines.errors import ExplainedError
-from pipeline.breaker import TripKind
+from pipeline.degradation.level_ladder import TripKind
 
 NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails with
 TEMPLATES = Path(daemon.__file__).parent / "templates"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.breaker import Level
+from pipeline.degradation.level_ladder import Level
 from pipeline.settings import DegradationSettings
 
 MAX_SURFACE_PIXELS = 3840 * 2160

@@ -1,6 +1,6 @@
 """What trips the breaker: errors on the way, and measurements at the end of a segment.
 
-Want of disk space is no trip: less work would not help, and the job waits for it (``pipeline.space``).
+Want of disk space is no trip: less work would not help, and the job waits for it (``pipeline.degradation.space``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 
 from engines.errors import DeviceOutOfMemoryError, ExplainedError, VramGuardError, causes
-from pipeline.breaker import Trip, TripKind
+from pipeline.degradation.level_ladder import Trip, TripKind
 from pipeline.settings import DegradationSettings
 
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem

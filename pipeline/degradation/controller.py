@@ -14,14 +14,14 @@ from pathlib import Path
 import structlog
 
 from engines.errors import ExplainedError
-from pipeline.breaker import CircuitBreaker, Level, Step, Trip
+from pipeline.degradation.level_ladder import CircuitBreaker, Level, Step, Trip
+from pipeline.degradation.space import Room
+from pipeline.degradation.triggers import SegmentFacts, judge, trip_of
+from pipeline.degradation.workload import Workload, workload
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DegradationSettings
-from pipeline.space import Room
-from pipeline.trips import SegmentFacts, judge, trip_of
-from pipeline.workload import Workload, workload
 
 _BEAT_S = 0.2
 
