@@ -18,7 +18,7 @@ from daemon.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem,
 from daemon.plain_files import read_json
 from daemon.settle import Clock
 from daemon.status import History
-from pipeline.report_model import SCHEMA
+from pipeline.report.model import SCHEMA
 
 REPORT_SUFFIX = ".report.json"
 LARGEST_BYTES = 1_000_000

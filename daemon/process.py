@@ -42,7 +42,7 @@ from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
-from pipeline.report import failure_report
+from pipeline.report.common import failure_report
 
 _STATE_DIR = ".dualface"
 _POLL_S = 0.2

@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from daemon import facts, html
 from daemon.words import Language, Speaker, text
-from pipeline import plots
 from pipeline.durable import write_durably
 from pipeline.job import JobResult
+from pipeline.report import plots
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 NAME = "output.report.html"

@@ -48,7 +48,7 @@ from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError
 from pipeline.job import Progress
-from pipeline.report import failure_report
+from pipeline.report.common import failure_report
 
 _STARTS_AT_ONCE = 8  # files that refuse to be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before the inboxes keep the rest

@@ -98,7 +98,7 @@ class FinishedJob:
 
     Attributes:
         links: of the other delivered files by kind ("preview", "report", "html", ...), relative to the page.
-        facts: what the verdict says, as numbers (see ``pipeline.report.facts``).
+        facts: what the verdict says, as numbers (see ``pipeline.report.common.facts``).
     """
 
     job: str

@@ -20,8 +20,8 @@ from pipeline.degradation.triggers import SegmentFacts
 from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
-from pipeline.moments import MomentKeeper
 from pipeline.people import Row
+from pipeline.report.thumbnails import MomentKeeper
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.stages import Stage

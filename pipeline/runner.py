@@ -18,7 +18,6 @@ from engines.errors import ExplainedError
 from engines.frames import ColorTags, MediaInfo
 from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
-from pipeline.debug_video import write_debug_video
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.durable import storage_errors, write_durably
@@ -30,15 +29,16 @@ from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCal
 from pipeline.joining import joined, with_warnings_of_parts
 from pipeline.limits import check_limits
 from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
-from pipeline.moments import FOLDER, forget_moments
-from pipeline.preview import SheetOrder, write_preview
-from pipeline.report import MODELS, facts
+from pipeline.report.common import MODELS, facts
+from pipeline.report.contact_sheet import SheetOrder, write_preview
+from pipeline.report.debug_video import write_debug_video
+from pipeline.report.success import Evidence, success_report
+from pipeline.report.thumbnails import FOLDER, forget_moments
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
-from pipeline.success_report import Evidence, success_report
 from pipeline.telemetry.throughput import Pace
 from pipeline.telemetry.timing import JobClock
 

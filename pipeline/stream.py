@@ -34,10 +34,10 @@ from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
-from pipeline.moments import FOLDER, MomentKeeper, forget_moments
 from pipeline.people import Row
 from pipeline.render import Renderer, batch_size
 from pipeline.renew import Renewal
+from pipeline.report.thumbnails import FOLDER, MomentKeeper, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings

@@ -18,7 +18,7 @@ from daemon.policy import explain
 from daemon.settings import Settings, WorkerLimits
 from daemon.workers import Died, Outcome, Overdue, Pool, Stalled
 from pipeline.job import JobSpec
-from pipeline.report import failure_report
+from pipeline.report.common import failure_report
 from tests.hostile.mutations import Mutant
 
 WALL_S = 120.0

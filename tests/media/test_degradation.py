@@ -20,7 +20,7 @@ from engines.media.source_file import SourceFile
 from pipeline.corrections import parse
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
-from pipeline.report_model import json_schema
+from pipeline.report.model import json_schema
 from pipeline.segments.segment import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan

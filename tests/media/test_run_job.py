@@ -15,7 +15,7 @@ from pipeline.corrections import parse
 from pipeline.errors import JobStopped, TooLargeError, TooLongError
 from pipeline.fingerprint import source_identity
 from pipeline.job import JobSpec
-from pipeline.report_model import json_schema
+from pipeline.report.model import json_schema
 from pipeline.runner import run_job
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.settings import SegmentSettings

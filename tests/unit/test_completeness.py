@@ -15,7 +15,7 @@ from engines.audio.prescan import Prescan
 from engines.media.survey import StreamSurvey
 from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
-from pipeline.completeness import warnings_of
+from pipeline.report.completeness import warnings_of
 from pipeline.segments.assemble import Assembled
 
 NO_PRESCAN = Prescan({}, (), (), AudioPolicy())

@@ -14,7 +14,7 @@ from daemon.failures import FailedFolder
 from daemon.naming import valid_text
 from daemon.share import Share
 from daemon.status import FailedJob, History
-from pipeline.report_model import SCHEMA
+from pipeline.report.model import SCHEMA
 from tests.unit.daemon_share import claimed, make_share
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines.frames import Frame, Rect
-from pipeline.overlay import draw_overlay
 from pipeline.people import Row, Tile
+from pipeline.report.overlay import draw_overlay
 
 LEFT_Y, RIGHT_Y, GREY_Y = 170, 173, 180
 

@@ -23,7 +23,7 @@ from daemon.share import SENTINEL
 from engines.frames import EncodedPacket
 from pipeline.corrections import CorrectionsError
 from pipeline.durable import make_folder, replacing, write_durably
-from pipeline.moments import write_jpeg
+from pipeline.report.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
 from tests.unit.daemon_share import LEASE, finished, make_share

@@ -17,9 +17,17 @@ import pytest
 from engines.errors import MediaError
 from engines.frames import Frame, Rect
 from engines.media.snapshots import snapshots
-from pipeline.moments import FACE_SIZE, PICTURE_HEIGHT, FaceShot, Moment, MomentKeeper, kept_moments, moment_of
 from pipeline.people import Row, Tile
-from pipeline.preview import SheetOrder, clock_text, presence_bar, ticks, write_preview
+from pipeline.report.contact_sheet import SheetOrder, clock_text, presence_bar, ticks, write_preview
+from pipeline.report.thumbnails import (
+    FACE_SIZE,
+    PICTURE_HEIGHT,
+    FaceShot,
+    Moment,
+    MomentKeeper,
+    kept_moments,
+    moment_of,
+)
 from pipeline.segments.tracks_file import TrackSummary
 
 WIDTH, HEIGHT = 384, 216
@@ -187,7 +195,7 @@ def test_a_sheet_that_is_hard_to_compress_still_stays_small(tmp_path, monkeypatc
     noise = np.random.default_rng(1).normal(128, 20, (264, 469, 3)).astype(np.uint8)
     face = FaceShot(noise[:FACE_SIZE, :FACE_SIZE], "detected")
     moments = [Moment(n, noise, {"left": face, "right": face}) for n in range(12)]
-    monkeypatch.setattr("pipeline.preview.kept_moments", lambda _: moments)
+    monkeypatch.setattr("pipeline.report.contact_sheet.kept_moments", lambda _: moments)
     sheet_of(order_for(tmp_path, 30, kept=tmp_path), tmp_path)
 
 

@@ -7,14 +7,14 @@ import jsonschema
 
 from engines.errors import TruncatedFileError
 from pipeline.job import JobSpec
-from pipeline.report import failure_report
-from pipeline.report_model import json_schema
+from pipeline.report.common import failure_report
+from pipeline.report.model import json_schema
 
 SCHEMA = Path(__file__).parents[2] / "configs" / "report.schema.json"
 
 
 def test_the_checked_in_schema_is_that_of_the_models():
-    """After a change: python -m pipeline.report_model > configs/report.schema.json"""
+    """After a change: python -m pipeline.report.model > configs/report.schema.json"""
     assert json.loads(SCHEMA.read_text()) == json_schema()
 
 

@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from daemon.report_page import add_report_page
-from pipeline.plots import Course, camera, latency, presence
+from pipeline.report.plots import Course, camera, latency, presence
 from tests.reports import finished_job, write_report_page
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -20,8 +20,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engines.media.snapshots import snapshots
 from pipeline.durable import write_durably
-from pipeline.moments import COUNT, FACE_SIZE, PICTURE_HEIGHT, Moment, jpeg, kept_moments, moment_of
 from pipeline.people import Side, Source
+from pipeline.report.thumbnails import COUNT, FACE_SIZE, PICTURE_HEIGHT, Moment, jpeg, kept_moments, moment_of
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 LARGEST_BYTES = 600_000

@@ -19,8 +19,8 @@ from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
 from pipeline.durable import replacing
 from pipeline.frame_rate import OutputRate
-from pipeline.overlay import draw_overlay
 from pipeline.people import Row
+from pipeline.report.overlay import draw_overlay
 from pipeline.segments.tracks_file import read_tracks
 
 MAX_PIXELS = 1920 * 1080

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pipeline.preview import ticks, whole_clock_text
+from pipeline.report.contact_sheet import ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES
 
 WIDTH = 860

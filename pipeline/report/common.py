@@ -10,7 +10,7 @@ from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
 from engines.versions import card_versions, host_versions
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
-from pipeline.report_model import (
+from pipeline.report.model import (
     Color,
     Failure,
     Input,

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
 from engines.versions import card_versions
-from pipeline.completeness import warnings_of
 from pipeline.degradation.controller import spans
 from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
 from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
-from pipeline.report import MODELS, describe_input
-from pipeline.report_model import (
+from pipeline.report.common import MODELS, describe_input
+from pipeline.report.completeness import warnings_of
+from pipeline.report.model import (
     Backends,
     Compute,
     DegradationSpan,
