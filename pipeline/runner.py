@@ -21,14 +21,15 @@ from engines.registry import open_backend, release_memory
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.durable import storage_errors, write_durably
-from pipeline.encoding import EncoderChangedError, use_x264
 from pipeline.errors import JobStopped, PipelineError, StartOverError
 from pipeline.fingerprint import FileDigest, fingerprint
-from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
 from pipeline.joining import joined, with_warnings_of_parts
 from pipeline.limits import check_limits
-from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
+from pipeline.rendering.allocator import keep_in_heap, settle_allocator, trim_heap
+from pipeline.rendering.build import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
+from pipeline.rendering.encoder_factory import EncoderChangedError, use_x264
+from pipeline.rendering.frame_rate import OutputRate, output_rate
 from pipeline.report.common import MODELS, facts
 from pipeline.report.contact_sheet import SheetOrder, write_preview
 from pipeline.report.debug_video import write_debug_video
@@ -38,7 +39,6 @@ from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import ProfileSettings
-from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.telemetry.throughput import Pace
 from pipeline.telemetry.timing import JobClock
 

@@ -16,10 +16,10 @@ from engines.models.face_embedding import CHIP_SIZE
 from engines.models.yunet import Detections
 from engines.registry import Backend
 from engines.settings import DeviceSettings
-from pipeline.batcher import open_detector
 from pipeline.canvas import Placement
 from pipeline.degradation.workload import Workload
 from pipeline.people import Face
+from pipeline.rendering.batcher import open_detector
 from pipeline.settings import DetectSettings
 
 _NMS_IOU = 0.3

@@ -18,8 +18,8 @@ from engines.media.mux import assemble_mp4
 from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
 from pipeline.durable import replacing
-from pipeline.frame_rate import OutputRate
 from pipeline.people import Row
+from pipeline.rendering.frame_rate import OutputRate
 from pipeline.report.overlay import draw_overlay
 from pipeline.segments.tracks_file import read_tracks
 

@@ -8,10 +8,11 @@ from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
 from engines.versions import card_versions
 from pipeline.degradation.controller import spans
-from pipeline.encoding import codec_of
 from pipeline.fingerprint import config_hash
-from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
+from pipeline.rendering.build import StreamOutcome
+from pipeline.rendering.encoder_factory import codec_of
+from pipeline.rendering.frame_rate import OutputRate
 from pipeline.report.common import MODELS, describe_input
 from pipeline.report.completeness import warnings_of
 from pipeline.report.model import (
@@ -32,7 +33,6 @@ from pipeline.report.model import (
 )
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
-from pipeline.stream import StreamOutcome
 from pipeline.telemetry.timing import JobClock
 
 

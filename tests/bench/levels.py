@@ -26,11 +26,11 @@ from engines.registry import open_backend, release_memory
 from engines.settings import DeviceSettings
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.level_ladder import Level
-from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
-from pipeline.memory import settle_allocator, trim_heap
+from pipeline.rendering.allocator import settle_allocator, trim_heap
+from pipeline.rendering.build import StreamJob, render_stream
+from pipeline.rendering.frame_rate import output_rate
 from pipeline.segments.checkpoint import Checkpoint
-from pipeline.stream import StreamJob, render_stream
 from pipeline.telemetry.timing import JobClock
 from tests.scenes import write_recording
 

@@ -28,7 +28,7 @@ from engines.frames import Frame
 from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.joint import DeviceJoint
 from engines.models import yunet
-from pipeline.batcher import JointDetector, MicroBatcher
+from pipeline.rendering.batcher import JointDetector, MicroBatcher
 
 ROUNDS, ROUND_S = 3, 0.4
 SIZES = {"720p": (1280, 720, 640, 384), "1080p": (1920, 1080, 640, 384), "4K": (3840, 2160, 1280, 736)}

@@ -34,11 +34,11 @@ from engines.models import yunet
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.degradation.controller import Degradation
-from pipeline.frame_rate import output_rate
 from pipeline.job import JobSpec
+from pipeline.rendering.build import StreamJob, render_stream
+from pipeline.rendering.frame_rate import output_rate
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
-from pipeline.stream import StreamJob, render_stream
 from pipeline.telemetry.timing import JobClock
 from tests.scenes import Path2D, picture
 

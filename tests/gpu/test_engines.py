@@ -23,7 +23,7 @@ from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.inference.select import Place, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
-from pipeline.batcher import JointDetector, MicroBatcher
+from pipeline.rendering.batcher import JointDetector, MicroBatcher
 from tests.cards import needs_card
 
 pytestmark = [pytest.mark.gpu, needs_card]

@@ -23,8 +23,8 @@ from engines.registry import CpuBackend
 from engines.settings import DeviceSettings
 from engines.tone_map import ToneSource
 from pipeline.errors import JobStopped
-from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.job import JobSpec
+from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests import tone_reference as reference

@@ -15,7 +15,7 @@ from engines.errors import DeviceLostError, EngineError
 from engines.inference.joint import HostJoint
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import yunet
-from pipeline.batcher import FairQueue, JointDetector, Member, MicroBatcher, Request
+from pipeline.rendering.batcher import FairQueue, JointDetector, Member, MicroBatcher, Request
 
 WAIT_S = 0.006
 

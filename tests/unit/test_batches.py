@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.frames import Frame, FrameBatch
-from pipeline.batches import aligned
+from pipeline.rendering.rebatch import aligned
 
 PICTURE = np.zeros((2, 2), np.uint8), np.zeros((1, 1, 2), np.uint8)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
-from pipeline.frame_rate import OutputRate, nominal_fps, output_rate
+from pipeline.rendering.frame_rate import OutputRate, nominal_fps, output_rate
 from pipeline.settings import ProfileSettings
 
 TICKS = 48_000

@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import ctypes
-from pipeline.memory import keep_in_heap, settle_allocator
+from pipeline.rendering.allocator import keep_in_heap, settle_allocator
 
 FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
 

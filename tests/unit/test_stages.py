@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.stages import Stage
+from pipeline.rendering.stage import Stage
 
 
 def test_items_arrive_in_order_through_a_chain():

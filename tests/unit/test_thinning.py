@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.frames import Frame, FrameBatch
-from pipeline.thinning import Thinning
+from pipeline.rendering.frame_skip import Thinning
 
 PICTURE = np.zeros((2, 2), np.uint8), np.zeros((1, 1, 2), np.uint8)
 TIMES = st.lists(st.integers(1, 9), min_size=1, max_size=40).map(lambda steps: list(np.cumsum(steps)))

@@ -26,7 +26,7 @@ ERRORS_OF_JOBS = (
     "engines.media.verify",
     "engines.inference.onnxruntime",
     "pipeline.errors",
-    "pipeline.encoding",
+    "pipeline.rendering.encoder_factory",
     "pipeline.corrections",
     "daemon.errors",
     "daemon.arrivals",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from engines.frames import Frame, FrameBatch
-from pipeline.frame_rate import without
+from pipeline.rendering.frame_rate import without
 
 
 class Thinning:

@@ -18,30 +18,30 @@ from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning
 from engines.protocols import Compositor, Decoder, Encoder
 from engines.registry import Backend
-from pipeline.analyse import Analysis, FaceEmbedder
-from pipeline.batches import aligned
 from pipeline.camera.planner import CameraOperator
-from pipeline.compose import TilePainter
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS, Workload
 from pipeline.detection.detection_schedule import DetectorPace
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.shot_detector import CutDetector
-from pipeline.encoding import open_encoder
 from pipeline.errors import ComputeClassChangedError, JobStopped
-from pipeline.frame_rate import OutputRate
-from pipeline.hdr import hdr_warnings, keeps_hdr
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
 from pipeline.limits import within_duration
 from pipeline.people import Row
-from pipeline.render import Renderer, batch_size
-from pipeline.renew import Renewal
+from pipeline.rendering.analysis import Analysis, FaceEmbedder
+from pipeline.rendering.encoder_factory import open_encoder
+from pipeline.rendering.frame_cache import StillStore
+from pipeline.rendering.frame_rate import OutputRate
+from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
+from pipeline.rendering.rebatch import aligned
+from pipeline.rendering.renderer import Renderer, batch_size
+from pipeline.rendering.rerender import Renewal
+from pipeline.rendering.tile_renderer import TilePainter
 from pipeline.report.thumbnails import FOLDER, MomentKeeper, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings
-from pipeline.stills import StillStore
 from pipeline.telemetry.timing import JobClock
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
 from pipeline.people import Row, Side, Tile
-from pipeline.stills import StillStore
+from pipeline.rendering.frame_cache import StillStore
 
 
 class TilePainter:

@@ -13,20 +13,20 @@ from engines.frames import Frame, FrameBatch
 from engines.media import source_file as storage
 from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
-from pipeline.analyse import Analysis, Planned
-from pipeline.compose import TilePainter
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.triggers import SegmentFacts
 from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
+from pipeline.rendering.analysis import Analysis, Planned
+from pipeline.rendering.frame_skip import Thinning
+from pipeline.rendering.stage import Stage
+from pipeline.rendering.tile_renderer import TilePainter
 from pipeline.report.thumbnails import MomentKeeper
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
-from pipeline.stages import Stage
 from pipeline.telemetry.timing import JobClock, StageTimer
-from pipeline.thinning import Thinning
 
 _PICTURE_BYTES = 6_250_000  # from here on fewer travel together
 

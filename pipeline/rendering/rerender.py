@@ -9,14 +9,14 @@ from pathlib import Path
 
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
-from pipeline.compose import TilePainter
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
+from pipeline.rendering.stage import Stage
+from pipeline.rendering.tile_renderer import TilePainter
 from pipeline.segments import segment as segments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord, SegmentWriter
-from pipeline.stages import Stage
 from pipeline.telemetry.counters import Counting
 
 _DEPTH = 16

@@ -1,0 +1,4 @@
+"""The stages from decoded frames to encoded segments.
+
+Imports detection, identity, camera, segments and degradation. Begin at `build.py`, then `renderer.py`.
+"""
