@@ -4,7 +4,7 @@ import gc
 import sys
 
 from daemon import spawn
-from daemon.loading import loading
+from daemon.gc_pause import loading
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 
 from daemon import mounts
+from daemon.backoff import SOON_S, Backoff
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
 from daemon.leases import host_name
-from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, ShareIdentity

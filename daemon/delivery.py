@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError, SplitShareError
+from daemon.files import NO_PLAIN_FILE, read_json
 from daemon.jobs import PART, Job, Move, State
 from daemon.moves import FileMark, make_dirs, move_once, sure_mark
 from daemon.naming import (
@@ -26,7 +27,6 @@ from daemon.naming import (
     output_names,
     valid_text,
 )
-from daemon.plain_files import NO_PLAIN_FILE, read_json
 from daemon.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 

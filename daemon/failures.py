@@ -14,8 +14,8 @@ from pathlib import Path
 import structlog
 
 from daemon.errors import SourceGoneError
+from daemon.files import read_json
 from daemon.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
-from daemon.plain_files import read_json
 from daemon.settle import Clock
 from daemon.status import History
 from pipeline.report.model import SCHEMA

@@ -21,10 +21,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from daemon import leases, manifest_checks
+from daemon.files import NO_PLAIN_FILE, read_plain
 from daemon.leases import Lease
 from daemon.moves import FileMark, has_gone
 from daemon.naming import printable, valid_text
-from daemon.plain_files import NO_PLAIN_FILE, read_plain
 from engines.errors import ExplainedError
 from pipeline.durable import sync_directory, write_durably
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import structlog
 
+from daemon.files import write_plain
 from daemon.jobs import MANIFEST, Job, remove_path
 from daemon.leases import LEASE
 from daemon.moves import FileMark
-from daemon.plain_files import write_plain
 from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 from daemon.share import Share

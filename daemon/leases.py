@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.plain_files import open_lock, overwrite_plain, read_json, write_plain
+from daemon.files import open_lock, overwrite_plain, read_json, write_plain
 from daemon.settings import LeaseSettings
 from daemon.settle import Clock
 from engines.errors import ExplainedError

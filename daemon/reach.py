@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.config import load
 from daemon.errors import DaemonError, StateRemovedError
-from daemon.plain_files import read_plain
+from daemon.files import read_plain
 from daemon.settings import Settings
 from daemon.share import LARGEST_BYTES, SENTINEL, Share
 

@@ -15,6 +15,7 @@ from daemon import ignored
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
+from daemon.files import read_json
 from daemon.moves import FileMark, make_dirs, move_no_replace
 from daemon.naming import (
     SIDECAR_SUFFIX,
@@ -28,7 +29,6 @@ from daemon.naming import (
     short_stem,
     sidecar_name,
 )
-from daemon.plain_files import read_json
 from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
 

@@ -15,6 +15,7 @@ import structlog
 
 from daemon import claims, joints, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
+from daemon.backoff import SOON_S, Backoff
 from daemon.chapter_groups import Joint
 from daemon.claims import Candidate, is_quiet
 from daemon.delivery import Delivery
@@ -36,7 +37,6 @@ from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.placement import Card
 from daemon.policy import Next
-from daemon.retry import SOON_S, Backoff
 from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share

@@ -17,10 +17,10 @@ from pathlib import Path, PurePath
 
 from daemon import notes
 from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
+from daemon.files import read_json
 from daemon.mounts import mount_of
 from daemon.moves import move_no_replace, open_folder
 from daemon.naming import composed, original_name
-from daemon.plain_files import read_json
 from daemon.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,

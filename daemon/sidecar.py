@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daemon.files import NO_PLAIN_FILE, read_plain
 from daemon.naming import SIDECAR_SUFFIX, printable
-from daemon.plain_files import NO_PLAIN_FILE, read_plain
 from daemon.settings import Settings
 from pipeline.corrections import Corrections, CorrectionsError, parse
 

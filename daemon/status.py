@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from daemon.plain_files import read_json, write_plain
+from daemon.files import read_json, write_plain
 from daemon.settings import OUTBOX_DIR
 from daemon.words import clock
 

@@ -21,8 +21,9 @@ import structlog
 
 from daemon import confinement, joints, leases, opening
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
+from daemon.files import open_lock
+from daemon.gc_pause import loading
 from daemon.leases import LOCKS_UNKNOWN
-from daemon.loading import loading
 from daemon.logs import configure_worker
 from daemon.messages import (
     STOP,
@@ -38,7 +39,6 @@ from daemon.messages import (
     receive_order,
 )
 from daemon.naming import printable
-from daemon.plain_files import open_lock
 from engines.cuda.device_mask import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors

@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.backoff import Backoff
 from daemon.errors import ShareAwayError
 from daemon.messages import Failed
-from daemon.retry import Backoff
 from daemon.settings import RetrySettings
 from daemon.tasks import Tasks
 from pipeline.errors import StorageError
