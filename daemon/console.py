@@ -17,10 +17,10 @@ from daemon.config_text import Row
 from daemon.dry_run import Claim, Forecast
 from daemon.naming import printable
 from daemon.orders import job_slots
+from daemon.pages.i18n import clock, size
 from daemon.process import Batch, InterruptedJobError, Item
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
-from daemon.words import clock, size
 from pipeline import job
 
 _LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "fewer and softer pictures"}

@@ -10,10 +10,10 @@ from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.errors import ShareAwayError
 from daemon.naming import printable
+from daemon.pages.warnings_text import warnings_in
 from daemon.settings import STATE_DIR
 from daemon.settle import Clock
 from daemon.status import RunningJob
-from daemon.warned import warnings_in
 from pipeline.errors import DiskFullError
 
 _LISTED = 5  # names in a summary

@@ -10,13 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon import facts, html
 from daemon.hosts import Hosts
+from daemon.pages import facts, html
+from daemon.pages.i18n import Speaker, Word, languages
 from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
 from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
-from daemon.words import Speaker, Word, languages
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
 

@@ -32,10 +32,10 @@ from daemon.messages import Compare, Finished, Stopped, Work
 from daemon.moves import move_no_replace
 from daemon.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.orders import report_languages
+from daemon.pages.warnings_text import warnings_in
 from daemon.policy import explain
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
-from daemon.warned import warnings_in
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS, Corrections

@@ -15,9 +15,9 @@ from daemon.hosts import STATES
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS, QUEUES
 from daemon.orders import job_slots
+from daemon.pages.warnings_text import warnings_in
 from daemon.settings import Settings
 from daemon.status import severity
-from daemon.warned import warnings_in
 from pipeline.telemetry.counters import Tally
 
 

@@ -35,13 +35,13 @@ from daemon.messages import Compare, Compared, Failed, Stopped
 from daemon.moves import FileMark, has_gone
 from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
+from daemon.pages.warnings_text import warnings_in
 from daemon.placement import Card
 from daemon.policy import Next
 from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
 from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
-from daemon.warned import warnings_in
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
 from pipeline.degradation.space import mib

@@ -12,8 +12,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from daemon.files import read_json, write_plain
+from daemon.pages.i18n import clock
 from daemon.settings import OUTBOX_DIR
-from daemon.words import clock
 
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.naming import printable
+from daemon.pages.i18n import Span, clock
+from daemon.pages.warnings_text import warnings_in
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob, since
 from daemon.survey import Survey
-from daemon.warned import warnings_in
-from daemon.words import Span, clock
 from engines.errors import ExplainedError
 
 _LISTED = 5

@@ -17,11 +17,11 @@ from pathlib import Path
 from daemon.errors import DaemonError
 from daemon.hosts import SILENT_S, Seen, merged, read_board
 from daemon.leases import host_name
+from daemon.pages.i18n import size
 from daemon.reach import check
 from daemon.settings import Settings
 from daemon.share import Share
 from daemon.status import JSON_NAME, Board
-from daemon.words import size
 
 _ROOM_TO_REPORT_BYTES = 2**20
 _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"

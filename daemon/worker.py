@@ -113,7 +113,7 @@ class _Worker:
                 on_tally=self._send,
             )
             if order.report_languages:
-                from daemon.report_page import add_report_page  # noqa: PLC0415 - likewise
+                from daemon.pages.report_page import add_report_page  # noqa: PLC0415 - likewise
 
                 result = add_report_page(result, order.report_languages)
             _confirm(order)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import orjson
 
-from daemon.report_page import add_report_page
+from daemon.pages.report_page import add_report_page
 from pipeline.job import Deliverables, JobResult
 
 HOSTILE = "in/\u202e<img src=x onerror=alert(1)>\"'&.mp4"

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from daemon.page import page_of
+from daemon.pages.i18n import Speaker, languages
 from daemon.status import (
     Board,
     FailedJob,
@@ -26,7 +27,6 @@ from daemon.status import (
     WaitingJob,
     link_to,
 )
-from daemon.words import Speaker, languages
 from engines.media_warnings import media_warning
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)<!--</script>\"'`{{7*7}}&amp;\u202e.mp4"

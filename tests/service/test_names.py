@@ -14,8 +14,8 @@ import pytest
 
 from daemon.naming import failed_names, output_names, valid_text
 from daemon.page import page_of
+from daemon.pages.i18n import Speaker, languages
 from daemon.status import Board
-from daemon.words import Speaker, languages
 from tests.scenes import write_recording
 from tests.service.running import Service
 

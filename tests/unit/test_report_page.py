@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from daemon.report_page import add_report_page
+from daemon.pages.report_page import add_report_page
 from pipeline.report.plots import Course, camera, latency, presence
 from tests.reports import finished_job, write_report_page
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon import facts, leases
+from daemon import leases
 from daemon.hosts import Hosts, Seen, merged
 from daemon.leases import Lease
 from daemon.naming import valid_text
 from daemon.page import StatusPage
+from daemon.pages import facts
+from daemon.pages.i18n import Speaker, languages
 from daemon.settings import StatusSettings
 from daemon.share import Share
 from daemon.status import (
@@ -29,7 +31,6 @@ from daemon.status import (
     now,
     read_status,
 )
-from daemon.words import Speaker, languages
 from tests.unit.daemon_share import make_share
 
 SPEAKER = Speaker(languages("auto"))

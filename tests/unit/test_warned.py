@@ -16,14 +16,14 @@ from daemon.jobs import Job, Manifest
 from daemon.messages import Finished, decode, encode
 from daemon.notices import Kind, Reporter
 from daemon.page import page_of
+from daemon.pages.i18n import Speaker
+from daemon.pages.report_page import page_of as report_page_of
+from daemon.pages.warnings_text import warnings_in
 from daemon.process import Item
 from daemon.recorder import Recorder
-from daemon.report_page import page_of as report_page_of
 from daemon.settings import Settings
 from daemon.status import Board, FinishedJob
 from daemon.status_view import _finished
-from daemon.warned import warnings_in
-from daemon.words import Speaker
 from engines.media_warnings import media_warning
 from tests.reports import finished_job
 from tests.unit.test_metrics import samples

@@ -13,14 +13,14 @@ import pytest
 from markupsafe import Markup
 
 import daemon
+from daemon.pages.i18n import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
 from daemon.scanner import Refusal
 from daemon.status import LEVELS
-from daemon.words import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
 from engines.errors import ExplainedError
 from pipeline.degradation.level_ladder import TripKind
 
 NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails with
-TEMPLATES = Path(daemon.__file__).parent / "templates"
+TEMPLATES = Path(daemon.__file__).parent / "pages" / "templates"
 ERRORS_OF_JOBS = (
     "engines.errors",
     "engines.media.verify",
@@ -52,7 +52,7 @@ def test_korean_is_korean() -> None:
 
 
 def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
-    sources = [path.read_text() for path in (*TEMPLATES.glob("*.j2"), *Path(daemon.__file__).parent.glob("*.py"))]
+    sources = [path.read_text() for path in (*TEMPLATES.glob("*.j2"), *Path(daemon.__file__).parent.rglob("*.py"))]
     used = {key for source in sources for key in re.findall(r"""(?:\bt|text|word|Word)\(f?"([\w.]+)["{]""", source)}
     families = {key for key in used if key.endswith((".", "_"))}
     families |= {f"{family}." for source in sources for family in re.findall(r"""\bt\.of\("(\w+)",""", source)}

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from daemon import words
+from daemon.pages import i18n as words
 
 Names: TypeAlias = tuple[str, ...]
 
@@ -61,7 +61,11 @@ def render(template: str, styles: Names, scripts: Names, early: Names = (), **va
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("daemon"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("daemon.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals.update(span=words.Span, word=_word)
     environment.filters.update(size=words.size, clock=words.clock, seen=seen)

@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon.html import seen
-from daemon.warned import warnings_in
-from daemon.words import Span, Speaker, clock
+from daemon.pages.html import seen
+from daemon.pages.i18n import Span, Speaker, clock
+from daemon.pages.warnings_text import warnings_in
 
 _WORTH_TELLING_S = 1.0  # of reduced quality
 

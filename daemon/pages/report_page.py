@@ -11,8 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon import facts, html
-from daemon.words import Language, Speaker, text
+from daemon.pages import facts, html
+from daemon.pages.i18n import Language, Speaker, text
 from pipeline.durable import write_durably
 from pipeline.job import JobResult
 from pipeline.report import plots

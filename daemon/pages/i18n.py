@@ -25,7 +25,7 @@ def languages(choice: str) -> tuple[Language, ...]:
 @cache
 def catalogue() -> dict[str, dict[Language, str]]:
     """All texts: key, then language."""
-    text = resources.files("daemon").joinpath("words.yaml").read_text("utf-8")
+    text = resources.files("daemon.pages").joinpath("words.yaml").read_text("utf-8")
     loaded: dict[str, dict[Language, str]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return loaded
 
