@@ -9,7 +9,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from daemon.settings import RetrySettings
+from daemon.config.settings import RetrySettings
 from daemon.settle import Clock
 
 SOON_S = 30.0  # the longest wait after trouble of the storage: work goes on within a minute of its end

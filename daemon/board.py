@@ -10,6 +10,7 @@ import structlog
 
 from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
+from daemon.config.settings import Settings
 from daemon.intake import Inbox, Intake
 from daemon.jobs import Job
 from daemon.leases import host_name
@@ -18,7 +19,6 @@ from daemon.naming import valid_text
 from daemon.notify import Notifier
 from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share
 from daemon.status import (

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from daemon import jobs
+from daemon.config.settings import InboxSettings
 from daemon.jobs import Job, Manifest, State
 from daemon.leases import Lease
 from daemon.moves import FileMark, move_no_replace, open_folder
 from daemon.naming import sidecar_name
 from daemon.scanner import Found
-from daemon.settings import InboxSettings
 from daemon.settle import Signature
 from daemon.share import Share
 from daemon.sidecar_names import fault_of

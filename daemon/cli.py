@@ -18,7 +18,7 @@ from daemon.helping import ConfigOption, RootOption, complete_profiles, examples
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
-    from daemon.settings import Settings
+    from daemon.config.settings import Settings
 
 EXIT_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT = 1, 2, 3
 
@@ -112,7 +112,7 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
     With --dry-run: which files would be taken, in which order and with which profile, and why the others are not.
     """
     from daemon import service
-    from daemon.config import load
+    from daemon.config.loader import load
 
     if dry_run:
         from daemon import console, logs
@@ -161,8 +161,8 @@ def process(
     """
     from daemon import console
     from daemon import process as processing
-    from daemon.config import load
-    from daemon.overrides import parse
+    from daemon.config.loader import load
+    from daemon.config.overrides import parse
     from daemon.spawn import take_ahead
 
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))

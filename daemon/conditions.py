@@ -11,10 +11,10 @@ import structlog
 
 from daemon import mounts
 from daemon.backoff import SOON_S, Backoff
+from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
 from daemon.leases import host_name
-from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, ShareIdentity
 from daemon.status import now

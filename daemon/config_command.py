@@ -18,7 +18,7 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="Configuration to check.")],
 ) -> None:
     """Check a file with its drop-ins and the environment, and report everything that is wrong."""
-    from daemon.config import load
+    from daemon.config.loader import load
 
     load(file)
     typer.echo(f"{file} is a valid configuration.")
@@ -41,8 +41,8 @@ def show(
     found, the defaults.
     """
     from daemon import console
-    from daemon.config import load_with_origins
-    from daemon.config_text import rows
+    from daemon.config.loader import load_with_origins
+    from daemon.config.render import rows
 
     if ignored:
         console.show_ignored()
@@ -65,7 +65,7 @@ def set_(
     The whole configuration is checked first: where something is wrong, nothing is written. Time, name, former value
     and reason are noted above the key.
     """
-    from daemon.config_edit import set_value
+    from daemon.config.edit import set_value
 
     typer.echo(set_value(config, key, value, reason).told())
 
@@ -73,7 +73,7 @@ def set_(
 @app.command("schema", epilog=examples("config schema > config.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from daemon.config_text import schema_text
+    from daemon.config.render import schema_text
 
     typer.echo(schema_text(), nl=False)
 
@@ -86,8 +86,8 @@ def sample(
     ] = "",
 ) -> None:
     """Print the commented sample configuration, or a built-in profile as a drop-in."""
-    from daemon.config_text import profile_text, sample_text
-    from daemon.profiles import BUILT_IN
+    from daemon.config.profiles import BUILT_IN
+    from daemon.config.render import profile_text, sample_text
 
     if profile and profile not in BUILT_IN:
         raise ConfigError(f"There is no built-in profile '{profile}'", remedy=f"Known: {', '.join(BUILT_IN)}.")

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from daemon import seccomp
-from daemon.settings import WorkerLimits
+from daemon.config.settings import WorkerLimits
 from engines.errors import causes
 
 ORPHANED = 70  # exit status of a process whose service has gone

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import daemon
+from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
+from daemon.config.sources import ENV_PREFIX
 from daemon.errors import DaemonError
-from daemon.layers import ENV_PREFIX
 from daemon.naming import output_names
-from daemon.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.status import HTML_NAME, read_status
 
 _INBOX = "inbox"

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from daemon import checks
 from daemon.checks.context import Context
-from daemon.config import DEFAULT_PATH, load
+from daemon.config.loader import DEFAULT_PATH, load
 from daemon.doctor import CHECKS, Finding, Result, Verdict, document, examine, select
 
 __all__ = ["checks", "run", "show_list"]

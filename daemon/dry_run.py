@@ -14,11 +14,11 @@ from pathlib import PurePath
 
 from daemon import jobs
 from daemon.claims import Candidate, is_quiet
+from daemon.config.settings import Settings
 from daemon.intake import Inbox, Intake, inboxes
 from daemon.leases import host_name, read
 from daemon.reach import NoShareError, ShareForbiddenError
 from daemon.scanner import LeftAlone, Walk
-from daemon.settings import Settings
 from daemon.share import Share, file_system, settle_s
 from pipeline.degradation.space import Free, lacking
 

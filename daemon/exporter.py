@@ -17,8 +17,8 @@ from wsgiref.simple_server import WSGIServer
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
+from daemon.config.settings import MetricsSettings
 from daemon.meters import Meters
-from daemon.settings import MetricsSettings
 from daemon.status import replace_file
 
 _TURN_S = 1.0

@@ -41,7 +41,7 @@ def json_text(value: Any) -> str:
 
 def complete_keys(incomplete: str) -> list[str]:
     """Configuration keys, for the shell's completion."""
-    from daemon import keys  # noqa: PLC0415 - help must appear at once
+    from daemon.config import catalog as keys  # noqa: PLC0415 - help must appear at once
 
     found = (keys.dotted(entry.path).replace(keys.ANY, "default") for entry in keys.catalogue() if entry.path)
     return [key for key in found if key.startswith(incomplete)]
@@ -49,7 +49,7 @@ def complete_keys(incomplete: str) -> list[str]:
 
 def complete_profiles(incomplete: str) -> list[str]:
     """Names of profiles, for the shell's completion."""
-    from daemon.config import load  # noqa: PLC0415 - as above
+    from daemon.config.loader import load  # noqa: PLC0415 - as above
     from daemon.errors import ConfigError  # noqa: PLC0415 - as above
 
     try:

@@ -17,10 +17,10 @@ from daemon.arrivals import Arrivals, PartsArriveError, Waiting
 from daemon.by_age import ByAge
 from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.claims import Candidate
+from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.naming import printable
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
-from daemon.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.settle import Clock, SettleTracker
 from daemon.sidecars import Sidecars
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from daemon import confinement
 from daemon.child import AnsweredError, ChildFailedError, ask
+from daemon.config.settings import WorkerLimits
 from daemon.messages import Compare, Compared
-from daemon.settings import WorkerLimits
 from engines.json_answer import answer
 
 TIMEOUT_S = 120.0

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import structlog
 
+from daemon.config.settings import RetentionSettings
 from daemon.files import write_plain
 from daemon.jobs import MANIFEST, Job, remove_path
 from daemon.leases import LEASE
 from daemon.moves import FileMark
-from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 from daemon.share import Share
 from pipeline.fingerprint import source_identity

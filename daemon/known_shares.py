@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
-from daemon.settings import STATE_DIR
 from daemon.share import Share, ShareIdentity
 from engines.cache_dir import default_cache_dir
 

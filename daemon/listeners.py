@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.leases import host_name
-from daemon.settings import Settings
 from daemon.share import Share
 from daemon.status import Board
 from daemon.survey import NoStatusError, Standing, survey

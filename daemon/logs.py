@@ -11,8 +11,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from daemon.config.settings import LogSettings
 from daemon.journal import JournalLogger, is_journal, with_fields
-from daemon.settings import LogSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from daemon.announce import Announcer
 from daemon.audience import Listener
 from daemon.card_meters import CardMeters
+from daemon.config.settings import Settings
 from daemon.exporter import Exporter
 from daemon.recorder import Recorder
-from daemon.settings import Settings
 from daemon.summary import Summary
 
 

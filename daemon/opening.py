@@ -12,10 +12,10 @@ from dataclasses import asdict
 
 from daemon import confinement
 from daemon.child import AnsweredError, ChildFailedError, ask
+from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
 from daemon.placement import Card
-from daemon.settings import WorkerLimits
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe, probe_sessions
 from engines.errors import ExplainedError

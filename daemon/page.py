@@ -10,10 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.hosts import Hosts
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
-from daemon.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.settle import Clock
 from daemon.share import Share
 from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file

@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from daemon.child import ask
+from daemon.config.sources import PROVENANCE, SETTINGS
 from daemon.errors import DaemonError
-from daemon.layers import PROVENANCE, SETTINGS
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 300.0

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from daemon import probe
-from daemon.config import detected_path, load
+from daemon.config.loader import detected_path, load
 from daemon.helping import json_text
 
 

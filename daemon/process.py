@@ -26,6 +26,7 @@ import structlog
 
 from daemon import joints, sidecar, sidecar_names
 from daemon.chapters import chapter_name
+from daemon.config.settings import Settings
 from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
 from daemon.messages import Compare, Finished, Stopped, Work
@@ -34,7 +35,6 @@ from daemon.naming import failed_names, first_free, names_in, output_names, prin
 from daemon.orders import report_languages
 from daemon.pages.warnings_text import warnings_in
 from daemon.policy import explain
-from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError

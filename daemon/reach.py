@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from daemon.config import load
+from daemon.config.loader import load
+from daemon.config.settings import Settings
 from daemon.errors import DaemonError, StateRemovedError
 from daemon.files import read_plain
-from daemon.settings import Settings
 from daemon.share import LARGEST_BYTES, SENTINEL, Share
 
 _ANSWER_S = 8.0

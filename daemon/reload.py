@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from daemon import keys
+from daemon.config import catalog as keys
+from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.nested import ABSENT, at
-from daemon.settings import Settings
 from daemon.wake import ReloadRequest
 
 # Whatever is not named here is built into the running service: folders, locks, devices, sockets.

@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 
 import structlog
 
+from daemon.config.settings import RetentionSettings
 from daemon.moves import open_folder
 from daemon.naming import printable
-from daemon.settings import RetentionSettings
 from daemon.settle import Clock
 
 _SWEEP_EVERY_S = 3600.0

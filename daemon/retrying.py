@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from daemon import ignored
+from daemon.config.settings import FAILED_DIR, Settings
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
@@ -29,7 +30,6 @@ from daemon.naming import (
     short_stem,
     sidecar_name,
 )
-from daemon.settings import FAILED_DIR, Settings
 from daemon.share import Share
 
 _LISTED = 10

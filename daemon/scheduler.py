@@ -18,6 +18,7 @@ from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Star
 from daemon.backoff import SOON_S, Backoff
 from daemon.chapter_groups import Joint
 from daemon.claims import Candidate, is_quiet
+from daemon.config.settings import Settings
 from daemon.delivery import Delivery
 from daemon.errors import (
     DaemonError,
@@ -38,7 +39,6 @@ from daemon.orders import job_slots, job_spec, work_order
 from daemon.pages.warnings_text import warnings_in
 from daemon.placement import Card
 from daemon.policy import Next
-from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
 from daemon.tasks import STORAGE_TROUBLE, Task, Tasks

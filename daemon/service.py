@@ -18,6 +18,7 @@ from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share, torn
 from daemon.conditions import Conditions, Hindrance
+from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
@@ -33,7 +34,6 @@ from daemon.policy import explain
 from daemon.reload import Reloading
 from daemon.retention import Retention
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings
 from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History, read_status
 from daemon.wake import Alarm, StopRequest, signals, watching

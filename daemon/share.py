@@ -16,12 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from daemon import notes
-from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
-from daemon.files import read_json
-from daemon.mounts import mount_of
-from daemon.moves import move_no_replace, open_folder
-from daemon.naming import composed, original_name
-from daemon.settings import (
+from daemon.config.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
     OUTBOX_DIR,
@@ -30,6 +25,11 @@ from daemon.settings import (
     Settings,
     SettleSettings,
 )
+from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
+from daemon.files import read_json
+from daemon.mounts import mount_of
+from daemon.moves import move_no_replace, open_folder
+from daemon.naming import composed, original_name
 from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.degradation.space import mib
 from pipeline.durable import FULL, sync_directory

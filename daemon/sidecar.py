@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daemon.config.settings import Settings
 from daemon.files import NO_PLAIN_FILE, read_plain
 from daemon.naming import SIDECAR_SUFFIX, printable
-from daemon.settings import Settings
 from pipeline.corrections import Corrections, CorrectionsError, parse
 
 MOST_BYTES = 65_536

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
+from daemon.config.settings import OUTBOX_DIR
 from daemon.files import read_json, write_plain
 from daemon.pages.i18n import clock
-from daemon.settings import OUTBOX_DIR
 
 SCHEMA = "dualface.status/1"
 JSON_NAME = "status.json"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from daemon.config.settings import Settings
 from daemon.errors import DaemonError
 from daemon.hosts import SILENT_S, Seen, merged, read_board
 from daemon.leases import host_name
 from daemon.pages.i18n import size
 from daemon.reach import check
-from daemon.settings import Settings
 from daemon.share import Share
 from daemon.status import JSON_NAME, Board
 

@@ -11,12 +11,12 @@ import structlog
 
 from daemon import leases, recovery
 from daemon.backoff import SOON_S, Backoff
+from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.hosts import read_board
 from daemon.jobs import Job, folders
 from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
-from daemon.settings import Settings
 from daemon.settle import Clock
 from daemon.share import Share, locks_reach_all
 from daemon.status import now

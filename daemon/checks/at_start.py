@@ -6,9 +6,9 @@ import structlog
 
 from daemon.checks.context import Context
 from daemon.checks.share import AT_START, SAID_ONLY
+from daemon.config.settings import Settings
 from daemon.doctor import Verdict, examine, select
 from daemon.errors import ShareUnusableError
-from daemon.settings import Settings
 from engines.errors import doctor_hint
 
 log = structlog.get_logger(__name__)

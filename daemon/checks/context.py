@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 
 from daemon.checks.unit import Unit
 from daemon.child import Account, ask
+from daemon.config.settings import Settings
 from daemon.measurements.program import site_as_text
 from daemon.measurements.site import Measurement, Site
-from daemon.settings import Settings
 from daemon.share import Share
 
 _SHARE_TIMEOUT_S = 90.0  # the longest measurement, of lag, waits for three times 20 s

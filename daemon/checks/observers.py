@@ -11,8 +11,8 @@ from urllib.error import HTTPError
 
 from daemon.checks.context import Context
 from daemon.child import AnsweredError, ChildFailedError, ask
+from daemon.config.settings import MetricsSettings
 from daemon.doctor import Finding, check, not_applicable, ok, warning
-from daemon.settings import MetricsSettings
 
 _ANSWER_S = 5.0
 _LOAD_S = 60.0  # Apprise is large

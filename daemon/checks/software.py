@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from daemon.checks.context import Context
-from daemon.config import load_with_origins
-from daemon.config_text import rows
+from daemon.config.loader import load_with_origins
+from daemon.config.render import rows
 from daemon.doctor import Finding, check, ok, warning
 from daemon.versions import MATRIX, PYTHON, Verified, installed
 

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
+from daemon.config.settings import STATE_DIR
 from daemon.measurements.site import Site, refusal
 from daemon.mounts import mount_of
-from daemon.settings import STATE_DIR
 from daemon.share import SENTINEL, is_network
 
 

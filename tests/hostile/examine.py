@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import structlog
 
+from daemon.config.settings import Settings, WorkerLimits
 from daemon.messages import Failed, Finished, Work
 from daemon.policy import explain
-from daemon.settings import Settings, WorkerLimits
 from daemon.workers import Died, Outcome, Overdue, Pool, Stalled
 from pipeline.job import JobSpec
 from pipeline.report.common import failure_report

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from daemon.settings import ScanSettings
+from daemon.config.settings import ScanSettings
 from engines.media.probe import probe
 
 PAL_DV = (720, 576)

@@ -12,12 +12,12 @@ from typing import Any
 
 from daemon import claims
 from daemon.claims import Candidate
+from daemon.config.settings import Settings
 from daemon.jobs import Job, State
 from daemon.leases import Lease
 from daemon.moves import FileMark
 from daemon.naming import sidecar_name
 from daemon.scanner import Found
-from daemon.settings import Settings
 from daemon.settle import Signature
 from daemon.share import Share
 

@@ -14,13 +14,13 @@ from daemon import claims, recovery
 from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.chapters import chapter_name
 from daemon.claims import Candidate
+from daemon.config.settings import Settings, SettleSettings
 from daemon.delivery import Delivery
 from daemon.intake import Inbox
 from daemon.jobs import Job, State, load
 from daemon.moves import FileMark
 from daemon.retrying import choose, failed_files, retry
 from daemon.scanner import Found
-from daemon.settings import Settings, SettleSettings
 from daemon.settle import Signature
 from daemon.share import Share
 from tests.unit.daemon_share import LEASE, candidate, drop, finished, make_share, settings_for, tree

@@ -14,7 +14,9 @@ import pytest
 import structlog
 import typer
 
-from daemon import cli, config, leases, overrides
+from daemon import cli, leases
+from daemon.config import loader as config
+from daemon.config import overrides
 from daemon.leases import Lease
 from daemon.reach import NoShareError
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob

@@ -12,10 +12,12 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from daemon import config, config_text, keys
-from daemon.profiles import BUILT_IN
-from daemon.retired_keys import RETIRED
-from daemon.settings import Settings
+from daemon.config import catalog as keys
+from daemon.config import loader as config
+from daemon.config import render as config_text
+from daemon.config.profiles import BUILT_IN
+from daemon.config.retired_keys import RETIRED
+from daemon.config.settings import Settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

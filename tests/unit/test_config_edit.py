@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon import config
-from daemon.config_edit import NotWritableError, OverruledError, UnknownKeyError, set_value
-from daemon.config_text import sample_text
+from daemon.config import loader as config
+from daemon.config.edit import NotWritableError, OverruledError, UnknownKeyError, set_value
+from daemon.config.render import sample_text
 from daemon.errors import ConfigError
 
 BY_HAND = """\

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from daemon.settings import Settings
+from daemon.config.settings import Settings
 
 
 def problems(document: dict[str, Any]) -> dict[tuple[str | int, ...], str]:

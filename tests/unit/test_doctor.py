@@ -23,13 +23,13 @@ from daemon.checks.at_start import recheck_share
 from daemon.checks.context import Context
 from daemon.checks.share import AT_START
 from daemon.child import Account
+from daemon.config.settings import ShareSettings
 from daemon.doctor import CHECKS, Check, Finding, UnknownCheckError, Verdict, document, examine, failed, ok, select
 from daemon.measurements.files import Folder, Folders, Names, Times
 from daemon.measurements.moving import Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.site import Measurement
 from daemon.measurements.view import Events, Lag
-from daemon.settings import ShareSettings
 from daemon.share import Share
 from daemon.versions import Verified
 from engines.errors import ExplainedError
@@ -297,7 +297,7 @@ def test_versions_are_compared_by_numbers() -> None:
 # -- errors name their checks
 
 # Errors of commands tell the person who gave them what to do; the service raises none of them.
-_COMMANDS = {"daemon.cli", "daemon.config_edit", "daemon.control", "daemon.probe", "daemon.reach"}
+_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.probe", "daemon.reach"}
 _CONFIGURED = {"ProfileGoneError"}  # somebody has to change the configuration
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.settings import Settings
 from daemon.control import drain, pause
 from daemon.dry_run import Forecast, foresee
 from daemon.leases import host_name
 from daemon.reach import NoShareError
-from daemon.settings import Settings
 from daemon.share import Share
 from tests.unit.daemon_share import claimed, make_share, settings_for
 

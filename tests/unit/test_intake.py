@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.config.settings import ScanSettings, Settings, SettleSettings
 from daemon.intake import FairTurns, Inbox, Intake, Pace
-from daemon.settings import ScanSettings, Settings, SettleSettings
 
 
 class Clock:

@@ -20,7 +20,7 @@ import pytest
 import structlog
 
 from daemon import journal, logs
-from daemon.settings import LogSettings
+from daemon.config.settings import LogSettings
 
 JOURNALD = Path("/lib/systemd/systemd-journald")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from daemon import jobs
+from daemon.config.settings import RetentionSettings
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
 from daemon.leases import LOCK
-from daemon.settings import RetentionSettings
 from daemon.share import Share
 from tests.unit.daemon_share import claimed, make_share
 

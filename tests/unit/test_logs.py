@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from daemon import logs
-from daemon.settings import LogSettings
+from daemon.config.settings import LogSettings
 
 
 @pytest.fixture(autouse=True)

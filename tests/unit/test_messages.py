@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import logs
+from daemon.config.settings import LogSettings
 from daemon.messages import Failed, Finished, Message, Ready, Stopped, decode, encode
-from daemon.settings import LogSettings
 from pipeline.job import Progress
 
 MESSAGES: list[Message] = [

@@ -23,13 +23,13 @@ from daemon.audience import Audience, Delivered, Ended, Event, GivenUp, Postpone
 from daemon.board import Chronicle, _state
 from daemon.card_meters import CardMeters
 from daemon.conditions import Condition, Hindrance
+from daemon.config.settings import MetricsSettings, Settings
 from daemon.exporter import Exporter
 from daemon.jobs import Job, Manifest
 from daemon.messages import Failed
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
 from daemon.recorder import Recorder
-from daemon.settings import MetricsSettings, Settings
 from daemon.status import Board, History, HostLine, RunningJob
 from daemon.workers import Died
 from engines.nvml import CardLoad

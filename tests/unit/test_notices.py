@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from daemon import child
 from daemon.audience import GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
-from daemon.config import load_with_origins
-from daemon.config_text import rows
+from daemon.config.loader import load_with_origins
+from daemon.config.render import rows
+from daemon.config.settings import NotifySettings
 from daemon.jobs import Job, Manifest
 from daemon.messages import Failed
 from daemon.notices import Kind, Notice, Reporter, Throttle
-from daemon.settings import NotifySettings
 from daemon.status import Board, RunningJob
 from tests.mailbox import Mailbox
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon import versions
-from daemon.settings import Settings
+from daemon.config.settings import Settings
 from daemon.versions import MATRIX
 
 ROOT = Path(__file__).parents[2]

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from daemon import leases, sidecar
+from daemon.config.settings import RetentionSettings, Settings
 from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.kept import KeptStates, key_of
 from daemon.reach import NoShareError, check
-from daemon.settings import RetentionSettings, Settings
 from daemon.share import SENTINEL
 from engines.frames import EncodedPacket
 from pipeline.corrections import CorrectionsError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import daemon.errors  # noqa: F401  its classes are found as subclasses
 import pipeline.errors  # noqa: F401  its classes are found as subclasses
-from daemon import keys
+from daemon.config import catalog as keys
 from daemon.hosts import STATES
 from engines.errors import ExplainedError
 

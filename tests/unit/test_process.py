@@ -8,12 +8,12 @@ import pytest
 from rich.progress import Progress as Display
 
 from daemon import process
+from daemon.config.settings import Settings
 from daemon.console import Bars
 from daemon.errors import JobBusyError
 from daemon.messages import Failed, Finished
 from daemon.naming import NamesFor
 from daemon.process import Batch, InterruptedJobError, Item, prepare, publish
-from daemon.settings import Settings
 from engines.errors import ExplainedError, NotMediaError
 from pipeline.job import Progress
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from daemon import keys, reload
+from daemon import reload
+from daemon.config import catalog as keys
+from daemon.config.settings import Settings
 from daemon.errors import ConfigError
-from daemon.settings import Settings
 
 
 def settings(**sections: Any) -> Settings:

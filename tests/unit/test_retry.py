@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.backoff import Backoff
+from daemon.config.settings import RetrySettings
 from daemon.errors import ShareAwayError
 from daemon.messages import Failed
-from daemon.settings import RetrySettings
 from daemon.tasks import Tasks
 from pipeline.errors import StorageError
 from tests.unit.daemon_share import claimed, make_share, settings_for

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from daemon import retrying
+from daemon.config.settings import Settings
 from daemon.control import NotChangedError
 from daemon.retrying import FailedFile, NotInFailedError, WhichInboxError
-from daemon.settings import Settings
 from daemon.share import Share
 from tests.unit.daemon_share import settings_for, tree
 

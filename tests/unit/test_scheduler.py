@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from daemon import leases, tasks
 from daemon.audience import Audience, Event, GivenUp
+from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.intake import Intake, inboxes
 from daemon.jobs import State
@@ -22,7 +23,6 @@ from daemon.kept import KeptStates
 from daemon.messages import Failed
 from daemon.placement import Card
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings
 from daemon.share import Share
 from daemon.tasks import Task
 from daemon.workers import Pool

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from daemon import leases
+from daemon.config.settings import StatusSettings
 from daemon.hosts import Hosts, Seen, merged
 from daemon.leases import Lease
 from daemon.naming import valid_text
 from daemon.page import StatusPage
 from daemon.pages import facts
 from daemon.pages.i18n import Speaker, languages
-from daemon.settings import StatusSettings
 from daemon.share import Share
 from daemon.status import (
     SCHEMA,

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from daemon import leases, listeners, reach, status_view
 from daemon.checks.unit import Unit
+from daemon.config.settings import Settings
 from daemon.control import drain, pause, resume
 from daemon.hosts import Hosts
 from daemon.leases import Lease
-from daemon.settings import Settings
 from daemon.share import Share
 from daemon.status import Board, FailedJob, RunningJob, WaitingJob
 from daemon.survey import NoStatusError, survey

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from daemon import console
 from daemon.audience import Delivered
+from daemon.config.settings import Settings
 from daemon.jobs import Job, Manifest
 from daemon.messages import Finished, decode, encode
 from daemon.notices import Kind, Reporter
@@ -21,7 +22,6 @@ from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.process import Item
 from daemon.recorder import Recorder
-from daemon.settings import Settings
 from daemon.status import Board, FinishedJob
 from daemon.status_view import _finished
 from engines.media_warnings import media_warning

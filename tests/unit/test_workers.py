@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from daemon.config.settings import WorkerLimits
 from daemon.messages import Work, encode
-from daemon.settings import WorkerLimits
 from daemon.spawn import WorkerProcess
 from daemon.workers import Outcome, Pool, Stalled
 from pipeline.job import JobSpec, Progress

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from daemon.config.settings import Settings
+from daemon.config.sources import parse_value
 from daemon.errors import ConfigError
-from daemon.layers import parse_value
-from daemon.settings import Settings
 
 
 class AssignmentError(ConfigError):

@@ -18,11 +18,11 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from daemon import keys
-from daemon.config import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
+from daemon.config import catalog as keys
+from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
+from daemon.config.sources import load_yaml, parse_value, read_file
 from daemon.control import who
 from daemon.errors import ConfigError, DaemonError
-from daemon.layers import load_yaml, parse_value, read_file
 from daemon.nested import ABSENT, at
 from daemon.reload import needs_restart
 from pipeline.durable import commit, open_new

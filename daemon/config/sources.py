@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 import yaml
 
-from daemon import keys
+from daemon.config import catalog as keys
 from daemon.nested import at, has
 
 ENV_PREFIX = "DUALFACE__"

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from daemon import keys
-from daemon.layers import Layer
+from daemon.config import catalog as keys
+from daemon.config.sources import Layer
 
 
 class _Merged(BaseSettings):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from daemon import keys
-from daemon.layers import Layer
+from daemon.config import catalog as keys
+from daemon.config.sources import Layer
 from daemon.nested import without
 
 RETIRED: dict[keys.Path, str] = {

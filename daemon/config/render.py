@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from daemon import keys
-from daemon.config import Loaded
-from daemon.profiles import BUILT_IN, DESCRIPTIONS
+from daemon.config import catalog as keys
+from daemon.config.loader import Loaded
+from daemon.config.profiles import BUILT_IN, DESCRIPTIONS
 
 _HEAD = """\
 Configuration of dualface. Every key has a safe default, shown here: remove its # to change it.

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from daemon.config.profiles import completed
 from daemon.naming import existing_form
-from daemon.profiles import completed
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 

@@ -17,14 +17,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from daemon import keys
+from daemon.config import catalog as keys
+from daemon.config.precedence import merged
+from daemon.config.profiles import BUILT_IN
+from daemon.config.retired_keys import without_retired
+from daemon.config.settings import Settings
+from daemon.config.sources import Layer, Problem, from_paths, read_detected, read_environment, read_file, read_text
 from daemon.errors import ConfigError
-from daemon.layers import Layer, Problem, from_paths, read_detected, read_environment, read_file, read_text
 from daemon.nested import has, without
-from daemon.precedence import merged
-from daemon.profiles import BUILT_IN
-from daemon.retired_keys import without_retired
-from daemon.settings import Settings
 
 DEFAULT_PATH = Path("/etc/dualface/config.yaml")
 DETECTED_NAME = "auto_detected.yaml"
