@@ -17,9 +17,9 @@ from daemon.errors import (
     MoveRefusedError,
     OtherFileSystemError,
 )
-from daemon.moves import open_folder
-from daemon.naming import printable
 from daemon.settle import Clock
+from daemon.share.naming import printable
+from daemon.share.rename import open_folder
 
 UNREADABLE = FileUnreadableError("The service may not read this file.")
 READ_ONLY = FolderReadOnlyError("The service may not take this file out of its folder.")

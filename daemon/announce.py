@@ -18,8 +18,8 @@ import structlog
 from daemon import child
 from daemon.audience import Event
 from daemon.config.settings import Settings
-from daemon.leases import host_name
 from daemon.notices import Notice, Reporter, Throttle
+from daemon.share.leases import host_name
 
 _WAITING = 32  # messages; the throttle lets only a few through
 _ATTEMPTS = 3

@@ -18,10 +18,10 @@ import structlog
 
 from daemon import ignored
 from daemon.errors import DaemonError
-from daemon.moves import open_folder
-from daemon.naming import printable
 from daemon.scanner import Found
 from daemon.settle import Clock, Signature
+from daemon.share.naming import printable
+from daemon.share.rename import open_folder
 from daemon.status import now
 from engines.media import sniff
 

@@ -13,14 +13,14 @@ from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import Settings
 from daemon.intake import Inbox, Intake
 from daemon.jobs import Job
-from daemon.leases import host_name
 from daemon.messages import Failed
-from daemon.naming import valid_text
 from daemon.notify import Notifier
 from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
 from daemon.settle import Clock
-from daemon.share import Share
+from daemon.share.leases import host_name
+from daemon.share.naming import valid_text
+from daemon.share.share import Share
 from daemon.status import (
     Board,
     FailedJob,

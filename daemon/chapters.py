@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
 
-from daemon.naming import folded
+from daemon.share.naming import folded
 
 
 @dataclass(frozen=True, slots=True)

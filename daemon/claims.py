@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 from daemon import jobs
 from daemon.config.settings import InboxSettings
 from daemon.jobs import Job, Manifest, State
-from daemon.leases import Lease
-from daemon.moves import FileMark, move_no_replace, open_folder
-from daemon.naming import sidecar_name
 from daemon.scanner import Found
 from daemon.settle import Signature
-from daemon.share import Share
+from daemon.share.leases import Lease
+from daemon.share.naming import sidecar_name
+from daemon.share.rename import FileMark, move_no_replace, open_folder
+from daemon.share.share import Share
 from daemon.sidecar_names import fault_of
 from daemon.writers import is_being_written
 from pipeline.durable import storage_errors, sync_directory

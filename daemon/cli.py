@@ -117,7 +117,7 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
     if dry_run:
         from daemon import console, logs
         from daemon.dry_run import foresee
-        from daemon.share import Share
+        from daemon.share.share import Share
 
         logs.configure_command("error")  # why files wait is part of what it shows
         settings = load(config)
@@ -210,7 +210,7 @@ def status(
     Exit code 3 where none of them is running.
     """
     from daemon import status_view
-    from daemon.reach import NoShareError, share_of, told_by_service
+    from daemon.share.reach import NoShareError, share_of, told_by_service
     from daemon.survey import survey
 
     try:

@@ -9,14 +9,14 @@ from typing import Any
 
 import structlog
 
-from daemon import mounts
 from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.kept import KeptStates
-from daemon.leases import host_name
 from daemon.settle import Clock
-from daemon.share import Share, ShareIdentity
+from daemon.share import mounts
+from daemon.share.leases import host_name
+from daemon.share.share import Share, ShareIdentity
 from daemon.status import now
 from pipeline.degradation.space import Free, lacking
 

@@ -16,10 +16,10 @@ from daemon import process as processing
 from daemon.config.render import Row
 from daemon.config.settings import Settings
 from daemon.dry_run import Claim, Forecast
-from daemon.naming import printable
 from daemon.orders import job_slots
 from daemon.pages.i18n import clock, size
 from daemon.process import Batch, InterruptedJobError, Item
+from daemon.share.naming import printable
 from daemon.spawn import WorkerProcess
 from pipeline import job
 

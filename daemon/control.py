@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.errors import DaemonError
-from daemon.share import Share
+from daemon.share.share import Share
 from daemon.status import replace_file
 
 

@@ -25,7 +25,7 @@ def pause(
     `dualface resume`.
     """
     from daemon import control, listeners
-    from daemon.reach import share_of
+    from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     before = share.pause_reason()
@@ -38,7 +38,7 @@ def pause(
 def resume(config: ConfigOption = None, root: RootOption = None) -> None:
     """Take back a pause and every drain."""
     from daemon import control, listeners
-    from daemon.reach import share_of
+    from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     ended = control.resume(share)
@@ -61,7 +61,7 @@ def drain(
     Other machines of the share go on. The service then stays idle, also after a restart, until `dualface resume`.
     """
     from daemon import control, listeners
-    from daemon.reach import share_of
+    from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     chosen = listeners.chosen_hosts(share, settings, hosts or [], everywhere=everywhere)
@@ -83,8 +83,8 @@ def retry(
 ) -> None:
     """Move files from failed back into the inbox that they came from, to try them again. Nothing is overwritten."""
     from daemon import listeners, retrying
-    from daemon.naming import printable
-    from daemon.reach import share_of
+    from daemon.share.naming import printable
+    from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     files = retrying.failed_files(share)

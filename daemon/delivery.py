@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 from daemon.errors import InvalidOutputError, SplitShareError
 from daemon.files import NO_PLAIN_FILE, read_json
 from daemon.jobs import PART, Job, Move, State
-from daemon.moves import FileMark, make_dirs, move_once, sure_mark
-from daemon.naming import (
+from daemon.share.naming import (
     Namer,
     failed_names,
     first_free,
@@ -27,7 +26,8 @@ from daemon.naming import (
     output_names,
     valid_text,
 )
-from daemon.share import Share, outbox_folder
+from daemon.share.rename import FileMark, make_dirs, move_once, sure_mark
+from daemon.share.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 
 PUBLISHED_REPORT = "published.report.json"

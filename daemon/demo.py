@@ -21,7 +21,7 @@ import daemon
 from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.config.sources import ENV_PREFIX
 from daemon.errors import DaemonError
-from daemon.naming import output_names
+from daemon.share.naming import output_names
 from daemon.status import HTML_NAME, read_status
 
 _INBOX = "inbox"

@@ -16,10 +16,10 @@ from daemon import jobs
 from daemon.claims import Candidate, is_quiet
 from daemon.config.settings import Settings
 from daemon.intake import Inbox, Intake, inboxes
-from daemon.leases import host_name, read
-from daemon.reach import NoShareError, ShareForbiddenError
 from daemon.scanner import LeftAlone, Walk
-from daemon.share import Share, file_system, settle_s
+from daemon.share.leases import host_name, read
+from daemon.share.reach import NoShareError, ShareForbiddenError
+from daemon.share.share import Share, file_system, settle_s
 from pipeline.degradation.space import Free, lacking
 
 _WATCHED_S = 2.0

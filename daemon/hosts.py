@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from daemon import leases
 from daemon.files import read_plain
 from daemon.jobs import folders
+from daemon.share import leases
 from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from daemon.naming import folded
+from daemon.share.naming import folded
 
 _WORD = re.compile(r"\*\.(?P<word>[^.*?\[{]+)(?P<more>\.\{ext\})?")
 _EXTENSION, _STAND_IN = "{ext}", "\ue000"  # the second means nothing to ``translate``

@@ -19,9 +19,9 @@ from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.claims import Candidate
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
-from daemon.naming import printable
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.settle import Clock, SettleTracker
+from daemon.share.naming import printable
 from daemon.sidecars import Sidecars
 
 _LOGGED_AT_MOST = 10_000

@@ -20,11 +20,12 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Any
 
-from daemon import leases, manifest_checks
+from daemon import manifest_checks
 from daemon.files import NO_PLAIN_FILE, read_plain
-from daemon.leases import Lease
-from daemon.moves import FileMark, has_gone
-from daemon.naming import printable, valid_text
+from daemon.share import leases
+from daemon.share.leases import Lease
+from daemon.share.naming import printable, valid_text
+from daemon.share.rename import FileMark, has_gone
 from engines.errors import ExplainedError
 from pipeline.durable import sync_directory, write_durably
 

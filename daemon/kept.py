@@ -18,10 +18,10 @@ import structlog
 from daemon.config.settings import RetentionSettings
 from daemon.files import write_plain
 from daemon.jobs import MANIFEST, Job, remove_path
-from daemon.leases import LEASE
-from daemon.moves import FileMark
 from daemon.settle import Clock
-from daemon.share import Share
+from daemon.share.leases import LEASE
+from daemon.share.rename import FileMark
+from daemon.share.share import Share
 from pipeline.fingerprint import source_identity
 from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
-from daemon.leases import host_name
-from daemon.share import Share
+from daemon.share.leases import host_name
+from daemon.share.share import Share
 from daemon.status import Board
 from daemon.survey import NoStatusError, Standing, survey
 

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
-from daemon.share import outbox_folder
+from daemon.share.share import outbox_folder
 
 if TYPE_CHECKING:
     from daemon.jobs import Manifest, Move

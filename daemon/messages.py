@@ -17,9 +17,9 @@ from typing import IO, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from daemon.config.settings import WorkerLimits
-from daemon.leases import Lease
 from daemon.pages.i18n import Language
 from daemon.placement import Card
+from daemon.share.leases import Lease
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress

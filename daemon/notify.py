@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from sdnotify import SystemdNotifier
 
-from daemon.naming import printable
+from daemon.share.naming import printable
 
 log = structlog.get_logger(__name__)
 

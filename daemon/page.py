@@ -15,7 +15,7 @@ from daemon.hosts import Hosts
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.settle import Clock
-from daemon.share import Share
+from daemon.share.share import Share
 from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import structlog
 
-from daemon import claims, jobs, leases, policy
+from daemon import claims, jobs, policy
 from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import MANIFEST, Job, Manifest, State
-from daemon.leases import Lease
 from daemon.messages import Failed
-from daemon.moves import FileMark, has_gone
-from daemon.share import Share
+from daemon.share import leases
+from daemon.share.leases import Lease
+from daemon.share.rename import FileMark, has_gone
+from daemon.share.share import Share
 from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 
 log = structlog.get_logger(__name__)

@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 import structlog
 
 from daemon.config.settings import RetentionSettings
-from daemon.moves import open_folder
-from daemon.naming import printable
 from daemon.settle import Clock
+from daemon.share.naming import printable
+from daemon.share.rename import open_folder
 
 _SWEEP_EVERY_S = 3600.0
 _SLICE = 200  # entries looked at in one step

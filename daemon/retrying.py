@@ -17,8 +17,7 @@ from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.files import read_json
-from daemon.moves import FileMark, make_dirs, move_no_replace
-from daemon.naming import (
+from daemon.share.naming import (
     SIDECAR_SUFFIX,
     composed,
     existing_form,
@@ -30,7 +29,8 @@ from daemon.naming import (
     short_stem,
     sidecar_name,
 )
-from daemon.share import Share
+from daemon.share.rename import FileMark, make_dirs, move_no_replace
+from daemon.share.share import Share
 
 _LISTED = 10
 

@@ -15,8 +15,8 @@ from pathlib import Path, PurePath
 
 from daemon import ignored, sidecar_names
 from daemon.ignored import Kind
-from daemon.moves import open_folder
 from daemon.settle import Signature
+from daemon.share.rename import open_folder
 
 _LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into longer folders
 

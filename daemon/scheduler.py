@@ -33,14 +33,14 @@ from daemon.intake import Inbox, Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
 from daemon.messages import Compare, Compared, Failed, Stopped
-from daemon.moves import FileMark, has_gone
-from daemon.naming import printable
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.pages.warnings_text import warnings_in
 from daemon.placement import Card
 from daemon.policy import Next
 from daemon.settle import Clock, SettleTracker, Signature
-from daemon.share import Share
+from daemon.share.naming import printable
+from daemon.share.rename import FileMark, has_gone
+from daemon.share.share import Share
 from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError

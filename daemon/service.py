@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from daemon import known_shares, logs
+from daemon import logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share, torn
@@ -24,7 +24,6 @@ from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.intake import Intake, inboxes
 from daemon.kept import KeptStates
-from daemon.leases import host_name, only_service_of_host
 from daemon.messages import Check, Failed, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
@@ -34,7 +33,9 @@ from daemon.policy import explain
 from daemon.reload import Reloading
 from daemon.retention import Retention
 from daemon.scheduler import Scheduler
-from daemon.share import Share, ShareIdentity, file_system, is_network, settle_s
+from daemon.share import known_shares
+from daemon.share.leases import host_name, only_service_of_host
+from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History, read_status
 from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.workers import Died, Outcome, Pool

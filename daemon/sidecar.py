@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.files import NO_PLAIN_FILE, read_plain
-from daemon.naming import SIDECAR_SUFFIX, printable
+from daemon.share.naming import SIDECAR_SUFFIX, printable
 from pipeline.corrections import Corrections, CorrectionsError, parse
 
 MOST_BYTES = 65_536

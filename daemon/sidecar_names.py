@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
 from daemon.errors import SidecarUnclearError
-from daemon.naming import folded, printable, sidecar_name
+from daemon.share.naming import folded, printable, sidecar_name
 
 _NEARLY = re.compile(r"(?P<base>.+)\.dualface(?:[. ].*)?", re.DOTALL)
 _FOLDER = re.compile(r".+\.dualface\.ya?ml", re.DOTALL)

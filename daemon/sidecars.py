@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from daemon.errors import SidecarUnclearError
-from daemon.naming import sidecar_name
 from daemon.scanner import Found
+from daemon.share.naming import sidecar_name
 from daemon.sidecar_names import base_key, recording_keys, unclear
 
 

@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from daemon.naming import printable
 from daemon.pages.i18n import Span, clock
 from daemon.pages.warnings_text import warnings_in
+from daemon.share.naming import printable
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob, since
 from daemon.survey import Survey
 from engines.errors import ExplainedError

@@ -17,10 +17,10 @@ from pathlib import Path
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError
 from daemon.hosts import SILENT_S, Seen, merged, read_board
-from daemon.leases import host_name
 from daemon.pages.i18n import size
-from daemon.reach import check
-from daemon.share import Share
+from daemon.share.leases import host_name
+from daemon.share.reach import check
+from daemon.share.share import Share
 from daemon.status import JSON_NAME, Board
 
 _ROOM_TO_REPORT_BYTES = 2**20

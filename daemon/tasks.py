@@ -9,16 +9,17 @@ from pathlib import Path
 
 import structlog
 
-from daemon import leases, recovery
+from daemon import recovery
 from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.hosts import read_board
 from daemon.jobs import Job, folders
-from daemon.leases import Lease, LeaseWatch
 from daemon.messages import Failed
 from daemon.settle import Clock
-from daemon.share import Share, locks_reach_all
+from daemon.share import leases
+from daemon.share.leases import Lease, LeaseWatch
+from daemon.share.share import Share, locks_reach_all
 from daemon.status import now
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError, StorageError

@@ -19,11 +19,10 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import confinement, joints, leases, opening
+from daemon import confinement, joints, opening
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
 from daemon.gc_pause import loading
-from daemon.leases import LOCKS_UNKNOWN
 from daemon.logs import configure_worker
 from daemon.messages import (
     STOP,
@@ -38,7 +37,9 @@ from daemon.messages import (
     encode,
     receive_order,
 )
-from daemon.naming import printable
+from daemon.share import leases
+from daemon.share.leases import LOCKS_UNKNOWN
+from daemon.share.naming import printable
 from engines.cuda.device_mask import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors

@@ -16,7 +16,7 @@ from daemon.child import Account, ask
 from daemon.config.settings import Settings
 from daemon.measurements.program import site_as_text
 from daemon.measurements.site import Measurement, Site
-from daemon.share import Share
+from daemon.share.share import Share
 
 _SHARE_TIMEOUT_S = 90.0  # the longest measurement, of lag, waits for three times 20 s
 _PROGRAM_TIMEOUT_S = 180.0

@@ -14,7 +14,7 @@ from daemon.measurements.files import Folder, Folders, Names, Times
 from daemon.measurements.moving import OVERWRITES, Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.view import Events, Lag
-from daemon.share import is_network, settle_key
+from daemon.share.share import is_network, settle_key
 from pipeline.degradation.space import mib
 
 _GIB = 2**30

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from daemon.config.profiles import completed
-from daemon.naming import existing_form
+from daemon.share.naming import existing_form
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from daemon.measurements.site import Site, refusal
-from daemon.moves import rename_no_replace
+from daemon.share.rename import rename_no_replace
 from pipeline.durable import sync_directory
 
 OVERWRITES = "overwrites"

@@ -8,8 +8,8 @@ from typing import Self
 
 from daemon.config.settings import STATE_DIR
 from daemon.measurements.site import Site, refusal
-from daemon.mounts import mount_of
-from daemon.share import SENTINEL, is_network
+from daemon.share.mounts import mount_of
+from daemon.share.share import SENTINEL, is_network
 
 
 @dataclass(frozen=True, slots=True)

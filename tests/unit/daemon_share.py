@@ -14,12 +14,12 @@ from daemon import claims
 from daemon.claims import Candidate
 from daemon.config.settings import Settings
 from daemon.jobs import Job, State
-from daemon.leases import Lease
-from daemon.moves import FileMark
-from daemon.naming import sidecar_name
 from daemon.scanner import Found
 from daemon.settle import Signature
-from daemon.share import Share
+from daemon.share.leases import Lease
+from daemon.share.naming import sidecar_name
+from daemon.share.rename import FileMark
+from daemon.share.share import Share
 
 LEASE = Lease("this-host", 1, "boot")
 

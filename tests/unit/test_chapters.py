@@ -18,11 +18,11 @@ from daemon.config.settings import Settings, SettleSettings
 from daemon.delivery import Delivery
 from daemon.intake import Inbox
 from daemon.jobs import Job, State, load
-from daemon.moves import FileMark
 from daemon.retrying import choose, failed_files, retry
 from daemon.scanner import Found
 from daemon.settle import Signature
-from daemon.share import Share
+from daemon.share.rename import FileMark
+from daemon.share.share import Share
 from tests.unit.daemon_share import LEASE, candidate, drop, finished, make_share, settings_for, tree
 
 QUIET_S = 60.0

@@ -14,10 +14,10 @@ import pytest
 from daemon import claims
 from daemon.claims import Candidate, is_quiet
 from daemon.jobs import State, folders, load
-from daemon.leases import read
 from daemon.scanner import Found, Walk
 from daemon.settle import Signature
-from daemon.share import Share
+from daemon.share.leases import read
+from daemon.share.share import Share
 from daemon.writers import is_being_written
 from pipeline.errors import DiskFullError
 from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, small_disk, tree

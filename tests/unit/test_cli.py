@@ -14,11 +14,12 @@ import pytest
 import structlog
 import typer
 
-from daemon import cli, leases
+from daemon import cli
 from daemon.config import loader as config
 from daemon.config import overrides
-from daemon.leases import Lease
-from daemon.reach import NoShareError
+from daemon.share import leases
+from daemon.share.leases import Lease
+from daemon.share.reach import NoShareError
 from daemon.status import Board, FailedJob, FinishedJob, RunningJob
 from tests.unit.daemon_share import make_share
 

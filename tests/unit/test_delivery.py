@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from daemon import delivery as delivery_module
-from daemon import moves
 from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError
 from daemon.failures import _reports as reports_in
 from daemon.jobs import Job, State, load
 from daemon.retrying import failed_files
-from daemon.share import Share
+from daemon.share import rename as moves
+from daemon.share.share import Share
 from pipeline.errors import DiskFullError, StorageError
 from tests.unit.daemon_share import claimed, drop, fill, finished, make_share, small_disk, tree
 

@@ -30,7 +30,7 @@ from daemon.measurements.moving import Renaming, Syncing
 from daemon.measurements.place import Place, Presence, Space
 from daemon.measurements.site import Measurement
 from daemon.measurements.view import Events, Lag
-from daemon.share import Share
+from daemon.share.share import Share
 from daemon.versions import Verified
 from engines.errors import ExplainedError
 from tests.unit.daemon_share import settings_for, small_disk
@@ -297,7 +297,7 @@ def test_versions_are_compared_by_numbers() -> None:
 # -- errors name their checks
 
 # Errors of commands tell the person who gave them what to do; the service raises none of them.
-_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.probe", "daemon.reach"}
+_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.probe", "daemon.share.reach"}
 _CONFIGURED = {"ProfileGoneError"}  # somebody has to change the configuration
 
 

@@ -12,9 +12,9 @@ import pytest
 from daemon.config.settings import Settings
 from daemon.control import drain, pause
 from daemon.dry_run import Forecast, foresee
-from daemon.leases import host_name
-from daemon.reach import NoShareError
-from daemon.share import Share
+from daemon.share.leases import host_name
+from daemon.share.reach import NoShareError
+from daemon.share.share import Share
 from tests.unit.daemon_share import claimed, make_share, settings_for
 
 INBOXES = [{"path": "inbox"}, {"path": "urgent", "profile": "fast", "priority": 5}, {"path": "not there yet"}]

@@ -11,8 +11,8 @@ import pytest
 from daemon.delivery import Delivery
 from daemon.errors import DaemonError, SourceGoneError
 from daemon.failures import FailedFolder
-from daemon.naming import valid_text
-from daemon.share import Share
+from daemon.share.naming import valid_text
+from daemon.share.share import Share
 from daemon.status import FailedJob, History
 from pipeline.report.model import SCHEMA
 from tests.unit.daemon_share import claimed, make_share

@@ -12,8 +12,8 @@ from daemon import jobs
 from daemon.config.settings import RetentionSettings
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
-from daemon.leases import LOCK
-from daemon.share import Share
+from daemon.share.leases import LOCK
+from daemon.share.share import Share
 from tests.unit.daemon_share import claimed, make_share
 
 

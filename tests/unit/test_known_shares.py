@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import known_shares
 from daemon.errors import ShareAwayError
-from daemon.share import Share
+from daemon.share import known_shares
+from daemon.share.share import Share
 from tests.unit.daemon_share import settings_for
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import leases
 from daemon.jobs import Job
-from daemon.leases import LEASE as FILE
+from daemon.share import leases
+from daemon.share.leases import LEASE as FILE
 from pipeline.errors import DiskFullError, StorageError
 from tests.unit.daemon_share import LEASE, claimed, fill, make_share, small_disk
 

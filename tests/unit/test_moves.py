@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from daemon import moves
-from daemon.moves import FileMark, make_dirs, move_no_replace, move_once, open_folder
+from daemon.share import rename as moves
+from daemon.share.rename import FileMark, make_dirs, move_no_replace, move_once, open_folder
 
 
 def mark_of(path: Path) -> FileMark:

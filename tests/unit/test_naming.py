@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.naming import (
+from daemon.share.naming import (
     failed_names,
     first_free,
     name_max_bytes,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import notes
+from daemon.share import control_files as notes
 from tests.unit.daemon_share import make_share
 
 

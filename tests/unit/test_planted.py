@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon import leases, sidecar
+from daemon import sidecar
 from daemon.config.settings import RetentionSettings, Settings
 from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.kept import KeptStates, key_of
-from daemon.reach import NoShareError, check
-from daemon.share import SENTINEL
+from daemon.share import leases
+from daemon.share.reach import NoShareError, check
+from daemon.share.share import SENTINEL
 from engines.frames import EncodedPacket
 from pipeline.corrections import CorrectionsError
 from pipeline.durable import make_folder, replacing, write_durably

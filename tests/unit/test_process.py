@@ -12,8 +12,8 @@ from daemon.config.settings import Settings
 from daemon.console import Bars
 from daemon.errors import JobBusyError
 from daemon.messages import Failed, Finished
-from daemon.naming import NamesFor
 from daemon.process import Batch, InterruptedJobError, Item, prepare, publish
+from daemon.share.naming import NamesFor
 from engines.errors import ExplainedError, NotMediaError
 from pipeline.job import Progress
 

@@ -14,10 +14,10 @@ from daemon import jobs
 from daemon.delivery import Delivery
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs import MANIFEST, Job, State, load
-from daemon.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
-from daemon.moves import FileMark
 from daemon.recovery import adopt
-from daemon.share import Share
+from daemon.share.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
+from daemon.share.rename import FileMark
+from daemon.share.share import Share
 from tests.unit.daemon_share import LEASE, claimed, drop, finished, make_share, tree
 
 MINE = Lease("this-host", 2, "later boot")

@@ -13,7 +13,7 @@ from daemon import retrying
 from daemon.config.settings import Settings
 from daemon.control import NotChangedError
 from daemon.retrying import FailedFile, NotInFailedError, WhichInboxError
-from daemon.share import Share
+from daemon.share.share import Share
 from tests.unit.daemon_share import settings_for, tree
 
 INBOXES = [{"path": "inbox"}, {"path": "lessons/in", "profile": "fast"}]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from daemon import ignored
-from daemon.naming import composed
 from daemon.scanner import Found, LeftAlone, Refusal, Walk
+from daemon.share.naming import composed
 
 EXTENSIONS = ("mp4", "mov")
 

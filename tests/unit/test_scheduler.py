@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemon import leases, tasks
+from daemon import tasks
 from daemon.audience import Audience, Event, GivenUp
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
@@ -23,7 +23,8 @@ from daemon.kept import KeptStates
 from daemon.messages import Failed
 from daemon.placement import Card
 from daemon.scheduler import Scheduler
-from daemon.share import Share
+from daemon.share import leases
+from daemon.share.share import Share
 from daemon.tasks import Task
 from daemon.workers import Pool
 from tests.unit.daemon_share import claimed, drop, finished, make_share, settings_for, tree

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon import leases
 from daemon.config.settings import StatusSettings
 from daemon.hosts import Hosts, Seen, merged
-from daemon.leases import Lease
-from daemon.naming import valid_text
 from daemon.page import StatusPage
 from daemon.pages import facts
 from daemon.pages.i18n import Speaker, languages
-from daemon.share import Share
+from daemon.share import leases
+from daemon.share.leases import Lease
+from daemon.share.naming import valid_text
+from daemon.share.share import Share
 from daemon.status import (
     SCHEMA,
     Board,

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from daemon import leases, listeners, reach, status_view
+from daemon import listeners, status_view
 from daemon.checks.unit import Unit
 from daemon.config.settings import Settings
 from daemon.control import drain, pause, resume
 from daemon.hosts import Hosts
-from daemon.leases import Lease
-from daemon.share import Share
+from daemon.share import leases, reach
+from daemon.share.leases import Lease
+from daemon.share.share import Share
 from daemon.status import Board, FailedJob, RunningJob, WaitingJob
 from daemon.survey import NoStatusError, survey
 from tests.unit.daemon_share import make_share, settings_for

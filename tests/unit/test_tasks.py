@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import leases, mounts
-from daemon.share import locks_reach_all
+from daemon.share import leases, mounts
+from daemon.share.share import locks_reach_all
 from daemon.tasks import Tasks
 from tests.unit.daemon_share import claimed, make_share, settings_for
 

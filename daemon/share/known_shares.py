@@ -13,7 +13,7 @@ import structlog
 
 from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
-from daemon.share import Share, ShareIdentity
+from daemon.share.share import Share, ShareIdentity
 from engines.cache_dir import default_cache_dir
 
 _NAME = "shares.json"

@@ -9,7 +9,7 @@ from daemon.config.loader import load
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, StateRemovedError
 from daemon.files import read_plain
-from daemon.share import LARGEST_BYTES, SENTINEL, Share
+from daemon.share.share import LARGEST_BYTES, SENTINEL, Share
 
 _ANSWER_S = 8.0
 

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon import notes
 from daemon.config.settings import (
     FAILED_DIR,
     ORIGINALS_DIR,
@@ -27,9 +26,10 @@ from daemon.config.settings import (
 )
 from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
 from daemon.files import read_json
-from daemon.mounts import mount_of
-from daemon.moves import move_no_replace, open_folder
-from daemon.naming import composed, original_name
+from daemon.share import control_files as notes
+from daemon.share.mounts import mount_of
+from daemon.share.naming import composed, original_name
+from daemon.share.rename import move_no_replace, open_folder
 from daemon.status import HTML_NAME, JSON_NAME
 from pipeline.degradation.space import mib
 from pipeline.durable import FULL, sync_directory

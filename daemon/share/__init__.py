@@ -1,0 +1,4 @@
+"""The share: its folders, mounts, leases, names, control files and safe renames.
+
+Imports `config`. Begin at `share.py`.
+"""
