@@ -3,8 +3,8 @@
 import gc
 import sys
 
-from daemon import spawn
 from daemon.gc_pause import loading
+from daemon.worker import spawn
 
 
 def main() -> None:

@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from daemon import child
 from daemon.audience import Event
 from daemon.config.settings import Settings
 from daemon.notices import Notice, Reporter, Throttle
 from daemon.share.leases import host_name
+from daemon.worker import subprocess_call as child
 
 _WAITING = 32  # messages; the throttle lets only a few through
 _ATTEMPTS = 3

@@ -10,9 +10,9 @@ import structlog
 
 from daemon.conditions import Condition
 from daemon.jobs import Job
-from daemon.messages import Failed
 from daemon.status import Board, HostLine
-from daemon.workers import Outcome
+from daemon.worker.pool import Outcome
+from daemon.worker.protocol import Failed
 
 log = structlog.get_logger(__name__)
 

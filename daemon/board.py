@@ -13,7 +13,6 @@ from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import Settings
 from daemon.intake import Inbox, Intake
 from daemon.jobs import Job
-from daemon.messages import Failed
 from daemon.notify import Notifier
 from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
@@ -36,6 +35,7 @@ from daemon.status import (
     severity,
 )
 from daemon.tasks import Task
+from daemon.worker.protocol import Failed
 from pipeline.job import RESTING, Progress
 
 _NAMED = 30  # files of each kind that the page tells by name

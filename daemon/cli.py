@@ -163,7 +163,7 @@ def process(
     from daemon import process as processing
     from daemon.config.loader import load
     from daemon.config.overrides import parse
-    from daemon.spawn import take_ahead
+    from daemon.worker.spawn import take_ahead
 
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)

@@ -20,7 +20,7 @@ from daemon.orders import job_slots
 from daemon.pages.i18n import clock, size
 from daemon.process import Batch, InterruptedJobError, Item
 from daemon.share.naming import printable
-from daemon.spawn import WorkerProcess
+from daemon.worker.spawn import WorkerProcess
 from pipeline import job
 
 _LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "fewer and softer pictures"}

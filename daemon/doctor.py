@@ -1,7 +1,7 @@
 """Checks of everything that the service needs. One check is one small function with a name; its docstring says why.
 
 Checks never change anything that belongs to users, and none takes longer than its measurement may. What loads codecs
-or drivers, or may hang on a share, runs in a program of its own (``daemon.child``).
+or drivers, or may hang on a share, runs in a program of its own (``daemon.worker.subprocess_call``).
 """
 
 from __future__ import annotations

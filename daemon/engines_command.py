@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from daemon.child import ask
 from daemon.helping import examples, json_text
+from daemon.worker.subprocess_call import ask
 
 _MODULE = "engines.inference.commands"
 _TARGETS = re.compile(r"(sm\d{2,3}(,sm\d{2,3})*)?")

@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from daemon import confinement
-from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.config.settings import WorkerLimits
-from daemon.messages import Compare, Compared
+from daemon.worker import sandbox as confinement
+from daemon.worker.protocol import Compare, Compared
+from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.json_answer import answer
 
 TIMEOUT_S = 120.0

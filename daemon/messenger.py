@@ -16,8 +16,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
-from daemon import confinement
 from daemon.errors import DaemonError
+from daemon.worker import sandbox as confinement
 from engines.json_answer import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords

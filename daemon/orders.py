@@ -10,10 +10,10 @@ from daemon import sidecar
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
 from daemon.jobs import Job
-from daemon.messages import Work
 from daemon.pages.i18n import Language, languages
 from daemon.placement import Card
 from daemon.share.leases import Lease
+from daemon.worker.protocol import Work
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings

@@ -13,8 +13,8 @@ from enum import Enum
 
 from daemon.errors import DaemonError, OutOfMemoryError, ResourceLimitError, WorkerDiedError, WorkerStalledError
 from daemon.jobs import Manifest, State
-from daemon.messages import Failed, Finished, Stopped
-from daemon.workers import Died, Outcome, Overdue, Stalled
+from daemon.worker.pool import Died, Outcome, Overdue, Stalled
+from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.job import Progress
 
 _ALONE_FROM = 2  # bad ends in a row after which a job runs alone

@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from daemon.child import ask
 from daemon.config.sources import PROVENANCE, SETTINGS
 from daemon.errors import DaemonError
+from daemon.worker.subprocess_call import ask
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 300.0

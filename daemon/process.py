@@ -29,14 +29,14 @@ from daemon.chapters import chapter_name
 from daemon.config.settings import Settings
 from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
-from daemon.messages import Compare, Finished, Stopped, Work
 from daemon.orders import report_languages
 from daemon.pages.warnings_text import warnings_in
 from daemon.policy import explain
 from daemon.share.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.share.rename import move_no_replace
-from daemon.spawn import WorkerProcess
-from daemon.workers import Outcome, Pool
+from daemon.worker.pool import Outcome, Pool
+from daemon.worker.protocol import Compare, Finished, Stopped, Work
+from daemon.worker.spawn import WorkerProcess
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.durable import storage_errors, write_durably

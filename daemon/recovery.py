@@ -10,11 +10,11 @@ import structlog
 from daemon import claims, jobs, policy
 from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import MANIFEST, Job, Manifest, State
-from daemon.messages import Failed
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share
+from daemon.worker.protocol import Failed
 from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 
 log = structlog.get_logger(__name__)

@@ -32,7 +32,6 @@ from daemon.errors import (
 from daemon.intake import Inbox, Intake
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
-from daemon.messages import Compare, Compared, Failed, Stopped
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.pages.warnings_text import warnings_in
 from daemon.placement import Card
@@ -42,7 +41,8 @@ from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share
 from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
-from daemon.workers import Died, Outcome, Pool, Stalled
+from daemon.worker.pool import Died, Outcome, Pool, Stalled
+from daemon.worker.protocol import Compare, Compared, Failed, Stopped
 from engines.errors import ExplainedError
 from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors

@@ -24,7 +24,6 @@ from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.intake import Intake, inboxes
 from daemon.kept import KeptStates
-from daemon.messages import Check, Failed, Ready
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
 from daemon.orders import job_slots
@@ -38,7 +37,8 @@ from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status import History, read_status
 from daemon.wake import Alarm, StopRequest, signals, watching
-from daemon.workers import Died, Outcome, Pool
+from daemon.worker.pool import Died, Outcome, Pool
+from daemon.worker.protocol import Check, Failed, Ready
 
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3

@@ -15,12 +15,12 @@ from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.hosts import read_board
 from daemon.jobs import Job, folders
-from daemon.messages import Failed
 from daemon.settle import Clock
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
 from daemon.status import now
+from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import RESTING

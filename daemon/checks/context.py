@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from daemon.checks.unit import Unit
-from daemon.child import Account, ask
 from daemon.config.settings import Settings
 from daemon.measurements.program import site_as_text
 from daemon.measurements.site import Measurement, Site
 from daemon.share.share import Share
+from daemon.worker.subprocess_call import Account, ask
 
 _SHARE_TIMEOUT_S = 90.0  # the longest measurement, of lag, waits for three times 20 s
 _PROGRAM_TIMEOUT_S = 180.0

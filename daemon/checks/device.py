@@ -11,7 +11,7 @@ from daemon.errors import DaemonError
 from engines.settings import DeviceSettings
 
 _GIB = 2**30
-_EXAMINE, _ENGINES, _OPENING = "engines.examine", "engines.inference.commands", "daemon.opening"
+_EXAMINE, _ENGINES, _OPENING = "engines.examine", "engines.inference.commands", "daemon.worker.backend_check"
 _CARD = Path("/dev/nvidiactl")
 
 

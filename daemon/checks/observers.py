@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from daemon.checks.context import Context
-from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.config.settings import MetricsSettings
 from daemon.doctor import Finding, check, not_applicable, ok, warning
+from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 
 _ANSWER_S = 5.0
 _LOAD_S = 60.0  # Apprise is large

@@ -108,7 +108,7 @@ SABOTAGE = textwrap.dedent("""
         kernel = cupy.RawKernel('extern "C" __global__ void wild(int* at) { at[0] = 1; }', "wild")
         kernel((1,), (1,), (cupy.uint64(16),))
 
-    if "daemon.worker" in sys.orig_argv and FLAG.exists():
+    if "daemon.worker.main" in sys.orig_argv and FLAG.exists():
         threading.Thread(target=poison, daemon=True).start()
 """)
 

@@ -14,9 +14,9 @@ import psutil
 import structlog
 
 from daemon.config.settings import Settings, WorkerLimits
-from daemon.messages import Failed, Finished, Work
 from daemon.policy import explain
-from daemon.workers import Died, Outcome, Overdue, Pool, Stalled
+from daemon.worker.pool import Died, Outcome, Overdue, Pool, Stalled
+from daemon.worker.protocol import Failed, Finished, Work
 from pipeline.job import JobSpec
 from pipeline.report.common import failure_report
 from tests.hostile.mutations import Mutant

@@ -7,7 +7,7 @@ import sys
 
 PREPARE = """
 import os, resource, socket, sys
-from daemon import confinement
+from daemon.worker import sandbox as confinement
 from daemon.config.settings import WorkerLimits
 limits = WorkerLimits(open_files=64, file_bytes=2**20, address_space_bytes=2**29, cpu_s=1)
 confinement.leave_network()

@@ -22,7 +22,6 @@ from daemon.checks import device, host, observers, share, software
 from daemon.checks.at_start import recheck_share
 from daemon.checks.context import Context
 from daemon.checks.share import AT_START
-from daemon.child import Account
 from daemon.config.settings import ShareSettings
 from daemon.doctor import CHECKS, Check, Finding, UnknownCheckError, Verdict, document, examine, failed, ok, select
 from daemon.measurements.files import Folder, Folders, Names, Times
@@ -32,6 +31,7 @@ from daemon.measurements.site import Measurement
 from daemon.measurements.view import Events, Lag
 from daemon.share.share import Share
 from daemon.versions import Verified
+from daemon.worker.subprocess_call import Account
 from engines.errors import ExplainedError
 from tests.unit.daemon_share import settings_for, small_disk
 

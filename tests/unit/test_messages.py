@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon import logs
 from daemon.config.settings import LogSettings
-from daemon.messages import Failed, Finished, Message, Ready, Stopped, decode, encode
+from daemon.worker.protocol import Failed, Finished, Message, Ready, Stopped, decode, encode
 from pipeline.job import Progress
 
 MESSAGES: list[Message] = [

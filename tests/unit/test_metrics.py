@@ -26,12 +26,12 @@ from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import MetricsSettings, Settings
 from daemon.exporter import Exporter
 from daemon.jobs import Job, Manifest
-from daemon.messages import Failed
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
 from daemon.recorder import Recorder
 from daemon.status import Board, History, HostLine, RunningJob
-from daemon.workers import Died
+from daemon.worker.pool import Died
+from daemon.worker.protocol import Failed
 from engines.nvml import CardLoad
 from pipeline.telemetry.counters import Counting
 from tests.scrape import free_port

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon import child
 from daemon.audience import GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
 from daemon.jobs import Job, Manifest
-from daemon.messages import Failed
 from daemon.notices import Kind, Notice, Reporter, Throttle
 from daemon.status import Board, RunningJob
+from daemon.worker import subprocess_call as child
+from daemon.worker.protocol import Failed
 from tests.mailbox import Mailbox
 
 

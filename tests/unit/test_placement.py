@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon import opening
-from daemon.child import AnsweredError, ChildFailedError
 from daemon.config.settings import Settings
 from daemon.jobs import Manifest
-from daemon.messages import Ready, decode, encode
 from daemon.orders import work_order
 from daemon.placement import Card, has_room, jobs_per_card, place
+from daemon.worker import backend_check as opening
+from daemon.worker.protocol import Ready, decode, encode
+from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.jobs import Manifest, State
-from daemon.messages import Failed, Finished, Stopped
 from daemon.policy import Next, after_crash, after_worker, runs_alone, strained
-from daemon.workers import Died, Stalled
+from daemon.worker.pool import Died, Stalled
+from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.job import Progress
 
 KILLED = Died("SIGKILL", -9)

@@ -11,9 +11,9 @@ from daemon import process
 from daemon.config.settings import Settings
 from daemon.console import Bars
 from daemon.errors import JobBusyError
-from daemon.messages import Failed, Finished
 from daemon.process import Batch, InterruptedJobError, Item, prepare, publish
 from daemon.share.naming import NamesFor
+from daemon.worker.protocol import Failed, Finished
 from engines.errors import ExplainedError, NotMediaError
 from pipeline.job import Progress
 

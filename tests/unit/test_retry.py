@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from daemon.backoff import Backoff
 from daemon.config.settings import RetrySettings
 from daemon.errors import ShareAwayError
-from daemon.messages import Failed
 from daemon.tasks import Tasks
+from daemon.worker.protocol import Failed
 from pipeline.errors import StorageError
 from tests.unit.daemon_share import claimed, make_share, settings_for
 

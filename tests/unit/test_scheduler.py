@@ -20,13 +20,13 @@ from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.intake import Intake, inboxes
 from daemon.jobs import State
 from daemon.kept import KeptStates
-from daemon.messages import Failed
 from daemon.placement import Card
 from daemon.scheduler import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share
 from daemon.tasks import Task
-from daemon.workers import Pool
+from daemon.worker.pool import Pool
+from daemon.worker.protocol import Failed
 from tests.unit.daemon_share import claimed, drop, finished, make_share, settings_for, tree
 
 

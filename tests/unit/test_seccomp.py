@@ -43,11 +43,11 @@ def run(script: str) -> list[str]:
 
 def test_only_local_sockets_are_left() -> None:
     assert run("attempts('main')") == ["main local open", "main IPv4 open", "main IPv6 open"]
-    found = run("from daemon import seccomp; seccomp.only_local_sockets()" + AFTERWARDS + IN_A_CHILD)
+    found = run("from daemon.worker import seccomp; seccomp.only_local_sockets()" + AFTERWARDS + IN_A_CHILD)
     assert found == [*REFUSED, "OSError: [Errno 97] Address family not supported by protocol"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_a_worker_without_rights_loses_the_network_too() -> None:
-    become_nobody = "import os; from daemon import confinement; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+    become_nobody = "import os; from daemon.worker import sandbox as confinement; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     assert run(become_nobody + "confinement.leave_network()" + AFTERWARDS) == REFUSED

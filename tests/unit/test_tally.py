@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.messages import decode, encode
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
+from daemon.worker.protocol import decode, encode
 from pipeline.telemetry.counters import SECONDS, Counting, Spread, Tally
 
 durations = st.floats(0, 10, allow_nan=False)

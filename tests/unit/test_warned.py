@@ -14,7 +14,6 @@ from daemon import console
 from daemon.audience import Delivered
 from daemon.config.settings import Settings
 from daemon.jobs import Job, Manifest
-from daemon.messages import Finished, decode, encode
 from daemon.notices import Kind, Reporter
 from daemon.page import page_of
 from daemon.pages.i18n import Speaker
@@ -24,6 +23,7 @@ from daemon.process import Item
 from daemon.recorder import Recorder
 from daemon.status import Board, FinishedJob
 from daemon.status_view import _finished
+from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
 from tests.reports import finished_job
 from tests.unit.test_metrics import samples

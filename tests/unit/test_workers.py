@@ -12,9 +12,9 @@ import pytest
 import structlog
 
 from daemon.config.settings import WorkerLimits
-from daemon.messages import Work, encode
-from daemon.spawn import WorkerProcess
-from daemon.workers import Outcome, Pool, Stalled
+from daemon.worker.pool import Outcome, Pool, Stalled
+from daemon.worker.protocol import Work, encode
+from daemon.worker.spawn import WorkerProcess
 from pipeline.job import JobSpec, Progress
 
 STALL_S = 300

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-if "daemon.worker" in sys.orig_argv and "TROUBLE" in os.environ:
+if "daemon.worker.main" in sys.orig_argv and "TROUBLE" in os.environ:
     import pipeline.runner
     from engines.errors import DeviceOutOfMemoryError
     from tests.fakes.troubled import Plan

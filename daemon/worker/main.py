@@ -19,12 +19,17 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import confinement, joints, opening
+from daemon import joints
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
 from daemon.gc_pause import loading
 from daemon.logs import configure_worker
-from daemon.messages import (
+from daemon.share import leases
+from daemon.share.leases import LOCKS_UNKNOWN
+from daemon.share.naming import printable
+from daemon.worker import backend_check as opening
+from daemon.worker import sandbox as confinement
+from daemon.worker.protocol import (
     STOP,
     Check,
     Compare,
@@ -37,9 +42,6 @@ from daemon.messages import (
     encode,
     receive_order,
 )
-from daemon.share import leases
-from daemon.share.leases import LOCKS_UNKNOWN
-from daemon.share.naming import printable
 from engines.cuda.device_mask import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
@@ -47,7 +49,7 @@ from pipeline.errors import DiskFullError, JobStopped, PipelineError, StorageErr
 
 
 def main() -> None:
-    """Entry point: ``python -m daemon.worker MESSAGES_FD SERVICE_PID``."""
+    """Entry point: ``python -m daemon.worker.main MESSAGES_FD SERVICE_PID``."""
     messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
     confinement.die_with(service_pid)
     os.dup2(2, 1)  # whatever a library prints must not look like output

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from daemon import seccomp
 from daemon.config.settings import WorkerLimits
+from daemon.worker import seccomp
 from engines.errors import causes
 
 ORPHANED = 70  # exit status of a process whose service has gone

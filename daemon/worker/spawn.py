@@ -49,7 +49,7 @@ def take_ahead() -> WorkerProcess | None:
 
 
 def _spawn(messages: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "daemon.worker", str(messages), str(os.getpid())]
+    command = [sys.executable, "-m", "daemon.worker.main", str(messages), str(os.getpid())]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

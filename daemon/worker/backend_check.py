@@ -1,6 +1,6 @@
 """Opens the backend as a job would, to see whether it works: in a worker at the service's start, or for ``doctor``.
 
-As a program, ``python -m daemon.opening DEVICE LIMITS`` with both as JSON; without LIMITS there are none. Each of
+As a program, ``python -m daemon.worker.backend_check DEVICE LIMITS`` with both as JSON; without LIMITS there are none. Each of
 several cards is opened by such a program of its own, since a process sees one card alone.
 """
 
@@ -10,12 +10,12 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 
-from daemon import confinement
-from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
-from daemon.messages import Check, Ready
 from daemon.placement import Card
+from daemon.worker import sandbox as confinement
+from daemon.worker.protocol import Check, Ready
+from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe, probe_sessions
 from engines.errors import ExplainedError
@@ -58,7 +58,7 @@ def _opened(device: DeviceSettings) -> Ready:
 
 
 def _opened_elsewhere(device: DeviceSettings) -> Ready:
-    return Ready.from_json(ask("daemon.opening", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
+    return Ready.from_json(ask("daemon.worker.backend_check", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
 
 
 def _opened_one(device: DeviceSettings) -> Ready:

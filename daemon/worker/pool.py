@@ -18,7 +18,8 @@ from typing import IO, TypeAlias
 import structlog
 
 from daemon import logs
-from daemon.messages import (
+from daemon.settle import Clock
+from daemon.worker.protocol import (
     STOP,
     Check,
     Compare,
@@ -31,8 +32,7 @@ from daemon.messages import (
     decode,
     send_order,
 )
-from daemon.settle import Clock
-from daemon.spawn import WorkerProcess, spawn_worker
+from daemon.worker.spawn import WorkerProcess, spawn_worker
 from pipeline.job import RESTING, Progress
 from pipeline.telemetry.counters import Tally
 
