@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 
 from daemon.config.settings import RetrySettings
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 
 SOON_S = 30.0  # the longest wait after trouble of the storage: work goes on within a minute of its end
 

@@ -11,12 +11,12 @@ import structlog
 from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import Settings
-from daemon.intake import Inbox, Intake
+from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.stability import Clock
 from daemon.jobs import Job
 from daemon.notify import Notifier
 from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
-from daemon.settle import Clock
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text
 from daemon.share.share import Share

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from daemon.inbox.stability import Clock
 from daemon.meters import Labels, Meters
-from daemon.settle import Clock
 from engines.nvml import CardLoad
 
 _PROGRAM = (sys.executable, "-m", "engines.nvml", "2.0")

@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from daemon import ignored, logs
+from daemon import logs
 from daemon import process as processing
 from daemon.config.render import Row
 from daemon.config.settings import Settings
 from daemon.dry_run import Claim, Forecast
+from daemon.inbox import ignored_names as ignored
 from daemon.orders import job_slots
 from daemon.pages.i18n import clock, size
 from daemon.process import Batch, InterruptedJobError, Item

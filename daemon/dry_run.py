@@ -15,8 +15,8 @@ from pathlib import PurePath
 from daemon import jobs
 from daemon.claims import Candidate, is_quiet
 from daemon.config.settings import Settings
-from daemon.intake import Inbox, Intake, inboxes
-from daemon.scanner import LeftAlone, Walk
+from daemon.inbox.inbox import Inbox, Intake, inboxes
+from daemon.inbox.scanner import LeftAlone, Walk
 from daemon.share.leases import host_name, read
 from daemon.share.reach import NoShareError, ShareForbiddenError
 from daemon.share.share import Share, file_system, settle_s

@@ -15,7 +15,7 @@ import structlog
 
 from daemon.errors import SourceGoneError
 from daemon.files import read_json
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 from daemon.share.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
 from daemon.status import History
 from pipeline.report.model import SCHEMA

@@ -10,8 +10,8 @@ from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
+from daemon.inbox.stability import Clock
 from daemon.pages.warnings_text import warnings_in
-from daemon.settle import Clock
 from daemon.share.naming import printable
 from daemon.status import RunningJob
 from pipeline.errors import DiskFullError

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.hosts import Hosts
+from daemon.inbox.stability import Clock
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
-from daemon.settle import Clock
 from daemon.share.share import Share
 from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
 

@@ -24,11 +24,12 @@ from typing import Any
 
 import structlog
 
-from daemon import joints, sidecar, sidecar_names
-from daemon.chapters import chapter_name
+from daemon import sidecar
 from daemon.config.settings import Settings
 from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
+from daemon.inbox import joints, sidecar_names
+from daemon.inbox.chapter_names import chapter_name
 from daemon.orders import report_languages
 from daemon.pages.warnings_text import warnings_in
 from daemon.policy import explain

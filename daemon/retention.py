@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 import structlog
 
 from daemon.config.settings import RetentionSettings
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon import ignored
 from daemon.config.settings import FAILED_DIR, Settings
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.files import read_json
+from daemon.inbox import ignored_names as ignored
 from daemon.share.naming import (
     SIDECAR_SUFFIX,
     composed,

@@ -13,10 +13,9 @@ from itertools import islice
 
 import structlog
 
-from daemon import claims, joints, placement, policy, recovery
+from daemon import claims, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.backoff import SOON_S, Backoff
-from daemon.chapter_groups import Joint
 from daemon.claims import Candidate, is_quiet
 from daemon.config.settings import Settings
 from daemon.delivery import Delivery
@@ -29,14 +28,16 @@ from daemon.errors import (
     ShareAwayError,
     SourceGoneError,
 )
-from daemon.intake import Inbox, Intake
+from daemon.inbox import joints
+from daemon.inbox.chapter_groups import Joint
+from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.stability import Clock, SettleTracker, Signature
 from daemon.jobs import Job, State
 from daemon.kept import KeptStates, key_of
 from daemon.orders import job_slots, job_spec, work_order
 from daemon.pages.warnings_text import warnings_in
 from daemon.placement import Card
 from daemon.policy import Next
-from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share

@@ -22,7 +22,7 @@ from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
-from daemon.intake import Intake, inboxes
+from daemon.inbox.inbox import Intake, inboxes
 from daemon.kept import KeptStates
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing

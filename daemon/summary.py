@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.audience import Delivered, Event, GivenUp, Shown
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 from daemon.status import Board
 
 _EVERY_S = 60.0

@@ -14,8 +14,8 @@ from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.hosts import read_board
+from daemon.inbox.stability import Clock
 from daemon.jobs import Job, folders
-from daemon.settle import Clock
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all

@@ -19,7 +19,7 @@ from pathlib import Path
 from daemon.config.settings import LeaseSettings
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.files import open_lock, overwrite_plain, read_json, write_plain
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 from engines.errors import ExplainedError
 from pipeline.durable import FULL, storage_errors
 from pipeline.errors import StorageError

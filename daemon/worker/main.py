@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import joints
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
 from daemon.gc_pause import loading
+from daemon.inbox import joints
 from daemon.logs import configure_worker
 from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from daemon.scanner import Refusal
+from daemon.inbox.scanner import Refusal
 from tests.scenes import write_recording, write_sound
 from tests.service.running import PATIENCE_S, Service, outputs
 

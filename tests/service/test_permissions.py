@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.access import READ_ONLY, UNREADABLE
 from daemon.errors import MoveRefusedError, OtherFileSystemError
+from daemon.inbox.permissions import READ_ONLY, UNREADABLE
 from tests.service.running import Service, outputs
 
 NOBODY = 65534

@@ -13,9 +13,9 @@ from typing import Any
 from daemon import claims
 from daemon.claims import Candidate
 from daemon.config.settings import Settings
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Signature
 from daemon.jobs import Job, State
-from daemon.scanner import Found
-from daemon.settle import Signature
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.arrivals import Arrivals, unfinished
-from daemon.scanner import Found
-from daemon.settle import Signature
+from daemon.inbox.arrivals import Arrivals, unfinished
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Signature
 
 PATIENCE_S = 100.0
 

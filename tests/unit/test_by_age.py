@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.by_age import ByAge
-from daemon.scanner import Found
-from daemon.settle import Signature
+from daemon.inbox.ready_queue import ByAge
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Signature
 
 NAMES = st.sampled_from("abcdefgh")
 

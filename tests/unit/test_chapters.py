@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from daemon import claims, recovery
-from daemon.chapter_groups import ChapterGroups, Joint
-from daemon.chapters import chapter_name
 from daemon.claims import Candidate
 from daemon.config.settings import Settings, SettleSettings
 from daemon.delivery import Delivery
-from daemon.intake import Inbox
+from daemon.inbox.chapter_groups import ChapterGroups, Joint
+from daemon.inbox.chapter_names import chapter_name
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Signature
 from daemon.jobs import Job, State, load
 from daemon.retrying import choose, failed_files, retry
-from daemon.scanner import Found
-from daemon.settle import Signature
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.unit.daemon_share import LEASE, candidate, drop, finished, make_share, settings_for, tree

@@ -13,12 +13,12 @@ import pytest
 
 from daemon import claims
 from daemon.claims import Candidate, is_quiet
+from daemon.inbox.open_writers import is_being_written
+from daemon.inbox.scanner import Found, Walk
+from daemon.inbox.stability import Signature
 from daemon.jobs import State, folders, load
-from daemon.scanner import Found, Walk
-from daemon.settle import Signature
 from daemon.share.leases import read
 from daemon.share.share import Share
-from daemon.writers import is_being_written
 from pipeline.errors import DiskFullError
 from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, small_disk, tree
 
@@ -253,7 +253,7 @@ def test_writers_are_found_by_their_descriptors_where_the_kernel_gives_no_lease(
     def refused(*args: object) -> int:
         raise PermissionError(errno.EACCES, "not your file")
 
-    monkeypatch.setattr("daemon.writers.fcntl.fcntl", refused)
+    monkeypatch.setattr("daemon.inbox.open_writers.fcntl.fcntl", refused)
     assert not is_being_written(path)
     with path.open("rb"):
         assert not is_being_written(path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.settings import ScanSettings, Settings, SettleSettings
-from daemon.intake import FairTurns, Inbox, Intake, Pace
+from daemon.inbox.inbox import FairTurns, Inbox, Intake, Pace
 
 
 class Clock:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import ignored
-from daemon.scanner import Found, LeftAlone, Refusal, Walk
+from daemon.inbox import ignored_names as ignored
+from daemon.inbox.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.share.naming import composed
 
 EXTENSIONS = ("mp4", "mov")

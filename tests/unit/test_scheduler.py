@@ -17,7 +17,7 @@ from daemon import tasks
 from daemon.audience import Audience, Event, GivenUp
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
-from daemon.intake import Intake, inboxes
+from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs import State
 from daemon.kept import KeptStates
 from daemon.placement import Card

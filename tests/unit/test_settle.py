@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.settle import SettleTracker, Signature
+from daemon.inbox.stability import SettleTracker, Signature
 
 QUIET_S, EMPTY_S, POLLS = 5.0, 60.0, 3
 

@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from daemon.scanner import Found
-from daemon.settle import Signature
-from daemon.sidecar_names import beside, is_sidecar
-from daemon.sidecars import Sidecars
+from daemon.inbox.scanner import Found
+from daemon.inbox.sidecar_names import beside, is_sidecar
+from daemon.inbox.sidecars import Sidecars
+from daemon.inbox.stability import Signature
 
 SIGNATURE = Signature(1, 2, 3)
 KOREAN = "인터뷰"

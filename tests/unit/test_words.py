@@ -13,8 +13,8 @@ import pytest
 from markupsafe import Markup
 
 import daemon
+from daemon.inbox.scanner import Refusal
 from daemon.pages.i18n import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
-from daemon.scanner import Refusal
 from daemon.status import LEVELS
 from engines.errors import ExplainedError
 from pipeline.degradation.level_ladder import TripKind
@@ -29,7 +29,7 @@ ERRORS_OF_JOBS = (
     "pipeline.rendering.encoder_factory",
     "pipeline.corrections",
     "daemon.errors",
-    "daemon.arrivals",
+    "daemon.inbox.arrivals",
     "engines.media.joining",
 )
 

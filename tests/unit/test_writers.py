@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from daemon.writers import is_being_written
+from daemon.inbox.open_writers import is_being_written
 
 _OPENED_WHILE_ASKED = """
 import fcntl, os, sys
 from pathlib import Path
-from daemon import writers
+from daemon.inbox import open_writers as writers
 
 def asked_while_somebody_opens(fd, command, argument=0):
     answer = fcntl_itself(fd, command, argument)

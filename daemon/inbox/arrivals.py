@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon import ignored
 from daemon.errors import DaemonError
-from daemon.scanner import Found
-from daemon.settle import Clock, Signature
+from daemon.inbox import ignored_names as ignored
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Clock, Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 from daemon.status import now

@@ -12,17 +12,17 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from daemon.access import Barred
-from daemon.arrivals import Arrivals, PartsArriveError, Waiting
-from daemon.by_age import ByAge
-from daemon.chapter_groups import ChapterGroups, Joint
 from daemon.claims import Candidate
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
-from daemon.scanner import Found, LeftAlone, Refusal, Walk
-from daemon.settle import Clock, SettleTracker
+from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
+from daemon.inbox.chapter_groups import ChapterGroups, Joint
+from daemon.inbox.permissions import Barred
+from daemon.inbox.ready_queue import ByAge
+from daemon.inbox.scanner import Found, LeftAlone, Refusal, Walk
+from daemon.inbox.sidecars import Sidecars
+from daemon.inbox.stability import Clock, SettleTracker
 from daemon.share.naming import printable
-from daemon.sidecars import Sidecars
 
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name

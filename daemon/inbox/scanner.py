@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePath
 
-from daemon import ignored, sidecar_names
-from daemon.ignored import Kind
-from daemon.settle import Signature
+from daemon.inbox import ignored_names as ignored
+from daemon.inbox import sidecar_names
+from daemon.inbox.ignored_names import Kind
+from daemon.inbox.stability import Signature
 from daemon.share.rename import open_folder
 
 _LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into longer folders

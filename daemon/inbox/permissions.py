@@ -17,7 +17,7 @@ from daemon.errors import (
     MoveRefusedError,
     OtherFileSystemError,
 )
-from daemon.settle import Clock
+from daemon.inbox.stability import Clock
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 

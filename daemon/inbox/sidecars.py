@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from daemon.errors import SidecarUnclearError
-from daemon.scanner import Found
+from daemon.inbox.scanner import Found
+from daemon.inbox.sidecar_names import base_key, recording_keys, unclear
 from daemon.share.naming import sidecar_name
-from daemon.sidecar_names import base_key, recording_keys, unclear
 
 
 class Sidecars:

@@ -1,6 +1,6 @@
 """Looks whether one recording goes on in another file: in a worker of the service, or for ``dualface process``.
 
-As a program, ``python -m daemon.joints FIRST SECOND CERTAIN_NAMES LIMITS``, the last two as JSON.
+As a program, ``python -m daemon.inbox.joints FIRST SECOND CERTAIN_NAMES LIMITS``, the last two as JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def follows_elsewhere(order: Compare) -> bool:
     """The same in a process of its own; files that take that down do not follow each other."""
     arguments = [str(order.first), str(order.second), json.dumps(order.certain_names), order.limits.model_dump_json()]
     try:
-        return bool(ask("daemon.joints", arguments, timeout_s=TIMEOUT_S))
+        return bool(ask("daemon.inbox.joints", arguments, timeout_s=TIMEOUT_S))
     except (AnsweredError, ChildFailedError):
         return False
 

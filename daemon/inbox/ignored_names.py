@@ -55,7 +55,7 @@ class Row:
 @cache
 def table() -> tuple[Row, ...]:
     """All lines, in the order of the file."""
-    text = resources.files("daemon").joinpath("ignored_names.yaml").read_text("utf-8")
+    text = resources.files("daemon.inbox").joinpath("ignored_names.yaml").read_text("utf-8")
     parts: dict[str, list[dict[str, Any]]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return tuple(_row(Kind(kind), line) for kind, lines in parts.items() for line in lines)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from daemon.scanner import Found
+from daemon.inbox.scanner import Found
 
 
 class ByAge:

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.chapters import ChapterName, chapter_name
-from daemon.scanner import Found
-from daemon.settle import Clock
+from daemon.inbox.chapter_names import ChapterName, chapter_name
+from daemon.inbox.scanner import Found
+from daemon.inbox.stability import Clock
 from daemon.status import now
 
 
