@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import structlog
 
-from daemon.conditions import Condition
-from daemon.jobs import Job
+from daemon.jobs.manifest import Job
+from daemon.jobs.start_conditions import Condition
 from daemon.status import Board, HostLine
 from daemon.worker.pool import Outcome
 from daemon.worker.protocol import Failed

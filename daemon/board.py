@@ -9,11 +9,12 @@ from pathlib import PurePath
 import structlog
 
 from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
-from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import Settings
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import Clock
-from daemon.jobs import Job
+from daemon.jobs.held_jobs import Task
+from daemon.jobs.manifest import Job
+from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.notify import Notifier
 from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
@@ -34,7 +35,6 @@ from daemon.status import (
     now,
     severity,
 )
-from daemon.tasks import Task
 from daemon.worker.protocol import Failed
 from pipeline.job import RESTING, Progress
 

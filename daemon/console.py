@@ -17,7 +17,7 @@ from daemon.config.render import Row
 from daemon.config.settings import Settings
 from daemon.dry_run import Claim, Forecast
 from daemon.inbox import ignored_names as ignored
-from daemon.orders import job_slots
+from daemon.jobs.job_spec import job_slots
 from daemon.pages.i18n import clock, size
 from daemon.process import Batch, InterruptedJobError, Item
 from daemon.share.naming import printable

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.files import read_plain
-from daemon.jobs import folders
+from daemon.jobs.manifest import folders
 from daemon.share import leases
 from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
 

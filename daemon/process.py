@@ -24,15 +24,15 @@ from typing import Any
 
 import structlog
 
-from daemon import sidecar
 from daemon.config.settings import Settings
-from daemon.delivery import FAILURE_REPORT
 from daemon.errors import DaemonError
 from daemon.inbox import joints, sidecar_names
 from daemon.inbox.chapter_names import chapter_name
-from daemon.orders import report_languages
+from daemon.jobs import sidecar
+from daemon.jobs.delivery import FAILURE_REPORT
+from daemon.jobs.job_spec import report_languages
+from daemon.jobs.outcome_policy import explain
 from daemon.pages.warnings_text import warnings_in
-from daemon.policy import explain
 from daemon.share.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.share.rename import move_no_replace
 from daemon.worker.pool import Outcome, Pool

@@ -13,12 +13,9 @@ from itertools import islice
 
 import structlog
 
-from daemon import claims, placement, policy, recovery
 from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.backoff import SOON_S, Backoff
-from daemon.claims import Candidate, is_quiet
 from daemon.config.settings import Settings
-from daemon.delivery import Delivery
 from daemon.errors import (
     DaemonError,
     JobRemovedError,
@@ -32,16 +29,22 @@ from daemon.inbox import joints
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import Clock, SettleTracker, Signature
-from daemon.jobs import Job, State
-from daemon.kept import KeptStates, key_of
-from daemon.orders import job_slots, job_spec, work_order
+from daemon.jobs import claim as claims
+from daemon.jobs import gpu_placement as placement
+from daemon.jobs import outcome_policy as policy
+from daemon.jobs import recovery
+from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.delivery import Delivery
+from daemon.jobs.gpu_placement import Card
+from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks
+from daemon.jobs.job_spec import job_slots, job_spec, work_order
+from daemon.jobs.manifest import Job, State
+from daemon.jobs.outcome_policy import Next
+from daemon.jobs.segment_cache import KeptStates, key_of
 from daemon.pages.warnings_text import warnings_in
-from daemon.placement import Card
-from daemon.policy import Next
 from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share
-from daemon.tasks import STORAGE_TROUBLE, Task, Tasks
 from daemon.worker.pool import Died, Outcome, Pool, Stalled
 from daemon.worker.protocol import Compare, Compared, Failed, Stopped
 from engines.errors import ExplainedError

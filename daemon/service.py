@@ -17,18 +17,18 @@ from daemon import logs
 from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share, torn
-from daemon.conditions import Conditions, Hindrance
 from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.hosts import Hosts
 from daemon.inbox.inbox import Intake, inboxes
-from daemon.kept import KeptStates
+from daemon.jobs.gpu_placement import Card
+from daemon.jobs.job_spec import job_slots
+from daemon.jobs.outcome_policy import explain
+from daemon.jobs.segment_cache import KeptStates
+from daemon.jobs.start_conditions import Conditions, Hindrance
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observing import observing
-from daemon.orders import job_slots
-from daemon.placement import Card
-from daemon.policy import explain
 from daemon.reload import Reloading
 from daemon.retention import Retention
 from daemon.scheduler import Scheduler

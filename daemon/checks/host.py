@@ -10,7 +10,7 @@ import psutil
 
 from daemon.checks.context import Context
 from daemon.doctor import Finding, check, not_applicable, ok, warning
-from daemon.orders import job_slots
+from daemon.jobs.job_spec import job_slots
 
 _GIB = 2**30
 _JOB_BYTES = 1.2 * _GIB  # the most that a job was seen to take

@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from daemon.claims import Candidate
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
@@ -22,6 +21,7 @@ from daemon.inbox.ready_queue import ByAge
 from daemon.inbox.scanner import Found, LeftAlone, Refusal, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import Clock, SettleTracker
+from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 
 _LOGGED_AT_MOST = 10_000

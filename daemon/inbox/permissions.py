@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 
 import structlog
 
-from daemon.claims import Candidate
 from daemon.errors import (
     DaemonError,
     FileUnreadableError,
@@ -18,6 +17,7 @@ from daemon.errors import (
     OtherFileSystemError,
 )
 from daemon.inbox.stability import Clock
+from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
-from daemon.placement import Card
+from daemon.jobs.gpu_placement import Card
 from daemon.worker import sandbox as confinement
 from daemon.worker.protocol import Check, Ready
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask

@@ -17,8 +17,8 @@ from typing import IO, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from daemon.config.settings import WorkerLimits
+from daemon.jobs.gpu_placement import Card
 from daemon.pages.i18n import Language
-from daemon.placement import Card
 from daemon.share.leases import Lease
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings

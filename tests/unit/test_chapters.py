@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from daemon import claims, recovery
-from daemon.claims import Candidate
 from daemon.config.settings import Settings, SettleSettings
-from daemon.delivery import Delivery
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.chapter_names import chapter_name
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
-from daemon.jobs import Job, State, load
+from daemon.jobs import claim as claims
+from daemon.jobs import recovery
+from daemon.jobs.claim import Candidate
+from daemon.jobs.delivery import Delivery
+from daemon.jobs.manifest import Job, State, load
 from daemon.retrying import choose, failed_files, retry
 from daemon.share.rename import FileMark
 from daemon.share.share import Share

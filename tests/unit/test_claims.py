@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from daemon import claims
-from daemon.claims import Candidate, is_quiet
 from daemon.inbox.open_writers import is_being_written
 from daemon.inbox.scanner import Found, Walk
 from daemon.inbox.stability import Signature
-from daemon.jobs import State, folders, load
+from daemon.jobs import claim as claims
+from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.manifest import State, folders, load
 from daemon.share.leases import read
 from daemon.share.share import Share
 from pipeline.errors import DiskFullError

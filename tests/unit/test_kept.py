@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import jobs
 from daemon.config.settings import RetentionSettings
-from daemon.jobs import Job, State
-from daemon.kept import KeptStates, key_of
+from daemon.jobs import manifest as jobs
+from daemon.jobs.manifest import Job, State
+from daemon.jobs.segment_cache import KeptStates, key_of
 from daemon.share.leases import LOCK
 from daemon.share.share import Share
 from tests.unit.daemon_share import claimed, make_share

@@ -22,10 +22,10 @@ from daemon import metrics
 from daemon.audience import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
 from daemon.board import Chronicle, _state
 from daemon.card_meters import CardMeters
-from daemon.conditions import Condition, Hindrance
 from daemon.config.settings import MetricsSettings, Settings
 from daemon.exporter import Exporter
-from daemon.jobs import Job, Manifest
+from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
 from daemon.recorder import Recorder

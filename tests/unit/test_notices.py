@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.audience import GivenUp, Shown
-from daemon.conditions import Condition, Hindrance
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
-from daemon.jobs import Job, Manifest
+from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.notices import Kind, Notice, Reporter, Throttle
 from daemon.status import Board, RunningJob
 from daemon.worker import subprocess_call as child

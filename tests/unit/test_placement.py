@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from daemon.config.settings import Settings
-from daemon.jobs import Manifest
-from daemon.orders import work_order
-from daemon.placement import Card, has_room, jobs_per_card, place
+from daemon.jobs.gpu_placement import Card, has_room, jobs_per_card, place
+from daemon.jobs.job_spec import work_order
+from daemon.jobs.manifest import Manifest
 from daemon.worker import backend_check as opening
 from daemon.worker.protocol import Ready, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon import sidecar
 from daemon.config.settings import RetentionSettings, Settings
-from daemon.delivery import Delivery
 from daemon.errors import InvalidOutputError, ShareAwayError
-from daemon.kept import KeptStates, key_of
+from daemon.jobs import sidecar
+from daemon.jobs.delivery import Delivery
+from daemon.jobs.segment_cache import KeptStates, key_of
 from daemon.share import leases
 from daemon.share.reach import NoShareError, check
 from daemon.share.share import SENTINEL

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.jobs import Manifest, State
-from daemon.policy import Next, after_crash, after_worker, runs_alone, strained
+from daemon.jobs.manifest import Manifest, State
+from daemon.jobs.outcome_policy import Next, after_crash, after_worker, runs_alone, strained
 from daemon.worker.pool import Died, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.job import Progress

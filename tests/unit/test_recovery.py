@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from daemon import jobs
-from daemon.delivery import Delivery
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.jobs import MANIFEST, Job, State, load
-from daemon.recovery import adopt
+from daemon.jobs import manifest as jobs
+from daemon.jobs.delivery import Delivery
+from daemon.jobs.manifest import MANIFEST, Job, State, load
+from daemon.jobs.recovery import adopt
 from daemon.share.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.share.rename import FileMark
 from daemon.share.share import Share

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from daemon.backoff import Backoff
 from daemon.config.settings import RetrySettings
 from daemon.errors import ShareAwayError
-from daemon.tasks import Tasks
+from daemon.jobs.held_jobs import Tasks
 from daemon.worker.protocol import Failed
 from pipeline.errors import StorageError
 from tests.unit.daemon_share import claimed, make_share, settings_for

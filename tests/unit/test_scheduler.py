@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemon import tasks
 from daemon.audience import Audience, Event, GivenUp
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.inbox.inbox import Intake, inboxes
-from daemon.jobs import State
-from daemon.kept import KeptStates
-from daemon.placement import Card
+from daemon.jobs import held_jobs as tasks
+from daemon.jobs.gpu_placement import Card
+from daemon.jobs.held_jobs import Task
+from daemon.jobs.manifest import State
+from daemon.jobs.segment_cache import KeptStates
 from daemon.scheduler import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share
-from daemon.tasks import Task
 from daemon.worker.pool import Pool
 from daemon.worker.protocol import Failed
 from tests.unit.daemon_share import claimed, drop, finished, make_share, settings_for, tree

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.conditions import Conditions, Hindrance
 from daemon.config.settings import SettleSettings
 from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
-from daemon.kept import KeptStates
+from daemon.jobs.segment_cache import KeptStates
+from daemon.jobs.start_conditions import Conditions, Hindrance
 from daemon.share import mounts
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from tests.unit.daemon_share import make_share, mounted, settings_for

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon import sidecar
 from daemon.config.settings import Settings
-from daemon.orders import work_order
+from daemon.jobs import sidecar
+from daemon.jobs.job_spec import work_order
 from pipeline.corrections import NO_CORRECTIONS, CorrectionsError
 from tests.unit.daemon_share import LEASE, claimed, drop, make_share
 

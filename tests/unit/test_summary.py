@@ -7,7 +7,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from daemon.audience import Delivered, Shown
-from daemon.conditions import Condition
+from daemon.jobs.start_conditions import Condition
 from daemon.status import Board, RunningJob
 from daemon.summary import Summary
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from daemon import console
 from daemon.audience import Delivered
 from daemon.config.settings import Settings
-from daemon.jobs import Job, Manifest
+from daemon.jobs.manifest import Job, Manifest
 from daemon.notices import Kind, Reporter
 from daemon.page import page_of
 from daemon.pages.i18n import Speaker

@@ -20,8 +20,8 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Any
 
-from daemon import manifest_checks
 from daemon.files import NO_PLAIN_FILE, read_plain
+from daemon.jobs import manifest_checks
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.naming import printable, valid_text

@@ -13,7 +13,7 @@ from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.share.share import outbox_folder
 
 if TYPE_CHECKING:
-    from daemon.jobs import Manifest, Move
+    from daemon.jobs.manifest import Manifest, Move
 
 _TEXT = ("job", "inbox", "relative", "profile", "key", "sidecar_name", "sidecar_fault")
 _COUNTS = ("priority", "attempts", "strikes", "interruptions")

@@ -13,7 +13,7 @@ from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.inbox.stability import Clock
-from daemon.kept import KeptStates
+from daemon.jobs.segment_cache import KeptStates
 from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity

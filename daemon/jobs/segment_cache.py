@@ -18,7 +18,7 @@ import structlog
 from daemon.config.settings import RetentionSettings
 from daemon.files import write_plain
 from daemon.inbox.stability import Clock
-from daemon.jobs import MANIFEST, Job, remove_path
+from daemon.jobs.manifest import MANIFEST, Job, remove_path
 from daemon.share.leases import LEASE
 from daemon.share.rename import FileMark
 from daemon.share.share import Share

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import structlog
 
-from daemon import recovery
 from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.hosts import read_board
 from daemon.inbox.stability import Clock
-from daemon.jobs import Job, folders
+from daemon.jobs import recovery
+from daemon.jobs.manifest import Job, folders
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all

@@ -6,12 +6,12 @@ import os
 from dataclasses import replace
 from pathlib import PurePath
 
-from daemon import sidecar
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
-from daemon.jobs import Job
+from daemon.jobs import sidecar
+from daemon.jobs.gpu_placement import Card
+from daemon.jobs.manifest import Job
 from daemon.pages.i18n import Language, languages
-from daemon.placement import Card
 from daemon.share.leases import Lease
 from daemon.worker.protocol import Work
 from pipeline.corrections import NO_CORRECTIONS, Corrections

@@ -14,13 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon import jobs
 from daemon.config.settings import InboxSettings
 from daemon.inbox.open_writers import is_being_written
 from daemon.inbox.scanner import Found
 from daemon.inbox.sidecar_names import fault_of
 from daemon.inbox.stability import Signature
-from daemon.jobs import Job, Manifest, State
+from daemon.jobs import manifest as jobs
+from daemon.jobs.manifest import Job, Manifest, State
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark, move_no_replace, open_folder

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError, SplitShareError
 from daemon.files import NO_PLAIN_FILE, read_json
-from daemon.jobs import PART, Job, Move, State
+from daemon.jobs.manifest import PART, Job, Move, State
 from daemon.share.naming import (
     Namer,
     failed_names,

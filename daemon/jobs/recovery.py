@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
-from daemon import claims, jobs, policy
 from daemon.errors import ManifestLostError, SourceGoneError
-from daemon.jobs import MANIFEST, Job, Manifest, State
+from daemon.jobs import claim as claims
+from daemon.jobs import manifest as jobs
+from daemon.jobs import outcome_policy as policy
+from daemon.jobs.manifest import MANIFEST, Job, Manifest, State
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from enum import Enum
 
 from daemon.errors import DaemonError, OutOfMemoryError, ResourceLimitError, WorkerDiedError, WorkerStalledError
-from daemon.jobs import Manifest, State
+from daemon.jobs.manifest import Manifest, State
 from daemon.worker.pool import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.job import Progress
