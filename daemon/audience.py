@@ -10,7 +10,7 @@ import structlog
 
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import Condition
-from daemon.status import Board, HostLine
+from daemon.status.model import Board, HostLine
 from daemon.worker.pool import Outcome
 from daemon.worker.protocol import Failed
 

@@ -16,12 +16,11 @@ from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.notify import Notifier
-from daemon.page import StatusPage
 from daemon.scheduler import Scheduler
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
-from daemon.status import (
+from daemon.status.model import (
     Board,
     FailedJob,
     FinishedJob,
@@ -35,6 +34,7 @@ from daemon.status import (
     now,
     severity,
 )
+from daemon.status.publisher import StatusPage
 from daemon.worker.protocol import Failed
 from pipeline.job import RESTING, Progress
 

@@ -211,7 +211,7 @@ def status(
     """
     from daemon import status_view
     from daemon.share.reach import NoShareError, share_of, told_by_service
-    from daemon.survey import survey
+    from daemon.status.liveness import survey
 
     try:
         share, settings = share_of(config, root)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon.errors import DaemonError
 from daemon.share.share import Share
-from daemon.status import replace_file
+from daemon.status.model import replace_file
 
 
 class NotAllowedError(DaemonError):

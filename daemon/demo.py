@@ -22,7 +22,7 @@ from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.config.sources import ENV_PREFIX
 from daemon.errors import DaemonError
 from daemon.share.naming import output_names
-from daemon.status import HTML_NAME, read_status
+from daemon.status.model import HTML_NAME, read_status
 
 _INBOX = "inbox"
 _POLL_S = 0.3

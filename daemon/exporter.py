@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 
 from daemon.config.settings import MetricsSettings
 from daemon.meters import Meters
-from daemon.status import replace_file
+from daemon.status.model import replace_file
 
 _TURN_S = 1.0
 _TRY_AGAIN_S = 30.0

@@ -17,7 +17,7 @@ from daemon.errors import SourceGoneError
 from daemon.files import read_json
 from daemon.inbox.stability import Clock
 from daemon.share.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
-from daemon.status import History
+from daemon.status.model import History
 from pipeline.report.model import SCHEMA
 
 REPORT_SUFFIX = ".report.json"

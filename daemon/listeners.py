@@ -12,8 +12,8 @@ from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.share.leases import host_name
 from daemon.share.share import Share
-from daemon.status import Board
-from daemon.survey import NoStatusError, Standing, survey
+from daemon.status.liveness import NoStatusError, Standing, survey
+from daemon.status.model import Board
 
 _POLL_S = 1.0
 _RESTING = ("paused", "low_space", "share_away")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from daemon.hosts import STATES
 from daemon.meters import OTHER, Meter
-from daemon.status import LEVELS
+from daemon.status.model import LEVELS
+from daemon.status.store import STATES
 from pipeline.telemetry.counters import PICTURES, SECONDS, SHARES
 
 STATUSES = ("succeeded", "succeeded_degraded", "failed")

@@ -13,7 +13,7 @@ from daemon.inbox.stability import Clock
 from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
-from daemon.status import RunningJob
+from daemon.status.model import RunningJob
 from pipeline.errors import DiskFullError
 
 _LISTED = 5  # names in a summary

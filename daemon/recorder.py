@@ -11,13 +11,13 @@ from typing import Any
 
 from daemon.audience import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
 from daemon.config.settings import Settings
-from daemon.hosts import STATES
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.start_conditions import Hindrance
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS, QUEUES
 from daemon.pages.warnings_text import warnings_in
-from daemon.status import severity
+from daemon.status.model import severity
+from daemon.status.store import STATES
 from pipeline.telemetry.counters import Tally
 
 

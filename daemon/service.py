@@ -20,7 +20,6 @@ from daemon.checks.at_start import recheck_share, torn
 from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
-from daemon.hosts import Hosts
 from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs.gpu_placement import Card
 from daemon.jobs.job_spec import job_slots
@@ -35,7 +34,8 @@ from daemon.scheduler import Scheduler
 from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
-from daemon.status import History, read_status
+from daemon.status.model import History, read_status
+from daemon.status.store import Hosts
 from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.worker.pool import Died, Outcome, Pool
 from daemon.worker.protocol import Check, Failed, Ready

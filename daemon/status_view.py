@@ -18,8 +18,8 @@ from rich.text import Text
 from daemon.pages.i18n import Span, clock
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
-from daemon.status import Board, FailedJob, FinishedJob, RunningJob, since
-from daemon.survey import Survey
+from daemon.status.liveness import Survey
+from daemon.status.model import Board, FailedJob, FinishedJob, RunningJob, since
 from engines.errors import ExplainedError
 
 _LISTED = 5

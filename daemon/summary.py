@@ -6,7 +6,7 @@ import structlog
 
 from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.inbox.stability import Clock
-from daemon.status import Board
+from daemon.status.model import Board
 
 _EVERY_S = 60.0
 

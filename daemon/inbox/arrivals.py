@@ -22,7 +22,7 @@ from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Clock, Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
-from daemon.status import now
+from daemon.status.model import now
 from engines.media import sniff
 
 _BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows

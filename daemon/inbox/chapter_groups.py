@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from daemon.inbox.chapter_names import ChapterName, chapter_name
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Clock
-from daemon.status import now
+from daemon.status.model import now
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ import structlog
 from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
-from daemon.hosts import read_board
 from daemon.inbox.stability import Clock
 from daemon.jobs import recovery
 from daemon.jobs.manifest import Job, folders
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
-from daemon.status import now
+from daemon.status.model import now
+from daemon.status.store import read_board
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError, StorageError

@@ -17,7 +17,7 @@ from daemon.jobs.segment_cache import KeptStates
 from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
-from daemon.status import now
+from daemon.status.model import now
 from pipeline.degradation.space import Free, lacking
 
 _LOOK_EVERY_S = 1.0

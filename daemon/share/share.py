@@ -30,7 +30,7 @@ from daemon.share import control_files as notes
 from daemon.share.mounts import mount_of
 from daemon.share.naming import composed, original_name
 from daemon.share.rename import move_no_replace, open_folder
-from daemon.status import HTML_NAME, JSON_NAME
+from daemon.status.model import HTML_NAME, JSON_NAME
 from pipeline.degradation.space import mib
 from pipeline.durable import FULL, sync_directory
 

@@ -13,9 +13,8 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from daemon.page import page_of
 from daemon.pages.i18n import Speaker, languages
-from daemon.status import (
+from daemon.status.model import (
     Board,
     FailedJob,
     FinishedJob,
@@ -27,6 +26,7 @@ from daemon.status import (
     WaitingJob,
     link_to,
 )
+from daemon.status.publisher import page_of
 from engines.media_warnings import media_warning
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)<!--</script>\"'`{{7*7}}&amp;\u202e.mp4"

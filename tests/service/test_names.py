@@ -12,10 +12,10 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
 
-from daemon.page import page_of
 from daemon.pages.i18n import Speaker, languages
 from daemon.share.naming import failed_names, output_names, valid_text
-from daemon.status import Board
+from daemon.status.model import Board
+from daemon.status.publisher import page_of
 from tests.scenes import write_recording
 from tests.service.running import Service
 

@@ -20,7 +20,7 @@ from daemon.config import overrides
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.reach import NoShareError
-from daemon.status import Board, FailedJob, FinishedJob, RunningJob
+from daemon.status.model import Board, FailedJob, FinishedJob, RunningJob
 from tests.unit.daemon_share import make_share
 
 Dualface = Callable[..., tuple[int, str, str]]

@@ -13,7 +13,7 @@ from daemon.failures import FailedFolder
 from daemon.jobs.delivery import Delivery
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
-from daemon.status import FailedJob, History
+from daemon.status.model import FailedJob, History
 from pipeline.report.model import SCHEMA
 from tests.unit.daemon_share import claimed, make_share
 

@@ -29,7 +29,7 @@ from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.meters import Meters
 from daemon.metrics import DEFINITIONS
 from daemon.recorder import Recorder
-from daemon.status import Board, History, HostLine, RunningJob
+from daemon.status.model import Board, History, HostLine, RunningJob
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed
 from engines.nvml import CardLoad

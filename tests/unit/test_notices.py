@@ -20,7 +20,7 @@ from daemon.config.settings import NotifySettings
 from daemon.jobs.manifest import Job, Manifest
 from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.notices import Kind, Notice, Reporter, Throttle
-from daemon.status import Board, RunningJob
+from daemon.status.model import Board, RunningJob
 from daemon.worker import subprocess_call as child
 from daemon.worker.protocol import Failed
 from tests.mailbox import Mailbox

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.failures import FailedFolder
 from daemon.files import read_json, read_plain, write_plain
-from daemon.status import History, read_status, replace_file
+from daemon.status.model import History, read_status, replace_file
 from tests.unit.daemon_share import make_share
 
 MOST = 1000

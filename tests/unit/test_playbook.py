@@ -11,7 +11,7 @@ from pathlib import Path
 import daemon.errors  # noqa: F401  its classes are found as subclasses
 import pipeline.errors  # noqa: F401  its classes are found as subclasses
 from daemon.config import catalog as keys
-from daemon.hosts import STATES
+from daemon.status.store import STATES
 from engines.errors import ExplainedError
 
 TEXT = (Path(__file__).parents[2] / "recover_playbook.md").read_text(encoding="utf-8")

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from daemon.config.settings import StatusSettings
-from daemon.hosts import Hosts, Seen, merged
-from daemon.page import StatusPage
 from daemon.pages import facts
 from daemon.pages.i18n import Speaker, languages
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
-from daemon.status import (
+from daemon.status.model import (
     SCHEMA,
     Board,
     FailedJob,
@@ -31,6 +29,8 @@ from daemon.status import (
     now,
     read_status,
 )
+from daemon.status.publisher import StatusPage
+from daemon.status.store import Hosts, Seen, merged
 from tests.unit.daemon_share import make_share
 
 SPEAKER = Speaker(languages("auto"))

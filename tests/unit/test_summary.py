@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from daemon.audience import Delivered, Shown
 from daemon.jobs.start_conditions import Condition
-from daemon.status import Board, RunningJob
+from daemon.status.model import Board, RunningJob
 from daemon.summary import Summary
 
 RUNNING = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1)

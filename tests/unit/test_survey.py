@@ -19,12 +19,12 @@ from daemon import listeners, status_view
 from daemon.checks.unit import Unit
 from daemon.config.settings import Settings
 from daemon.control import drain, pause, resume
-from daemon.hosts import Hosts
 from daemon.share import leases, reach
 from daemon.share.leases import Lease
 from daemon.share.share import Share
-from daemon.status import Board, FailedJob, RunningJob, WaitingJob
-from daemon.survey import NoStatusError, survey
+from daemon.status.liveness import NoStatusError, survey
+from daemon.status.model import Board, FailedJob, RunningJob, WaitingJob
+from daemon.status.store import Hosts
 from tests.unit.daemon_share import make_share, settings_for
 
 HERE = socket.gethostname()

@@ -15,13 +15,13 @@ from daemon.audience import Delivered
 from daemon.config.settings import Settings
 from daemon.jobs.manifest import Job, Manifest
 from daemon.notices import Kind, Reporter
-from daemon.page import page_of
 from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.process import Item
 from daemon.recorder import Recorder
-from daemon.status import Board, FinishedJob
+from daemon.status.model import Board, FinishedJob
+from daemon.status.publisher import page_of
 from daemon.status_view import _finished
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning

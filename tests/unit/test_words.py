@@ -15,7 +15,7 @@ from markupsafe import Markup
 import daemon
 from daemon.inbox.scanner import Refusal
 from daemon.pages.i18n import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
-from daemon.status import LEVELS
+from daemon.status.model import LEVELS
 from engines.errors import ExplainedError
 from pipeline.degradation.level_ladder import TripKind
 

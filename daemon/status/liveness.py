@@ -16,12 +16,12 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError
-from daemon.hosts import SILENT_S, Seen, merged, read_board
 from daemon.pages.i18n import size
 from daemon.share.leases import host_name
 from daemon.share.reach import check
 from daemon.share.share import Share
-from daemon.status import JSON_NAME, Board
+from daemon.status.model import JSON_NAME, Board
+from daemon.status.store import SILENT_S, Seen, merged, read_board
 
 _ROOM_TO_REPORT_BYTES = 2**20
 _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"

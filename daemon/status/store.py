@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon.files import read_plain
 from daemon.jobs.manifest import folders
 from daemon.share import leases
-from daemon.status import LARGEST_BYTES, Board, HostLine, replace_file, severity
+from daemon.status.model import LARGEST_BYTES, Board, HostLine, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute
 STATES = (  # the most telling first

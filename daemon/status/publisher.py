@@ -11,12 +11,12 @@ from typing import Any
 from markupsafe import Markup
 
 from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
-from daemon.hosts import Hosts
 from daemon.inbox.stability import Clock
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.share.share import Share
-from daemon.status import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
+from daemon.status.model import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
+from daemon.status.store import Hosts
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
 
