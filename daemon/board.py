@@ -8,7 +8,6 @@ from pathlib import PurePath
 
 import structlog
 
-from daemon.audience import Audience, Delivered, Event, GivenUp, Shown
 from daemon.config.settings import Settings
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import Clock
@@ -16,6 +15,7 @@ from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import Condition, Hindrance
 from daemon.notify import Notifier
+from daemon.observability.events import Audience, Delivered, Event, GivenUp, Shown
 from daemon.scheduler import Scheduler
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text

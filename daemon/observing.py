@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from daemon.announce import Announcer
-from daemon.audience import Listener
-from daemon.card_meters import CardMeters
 from daemon.config.settings import Settings
-from daemon.exporter import Exporter
-from daemon.recorder import Recorder
-from daemon.summary import Summary
+from daemon.observability.activity_log import Summary
+from daemon.observability.collector import Recorder
+from daemon.observability.events import Listener
+from daemon.observability.exporter import Exporter
+from daemon.observability.gpu_metrics import CardMeters
+from daemon.observability.notifier import Announcer
 
 
 @contextmanager

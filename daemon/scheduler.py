@@ -13,7 +13,6 @@ from itertools import islice
 
 import structlog
 
-from daemon.audience import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import (
@@ -41,6 +40,7 @@ from daemon.jobs.job_spec import job_slots, job_spec, work_order
 from daemon.jobs.manifest import Job, State
 from daemon.jobs.outcome_policy import Next
 from daemon.jobs.segment_cache import KeptStates, key_of
+from daemon.observability.events import Audience, Delivered, Ended, GivenUp, Postponed, Started
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone

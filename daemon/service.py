@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 
 from daemon import logs
-from daemon.audience import Audience, Listener
 from daemon.board import Bulletin, Chronicle
 from daemon.checks.at_start import recheck_share, torn
 from daemon.config.settings import Settings
@@ -27,6 +26,7 @@ from daemon.jobs.outcome_policy import explain
 from daemon.jobs.segment_cache import KeptStates
 from daemon.jobs.start_conditions import Conditions, Hindrance
 from daemon.notify import Notifier, Pulse, watchdog_interval_s
+from daemon.observability.events import Audience, Listener
 from daemon.observing import observing
 from daemon.reload import Reloading
 from daemon.retention import Retention

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.metrics import DEFINITIONS
+from daemon.observability.definitions import DEFINITIONS
 from tests.monitoring.queries import FOLDER, RULES, Query, all_queries, dashboard, dashboard_queries, rules
 
 ROOT = FOLDER.parent

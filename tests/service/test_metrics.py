@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.metrics import DEFINITIONS
+from daemon.observability.definitions import DEFINITIONS
 from tests.scrape import Scrape, free_port
 from tests.service.running import Service
 

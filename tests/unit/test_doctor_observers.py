@@ -13,8 +13,8 @@ import pytest
 from daemon.checks.context import Context
 from daemon.checks.observers import metrics, notifications
 from daemon.doctor import CHECKS, Verdict
-from daemon.exporter import Exporter
-from daemon.recorder import Recorder
+from daemon.observability.collector import Recorder
+from daemon.observability.exporter import Exporter
 from tests.mailbox import Mailbox
 from tests.scrape import free_port
 from tests.unit.daemon_share import settings_for

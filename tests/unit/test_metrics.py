@@ -18,17 +18,17 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon import metrics
-from daemon.audience import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
 from daemon.board import Chronicle, _state
-from daemon.card_meters import CardMeters
 from daemon.config.settings import MetricsSettings, Settings
-from daemon.exporter import Exporter
 from daemon.jobs.manifest import Job, Manifest
 from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.meters import Meters
-from daemon.metrics import DEFINITIONS
-from daemon.recorder import Recorder
+from daemon.observability import definitions as metrics
+from daemon.observability.collector import Recorder
+from daemon.observability.definitions import DEFINITIONS
+from daemon.observability.events import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.observability.exporter import Exporter
+from daemon.observability.gpu_metrics import CardMeters
+from daemon.observability.registry import Meters
 from daemon.status.model import Board, History, HostLine, RunningJob
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed
@@ -84,7 +84,7 @@ def test_definitions_follow_the_rules_of_prometheus(meter: metrics.Meter) -> Non
 
 def test_the_documentation_is_up_to_date() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    assert text == metrics.document(), "run: python -m daemon.metrics > docs/metrics.md"
+    assert text == metrics.document(), "run: python -m daemon.observability.definitions > docs/metrics.md"
 
 
 def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:

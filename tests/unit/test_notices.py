@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.audience import GivenUp, Shown
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
 from daemon.jobs.manifest import Job, Manifest
 from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.notices import Kind, Notice, Reporter, Throttle
+from daemon.observability.alerts import Kind, Notice, Reporter, Throttle
+from daemon.observability.events import GivenUp, Shown
 from daemon.status.model import Board, RunningJob
 from daemon.worker import subprocess_call as child
 from daemon.worker.protocol import Failed
@@ -112,7 +112,9 @@ def test_a_summary_names_the_first_and_counts_the_rest() -> None:
 
 def ask(urls: dict[str, str], timeout_s: float = 5, **message: str) -> dict[str, str]:
     order = {"urls": urls, "timeout_s": timeout_s, **message}
-    answer: dict[str, str] = child.ask("daemon.messenger", (), timeout_s=240, given=json.dumps(order).encode())
+    answer: dict[str, str] = child.ask(
+        "daemon.observability.apprise_sender", (), timeout_s=240, given=json.dumps(order).encode()
+    )
     return answer
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.audience import Audience, Event, GivenUp
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.inbox.inbox import Intake, inboxes
@@ -22,6 +21,7 @@ from daemon.jobs.gpu_placement import Card
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import State
 from daemon.jobs.segment_cache import KeptStates
+from daemon.observability.events import Audience, Event, GivenUp
 from daemon.scheduler import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share

@@ -6,10 +6,10 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from daemon.audience import Delivered, Shown
 from daemon.jobs.start_conditions import Condition
+from daemon.observability.activity_log import Summary
+from daemon.observability.events import Delivered, Shown
 from daemon.status.model import Board, RunningJob
-from daemon.summary import Summary
 
 RUNNING = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1)
 

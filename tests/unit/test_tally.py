@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.meters import Meters
-from daemon.metrics import DEFINITIONS
+from daemon.observability.definitions import DEFINITIONS
+from daemon.observability.registry import Meters
 from daemon.worker.protocol import decode, encode
 from pipeline.telemetry.counters import SECONDS, Counting, Spread, Tally
 

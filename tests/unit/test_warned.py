@@ -11,15 +11,15 @@ import pytest
 from rich.console import Console
 
 from daemon import console
-from daemon.audience import Delivered
 from daemon.config.settings import Settings
 from daemon.jobs.manifest import Job, Manifest
-from daemon.notices import Kind, Reporter
+from daemon.observability.alerts import Kind, Reporter
+from daemon.observability.collector import Recorder
+from daemon.observability.events import Delivered
 from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.process import Item
-from daemon.recorder import Recorder
 from daemon.status.model import Board, FinishedJob
 from daemon.status.publisher import page_of
 from daemon.status_view import _finished

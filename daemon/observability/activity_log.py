@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.inbox.stability import Clock
+from daemon.observability.events import Delivered, Event, GivenUp, Shown
 from daemon.status.model import Board
 
 _EVERY_S = 60.0

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
 from daemon.inbox.stability import Clock
 from daemon.jobs.start_conditions import Condition, Hindrance
+from daemon.observability.events import Delivered, Event, GivenUp, Shown
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.status.model import RunningJob

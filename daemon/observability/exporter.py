@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
 from daemon.config.settings import MetricsSettings
-from daemon.meters import Meters
+from daemon.observability.registry import Meters
 from daemon.status.model import replace_file
 
 _TURN_S = 1.0

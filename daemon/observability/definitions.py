@@ -1,8 +1,8 @@
-"""Every metric of the service; `python -m daemon.metrics > docs/metrics.md` writes the table of them."""
+"""Every metric of the service; `python -m daemon.observability.definitions > docs/metrics.md` writes the table of them."""
 
 from __future__ import annotations
 
-from daemon.meters import OTHER, Meter
+from daemon.observability.registry import OTHER, Meter
 from daemon.status.model import LEVELS
 from daemon.status.store import STATES
 from pipeline.telemetry.counters import PICTURES, SECONDS, SHARES
@@ -86,7 +86,7 @@ DEFINITIONS = (
 _HEAD = """\
 # Metrics
 
-Made from the definitions in `daemon/metrics.py` by `python -m daemon.metrics > docs/metrics.md`; a test fails when they
+Made from the definitions in `daemon/observability/definitions.py` by `python -m daemon.observability.definitions > docs/metrics.md`; a test fails when they
 differ.
 
     metrics: {http: true}                                           # http://127.0.0.1:9477/metrics

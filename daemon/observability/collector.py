@@ -9,12 +9,12 @@ from collections.abc import Set
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from daemon.audience import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.start_conditions import Hindrance
-from daemon.meters import Meters
-from daemon.metrics import DEFINITIONS, QUEUES
+from daemon.observability.definitions import DEFINITIONS, QUEUES
+from daemon.observability.events import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.observability.registry import Meters
 from daemon.pages.warnings_text import warnings_in
 from daemon.status.model import severity
 from daemon.status.store import STATES

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import structlog
 
 from daemon.inbox.stability import Clock
-from daemon.meters import Labels, Meters
+from daemon.observability.registry import Labels, Meters
 from engines.nvml import CardLoad
 
 _PROGRAM = (sys.executable, "-m", "engines.nvml", "2.0")

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from daemon.audience import Event
 from daemon.config.settings import Settings
-from daemon.notices import Notice, Reporter, Throttle
+from daemon.observability.alerts import Notice, Reporter, Throttle
+from daemon.observability.events import Event
 from daemon.share.leases import host_name
 from daemon.worker import subprocess_call as child
 
@@ -119,7 +119,9 @@ class Announcer:
         timeout_s = self._settings.timeout_s
         order = json.dumps({**message, "urls": urls, "timeout_s": timeout_s}).encode()
         try:
-            answer: dict[str, str] = child.ask("daemon.messenger", (), timeout_s=timeout_s + _START_S, given=order)
+            answer: dict[str, str] = child.ask(
+                "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _START_S, given=order
+            )
         except child.ChildFailedError as error:
             return dict.fromkeys(urls, error.message)
         return answer
