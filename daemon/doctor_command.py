@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from daemon import checks
-from daemon.checks.context import Context
 from daemon.config.loader import DEFAULT_PATH, load
-from daemon.doctor import CHECKS, Finding, Result, Verdict, document, examine, select
+from daemon.diagnostics import checks
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import CHECKS, Finding, Result, Verdict, document, examine, select
 
 __all__ = ["checks", "run", "show_list"]
 

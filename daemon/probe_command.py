@@ -8,8 +8,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from daemon import probe
 from daemon.config.loader import detected_path, load
+from daemon.diagnostics import probe
 from daemon.helping import json_text
 
 

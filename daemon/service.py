@@ -15,8 +15,8 @@ import structlog
 
 from daemon import logs
 from daemon.board import Bulletin, Chronicle
-from daemon.checks.at_start import recheck_share, torn
 from daemon.config.settings import Settings
+from daemon.diagnostics.checks.at_start import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.failures import FailedFolder
 from daemon.inbox.inbox import Intake, inboxes

@@ -42,7 +42,7 @@ def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
 
 def told_by_service(error: NoShareError) -> NoShareError:
     """The error with what this machine's service says, which cannot report on a share that is away."""
-    from daemon.checks.unit import Unit  # noqa: PLC0415 - loads all checks
+    from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
 
     says = Unit.look_up().says
     return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error

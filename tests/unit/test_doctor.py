@@ -17,20 +17,31 @@ from structlog.testing import capture_logs
 import daemon
 import engines
 import pipeline
-from daemon import checks
-from daemon.checks import device, host, observers, share, software
-from daemon.checks.at_start import recheck_share
-from daemon.checks.context import Context
-from daemon.checks.share import AT_START
 from daemon.config.settings import ShareSettings
-from daemon.doctor import CHECKS, Check, Finding, UnknownCheckError, Verdict, document, examine, failed, ok, select
-from daemon.measurements.files import Folder, Folders, Names, Times
-from daemon.measurements.moving import Renaming, Syncing
-from daemon.measurements.place import Place, Presence, Space
-from daemon.measurements.site import Measurement
-from daemon.measurements.view import Events, Lag
+from daemon.diagnostics import checks
+from daemon.diagnostics.checks import device, host, observers, share, software
+from daemon.diagnostics.checks.at_start import recheck_share
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.checks.share import AT_START
+from daemon.diagnostics.framework import (
+    CHECKS,
+    Check,
+    Finding,
+    UnknownCheckError,
+    Verdict,
+    document,
+    examine,
+    failed,
+    ok,
+    select,
+)
+from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
+from daemon.diagnostics.measurements.moving import Renaming, Syncing
+from daemon.diagnostics.measurements.place import Place, Presence, Space
+from daemon.diagnostics.measurements.site import Measurement
+from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.versions import Verified
 from daemon.share.share import Share
-from daemon.versions import Verified
 from daemon.worker.subprocess_call import Account
 from engines.errors import ExplainedError
 from tests.unit.daemon_share import settings_for, small_disk
@@ -297,7 +308,7 @@ def test_versions_are_compared_by_numbers() -> None:
 # -- errors name their checks
 
 # Errors of commands tell the person who gave them what to do; the service raises none of them.
-_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.probe", "daemon.share.reach"}
+_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.diagnostics.probe", "daemon.share.reach"}
 _CONFIGURED = {"ProfileGoneError"}  # somebody has to change the configuration
 
 
@@ -351,7 +362,7 @@ def test_checks_are_defined_where_they_belong() -> None:
 
 
 def test_an_account_is_taken_from_the_unit_only_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daemon.checks.unit import Unit  # noqa: PLC0415
+    from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415
 
     context = Context(settings_for(tmp_path))
     monkeypatch.setattr("os.geteuid", lambda: 0)

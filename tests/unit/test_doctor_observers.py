@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from daemon.checks.context import Context
-from daemon.checks.observers import metrics, notifications
-from daemon.doctor import CHECKS, Verdict
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.checks.observers import metrics, notifications
+from daemon.diagnostics.framework import CHECKS, Verdict
 from daemon.observability.collector import Recorder
 from daemon.observability.exporter import Exporter
 from tests.mailbox import Mailbox
@@ -54,7 +54,7 @@ def test_another_program_on_the_port_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_port_that_hangs_does_not_hang_the_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.checks.observers._ANSWER_S", 0.2)
+    monkeypatch.setattr("daemon.diagnostics.checks.observers._ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert metrics(context(tmp_path, metrics={"http": True, "port": port})).verdict is Verdict.WARNING

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import versions
 from daemon.config.settings import Settings
-from daemon.versions import MATRIX
+from daemon.diagnostics import versions
+from daemon.diagnostics.versions import MATRIX
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("daemon", "pipeline", "engines")
@@ -73,7 +73,7 @@ def test_the_version_matrix_holds_every_requirement() -> None:
     plain = {distribution(line) for line in requirements()}
     listed = {verified.name.lower() for verified in MATRIX}
     extras = {distribution(line) for line in requirements(*(set(PROJECT["project"]["optional-dependencies"]) - TOOLS))}
-    assert listed == plain | extras, "daemon/versions.py: add the version that was tried"
+    assert listed == plain | extras, "daemon/diagnostics/versions.py: add the version that was tried"
     assert {verified.name.lower() for verified in MATRIX if not verified.extra} == plain
 
 
@@ -196,4 +196,4 @@ def test_the_scripts_pass_shellcheck() -> None:
 
 def test_the_version_matrix_for_people_is_that_of_the_program():
     text = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
-    assert text == versions.document(), "run: python -m daemon.versions > docs/versions.md"
+    assert text == versions.document(), "run: python -m daemon.diagnostics.versions > docs/versions.md"

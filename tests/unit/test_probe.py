@@ -12,8 +12,9 @@ import yaml
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from daemon import probe, probe_command
+from daemon import probe_command
 from daemon.config import loader as config
+from daemon.diagnostics import probe
 from daemon.engines_command import app as engines_app
 from daemon.worker import subprocess_call as child
 from engines.settings import DeviceSettings

@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from daemon import listeners, status_view
-from daemon.checks.unit import Unit
 from daemon.config.settings import Settings
 from daemon.control import drain, pause, resume
+from daemon.diagnostics.checks.unit import Unit
 from daemon.share import leases, reach
 from daemon.share.leases import Lease
 from daemon.share.share import Share

@@ -11,7 +11,7 @@ _ABOUT = """\
 What the tests have run with. Others within pyproject.toml's bounds may work as well; `dualface doctor` says where an
 installation differs from this table. A series stands for all versions that begin so: 18.1 for 18.1.0 and 18.1.5.
 "cpu" and "cuda" are the two ways to install (`install.sh --cpu`, `--cuda`), "notify" is an extra. This file is made by
-`python -m daemon.versions`."""
+`python -m daemon.diagnostics.versions`."""
 
 
 @dataclass(frozen=True, slots=True)

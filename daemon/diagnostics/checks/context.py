@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from daemon.checks.unit import Unit
 from daemon.config.settings import Settings
-from daemon.measurements.program import site_as_text
-from daemon.measurements.site import Measurement, Site
+from daemon.diagnostics.checks.unit import Unit
+from daemon.diagnostics.measurements.program import site_as_text
+from daemon.diagnostics.measurements.site import Measurement, Site
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account, ask
 
@@ -89,7 +89,9 @@ class Context:
         if self._directly:
             return kind.measured(self.site)
         arguments = [kind.__name__, site_as_text(self.site)]
-        told = ask("daemon.measurements.program", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account)
+        told = ask(
+            "daemon.diagnostics.measurements.program", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account
+        )
         return TypeAdapter(kind).validate_python(told)
 
     def ask_program(self, module: str, *arguments: str) -> Any:

@@ -19,7 +19,7 @@ from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
 
 if TYPE_CHECKING:
-    from daemon.checks.context import Context
+    from daemon.diagnostics.checks.context import Context
 
 SCHEMA = "dualface.doctor/1"
 _WHEN_FULL = "Free space on the share, then look again."

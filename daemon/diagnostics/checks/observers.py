@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.error import HTTPError
 
-from daemon.checks.context import Context
 from daemon.config.settings import MetricsSettings
-from daemon.doctor import Finding, check, not_applicable, ok, warning
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import Finding, check, not_applicable, ok, warning
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 
 _ANSWER_S = 5.0

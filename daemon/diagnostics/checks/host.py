@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import psutil
 
-from daemon.checks.context import Context
-from daemon.doctor import Finding, check, not_applicable, ok, warning
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import Finding, check, not_applicable, ok, warning
 from daemon.jobs.job_spec import job_slots
 
 _GIB = 2**30

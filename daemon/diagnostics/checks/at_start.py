@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.checks.context import Context
-from daemon.checks.share import AT_START, SAID_ONLY
 from daemon.config.settings import Settings
-from daemon.doctor import Verdict, examine, select
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.checks.share import AT_START, SAID_ONLY
+from daemon.diagnostics.framework import Verdict, examine, select
 from daemon.errors import ShareUnusableError
 from engines.errors import doctor_hint
 

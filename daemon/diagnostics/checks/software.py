@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from daemon.checks.context import Context
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
-from daemon.doctor import Finding, check, ok, warning
-from daemon.versions import MATRIX, PYTHON, Verified, installed
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import Finding, check, ok, warning
+from daemon.diagnostics.versions import MATRIX, PYTHON, Verified, installed
 
 
 @check("python")

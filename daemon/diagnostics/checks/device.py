@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from daemon.checks.context import Context
-from daemon.doctor import Finding, check, failed, not_applicable, ok, warning
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import Finding, check, failed, not_applicable, ok, warning
 from daemon.errors import DaemonError
 from engines.settings import DeviceSettings
 

@@ -7,13 +7,13 @@ import os
 import stat
 from collections.abc import Iterator
 
-from daemon.checks.context import Context
-from daemon.doctor import Finding, check, failed, not_applicable, ok, warning
+from daemon.diagnostics.checks.context import Context
+from daemon.diagnostics.framework import Finding, check, failed, not_applicable, ok, warning
+from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
+from daemon.diagnostics.measurements.moving import OVERWRITES, Renaming, Syncing
+from daemon.diagnostics.measurements.place import Place, Presence, Space
+from daemon.diagnostics.measurements.view import Events, Lag
 from daemon.errors import SplitShareError
-from daemon.measurements.files import Folder, Folders, Names, Times
-from daemon.measurements.moving import OVERWRITES, Renaming, Syncing
-from daemon.measurements.place import Place, Presence, Space
-from daemon.measurements.view import Events, Lag
 from daemon.share.share import is_network, settle_key
 from pipeline.degradation.space import mib
 

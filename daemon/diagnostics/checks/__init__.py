@@ -1,0 +1,11 @@
+"""The checks of ``dualface doctor``; importing this package registers them all, in the order of being shown."""
+
+from __future__ import annotations
+
+from daemon.diagnostics.checks import software  # isort: skip
+from daemon.diagnostics.checks import host  # isort: skip
+from daemon.diagnostics.checks import device  # isort: skip
+from daemon.diagnostics.checks import share  # isort: skip
+from daemon.diagnostics.checks import observers  # isort: skip
+
+__all__ = ["device", "host", "observers", "share", "software"]
