@@ -111,8 +111,8 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
 
     With --dry-run: which files would be taken, in which order and with which profile, and why the others are not.
     """
-    from daemon import service
     from daemon.config.loader import load
+    from daemon.service import main as service
 
     if dry_run:
         from daemon import console, logs

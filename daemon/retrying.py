@@ -14,9 +14,9 @@ from pathlib import Path, PurePath
 from daemon.config.settings import FAILED_DIR, Settings
 from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
-from daemon.failures import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.files import read_json
 from daemon.inbox import ignored_names as ignored
+from daemon.service.failed_folder import LARGEST_BYTES, REPORT_SUFFIX
 from daemon.share.naming import (
     SIDECAR_SUFFIX,
     composed,

@@ -24,7 +24,7 @@ from daemon.config.sources import load_yaml, parse_value, read_file
 from daemon.control import who
 from daemon.errors import ConfigError, DaemonError
 from daemon.nested import ABSENT, at
-from daemon.reload import needs_restart
+from daemon.service.reload import needs_restart
 from pipeline.durable import commit, open_new
 
 

@@ -7,6 +7,8 @@ import sys
 
 
 def test_the_service_loads_no_codecs() -> None:
-    script = "import sys, daemon.service; print([m for m in ('av', 'cv2', 'onnxruntime', 'cupy') if m in sys.modules])"
+    script = (
+        "import sys, daemon.service.main; print([m for m in ('av', 'cv2', 'onnxruntime', 'cupy') if m in sys.modules])"
+    )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert loaded.stdout.strip() == "[]"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from daemon.errors import DaemonError, SourceGoneError
-from daemon.failures import FailedFolder
 from daemon.jobs.delivery import Delivery
+from daemon.service.failed_folder import FailedFolder
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
 from daemon.status.model import FailedJob, History

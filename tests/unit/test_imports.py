@@ -60,6 +60,6 @@ def test_the_command_starts_without_loading_codecs(arguments: list[str]) -> None
 
 def test_the_service_loads_neither_codecs_nor_numpy():
     """Media is opened in workers only, and an idle service stays small."""
-    code = "import sys, daemon.service, daemon.console; print(*sys.modules)"
+    code = "import sys, daemon.service.main, daemon.console; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "av", "cv2", "onnxruntime", "cupy"} & set(loaded)

@@ -18,7 +18,6 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.board import Chronicle, _state
 from daemon.config.settings import MetricsSettings, Settings
 from daemon.jobs.manifest import Job, Manifest
 from daemon.jobs.start_conditions import Condition, Hindrance
@@ -29,6 +28,7 @@ from daemon.observability.events import Audience, Delivered, Ended, Event, Given
 from daemon.observability.exporter import Exporter
 from daemon.observability.gpu_metrics import CardMeters
 from daemon.observability.registry import Meters
+from daemon.service.snapshot import Chronicle, _state
 from daemon.status.model import Board, History, HostLine, RunningJob
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed

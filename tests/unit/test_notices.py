@@ -144,7 +144,7 @@ def test_without_apprise_the_remedy_is_to_install_it(tmp_path: Path, monkeypatch
 
 
 def test_the_service_does_not_load_apprise() -> None:
-    code = "import sys, daemon.service; print('apprise' in sys.modules)"
+    code = "import sys, daemon.service.main; print('apprise' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import notify
-from daemon.notify import Notifier, Pulse, watchdog_interval_s
+from daemon.service import systemd as notify
+from daemon.service.systemd import Notifier, Pulse, watchdog_interval_s
 
 
 @pytest.fixture

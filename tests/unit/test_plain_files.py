@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.failures import FailedFolder
 from daemon.files import read_json, read_plain, write_plain
+from daemon.service.failed_folder import FailedFolder
 from daemon.status.model import History, read_status, replace_file
 from tests.unit.daemon_share import make_share
 

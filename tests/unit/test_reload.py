@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from daemon import reload
 from daemon.config import catalog as keys
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
+from daemon.service import reload
 
 
 def settings(**sections: Any) -> Settings:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import retention
 from daemon.config.settings import RetentionSettings
-from daemon.retention import Retention
+from daemon.service import retention
+from daemon.service.retention import Retention
 
 DAY_S = 86400.0
 

@@ -22,7 +22,7 @@ from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import State
 from daemon.jobs.segment_cache import KeptStates
 from daemon.observability.events import Audience, Event, GivenUp
-from daemon.scheduler import Scheduler
+from daemon.service.dispatcher import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share
 from daemon.worker.pool import Pool

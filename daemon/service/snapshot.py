@@ -14,9 +14,9 @@ from daemon.inbox.stability import Clock
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.notify import Notifier
 from daemon.observability.events import Audience, Delivered, Event, GivenUp, Shown
-from daemon.scheduler import Scheduler
+from daemon.service.dispatcher import Scheduler
+from daemon.service.systemd import Notifier
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text
 from daemon.share.share import Share

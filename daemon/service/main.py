@@ -14,29 +14,29 @@ from typing import Any
 import structlog
 
 from daemon import logs
-from daemon.board import Bulletin, Chronicle
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.at_start import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
-from daemon.failures import FailedFolder
 from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs.gpu_placement import Card
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.outcome_policy import explain
 from daemon.jobs.segment_cache import KeptStates
 from daemon.jobs.start_conditions import Conditions, Hindrance
-from daemon.notify import Notifier, Pulse, watchdog_interval_s
 from daemon.observability.events import Audience, Listener
-from daemon.observing import observing
-from daemon.reload import Reloading
-from daemon.retention import Retention
-from daemon.scheduler import Scheduler
+from daemon.service.dispatcher import Scheduler
+from daemon.service.failed_folder import FailedFolder
+from daemon.service.reload import Reloading
+from daemon.service.retention import Retention
+from daemon.service.snapshot import Bulletin, Chronicle
+from daemon.service.systemd import Notifier, Pulse, watchdog_interval_s
+from daemon.service.telemetry import observing
+from daemon.service.wakeup import Alarm, StopRequest, signals, watching
 from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status.model import History, read_status
 from daemon.status.store import Hosts
-from daemon.wake import Alarm, StopRequest, signals, watching
 from daemon.worker.pool import Died, Outcome, Pool
 from daemon.worker.protocol import Check, Failed, Ready
 

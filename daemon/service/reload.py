@@ -13,7 +13,7 @@ from daemon.config import catalog as keys
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.nested import ABSENT, at
-from daemon.wake import ReloadRequest
+from daemon.service.wakeup import ReloadRequest
 
 # Whatever is not named here is built into the running service: folders, locks, devices, sockets.
 _LIVE: tuple[tuple[str, ...], ...] = (
