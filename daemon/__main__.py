@@ -12,7 +12,7 @@ def main() -> None:
     if sys.argv[1:2] == ["process"]:
         spawn.start_ahead()
     with loading():
-        from daemon.cli import main as command  # noqa: PLC0415 - the worker should not wait for this
+        from daemon.cli.app import main as command  # noqa: PLC0415 - the worker should not wait for this
     try:
         command()
     finally:

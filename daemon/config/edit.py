@@ -18,10 +18,10 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from daemon.cli.control import who
 from daemon.config import catalog as keys
 from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
 from daemon.config.sources import load_yaml, parse_value, read_file
-from daemon.control import who
 from daemon.errors import ConfigError, DaemonError
 from daemon.nested import ABSENT, at
 from daemon.service.reload import needs_restart

@@ -14,8 +14,8 @@ import av
 import numpy as np
 import pytest
 
+from daemon.cli.batch import plan
 from daemon.config.settings import Settings
-from daemon.process import plan
 from engines.media.chapters import follows
 from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.requeue import choose, failed_files, retry
 from daemon.config.settings import Settings, SettleSettings
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.chapter_names import chapter_name
@@ -21,7 +22,6 @@ from daemon.jobs import recovery
 from daemon.jobs.claim import Candidate
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.manifest import Job, State, load
-from daemon.retrying import choose, failed_files, retry
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.unit.daemon_share import LEASE, candidate, drop, finished, make_share, settings_for, tree

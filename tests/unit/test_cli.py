@@ -14,7 +14,7 @@ import pytest
 import structlog
 import typer
 
-from daemon import cli
+from daemon.cli import app as cli
 from daemon.config import loader as config
 from daemon.config import overrides
 from daemon.share import leases

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from daemon.cli.requeue import failed_files
 from daemon.errors import InvalidOutputError
 from daemon.jobs import delivery as delivery_module
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.manifest import Job, State, load
-from daemon.retrying import failed_files
 from daemon.service.failed_folder import _reports as reports_in
 from daemon.share import rename as moves
 from daemon.share.share import Share

@@ -308,7 +308,13 @@ def test_versions_are_compared_by_numbers() -> None:
 # -- errors name their checks
 
 # Errors of commands tell the person who gave them what to do; the service raises none of them.
-_COMMANDS = {"daemon.cli", "daemon.config.edit", "daemon.control", "daemon.diagnostics.probe", "daemon.share.reach"}
+_COMMANDS = {
+    "daemon.cli.app",
+    "daemon.config.edit",
+    "daemon.cli.control",
+    "daemon.diagnostics.probe",
+    "daemon.share.reach",
+}
 _CONFIGURED = {"ProfileGoneError"}  # somebody has to change the configuration
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.control import drain, pause
+from daemon.cli.dry_run import Forecast, foresee
 from daemon.config.settings import Settings
-from daemon.control import drain, pause
-from daemon.dry_run import Forecast, foresee
 from daemon.share.leases import host_name
 from daemon.share.reach import NoShareError
 from daemon.share.share import Share

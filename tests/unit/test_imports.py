@@ -49,7 +49,7 @@ def test_no_module_hides_a_dependency_or_the_standard_library() -> None:
 def test_the_command_starts_without_loading_codecs(arguments: list[str]) -> None:
     script = (
         "import sys; sys.argv = ['dualface', *sys.argv[1:]]\n"
-        "from daemon.cli import main\n"
+        "from daemon.cli.app import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "loaded = {'av', 'cv2', 'numpy', 'onnxruntime'} & sys.modules.keys()\n"
@@ -60,6 +60,6 @@ def test_the_command_starts_without_loading_codecs(arguments: list[str]) -> None
 
 def test_the_service_loads_neither_codecs_nor_numpy():
     """Media is opened in workers only, and an idle service stays small."""
-    code = "import sys, daemon.service.main, daemon.console; print(*sys.modules)"
+    code = "import sys, daemon.service.main, daemon.cli.process_view; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "av", "cv2", "onnxruntime", "cupy"} & set(loaded)

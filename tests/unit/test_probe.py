@@ -12,10 +12,10 @@ import yaml
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from daemon import probe_command
+from daemon.cli import probe_command
+from daemon.cli.engines_command import app as engines_app
 from daemon.config import loader as config
 from daemon.diagnostics import probe
-from daemon.engines_command import app as engines_app
 from daemon.worker import subprocess_call as child
 from engines.settings import DeviceSettings
 from tests.cards import count_cards

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress as Display
 
-from daemon import process
+from daemon.cli import batch as process
+from daemon.cli.batch import Batch, InterruptedJobError, Item, prepare, publish
+from daemon.cli.process_view import Bars
 from daemon.config.settings import Settings
-from daemon.console import Bars
 from daemon.errors import JobBusyError
-from daemon.process import Batch, InterruptedJobError, Item, prepare, publish
 from daemon.share.naming import NamesFor
 from daemon.worker.protocol import Failed, Finished
 from engines.errors import ExplainedError, NotMediaError

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from daemon import retrying
+from daemon.cli import requeue as retrying
+from daemon.cli.control import NotChangedError
+from daemon.cli.requeue import FailedFile, NotInFailedError, WhichInboxError
 from daemon.config.settings import Settings
-from daemon.control import NotChangedError
-from daemon.retrying import FailedFile, NotInFailedError, WhichInboxError
 from daemon.share.share import Share
 from tests.unit.daemon_share import settings_for, tree
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from daemon import listeners, status_view
+from daemon.cli import service_hosts as listeners
+from daemon.cli import status_view
+from daemon.cli.control import drain, pause, resume
 from daemon.config.settings import Settings
-from daemon.control import drain, pause, resume
 from daemon.diagnostics.checks.unit import Unit
 from daemon.share import leases, reach
 from daemon.share.leases import Lease

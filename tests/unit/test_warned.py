@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from daemon import console
+from daemon.cli import process_view as console
+from daemon.cli.batch import Item
+from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
 from daemon.jobs.manifest import Job, Manifest
 from daemon.observability.alerts import Kind, Reporter
@@ -19,10 +21,8 @@ from daemon.observability.events import Delivered
 from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
-from daemon.process import Item
 from daemon.status.model import Board, FinishedJob
 from daemon.status.publisher import page_of
-from daemon.status_view import _finished
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
 from tests.reports import finished_job

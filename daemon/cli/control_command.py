@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.options import ConfigOption, RootOption, complete_failed
 from daemon.errors import ConfigError, DaemonError
-from daemon.helping import ConfigOption, RootOption, complete_failed
 
 
 class NoNameError(ConfigError):
@@ -24,7 +24,8 @@ def pause(
     It makes the file PAUSE on the share, which anybody can also make or remove by hand, and it lasts until
     `dualface resume`.
     """
-    from daemon import control, listeners
+    from daemon.cli import control
+    from daemon.cli import service_hosts as listeners
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
@@ -37,7 +38,8 @@ def pause(
 
 def resume(config: ConfigOption = None, root: RootOption = None) -> None:
     """Take back a pause and every drain."""
-    from daemon import control, listeners
+    from daemon.cli import control
+    from daemon.cli import service_hosts as listeners
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
@@ -60,7 +62,8 @@ def drain(
 
     Other machines of the share go on. The service then stays idle, also after a restart, until `dualface resume`.
     """
-    from daemon import control, listeners
+    from daemon.cli import control
+    from daemon.cli import service_hosts as listeners
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
@@ -82,7 +85,8 @@ def retry(
     root: RootOption = None,
 ) -> None:
     """Move files from failed back into the inbox that they came from, to try them again. Nothing is overwritten."""
-    from daemon import listeners, retrying
+    from daemon.cli import requeue as retrying
+    from daemon.cli import service_hosts as listeners
     from daemon.share.naming import printable
     from daemon.share.reach import share_of
 

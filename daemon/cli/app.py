@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon import config_command, control_command, engines_command
+from daemon.cli import config_command, control_command, engines_command
+from daemon.cli.options import ConfigOption, RootOption, complete_profiles, examples, json_text
 from daemon.errors import ConfigError, DaemonError
-from daemon.helping import ConfigOption, RootOption, complete_profiles, examples, json_text
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
@@ -115,8 +115,9 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
     from daemon.service import main as service
 
     if dry_run:
-        from daemon import console, logs
-        from daemon.dry_run import foresee
+        from daemon import logs
+        from daemon.cli import process_view as console
+        from daemon.cli.dry_run import foresee
         from daemon.share.share import Share
 
         logs.configure_command("error")  # why files wait is part of what it shows
@@ -159,8 +160,8 @@ def process(
     A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
     was when the same command is given again.
     """
-    from daemon import console
-    from daemon import process as processing
+    from daemon.cli import batch as processing
+    from daemon.cli import process_view as console
     from daemon.config.loader import load
     from daemon.config.overrides import parse
     from daemon.worker.spawn import take_ahead
@@ -189,7 +190,7 @@ def demo(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")] = Path("demo"),
 ) -> None:
     """Make a sample of two people, run the service on it in DIR and show what came out."""
-    from daemon.demo import Demo
+    from daemon.cli.demo import Demo
 
     try:
         Demo(directory).run()
@@ -209,7 +210,7 @@ def status(
 
     Exit code 3 where none of them is running.
     """
-    from daemon import status_view
+    from daemon.cli import status_view
     from daemon.share.reach import NoShareError, share_of, told_by_service
     from daemon.status.liveness import survey
 
@@ -251,7 +252,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Check everything that the service needs; exit code 3 if it cannot work."""
-    from daemon import doctor_command
+    from daemon.cli import doctor_command
 
     if listed:
         doctor_command.show_list(as_json)
@@ -266,7 +267,7 @@ def probe(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Measure the hardware and propose settings; --write keeps them beside the configuration."""
-    from daemon import probe_command
+    from daemon.cli import probe_command
 
     probe_command.run(config, write=write, as_json=as_json)
 
@@ -281,7 +282,7 @@ def bench(
     ] = None,
 ) -> None:
     """Compare with a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
-    from daemon import bench as measuring
+    from daemon.cli import bench as measuring
 
     for file in files:
         typer.echo(measuring.table(file.name, measuring.compare(file, runs)))

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from daemon.cli.control import writing
 from daemon.config.settings import FAILED_DIR, Settings
-from daemon.control import writing
 from daemon.errors import ConfigError, DaemonError
 from daemon.files import read_json
 from daemon.inbox import ignored_names as ignored

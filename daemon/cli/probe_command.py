@@ -8,9 +8,9 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from daemon.cli.options import json_text
 from daemon.config.loader import detected_path, load
 from daemon.diagnostics import probe
-from daemon.helping import json_text
 
 
 def run(config: Path | None, *, write: bool, as_json: bool) -> None:

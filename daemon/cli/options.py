@@ -60,8 +60,8 @@ def complete_profiles(incomplete: str) -> list[str]:
 
 def complete_failed(incomplete: str) -> list[str]:
     """Files in failed, for the shell's completion."""
+    from daemon.cli.requeue import failed_files  # noqa: PLC0415 - as above
     from daemon.errors import DaemonError  # noqa: PLC0415 - as above
-    from daemon.retrying import failed_files  # noqa: PLC0415 - as above
     from daemon.share.reach import share_of  # noqa: PLC0415 - as above
 
     try:

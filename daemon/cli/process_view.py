@@ -12,14 +12,14 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from daemon import logs
-from daemon import process as processing
+from daemon.cli import batch as processing
+from daemon.cli.batch import Batch, InterruptedJobError, Item
+from daemon.cli.dry_run import Claim, Forecast
 from daemon.config.render import Row
 from daemon.config.settings import Settings
-from daemon.dry_run import Claim, Forecast
 from daemon.inbox import ignored_names as ignored
 from daemon.jobs.job_spec import job_slots
 from daemon.pages.i18n import clock, size
-from daemon.process import Batch, InterruptedJobError, Item
 from daemon.share.naming import printable
 from daemon.worker.spawn import WorkerProcess
 from pipeline import job

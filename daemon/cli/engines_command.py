@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from daemon.helping import examples, json_text
+from daemon.cli.options import examples, json_text
 from daemon.worker.subprocess_call import ask
 
 _MODULE = "engines.inference.commands"

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.options import ConfigOption, complete_keys, complete_profiles, examples
 from daemon.errors import ConfigError
-from daemon.helping import ConfigOption, complete_keys, complete_profiles, examples
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and change the configuration.")
 
@@ -40,7 +40,7 @@ def show(
     What wins: command line, drop-ins (config.d/*.yaml), the file, the environment, what `dualface probe --write`
     found, the defaults.
     """
-    from daemon import console
+    from daemon.cli import process_view as console
     from daemon.config.loader import load_with_origins
     from daemon.config.render import rows
 
