@@ -32,7 +32,7 @@ from pipeline.rendering.build import StreamJob, render_stream
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.telemetry.timing import JobClock
-from tests.scenes import write_recording
+from tests.support.recordings import write_recording
 
 _LEVELS = (Level.NORMAL, Level.DOWNSCALE, Level.FRAME_SKIP)
 _SAMPLE_S = 0.01

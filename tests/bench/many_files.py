@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from tests.service.running import Service
+from tests.support.service import Service
 
 _FOLDERS = 20  # in each inbox
 _WATCHED_S = 10.0

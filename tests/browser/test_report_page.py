@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.contrast import CONTRASTS
-from tests.reports import HOSTILE, write_report_page
+from tests.support.reports import HOSTILE, write_report_page
 
 Visit = Callable[..., Any]
 

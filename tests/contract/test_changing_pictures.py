@@ -17,10 +17,10 @@ from engines.cuda.headers import HeaderWatch
 from engines.frames import Frame, Size
 from engines.media.probe import probe
 from engines.media.seeking import feed_from
-from tests.cards import needs_card
-from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
-from tests.media.synth import Clip, combed, joined, number_in
 from tests.media.test_card_decoder import all_of, assert_alike
+from tests.support.cuda_on_host import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
+from tests.support.gpu_presence import needs_card
+from tests.support.synth import Clip, combed, joined, number_in
 
 PIXELS = 1920 * 1088
 SAME_DB = 60.0

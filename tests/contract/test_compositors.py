@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from engines.cpu.compose import PLACEHOLDER_CHROMA, PLACEHOLDER_LUMA, CpuCompositor, chroma_crop
 from engines.frames import Frame, Rect
 from engines.protocols import TileSource
-from tests.devices import HostCompositor, on_device
-from tests.pictures import frame_of, nv12, psnr, waves
+from tests.support.cuda_on_host import HostCompositor, on_device
+from tests.support.still_images import frame_of, nv12, psnr, waves
 
 COMPOSITORS = [pytest.param(CpuCompositor, id="opencv"), *on_device(HostCompositor)]
 WIDTH, HEIGHT = 480, 272

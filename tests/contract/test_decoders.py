@@ -15,9 +15,9 @@ from engines.cpu.decode import PyAvDecoder
 from engines.frames import Frame, MediaInfo
 from engines.media.probe import probe
 from engines.protocols import Decoder
-from tests.cards import needs_card
-from tests.devices import card_decoder, emulated_decoder, needs_compiler
-from tests.media.synth import Clip, corners, number_in, picture
+from tests.support.cuda_on_host import card_decoder, emulated_decoder, needs_compiler
+from tests.support.gpu_presence import needs_card
+from tests.support.synth import Clip, corners, number_in, picture
 
 OpenDecoder = Callable[..., Decoder]
 HD_PIXELS = 1920 * 1088

@@ -21,7 +21,7 @@ from engines.media.mux import decoding_times, reorder_depth
 from engines.protocols import Encoder
 from engines.settings import EncoderSettings
 from tests.fakes import pynvvideocodec
-from tests.media.synth import number_in, picture
+from tests.support.synth import number_in, picture
 
 MakeEncoder = Callable[..., Encoder]
 SETTINGS = EncoderSettings(preset="veryfast", crf=20)

@@ -12,8 +12,8 @@ from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.inference.tensorrt import TensorRtEngine
 from engines.models import face_embedding, yunet
-from tests.cards import needs_card
-from tests.pictures import collins, hopper, nv12
+from tests.support.gpu_presence import needs_card
+from tests.support.still_images import collins, hopper, nv12
 
 
 def _on_card(model, **options):

@@ -8,8 +8,8 @@ from engines.cpu.preprocess import CpuPreprocessor
 from engines.frames import Frame
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import yunet
-from tests.devices import STREAMS, HostPreprocessor, on_device
-from tests.pictures import collins, frame_of, hopper, nv12, psnr, waves
+from tests.support.cuda_on_host import STREAMS, HostPreprocessor, on_device
+from tests.support.still_images import collins, frame_of, hopper, nv12, psnr, waves
 
 SIZES = [(1920, 1080), (1280, 720), (852, 480), (641, 481), (1080, 1920), (200, 150)]
 LANDMARKS = np.array([[[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]]], np.float32)

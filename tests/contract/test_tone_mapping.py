@@ -19,10 +19,10 @@ from av.video.frame import VideoFrame
 from engines.cpu.decode import PyAvDecoder
 from engines.frames import ColorTags, Frame
 from engines.media.probe import probe
-from tests import tone_reference as reference
-from tests.cards import needs_card
-from tests.devices import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
-from tests.media.synth import Clip
+from tests.support import tone_reference as reference
+from tests.support.cuda_on_host import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
+from tests.support.gpu_presence import needs_card
+from tests.support.synth import Clip
 
 PIXELS = 3840 * 2160
 SIDE = 32  # of a patch

@@ -24,8 +24,8 @@ import psutil
 
 from tests.faults.preload import wait_until
 from tests.faults.setting import suspend
-from tests.scenes import write_recording
-from tests.service.running import Service, outputs
+from tests.support.recordings import write_recording
+from tests.support.service import Service, outputs
 
 NAMES = ("alpha", "beta", "gamma")
 _SECTIONS: dict[str, dict[str, Any]] = {

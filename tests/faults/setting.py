@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 
 from tests.faults.preload import Control, Rule
-from tests.scenes import packets, write_recording
-from tests.service.running import Service
+from tests.support.recordings import packets, write_recording
+from tests.support.service import Service
 
 NAME = "x"
 _SIZE = "48m"

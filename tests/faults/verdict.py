@@ -14,8 +14,8 @@ import av
 
 from tests.faults.setting import NAME, Setting
 from tests.faults.watch import Watcher
-from tests.scenes import copied_sound, packets
-from tests.service.running import outputs
+from tests.support.recordings import copied_sound, packets
+from tests.support.service import outputs
 
 _SEGMENT = re.compile(r"/segments/(\d+)\.h264\.part$")
 

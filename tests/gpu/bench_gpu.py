@@ -40,7 +40,7 @@ from pipeline.rendering.frame_rate import output_rate
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.telemetry.timing import JobClock
-from tests.scenes import Path2D, picture
+from tests.support.recordings import Path2D, picture
 
 FPS, SIZE = 30, (1920, 1080)
 LOOP_S = 4

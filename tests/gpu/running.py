@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from tests.service.running import Service
+from tests.support.service import Service
 
 MIB = 2**20
 _SAMPLE_S = 0.1

@@ -9,10 +9,10 @@ from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.job import JobSpec
 from pipeline.settings import DegradationSettings, LookaheadSettings, ProfileSettings, SegmentSettings
-from tests.cards import needs_card
 from tests.fakes.troubled import Plan
 from tests.gpu.test_pipeline import report, rows, times
-from tests.scenes import packets, write_recording
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import packets, write_recording
 
 cupy = pytest.importorskip("cupy")
 pytestmark = [pytest.mark.gpu, needs_card]

@@ -19,8 +19,8 @@ from engines.errors import EncoderMissingError
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder
 from engines.settings import DeviceSettings, EncoderSettings
-from tests.cards import needs_card
-from tests.media.synth import number_in, picture
+from tests.support.gpu_presence import needs_card
+from tests.support.synth import number_in, picture
 
 pytestmark = [pytest.mark.gpu, needs_card]
 

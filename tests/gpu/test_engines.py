@@ -24,7 +24,7 @@ from engines.inference.select import Place, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
 from pipeline.rendering.batcher import JointDetector, MicroBatcher
-from tests.cards import needs_card
+from tests.support.gpu_presence import needs_card
 
 pytestmark = [pytest.mark.gpu, needs_card]
 

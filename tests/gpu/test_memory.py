@@ -7,8 +7,8 @@ from engines.frames import Rect
 from engines.media.probe import probe
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings
-from tests.cards import needs_card
-from tests.scenes import write_recording
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import write_recording
 
 cupy = pytest.importorskip("cupy")
 pytestmark = [pytest.mark.gpu, needs_card]

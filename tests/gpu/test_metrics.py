@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cards import needs_card
 from tests.gpu.running import MIB, card_service, drop, running
-from tests.scenes import write_recording
-from tests.scrape import Scrape, free_port
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import write_recording
+from tests.support.scrape import Scrape, free_port
 
 pytestmark = [pytest.mark.gpu, needs_card, pytest.mark.timeout(180)]
 

@@ -12,9 +12,9 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
-from tests.cards import needs_card
-from tests.media.synth import Clip, combed
-from tests.scenes import packets, still, walk, write_recording
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import packets, still, walk, write_recording
+from tests.support.synth import Clip, combed
 
 cupy = pytest.importorskip("cupy")
 pytestmark = [pytest.mark.gpu, needs_card]

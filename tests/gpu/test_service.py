@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from engines.cuda.sessions import probe_sessions
-from tests.cards import needs_card
 from tests.gpu.running import MIB, Watch, card_service, drop, reports, running
-from tests.scenes import packets, still, walk, write_recording
-from tests.service.running import Service, outputs
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import packets, still, walk, write_recording
+from tests.support.service import Service, outputs
 
 pytestmark = [pytest.mark.gpu, needs_card, pytest.mark.timeout(180)]
 

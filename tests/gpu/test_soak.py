@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from engines.settings import DeviceSettings
-from tests.cards import needs_card
 from tests.gpu.bench_gpu import write_clip
 from tests.gpu.running import MIB, Watch, card_service, drop, reports, running, total_bytes, used_bytes
-from tests.scenes import write_recording
-from tests.service.running import Service
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import write_recording
+from tests.support.service import Service
 
 pytestmark = [pytest.mark.gpu, needs_card, pytest.mark.timeout(400)]
 

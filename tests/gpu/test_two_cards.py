@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cards import count_cards, needs_card
 from tests.gpu.running import Watch, card_service, drop, reports, running
-from tests.scenes import still, walk, write_recording
-from tests.service.running import Service, outputs
+from tests.support.gpu_presence import count_cards, needs_card
+from tests.support.recordings import still, walk, write_recording
+from tests.support.service import Service, outputs
 
 pytestmark = [
     pytest.mark.gpu,

@@ -27,7 +27,7 @@ from engines.media.container import open_media
 from engines.media.probe import probe
 from tests.hostile.allocators import begin_again_checked, checking_allocators
 from tests.hostile.mutations import MUTATIONS
-from tests.media.layout_boxes import box, chan, chnl, layout, plain, with_names
+from tests.support.layout_boxes import box, chan, chnl, layout, plain, with_names
 
 _SUFFIXES = (".mov", ".mov", ".mov", ".caf", ".aiff")
 _LABELS = (*range(19), *range(33, 40), 42, 49, 51, *range(57, 62), 100, 200, 208, 1 << 16, 1 << 16 | 1, 2**32 - 1)

@@ -11,9 +11,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from engines.priority import priority_kept
-from tests import scenes
-from tests.media.edit_lists import Cut, set_edits
-from tests.media.synth import Clip, Sound
+from tests.support import recordings as scenes
+from tests.support.edit_lists import Cut, set_edits
+from tests.support.synth import Clip, Sound
 
 _PEOPLE = (scenes.still(0.28), scenes.still(0.72))
 _FPS = 15

@@ -20,7 +20,7 @@ from engines.media.probe import probe
 from engines.settings import LimitsSettings
 from pipeline.errors import TooLargeError, TooLongError
 from pipeline.limits import check_limits, within_duration
-from tests.media.synth import Clip, Sound
+from tests.support.synth import Clip, Sound
 
 SMALL, LARGE = (160, 120), (640, 480)
 LIMITS = LimitsSettings(pixels=320 * 240)

@@ -17,12 +17,19 @@ from engines.cuda.nvdec import CardRefusedError
 from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import Frame
 from engines.media.probe import probe
-from tests.cards import needs_card
-from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
-from tests.media.edit_lists import Cut, set_edits
-from tests.media.synth import Clip, combed, number_in
 from tests.media.test_damage import noisy, spoil, zeroed
-from tests.pictures import psnr
+from tests.support.cuda_on_host import (
+    HostDecoder,
+    SoftwareCodec,
+    card_decoder,
+    emulated_decoder,
+    hwaccel_decoder,
+    needs_compiler,
+)
+from tests.support.edit_lists import Cut, set_edits
+from tests.support.gpu_presence import needs_card
+from tests.support.still_images import psnr
+from tests.support.synth import Clip, combed, number_in
 
 OpenDecoder = Callable[..., HostDecoder]
 PIXELS = 1920 * 1088

@@ -19,10 +19,10 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
-from tests.cards import needs_card
-from tests.media.synth import Clip, joined
-from tests.pictures import psnr
-from tests.scenes import packets
+from tests.support.gpu_presence import needs_card
+from tests.support.recordings import packets
+from tests.support.still_images import psnr
+from tests.support.synth import Clip, joined
 
 FPS = 5
 PER_PART = 6

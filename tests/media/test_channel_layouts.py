@@ -19,7 +19,7 @@ from engines.media.container import open_labelled, open_media
 from engines.media.probe import probe
 from tests.hostile import layouts
 from tests.hostile.allocators import checking_allocators, run_checked
-from tests.media.layout_boxes import NAMES, ORDERS, RATE, chan, named
+from tests.support.layout_boxes import NAMES, ORDERS, RATE, chan, named
 
 TONES_HZ = {
     "FL": 500, "FR": 800, "FC": 1100, "LFE": 60, "SL": 1400, "SR": 1700, "BL": 2000, "BR": 2300, "BC": 2600,

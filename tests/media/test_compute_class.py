@@ -16,7 +16,7 @@ from pipeline import runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.scenes import packets, write_recording
+from tests.support.recordings import packets, write_recording
 
 
 class Elsewhere(CpuBackend):

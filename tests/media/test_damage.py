@@ -15,8 +15,8 @@ from engines.cpu.decode import PyAvDecoder
 from engines.errors import DecodeFailedError
 from engines.frames import Frame
 from engines.media.probe import probe
-from tests.media.synth import Clip, combed, number_in
 from tests.media.test_pictures import assert_same_tail, decoded
+from tests.support.synth import Clip, combed, number_in
 
 FASTSTART = {"movflags": "+faststart"}
 

@@ -25,7 +25,7 @@ from pipeline.segments.segment import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
 from tests.media.test_damage import spoil, zeroed
-from tests.scenes import packets, write_recording
+from tests.support.recordings import packets, write_recording
 
 FPS, SECONDS = 11, 6  # an odd number of pictures in a segment
 FAST = ProfileSettings(preset="ultrafast")

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from engines.media.probe import probe
 from engines.metadata.subtitles import Cue, Flattener
 from engines.metadata.tags import tags_of
-from tests.media.synth import Clip, Sound
 from tests.media.test_mux import remade
+from tests.support.synth import Clip, Sound
 
 CLIP = Clip(width=160, height=90, frames=60)
 MS = Fraction(1, 1000)

@@ -21,13 +21,13 @@ from engines.errors import IndexTooLargeError
 from engines.frames import Frame
 from engines.media.container import open_media
 from engines.media.probe import probe
-from tests.media.edit_lists import Cut, set_edits
-from tests.media.layout_boxes import box
-from tests.media.synth import Clip, Sound, number_in, picture
 from tests.media.test_bombs import outcome
 from tests.media.test_damage import noisy, spoil
 from tests.media.test_description import File, texts
 from tests.media.test_mux import remade
+from tests.support.edit_lists import Cut, set_edits
+from tests.support.layout_boxes import box
+from tests.support.synth import Clip, Sound, number_in, picture
 
 FPS, PICTURES = 30, 90
 LISTS: dict[str, Sequence[Cut]] = {

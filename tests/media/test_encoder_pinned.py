@@ -25,7 +25,7 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.fakes.pynvvideocodec import device_empty, on_device
-from tests.scenes import packets, write_recording
+from tests.support.recordings import packets, write_recording
 
 
 class OnCard:

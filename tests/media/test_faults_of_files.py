@@ -14,8 +14,8 @@ from engines.errors import MediaError
 from engines.media.container import PacketReader, only_video, open_media
 from engines.media.probe import probe
 from engines.media.source_file import SourceFile
-from tests.media.synth import Clip
-from tests.scenes import write_recording
+from tests.support.recordings import write_recording
+from tests.support.synth import Clip
 
 ISO = Clip(width=160, height=120, frames=6)
 FORMATS = {"mp4", "mkv", "ts", "mov", "flv"}

@@ -23,8 +23,8 @@ from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 from pipeline.joining import JOINED, joined, with_warnings_of_parts
-from tests.chapters import cut, split_bytes
-from tests.media.synth import Clip, Sound, number_in
+from tests.support.chapters import cut, split_bytes
+from tests.support.synth import Clip, Sound, number_in
 
 FPS = Fraction(30000, 1001)
 PART_S = 24 / FPS  # two groups of pictures

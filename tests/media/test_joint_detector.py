@@ -12,7 +12,7 @@ from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings
-from tests.scenes import still, walk, write_recording
+from tests.support.recordings import still, walk, write_recording
 
 
 @pytest.fixture(scope="module")

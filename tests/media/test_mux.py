@@ -29,9 +29,9 @@ from engines.media.probe import probe
 from engines.media.sniff import iso_boxes
 from engines.media.verify import verify_mp4
 from engines.settings import EncoderSettings
-from tests.media.sync import by_time_stamps
-from tests.media.synth import Clip, Sound, number_in
 from tests.media.test_pictures import decoded
+from tests.support.sync import by_time_stamps
+from tests.support.synth import Clip, Sound, number_in
 
 FLASHES_S = (0.5, 1.1, 1.7)
 SETTINGS = EncoderSettings(preset="veryfast")

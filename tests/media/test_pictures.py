@@ -16,7 +16,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.filters import output_color, planes_of
 from engines.frames import ColorTags, Frame
 from engines.media.probe import probe
-from tests.media.synth import CORNERS, Clip, combed, corners, joined, number_in, picture
+from tests.support.synth import CORNERS, Clip, combed, corners, joined, number_in, picture
 
 UHD_PIXELS = 3840 * 2160
 

@@ -22,7 +22,7 @@ from engines.errors import (
     UnsupportedCodecError,
 )
 from engines.media.probe import probe
-from tests.media.synth import Clip, Sound, combed, picture
+from tests.support.synth import Clip, Sound, combed, picture
 
 FASTSTART = {"movflags": "+faststart"}
 

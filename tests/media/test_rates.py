@@ -24,9 +24,9 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.media.synth import Clip, Sound
 from tests.media.test_mux import flashes_and_beeps
-from tests.scenes import packets
+from tests.support.recordings import packets
+from tests.support.synth import Clip, Sound
 
 LEVEL_5_1 = 51
 QUICK = {"preset": "ultrafast", "threads": 1}

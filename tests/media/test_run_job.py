@@ -19,8 +19,8 @@ from pipeline.report.model import json_schema
 from pipeline.runner import run_job
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.settings import SegmentSettings
-from tests.media.edit_lists import Cut, set_edits
-from tests.scenes import copied_sound, packets, still, walk, write_recording, write_sound
+from tests.support.edit_lists import Cut, set_edits
+from tests.support.recordings import copied_sound, packets, still, walk, write_recording, write_sound
 
 
 def spec_for(source, work_dir, **fields):

@@ -17,10 +17,10 @@ from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
-from tests.media.edit_lists import Cut, set_edits
-from tests.media.sync import assert_plays_in_sync, by_counting, by_time_stamps
-from tests.media.synth import Clip, Sound
 from tests.media.test_mux import remade
+from tests.support.edit_lists import Cut, set_edits
+from tests.support.sync import assert_plays_in_sync, by_counting, by_time_stamps
+from tests.support.synth import Clip, Sound
 
 FPS = 25
 FLASHES_S = tuple(0.2 + 0.6 * number for number in range(5))  # of three seconds; all on frames

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
 from engines.media.timeline import Slot, Timeline, step_ticks
-from tests.media.synth import Clip, Sound, combed, number_in
 from tests.media.test_pictures import assert_same_tail, decoded
+from tests.support.synth import Clip, Sound, combed, number_in
 
 UNEVEN = [0, 33, 50, 133, 200, 210, 350, 360, 400, 1000, 1001, 1050, 1090, 1200, 2200, 2210, 2250, 2300]
 MILLISECONDS = Fraction(1, 1000)

@@ -15,7 +15,7 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
 from pipeline.telemetry.counters import Tally
-from tests.scenes import write_recording
+from tests.support.recordings import write_recording
 
 
 class Refusing(CpuBackend):

@@ -10,8 +10,8 @@ import av
 import pytest
 
 from engines.media.verify import VerifyFailedError, verify_mp4
-from tests.media.synth import Clip, Sound
 from tests.media.test_damage import noisy, packets_of, spoil, zeroed
+from tests.support.synth import Clip, Sound
 
 FASTSTART = {"movflags": "+faststart"}
 

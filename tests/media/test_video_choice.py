@@ -12,7 +12,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.errors import NoVideoError
 from engines.frames import MediaInfo
 from engines.media.probe import probe
-from tests.media.synth import Clip, Sound, number_in, write_together
+from tests.support.synth import Clip, Sound, number_in, write_together
 
 RECORDING = Clip(width=320, height=180, frames=30)
 SMALL = Clip(width=160, height=90, frames=30)

@@ -14,8 +14,8 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.media.synth import Clip, Sound
 from tests.media.test_damage import noisy, spoil
+from tests.support.synth import Clip, Sound
 
 PROFILE = ProfileSettings(preset="ultrafast")
 

@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cards import count_cards
 from tests.monitoring.queries import RULES, dashboard_queries, rules
-from tests.scenes import write_recording
-from tests.scrape import free_port
-from tests.service.running import Service
+from tests.support.gpu_presence import count_cards
+from tests.support.recordings import write_recording
+from tests.support.scrape import free_port
+from tests.support.service import Service
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="Prometheus is not installed; tests/monitoring/run.sh fetches it"

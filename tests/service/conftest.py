@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenes import packets, write_recording
-from tests.service.running import Service
+from tests.support.recordings import packets, write_recording
+from tests.support.service import Service
 
 DOOR = Path(__file__).parents[1] / "fakes" / "door"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenes import packets
-from tests.service.running import Service, outputs
+from tests.support.recordings import packets
+from tests.support.service import Service, outputs
 
 Packets = list[tuple[int, int, bytes]]
 

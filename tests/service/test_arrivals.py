@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes import write_recording
-from tests.service.running import Service, outputs
+from tests.support.recordings import write_recording
+from tests.support.service import Service, outputs
 
 KOREAN = "인터뷰"
 DECOMPOSED = unicodedata.normalize("NFD", KOREAN)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from daemon.inbox.scanner import Refusal
-from tests.scenes import write_recording, write_sound
-from tests.service.running import PATIENCE_S, Service, outputs
+from tests.support.recordings import write_recording, write_sound
+from tests.support.service import PATIENCE_S, Service, outputs
 
 
 def without_moov(path: Path) -> None:

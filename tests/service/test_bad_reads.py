@@ -10,8 +10,8 @@ import pytest
 
 from tests.faults import preload
 from tests.faults.preload import Call, Control, Rule
-from tests.scenes import packets, write_recording
-from tests.service.running import Service, outputs
+from tests.support.recordings import packets, write_recording
+from tests.support.service import Service, outputs
 
 pytestmark = pytest.mark.skipif(preload.compiler() is None, reason="no C compiler builds the shim")
 

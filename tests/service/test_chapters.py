@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chapters import cut
-from tests.scenes import write_recording
-from tests.service.running import Service, outputs
+from tests.support.chapters import cut
+from tests.support.recordings import write_recording
+from tests.support.service import Service, outputs
 
 PART_S = 1
 NAMES = ("GX010123.MP4", "GX020123.MP4", "GX030123.MP4")

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.service.running import PATIENCE_S, Service
+from tests.support.service import PATIENCE_S, Service
 
 
 def dualface(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from tests.scenes import copied_sound, packets
-from tests.service.running import Service, fill
+from tests.support.recordings import copied_sound, packets
+from tests.support.service import Service, fill
 
 
 def assert_whole(service: Service, recording: Path) -> None:

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.media.synth import Clip, Sound
-from tests.scenes import packets
-from tests.service.running import Service, outputs
+from tests.support.recordings import packets
+from tests.support.service import Service, outputs
+from tests.support.synth import Clip, Sound
 
 
 def test_files_are_delivered_and_everybody_is_told(service: Service, recording: Path) -> None:

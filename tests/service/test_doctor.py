@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.running import PATIENCE_S, Service
-from tests.unit.daemon_share import make_share
+from tests.support.service import PATIENCE_S, Service
+from tests.support.share import make_share
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench import many_files
-from tests.scenes import copied_sound, packets
-from tests.service.running import PATIENCE_S, Service, fill, outputs
-from tests.unit.daemon_share import mounted
+from tests.support.recordings import copied_sound, packets
+from tests.support.service import PATIENCE_S, Service, fill, outputs
+from tests.support.share import mounted
 
 
 def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(

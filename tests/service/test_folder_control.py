@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.service.running import Service, outputs
+from tests.support.service import Service, outputs
 
 
 def queue(service: Service) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.scenes import packets, write_recording
-from tests.service.running import Service, outputs
+from tests.support.recordings import packets, write_recording
+from tests.support.service import Service, outputs
 
 NAMES = ("alpha", "beta", "gamma")
 LEASES = {"renew_s": 0.3, "expire_s": 4}

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenes import write_recording
-from tests.service.running import Service
+from tests.support.recordings import write_recording
+from tests.support.service import Service
 
 _LIMITS = {
     "cpu_s": 4,

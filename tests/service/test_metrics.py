@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.observability.definitions import DEFINITIONS
-from tests.scrape import Scrape, free_port
-from tests.service.running import Service
+from tests.support.scrape import Scrape, free_port
+from tests.support.service import Service
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from daemon.pages.i18n import Speaker, languages
 from daemon.share.naming import failed_names, output_names, valid_text
 from daemon.status.model import Board
 from daemon.status.publisher import page_of
-from tests.scenes import write_recording
-from tests.service.running import Service
+from tests.support.recordings import write_recording
+from tests.support.service import Service
 
 NAMES = (
     "new\nline\r\nSTOPPING=1\nWATCHDOG=trigger.mp4",

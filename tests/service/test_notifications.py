@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mailbox import Mailbox
-from tests.scrape import Scrape, free_port
-from tests.service.running import Service
+from tests.support.mailbox import Mailbox
+from tests.support.scrape import Scrape, free_port
+from tests.support.service import Service
 
 
 @pytest.fixture

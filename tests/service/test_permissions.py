@@ -12,7 +12,7 @@ import pytest
 
 from daemon.errors import MoveRefusedError, OtherFileSystemError
 from daemon.inbox.permissions import READ_ONLY, UNREADABLE
-from tests.service.running import Service, outputs
+from tests.support.service import Service, outputs
 
 NOBODY = 65534
 # Root without these is bound to permissions like anybody else.

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from tests.scenes import packets, write_recording
-from tests.service.running import PATIENCE_S, fill
+from tests.support.recordings import packets, write_recording
+from tests.support.service import PATIENCE_S, fill
 
 
 @pytest.fixture(scope="module")

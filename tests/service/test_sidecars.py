@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.scenes import packets
-from tests.service.running import Service, outputs
+from tests.support.recordings import packets
+from tests.support.service import Service, outputs
 
 
 def tracks(service: Service, stem: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.service.running import Service
+from tests.support.service import Service
 
 PATIENCE_S = 900.0  # with a service that starts or stops on a busy machine
 _BALLAST = "ballast"

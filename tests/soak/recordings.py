@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.priority import priority_kept
 from tests.hostile.mutations import mutant
 from tests.hostile.originals import ORIGINALS
-from tests.scenes import write_recording, write_sound
+from tests.support.recordings import write_recording, write_sound
 
 _NAMES: tuple[Callable[[random.Random, int], str], ...] = (
     lambda dice, n: f"interview {n}",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.service.running import Service
 from tests.soak.disturbances import PATIENCE_S, Disk, Disturbances
 from tests.soak.ledger import Ledger, temporary_files
 from tests.soak.recordings import Drop, Supply
+from tests.support.service import Service
 
 _SECTIONS = {
     "segments": {"seconds": 2},

@@ -24,7 +24,7 @@ from daemon.jobs.delivery import Delivery
 from daemon.jobs.manifest import Job, State, load
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
-from tests.unit.daemon_share import LEASE, candidate, drop, finished, make_share, settings_for, tree
+from tests.support.share import LEASE, candidate, drop, finished, make_share, settings_for, tree
 
 QUIET_S = 60.0
 GOPRO = ("GX010001.MP4", "GX020001.MP4", "GX030001.MP4")

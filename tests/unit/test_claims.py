@@ -20,7 +20,7 @@ from daemon.jobs.manifest import State, folders, load
 from daemon.share.leases import read
 from daemon.share.share import Share
 from pipeline.errors import DiskFullError
-from tests.unit.daemon_share import LEASE, candidate, claimed, drop, make_share, small_disk, tree
+from tests.support.share import LEASE, candidate, claimed, drop, make_share, small_disk, tree
 
 
 @pytest.fixture

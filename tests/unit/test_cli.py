@@ -21,7 +21,7 @@ from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.reach import NoShareError
 from daemon.status.model import Board, FailedJob, FinishedJob, RunningJob
-from tests.unit.daemon_share import make_share
+from tests.support.share import make_share
 
 Dualface = Callable[..., tuple[int, str, str]]
 

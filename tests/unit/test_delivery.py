@@ -18,7 +18,7 @@ from daemon.service.failed_folder import _reports as reports_in
 from daemon.share import rename as moves
 from daemon.share.share import Share
 from pipeline.errors import DiskFullError, StorageError
-from tests.unit.daemon_share import claimed, drop, fill, finished, make_share, small_disk, tree
+from tests.support.share import claimed, drop, fill, finished, make_share, small_disk, tree
 
 OUTPUTS = {"x.dual.mp4", "x.dual.tracks.jsonl.gz", "x.dual.preview.jpg", "x.dual.report.json"}
 ERROR = {"schema": "dualface.report/1", "error": {"code": "EMPTY_FILE"}}

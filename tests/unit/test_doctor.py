@@ -44,7 +44,7 @@ from daemon.diagnostics.versions import Verified
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account
 from engines.errors import ExplainedError
-from tests.unit.daemon_share import settings_for, small_disk
+from tests.support.share import settings_for, small_disk
 
 OK, WARNING, FAILED, NOT_APPLICABLE = Verdict
 

@@ -15,9 +15,9 @@ from daemon.diagnostics.checks.observers import metrics, notifications
 from daemon.diagnostics.framework import CHECKS, Verdict
 from daemon.observability.collector import Recorder
 from daemon.observability.exporter import Exporter
-from tests.mailbox import Mailbox
-from tests.scrape import free_port
-from tests.unit.daemon_share import settings_for
+from tests.support.mailbox import Mailbox
+from tests.support.scrape import free_port
+from tests.support.share import settings_for
 
 
 def context(tmp_path: Path, **sections: Any) -> Context:

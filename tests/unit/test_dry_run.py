@@ -15,7 +15,7 @@ from daemon.config.settings import Settings
 from daemon.share.leases import host_name
 from daemon.share.reach import NoShareError
 from daemon.share.share import Share
-from tests.unit.daemon_share import claimed, make_share, settings_for
+from tests.support.share import claimed, make_share, settings_for
 
 INBOXES = [{"path": "inbox"}, {"path": "urgent", "profile": "fast", "priority": 5}, {"path": "not there yet"}]
 

@@ -27,7 +27,7 @@ from engines.inference.select import Place, open_engine
 from engines.inference.tensorrt import EngineRefusedError, TensorRtEngine
 from engines.models import face_embedding, yunet
 from engines.settings import DeviceSettings
-from tests.pictures import collins, hopper, nv12
+from tests.support.still_images import collins, hopper, nv12
 
 ADA = Place(0, "sm89", 0)
 HOPPER = Place(0, "sm90", 0)

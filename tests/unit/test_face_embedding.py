@@ -12,8 +12,8 @@ from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import dlib_network, dlib_weights, face_embedding, yunet
 from engines.models.catalogue import DLIB_FACE_RESNET, Model
-from tests.faces import variants
-from tests.pictures import collins, hopper, nv12
+from tests.support.faces import variants
+from tests.support.still_images import collins, hopper, nv12
 
 LANDMARKS_BY_DLIB = Model(
     "dlib shape predictor", "CC0-1.0", "", DLIB_FACE_RESNET.distribution, "shape_predictor_5_face_landmarks.dat"

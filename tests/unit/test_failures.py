@@ -15,7 +15,7 @@ from daemon.share.naming import valid_text
 from daemon.share.share import Share
 from daemon.status.model import FailedJob, History
 from pipeline.report.model import SCHEMA
-from tests.unit.daemon_share import claimed, make_share
+from tests.support.share import claimed, make_share
 
 
 def report_of(error: DaemonError) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from daemon.jobs.manifest import Job, State
 from daemon.jobs.segment_cache import KeptStates, key_of
 from daemon.share.leases import LOCK
 from daemon.share.share import Share
-from tests.unit.daemon_share import claimed, make_share
+from tests.support.share import claimed, make_share
 
 
 class Clock:

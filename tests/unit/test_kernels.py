@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines.cuda import kernels
-from tests.devices import needs_compiler
-from tests.emulation import compile_and_load, signatures
+from tests.support.cuda_on_host import needs_compiler
+from tests.support.kernel_emulation import compile_and_load, signatures
 
 nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings and nvidia-cuda-nvrtc are not installed")
 

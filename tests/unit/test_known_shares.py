@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import ShareAwayError
 from daemon.share import known_shares
 from daemon.share.share import Share
-from tests.unit.daemon_share import settings_for
+from tests.support.share import settings_for
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from daemon.jobs.manifest import Job
 from daemon.share import leases
 from daemon.share.leases import LEASE as FILE
 from pipeline.errors import DiskFullError, StorageError
-from tests.unit.daemon_share import LEASE, claimed, fill, make_share, small_disk
+from tests.support.share import LEASE, claimed, fill, make_share, small_disk
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 

@@ -15,7 +15,7 @@ from daemon.diagnostics.measurements.place import Place, Presence, Space
 from daemon.diagnostics.measurements.program import KINDS
 from daemon.diagnostics.measurements.site import Measurement, Site
 from daemon.diagnostics.measurements.view import Events, Lag
-from tests.unit.daemon_share import make_share
+from tests.support.share import make_share
 
 
 @pytest.fixture

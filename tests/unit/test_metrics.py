@@ -34,7 +34,7 @@ from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed
 from engines.nvml import CardLoad
 from pipeline.telemetry.counters import Counting
-from tests.scrape import free_port
+from tests.support.scrape import free_port
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.share import control_files as notes
-from tests.unit.daemon_share import make_share
+from tests.support.share import make_share
 
 
 @pytest.mark.parametrize("name", ["PAUSE", "pause", "Pause.txt", "PAUSE.TXT", "PAUSE.txt"])

@@ -23,7 +23,7 @@ from daemon.observability.events import GivenUp, Shown
 from daemon.status.model import Board, RunningJob
 from daemon.worker import subprocess_call as child
 from daemon.worker.protocol import Failed
-from tests.mailbox import Mailbox
+from tests.support.mailbox import Mailbox
 
 
 def shown(hindrance: Hindrance = Hindrance.NONE, *jobs: tuple[str, str]) -> Shown:

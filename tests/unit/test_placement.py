@@ -25,7 +25,7 @@ from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
-from tests.unit.daemon_share import LEASE, claimed, make_share
+from tests.support.share import LEASE, claimed, make_share
 
 GIB = 2**30
 TWO = [Card(0, 40 * GIB), Card(1, 60 * GIB)]

@@ -10,7 +10,7 @@ import pytest
 from daemon.files import read_json, read_plain, write_plain
 from daemon.service.failed_folder import FailedFolder
 from daemon.status.model import History, read_status, replace_file
-from tests.unit.daemon_share import make_share
+from tests.support.share import make_share
 
 MOST = 1000
 

@@ -27,7 +27,7 @@ from pipeline.durable import make_folder, replacing, write_durably
 from pipeline.report.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
-from tests.unit.daemon_share import LEASE, finished, make_share
+from tests.support.share import LEASE, finished, make_share
 from tests.unit.test_segments import row
 
 PLANTED = ("link", "hard link", "dangling", "pipe")

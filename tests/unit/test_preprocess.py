@@ -8,7 +8,7 @@ import pytest
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.frames import Frame
 from engines.models.face_embedding import chip_transforms
-from tests.pictures import collins, frame_of, nv12, psnr, waves
+from tests.support.still_images import collins, frame_of, nv12, psnr, waves
 
 LANDMARKS = np.array([[[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]]], np.float32)
 

@@ -18,7 +18,7 @@ from daemon.config import loader as config
 from daemon.diagnostics import probe
 from daemon.worker import subprocess_call as child
 from engines.settings import DeviceSettings
-from tests.cards import count_cards
+from tests.support.gpu_presence import count_cards
 
 GIB = 2**30
 SETTINGS = DeviceSettings()

@@ -18,7 +18,7 @@ from daemon.jobs.recovery import adopt
 from daemon.share.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
-from tests.unit.daemon_share import LEASE, claimed, drop, finished, make_share, tree
+from tests.support.share import LEASE, claimed, drop, finished, make_share, tree
 
 MINE = Lease("this-host", 2, "later boot")
 

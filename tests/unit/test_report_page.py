@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from daemon.pages.report_page import add_report_page
 from pipeline.report.plots import Course, camera, latency, presence
-from tests.reports import finished_job, write_report_page
+from tests.support.reports import finished_job, write_report_page
 
 SVG = "{http://www.w3.org/2000/svg}"
 

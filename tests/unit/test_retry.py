@@ -13,7 +13,7 @@ from daemon.errors import ShareAwayError
 from daemon.jobs.held_jobs import Tasks
 from daemon.worker.protocol import Failed
 from pipeline.errors import StorageError
-from tests.unit.daemon_share import claimed, make_share, settings_for
+from tests.support.share import claimed, make_share, settings_for
 
 
 @given(st.integers(0, 200))

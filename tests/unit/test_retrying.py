@@ -14,7 +14,7 @@ from daemon.cli.control import NotChangedError
 from daemon.cli.requeue import FailedFile, NotInFailedError, WhichInboxError
 from daemon.config.settings import Settings
 from daemon.share.share import Share
-from tests.unit.daemon_share import settings_for, tree
+from tests.support.share import settings_for, tree
 
 INBOXES = [{"path": "inbox"}, {"path": "lessons/in", "profile": "fast"}]
 

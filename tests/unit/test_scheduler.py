@@ -27,7 +27,7 @@ from daemon.share import leases
 from daemon.share.share import Share
 from daemon.worker.pool import Pool
 from daemon.worker.protocol import Failed
-from tests.unit.daemon_share import claimed, drop, finished, make_share, settings_for, tree
+from tests.support.share import claimed, drop, finished, make_share, settings_for, tree
 
 
 @pytest.fixture

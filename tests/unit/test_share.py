@@ -18,7 +18,7 @@ from daemon.jobs.segment_cache import KeptStates
 from daemon.jobs.start_conditions import Conditions, Hindrance
 from daemon.share import mounts
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
-from tests.unit.daemon_share import make_share, mounted, settings_for
+from tests.support.share import make_share, mounted, settings_for
 
 
 def test_an_inbox_is_found_in_the_unicode_form_in_which_it_is_there(tmp_path: Path) -> None:

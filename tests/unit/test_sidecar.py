@@ -12,7 +12,7 @@ from daemon.config.settings import Settings
 from daemon.jobs import sidecar
 from daemon.jobs.job_spec import work_order
 from pipeline.corrections import NO_CORRECTIONS, CorrectionsError
-from tests.unit.daemon_share import LEASE, claimed, drop, make_share
+from tests.support.share import LEASE, claimed, drop, make_share
 
 SETTINGS = Settings.model_validate({"profiles": {"quick": {"crf": 30}}})
 

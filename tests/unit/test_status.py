@@ -31,7 +31,7 @@ from daemon.status.model import (
 )
 from daemon.status.publisher import StatusPage
 from daemon.status.store import Hosts, Seen, merged
-from tests.unit.daemon_share import make_share
+from tests.support.share import make_share
 
 SPEAKER = Speaker(languages("auto"))
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"

@@ -26,7 +26,7 @@ from daemon.share.share import Share
 from daemon.status.liveness import NoStatusError, survey
 from daemon.status.model import Board, FailedJob, RunningJob, WaitingJob
 from daemon.status.store import Hosts
-from tests.unit.daemon_share import make_share, settings_for
+from tests.support.share import make_share, settings_for
 
 HERE = socket.gethostname()
 

@@ -11,7 +11,7 @@ import pytest
 from daemon.jobs.held_jobs import Tasks
 from daemon.share import leases, mounts
 from daemon.share.share import locks_reach_all
-from tests.unit.daemon_share import claimed, make_share, settings_for
+from tests.support.share import claimed, make_share, settings_for
 
 LOCAL, NFS, NFS_ALONE, SMB = "ext4 rw", "nfs4 rw,local_lock=none", "nfs4 rw,local_lock=flock", "cifs rw"
 

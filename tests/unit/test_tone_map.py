@@ -7,7 +7,7 @@ import pytest
 
 from engines.frames import ColorTags
 from engines.tone_map import SDR_WHITE, ToneSource, light_to_pq, pq_to_light, table, to_sdr, tone_source
-from tests import tone_reference as reference
+from tests.support import tone_reference as reference
 
 SOURCES = [ToneSource("hlg", 9), ToneSource("pq", 9), ToneSource("pq", 9, 4000.0), ToneSource("sdr", 9)]
 by_source = pytest.mark.parametrize("source", SOURCES, ids=lambda s: f"{s.transfer} {s.peak:.0f}")

@@ -25,7 +25,7 @@ from daemon.status.model import Board, FinishedJob
 from daemon.status.publisher import page_of
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
-from tests.reports import finished_job
+from tests.support.reports import finished_job
 from tests.unit.test_metrics import samples
 
 GAP = media_warning("AUDIO_GAP", stream=1, from_s=60, to_s=75).to_json()

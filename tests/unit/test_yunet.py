@@ -11,7 +11,7 @@ from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import yunet
 from engines.models.catalogue import DLIB_FACE_RESNET, YUNET, Model
-from tests.pictures import collins, hopper
+from tests.support.still_images import collins, hopper
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from tests.media.synth import picture
+from tests.support.synth import picture
 
 RATE = 48_000
 Wave = NDArray[np.int16]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.media.layout_boxes import box, boxes_in
+from tests.support.layout_boxes import box, boxes_in
 
 MOVIE_TIMESCALE = 1000
 

@@ -1,6 +1,6 @@
 """The parts of the CUDA backend for the contract suites, with host memory at both ends.
 
-Each comes twice: with the kernels run on the CPU (``tests.emulation``) and on a card. The emulated decoder has FFmpeg's
+Each comes twice: with the kernels run on the CPU (``tests.support.kernel_emulation``) and on a card. The emulated decoder has FFmpeg's
 codec where a card has its own.
 """
 
@@ -24,8 +24,8 @@ from engines.cuda.surfaces import Surface, upload
 from engines.frames import Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings
-from tests.cards import needs_card
-from tests.emulation import COMPILER, EmulatedStream
+from tests.support.gpu_presence import needs_card
+from tests.support.kernel_emulation import COMPILER, EmulatedStream
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler here")
 

@@ -1,0 +1,1 @@
+"""What several test folders use: recordings, faces, shares, fakes of devices."""
