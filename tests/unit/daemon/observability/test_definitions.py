@@ -36,7 +36,7 @@ from engines.nvml import CardLoad
 from pipeline.telemetry.counters import Counting
 from tests.support.scrape import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 PROMISED = {
     "dualface_gpu_utilization_percent", "dualface_vram_used_bytes", "dualface_nvdec_utilization_percent",
     "dualface_nvenc_utilization_percent", "dualface_frame_latency_seconds", "dualface_queue_depth",

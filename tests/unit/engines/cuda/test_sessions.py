@@ -147,7 +147,7 @@ def child_with_fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int,
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("FAKE_NVENC_LIMIT", str(limit))
     monkeypatch.setenv("FAKE_NVENC_STATUS", str(status))
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[4]))
     return probe_sessions(0, most=6)
 
 

@@ -19,7 +19,7 @@ from daemon.config.profiles import BUILT_IN
 from daemon.config.retired_keys import RETIRED
 from daemon.config.settings import Settings
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[4] / "configs"
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from actors import Actor, Recording, line, play, resolver, still
 
 from engines.errors import ModelUnavailableError
 from engines.frames import Rect
@@ -14,6 +13,7 @@ from pipeline.identity.recognition import Gallery, Recogniser, View
 from pipeline.identity.tracklets import Hit, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
+from tests.support.actors import Actor, Recording, line, play, resolver, still
 
 
 def vector(angle: float) -> list[float]:

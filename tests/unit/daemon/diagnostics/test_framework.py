@@ -78,7 +78,7 @@ def test_every_check_says_what_it_means() -> None:
 
 
 def test_the_documentation_names_every_check() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs" / "doctor.md").read_text(encoding="utf-8")
     table = text.partition("## Checks")[2].partition("## JSON")[0]
     assert set(re.findall(r"`([a-z-]+)`", table)) == set(CHECKS)
 

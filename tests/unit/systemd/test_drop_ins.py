@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SYSTEMD = Path(__file__).parents[2] / "systemd"
+SYSTEMD = Path(__file__).parents[3] / "systemd"
 UNIT = SYSTEMD / "dualface.service"
 DROP_INS = sorted(SYSTEMD.glob("dualface-*.conf"))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from actors import Actor, Path, Recording, line, missing, play, resolver, still, wrong
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Observation, Scene
+from tests.support.actors import Actor, Path, Recording, line, missing, play, resolver, still, wrong
 
 NEVER = None
 

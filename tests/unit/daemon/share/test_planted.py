@@ -28,7 +28,7 @@ from pipeline.report.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
 from tests.support.share import LEASE, finished, make_share
-from tests.unit.test_segments import row
+from tests.unit.pipeline.segments.test_segment import row
 
 PLANTED = ("link", "hard link", "dangling", "pipe")
 VICTIM = b"somebody else's"

@@ -90,5 +90,5 @@ def test_what_a_segment_shows(facts: SegmentFacts, kind: TripKind | None) -> Non
 
 
 def test_the_operators_table_has_a_row_for_each_kind() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs" / "operators.md").read_text(encoding="utf-8")
     assert [kind for kind in TripKind if f"| `{kind}` |" not in text] == []

@@ -10,7 +10,7 @@ from pipeline.job import JobSpec
 from pipeline.report.common import failure_report
 from pipeline.report.model import json_schema
 
-SCHEMA = Path(__file__).parents[2] / "configs" / "report.schema.json"
+SCHEMA = Path(__file__).parents[4] / "configs" / "report.schema.json"
 
 
 def test_the_checked_in_schema_is_that_of_the_models():
