@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_MOMENT_S = 4.5           # one of them speaks, and both sit apart
+_MOMENT_S = 4.5  # one of them speaks, and both sit apart
 _WIDTH, _GAP = 960, 12
 _QUALITY = 82
 _WHITE = 255
