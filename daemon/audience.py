@@ -59,11 +59,17 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How the service stands; told at every turn of its loop. ``hosts``: all services of the share."""
+    """How the service stands; told at every turn of its loop.
+
+    Attributes:
+        hosts: all services of the share.
+        slots: jobs that may run side by side; None: as before.
+    """
 
     board: Board
     condition: Condition
     hosts: list[HostLine]
+    slots: int | None = None
 
 
 Event: TypeAlias = Started | Ended | Postponed | Delivered | GivenUp | Shown

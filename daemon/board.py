@@ -119,7 +119,7 @@ class Bulletin:
         """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._audience.tell(Shown(board, condition, self.page.hosts))
+        self._audience.tell(Shown(board, condition, self.page.hosts, self._scheduler.slots))
         if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)

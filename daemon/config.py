@@ -20,9 +20,10 @@ from pydantic_core import ErrorDetails
 from daemon import keys
 from daemon.errors import ConfigError
 from daemon.layers import Layer, Problem, from_paths, read_detected, read_environment, read_file, read_text
-from daemon.nested import has
+from daemon.nested import has, without
 from daemon.precedence import merged
 from daemon.profiles import BUILT_IN
+from daemon.retired_keys import without_retired
 from daemon.settings import Settings
 
 DEFAULT_PATH = Path("/etc/dualface/config.yaml")
@@ -86,7 +87,7 @@ def load_with_origins(
         *_manual(path, text),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
     )
-    together = merged(layers)
+    together = without_retired(merged(layers))
     return Loaded(_validated(together), together, layers)
 
 
@@ -128,7 +129,7 @@ def _validated(layer: Layer) -> Settings:
             paths = {_key_path(details): details for details in error.errors()}
             for path, details in paths.items():
                 found.setdefault(keys.dotted(path), _explained(path, details, layer))
-            values = _without(values, set(paths))
+            values = without(values, set(paths))
     problems = [*layer.problems, *found.values()]
     if problems or settings is None:
         raise InvalidConfigError(problems)
@@ -158,11 +159,3 @@ def _explained(path: keys.Path, details: ErrorDetails, layer: Layer) -> Problem:
         reason = f": {details['ctx']['error']}" if kind == "value_error" else ""
         what, remedy = f"{value!r} is not allowed{reason}", f"give {entry.allowed}{unit}"
     return Problem(keys.dotted(path), what, remedy, layer.origin(path))
-
-
-def _without(value: Any, paths: set[keys.Path], path: keys.Path = ()) -> Any:
-    if isinstance(value, dict):
-        return {k: _without(v, paths, (*path, k)) for k, v in value.items() if (*path, k) not in paths}
-    if isinstance(value, list):
-        return [_without(item, paths, (*path, number)) for number, item in enumerate(value)]
-    return value

@@ -23,7 +23,10 @@ _SOFTWARE_FALLBACK = "ENABLE_SOFTWARE_FALLBACK"
 _SHORT_NAMES: dict[str, keys.Path] = {
     "NVENC_MAX_SESSIONS": ("device", "nvenc_max_sessions"),
     "MULTISTREAM_BATCH_SIZE": ("device", "max_batch"),
-    _SOFTWARE_FALLBACK: ("device", "undecodable"),
+}
+_FALLBACK_VALUES: dict[keys.Path, dict[bool, Any]] = {
+    ("device", "undecodable"): {True: "cpu", False: "fail"},
+    ("device", "nvenc_fallback"): {True: True, False: False},
 }
 
 log = structlog.get_logger(__name__)
@@ -141,19 +144,24 @@ def _read_short_names(environment: Mapping[str, str]) -> tuple[dict[keys.Path, t
     found: dict[keys.Path, tuple[Any, str]] = {}
     problems = []
     for name, path in _SHORT_NAMES.items():
-        if not environment.get(name):
-            continue
-        try:
-            value = parse_value(environment[name])
-        except yaml.YAMLError:
-            value = environment[name]
-        if name == _SOFTWARE_FALLBACK:
-            if value not in (True, False):  # 1 and 0 are equal to them
-                problems.append(Problem(keys.dotted(path), f"{value!r} is not allowed", "give 1 or 0", _from(name)))
-                continue
-            value = "cpu" if value else "fail"
-        found[path] = value, _from(name)
+        if text := environment.get(name):
+            found[path] = _plain_value(text), _from(name)
+    if text := environment.get(_SOFTWARE_FALLBACK):
+        value, origin = _plain_value(text), _from(_SOFTWARE_FALLBACK)
+        if value in (True, False):  # 1 and 0 are equal to them
+            found |= {path: (values[value], origin) for path, values in _FALLBACK_VALUES.items()}
+        else:
+            first = keys.dotted(next(iter(_FALLBACK_VALUES)))
+            problems.append(Problem(first, f"{value!r} is not allowed", "give 1 or 0", origin))
     return found, problems
+
+
+def _plain_value(text: str) -> Any:
+    """The value that a text stands for; the text itself where that is not YAML."""
+    try:
+        return parse_value(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _from(name: str) -> str:

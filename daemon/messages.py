@@ -16,6 +16,7 @@ from typing import IO, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from daemon.leases import Lease
+from daemon.placement import Card
 from daemon.settings import WorkerLimits
 from daemon.words import Language
 from engines.errors import ExplainedError
@@ -106,12 +107,16 @@ class Ready:
 
     Attributes:
         notes: why something better is not in use.
-        cards: number and free bytes of each card that opened; empty where the work runs on the CPU.
+        cards: those that opened; empty where the work runs on the CPU.
     """
 
     device: str
     notes: tuple[str, ...] = ()
-    cards: tuple[tuple[int, int], ...] = ()
+    cards: tuple[Card, ...] = ()
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Ready:
+        return TypeAdapter(cls).validate_python(body)
 
 
 Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready

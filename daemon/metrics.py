@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.hosts import STATES
 from daemon.meters import OTHER, Meter
 from daemon.status import LEVELS
-from pipeline.tally import PICTURES, SECONDS
+from pipeline.tally import PICTURES, SECONDS, SHARES
 
 STATUSES = ("succeeded", "succeeded_degraded", "failed")
 ENDS = ("finished", "failed", "stopped", "died", "stalled", "overdue")
@@ -42,6 +42,9 @@ DEFINITIONS = (
           f"Times that a job was put off to be tried again, by the error's code; {OTHER} beyond 64 codes.",
           {"code": ()}),
     Meter("dualface_failures_in_a_row", "gauge", "Jobs that have failed since the last one that succeeded."),
+    Meter("dualface_undecodable_jobs_total", "counter",
+          "Jobs whose recording the card does not decode, by codec; device.undecodable says what becomes of them.",
+          {"codec": ()}),
     Meter("dualface_video_seconds_total", "counter", "Seconds of video that were delivered."),
     # -- pictures
     Meter("dualface_frames_total", "counter", "Pictures that were rendered, those of jobs that failed later included."),
@@ -59,6 +62,9 @@ DEFINITIONS = (
     Meter("dualface_queue_depth_frames", "histogram",
           "The same each time that pictures are added, in all jobs: what a gauge shows between two readings, too.",
           {"stage": QUEUES}, PICTURES),
+    Meter("dualface_queue_fill_ratio", "histogram",
+          "Share of the places behind a stage that is taken, each time that one is; at 1 it waits for the next stage.",
+          {"stage": QUEUES}, SHARES),
     Meter("dualface_degradation_level", "gauge",
           "Deepest level among running jobs: " + ", ".join(f"{n} {name}" for n, name in enumerate(LEVELS)) + "."),
     # -- cards
@@ -108,6 +114,9 @@ _QUESTIONS = {
     "99th percentile of queue depth":
         "histogram_quantile(0.99, sum by (stage, le) (rate(dualface_queue_depth_frames_bucket[5m])))",
     "the same from readings alone": "quantile_over_time(0.99, dualface_queue_depth[5m])",
+    "how full the queue behind each stage is: the stage after the one at 1 is the bottleneck":
+        "sum by (stage) (rate(dualface_queue_fill_ratio_sum[10m]))"
+        " / sum by (stage) (rate(dualface_queue_fill_ratio_count[10m]))",
     "drop rate": "rate(dualface_dropped_frames_total[5m]) / rate(dualface_frames_total[5m])",
     "retry rate": "sum(rate(dualface_retries_total[1h])) / sum(rate(dualface_attempts_total[1h]))",
     "pictures a second": "rate(dualface_frames_total[1m])",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 ABSENT = object()
@@ -29,3 +29,12 @@ def merged(below: Any, above: Any) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
         return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
     return above
+
+
+def without(value: Any, paths: Set[tuple[str | int, ...]], path: tuple[str | int, ...] = ()) -> Any:
+    """The nested values without those at ``paths``."""
+    if isinstance(value, dict):
+        return {k: without(v, paths, (*path, k)) for k, v in value.items() if (*path, k) not in paths}
+    if isinstance(value, list):
+        return [without(item, paths, (*path, number)) for number, item in enumerate(value)]
+    return value

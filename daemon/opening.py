@@ -14,8 +14,10 @@ from daemon import confinement
 from daemon.child import AnsweredError, ChildFailedError, ask
 from daemon.errors import ResourceLimitError
 from daemon.messages import Check, Ready
+from daemon.placement import Card
 from daemon.settings import WorkerLimits
 from engines.child import answer
+from engines.cuda.sessions import SessionProbe, probe_sessions
 from engines.cuda.visible import see_only
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
@@ -56,18 +58,25 @@ def _opened(device: DeviceSettings) -> Ready:
 
 
 def _opened_elsewhere(device: DeviceSettings) -> Ready:
-    told = ask("daemon.opening", [device.model_dump_json()], timeout_s=_TIMEOUT_S)
-    return Ready(told["device"], tuple(told["notes"]), tuple((index, room) for index, room in told["cards"]))
+    return Ready.from_json(ask("daemon.opening", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
 
 
 def _opened_one(device: DeviceSettings) -> Ready:
     from engines.registry import open_backend  # noqa: PLC0415 - as above
 
-    with closing(open_backend(see_only(device))) as backend:
+    seen = see_only(device)
+    with closing(open_backend(seen)) as backend:
         backend.detector().close()
         backend.embedder().close()
-        room = backend.room_bytes()
-        return Ready(backend.device, backend.notes, () if room is None else ((device.card, room),))
+        room_bytes = backend.room_bytes()
+        if room_bytes is None:
+            return Ready(backend.device, backend.notes)
+        return Ready(backend.device, backend.notes, (Card(device.card, room_bytes, _encoder_sessions(seen)),))
+
+
+def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:
+    """Counted now, while no job holds any; None where none are to be used."""
+    return None if device.nvenc_max_sessions == 0 else probe_sessions(device.card)
 
 
 def _ready_or_limit(order: Check) -> Ready:

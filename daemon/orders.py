@@ -10,6 +10,7 @@ from daemon.errors import ProfileGoneError
 from daemon.jobs import Job
 from daemon.leases import Lease
 from daemon.messages import Work
+from daemon.placement import Card
 from daemon.settings import Settings
 from daemon.words import Language, languages
 from pipeline.corrections import NO_CORRECTIONS, Corrections
@@ -26,11 +27,11 @@ def job_slots(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
-def work_order(settings: Settings, job: Job, lease: Lease, card: int | None = None) -> Work:
+def work_order(settings: Settings, job: Job, lease: Lease, card: Card | None = None) -> Work:
     """The order for a job's next attempt.
 
     Args:
-        card: number of the card that does it; None leaves that to the settings.
+        card: what does it; None leaves that to the settings.
 
     Raises:
         ProfileGoneError: its profile is no longer configured.
@@ -41,8 +42,9 @@ def work_order(settings: Settings, job: Job, lease: Lease, card: int | None = No
     spec = job_spec(settings, job, lease.host, corrections)
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
-    device = settings.device if card is None else settings.device.on_card(card)
-    spec = replace(spec, attempt=job.manifest.attempts + 1, device=device)
+    spec = replace(spec, attempt=job.manifest.attempts + 1)
+    if card is not None:
+        spec = replace(spec, device=settings.device.on_card(card.index), nvenc=card.nvenc)
     pages = report_languages(settings)
     return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
 

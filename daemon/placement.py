@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engines.cuda.sessions import SessionProbe
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -15,10 +17,12 @@ class Card:
     Attributes:
         index: CUDA's number.
         free_bytes: memory below the guard that nobody used then.
+        nvenc: its encoder sessions, counted then; None where they are not to be used.
     """
 
     index: int
     free_bytes: int
+    nvenc: SessionProbe | None = None
 
 
 def jobs_per_card(wanted: int | Literal["auto"], slots: int, cards: int) -> int:

@@ -27,6 +27,7 @@ class Recorder:
         self.meters = Meters(DEFINITIONS)
         self._waiting: dict[str, dict[str, int]] = {}
         self._failures_in_a_row = 0
+        self._undecodable: set[str] = set()  # jobs that are counted as such
         self.meters.set("dualface_build_info", 1, _version(), platform.python_version())
         self.meters.set("dualface_start_timestamp_seconds", time.time())
         self.meters.set("dualface_job_slots", job_slots(settings))
@@ -54,6 +55,10 @@ class Recorder:
             meters.spread("dualface_stage_seconds", seconds, stage)
         for stage, depths in tally.queues.items():
             meters.spread("dualface_queue_depth_frames", depths, stage)
+        for stage, fills in tally.fills.items():
+            meters.spread("dualface_queue_fill_ratio", fills, stage)
+        for codec in tally.undecodable:
+            self._count_undecodable(job, codec)
         self._waiting[job] = tally.waiting
 
     def notified(self, result: str) -> None:
@@ -70,8 +75,10 @@ class Recorder:
             case Postponed(failure=failure):
                 self.meters.count("dualface_retries_total", failure.code)
             case Delivered(job=job):
+                self._undecodable.discard(job.id)
                 self._delivered(job.manifest.result or {})
-            case GivenUp():
+            case GivenUp(job=job):
+                self._undecodable.discard(job.id)
                 self.meters.count("dualface_jobs_total", "failed")
                 self._count_failures(self._failures_in_a_row + 1)
             case Shown():
@@ -89,6 +96,8 @@ class Recorder:
         self._show_state(board.state)
         self._show_queues({row.job for row in board.running})
         set_to = self.meters.set
+        if event.slots is not None:  # a reload may change them
+            set_to("dualface_job_slots", event.slots)
         set_to("dualface_share_available", 0 if away else 1)
         set_to("dualface_share_free_bytes", condition.free_bytes)
         set_to("dualface_inbox_files", None if away else board.queued, "ready")
@@ -113,6 +122,12 @@ class Recorder:
         for stage in QUEUES:
             depths = (waiting.get(stage, 0) for waiting in self._waiting.values())
             self.meters.set("dualface_queue_depth", max(depths, default=0), stage)
+
+    def _count_undecodable(self, job: str, codec: str) -> None:
+        """Once for a job, however many attempts it takes."""
+        if job not in self._undecodable:
+            self._undecodable.add(job)
+            self.meters.count("dualface_undecodable_jobs_total", codec)
 
     def _count_failures(self, number: int) -> None:
         self._failures_in_a_row = number

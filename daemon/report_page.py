@@ -21,7 +21,9 @@ from pipeline.tracks_file import SIDES, SOURCES, TrackSummary
 NAME = "output.report.html"
 _BIN_S = 0.5  # no plot is finer, and an hour takes no more room than some minutes
 _MOST_BINS = 400
-_SECTIONS = ("input", "output", "identity", "timing", "degradation", "backends", "resilience", "versions", "models")
+_SECTIONS = (
+    "input", "output", "identity", "timing", "degradation", "backends", "compute", "resilience", "versions", "models",
+)  # fmt: skip
 
 
 def add_report_page(result: JobResult, languages: Sequence[Language]) -> JobResult:

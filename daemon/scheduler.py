@@ -108,6 +108,12 @@ class Scheduler:
         """Jobs that are neither delivered nor failed yet."""
         return len(self._tasks)
 
+    @property
+    def slots(self) -> int:
+        """Jobs that may run side by side."""
+        on_cards = len(self._cards) * self._jobs_per_card()
+        return min(self._slots, on_cards) if self._cards else self._slots
+
     # -- moving on
 
     def listen(self) -> None:
@@ -266,10 +272,11 @@ class Scheduler:
     def _jobs_per_card(self) -> int:
         return placement.jobs_per_card(self._settings.device.jobs_per_card, self._slots, len(self._cards))
 
-    def _card_for(self, task: Task) -> int | None:
+    def _card_for(self, task: Task) -> Card | None:
         """Where it goes on; after trouble on one card, on another."""
         shunned = task.job.manifest.card if task.code else None
-        return placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
+        index = placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
+        return next((card for card in self._cards if card.index == index), None)
 
     def _heed(self, task: Task, progress: Progress | None) -> None:
         """Make room where a job has come down because of the disk; a quota may not show in the free space."""
@@ -304,12 +311,12 @@ class Scheduler:
         order = work_order(self._settings, job, self._tasks.lease, card)
         self._kept.give(job)
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
-        job.manifest.card = card
+        job.manifest.card = None if card is None else card.index
         self._count_attempt(job)
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
-        on_card = {} if card is None else {"card": card}
+        on_card = {} if card is None else {"card": card.index}
         self._audience.tell(Started(job))
         task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_card)
 

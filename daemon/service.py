@@ -115,8 +115,9 @@ def _check_backend(
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
     if isinstance(outcome, Ready):
-        log.info("backend works", device=outcome.device, cards=len(outcome.cards))
-        return [Card(*card) for card in outcome.cards]
+        sessions = [card.nvenc.opened if card.nvenc else 0 for card in outcome.cards]
+        log.info("backend works", device=outcome.device, cards=len(outcome.cards), encoder_sessions=sessions)
+        return list(outcome.cards)
     if outcome is not None:
         raise _unusable(outcome, overdue=time.monotonic() > deadline, settings=settings)
     return []

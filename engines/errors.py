@@ -146,7 +146,10 @@ class EncoderBusyError(EngineError):
     """All encoder sessions that the card and its driver allow are taken."""
 
     code = "ENCODER_BUSY"
-    remedy = "Wait for other jobs, lower workers.concurrent_jobs, or set encoder to auto or x264 in the profile."
+    remedy = (
+        "The job goes on when an encoder comes free. Or lower workers.concurrent_jobs, or let x264 stand in: encoder"
+        " auto in the profile, and device.nvenc_fallback."
+    )
     doctor_check = "codecs-cuda"
     retryable = True
     environmental = True

@@ -32,10 +32,10 @@ from engines.inference.build import find_library
 from engines.measure import cards
 from engines.priority import priority_kept
 from engines.settings import EncoderSettings
+from engines.versions import driver_version
 
 _WIDTH, _HEIGHT, _PICTURES = 256, 128, 5
 _BIT_DEPTHS = (8, 10)
-_DRIVER_VERSION = Path("/proc/driver/nvidia/version")
 _DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia0")
 
 # What recordings come in: FFmpeg's name of the decoder, an encoder that can make a sample, container, pixel format.
@@ -119,10 +119,9 @@ def _tried(action: Callable[[], object]) -> str:
 
 def driver() -> dict[str, Any]:
     """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the cards that NVML sees."""
-    version = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", _read(_DRIVER_VERSION))
     found = cards()
     return {
-        "kernel_module": version.group() if version else None,
+        "kernel_module": driver_version(),
         "devices": {name: _openable(Path("/dev") / name) for name in _DEVICES if (Path("/dev") / name).exists()},
         "driver": found[0].driver if found else None,
         "cuda": _cuda_version() if found else None,

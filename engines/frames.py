@@ -106,7 +106,12 @@ class ColorTags:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One audio stream as its header describes it."""
+    """One audio stream as its header describes it.
+
+    ``channel_labels`` are FFmpeg's names of the channels in the order in which they are stored ("FL", "LFE"; "UNK" for
+    one of which the file says nothing), None where the file says nothing of any: then they are discrete.
+    ``engines.cpu.channel_layouts.native_order`` brings decoded frames into FFmpeg's order.
+    """
 
     index: int
     codec: str
@@ -114,6 +119,7 @@ class AudioInfo:
     channels: int
     duration_s: float | None
     language: str | None = None
+    channel_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
     ),
+    "EDIT_SPEED_IGNORED": (
+        "The file's edit list asks for another speed of stream {stream} in {count} place(s); it plays at normal speed.",
+        "편집 목록이 스트림 {stream}의 {count}곳에서 다른 재생 속도를 지정하지만, 결과는 보통 속도로 재생됩니다.",
+    ),
+    "EDIT_BEYOND_MEDIA": (
+        "The file's edit list shows parts of stream {stream} that the file does not hold, in {count} place(s).",
+        "파일의 편집 목록이 파일에 없는 스트림 {stream}의 부분을 {count}곳에서 가리킵니다.",
+    ),
     "VIDEO_STREAM_DROPPED": (
         "Video stream {stream} ({codec}, {size}) is not in the result: another one was chosen.",
         "비디오 스트림 {stream}({codec}, {size})은 결과에 없습니다. 다른 스트림이 선택되었습니다.",

@@ -16,10 +16,12 @@ from typing import Protocol
 import cv2
 import structlog
 
+from engines.compute_class import ComputeClass, host_class
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.preprocess import CpuPreprocessor
+from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.joint import HostJoint
@@ -37,16 +39,22 @@ class Backend(Protocol):
         notes: why something better is not in use, one sentence each; for the report and the journal.
         batch_pictures: how many full-HD pictures had best travel together.
         bytes_to_host: brought from the device's memory to the host so far, composed pictures left out.
+        undecodable: why the card does not decode the recording, "" where it does or there is no card.
+        compute_class: of the work on it, before engines are open.
     """
 
     device: str
     batch_pictures: int
+    undecodable: str
 
     @property
     def notes(self) -> tuple[str, ...]: ...
 
     @property
     def bytes_to_host(self) -> int: ...
+
+    @property
+    def compute_class(self) -> ComputeClass: ...
 
     def strain(self) -> str | None:
         """Why the device carries more than it should, None where it does not."""
@@ -96,12 +104,17 @@ class CpuBackend:
     device = "cpu"
     batch_pictures = 4  # what a core works on stays in its caches, more or less
     bytes_to_host = 0
+    undecodable = ""
 
     def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:
         self.notes = notes
         self._cache_dir = cache_dir
         # The stages run beside each other already; OpenCV's own threads would only take cores from them.
         cv2.setNumThreads(1)
+
+    @property
+    def compute_class(self) -> ComputeClass:
+        return host_class()
 
     def strain(self) -> str | None:
         return None
@@ -162,10 +175,14 @@ def _shared_detector(cache_dir: Path | None) -> HostJoint:
     return HostJoint(open_prepared(yunet.NAME, yunet.load, cache_dir=cache_dir))
 
 
-def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backend:
+def open_backend(
+    device: DeviceSettings, cache_dir: Path | None = None, *, nvenc: SessionProbe | None = None
+) -> Backend:
     """The backend that the settings name; "auto" takes the CPU where CUDA cannot work, and notes why.
 
-    ``cache_dir`` is where converted models are kept; None is the user's own cache.
+    Args:
+        cache_dir: where converted models are kept; None is the user's own cache.
+        nvenc: the card's encoder sessions, where somebody has counted them.
 
     Raises:
         DeviceUnavailableError: CUDA is demanded and cannot work.
@@ -173,7 +190,7 @@ def open_backend(device: DeviceSettings, cache_dir: Path | None = None) -> Backe
     if device.backend == "cpu":
         return CpuBackend(cache_dir=cache_dir)
     try:
-        return _open_cuda(device, cache_dir)
+        return _open_cuda(device, cache_dir, nvenc)
     except DeviceUnavailableError as obstacle:
         if device.backend == "cuda":
             message = f"CUDA is set as the device, but {obstacle.message}"
@@ -198,13 +215,13 @@ def release_memory() -> None:
         importlib.import_module("engines.cuda.memory").release_pools()
 
 
-def _open_cuda(device: DeviceSettings, cache_dir: Path | None) -> Backend:
+def _open_cuda(device: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None) -> Backend:
     """The CUDA backend, imported only here: everything else works without its packages."""
     if importlib.util.find_spec("cupy") is None:
         raise DeviceUnavailableError("the package cupy is not installed")
     if not _has_driver():
         raise DeviceUnavailableError("there is no NVIDIA driver: libcuda.so.1 cannot be loaded", doctor_check="driver")
-    backend: Backend = importlib.import_module("engines.cuda.backend").open_cuda(device, cache_dir)
+    backend: Backend = importlib.import_module("engines.cuda.backend").open_cuda(device, cache_dir, nvenc)
     return backend
 
 

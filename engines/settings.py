@@ -79,7 +79,7 @@ class DeviceSettings(Section):
     nvenc_max_sessions: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=0, le=256)],
         Field(
-            description="NVENC sessions that may be open at once; auto asks the card",
+            description="NVENC sessions that jobs may hold at once; auto counts them when the service starts",
             json_schema_extra={"unit": "sessions"},
         ),
     ] = "auto"
@@ -88,10 +88,14 @@ class DeviceSettings(Section):
         Field(
             ge=0,
             le=3600,
-            description="How long a job waits for a free NVENC session",
+            description="How long a job waits for a free NVENC session (encoder_busy: wait)",
             json_schema_extra={"unit": "s"},
         ),
     ] = 30.0
+    nvenc_fallback: Annotated[
+        bool,
+        Field(description="Let x264 encode where no NVENC session came free in time; false: the job is put off"),
+    ] = True
 
     @property
     def card(self) -> int:

@@ -41,7 +41,6 @@ class TripKind(StrEnum):
 
     OUT_OF_MEMORY = "out_of_memory"
     VRAM_GUARD = "vram_guard"
-    ENCODER_SESSIONS = "encoder_sessions"
     DECODER_ERRORS = "decoder_errors"
     FRAME_LATENCY = "frame_latency"
     DISK_LOW = "disk_low"

@@ -21,7 +21,10 @@ class Checkpoint:
     """State as of a segment boundary.
 
     Attributes:
-        fingerprint: hash of everything that shapes the output; another one means: start over.
+        fingerprint: hash of source, settings, models and program; another one means: start over.
+        compute_class: where the segments were rendered (see ``engines.compute_class``), so that a difference can be
+            named; it must be the same, too.
+        started_over: why earlier work on the recording was not gone on with, once for each time.
         job: the job that wrote it.
         source_sha256: of its whole source; "" where that was not known yet.
         reused_segments: how many of the segments an earlier job on the same source had rendered.
@@ -35,6 +38,8 @@ class Checkpoint:
         pauses: output time and reason of each pause.
         skipped: pts of analysed pictures behind the boundary that were left out (see ``Thinning``).
         resumed_at_s: output times at which earlier attempts were taken up again.
+        encoder: its name; one that is set without segments is to be used for all of them.
+        encoder_note: why it is not a better one, for the report.
     """
 
     fingerprint: str
@@ -55,7 +60,10 @@ class Checkpoint:
     checkpoints: int = 0
     reused_segments: int = 0
     encoder: str = ""
+    encoder_note: str = ""
     encoder_threads: int = 0
+    compute_class: dict[str, Any] = field(default_factory=dict)
+    started_over: list[str] = field(default_factory=list)
 
     @property
     def frames(self) -> int:

@@ -28,6 +28,7 @@ class FaceFinder:
 
     Attributes:
         can_embed: whether faces can be compared.
+        engine_name, embedder_name: of the models' engines; "" where faces cannot be compared.
         notes: for the report: why they cannot.
     """
 
@@ -46,8 +47,10 @@ class FaceFinder:
         self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name
         self.notes: tuple[str, ...] = ()
+        self.embedder_name = ""
         try:
             self._embedder = backend.embedder()
+            self.embedder_name = self._embedder.name
         except ModelUnavailableError as exc:
             self.notes = (f"People are told apart by motion alone: {exc.message}",)
         self.can_embed = not self.notes

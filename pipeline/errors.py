@@ -18,6 +18,21 @@ class JobStopped(PipelineError):
     environmental = True
 
 
+class StartOverError(PipelineError):
+    """What the checkpoint has cannot be gone on with here: the job must start over."""
+
+    remedy = "Nothing to do: the job starts over."
+    retryable = True
+    environmental = True
+
+
+class ComputeClassChangedError(StartOverError):
+    """The finished segments come from a machine or from software that gives other packets."""
+
+    code = "COMPUTE_CLASS_CHANGED"
+    remedy = "Nothing to do: the job starts over."
+
+
 class TooLargeError(PipelineError):
     code = "TOO_LARGE"
     remedy = "Export the recording at a smaller size, or raise limits.pixels in the configuration."

@@ -1,4 +1,7 @@
-"""What shapes a job's output, as one hash: a checkpoint is good only for the same one."""
+"""What a job is asked to do, as one hash: a checkpoint is good only for the same one.
+
+What does it shapes the output, too: ``engines.compute_class``, which a checkpoint keeps beside the hash.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +47,14 @@ def config_hash(spec: JobSpec) -> str:
     return _digest(settings)
 
 
-def fingerprint(spec: JobSpec, models: dict[str, str], versions: dict[str, str]) -> str:
-    """Hash of source, settings, models (name to sha256) and the versions of what computes pictures."""
+def fingerprint(spec: JobSpec, models: dict[str, str]) -> str:
+    """Hash of source, settings, models (name to sha256) and the program's version, which reads the checkpoint."""
     return _digest(
         {
             "source": source_identity(spec.source),
             "config": config_hash(spec),
             "models": models,
-            "versions": versions,
+            "program": version("dualface"),
         }
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from engines.cuda.sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
@@ -18,7 +19,8 @@ class JobSpec:
     """One file to be worked on. Picklable: it travels to a spawned worker.
 
     ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
-    ``input_name`` is the path that the report shows, as the user knows the file.
+    ``input_name`` is the path that the report shows, as the user knows the file. ``nvenc`` are the encoder sessions of
+    the card, where they were counted.
     """
 
     job_id: str
@@ -35,6 +37,7 @@ class JobSpec:
     host: str = ""
     debug_overlay: bool = False
     corrections: Corrections = NO_CORRECTIONS
+    nvenc: SessionProbe | None = None
 
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.

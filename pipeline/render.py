@@ -143,14 +143,22 @@ class Renderer:
         make_folder(self._segments_dir)
         depth = self.degradation.workload.depth
         with (
-            closing(Stage("decode", self._timed(self.batches), depth, self._watch("decode"))) as batches,
-            closing(Stage("analyse", self._chunks(batches), depth, self._watch("analyse"))) as chunks,
-            closing(Stage("compose", self._painted(chunks), depth, self._watch("compose"))) as painted,
+            closing(Stage("decode", self._timed(self.batches), depth, self._watch("decode", depth))) as batches,
+            closing(Stage("analyse", self._chunks(batches), depth, self._watch("analyse", depth))) as chunks,
+            closing(Stage("compose", self._painted(chunks), depth, self._watch("compose", depth))) as painted,
         ):
             self._encode_segments(painted)
 
-    def _watch(self, stage: str) -> Callable[[Sized, int], None]:
-        return lambda item, sign: self.clock.counting.queued(stage, sign * len(item))
+    def _watch(self, stage: str, depth: int) -> Callable[[Sized, int], None]:
+        counting, most = self.clock.counting, depth + 1  # one more is made, and waits for its place
+
+        def watch(part: Sized, sign: int) -> None:
+            if sign > 0:
+                counting.queued(stage, len(part), most_parts=most)
+            else:
+                counting.taken(stage, len(part))
+
+        return watch
 
     @property
     def _segments_dir(self) -> Path:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import platform
-from contextlib import suppress
-from importlib import metadata
 from typing import Any
 
 from engines.errors import ExplainedError
 from engines.frames import MediaInfo
 from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
+from engines.versions import card_versions, host_versions
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
 from pipeline.report_model import (
@@ -73,21 +71,6 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
     )
 
 
-def versions() -> dict[str, str]:
-    """Versions of the program and of what computes pictures."""
-    names = ("dualface", "av", "numpy", "opencv-python-headless")
-    found = {name: metadata.version(name) for name in names}
-    return found | {"onnxruntime": runtime_version(), "python": platform.python_version()}
-
-
-def runtime_version() -> str:
-    """Of ONNX Runtime, which comes as two distributions: the one for cards hides the other where both are there."""
-    for name in ("onnxruntime-gpu", "onnxruntime"):
-        with suppress(metadata.PackageNotFoundError):
-            return metadata.version(name)
-    return "missing"
-
-
 def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | None = None) -> dict[str, Any]:
     """The report of a job that failed for good."""
     report = Report(
@@ -106,7 +89,7 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
             checkpoints=0,
         ),
         error=Failure(code=error.code, message=error.message, remedy=error.remedy, retryable=error.retryable),
-        versions=versions(),
+        versions=host_versions() | card_versions(),
         config_hash=config_hash(spec),
     )
     return report.to_json()

@@ -133,6 +133,9 @@ class Resilience(Part):
     truncated: Annotated[bool, Field(description="The end of the source is missing")] = False
     skipped_audio_packets: int = 0
     reused_segments: Annotated[int, Field(description="Segments that an earlier job on the same source rendered")] = 0
+    started_over: Annotated[
+        list[str], Field(description="Why earlier work on the recording was not gone on with, once for each time")
+    ] = []
 
 
 class Warned(Part):
@@ -142,6 +145,19 @@ class Warned(Part):
     to_s: float | None
     message: Annotated[str, Field(description="One sentence for people, in English")]
     message_ko: Annotated[str, Field(description="The same in Korean")]
+
+
+class Compute(Part):
+    """Where it was rendered: a job is gone on with only where all of this, and all versions, are the same."""
+
+    backend: Literal["cpu", "cuda"]
+    machine: Annotated[str, Field(description="Architecture of the processor")]
+    cpu_features: Annotated[str, Field(description="Instruction sets that libraries choose their code by")]
+    opencv_features: Annotated[str, Field(description="Those that OpenCV uses")]
+    blas: Annotated[str, Field(description="Processor for which OpenBLAS has chosen its kernels; empty: not known")]
+    card: Annotated[str, Field(description="Name of the card; empty on the CPU")]
+    generation: Annotated[str, Field(description="Its compute capability, such as sm90; empty on the CPU")]
+    inference: Annotated[str, Field(description="Runtime and precision of detector and face embedding")]
 
 
 class Failure(Part):
@@ -173,6 +189,7 @@ class Report(Part):
     timing: Timing | None = None
     degradation: list[DegradationSpan] = []
     backends: Backends | None = None
+    compute: Compute | None = None
     resilience: Resilience
     error: Failure | None = None
     versions: dict[str, str]

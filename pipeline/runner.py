@@ -23,8 +23,8 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.debug_video import write_debug_video
 from pipeline.degrade import Degradation, LevelChanged
 from pipeline.durable import storage_errors, write_durably
-from pipeline.encoding import EncoderChangedError
-from pipeline.errors import JobStopped, PipelineError
+from pipeline.encoding import EncoderChangedError, use_x264
+from pipeline.errors import JobStopped, PipelineError, StartOverError
 from pipeline.fingerprint import FileDigest, fingerprint
 from pipeline.frame_rate import OutputRate, output_rate
 from pipeline.job import Deliverables, JobResult, JobSpec, Progress, ProgressCallback, StopCheck, TallyCallback
@@ -33,12 +33,13 @@ from pipeline.memory import keep_in_heap, settle_allocator, trim_heap
 from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
-from pipeline.report import MODELS, facts, versions
+from pipeline.report import MODELS, facts
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
 from pipeline.workload import MAX_SURFACE_PIXELS
 
+_MOST_RESTARTS = 2  # of one attempt: on another machine, and then with another encoder
 _TELL_EVERY_S = 1.0
 _ROW_PADDING = 64  # pixels
 
@@ -95,6 +96,7 @@ class _Job:
         self._render_s: float | None = None
         self._device = spec.device
         self._degradation: Degradation | None = None
+        self._wall_before_s = 0.0  # by earlier attempts
 
     def run(self) -> JobResult:
         try:
@@ -111,12 +113,8 @@ class _Job:
         keep_in_heap(_surface_bytes(info))
         self._digest = FileDigest(self._spec.source)
         checkpoint = self._checkpoint(info)
-        wall_before_s = checkpoint.wall_s
-        try:
-            outcome = self._render(rate, checkpoint)
-        except EncoderChangedError as error:
-            checkpoint, wall_before_s = self._fresh_checkpoint(checkpoint.fingerprint, error.message), 0.0
-            outcome = self._render(rate, checkpoint)
+        self._wall_before_s = checkpoint.wall_s
+        checkpoint, outcome = self._render_all(rate, checkpoint)
         assembled = self._assemble(info, checkpoint, outcome.color)
         return self._result(
             Evidence(
@@ -128,9 +126,26 @@ class _Job:
                 assembled=assembled,
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
-                wall_s=wall_before_s + time.monotonic() - self._begin,
+                wall_s=self._wall_before_s + time.monotonic() - self._begin,
             )
         )
+
+    def _render_all(self, rate: OutputRate, checkpoint: Checkpoint) -> tuple[Checkpoint, StreamOutcome]:
+        """Render, and anew where what the checkpoint has cannot be gone on with."""
+        for _ in range(_MOST_RESTARTS):
+            try:
+                return checkpoint, self._render(rate, checkpoint)
+            except StartOverError as error:
+                checkpoint = self._start_over(checkpoint, error)
+        return checkpoint, self._render(rate, checkpoint)
+
+    def _start_over(self, checkpoint: Checkpoint, error: StartOverError) -> Checkpoint:
+        self._wall_before_s = 0.0
+        fresh = self._fresh_checkpoint(checkpoint.fingerprint, error.message)
+        fresh.started_over = [*checkpoint.started_over, *fresh.started_over]
+        if isinstance(error, EncoderChangedError) and error.successor:
+            use_x264(fresh, error.message)
+        return fresh
 
     def _render(self, rate: OutputRate, checkpoint: Checkpoint) -> StreamOutcome:
         """Render what the checkpoint lacks, in as many goes as the level of degradation changes."""
@@ -141,7 +156,7 @@ class _Job:
         while True:
             degradation.ready(
                 should_stop=self._should_stop,
-                on_wait=lambda: self._progress("wait", info, checkpoint.frames, degradation.at_s),
+                on_wait=lambda: self._waiting(info, checkpoint, degradation),
             )
             outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
@@ -153,7 +168,7 @@ class _Job:
     def _go(self, rate: OutputRate, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
-            with closing(open_backend(self._device)) as backend:
+            with closing(open_backend(self._device, nvenc=self._spec.nvenc)) as backend:
                 if backend.device != "cpu":  # a card that is short of memory is no reason to leave it
                     self._device = self._device.model_copy(update={"backend": "cuda"})
                 return render_stream(
@@ -166,6 +181,7 @@ class _Job:
                         should_stop=self._should_stop,
                         on_frames=lambda frames, t: self._rendered(rate.info, checkpoint, frames, t),
                         degradation=degradation,
+                        on_wait=lambda: self._waiting(rate.info, checkpoint, degradation),
                     )
                 )
         except LevelChanged:
@@ -178,7 +194,7 @@ class _Job:
     def _checkpoint(self, info: MediaInfo) -> Checkpoint:
         """The earlier attempt's checkpoint, else a fresh one."""
         models = {model.name: model.sha256 for model in MODELS}
-        mark = fingerprint(self._spec, models, versions())
+        mark = fingerprint(self._spec, models)
         checkpoint, reason = checkpoints.load(self._spec.work_dir, mark)
         if checkpoint is None:
             return self._fresh_checkpoint(mark, reason)
@@ -214,12 +230,13 @@ class _Job:
 
     def _fresh_checkpoint(self, mark: str, reason: str | None) -> Checkpoint:
         """Nothing done yet. ``reason`` says why earlier work is of no use, None where there is none."""
-        if reason is not None:
-            log.info("job starts over", reason=reason)
-            shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
-            forget_moments(self._spec.work_dir / FOLDER)
-            self._clock = JobClock()
-        return Checkpoint(mark, self._spec.job_id)
+        if reason is None:
+            return Checkpoint(mark, self._spec.job_id)
+        log.info("job starts over", reason=reason)
+        shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
+        forget_moments(self._spec.work_dir / FOLDER)
+        self._clock = JobClock()
+        return Checkpoint(mark, self._spec.job_id, started_over=[reason])
 
     def _resume(self, info: MediaInfo, checkpoint: Checkpoint) -> None:
         self._clock.restore(checkpoint.timing)
@@ -247,6 +264,9 @@ class _Job:
     def _rendered(self, info: MediaInfo, checkpoint: Checkpoint, frames: int, seconds: float) -> None:
         checkpoint.source_sha256 = self._digest.known or checkpoint.source_sha256  # saved with the next segment
         self._progress("render", info, frames, seconds)
+
+    def _waiting(self, info: MediaInfo, checkpoint: Checkpoint, degradation: Degradation) -> None:
+        self._progress("wait", info, checkpoint.frames, degradation.at_s)
 
     def _progress(self, stage: str, info: MediaInfo, frames: int, seconds: float) -> None:
         progress = Progress(

@@ -210,6 +210,10 @@ class CameraSettings(Section):
 class ProfileSettings(EncoderSettings):
     """Everything that shapes the output of the inboxes which name this profile."""
 
+    encoder_busy: Annotated[
+        Literal["wait", "x264"],
+        Field(description="NVENC has no free session, and encoder is auto: wait device.nvenc_wait_s, or x264 at once"),
+    ] = "wait"
     assignment: Annotated[
         Literal["identity", "position"],
         Field(description="identity: a person keeps the tile; position: the left one of the moment is left"),
@@ -253,7 +257,6 @@ class LowestLevelSettings(Section):
 
     out_of_memory: Annotated[LevelName, _lowest("too little memory, the card's or the host's,")] = "pause"
     vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
-    encoder_sessions: Annotated[LevelName, _lowest("a lack of encoder sessions")] = "pause"
     decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
     disk_low: Annotated[LevelName, _lowest("a disk that is full, or nearly so,")] = "pause"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import structlog
 
+from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo
@@ -25,6 +26,7 @@ from pipeline.degrade import Degradation
 from pipeline.detect import FaceFinder
 from pipeline.detector_pace import DetectorPace
 from pipeline.encoding import open_encoder
+from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.frame_rate import OutputRate
 from pipeline.identity import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
@@ -57,6 +59,7 @@ class StreamJob:
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
     degradation: Degradation
+    on_wait: Callable[[], None] = lambda: None
 
     @property
     def info(self) -> MediaInfo:
@@ -88,12 +91,17 @@ def render_stream(job: StreamJob) -> StreamOutcome:
 
     Raises:
         DecodeFailedError: not one picture could be decoded.
-        EncoderChangedError: what the checkpoint has cannot be gone on with here.
+        StartOverError: what the checkpoint has cannot be gone on with here.
         LevelChanged: the level of degradation has changed; the checkpoint is up to date.
         ExplainedError: whatever a stage raised.
     """
     frames_before = job.checkpoint.frames
-    with closing(_open_decoder(job)) as decoder, closing(_finder(job, decoder)) as finder:
+    with (
+        _counting_undecodable(job),
+        closing(_open_decoder(job)) as decoder,
+        closing(_finder(job, decoder)) as finder,
+    ):
+        _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
         most = job.work.batch(job.backend.batch_pictures)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
@@ -120,6 +128,29 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             cpu_fallback=job.checkpoint.counters["cpu_fallback"],
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
         )
+
+
+@contextmanager
+def _counting_undecodable(job: StreamJob) -> Iterator[None]:
+    """Count a recording that the card does not decode, whatever follows from that."""
+    try:
+        yield
+    finally:
+        if job.backend.undecodable:
+            job.clock.counting.undecodable(job.info.video.codec)
+
+
+def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
+    """Keep the whole job to one compute class.
+
+    Raises:
+        ComputeClassChangedError: its segments come from another one.
+    """
+    compute = job.backend.compute_class.with_inference(finder.engine_name, finder.embedder_name or "no face embedding")
+    earlier = ComputeClass.from_json(job.checkpoint.compute_class)
+    if job.checkpoint.segments and (changed := "; ".join(compute.differences(earlier))):
+        raise ComputeClassChangedError(f"its segments were rendered by other hardware or software ({changed})")
+    job.checkpoint.compute_class = compute.to_json()
 
 
 def _finder(job: StreamJob, decoder: Decoder) -> FaceFinder:
@@ -252,4 +283,12 @@ def _fetch(job: StreamJob, pts: int) -> Frame:
 
 def _encoder(job: StreamJob, color: ColorTags) -> Encoder:
     size = OUTPUT_WIDTH, OUTPUT_HEIGHT
-    return open_encoder(job.backend, job.spec.profile, job.checkpoint, job.info.video, color, size)
+    return open_encoder(
+        job.backend, job.spec, job.checkpoint, job.info.video, color, size, on_wait=lambda: _wait_for_encoder(job)
+    )
+
+
+def _wait_for_encoder(job: StreamJob) -> None:
+    job.on_wait()
+    if job.should_stop():
+        raise JobStopped("the job was asked to stop while it waited, and will go on from its last segment")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
+from engines.versions import card_versions
 from pipeline.assemble import Assembled
 from pipeline.checkpoint import Checkpoint
 from pipeline.completeness import warnings_of
@@ -12,9 +13,10 @@ from pipeline.degrade import spans
 from pipeline.fingerprint import config_hash
 from pipeline.frame_rate import OutputRate
 from pipeline.job import JobSpec
-from pipeline.report import MODELS, describe_input, versions
+from pipeline.report import MODELS, describe_input
 from pipeline.report_model import (
     Backends,
+    Compute,
     DegradationSpan,
     Model,
     Output,
@@ -60,7 +62,7 @@ def describe_backends(evidence: Evidence) -> Backends:
         device=outcome.device,
         cpu_fallback=outcome.cpu_fallback,
         bytes_device_to_host_per_frame=outcome.bytes_to_host_per_frame,
-        notes=list(outcome.notes),
+        notes=[*outcome.notes, *filter(None, [evidence.checkpoint.encoder_note])],
     )
 
 
@@ -126,6 +128,7 @@ class Evidence:
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    compute = checkpoint.compute_class
     degraded = spans(checkpoint, evidence.info.video.time_base)
     return Report(
         status="succeeded_degraded" if degraded else "succeeded",
@@ -153,6 +156,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in degraded
         ],
         backends=describe_backends(evidence),
+        compute=Compute(**{name: compute[name] for name in Compute.model_fields}),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
@@ -163,8 +167,9 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             checkpoints=checkpoint.checkpoints,
             reused_segments=checkpoint.reused_segments,
             skipped_audio_packets=assembled.audio.skipped_packets,
+            started_over=checkpoint.started_over,
         ),
-        versions=versions(),
+        versions=card_versions() | compute["versions"],
         config_hash=config_hash(spec),
         models=[Model(name=m.name, licence=m.licence, sha256=m.sha256) for m in MODELS],
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 PICTURES = (0, 1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 128)
+SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 @dataclass(slots=True)
@@ -62,6 +63,8 @@ class Tally:
         stages: seconds per picture, by stage.
         queues: pictures that waited for the next stage whenever one more came, by the stage that they come from.
         waiting: the same at this moment.
+        fills: how full the queue behind a stage was whenever pictures were added, from 0 to 1.
+        undecodable: recordings that the card does not decode, by codec.
     """
 
     frames: int = 0
@@ -72,6 +75,8 @@ class Tally:
     stages: dict[str, Spread] = field(default_factory=dict)
     queues: dict[str, Spread] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
+    fills: dict[str, Spread] = field(default_factory=dict)
+    undecodable: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Tally:
@@ -89,6 +94,8 @@ class Tally:
             stages={stage: Spread.from_json(spread, SECONDS) for stage, spread in body["stages"].items()},
             queues={stage: Spread.from_json(spread, PICTURES) for stage, spread in body["queues"].items()},
             waiting={stage: int(_amount(count)) for stage, count in body["waiting"].items()},
+            fills={stage: Spread.from_json(spread, SHARES) for stage, spread in body["fills"].items()},
+            undecodable={codec: int(_amount(count)) for codec, count in body["undecodable"].items()},
         )
 
 
@@ -106,6 +113,8 @@ class Counting:
         self._lock = threading.Lock()
         self._tally = Tally()
         self._waiting: dict[str, int] = {}
+        self._parts: dict[str, int] = {}  # that wait; pictures travel in parts
+        self._undecodable: set[str] = set()
         self._spent: dict[int, float] = {}  # seconds by pts, in the order of decoding
 
     def take(self) -> Tally:
@@ -149,13 +158,29 @@ class Counting:
         with self._lock:
             self._spent.clear()
             self._waiting.clear()
+            self._parts.clear()
 
-    def queued(self, stage: str, pictures: int) -> None:
-        """So many more pictures of a stage wait for the next one; fewer where negative."""
+    def queued(self, stage: str, pictures: int, *, most_parts: int) -> None:
+        """One more part, of so many pictures, waits behind a stage, where ``most_parts`` can."""
         with self._lock:
             depth = self._waiting[stage] = self._waiting.get(stage, 0) + pictures
-            if pictures > 0:
+            parts = self._parts[stage] = self._parts.get(stage, 0) + 1
+            self._tally.fills.setdefault(stage, Spread.over(SHARES)).put(SHARES, parts / most_parts)
+            if pictures:
                 self._tally.queues.setdefault(stage, Spread.over(PICTURES)).put(PICTURES, depth)
+
+    def taken(self, stage: str, pictures: int) -> None:
+        """The next stage has taken a part of so many pictures."""
+        with self._lock:
+            self._waiting[stage] -= pictures
+            self._parts[stage] -= 1
+
+    def undecodable(self, codec: str) -> None:
+        """The card does not decode the job's recording; counted once, however often it is found."""
+        with self._lock:
+            if codec not in self._undecodable:
+                self._undecodable.add(codec)
+                self._tally.undecodable[codec] = 1
 
     def written(self, *, output_bytes: int = 0, frames: int = 0, replaced: int = 0, dropped: int = 0) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from engines.errors import DeviceOutOfMemoryError, EncoderBusyError, ExplainedError, VramGuardError, causes
+from engines.errors import DeviceOutOfMemoryError, ExplainedError, VramGuardError, causes
 from pipeline.breaker import Trip, TripKind
 from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
@@ -46,8 +46,6 @@ def trip_of(error: BaseException) -> Trip | None:
 
 
 def _kind(error: BaseException) -> TripKind | None:
-    if isinstance(error, EncoderBusyError):
-        return TripKind.ENCODER_SESSIONS
     if isinstance(error, VramGuardError):
         return TripKind.VRAM_GUARD
     if isinstance(error, DeviceOutOfMemoryError) or _is_host_memory(error):

@@ -137,7 +137,13 @@ def hwaccel_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **sett
 
 
 def emulated_decoder(
-    path: Path, info: MediaInfo, max_surface_pixels: int, *, open_codec: Any = None, **settings: Any
+    path: Path,
+    info: MediaInfo,
+    max_surface_pixels: int,
+    *,
+    open_codec: Any = None,
+    on_refusal: Callable[[str], None] = lambda _: None,
+    **settings: Any,
 ) -> HostDecoder:
     """The decoder of a card with FFmpeg's codec, which takes what NVDEC takes."""
     stream = EmulatedStream()
@@ -145,7 +151,7 @@ def emulated_decoder(
     decoder = CardDecoder(
         path, info, max_surface_pixels=max_surface_pixels, stream=stream, device="emulated",
         settings=DeviceSettings(**settings), open_codec=open_codec or SoftwareCodec,
-        refusal=refusal(video, 0, capabilities=usual_capabilities),
+        refusal=refusal(video, 0, capabilities=usual_capabilities), on_refusal=on_refusal,
     )  # fmt: skip
     return HostDecoder(stream, decoder)
 
@@ -170,6 +176,9 @@ class SoftwareCodec:
             raise DamagedPacketError(str(error)) from error
         self._surfaces = [stored(frame) for frame in frames]
         return [(f.pts, surface_of(f, memory)) for f, memory in zip(frames, self._surfaces, strict=True)]
+
+    def restart(self) -> None:
+        self._context.flush_buffers()
 
 
 def stored(frame: av.VideoFrame) -> np.ndarray:

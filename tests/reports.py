@@ -63,6 +63,7 @@ def _report(seconds: float) -> dict[str, Any]:
         "timing": {"wall_s": 4.0, "stages": {"decode": stage, "encode": stage | {"p99_ms": 16.0}}},
         "degradation": [{"from_s": 5.0, "to_s": 7.5, "level": "downscale", "reason": "little memory"}],
         "backends": {"cpu_fallback": True, "notes": ["no <b>card</b>"]},
+        "compute": {"backend": "cpu", "cpu_features": "avx2 fma"},
         "resilience": {"attempts": 1},
         "versions": {"python": "3.11"},
         "models": [{"name": "m", "licence": "MIT", "sha256": "0" * 64}],

@@ -19,7 +19,7 @@ _CARD = Path("/dev/nvidiactl")
 def backend(context: Context) -> Finding:
     """The configured device must open, and both models must load on it, or no job can be done."""
     settings = context.settings.device
-    found = context.ask_program(_OPENING, settings.model_dump_json())
+    found = context.ask_program(_OPENING, _without_sessions(settings))
     facts = {"configured": settings.backend, "device": found["device"], "notes": found["notes"]}
     if found["device"] == "cpu" and settings.backend == "auto" and _CARD.exists():
         return warning(
@@ -31,12 +31,17 @@ def backend(context: Context) -> Finding:
     return ok(f"{found['device']} works, and both models load{others}.", facts=facts)
 
 
+def _without_sessions(settings: DeviceSettings) -> str:
+    """The device, as JSON, to be opened without a count of its encoder sessions, which another check makes."""
+    return settings.model_copy(update={"nvenc_max_sessions": 0}).model_dump_json()
+
+
 @check("limits", needs="backend")
 def limits(context: Context) -> Finding:
     """Workers run within workers.limits; if these leave no room for the program itself, every file fails."""
     settings = context.settings
     try:
-        context.ask_program(_OPENING, settings.device.model_dump_json(), settings.workers.limits.model_dump_json())
+        context.ask_program(_OPENING, _without_sessions(settings.device), settings.workers.limits.model_dump_json())
     except DaemonError as exc:
         return failed(exc.message, "Raise the limit that is named, else workers.limits.address_space_bytes.")
     return ok("The backend opens within the limits.", facts=settings.workers.limits.model_dump())

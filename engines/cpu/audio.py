@@ -17,8 +17,12 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.cpu.channel_layouts import decode, native_order
 from engines.cpu.container import PacketReader
 from engines.cpu.description import copy_traits
+from engines.cpu.edited_sound import EditedSound
+from engines.cpu.edits import EditLists
+from engines.frames import AudioInfo
 from engines.media_warnings import MediaWarning
 
 COPIED_CODECS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
@@ -87,24 +91,32 @@ class AudioPump:
 
     Args:
         container: the source, opened for this purpose alone.
-        indices: of the audio streams to take.
+        streams: the audio streams to take, as ``probe`` describes them.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every timestamp.
+        edited: by index, the sound of streams that are presented by an edit list; all streams or none.
     """
 
     def __init__(
-        self, container: InputContainer, indices: Iterable[int], output: OutputContainer, origin: Fraction
+        self,
+        container: InputContainer,
+        streams: Iterable[AudioInfo],
+        output: OutputContainer,
+        origin: Fraction,
+        edited: dict[int, EditedSound] | None = None,
     ) -> None:
         self._container = container
+        self._edited = edited or {}
         self._tracks: dict[int, _Track] = {}
         self._dropped: list[AudioStreamOutcome] = []
-        for index in indices:
-            stream = cast(AudioStream, container.streams[index])
-            track = _make_track(stream, output, origin) if len(self._tracks) < MAX_TRACKS else None
+        for info in streams:
+            stream = cast(AudioStream, container.streams[info.index])
+            keep = info.index not in self._edited
+            track = _make_track(stream, info, output, origin, keep=keep) if len(self._tracks) < MAX_TRACKS else None
             if track is None:
-                self._dropped.append(AudioStreamOutcome(index, _codec_name(stream), "dropped"))
+                self._dropped.append(AudioStreamOutcome(info.index, _codec_name(stream), "dropped"))
             else:
-                self._tracks[index] = track
+                self._tracks[info.index] = track
 
     @property
     def outcome(self) -> AudioOutcome:
@@ -115,20 +127,38 @@ class AudioPump:
         """(decoding time in seconds, packet) for the output; damaged packets are left out and counted."""
         if not self._tracks:
             return
+        if self._edited:
+            edited = (self._edited_packets(index, self._edited[index]) for index in self._tracks)
+            yield from heapq.merge(*edited, key=lambda timed: timed[0])
+            return
         streams: list[Stream] = [self._container.streams[i] for i in self._tracks]
         for packet in PacketReader(self._container, streams):
             yield from _timed(self._tracks[packet.stream_index].take(packet))
         rests = [_timed(track.finish()) for track in self._tracks.values()]
         yield from heapq.merge(*rests, key=lambda timed: timed[0])
 
+    def _edited_packets(self, index: int, sound: EditedSound) -> Iterator[tuple[Fraction, Packet[Stream]]]:
+        track = self._tracks[index]
+        assert isinstance(track, _TranscodeTrack)
+        for frame in sound.frames():
+            yield from _timed(track.hear([frame]))
+        yield from _timed(track.finish())
+        track.outcome.skipped_packets += sound.skipped_packets
 
-def audio_starts(container: InputContainer) -> list[Fraction]:
+
+def audio_starts(container: InputContainer, lists: EditLists) -> list[Fraction]:
     """When each audio stream begins to be heard, in seconds; what lies before 0 is a codec's run-in, not sound."""
     return [
-        max(Fraction(0), s.start_time * s.time_base)
-        for s in container.streams.audio
-        if s.codec_context is not None and s.start_time is not None and s.time_base
+        max(Fraction(0), _start(stream, lists) * stream.time_base)
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.start_time is not None and stream.time_base
     ]
+
+
+def _start(stream: AudioStream, lists: EditLists) -> int:
+    """In ticks of the stream."""
+    edits = lists.of(stream.id)
+    return edits[0].start if lists.are_complex and edits else stream.start_time or 0
 
 
 class _CopyTrack:
@@ -163,8 +193,9 @@ class _CopyTrack:
 class _TranscodeTrack:
     """Decodes and encodes to AAC; gaps become silence and overlaps are cut, so that sound stays where it was."""
 
-    def __init__(self, source: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+    def __init__(self, source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction) -> None:
         self._source = source
+        self._labels = info.channel_labels
         self._origin = origin
         rate = _aac_rate(source.codec_context.sample_rate)
         layout = AAC_LAYOUTS.get(source.codec_context.channels, "stereo")
@@ -179,7 +210,16 @@ class _TranscodeTrack:
 
     def take(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         try:
-            return self._encode(self._source.decode(packet))
+            frames = decode(self._source, packet)
+        except (av.FFmpegError, ValueError):
+            self.outcome.skipped_packets += 1
+            return []
+        return self.hear(frames)
+
+    def hear(self, frames: list[AudioFrame]) -> list[Packet[Stream]]:
+        """The output's packets for decoded sound."""
+        try:
+            return self._encode(frames)
         except (av.FFmpegError, ValueError):
             self.outcome.skipped_packets += 1
             return []
@@ -192,7 +232,7 @@ class _TranscodeTrack:
 
     def _flushed(self) -> list[AudioFrame]:
         try:
-            return self._source.decode(None)
+            return decode(self._source, None)
         except av.FFmpegError:
             return []
 
@@ -229,6 +269,7 @@ class _TranscodeTrack:
     def _build(self, frame: AudioFrame) -> Graph:
         target = self._target.codec_context
         graph = Graph()
+        order = native_order(frame, self._labels)
         graph.link_nodes(
             graph.add_abuffer(
                 sample_rate=frame.sample_rate,
@@ -236,6 +277,7 @@ class _TranscodeTrack:
                 layout=frame.layout.name,
                 time_base=Fraction(1, frame.sample_rate),
             ),
+            *([graph.add("channelmap", order.channelmap)] if order else []),
             graph.add("aresample", f"{target.sample_rate}:async=1:min_hard_comp={FILL_GAPS_S}"),
             graph.add("aformat", f"sample_fmts={target.format.name}:channel_layouts={target.layout.name}"),
             graph.add("abuffersink"),
@@ -260,12 +302,14 @@ class _TranscodeTrack:
             yield frame
 
 
-def _make_track(source: AudioStream, output: OutputContainer, origin: Fraction) -> _Track | None:
+def _make_track(
+    source: AudioStream, info: AudioInfo, output: OutputContainer, origin: Fraction, *, keep: bool
+) -> _Track | None:
     if source.codec_context is None or not source.codec_context.sample_rate:
         return None
-    if _can_be_copied(source):
+    if keep and _can_be_copied(source):
         return _CopyTrack(source, output, origin)
-    return _TranscodeTrack(source, output, origin)
+    return _TranscodeTrack(source, info, output, origin)
 
 
 def _can_be_copied(source: AudioStream) -> bool:

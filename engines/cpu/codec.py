@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.cpu.container import pixel_limit
+from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Picture
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -86,9 +87,13 @@ class CodecRun:
 
     def _all(self) -> Iterator[Slot[Picture]]:
         for packet in self._feed.packets:
+            if packet is None:
+                yield from self._noting_damage(self._decode(None))
+                self._context.flush_buffers()
+                continue
             if packet.size == 0:
                 continue                                     # AVI's "show the last picture again"
-            packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
+            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._noting_damage(self._decode(packet))
         yield from self._noting_damage(self._decode(None))
         yield from self._noting_damage(self._timeline.finish())

@@ -12,6 +12,8 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from engines.cpu import splices
+from engines.cpu.channel_layouts import Labels, take_custom_orders
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
@@ -24,6 +26,7 @@ DEMUXERS = (
     "mp3,aac,wav,w64,flac,ac3,eac3,aiff,amr,caf,au"
 )
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+IGNORE_EDITS = {"ignore_editlist": "1"}
 MAX_ERRORS_IN_A_ROW = 64
 MAX_PIXELS = 2**28                     # larger pictures are never decoded
 _ALIGNMENT_PIXELS = 2**22              # codecs round sizes up before they compare
@@ -35,22 +38,33 @@ def pixel_limit(pixels: int) -> dict[str, str]:
 
 
 def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
-    """Open a file for demuxing.
+    """Open a file for demuxing; if its edit lists are complex (``engines.cpu.edits``), as if it had none.
 
     Args:
         max_pixels: larger pictures are not decoded while the streams' parameters are found out.
         decode: False: no picture is decoded for that; sizes are found out all the same.
 
     Raises:
-        EmptyFileError, StillImageError, NotMediaError, TruncatedFileError: what is wrong with the content.
+        EmptyFileError, StillImageError, NotMediaError, TruncatedFileError, IndexTooLargeError: what is wrong with the
+            content.
         OSError: the storage failed.
     """
+    return open_labelled(path, max_pixels=max_pixels, decode=decode)[0]
+
+
+def open_labelled(
+    path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True
+) -> tuple[InputContainer, dict[int, Labels]]:
+    """As ``open_media``; also gives, by index, what the channels are of audio streams with an order of their own."""
     reject_hopeless(path)
     options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
+    if read_edit_lists(path).are_complex:
+        options |= IGNORE_EDITS
     try:
-        return av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
+        container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise why_unreadable(path, _words(error)) from error
+    return container, take_custom_orders(container)
 
 
 def only_video(container: InputContainer) -> VideoStream:

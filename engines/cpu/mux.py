@@ -17,7 +17,7 @@ from typing import IO, cast
 
 import av
 from av.codec.context import CodecContext
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -25,6 +25,8 @@ from av.video.stream import VideoStream
 from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
 from engines.cpu.container import open_media
 from engines.cpu.description import copy_description
+from engines.cpu.edited_sound import edited_sounds
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.subtitles import SubtitlePump
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
@@ -94,10 +96,11 @@ def assemble_mp4(
     if first is None:
         raise EncodeFailedError("There is no picture to write.")
     with open_media(source) as sound, _writing(out, track) as output:
-        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        lists = read_edit_lists(source)
+        origin_ticks = _origin_ticks(first.pts, track.time_base, audio_starts(sound, lists))
         origin = origin_ticks * track.time_base
         stream = _add_video(output, track)
-        pump = AudioPump(sound, [stream.index for stream in info.audio], output, origin)
+        pump = AudioPump(sound, info.audio, output, origin, edited_sounds(source, sound, lists))
         chosen = cast(VideoStream, sound.streams[info.video.index])
         described = copy_description(
             source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps
@@ -196,9 +199,9 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     return stream
 
 
-def _origin_ticks(first_pts: int, time_base: Fraction, sound: InputContainer) -> int:
+def _origin_ticks(first_pts: int, time_base: Fraction, audio_starts: Iterable[Fraction]) -> int:
     """The earliest beginning of any stream, in whole ticks of the video's time base."""
-    return min([first_pts, *(int(start / time_base) for start in audio_starts(sound))])
+    return min([first_pts, *(int(start / time_base) for start in audio_starts)])
 
 
 def _video_packets(

@@ -17,7 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.cpu import orientation
-from engines.cpu.container import PacketReader, open_media, pixel_limit
+from engines.cpu.channel_layouts import Labels, native_labels
+from engines.cpu.container import PacketReader, open_labelled, open_media, pixel_limit
+from engines.cpu.edited_info import as_edited
+from engines.cpu.edits import read_edit_lists
 from engines.cpu.mp4_index import reject_unreasonable
 from engines.cpu.orientation import Orientation
 from engines.cpu.other_streams import captions_within, left_behind
@@ -49,7 +52,9 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         OSError: the storage failed.
     """
     reject_unreasonable(path)
-    with open_media(path, max_pixels=max_pixels) as container:
+    lists = read_edit_lists(path)
+    container, labels = open_labelled(path, max_pixels=max_pixels)
+    with container:
         choice = choose_video(container, path)
         stream = choice.stream
         _require_decodable(stream)
@@ -58,16 +63,17 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         stream.codec_context.options = pixel_limit(max_pixels)
         picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
         size = (picture.width, picture.height) if picture else claimed
-        return MediaInfo(
+        info = MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=replace(
                 _video_info(stream, picture, size, _times(stream, path), max_pixels), chosen_because=choice.because
             ),
-            audio=tuple(_audio_info(s) for s in container.streams.audio),
+            audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
             warnings=(*choice.warnings, *left_behind(container), *captions_within(picture, stream.index)),
         )
+        return as_edited(info, lists, container, stream)
 
 
 def _require_decodable(stream: VideoStream) -> None:
@@ -211,7 +217,7 @@ def _color_tags(context: VideoCodecContext, picture: VideoFrame | None) -> Color
     )
 
 
-def _audio_info(stream: AudioStream) -> AudioInfo:
+def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context                 # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
@@ -220,6 +226,7 @@ def _audio_info(stream: AudioStream) -> AudioInfo:
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),
         language=None if stream.language == "und" else stream.language,
+        channel_labels=custom_order or native_labels(stream),
     )
 
 

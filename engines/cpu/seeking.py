@@ -21,6 +21,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import PacketReader, open_media
+from engines.cpu.edited_video import EditedPackets, Entry, entry_before
+from engines.cpu.edits import Edits, read_edit_lists
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
@@ -28,12 +30,15 @@ NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
 
 @dataclass(slots=True)
 class Feed:
-    """Packets of the video stream from a keyframe on. Close it, or use it as a context manager."""
+    """Packets of the video stream from a keyframe on. Close it, or use it as a context manager.
+
+    None among the packets: the codec is to give what it still holds, and to begin anew.
+    """
 
     container: InputContainer
     stream: VideoStream
-    reader: PacketReader
-    packets: Iterator[Packet[Stream]]
+    reader: PacketReader | EditedPackets
+    packets: Iterator[Packet[Stream] | None]
     from_start: bool
 
     def __enter__(self) -> Feed:
@@ -48,7 +53,10 @@ class Feed:
 
 def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int | None) -> Feed:
     """Open the stream ``index`` of a file ``keyframes_back`` keyframes before ``start_pts``; None: at its beginning."""
+    lists = read_edit_lists(path)
     feed = _open(path, index)
+    if lists.are_complex:
+        return _edited(feed, lists.of(feed.stream.id), start_pts, keyframes_back)
     if start_pts is None or keyframes_back is None or feed.container.format.name in NO_PRESENTATION_TIMES:
         return feed
     if feed.container.format.name in SEEKABLE and _seek_back(feed, start_pts, keyframes_back):
@@ -58,6 +66,20 @@ def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int
     feed = _open(path, index)
     feed.packets = islice(feed.packets, skipped, None)
     feed.from_start = skipped == 0
+    return feed
+
+
+def _edited(feed: Feed, edits: Edits, start_pts: int | None, keyframes_back: int | None) -> Feed:
+    """The feed as its edit list presents it."""
+    def keyframe_at(target: int) -> int | None:
+        first = _keyframe_at(feed, target)
+        return None if first is None else first.pts
+
+    entry = Entry()
+    if start_pts is not None and keyframes_back is not None and edits:
+        entry = entry_before(edits, start_pts, keyframes_back, keyframe_at)
+    feed.reader = EditedPackets(feed.container, feed.stream, edits, entry)
+    feed.packets, feed.from_start = iter(feed.reader), entry == Entry()
     return feed
 
 
@@ -89,8 +111,8 @@ def _keyframe_at(feed: Feed, target: int) -> Packet[Stream] | None:
     except av.FFmpegError:
         return None
     feed.reader = PacketReader(feed.container, [feed.stream])
-    feed.packets = iter(feed.reader)
-    first = next(feed.packets, None)
+    packets = iter(feed.reader)
+    feed.packets, first = packets, next(packets, None)
     if first is None or not first.is_keyframe or first.pts is None or first.pts > target:
         return None
     return first
@@ -105,7 +127,7 @@ def _packets_before(path: Path, index: int, start_pts: int, keyframes_back: int)
     keyframes = [0]
     with _open(path, index) as feed:
         for number, packet in enumerate(feed.packets):
-            if packet.pts is None:
+            if packet is None or packet.pts is None:
                 return 0
             if packet.is_keyframe and packet.pts > start_pts:
                 break

@@ -26,6 +26,8 @@ from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from engines.cpu.container import PacketReader, open_media
 from engines.cpu.description import copy_traits
+from engines.cpu.edited_text import edited_texts
+from engines.cpu.edits import read_edit_lists
 from engines.media_warnings import MediaWarning, media_warning
 
 MAX_TRACKS = 64
@@ -92,9 +94,11 @@ class SubtitlePump:
     def packets(self) -> Iterator[Timed]:
         if not self._tracks:
             return
+        lists = read_edit_lists(self._path)
         with open_media(self._path) as container:
             streams = [container.streams[index] for index in self._tracks]
-            for packet in PacketReader(container, streams):
+            read = edited_texts(container, streams, lists) if lists.are_complex else PacketReader(container, streams)
+            for packet in read:
                 if packet.pts is not None:
                     yield from self._settled(packet.pts * packet.time_base)
                 yield from self._tracks[packet.stream_index].take(packet)

@@ -16,6 +16,7 @@ import cupy
 from av.video.stream import VideoStream
 
 from engines.cache_dir import default_cache_dir
+from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
 from engines.cuda.decode import CardCodec, CardDecoder
 from engines.cuda.encode import DeviceEncoders
@@ -24,6 +25,7 @@ from engines.cuda.hwaccel import HwaccelCodec
 from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
+from engines.cuda.sessions import SessionProbe
 from engines.cuda.stream import JobStream
 from engines.cuda.visible import number_of
 from engines.errors import DeviceUnavailableError, EngineError
@@ -40,10 +42,17 @@ _spare_streams: dict[int, list[JobStream]] = {}
 _spares = threading.Lock()
 
 
-def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nvdec: bool | None = None) -> CudaBackend:
+def open_cuda(
+    settings: DeviceSettings,
+    cache_dir: Path | None = None,
+    nvenc: SessionProbe | None = None,
+    *,
+    has_nvdec: bool | None = None,
+) -> CudaBackend:
     """The backend of the card that the settings name.
 
     Args:
+        nvenc: its encoder sessions, where somebody has counted them.
         has_nvdec: whether PyNvVideoCodec is there; None looks. Without it FFmpeg drives the card's decoder.
 
     Raises:
@@ -62,7 +71,7 @@ def open_cuda(settings: DeviceSettings, cache_dir: Path | None = None, *, has_nv
             doctor_check="cards",
         )
     try:
-        return CudaBackend(settings, cache_dir, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
+        return CudaBackend(settings, cache_dir, nvenc, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
     except EngineError:
         raise
     except Exception as error:  # as above
@@ -86,15 +95,20 @@ class CudaBackend:
 
     batch_pictures = 16  # each batch is waited for once or twice, and the detector likes company
 
-    def __init__(self, settings: DeviceSettings, cache_dir: Path | None, *, has_nvdec: bool) -> None:
+    def __init__(
+        self, settings: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None, *, has_nvdec: bool
+    ) -> None:
         self._settings = settings
         self._cache_dir = cache_dir
         self._notes: tuple[str, ...] = ()
         self._reservation: Reservation | None = None
-        self._encoders = _encoders(settings)
+        self._encoders = _encoders(settings, nvenc)
+        self.undecodable = ""
         self.stream = _take_stream(settings.card)
         self._bytes_before = self.stream.bytes_to_host
-        self.device, self._target = _describe(settings.card)
+        name, self._target = _describe(settings.card)
+        self.device = f"cuda:{number_of(settings.card)} ({name})"
+        self.compute_class = host_class().on_card(name, self._target, str(cupy.cuda.runtime.driverGetVersion()))
         self._has_nvdec = has_nvdec
         if not self._has_nvdec:
             self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")
@@ -126,6 +140,7 @@ class CudaBackend:
             settings=self._settings,
             open_codec=self._open_codec,
             refusal=self._refusal(info.video),
+            on_refusal=self._refused,
         )
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the card has its own
@@ -166,6 +181,7 @@ class CudaBackend:
 
     def close(self) -> None:
         """Give the job's memory back to the card and its stream to the next job."""
+        self._encoders.give_spare_places_back()
         gc.collect()  # pictures in reference cycles hold the card's memory until somebody looks for them
         self.stream.release()
         if self._reservation is not None:
@@ -176,6 +192,10 @@ class CudaBackend:
     def _refusal(self, video: VideoInfo) -> str | None:
         known = capabilities if self._has_nvdec else usual_capabilities
         return refusal(video, self._settings.card, known)
+
+    def _refused(self, reason: str) -> None:
+        self.undecodable = reason
+        self._note(f"The card does not decode the recording: {reason}")
 
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
         if self._has_nvdec:
@@ -257,9 +277,9 @@ def _shared_detector(
 
 
 @functools.cache
-def _encoders(settings: DeviceSettings) -> DeviceEncoders:
-    """One for all jobs of the process: it counts the card's encoder sessions."""
-    return DeviceEncoders(settings)
+def _encoders(settings: DeviceSettings, nvenc: SessionProbe | None) -> DeviceEncoders:
+    """One for all jobs of the process: it hands out the card's encoder sessions."""
+    return DeviceEncoders(settings, nvenc)
 
 
 def _take_stream(index: int) -> JobStream:
@@ -271,7 +291,7 @@ def _take_stream(index: int) -> JobStream:
 
 
 def _describe(index: int) -> tuple[str, str]:
-    """The card for the report, "cuda:0 (NVIDIA H200)", and its generation, "sm90"."""
+    """The card's name, "NVIDIA H200", and its generation, "sm90"."""
     with device_errors("asking the card"):
         name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
-        return f"cuda:{number_of(index)} ({name})", f"sm{cupy.cuda.Device(index).compute_capability}"
+        return name, f"sm{cupy.cuda.Device(index).compute_capability}"

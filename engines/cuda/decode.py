@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
+from engines.cpu.edited_video import is_hidden
 from engines.cpu.filters import Converter, Planes
 from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
@@ -33,6 +34,8 @@ class CardCodec(Protocol):
     name: str
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]: ...
+
+    def restart(self) -> None: ...
 
 
 OpenCodec = Callable[[VideoInfo, VideoStream], CardCodec]
@@ -63,22 +66,30 @@ class CardRun:
             CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
         """
         for packet in self._packets():
-            packet.pts = NOT_SHOWN if packet.is_discard else self._timeline.announce(packet)
+            if packet is None:
+                yield from self._decode(None)
+                self._codec.restart()
+                continue
+            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
         self.broken_end = self._feed.reader.broken_end
 
-    def _packets(self) -> Iterator[Packet[Stream]]:
+    def _packets(self) -> Iterator[Packet[Stream] | None]:
         """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
         that were not read, and the card would put them out in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
+            if packet is None:
+                first_pts = None
+                yield None
+                continue
             if packet.size == 0:
                 continue
             if first_pts is None:
                 first_pts = packet.pts
-            is_leading = first_pts is not None and packet.pts is not None and packet.pts < first_pts
+            is_leading = _is_shown_before(packet, first_pts)
             if self._feed.from_start or not is_leading:
                 yield packet
 
@@ -91,6 +102,10 @@ class CardRun:
         return [slot for slots in placed for slot in slots]
 
 
+def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
+    return not is_hidden(packet) and pts is not None and packet.pts is not None and packet.pts < pts
+
+
 class CardDecoder(PyAvDecoder):
     """Decodes into the card's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's promises.
 
@@ -101,6 +116,7 @@ class CardDecoder(PyAvDecoder):
         stream: where pictures are made.
         open_codec: opens a session of the card's decoder for a stream.
         refusal: why the card is not to be asked at all.
+        on_refusal: told why the card does not decode the stream, before anything follows from that.
 
     Attributes:
         cpu_fallback: the CPU decoded, from the start or from somewhere on.
@@ -121,6 +137,7 @@ class CardDecoder(PyAvDecoder):
         settings: DeviceSettings,
         open_codec: OpenCodec,
         refusal: str | None,
+        on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
         self.device = device
@@ -129,10 +146,12 @@ class CardDecoder(PyAvDecoder):
         self._stream = stream
         self._settings = settings
         self._open_codec = open_codec
+        self._on_refusal = on_refusal
         if refusal is not None:
             self._leave_the_card(refusal)
 
     def _leave_the_card(self, reason: str) -> None:
+        self._on_refusal(reason)
         message = f"The video cannot be decoded on the card: {reason}."
         match self._settings.undecodable:
             case "wait":

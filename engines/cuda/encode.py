@@ -42,6 +42,7 @@ PRESETS = {
     "veryslow": "P7",
 }
 LEVEL_MAX = 51  # level_idc of 5.1, the highest that common hardware plays
+_TRY_S = 1.0  # how long a session is waited for before the job is asked whether it still wants one
 _IDR = 3  # NV_ENC_PIC_TYPE_IDR
 _SPS = 7
 _SEQUENCE_HEADERS = {_SPS, 8}  # nal_unit_type of SPS and PPS (H.264, table 7-1)
@@ -54,14 +55,24 @@ Empty = Callable[[tuple[int, int]], Any]
 class DeviceEncoders:
     """Makes the encoders of one card, as settings and card allow.
 
+    Args:
+        counted: the card's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
+            there is one, since a count would take those of other jobs away for a moment, and miss those in use.
+
     Attributes:
         notes: why NVENC is not in use, for the report.
     """
 
-    def __init__(self, device: DeviceSettings, probe: Callable[[int], SessionProbe] = probe_sessions) -> None:
+    def __init__(
+        self,
+        device: DeviceSettings,
+        counted: SessionProbe | None = None,
+        probe: Callable[[int, int], SessionProbe] = probe_sessions,
+    ) -> None:
         self._device = device
         self._probe = probe
-        self._found: SessionProbe | None = None
+        self._counted = counted
+        self._found = counted
         self._sessions: EncoderSessions | None = None
         self._asking = threading.Lock()
         self.notes: tuple[str, ...] = ()
@@ -80,14 +91,14 @@ class DeviceEncoders:
         """An encoder for pictures on the card. ``stream`` is the CUstream on which they are drawn.
 
         Raises:
-            EncoderBusyError: no NVENC session came free in time.
+            EncoderBusyError: no NVENC session came free within a second; whoever wants one may ask again.
             EncoderMissingError: NVENC is demanded, and the card has none.
         """
         with self._asking:
             kind, note = choose_encoder(settings.encoder, self._probed)
             if note and note not in self.notes:
                 self.notes = (*self.notes, note)
-            sessions = self._counted() if kind == "nvenc" else None
+            sessions = self._shared_sessions() if kind == "nvenc" else None
         if sessions is not None:
             return NvencEncoder(
                 width, height, fps=fps, color=color, settings=settings, sessions=sessions,
@@ -98,23 +109,33 @@ class DeviceEncoders:
         )
         return DownloadingEncoder(inner, width, height, index=self._device.card, stream=stream)
 
+    def give_spare_places_back(self) -> None:
+        """Leave the places that no open encoder uses to other processes: the job needs none for now."""
+        if self._sessions is not None:
+            self._sessions.give_spare_places_back()
+
     def _probed(self) -> SessionProbe:
         if self._device.nvenc_max_sessions == 0:
             return SessionProbe(0, "device.nvenc_max_sessions is 0")
         if self._found is None:
-            self._found = self._probe(self._device.card)
+            self._found = self._probe(self._device.card, 1)
         return self._found
 
-    def _counted(self) -> EncoderSessions:
+    def _shared_sessions(self) -> EncoderSessions:
         if self._sessions is None:
-            limit = self._device.nvenc_max_sessions
-            count = max(1, self._probed().opened) if limit == "auto" else limit
-            places = None if limit == "auto" else self._places(limit)
-            self._sessions = EncoderSessions(count, wait_s=self._device.nvenc_wait_s, places=places)
+            limit = self._limit()
+            places = None
+            if limit is not None:
+                places = Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", limit)
+            self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
         return self._sessions
 
-    def _places(self, count: int) -> Places:
-        return Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", count)
+    def _limit(self) -> int | None:
+        """Sessions that all jobs on the card may hold; None leaves that to the driver."""
+        if self._device.nvenc_max_sessions != "auto":
+            return self._device.nvenc_max_sessions
+        counted = self._counted
+        return counted.opened or None if counted and counted.error else None  # without an error there are more
 
 
 class NvencEncoder:

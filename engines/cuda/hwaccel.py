@@ -82,6 +82,10 @@ class HwaccelCodec:
         self._shown = frames  # their memory is FFmpeg's: hold it until the next call
         return [(frame.pts or 0, _surface(frame, wide=self._wide)) for frame in frames]
 
+    def restart(self) -> None:
+        """Take packets again after ``decode(None)``; they begin with a keyframe."""
+        self._context.flush_buffers()
+
 
 def refused(error: av.FFmpegError, free_bytes: int) -> Exception:
     """What it means that FFmpeg's decoder gave an error instead of its first picture."""

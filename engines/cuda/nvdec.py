@@ -55,9 +55,10 @@ class NvdecCodec:
         codec = getattr(self._library.cudaVideoCodec, CODECS[video.codec])
         filter_name = _START_CODES.get(video.codec)
         self._filter = BitStreamFilterContext(filter_name, source) if filter_name else None
-        self._decoder = _call(
-            lambda: self._library.CreateDecoder(gpuid=index, codec=codec, cudastream=stream, usedevicememory=True)
+        self._create = functools.partial(
+            self._library.CreateDecoder, gpuid=index, codec=codec, cudastream=stream, usedevicememory=True
         )
+        self._decoder = _call(self._create)
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
         """Decode a packet, or with None what is left; returns pictures in order of display, each with its packet's pts.
@@ -69,6 +70,17 @@ class NvdecCodec:
         parts = self._with_start_codes(packet)
         pictures = [picture for part in parts for picture in self._decode(part)]
         return pictures + self._decode(None) if packet is None else pictures
+
+    def restart(self) -> None:
+        """Take packets again after ``decode(None)``; they begin with a keyframe.
+
+        Raises:
+            CardRefusedError, DeviceOutOfMemoryError, DeviceLostError: as for a new one.
+        """
+        if self._filter is not None:
+            self._filter.flush()
+        self._decoder = None                       # its memory is free before the next one takes as much
+        self._decoder = _call(self._create)
 
     def _with_start_codes(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
         if self._filter is None:

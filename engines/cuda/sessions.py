@@ -8,6 +8,7 @@ encoder answers NV_ENC_ERR_UNSUPPORTED_DEVICE (2) or NV_ENC_ERR_NO_ENCODE_DEVICE
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -98,23 +99,27 @@ class Session(Generic[T]):
 class EncoderSessions:
     """Hands out the sessions of one card to the threads of this process, first come, first served.
 
+    A shared place stays with this process once it has one: a job opens a session for each segment, and must not lose
+    its turn between two of them.
+
     Args:
-        limit: sessions that may be open at once.
-        wait_s: how long one may be waited for.
+        limit: sessions that may be open at once; None leaves it to the driver to refuse what is too much.
+        places: those of all processes together; None likewise.
+        wait_s: how long one is waited for.
         clock: monotonic seconds.
-        places: those of all processes together; None leaves it to the driver to refuse what is too much.
     """
 
     def __init__(
         self,
-        limit: int,
+        limit: int | None,
         *,
-        wait_s: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
         places: Places | None = None,
+        wait_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = limit
+        self._limit = math.inf if limit is None else limit
         self._places = places
+        self._spare_places: list[Callable[[], None]] = []
         self._wait_s = wait_s
         self._clock = clock
         self._changed = threading.Condition()
@@ -141,10 +146,20 @@ class EncoderSessions:
                 if encoder is not None and release:
                     return Session(encoder, release)
                 self._pause(deadline)
+        except Exception:
+            self.give_spare_places_back()  # whoever gives up must not hold one
+            raise
         finally:
             with self._changed:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
+
+    def give_spare_places_back(self) -> None:
+        """Leave the shared places that no open session uses to other processes."""
+        with self._changed:
+            spare, self._spare_places = self._spare_places, []
+        for give_back in spare:
+            give_back()
 
     def _take_place(self, ticket: object, deadline: float) -> None:
         with self._changed:
@@ -153,16 +168,18 @@ class EncoderSessions:
             self.open_sessions += 1
 
     def _take_shared_place(self) -> Callable[[], None] | None:
-        """What gives the place back, here and for all processes; None where others have all of them."""
+        """What ends the use of the place; None where other processes have all of them."""
         if self._places is None:
             return self._give_place_back
-        give_back = self._places.take()
+        with self._changed:
+            give_back = self._spare_places.pop() if self._spare_places else self._places.take()
         if give_back is None:
             self._give_place_back()
             return None
 
         def release() -> None:
-            give_back()
+            with self._changed:
+                self._spare_places.append(give_back)
             self._give_place_back()
 
         return release
@@ -193,7 +210,6 @@ class EncoderSessions:
 
     def _wait(self, deadline: float, seconds: float) -> None:
         if self._clock() >= deadline:
-            raise EncoderBusyError(
-                f"No encoder session came free in {self._wait_s:g} s ({self.open_sessions} of {self._limit} are ours)"
-            )
+            of_all = f" of {self._limit}" if self._limit < math.inf else ""
+            raise EncoderBusyError(f"all encoder sessions are taken ({self.open_sessions}{of_all} by this process)")
         self._changed.wait(max(0.0, seconds))

@@ -88,6 +88,12 @@ def test_auto_takes_nvenc_where_it_is_and_x264_with_a_note_where_not(stream: Any
             create(stream, "nvenc", card)
 
 
+def test_what_was_counted_when_the_service_started_is_not_asked_again(stream: Any, found: SessionProbe) -> None:
+    card = DeviceEncoders(DeviceSettings(), found, lambda *_: pytest.fail("asked"))
+    assert create(stream, "auto", card).name == ("h264_nvenc" if found.has_encoder else "libx264")
+    assert card.notes == (() if found.has_encoder else (f"NVENC is not used: {found.error}",))
+
+
 @pytest.mark.parametrize("kind", ["auto", "x264"])
 @pytest.mark.parametrize("pitch", [WIDTH, 704])
 def test_every_picture_comes_back_at_its_time(cupy: Any, stream: Any, kind: str, pitch: int) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,7 +111,28 @@ def test_an_interlaced_recording_is_decoded_on_the_cpu_and_composed_on_the_card(
     backends = report(result)["backends"]
     assert backends["cpu_fallback"]
     assert (backends["decoder"], backends["compositor"]) == ("pyav", "cuda")
+    assert any("does not decode the recording: interlaced" in note for note in backends["notes"])
     assert times(result.files.video) == times(source)
+
+
+def test_the_report_names_card_driver_and_all_libraries(on_card):
+    compute, versions = report(on_card)["compute"], report(on_card)["versions"]
+    card = cupy.cuda.runtime.getDeviceProperties(0)
+    assert (compute["backend"], compute["card"]) == ("cuda", card["name"].decode())
+    assert compute["generation"] == f"sm{card['major']}{card['minor']}"
+    assert compute["inference"] not in ("", "onnxruntime-cpu, onnxruntime-cpu")
+    assert {"cupy-cuda13x", "PyNvVideoCodec", "cuda-driver", "onnxruntime", "av", "ffmpeg"} <= versions.keys()
+    assert ("nvidia-driver" in versions) == Path("/proc/driver/nvidia/version").exists()
+
+
+def test_what_the_cpu_began_starts_over_on_the_card_and_says_so(recording, on_card, tmp_path):
+    with pytest.raises(JobStopped):
+        run(recording, tmp_path / "parts", "cpu", should_stop=lambda: True)
+    result = run(recording, tmp_path / "parts", "cuda")
+    (reason,) = report(result)["resilience"]["started_over"]
+    assert "backend: cuda instead of cpu" in reason
+    assert report(result)["resilience"]["resumed_at_s"] == []
+    assert times(result.files.video) == times(on_card.files.video)
 
 
 def test_many_short_jobs_leave_nothing_behind(tmp_path):

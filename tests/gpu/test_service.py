@@ -11,6 +11,7 @@ import av
 import psutil
 import pytest
 
+from engines.cuda.sessions import probe_sessions
 from tests.cards import needs_card
 from tests.gpu.running import MIB, Watch, card_service, drop, reports, running
 from tests.scenes import packets, still, walk, write_recording
@@ -55,7 +56,9 @@ def test_confined_workers_do_whole_jobs_on_the_card(recording: Path, tmp_path: P
     with running(service), Watch(lambda: prisons(service)) as watch:
         drop(service, recording, NAMES)
         found = reports(service, NAMES)
-    assert service.events("backend works")[0]["device"].startswith("cuda:0 (")
+    (opened,) = service.events("backend works")
+    assert opened["device"].startswith("cuda:0 (")
+    assert opened["encoder_sessions"] == [probe_sessions(0).opened], "counted when the service starts"
     for name in NAMES:
         backends = found[name]["backends"]
         assert found[name]["status"] == "succeeded"

@@ -1,7 +1,8 @@
 """Thousands of spoiled recordings through the real worker: ``python -m tests.hostile --count 3000 --seed 1``.
 
 Prints how often each outcome came, and every file whose outcome is not explained; those files are kept. Exit code 1
-where there was one. ``--only N`` makes and examines a single mutant again.
+where there was one. ``--only N`` makes and examines a single mutant again. With ``--allocator glibc`` a worker that
+corrupts its heap is ended. ``python -m tests.hostile.layouts`` spoils the boxes that name channels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from tests.hostile.allocators import begin_again_checked
 from tests.hostile.examine import Examiner, Finding, to_json
 from tests.hostile.mutations import Mutant, mutant
 from tests.hostile.originals import write_all
@@ -24,6 +26,8 @@ _TELL_EVERY = 50
 
 def main() -> int:
     options = _options()
+    if options.allocator:
+        begin_again_checked(options.allocator)
     folder: Path = options.folder / f"seed-{options.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "workers.log").open("a") as log:
@@ -44,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=int, help="number of a single mutant")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1, help="workers side by side")
+    parser.add_argument("--allocator", choices=["glibc"], help="a checking allocator for all processes")
     parser.add_argument("--folder", type=Path, default=Path("hostile"), help="where files and findings are kept")
     return parser.parse_args()
 

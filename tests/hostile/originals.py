@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from av.video.frame import VideoFrame
 
 from engines.priority import priority_kept
 from tests import scenes
+from tests.media.edit_lists import Cut, set_edits
 from tests.media.synth import Clip, Sound
 
 _PEOPLE = (scenes.still(0.28), scenes.still(0.72))
@@ -32,6 +34,7 @@ class Original:
     container: dict[str, str] = field(default_factory=dict)
     rotation: int = 0
     fps: Fraction = Fraction(_FPS)
+    edits: Sequence[Cut] = ()
 
     @property
     def name(self) -> str:
@@ -54,13 +57,14 @@ class Original:
             sound=[_sound(self.sound, seconds)] if self.sound else [],
             container_options=self.container,
         ).write(path)
-        return path
+        return set_edits(path, self.edits) if self.edits else path
 
 
 ORIGINALS = (
     Original("h264", "mp4", "libx264"),
     Original("faststart", "mp4", "libx264", container={"movflags": "+faststart"}, rotation=90),
     Original("fragmented", "mp4", "libx264", container={"movflags": "frag_keyframe+empty_moov"}),
+    Original("edits", "mp4", "libx264", edits=(Cut(0.25, 0.4), Cut(0.2, None), Cut(0.3, 0.1), Cut(0.1, 0.3, rate=0))),
     Original("hevc", "mp4", "libx265", options={"x265-params": "log-level=none:keyint=6"}),
     Original("mpeg4", "mp4", "mpeg4", sound="mp3"),
     Original("av1", "mp4", "libsvtav1", size=(128, 96), frames=8, options={"preset": "12"}, sound=None),

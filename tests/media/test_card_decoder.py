@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engines.errors import DecodeFailedError, DeviceUnavailableError, Unsupporte
 from engines.frames import Frame
 from tests.cards import needs_card
 from tests.devices import HostDecoder, SoftwareCodec, card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
+from tests.media.edit_lists import Cut, set_edits
 from tests.media.synth import Clip, combed, number_in
 from tests.media.test_damage import noisy, spoil, zeroed
 from tests.media.test_pictures import joined
@@ -146,6 +148,16 @@ def test_the_policy_may_forbid_the_cpu(open_card: OpenDecoder, tmp_path: Path) -
     assert caught.value.environmental
 
 
+@needs_compiler
+@pytest.mark.parametrize("undecodable", ["cpu", "wait", "fail"])
+def test_a_refusal_is_told_before_anything_follows_from_it(tmp_path: Path, undecodable: str) -> None:
+    path = Clip(frames=3, pix_fmt="yuv444p").write(tmp_path / "clip.mp4")
+    told: list[str] = []
+    with suppress(UnsupportedCodecError, DeviceUnavailableError):
+        emulated_decoder(path, probe(path), PIXELS, on_refusal=told.append, undecodable=undecodable).close()
+    assert told == ["the card does not decode yuv444p"]
+
+
 def test_large_pictures_are_scaled_to_the_surface(open_card: OpenDecoder, tmp_path: Path) -> None:
     path = Clip(642, 362, frames=3, options={"crf": "1"}).write(tmp_path / "large.mp4")
     decoder = open_card(path, probe(path), 320 * 180)
@@ -209,6 +221,19 @@ def test_a_stream_that_grows_stays_one_size(open_card: OpenDecoder, tmp_path: Pa
     assert {f.y.shape for f in frames} == {(180, 320)}
     assert [f.pts for f in frames] == [f.pts for f in reference(path)[0]]
     assert [number_in(f.y) for f in frames] == [*range(20), *range(20), *range(20)]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_edits_are_decoded_one_by_one(tmp_path: Path, open_card: OpenDecoder, codec: str) -> None:
+    """Out of order, and between two pictures; also from the middle of an edit, and from an edit's first picture."""
+    options = {"x265-params": "log-level=none:keyint=12:bframes=2"} if codec == "libx265" else {}
+    clip = Clip(frames=60, codec=codec, options=options).write(tmp_path / "clip.mp4")
+    path = set_edits(clip, [Cut(0.5, 1.21), Cut(0.5, 0.33), Cut(0.5, 0.73), Cut(0.4, 0.7)])
+    expected, _ = reference(path)
+    decoder = open_card(path, probe(path), PIXELS)
+    assert_alike(all_of(decoder), expected, SAME_DB)
+    assert not decoder.cpu_fallback
+    assert_same_tail(open_card, path, expected, [1, 15, 16, 20, 31, len(expected) - 1])
 
 
 class _GivesUp(SoftwareCodec):

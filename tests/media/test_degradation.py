@@ -203,7 +203,6 @@ def test_each_step_is_in_the_journal(run):
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [
-        (lambda: EncoderBusyError("No encoder session came free in 30 s"), "encoder_sessions"),
         (lambda: OSError(errno.ENOSPC, "No space left on device"), "disk_low"),
     ],
 )
@@ -216,6 +215,13 @@ def test_errors_that_are_trips(run, undisturbed, trouble, kind):
 def test_errors_that_are_none_end_the_attempt(run):
     with pytest.raises(DeviceLostError):
         run(Plan(encoders={1: lambda: DeviceLostError("The card's context broke")}))
+
+
+def test_a_busy_encoder_changes_no_level(run, undisturbed):
+    """What it leads to is tested with an encoder of a card's kind: test_encoder_pinned."""
+    done = run(Plan(encoders={1: lambda: EncoderBusyError("No encoder session came free in 30 s")}))
+    assert (done.levels, done.report["degradation"]) == (["normal"], [])
+    assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
 
 
 def test_trouble_that_never_ends_ends_the_attempt_after_some_pauses(run):

@@ -19,6 +19,7 @@ from pipeline.job import JobSpec
 from pipeline.report_model import json_schema
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
+from tests.media.edit_lists import Cut, set_edits
 from tests.scenes import packets, still, walk, write_recording, write_sound
 
 
@@ -110,6 +111,24 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_happened(recording, finished, t
     report = json.loads(result.files.report.read_bytes())
     assert len(report["resilience"]["resumed_at_s"]) == len(stops)
     assert report["identity"] == json.loads(undisturbed.files.report.read_bytes())["identity"]
+
+
+def test_an_edited_recording_goes_on_as_if_nothing_had_happened(tmp_path):
+    """Edits out of order, one of which ends where a segment does; sound and picture are as long as the list says."""
+    cuts = [Cut(1.0, 2.5), Cut(0.7, 0.3), Cut(0.6, 1.2)]
+    source = set_edits(write_recording(tmp_path / "edited.mp4", seconds=4), cuts)
+    whole, _ = run(spec_for(source, tmp_path / "whole"))
+    asked = iter([False, True])
+    with pytest.raises(JobStopped):
+        run(spec_for(source, tmp_path / "parts"), should_stop=lambda: next(asked, True))
+    resumed, _ = run(spec_for(source, tmp_path / "parts"))
+    for kind in ("video", "audio"):
+        assert packets(resumed.files.video, kind) == packets(whole.files.video, kind)
+    report = json.loads(resumed.files.report.read_bytes())
+    assert report["output"]["duration_s"] == pytest.approx(2.3, abs=0.01)
+    assert report["output"]["audio"]["mode"] == "transcoded"
+    with av.open(str(whole.files.video)) as out:
+        assert out.streams.audio[0].duration * out.streams.audio[0].time_base == pytest.approx(2.3, abs=0.03)
 
 
 def test_a_freeze_survives_a_resume(tmp_path):

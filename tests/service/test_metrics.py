@@ -39,6 +39,8 @@ def test_jobs_are_counted_and_the_death_of_a_worker_takes_nothing_away(
         assert found("dualface_stage_seconds_sum", stage=stage) == pytest.approx(timing["total_s"], abs=0.01)
     assert found("dualface_stage_seconds_count", stage="compose") == frames
     assert found("dualface_queue_depth_frames_count", stage="decode") > 0
+    taken = found("dualface_queue_fill_ratio_sum", stage="decode")
+    assert 0 < taken <= found("dualface_queue_fill_ratio_count", stage="decode")
     assert found("dualface_jobs_total", status="succeeded") == 1
     assert found("dualface_video_seconds_total") == pytest.approx(report["output"]["duration_s"])
     assert found("dualface_output_bytes_total") > 10_000

@@ -10,9 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from daemon import config, config_text, keys
 from daemon.profiles import BUILT_IN
+from daemon.retired_keys import RETIRED
 from daemon.settings import Settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -86,6 +88,21 @@ def test_built_in_profiles_can_be_changed_key_by_key(write) -> None:
     assert {row.key: row.origin for row in config_text.rows(loaded, "profiles.archive")}[
         "profiles.archive.camera.settle"
     ] == "default"
+
+
+def test_a_key_that_has_gone_is_passed_over_and_said(write) -> None:
+    path = write("degradation:\n  lowest:\n    encoder_sessions: downscale\n    vram_guard: downscale\n")
+    with capture_logs() as lines:
+        loaded = config.load_with_origins(path)
+    assert loaded.settings.degradation.lowest.vram_guard == "downscale"
+    (line,) = lines
+    assert (line["log_level"], line["key"]) == ("warning", "degradation.lowest.encoder_sessions")
+    assert line["origin"] == f"{path}, line 3"
+    assert "encoder_busy" in line["reason"]
+
+
+def test_no_key_has_gone_and_is_there() -> None:
+    assert [path for path in RETIRED if keys.find(path)] == []
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -149,9 +149,43 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
     assert found["dualface_failures_in_a_row", ()] == 0
 
 
+def test_a_job_whose_recording_the_card_does_not_decode_is_counted_once_over_its_attempts() -> None:
+    def attempt() -> None:
+        counting = Counting()
+        counting.undecodable("prores")
+        recorder.tally(job().id, counting.take())
+
+    recorder = Recorder(Settings())
+    attempt()
+    recorder(Postponed(job(), DISK_FULL))
+    attempt()
+    assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 1
+    recorder(Delivered(job({"status": "succeeded"}), "outbox/a.dual.mp4"))
+    attempt()
+    assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 2
+
+
+def test_capacity_follows_a_reload() -> None:
+    recorder = Recorder(Settings.model_validate({"workers": {"concurrent_jobs": 3}}))
+    assert samples(recorder.meters)["dualface_job_slots", ()] == 3
+    recorder(Shown(Board("here", 1), Condition(), [], slots=5))
+    assert samples(recorder.meters)["dualface_job_slots", ()] == 5
+
+
+def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
+    counting = Counting()
+    for _ in range(3):
+        counting.queued("compose", 16, most_parts=3)
+    recorder = Recorder(Settings())
+    recorder.tally("1", counting.take())
+    found = samples(recorder.meters)
+    assert found["dualface_queue_fill_ratio_count", ("compose",)] == 3
+    assert found["dualface_queue_fill_ratio_sum", ("compose",)] == pytest.approx(2)
+
+
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
     counting = Counting()
-    counting.queued("decode", 12)
+    counting.queued("decode", 12, most_parts=3)
     recorder = Recorder(Settings())
     recorder.tally("1", counting.take())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)

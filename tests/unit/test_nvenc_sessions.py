@@ -36,10 +36,10 @@ def picture(pts: int, width: int = 320, height: int = 180) -> Frame:
     return Frame(memory[:height], memory[height:].reshape(height // 2, width // 2, 2), pts, 1)
 
 
-def encoder(sessions: EncoderSessions, settings: EncoderSettings | None = None) -> NvencEncoder:
+def encoder(sessions: EncoderSessions) -> NvencEncoder:
     return NvencEncoder(
-        320, 180, fps=Fraction(30), color=ColorTags(1, 1, 1), settings=settings or EncoderSettings(),
-        sessions=sessions, empty=device_empty,
+        320, 180, fps=Fraction(30), color=ColorTags(1, 1, 1), settings=EncoderSettings(), sessions=sessions,
+        empty=device_empty,
     )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_at_most_the_limit_is_open_and_waiters_are_served_in_turn(library: Modul
 def test_who_waits_too_long_is_told_that_encoders_are_busy(library: ModuleType) -> None:
     sessions = EncoderSessions(1, wait_s=0.1)
     held = encoder(sessions)
-    with pytest.raises(EncoderBusyError, match="1 of 1 are ours") as caught:
+    with pytest.raises(EncoderBusyError, match="1 of 1 by this process") as caught:
         encoder(sessions)
     assert (caught.value.retryable, caught.value.environmental) == (True, True)
     held.flush()
@@ -197,38 +197,61 @@ def test_the_policy_names_the_encoder_and_why() -> None:
     assert isinstance(caught.value, DeviceUnavailableError)
 
 
-def test_a_card_hands_out_as_many_encoders_as_it_has_sessions(library: ModuleType) -> None:
-    asked: list[int] = []
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places that no other process of this machine knows of."""
+    monkeypatch.setattr("engines.cuda.encode.shared_directory", lambda: tmp_path)
 
-    def probe(index: int) -> SessionProbe:
-        asked.append(index)
-        return SessionProbe(2)
 
-    card = DeviceEncoders(DeviceSettings(index=1, nvenc_wait_s=0), probe)
+COUNTED = SessionProbe(2, "NVENC returned error 10", 10)
+NOBODY_WAITS = DeviceSettings(index=1, nvenc_wait_s=0)
+
+
+@pytest.mark.usefixtures("places")
+def test_a_card_hands_out_as_many_encoders_as_were_counted_and_nobody_counts_again(library: ModuleType) -> None:
+    card = DeviceEncoders(NOBODY_WAITS, COUNTED, lambda *_: pytest.fail("asked"))
     made = [_create(card) for _ in range(2)]
     assert [one.name for one in made] == ["h264_nvenc"] * 2
-    with pytest.raises(EncoderBusyError):
+    with pytest.raises(EncoderBusyError, match="2 of 2"):
         _create(card)
-    assert asked == [1]
     assert library.driver.options[0]["gpu_id"] == 1
     assert card.notes == ()
 
 
-def test_the_settings_limit_holds_for_all_encoders_of_the_machine(
-    library: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize(
+    ("settings", "counted"), [(DeviceSettings(nvenc_max_sessions=1, nvenc_wait_s=0), COUNTED),
+                              (DeviceSettings(nvenc_wait_s=0), SessionProbe(1, "NVENC returned error 21", 21))],
+)  # fmt: skip
+def test_jobs_of_a_machine_share_the_sessions_and_a_job_keeps_its_own_between_segments(
+    library: ModuleType, settings: DeviceSettings, counted: SessionProbe
 ) -> None:
-    monkeypatch.setattr("engines.cuda.encode.shared_directory", lambda: tmp_path)
-    settings = DeviceSettings(nvenc_max_sessions=1, nvenc_wait_s=0)
-    one, two = (DeviceEncoders(settings, lambda _: SessionProbe(2)) for _ in range(2))
-    kept = _create(one)
+    one, two = (DeviceEncoders(settings, counted) for _ in range(2))
+    _create(one).flush()
     with pytest.raises(EncoderBusyError):
         _create(two)
-    kept.flush()
+    _create(one).flush()
+    one.give_spare_places_back()
     _create(two).flush()
 
 
+def test_where_nobody_has_counted_one_session_is_asked_for_and_the_driver_sets_the_limit(library: ModuleType) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def probe(index: int, most: int) -> SessionProbe:
+        asked.append((index, most))
+        return SessionProbe(most)
+
+    library.driver.limit = 2
+    card = DeviceEncoders(NOBODY_WAITS, probe=probe)
+    made = [_create(card) for _ in range(2)]
+    with pytest.raises(EncoderBusyError, match=r"\(2 by this process"):
+        _create(card)
+    assert (asked, len(made)) == ([(1, 1)], 2)
+
+
 def test_no_session_at_all_means_x264(library: ModuleType) -> None:
-    card = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), lambda _: SessionProbe(2))
+    card = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), COUNTED)
     assert choose_encoder("auto", card._probed) == ("x264", "NVENC is not used: device.nvenc_max_sessions is 0")
 
 

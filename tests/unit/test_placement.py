@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,11 +17,15 @@ from daemon import opening
 from daemon.child import AnsweredError, ChildFailedError
 from daemon.jobs import Manifest
 from daemon.messages import Ready, decode, encode
+from daemon.orders import work_order
 from daemon.placement import Card, has_room, jobs_per_card, place
+from daemon.settings import Settings
 from engines import registry
+from engines.cuda.sessions import SessionProbe
 from engines.cuda.visible import see_only
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
+from tests.unit.daemon_share import LEASE, claimed, make_share
 
 GIB = 2**30
 TWO = [Card(0, 40 * GIB), Card(1, 60 * GIB)]
@@ -95,11 +100,11 @@ def test_cards_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     def opened(device: DeviceSettings) -> Ready:
         if device.index == 1:
             raise ChildFailedError("card 1 has fallen off the bus")
-        return Ready(f"cuda:{device.index}", (), ((device.card, GIB),))
+        return Ready(f"cuda:{device.index}", (), (Card(device.card, GIB),))
 
     monkeypatch.setattr(opening, "_opened_elsewhere", opened)
     ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), ((0, GIB), (2, GIB)))
+    assert ready == Ready("cuda:0, cuda:2", ("card 1 has fallen off the bus",), (Card(0, GIB), Card(2, GIB)))
     with pytest.raises(ChildFailedError, match="off the bus"):
         opening._opened(DeviceSettings(backend="cuda", index=(1,)))
 
@@ -140,10 +145,61 @@ def test_a_card_that_the_environment_hides_is_refused(monkeypatch: pytest.Monkey
         see_only(DeviceSettings(index=1))
 
 
+class Opened:
+    """A backend that opens, on a card or not."""
+
+    notes = ()
+
+    def __init__(self, device: str, room_bytes: int | None) -> None:
+        self.device, self._room_bytes = device, room_bytes
+
+    def room_bytes(self) -> int | None:
+        return self._room_bytes
+
+    def detector(self) -> Opened:
+        return self
+
+    embedder = detector
+
+    def close(self) -> None:
+        pass
+
+
+COUNTED = SessionProbe(3, "NVENC returned error 10", 10)
+
+
+@pytest.mark.parametrize(
+    ("opened", "settings", "cards"),
+    [
+        (Opened("cuda:0", GIB), {}, (Card(0, GIB, COUNTED),)),
+        (Opened("cuda:0", GIB), {"nvenc_max_sessions": 0}, (Card(0, GIB),)),
+        (Opened("cpu", None), {}, ()),
+    ],
+)
+def test_encoder_sessions_are_counted_when_the_service_starts_and_only_on_a_card(
+    monkeypatch: pytest.MonkeyPatch, opened: Opened, settings: dict[str, int], cards: tuple[Card, ...]
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(registry, "open_backend", lambda _: opened)
+    monkeypatch.setattr(opening, "probe_sessions", lambda index: asked.append(index) or COUNTED)
+    ready = opening._opened(DeviceSettings.model_validate(settings))
+    assert ready.cards == cards
+    assert len(asked) == sum(card.nvenc is not None for card in cards)
+
+
+def test_a_worker_is_given_its_card_and_the_sessions_that_were_counted(tmp_path: Path) -> None:
+    share = make_share(tmp_path)
+    settings = Settings.model_validate({"device": {"index": [0, 3]}})
+    spec = work_order(settings, claimed(share, "x.mp4"), LEASE, Card(3, GIB, COUNTED)).spec
+    assert (spec.device.index, spec.nvenc) == (3, COUNTED)
+    spec = work_order(settings, claimed(share, "y.mp4"), LEASE).spec
+    assert (spec.device, spec.nvenc) == (settings.device, None)
+
+
 def test_what_a_worker_says_of_cards_arrives() -> None:
-    told = decode(encode(Ready("cuda:0, cuda:1", (), ((0, 5), (1, 7)))))
-    assert isinstance(told, Ready)
-    assert [Card(*card) for card in told.cards] == [Card(0, 5), Card(1, 7)]
+    cards = Card(0, 5, COUNTED), Card(1, 7)
+    ready = Ready("cuda:0, cuda:1", (), cards)
+    assert decode(encode(ready)) == ready
 
 
 def test_a_job_remembers_its_card_and_old_manifests_have_none() -> None:

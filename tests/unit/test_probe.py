@@ -177,12 +177,13 @@ def test_short_names_from_the_environment(path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("ENABLE_SOFTWARE_FALLBACK", "0")
     loaded = config.load_with_origins(path)
     device = loaded.settings.device
-    assert (device.nvenc_max_sessions, device.max_batch, device.undecodable) == (5, 8, "fail")
+    assert (device.nvenc_max_sessions, device.max_batch) == (5, 8)
+    assert (device.undecodable, device.nvenc_fallback) == ("fail", False)
     assert loaded.origin(("device", "max_batch")) == "environment MULTISTREAM_BATCH_SIZE"
     monkeypatch.setenv("DUALFACE__DEVICE__MAX_BATCH", "24")
     monkeypatch.setenv("ENABLE_SOFTWARE_FALLBACK", "true")
     device = config.load(path).device
-    assert (device.max_batch, device.undecodable) == (24, "cpu")
+    assert (device.max_batch, device.undecodable, device.nvenc_fallback) == (24, "cpu", True)
 
 
 def test_wrong_short_names_are_all_explained(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

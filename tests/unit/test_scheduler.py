@@ -16,7 +16,9 @@ from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.intake import Intake, inboxes
 from daemon.jobs import State
 from daemon.kept import KeptStates
+from daemon.placement import Card
 from daemon.scheduler import Scheduler
+from daemon.settings import Settings
 from daemon.share import Share
 from daemon.tasks import Task
 from daemon.workers import Pool
@@ -73,3 +75,13 @@ def test_a_pipe_that_takes_an_input_s_place_is_given_up(share: Share, scheduler:
     assert f"The job's {name} is no regular file." in (task.job.manifest.error or {})["message"]
     scheduler._guard(task, scheduler._step)
     assert tree(share.failed) == {"x.mp4", "x.dualface.yaml", "x.report.json"}
+
+
+@pytest.mark.parametrize(("cards", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
+def test_cards_may_carry_fewer_jobs_than_there_are_slots(
+    scheduler: Scheduler, cards: int, jobs_per_card: int | str, slots: int
+) -> None:
+    settings = {"workers": {"concurrent_jobs": 8}, "device": {"jobs_per_card": jobs_per_card}}
+    scheduler._cards = [Card(number, 1) for number in range(cards)]
+    scheduler.adopt(Settings.model_validate(settings), 0)
+    assert scheduler.slots == slots

@@ -65,21 +65,42 @@ def test_pictures_that_are_left_out_are_forgotten() -> None:
 
 def test_waiting_pictures_are_counted_when_they_come_and_go() -> None:
     counting = Counting()
-    counting.queued("decode", 4)
-    counting.queued("decode", 4)
-    counting.queued("decode", -4)
+    counting.queued("decode", 4, most_parts=3)
+    counting.queued("decode", 4, most_parts=3)
+    counting.taken("decode", 4)
     first = counting.take()
-    counting.queued("decode", -4)
+    counting.taken("decode", 4)
     assert first.waiting == {"decode": 4}
     assert first.queues["decode"].sum == 4 + 8
     assert counting.take().waiting == {"decode": 0}
+
+
+@pytest.mark.parametrize("pictures", [4, 16])
+def test_how_full_a_queue_is_does_not_depend_on_how_many_pictures_travel_together(pictures: int) -> None:
+    counting = Counting()
+    for _ in range(3):
+        counting.queued("compose", pictures, most_parts=3)
+    counting.taken("compose", pictures)
+    counting.queued("compose", 0, most_parts=3)  # a segment's end takes a place, too
+    fills = counting.take().fills["compose"]
+    assert fills.sum == pytest.approx(1 / 3 + 2 / 3 + 1 + 1)
+    assert fills.counts == [0, 1, 1, 0, 2, 0]
+
+
+def test_an_undecodable_recording_is_told_once() -> None:
+    counting = Counting()
+    counting.undecodable("prores")
+    assert counting.take().undecodable == {"prores": 1}
+    counting.undecodable("prores")
+    assert counting.take().undecodable == {}
 
 
 def test_a_tally_survives_the_pipe() -> None:
     counting = Counting()
     counting.stage("encode", 0.5, 4)
     counting.stage("encode", 0.5, 0)
-    counting.queued("compose", 4)
+    counting.queued("compose", 4, most_parts=3)
+    counting.undecodable("prores")
     counting.written(frames=4, replaced=1, dropped=2, output_bytes=12345)
     tally = counting.take()
     assert decode(encode(tally)) == tally
@@ -91,7 +112,7 @@ wrong = st.sampled_from([-1, -0.5, float("nan"), float("inf"), None, True, "7", 
 @settings(deadline=None)
 @given(st.sampled_from(sorted(Tally.__slots__)), wrong)
 def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) -> None:
-    if name in ("stages", "queues", "waiting"):
+    if name in ("stages", "queues", "waiting", "fills", "undecodable"):
         value = {"decode": value}
     line = json.dumps({"kind": "Tally", **json.loads(encode(Tally()))} | {name: value}).encode()
     with pytest.raises(ValueError, match=r".*"):

@@ -35,7 +35,6 @@ SETTINGS = DegradationSettings(disk_low_bytes=0, decoder_error_share=0.25, frame
         (OSError(errno.ENOMEM, "Cannot allocate memory"), TripKind.OUT_OF_MEMORY),
         (RuntimeError("Exception during initialization: std::bad_alloc"), TripKind.OUT_OF_MEMORY),
         (VramGuardError("m"), TripKind.VRAM_GUARD),
-        (EncoderBusyError("m"), TripKind.ENCODER_SESSIONS),
         (DiskFullError("m"), TripKind.DISK_LOW),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), TripKind.DISK_LOW),
     ],
@@ -51,6 +50,7 @@ def test_errors_that_less_work_may_avoid(error: Exception, kind: TripKind) -> No
     "error",
     [
         DeviceLostError("m"),
+        EncoderBusyError("m"),
         EncoderMissingError("m"),
         DecodeFailedError("m"),
         StorageError("m"),

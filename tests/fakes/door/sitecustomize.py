@@ -25,4 +25,4 @@ if "daemon.worker" in sys.orig_argv and "TROUBLE" in os.environ:
         path.unlink(missing_ok=True)
         return Plan(**{kind: dict.fromkeys(numbers, trouble) for kind, numbers in calls.items()})
 
-    pipeline.runner.open_backend = lambda *_: plan().open()
+    pipeline.runner.open_backend = lambda *_, **__: plan().open()

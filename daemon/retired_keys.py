@@ -1,0 +1,24 @@
+"""Keys that configurations of earlier versions may still have: they are passed over, and why is said."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon import keys
+from daemon.layers import Layer
+from daemon.nested import without
+
+RETIRED: dict[keys.Path, str] = {
+    ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the picture's quality; see"
+    " encoder_busy in the profiles and device.nvenc_fallback",
+}
+
+log = structlog.get_logger(__name__)
+
+
+def without_retired(layer: Layer) -> Layer:
+    """The layer without the keys that have gone; each is named in the journal, with its place."""
+    found = [path for path in RETIRED if layer.has(path)]
+    for path in found:
+        log.warning("setting passed over", key=keys.dotted(path), origin=layer.origin(path), reason=RETIRED[path])
+    return Layer(without(layer.values, set(found)), layer.origins, layer.problems)

@@ -1,0 +1,60 @@
+"""Versions of the program and of what computes for it, as far as they can be told without loading any of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+_HOST = ("dualface", "av", "numpy", "opencv-python-headless")
+_RUNTIMES = ("onnxruntime-gpu", "onnxruntime")  # where both are installed, the first hides the second
+_CARD = (
+    "cupy-cuda13x",
+    "PyNvVideoCodec",
+    "tensorrt",
+    "tensorrt-cu13",
+    "tensorrt-rtx-cu13-bindings",
+    "tensorrt-rtx-cu13-libs",
+    "onnxconverter-common",
+    "nvidia-cuda-nvrtc",
+    "nvidia-cuda-runtime",
+    "nvidia-cublas",
+    "nvidia-cudnn-cu13",
+    "nvidia-cufft",
+)
+_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def host_versions() -> dict[str, str]:
+    """Of what works on the CPU, "missing" where it is not installed."""
+    found = {name: _version(name) or "missing" for name in _HOST}
+    runtime = next(filter(None, map(_version, _RUNTIMES)), "missing")
+    return found | {"onnxruntime": runtime, "python": platform.python_version(), "libc": _libc()}
+
+
+def card_versions() -> dict[str, str]:
+    """Of what works on a card, as far as it is installed."""
+    versions = {name: _version(name) for name in _CARD} | {"nvidia-driver": driver_version()}
+    return {name: version for name, version in versions.items() if version}
+
+
+def driver_version() -> str | None:
+    """Of NVIDIA's kernel module; None where it is not loaded."""
+    text = _DRIVER.read_text(errors="replace") if _DRIVER.exists() else ""
+    found = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", text)
+    return found.group() if found else None
+
+
+def _version(distribution: str) -> str | None:
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution)
+    return None
+
+
+def _libc() -> str:
+    with suppress(ValueError, OSError):  # a C library that does not say
+        return os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
+    return "unknown"
