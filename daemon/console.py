@@ -99,7 +99,8 @@ def speed(progress: job.Progress) -> str:
 def _outcome(item: Item) -> str:
     name = f"[bold]{escape(printable(item.source.name))}[/]"
     if item.error is None:
-        return f"[green]done[/]   {name}: {escape(printable(item.video or ''))}\n       {escape(item.verdict)}"
+        done = f"[green]done[/]   {name}: {escape(printable(item.video or ''))}\n       {escape(item.verdict)}"
+        return done + "".join(f"\n       [yellow]but: {escape(warned['message'])}[/]" for warned in item.warnings)
     if isinstance(item.error, InterruptedJobError):
         return f"[yellow]stopped[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}"
     report = f"\n       report: {escape(printable(item.report))}" if item.report else ""

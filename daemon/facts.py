@@ -7,9 +7,16 @@ from typing import Any
 
 from markupsafe import Markup
 
+from daemon.html import seen
+from daemon.warned import warnings_in
 from daemon.words import Span, Speaker, clock
 
 _WORTH_TELLING_S = 1.0  # of reduced quality
+
+
+def warned(facts: Mapping[str, Any], t: Speaker) -> list[Markup]:
+    """What the result lacks, in sentences of the page's languages."""
+    return [t.both(seen(entry["message"]), seen(entry["message_ko"])) for entry in warnings_in(facts)]
 
 
 def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[str, Markup]]:
@@ -26,20 +33,26 @@ def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[s
     for name in ("repaired_swaps", "resumed"):
         if facts.get(name):
             yield "", t(f"fact.{name}", count=facts[name])
+    if not warnings_in(facts):  # which say it more precisely
+        yield from _damage(facts, t)
+    if facts.get("degraded_s", 0) >= _WORTH_TELLING_S:
+        yield "warn", t("fact.degraded_s", time=Span(facts["degraded_s"]))
+    yield from _besides(facts, t)
+
+
+def _damage(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
+    """What is damaged, of a job of a version that knew no warnings."""
     if facts.get("replaced_frames"):
         yield "warn", t("fact.replaced_frames", count=facts["replaced_frames"])
     if facts.get("truncated"):
         yield "warn", t("fact.truncated")
-    if facts.get("degraded_s", 0) >= _WORTH_TELLING_S:
-        yield "warn", t("fact.degraded_s", time=Span(facts["degraded_s"]))
-    yield from _besides(facts, t)
+    if facts.get("sound_damaged"):
+        yield "warn", t("fact.sound_damaged")
 
 
 def _besides(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
     """What became of the sound, and whether the card was not up to it."""
     if facts.get("sound") in ("transcoded", "none", "lost"):
         yield "warn" if facts["sound"] == "lost" else "", t(f"fact.sound_{facts['sound']}")
-    if facts.get("sound_damaged"):
-        yield "warn", t("fact.sound_damaged")
     if facts.get("cpu_fallback"):
         yield "", t("fact.cpu_fallback")

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from daemon.audience import Event, GivenUp, Shown
+from daemon.audience import Delivered, Event, GivenUp, Shown
 from daemon.conditions import Condition, Hindrance
 from daemon.errors import ShareAwayError
 from daemon.naming import printable
 from daemon.settings import STATE_DIR
 from daemon.settle import Clock
 from daemon.status import RunningJob
+from daemon.warned import warnings_in
 from pipeline.errors import DiskFullError
 
 _LISTED = 5  # names in a summary
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     """The kinds of messages, as ``notify.events`` names them."""
 
     FAILED = "failed"
+    INCOMPLETE = "incomplete"
     DEGRADED = "degraded"
     SHARE_AWAY = "share_away"
     LOW_SPACE = "low_space"
@@ -50,6 +52,8 @@ class Reporter:
     def notices(self, event: Event) -> Iterator[Notice]:
         if isinstance(event, GivenUp):
             yield self._failed(event)
+        elif isinstance(event, Delivered):
+            yield from _incomplete(event)
         elif isinstance(event, Shown):
             yield from self._condition(event.condition)
             yield from self._degradation(event.board.running)
@@ -85,6 +89,17 @@ class Reporter:
 
     def _recovered(self, what: str) -> Notice:
         return Notice(Kind.RECOVERED, what, f"{what} on {self._host}. There is nothing to do.", what)
+
+
+def _incomplete(event: Delivered) -> Iterator[Notice]:
+    warnings = warnings_in((event.job.manifest.result or {}).get("facts", {}))
+    if warnings:
+        file, more = printable(event.job.input_name), len(warnings) - _LISTED
+        lines = [printable(warned["message"]) for warned in warnings[:_LISTED]]
+        lines += [f"and {more} more, which the report names"] if more > 0 else []
+        codes = ", ".join(sorted({warned["code"] for warned in warnings}))
+        title = f"{file} is done, but something is missing"
+        yield Notice(Kind.INCOMPLETE, title, "\n".join(lines), f"{file} ({codes})")
 
 
 def _degraded(job: RunningJob) -> Notice:
@@ -167,6 +182,7 @@ class Throttle:
 
 _IN_SHORT = {
     Kind.FAILED: "files that could not be done",
+    Kind.INCOMPLETE: "files of which something is missing",
     Kind.DEGRADED: "files at reduced quality",
     Kind.SHARE_AWAY: "the share was away",
     Kind.LOW_SPACE: "the share ran out of space",

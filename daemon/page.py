@@ -100,6 +100,7 @@ def page_of(board: Board, t: Speaker) -> bytes:
         state=Word(f"state.{board.state}"),
         title=_title(board, t),
         facts=lambda job: list(facts.told(job.facts, job.verdict, t)),
+        warned=lambda job: facts.warned(job.facts, t),
         what=lambda code, message: t.error(code, "what", message),
         remedy=lambda code, text: t.error(code, "do", text),
         inside=lambda path: str(PurePath(path).relative_to(OUTBOX_DIR)),

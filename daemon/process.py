@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import structlog
 
@@ -33,6 +34,7 @@ from daemon.orders import report_languages
 from daemon.policy import explain
 from daemon.settings import Settings
 from daemon.spawn import WorkerProcess
+from daemon.warned import warnings_in
 from daemon.workers import Outcome, Pool
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS
@@ -75,6 +77,7 @@ class Item:
     progress: Progress | None = None
     video: Path | None = None
     verdict: str = ""
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     error: ExplainedError | None = None
     report: Path | None = None
 
@@ -151,7 +154,7 @@ class Batch:
         except ExplainedError as exc:
             self._fail(item, exc)
             return
-        item.verdict = outcome.verdict
+        item.verdict, item.warnings = outcome.verdict, warnings_in(outcome.facts)
         shutil.rmtree(item.spec.work_dir, ignore_errors=True)
         self.on_change(item)
 

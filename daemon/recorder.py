@@ -17,6 +17,7 @@ from daemon.metrics import DEFINITIONS, QUEUES
 from daemon.orders import job_slots
 from daemon.settings import Settings
 from daemon.status import severity
+from daemon.warned import warnings_in
 from pipeline.tally import Tally
 
 
@@ -86,6 +87,8 @@ class Recorder:
 
     def _delivered(self, result: dict[str, Any]) -> None:
         self.meters.count("dualface_jobs_total", result.get("status", ""))
+        for warned in warnings_in(result.get("facts", {})):
+            self.meters.count("dualface_warnings_total", warned["code"])
         self.meters.count("dualface_video_seconds_total", by=max(0.0, result.get("duration_s", 0.0)))
         self._count_failures(0)
 

@@ -53,6 +53,7 @@ def page_of(result: JobResult, t: Speaker) -> bytes:
         report=report,
         sections=[name for name in _SECTIONS if report[name]],
         facts=list(facts.told(result.facts, result.verdict, t)),
+        warned=facts.warned(result.facts, t),
         preview=_data_address(result.files.preview),
         sources=[source for source, count in zip(SOURCES, shown, strict=True) if count],
         levels=sorted({span["level"] for span in report["degradation"]}),

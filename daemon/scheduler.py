@@ -37,6 +37,7 @@ from daemon.settings import Settings
 from daemon.settle import Clock, SettleTracker, Signature
 from daemon.share import Share
 from daemon.tasks import Task, Tasks
+from daemon.warned import warnings_in
 from daemon.workers import Died, Outcome, Pool, Stalled
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
@@ -237,6 +238,9 @@ class Scheduler:
         video = self._delivery.deliver(task.job)
         result = task.job.manifest.result or {}
         task.log.info("job delivered", stage="delivered", output=printable(video), verdict=result.get("verdict"))
+        for warned in warnings_in(result.get("facts", {})):
+            told = {key: warned.get(key) for key in ("stream", "from_s", "to_s")}
+            task.log.warning("the result lacks something", code=warned["code"], reason=warned["message"], **told)
         self._audience.tell(Delivered(task.job, video))
         self._step(task)
 

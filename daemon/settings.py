@@ -304,9 +304,9 @@ class NotifySettings(Section):
         ),
     ] = ()
     events: Annotated[
-        tuple[Literal["failed", "degraded", "share_away", "low_space", "recovered"], ...],
+        tuple[Literal["failed", "incomplete", "degraded", "share_away", "low_space", "recovered"], ...],
         Field(description="What is worth a message"),
-    ] = ("failed", "degraded", "share_away", "low_space", "recovered")
+    ] = ("failed", "incomplete", "degraded", "share_away", "low_space", "recovered")
     throttle_s: Annotated[
         float,
         _number(

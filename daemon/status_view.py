@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.naming import printable
-from daemon.status import Board, FailedJob, RunningJob
+from daemon.status import Board, FailedJob, FinishedJob, RunningJob
 from daemon.survey import Survey
+from daemon.warned import warnings_in
 from daemon.words import Span, clock
 from engines.errors import ExplainedError
 
@@ -167,8 +168,15 @@ def _finished(board: Board) -> Iterator[RenderableType]:
         yield Text("\nDone lately", style="bold")
         table = _table("file", "when", "verdict")
         for job in board.finished[:_LISTED]:
-            table.add_row(escape(printable(job.output)), _ago(job.at), escape(job.verdict))
+            table.add_row(escape(printable(job.output)), _ago(job.at), _verdict(job))
         yield table
+
+
+def _verdict(job: FinishedJob) -> str:
+    warnings = [escape(printable(warned["message"])) for warned in warnings_in(job.facts)]
+    but = [f"[yellow]{words}[/]" for words in warnings[:_LISTED]]
+    but += [f"[yellow]and {len(warnings) - _LISTED} more; the report names them[/]"] if len(warnings) > _LISTED else []
+    return "\n".join([escape(job.verdict), *but])
 
 
 def _table(*columns: str) -> Table:

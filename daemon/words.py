@@ -68,6 +68,11 @@ class Speaker:
             said["en"] = Markup.escape(english)
         return self._beside(said)
 
+    def both(self, english: str, korean: str) -> Markup:
+        """HTML of a sentence that comes in all languages at once; it is escaped."""
+        said: dict[Language, str] = {"en": english, "ko": korean}
+        return self._beside({language: Markup.escape(said[language]) for language in self.languages})
+
     def _beside(self, said: dict[Language, Markup]) -> Markup:
         if len(said) == 1:
             return said[self.languages[0]]

@@ -5,11 +5,64 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Placeholders are filled by ``media_warning``. ``{span}`` is " from 0:12 to 0:19", or nothing where no time is known.
+# Placeholders are filled by ``media_warning``. ``{span}`` is " from 0:12 to 0:19", " at 0:12" or, where no time is
+# known, nothing.
 WORDS: dict[str, tuple[str, str]] = {
     "AUDIO_STREAM_DROPPED": (
         "Audio stream {stream} ({codec}) is not in the result: there is no decoder for it, or too many streams.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 여기에 맞는 디코더가 없거나 스트림이 너무 많습니다.",
+    ),
+    "AUDIO_STREAM_EMPTY": (
+        "Audio stream {stream} ({codec}) is not in the result: no sound of it could be read.",
+        "오디오 스트림 {stream}({codec})은 결과에 없습니다. 읽을 수 있는 소리가 없습니다.",
+    ),
+    "AUDIO_DAMAGED": (
+        "Audio stream {stream} is damaged{span}: what could not be read is left out.",
+        "{stream}번 오디오 스트림이{span} 손상되었습니다. 읽을 수 없는 부분은 빠졌습니다.",
+    ),
+    "AUDIO_REFUSED": (
+        "{count} damaged packets of sound did not fit into the result and are left out.",
+        "손상된 소리 {count}개 조각을 결과에 담지 못했습니다.",
+    ),
+    "AUDIO_INCOMPLETE": (
+        "Sound of audio stream {stream} is missing in the result{span}.",
+        "결과에 {stream}번 오디오 스트림의 소리가{span} 빠져 있습니다.",
+    ),
+    "AUDIO_GAP": (
+        "The recording itself has no sound in audio stream {stream}{span}.",
+        "원본의 {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
+    ),
+    "AUDIO_STARTS_LATE": (
+        "In the recording itself, audio stream {stream} begins after the picture: there is no sound{span}.",
+        "원본에서 {stream}번 오디오 스트림이 영상보다 늦게 시작합니다.{span} 소리가 없습니다.",
+    ),
+    "AUDIO_ENDS_EARLY": (
+        "In the recording itself, audio stream {stream} ends before the picture: there is no sound{span}.",
+        "원본에서 {stream}번 오디오 스트림이 영상보다 먼저 끝납니다.{span} 소리가 없습니다.",
+    ),
+    "AUDIO_SHORTER_THAN_DECLARED": (
+        "The file announces more sound than it holds: audio stream {stream} has none{span}.",
+        "파일 정보보다 소리가 짧습니다. {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
+    ),
+    "VIDEO_DAMAGED": (
+        "The picture could not be decoded{span}: other frames stand in for it.",
+        "영상을{span} 읽을 수 없어 다른 화면으로 대신했습니다.",
+    ),
+    "VIDEO_STARTS_LATE": (
+        "In the recording itself, the picture begins after audio stream {stream}: there is none{span}.",
+        "원본에서 영상이 {stream}번 오디오 스트림보다 늦게 시작합니다.{span} 영상이 없습니다.",
+    ),
+    "VIDEO_ENDS_EARLY": (
+        "In the recording itself, the picture ends before audio stream {stream}: there is none{span}.",
+        "원본에서 영상이 {stream}번 오디오 스트림보다 먼저 끝납니다.{span} 영상이 없습니다.",
+    ),
+    "VIDEO_SHORTER_THAN_DECLARED": (
+        "The file announces more picture than it holds: there is none{span}.",
+        "파일 정보보다 영상이 짧습니다.{span} 영상이 없습니다.",
+    ),
+    "SOURCE_TRUNCATED": (
+        "The end of the recording is missing{span}: the file breaks off.",
+        "영상 끝부분이{span} 없습니다. 파일이 중간에 끊겨 있습니다.",
     ),
     "EDIT_SPEED_IGNORED": (
         "The file's edit list asks for another speed of stream {stream} in {count} place(s); it plays at normal speed.",
@@ -82,10 +135,7 @@ def media_warning(
         values: what the placeholders of the code's words stand for, besides ``stream`` and ``span``.
     """
     english, korean = WORDS[code]
-    span_en = span_ko = ""
-    if from_s is not None and to_s is not None:
-        span_en = f" from {_clock(from_s)} to {_clock(to_s)}"
-        span_ko = f" {_clock(from_s)}부터 {_clock(to_s)}까지"
+    span_en, span_ko = _span_words(from_s, to_s)
     return MediaWarning(
         code=code,
         stream=stream,
@@ -96,7 +146,18 @@ def media_warning(
     )
 
 
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+def _span_words(from_s: float | None, to_s: float | None) -> tuple[str, str]:
+    if from_s is None or to_s is None:
+        return "", ""
+    tenths = to_s - from_s < 10
+    begin, end = _clock(from_s, tenths=tenths), _clock(to_s, tenths=tenths)
+    if begin == end:
+        return f" at {begin}", f" {begin}쯤"
+    return f" from {begin} to {end}", f" {begin}부터 {end}까지"
+
+
+def _clock(seconds: float, *, tenths: bool) -> str:
+    minutes, rest = divmod(max(0.0, round(seconds, 1 if tenths else 0)), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    shown = f"{rest:04.1f}" if tenths else f"{rest:02.0f}"
+    return f"{hours}:{minutes:02}:{shown}" if hours else f"{minutes}:{shown}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from engines.cpu.audio import AudioOutcome
+from engines.cpu.audio_outcome import AudioOutcome
+from engines.cpu.audio_policy import AudioPolicy
+from engines.cpu.audio_prescan import Prescan, prescan
 from engines.cpu.mux import assemble_mp4
-from engines.cpu.verify import verify_mp4
+from engines.cpu.verify import FinishedFile, verify_mp4
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from pipeline.checkpoint import Checkpoint
 from pipeline.durable import replacing, storage_errors
@@ -29,18 +32,24 @@ class AssemblyOrder:
     width: int
     height: int
     color: ColorTags
-    on_stage: Callable[[str, float], None]  # "assemble" or "verify", and the seconds of output that it has done
+    audio: AudioPolicy
+    on_stage: Callable[[str, float], None]  # "listen", "assemble" or "verify", and the seconds that it has done
     should_stop: StopCheck
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """Files in the work directory, complete and checked."""
+    """Files in the work directory, complete and checked.
+
+    ``sound`` is what the source's was found to hold, ``finished`` what the video file really does.
+    """
 
     video: Path
     tracks: Path
+    sound: Prescan
     audio: AudioOutcome
     duration_s: float
+    finished: FinishedFile
 
 
 def assemble(order: AssemblyOrder) -> Assembled:
@@ -54,10 +63,11 @@ def assemble(order: AssemblyOrder) -> Assembled:
     video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
-        audio = _mux(order, video)
-        _verify(order, video)
+        sound = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
+        audio = _mux(order, sound, video)
+        finished = _verify(order, video, audio.picture_lead_s)
         _join_tracks(order, tracks)
-    return Assembled(video, tracks, audio, duration_s)
+    return Assembled(video, tracks, sound, audio, duration_s + audio.picture_lead_s, finished)
 
 
 def _span_s(order: AssemblyOrder) -> float:
@@ -71,13 +81,14 @@ def _duration_s(order: AssemblyOrder) -> float:
     return _span_s(order) + float(last_duration * order.info.video.time_base)
 
 
-def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
+def _mux(order: AssemblyOrder, sound: Prescan, video: Path) -> AudioOutcome:
     source = order.info.video
     with replacing(video) as file:
         return assemble_mp4(
             file,
             source=order.source,
             info=order.info,
+            sound=sound,
             extradata=bytes.fromhex(order.checkpoint.extradata),
             video=_packets(order),
             time_base=source.time_base,
@@ -89,6 +100,12 @@ def _mux(order: AssemblyOrder, video: Path) -> AudioOutcome:
         )
 
 
+def _listening(order: AssemblyOrder, seconds: float) -> None:
+    if order.should_stop():
+        raise JobStopped("the job was asked to stop while it listened to the sound")
+    order.on_stage("listen", seconds)
+
+
 def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
     first_pts = order.checkpoint.segments[0].first_pts
     for record in order.checkpoint.segments:
@@ -98,10 +115,10 @@ def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
         yield from read_packets(order.work_dir / "segments", record)
 
 
-def _verify(order: AssemblyOrder, video: Path) -> None:
-    span_s = _span_s(order)
+def _verify(order: AssemblyOrder, video: Path, lead_s: float) -> FinishedFile:
+    span_s = _span_s(order) + lead_s
     order.on_stage("verify", 0.0)
-    verify_mp4(
+    return verify_mp4(
         video,
         expected_frames=order.checkpoint.frames,
         expected_span_s=span_s,

@@ -1,17 +1,136 @@
-"""The last comparison before delivery: what came in against what is to go out."""
+"""The last comparison before delivery: what came in against what goes out.
+
+A difference that nothing here names is within the limits below; ``succeeded`` without warnings promises that there is
+no other. The finished file speaks for itself: what is compared are the packets that were read from it.
+"""
 
 from __future__ import annotations
 
-from engines.cpu.audio import AudioOutcome
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engines.cpu.audio_outcome import AudioStreamOutcome
+from engines.cpu.survey import NEARBY_S, StreamSurvey, merged
 from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning, media_warning
+from pipeline.assemble import Assembled
+from pipeline.checkpoint import Checkpoint
+
+# How far source and result, or sound and picture, may lie apart before people are told.
+EDGE_S = 1.0            # recorders start and stop their streams up to half a second apart; from here on it is noticed
+WRITTEN_S = 0.25        # sound read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
+DECLARED_SHARE = 0.01   # headers count in average frame durations, which drift with a variable rate ...
+DECLARED_S = 1.0        # ... and are rounded, or include the longer of two streams
+DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}      # one length for all streams in the header, not guessed
+# A gap in the sound: engines.cpu.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
 
 
-def warnings_of(info: MediaInfo, audio: AudioOutcome) -> tuple[MediaWarning, ...]:
-    """Everything of the source that the result lacks or holds in another way, as far as each step has noticed it."""
-    dropped = (
-        media_warning("AUDIO_STREAM_DROPPED", stream=stream.index, codec=stream.codec)
-        for stream in audio.streams
-        if stream.mode == "dropped"
-    )
-    return (*info.warnings, *audio.warnings, *dropped)
+def warnings_of(info: MediaInfo, checkpoint: Checkpoint, assembled: Assembled) -> tuple[MediaWarning, ...]:
+    """Everything of the source that the result lacks or holds in another way."""
+    comparison = _Comparison(info, checkpoint, assembled)
+    return (*info.warnings, *assembled.audio.warnings, *comparison.video(), *comparison.sound())
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    info: MediaInfo
+    checkpoint: Checkpoint
+    assembled: Assembled
+
+    @property
+    def _picture_s(self) -> float:
+        """When the source's first picture is due; it is shown before that where sound begins earlier."""
+        return (self.assembled.finished.video.first_s or 0.0) + self.assembled.audio.picture_lead_s
+
+    def video(self) -> Iterator[MediaWarning]:
+        yield from self._damage()
+        picture = self.assembled.finished.video
+        if self.checkpoint.counters["truncated"]:
+            missing = _missing(picture, self.info.video.duration_s or self._declared_end_s())
+            yield media_warning("SOURCE_TRUNCATED", from_s=picture.end_s if missing else None, to_s=missing)
+        elif missing := self._less_than_declared():
+            yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=picture.end_s, to_s=missing)
+
+    def _less_than_declared(self) -> float | None:
+        """Until when there should be a picture by the header, where there is none."""
+        finished, declared_s = self.assembled.finished, self.info.video.duration_s
+        if declared_s is not None:
+            return _missing(finished.video, declared_s)
+        if self.info.container not in DECLARING:
+            return None
+        missing = [_missing(stream, self._declared_end_s()) for stream in (finished.video, *finished.audio)]
+        return missing[0] if all(missing) else None
+
+    def _declared_end_s(self) -> float | None:
+        """When everything ends by the header: a time on the file's clock, which may begin late."""
+        begin_s = float(self.checkpoint.segments[0].first_pts * self.info.video.time_base) - self._picture_s
+        return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
+
+    def _damage(self) -> Iterator[MediaWarning]:
+        """Where other frames stand in for those that could not be decoded."""
+        segments, tick_s = self.checkpoint.segments, float(self.info.video.time_base)
+        begin_s = self._picture_s - segments[0].first_pts * tick_s
+        lost = [(begin_s + first * tick_s, begin_s + end * tick_s) for s in segments for first, end in s.lost]
+        for from_s, to_s in merged(lost, NEARBY_S):
+            yield media_warning("VIDEO_DAMAGED", from_s=from_s, to_s=to_s)
+
+    def sound(self) -> Iterator[MediaWarning]:
+        kept = [stream for stream in self.assembled.audio.streams if stream.mode != "dropped"]
+        for stream in self.assembled.audio.streams:
+            if stream.mode == "dropped":
+                yield media_warning("AUDIO_STREAM_DROPPED", stream=stream.index, codec=stream.codec)
+        finished = self.assembled.finished.audio
+        for place, stream in enumerate(kept):
+            written = finished[place] if place < len(finished) else StreamSurvey()
+            yield from self._stream(stream, self.assembled.audio.read[stream.index], written)
+        if self.assembled.audio.refused_packets:
+            yield media_warning("AUDIO_REFUSED", count=self.assembled.audio.refused_packets)
+
+    def _stream(
+        self, stream: AudioStreamOutcome, read: StreamSurvey, written: StreamSurvey
+    ) -> Iterator[MediaWarning]:
+        if not written.packets:
+            yield media_warning("AUDIO_STREAM_EMPTY", stream=stream.index, codec=stream.codec)
+            return
+        if len(stream.sources) > 1:
+            return                                      # each of them is compared in its own stream
+        for from_s, to_s in read.lost:
+            yield media_warning("AUDIO_DAMAGED", stream=stream.index, from_s=from_s, to_s=to_s)
+        for from_s, to_s in merged(read.gaps, NEARBY_S):
+            yield media_warning("AUDIO_GAP", stream=stream.index, from_s=from_s, to_s=to_s)
+        yield from _not_written(stream.index, read, written)
+        yield from self._edges(stream.index, read)
+        declared_s = next((a.duration_s for a in self.info.audio if a.index == stream.index), None)
+        if (missing := _missing(read, declared_s)) and not self.checkpoint.counters["truncated"]:
+            yield media_warning("AUDIO_SHORTER_THAN_DECLARED", stream=stream.index, from_s=read.end_s, to_s=missing)
+
+    def _edges(self, index: int, read: StreamSurvey) -> Iterator[MediaWarning]:
+        """Where the recording itself has sound without a picture, or a picture without sound."""
+        picture = self.assembled.finished.video
+        for code, from_s, to_s in (
+            ("AUDIO_STARTS_LATE", self._picture_s, read.first_s),
+            ("VIDEO_STARTS_LATE", read.first_s, self._picture_s),
+            ("AUDIO_ENDS_EARLY", read.end_s, picture.end_s),
+            ("VIDEO_ENDS_EARLY", picture.end_s, read.end_s),
+        ):
+            if from_s is not None and to_s is not None and to_s - from_s > EDGE_S:
+                yield media_warning(code, stream=index, from_s=from_s, to_s=to_s)
+
+
+def _missing(found: StreamSurvey, declared_s: float | None) -> float | None:
+    """The time until which the stream should last by its header, where it is much shorter."""
+    if declared_s is None or found.first_s is None:
+        return None
+    is_short = declared_s - found.length_s > max(DECLARED_S, DECLARED_SHARE * declared_s)
+    return found.first_s + declared_s if is_short else None
+
+
+def _not_written(index: int, read: StreamSurvey, written: StreamSurvey) -> Iterator[MediaWarning]:
+    """Sound that was read and is not in the result, where no damage explains it."""
+    edges = ((read.first_s, written.first_s), (written.end_s, read.end_s))
+    for from_s, to_s in edges:
+        if from_s is None or to_s is None:
+            continue
+        lost_s = sum(max(0.0, min(end, to_s) - max(begin, from_s)) for begin, end in read.lost)
+        if to_s - max(from_s, 0.0) - lost_s > WRITTEN_S:
+            yield media_warning("AUDIO_INCOMPLETE", stream=index, from_s=max(from_s, 0.0), to_s=to_s)

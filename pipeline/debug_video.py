@@ -7,6 +7,7 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+from engines.cpu.audio_prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4
@@ -27,6 +28,7 @@ def write_debug_video(
     *,
     source: Path,
     rate: OutputRate,
+    sound: Prescan,
     tracks: Path,
     last_duration: int,
     on_frames: Callable[[int, float], None],
@@ -53,6 +55,7 @@ def write_debug_video(
             file,
             source=source,
             info=info,
+            sound=sound,
             extradata=encoder.extradata,
             video=_packets(rate.batches(decoder), encoder, tracks, info, on_frames),
             time_base=video.time_base,

@@ -45,7 +45,8 @@ _RENDER_PERCENT = 97.0
 _PERCENT_OF_STAGE = {
     "render": (0.0, _RENDER_PERCENT),
     "wait": (0.0, _RENDER_PERCENT),
-    "assemble": (_RENDER_PERCENT, 98.5),
+    "listen": (_RENDER_PERCENT, 97.5),
+    "assemble": (97.5, 98.5),
     "verify": (98.5, 100.0),
     "debug": (100.0, 200.0),
 }
@@ -55,7 +56,7 @@ _PERCENT_OF_STAGE = {
 class Progress:
     """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
 
-    stage: str  # "probe", "render", "wait", "assemble", "verify", "debug"
+    stage: str  # "probe", "render", "wait", "listen", "assemble", "verify", "debug"
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0

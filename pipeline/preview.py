@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ _COLUMNS = 4
 _PICTURE_WIDTH = 470
 _FACES_LEFT = 92
 _BAR_WIDTH, _BAR_HEIGHT = WIDTH - _FACES_LEFT - _GAP, 30
+_LINE_HEIGHT, _LINE_LENGTH, _MOST_LINES = 30, 170, 8  # of warnings: pixels, characters, lines
 _BIN_S = 0.5  # the bars show no finer: the detector sees only every other picture or so
 _DECODED_HEIGHT = 1080
 _QUALITIES = (88, 80, 70, 55, 40, 25)
@@ -49,6 +51,7 @@ _SOURCE_COLORS: dict[Source, Color] = {
 _SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "every second picture", "pause": "paused"}
+_WARN: Color = (255, 196, 88)
 _SWAP_COLOR = (232, 110, 220)
 
 
@@ -59,6 +62,7 @@ class SheetOrder:
     Attributes:
         kept: folder of a ``MomentKeeper``; where that has too few, pictures are decoded from the video.
         identity, degradation: those sections of the report, as JSON.
+        warnings: what the result lacks of the recording, in sentences.
     """
 
     video: Path
@@ -67,6 +71,7 @@ class SheetOrder:
     kept: Path | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     degradation: Sequence[dict[str, Any]] = ()
+    warnings: Sequence[str] = ()
 
 
 def write_preview(out: Path, order: SheetOrder) -> None:
@@ -81,10 +86,12 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     moments = kept_moments(order.kept) if order.kept is not None else []
     if len(moments) != COUNT:
         moments = list(_decoded(order.video, summary))
-    sheet = _Sheet(len(moments))
+    lines = _warning_lines(order.warnings)
+    sheet = _Sheet(len(moments), len(lines))
     sheet.draw_pictures(moments)
     sheet.draw_faces(moments)
     sheet.draw_strip(summary.finish(), order)
+    sheet.draw_warnings(lines)
     write_durably(out, _small_enough(sheet.bgr()))
 
 
@@ -105,14 +112,22 @@ def _small_enough(picture: NDArray[np.uint8]) -> bytes:
     return data
 
 
+def _warning_lines(warnings: Sequence[str]) -> list[str]:
+    """The first of the warnings, each as one line that fits the sheet."""
+    lines = [wrap(warning, _LINE_LENGTH, max_lines=1, placeholder=" ...")[0] for warning in warnings[:_MOST_LINES]]
+    more = len(warnings) - len(lines)
+    return [*lines, f"and {more} more; the report names them"] if more else lines
+
+
 class _Sheet:
     """The sheet while it is drawn, from top to bottom."""
 
-    def __init__(self, moments: int) -> None:
+    def __init__(self, moments: int, lines: int) -> None:
         rows = max(1, -(-moments // _COLUMNS))
         self._faces_top = _GAP + rows * (PICTURE_HEIGHT + _GAP) + 12
         self._strip_top = self._faces_top + 2 * (FACE_SIZE + 4) + 44
-        self._image = Image.new("RGB", (WIDTH, self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96), _PAPER)
+        self._warnings_top = self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96
+        self._image = Image.new("RGB", (WIDTH, self._warnings_top + lines * _LINE_HEIGHT), _PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
     def bgr(self) -> NDArray[np.uint8]:
@@ -150,6 +165,12 @@ class _Sheet:
         self._swaps(order, below + 14)
         self._axis(order.duration_s, below + 12)
         self._legend(order, summary, below + 72)
+
+    def draw_warnings(self, lines: Sequence[str]) -> None:
+        for number, line in enumerate(lines):
+            y = self._warnings_top + number * _LINE_HEIGHT + 4
+            self._draw.rounded_rectangle((_GAP, y - 8, _GAP + 16, y + 8), 3, fill=_WARN)
+            self._text(line, _GAP + 28, y, 20, _WARN, "lm")
 
     def _face_x(self, number: int) -> int:
         return round(_FACES_LEFT + number * (_BAR_WIDTH - FACE_SIZE) / (COUNT - 1))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engines.cpu.survey import merged
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
 from pipeline.analyse import Analysis, Planned
@@ -61,14 +62,14 @@ class Painted:
 
     Attributes:
         rows: what was decided for each picture; shown: the same after the user's corrections.
-        replaced: of the pictures, those that stand in for one that could not be decoded.
+        replaced: when those pictures are shown, from pts to pts, that stand in for one that could not be decoded.
     """
 
     segment: int
     rows: list[Row]
     shown: list[Row]
     pictures: list[Frame]
-    replaced: int
+    replaced: list[tuple[int, int]]
     boundary: Boundary | None
 
     def __len__(self) -> int:
@@ -117,6 +118,7 @@ class Renderer:
     _thinning: Thinning = field(init=False)
     _latency: StageTimer = field(init=False)
     _replaced_frames: int = field(init=False)
+    _lost: list[tuple[int, int]] = field(init=False, default_factory=list)  # of the segment that is being written
     _cpu_fallback: bool = field(init=False)
     _last_save: float = field(init=False)
 
@@ -212,7 +214,8 @@ class Renderer:
             seconds = time.perf_counter() - begin
             self.clock.add("compose", seconds, len(pictures))
             self.clock.counting.spent(chunk.pts, seconds)
-            replaced = sum(planned.frame.replaced for planned in chunk.planned)
+            frames = [planned.frame for planned in chunk.planned if planned.frame.replaced]
+            replaced = [(frame.pts, frame.pts + frame.duration) for frame in frames]
             rows = [planned.row for planned in chunk.planned]
             yield Painted(chunk.segment, rows, shown, pictures, replaced, chunk.boundary)
 
@@ -235,7 +238,10 @@ class Renderer:
 
     def _at_level(self, record: SegmentRecord, boundary: Boundary) -> SegmentRecord:
         degradation = self.degradation
-        return replace(record, level=degradation.level.value, reason=degradation.reason, skipped=boundary.skipped)
+        lost, self._lost = [list(span) for span in merged(self._lost, 1)], []
+        return replace(
+            record, level=degradation.level.value, reason=degradation.reason, skipped=boundary.skipped, lost=lost
+        )
 
     def _facts(self, record: SegmentRecord, replaced: int) -> SegmentFacts:
         latency, self._latency = self._latency, StageTimer()
@@ -256,7 +262,8 @@ class Renderer:
         return part.boundary
 
     def _encode(self, encoder: Encoder, writer: SegmentWriter, part: Painted) -> None:
-        self._replaced_frames += part.replaced
+        self._replaced_frames += len(part.replaced)
+        self._lost += part.replaced
         for row, shown, picture in zip(part.rows, part.shown, part.pictures, strict=True):
             writer.add_row(row, shown, picture.duration)
             writer.add_packets(encoder.encode(picture))
@@ -268,7 +275,7 @@ class Renderer:
         counting.spent(part.pts, seconds)
         for latency_s in counting.done(part.pts):
             self._latency.add(latency_s)
-        counting.written(frames=len(part), replaced=part.replaced)
+        counting.written(frames=len(part), replaced=len(part.replaced))
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
         checkpoint = self.checkpoint

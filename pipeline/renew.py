@@ -71,7 +71,9 @@ class Renewal:
                     writer.add_row(row, shown, picture.duration)
                     writer.add_packets(encoder.encode(picture))
             writer.add_packets(encoder.flush())
-            renewed = replace(writer.finish(), level=record.level, reason=record.reason, skipped=record.skipped)
+            renewed = replace(
+                writer.finish(), level=record.level, reason=record.reason, skipped=record.skipped, lost=record.lost
+            )
             self.checkpoint.segments[position] = renewed
         self.counting.written(frames=renewed.frames, output_bytes=renewed.bytes)
         self.checkpoint.save(self.work_dir)

@@ -68,13 +68,31 @@ class OutputVideo(Part):
     ] = None
 
 
+class LoudnessFigures(Part):
+    """Measured by EBU R 128 over the whole stream."""
+
+    integrated_lufs: float
+    range_lu: float
+    true_peak_dbtp: float
+
+
 class OutputAudioStream(Part):
-    index: Annotated[int, Field(description="Of the stream in the source")]
+    index: Annotated[int, Field(description="Of the stream in the source; of the first one where several are mixed")]
     codec: str
     mode: Literal["copied", "transcoded", "dropped"]
     output_codec: str | None
     packets: int
     skipped_packets: Annotated[int, Field(description="Damaged, left out")]
+    sources: Annotated[list[int], Field(description="All streams of the source that are heard in it")] = []
+    channels: int | None = None
+    layout: Annotated[str | None, Field(description="Of the result's channels, FFmpeg's name")] = None
+    rule: Annotated[
+        Literal["kept", "positions", "discrete", "mixed"] | None,
+        Field(description="How channels became those of the result, see docs/sound.md; mixed: several mono streams"),
+    ] = None
+    gain_db: Annotated[float | None, Field(description="By which a mix was turned down so that it cannot clip")] = None
+    reason: Annotated[str | None, Field(description="Why it was not copied")] = None
+    loudness: Annotated[LoudnessFigures | None, Field(description="null: silent, or too short to measure")] = None
 
 
 class OutputAudio(Part):
@@ -89,6 +107,7 @@ class Output(Part):
     duration_s: float
     video: OutputVideo
     audio: OutputAudio
+    loudness: Annotated[LoudnessFigures | None, Field(description="Of the first audio stream")] = None
 
 
 class StageTiming(Part):

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
+from engines.cpu.audio_policy import AudioPolicy
 from engines.cpu.filters import surface_size
 from engines.cpu.probe import probe
 from engines.errors import ExplainedError
@@ -34,6 +35,7 @@ from pipeline.moments import FOLDER, forget_moments
 from pipeline.pace import Pace
 from pipeline.preview import SheetOrder, write_preview
 from pipeline.report import MODELS, facts
+from pipeline.settings import ProfileSettings
 from pipeline.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.success_report import Evidence, success_report
 from pipeline.timing import JobClock
@@ -71,6 +73,10 @@ def run_job(
         raise
     except Exception as exc:
         raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
+
+
+def _audio_policy(profile: ProfileSettings) -> AudioPolicy:
+    return AudioPolicy(profile.audio, None if profile.loudness_lufs == "source" else profile.loudness_lufs)
 
 
 def _surface_bytes(info: MediaInfo) -> int:
@@ -256,6 +262,7 @@ class _Job:
                 width=OUTPUT_WIDTH,
                 height=OUTPUT_HEIGHT,
                 color=color,
+                audio=_audio_policy(self._spec.profile),
                 should_stop=self._should_stop,
                 on_stage=lambda stage, t: self._progress(stage, info, checkpoint.frames, t),
             )
@@ -325,6 +332,7 @@ class _Job:
             kept=self._spec.work_dir / FOLDER,
             identity=report["identity"],
             degradation=report["degradation"],
+            warnings=[warned["message"] for warned in report["warnings"]],
         )
         with storage_errors("making the preview"):
             write_preview(out, order)
@@ -338,6 +346,7 @@ class _Job:
             out,
             source=self._spec.source,
             rate=evidence.rate,
+            sound=evidence.assembled.sound,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

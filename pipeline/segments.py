@@ -14,7 +14,7 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,8 @@ class SegmentRecord:
     """A finished segment, as the checkpoint remembers it.
 
     ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another. ``level`` is that of the work
-    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out.
+    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out. ``lost`` are the stretches
+    where other pictures stand in for undecodable ones, from pts to pts.
     """
 
     index: int
@@ -46,6 +47,7 @@ class SegmentRecord:
     level: str = "normal"
     reason: str = ""
     skipped: int = 0
+    lost: list[list[int]] = field(default_factory=list)
 
     @property
     def stem(self) -> str:

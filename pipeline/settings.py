@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engines.settings import EncoderSettings, Section
 
@@ -222,6 +222,16 @@ class ProfileSettings(EncoderSettings):
         Literal["hold", "freeze"],
         Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
     ] = "hold"
+    audio: Annotated[
+        Literal["auto", "copy", "aac", "aac-stereo"],
+        Field(description="auto: AAC is copied, all else becomes AAC; copy: what MP4 holds is copied, some of which "
+              "QuickTime and phones do not play; aac, aac-stereo: all is encoded anew"),
+    ] = "auto"
+    loudness_lufs: Annotated[
+        Literal["source"] | Annotated[float, Field(ge=-40, le=-5)],
+        Field(description="Integrated loudness of every audio stream (EBU R 128), -23 for example; source leaves it",
+              json_schema_extra={"unit": "LUFS"}),
+    ] = "source"
     max_fps: Annotated[
         float,
         Field(ge=1, le=120, description="Highest frame rate of the output; faster sources are thinned",
@@ -235,6 +245,12 @@ class ProfileSettings(EncoderSettings):
     lookahead: LookaheadSettings = LookaheadSettings()
     identity: IdentitySettings = IdentitySettings()
     camera: CameraSettings = CameraSettings()
+
+    @model_validator(mode="after")
+    def _copied_sound_keeps_its_loudness(self) -> ProfileSettings:
+        if self.audio == "copy" and self.loudness_lufs != "source":
+            raise ValueError("audio: copy cannot bring sound to loudness_lufs; take audio: auto, or leave that out")
+        return self
 
 
 class SegmentSettings(Section):

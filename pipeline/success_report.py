@@ -18,6 +18,7 @@ from pipeline.report_model import (
     Backends,
     Compute,
     DegradationSpan,
+    LoudnessFigures,
     Model,
     Output,
     OutputAudio,
@@ -79,11 +80,12 @@ def describe_video(evidence: Evidence) -> OutputVideo:
     )
 
 
-def verdict(evidence: Evidence) -> str:
+def verdict(evidence: Evidence, warnings: int) -> str:
     """One sentence that says how the job went."""
     people = evidence.outcome.identity["people_seen"]
     found = {0: "Nobody was found", 1: "One person was found"}.get(people, "Both people were found")
     trouble = _trouble(evidence.checkpoint) + _cut_down(evidence)
+    trouble += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     pace = evidence.assembled.duration_s / max(evidence.wall_s, 1e-3)
     return f"{found}; {evidence.checkpoint.frames} pictures at {pace:.1f} times real time{trouble}."
 
@@ -128,15 +130,17 @@ class Evidence:
 def success_report(spec: JobSpec, evidence: Evidence) -> Report:
     """The report of a finished job; delivery fills in the output's path."""
     checkpoint, assembled = evidence.checkpoint, evidence.assembled
+    loudness = assembled.audio.loudness
     compute = checkpoint.compute_class
     degraded = spans(checkpoint, evidence.info.video.time_base)
+    warnings = [Warned(**w.to_json()) for w in warnings_of(evidence.info, checkpoint, assembled)]
     return Report(
         status="succeeded_degraded" if degraded else "succeeded",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
-        verdict=verdict(evidence),
-        warnings=[Warned(**w.to_json()) for w in warnings_of(evidence.info, assembled.audio)],
+        verdict=verdict(evidence, len(warnings)),
+        warnings=warnings,
         input=describe_input(spec, evidence.rate.source, evidence.sha256),
         output=Output(
             path=None,
@@ -147,6 +151,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
+            loudness=LoudnessFigures(**asdict(loudness)) if loudness else None,
         ),
         identity=evidence.outcome.identity,
         timing=describe_timing(

@@ -45,11 +45,6 @@ class NativeOrder:
     layout: str
     sources: tuple[int, ...]
 
-    @property
-    def channelmap(self) -> str:
-        """Arguments of FFmpeg's filter ``channelmap``, for frames whose channels have no stated order."""
-        return f"map={'|'.join(map(str, self.sources))}:channel_layout={self.layout}"
-
 
 def take_custom_orders(container: InputContainer) -> dict[int, Labels]:
     """Leave no stream a layout in an order of its own; returns, by index, what the channels of those streams are."""
@@ -65,13 +60,13 @@ def native_labels(stream: AudioStream) -> Labels | None:
     return _labels(layout) if is_stated else None
 
 
-def native_order(frame: AudioFrame, labels: Labels | None) -> NativeOrder | None:
-    """How a frame's channels are to be put in order, if its layout leaves that open and ``labels`` tells.
+def native_order(layout: AudioLayout, labels: Labels | None) -> NativeOrder | None:
+    """How channels are to be put in order, if their layout leaves that open and ``labels`` tells.
 
     None also where a label repeats ("UNK": the file does not say) or has no place in FFmpeg's order.
     """
-    count = frame.layout.nb_channels
-    if labels is None or frame.layout.name != _unstated(count) or len(labels) != count:
+    count = layout.nb_channels
+    if labels is None or layout.name != _unstated(count) or len(labels) != count:
         return None
     in_order = [label for label in _IN_ORDER if label in labels]
     if sorted(in_order) != sorted(labels):

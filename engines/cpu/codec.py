@@ -24,7 +24,8 @@ from engines.cpu.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.cpu.timeline import Slot, Timeline, step_ticks
 from engines.frames import VideoInfo
 
-CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "av1", "mpeg4", "msmpeg4v3", "h263"}
+# Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
+CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}
 NOT_SHOWN = -1                  # in place of a packet's number: an edit list hides its picture
 KEYFRAMES_BEFORE_DAMAGE = 2
 

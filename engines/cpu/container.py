@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,9 +12,11 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from engines.cpu import splices
+from engines.cpu import flv_clock, splices
 from engines.cpu.channel_layouts import Labels, take_custom_orders
 from engines.cpu.edits import read_edit_lists
+from engines.cpu.flv_clock import FlvClock
+from engines.cpu.missing_times import MissingTimes
 from engines.cpu.sniff import reject_hopeless, why_unreadable
 from engines.cpu.splices import Splices
 from engines.cpu.storage import SourceFile
@@ -75,7 +78,7 @@ def only_video(container: InputContainer) -> VideoStream:
 
 
 class PacketReader:
-    """Reads the packets of some streams to the end, over damaged stretches and jumps of the clock.
+    """Reads the packets of some streams to the end, over damage, jumps of the clock and missing times.
 
     The other streams are not read at all where the format allows it. Iterating raises OSError where the storage fails.
 
@@ -87,8 +90,9 @@ class PacketReader:
     def __init__(self, container: InputContainer, streams: list[Stream]) -> None:
         self._container = container
         self._wanted = {stream.index for stream in streams}
-        self._splices = Splices() if container.format.name in splices.FORMATS else None
-        self._read = [*container.streams.video, *container.streams.audio] if self._splices else streams
+        self._clock = _clock(container.format.name)
+        self._read = [*container.streams.video, *container.streams.audio] if self._clock else streams
+        self._missing = {stream.index: MissingTimes(_step_s(stream)) for stream in streams}
         self.errors = 0
         self.broken_end = False
         for other in container.streams:
@@ -96,6 +100,11 @@ class PacketReader:
                 other.discard = Discard.all
 
     def __iter__(self) -> Iterator[Packet[Stream]]:
+        yield from self._packets()
+        for missing in self._missing.values():
+            yield from missing.finish()
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
         in_a_row = 0
         while in_a_row < MAX_ERRORS_IN_A_ROW:
             try:
@@ -103,10 +112,10 @@ class PacketReader:
                     if packet.size == 0 and packet.dts is None and packet.pts is None:
                         continue                       # PyAV's sign to flush
                     in_a_row = 0
-                    if self._splices is not None:
-                        self._splices.mend(packet)
+                    if self._clock is not None:
+                        self._clock.mend(packet)
                     if packet.stream_index in self._wanted:
-                        yield packet
+                        yield from self._missing[packet.stream_index].take(packet)
             except av.FFmpegError:
                 self.errors += 1
                 in_a_row += 1
@@ -116,6 +125,19 @@ class PacketReader:
                 self.broken_end = in_a_row > 0
                 return
         self.broken_end = True
+
+
+def _clock(container_format: str) -> Splices | FlvClock | None:
+    """What makes the times of all streams one timeline, in formats whose clock may jump."""
+    if container_format in splices.FORMATS:
+        return Splices()
+    return FlvClock() if container_format in flv_clock.FORMATS else None
+
+
+def _step_s(stream: Stream) -> Fraction | None:
+    """Between packets, where the stream has a rate of its own."""
+    rate = stream.average_rate if isinstance(stream, VideoStream) else None
+    return 1 / rate if rate else None
 
 
 def _words(error: av.FFmpegError) -> str:

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain, count, pairwise
+from itertools import chain, pairwise
+from math import floor
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,11 +23,12 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.audio import AudioOutcome, AudioPump, audio_starts
+from engines.cpu.audio import AudioPump
+from engines.cpu.audio_outcome import AudioOutcome
+from engines.cpu.audio_place import TOLERANCE_S
+from engines.cpu.audio_prescan import Prescan
 from engines.cpu.container import open_media
 from engines.cpu.description import copy_description
-from engines.cpu.edited_sound import edited_sounds
-from engines.cpu.edits import read_edit_lists
 from engines.cpu.subtitles import SubtitlePump
 from engines.cpu.timeline import step_ticks
 from engines.errors import EncodeFailedError
@@ -35,7 +37,6 @@ from engines.frames import ColorTags, EncodedPacket, MediaInfo
 UNKNOWN_REORDER_DEPTH = 16          # the most that H.264 allows
 TAIL_PACKETS = 64                   # kept back at the end, where the last pictures' durations are settled
 MOVIE_TIMESCALE_MAX = 10_000_000
-PROGRESS_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def assemble_mp4(
     *,
     source: Path,
     info: MediaInfo,
+    sound: Prescan,
     extradata: bytes,
     video: Iterable[EncodedPacket],
     time_base: Fraction,
@@ -67,22 +69,23 @@ def assemble_mp4(
     color: ColorTags,
     fps: Fraction,
     last_duration: int,
-    on_progress: Callable[[int], None] | None = None,
 ) -> AudioOutcome:
     """Write an MP4 whose index comes first.
 
     All streams keep the source's timeline, less one common origin: the moment when the first of them begins. A
-    picture's time differs from the source's by exactly that origin, in the same time base. Memory does not grow with
+    picture's time differs from the source's by exactly that origin, in the same time base; where sound begins before
+    the first picture, that is shown from the beginning. No stream needs an edit list to be in its place: composition
+    times may be negative, the codec's run-in is left out, gaps in the sound are filled. Memory does not grow with
     length.
 
     Args:
         out: an empty file; its contents are complete when this returns, but not synced to disk.
-        source: where the sound, the subtitles and the description come from; ``info`` is what ``probe`` said about it.
+        source: where the sound, the subtitles and the description come from; ``info`` is what ``probe`` said about it,
+            ``sound`` what ``prescan`` did.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
         time_base: of the packets, which is the source's.
         last_duration: ticks that the last picture is shown.
-        on_progress: called now and then with the number of video packets written.
 
     After any error, also one that ``video`` raises, the file is of no use and ``out`` no longer leads to it.
 
@@ -95,26 +98,26 @@ def assemble_mp4(
     first = next(packets, None)
     if first is None:
         raise EncodeFailedError("There is no picture to write.")
-    with open_media(source) as sound, _writing(out, track) as output:
-        lists = read_edit_lists(source)
-        origin_ticks = _origin_ticks(first.pts, track.time_base, audio_starts(sound, lists))
-        origin = origin_ticks * track.time_base
+    with open_media(source) as container, _writing(out, track) as output:
+        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        origin, lead_s = origin_ticks * track.time_base, (first.pts - origin_ticks) * track.time_base
+        first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
-        pump = AudioPump(sound, info.audio, output, origin, edited_sounds(source, sound, lists))
-        chosen = cast(VideoStream, sound.streams[info.video.index])
+        pump = AudioPump(source, container, sound, output, origin)
+        chosen = cast(VideoStream, container.streams[info.video.index])
         described = copy_description(
-            source, sound, output, video=chosen, target=stream, origin=origin, fps=track.fps
+            source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
         )
-        subtitles = SubtitlePump(source, sound, output, origin)
+        subtitles = SubtitlePump(source, container, output, origin)
         ordered = decoding_times(chain([first], packets), reorder_depth(track.extradata, first), track.step)
         pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        others = (pump.packets(), subtitles.packets())
-        refused = _interleave(output, pictures, others, on_progress)
+        refused = _interleave(output, pictures, pump.packets(), subtitles.packets())
         refused += not _accepted(output.close)
     if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    warnings = (*pump.outcome.warnings, *described, *subtitles.warnings)
-    return replace(pump.outcome, refused_packets=refused, warnings=warnings)
+    outcome = pump.outcome
+    warnings = (*outcome.warnings, *described, *subtitles.warnings)
+    return replace(outcome, refused_packets=refused, warnings=warnings, picture_lead_s=float(lead_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +167,13 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
 
     FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
     to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture
-    exact.
+    exact. Pictures that are reordered are not delayed for it: some players do not know the edit list that makes up for
+    that, and show the picture late.
     """
     scale = track.time_base.denominator
     while scale < 10_000:
         scale *= 2
-    options = {"movflags": "+faststart", "movie_timescale": str(min(scale, MOVIE_TIMESCALE_MAX))}
+    options = {"movflags": "+faststart+negative_cts_offsets", "movie_timescale": str(min(scale, MOVIE_TIMESCALE_MAX))}
     output = av.open(f"file:/proc/self/fd/{out.fileno()}", "w", format="mp4", options=options)
     try:
         yield output
@@ -199,9 +203,13 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     return stream
 
 
-def _origin_ticks(first_pts: int, time_base: Fraction, audio_starts: Iterable[Fraction]) -> int:
-    """The earliest beginning of any stream, in whole ticks of the video's time base."""
-    return min([first_pts, *(int(start / time_base) for start in audio_starts)])
+def _origin_ticks(first_pts: int, time_base: Fraction, sound: Prescan) -> int:
+    """The earliest beginning of any stream, in whole ticks of the video's time base.
+
+    Sound that begins less than a packet before the picture does not count: the first picture would last longer for it.
+    """
+    starts = [floor(start / time_base) for start in sound.starts_s() if first_pts * time_base - start > TOLERANCE_S]
+    return min([first_pts, *starts])
 
 
 def _video_packets(
@@ -230,24 +238,14 @@ def _as_packet(
     return packet.dts * track.time_base, packet
 
 
-def _interleave(
-    output: OutputContainer,
-    video: Iterator[tuple[Fraction, Packet[Stream]]],
-    others: Iterable[Iterator[tuple[Fraction, Packet[Stream]]]],
-    on_progress: Callable[[int], None] | None,
-) -> int:
+def _interleave(output: OutputContainer, *streams: Iterator[tuple[Fraction, Packet[Stream]]]) -> int:
     """Write all packets in order of time; returns how many the muxer refused.
 
     Damaged sound is refused when it is written, which may be some packets after it was handed over. Pictures come from
     our own encoder; were one refused all the same, verification would find it missing.
     """
-    refused = 0
-    numbers = count(1)
-    for _, packet in heapq.merge(video, *others, key=lambda timed: timed[0]):
-        refused += not _accepted(partial(output.mux, packet))
-        if packet.stream_index == 0 and (number := next(numbers)) % PROGRESS_EVERY == 0 and on_progress is not None:
-            on_progress(number)
-    return refused
+    packets = (packet for _, packet in heapq.merge(*streams, key=lambda timed: timed[0]))
+    return sum(not _accepted(partial(output.mux, packet)) for packet in packets)
 
 
 def _accepted(write: Callable[[], None]) -> bool:

@@ -150,7 +150,7 @@ def _video_info(
         sample_aspect=aspect,
         interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(picture and picture.interlaced_frame),
         time_base=time_base,
-        start_pts=stream.start_time or 0,
+        start_pts=_start_pts(times, stream),
         duration_s=_seconds(stream.duration, time_base),
         color=_color_tags(context, picture),
         mirrored=held.mirrored,
@@ -184,6 +184,11 @@ def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
         return None
     rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
     return rate.limit_denominator(1001) if rate <= FPS_MAX else None
+
+
+def _start_pts(times: list[int], stream: VideoStream) -> int:
+    """When the first frame is shown; where an index is read in place of packets, its times are those of decoding."""
+    return times[0] if times and not stream.frames else stream.start_time or 0
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:

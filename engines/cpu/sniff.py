@@ -53,12 +53,13 @@ def why_unreadable(path: Path, detail: str) -> MediaError:
 
 
 def is_cut_off(path: Path) -> bool:
-    """Whether the file's outermost structure (MP4, Matroska, AVI) promises more bytes than there are."""
+    """Whether the file's outermost structure (MP4, Matroska, AVI) promises more bytes than there are; garbage behind it
+    promises nothing."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         end = file.seek(0, os.SEEK_END)
         if _is_iso_media(head):
-            return any(offset + size > end for _, offset, size in iso_boxes(file))
+            return any(offset + size > end and kind in BOX_TYPES for kind, offset, size in iso_boxes(file))
     if head.startswith(b"RIFF"):
         return 8 + int.from_bytes(head[4:8], "little") > end
     return head.startswith(EBML_MAGIC) and _matroska_end(head) > end

@@ -14,9 +14,20 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.cpu.container import PacketReader, only_video, open_media
+from engines.cpu.survey import StreamSurvey
 from engines.errors import EngineError, MediaError
 
 TOLERANCE_S = 0.005
+KINDS = ("video", "audio", "subtitle")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedFile:
+    """What a finished file really holds: its picture, and its audio and subtitle streams in their order."""
+
+    video: StreamSurvey
+    audio: tuple[StreamSurvey, ...]
+    subtitles: tuple[StreamSurvey, ...]
 
 
 class VerifyFailedError(EngineError):
@@ -36,13 +47,16 @@ def verify_mp4(
     height: int,
     keyframes_only: bool = False,
     threads: int = 0,
-) -> None:
-    """Read a finished file to its end and decode it.
+) -> FinishedFile:
+    """Read a finished file to its end, all streams in one pass, and decode its picture.
 
     Args:
         expected_span_s: from the first picture's pts to the last one's.
         keyframes_only: decode the keyframes and the last group of pictures only, about a tenth of the work; all
             packets are read and counted either way.
+
+    Returns:
+        What the file holds, for a comparison with the source.
 
     Raises:
         VerifyFailedError: what is wrong with the file.
@@ -57,13 +71,15 @@ def verify_mp4(
     decoded = _decode(path, survey, threads, keyframes_only=keyframes_only)
     wanted = survey.decodable(keyframes_only)
     _require(decoded == wanted, f"{decoded} of {wanted} pictures could be decoded")
+    return survey.finished()
 
 
 @dataclass(slots=True)
 class _Survey:
-    """All video packets of a file: times in decoding order, and where the keyframes are."""
+    """All packets of a file: the picture's times in decoding order and where its keyframes are, and all streams."""
 
     time_base: Fraction
+    streams: dict[int, tuple[str, StreamSurvey]]
     pts: list[int] = field(default_factory=list)
     keyframes: list[int] = field(default_factory=list)
 
@@ -71,6 +87,10 @@ class _Survey:
         _require(packet.pts is not None and packet.size > 0, "a picture has no time or no data")
         assert packet.pts is not None
         self.pts.append(packet.pts)
+
+    def finished(self) -> FinishedFile:
+        video, audio, subtitles = ([s for t, s in self.streams.values() if t == kind] for kind in KINDS)
+        return FinishedFile(video[0], tuple(audio), tuple(subtitles))
 
     def decodable(self, keyframes_only: bool) -> int:
         """How many pictures a complete or a short decoding must give."""
@@ -84,10 +104,13 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
         stream = only_video(container)
         size = (stream.codec_context.width, stream.codec_context.height)
         _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
-        survey = _Survey(stream.time_base or Fraction(1))
-        reader = PacketReader(container, [stream])
+        streams = [s for s in container.streams if s.type in KINDS and (s.type != "video" or s is stream)]
+        survey = _Survey(stream.time_base or Fraction(1), {s.index: (s.type, StreamSurvey()) for s in streams})
+        reader = PacketReader(container, streams)
         for packet in reader:
-            survey.add(packet)
+            survey.streams[packet.stream_index][1].add(packet)
+            if packet.stream_index == stream.index:
+                survey.add(packet)
         # The index, not the packets, says which pictures must be keyframes: a damaged one no longer looks like it.
         survey.keyframes = [number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe]
     _require(not reader.errors, "it cannot be read to the end")

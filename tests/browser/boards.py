@@ -27,6 +27,7 @@ from daemon.status import (
     link_to,
 )
 from daemon.words import Speaker, languages
+from engines.media_warnings import media_warning
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)<!--</script>\"'`{{7*7}}&amp;\u202e.mp4"
 LONG = "A_very_long_name_without_any_place_to_break_it_" * 3 + "end.mp4"
@@ -78,7 +79,9 @@ def _finished() -> Iterator[FinishedJob]:
     notes = ["People are told apart by motion alone: the recognition model is missing.", f"CUDA is not used: {HOSTILE}"]
     besides = {"sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": notes}
     yield done(2, "긴 대담 2부", 2, repaired_swaps=2, resumed=1, duration_s=5025, **besides)
-    yield done(3, HOSTILE.replace("/", "∕"), 3, people=1, replaced_frames=12, truncated=True, degraded_s=95)
+    gap = media_warning("AUDIO_GAP", stream=1, from_s=65, to_s=80).to_json()
+    warnings = [gap, gap | {"message": HOSTILE, "message_ko": HOSTILE}]
+    yield done(3, HOSTILE.replace("/", "∕"), 3, people=1, degraded_s=95, warnings=warnings)
     yield done(4, "Old one", 60 * 30)
     yield FinishedJob("d5", "inbox/old.mp4", "outbox/old.dual.mp4", "old.dual.mp4", "succeeded", "fine", ago(4000))
 

@@ -19,6 +19,8 @@ import av
 import numpy as np
 
 from engines.cpu.audio import AudioPump
+from engines.cpu.audio_policy import AudioPolicy
+from engines.cpu.audio_prescan import prescan
 from engines.cpu.channel_layouts import decode
 from engines.cpu.container import open_media
 from engines.cpu.probe import probe
@@ -50,8 +52,9 @@ def hear(path: Path) -> str:
     except ExplainedError as error:
         _decode_all(path)
         return type(error).__name__
+    found = prescan(path, info.audio, AudioPolicy())
     with open_media(path) as source, av.open("/dev/null", "w", format="null") as out:
-        pump = AudioPump(source, info.audio, out, Fraction(0))
+        pump = AudioPump(path, source, found, out, Fraction(0))
         return f"{sum(1 for _ in pump.packets())} packets"
 
 

@@ -86,7 +86,7 @@ class Sound:
             first = round((beep - self.start_s) * self.rate)
             length = min(self.rate // 10, count - first)
             wave[first : first + length] = 0.8 * np.sin(2 * np.pi * 1000 / self.rate * np.arange(length))
-        return np.tile(wave, (2 if self.layout == "stereo" else 1, 1))
+        return np.tile(wave, (av.AudioLayout(self.layout).nb_channels, 1))
 
 
 @dataclass

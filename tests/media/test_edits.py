@@ -13,9 +13,10 @@ import pytest
 from av.video.frame import VideoFrame
 
 from engines.cpu.audio import AudioPump
+from engines.cpu.audio_policy import AudioPolicy
+from engines.cpu.audio_prescan import prescan
 from engines.cpu.container import open_media
 from engines.cpu.decode import PyAvDecoder
-from engines.cpu.edited_sound import edited_sounds
 from engines.cpu.edits import MAX_EDITS, read_edit_lists
 from engines.cpu.probe import probe
 from engines.errors import IndexTooLargeError
@@ -139,8 +140,8 @@ def flashes_s(path: Path) -> list[float]:
 def beeps_s(path: Path, delivered: Path) -> list[float]:
     """When the delivered sound gets loud."""
     with open_media(path) as source, av.open(str(delivered), "w") as out:
-        sounds = edited_sounds(path, source, read_edit_lists(path))
-        pump = AudioPump(source, probe(path).audio, out, Fraction(0), sounds)
+        found = prescan(path, probe(path).audio, AudioPolicy())
+        pump = AudioPump(path, source, found, out, Fraction(0))
         for _, packet in pump.packets():
             out.mux(packet)
     assert pump.outcome.mode == "transcoded"

@@ -17,7 +17,9 @@ from av.video.frame import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.audio import MAX_TRACKS, AudioOutcome
+from engines.cpu.audio_outcome import AudioOutcome
+from engines.cpu.audio_policy import AudioPolicy
+from engines.cpu.audio_prescan import MAX_SOURCES, Prescan, prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.mux import assemble_mp4, decoding_times
@@ -27,12 +29,14 @@ from engines.cpu.verify import verify_mp4
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.settings import EncoderSettings
+from tests.media.sync import by_time_stamps
 from tests.media.synth import Clip, Sound, number_in
 from tests.media.test_pictures import decoded
 
 FLASHES_S = (0.5, 1.1, 1.7)
 SETTINGS = EncoderSettings(preset="veryfast")
 AV_TOLERANCE_S = 0.001
+AUTO = AudioPolicy()
 
 
 def flashing(fps: int, start_s: float = 0.0) -> Clip:
@@ -49,21 +53,8 @@ def flashing(fps: int, start_s: float = 0.0) -> Clip:
 
 def flashes_and_beeps(path: Path, audio_stream: int = 0) -> tuple[list[float], list[float]]:
     """When pictures turn white and when sound sets in, in seconds of the file's own timeline."""
-    with av.open(str(path)) as container:
-        frames = [(f.pts * f.time_base, np.frombuffer(f.planes[0], np.uint8).mean()) for f in container.decode(video=0)]
-    flashes = [float(t) for (_, before), (t, now) in pairwise(frames) if now > 150 > before]
-    with av.open(str(path)) as container:
-        samples, times, start = [], [], 0.0
-        for frame in container.decode(container.streams.audio[audio_stream]):
-            if frame.pts is not None:               # else it follows the frame before
-                start = float(frame.pts * frame.time_base)
-            level = np.abs(av.AudioResampler("fltp", "mono", frame.sample_rate).resample(frame)[0].to_ndarray()[0])
-            samples.append(level)
-            times.append(start + np.arange(len(level)) / frame.sample_rate)
-            start += len(level) / frame.sample_rate
-    level, time = np.concatenate(samples), np.concatenate(times)
-    loud = time[level > 0.2]
-    return flashes, [float(loud[0]), *(float(b) for a, b in pairwise(loud) if b - a > 0.2)]
+    heard = by_time_stamps(path, audio_stream)
+    return heard.flashes, heard.beeps
 
 
 def segments(info: MediaInfo, frames: Iterator[Frame], length: int) -> Iterator[tuple[list[EncodedPacket], bytes]]:
@@ -86,7 +77,11 @@ def _segment(info: MediaInfo, frames: list[Frame]) -> tuple[list[EncodedPacket],
     return packets + encoder.flush(), encoder.extradata
 
 
-def remade(source: Path, out: Path, length: int = 25) -> AudioOutcome:
+def listened(source: Path, audio: AudioPolicy = AUTO) -> Prescan:
+    return prescan(source, probe(source).audio, audio)
+
+
+def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO) -> AudioOutcome:
     """Decode, encode in segments and assemble, as a job does, but without cropping."""
     info = probe(source)
     decoder = PyAvDecoder(source, info, max_surface_pixels=10**7)
@@ -94,11 +89,12 @@ def remade(source: Path, out: Path, length: int = 25) -> AudioOutcome:
     parts = list(segments(info, iter(frames), length))
     with out.open("wb") as file:
         outcome = assemble_mp4(
-            file, source=source, info=info, extradata=parts[0][1], video=(p for packets, _ in parts for p in packets),
+            file, source=source, info=info, sound=listened(source, audio), extradata=parts[0][1],
+            video=(p for packets, _ in parts for p in packets),
             time_base=info.video.time_base, width=frames[0].width, height=frames[0].height, color=decoder.color,
             fps=info.video.fps, last_duration=frames[-1].duration,
         )
-    span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base)
+    span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base) + outcome.picture_lead_s
     verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width,
                height=frames[0].height)
     return outcome
@@ -113,33 +109,42 @@ def assert_in_sync(source: Path, out: Path, audio_stream: int = 0) -> None:
 
 
 CASES = [
-    *(("mp4", codec, "copied") for codec in ("aac", "libmp3lame", "ac3", "libopus", "flac")),
-    *(("mkv", codec, "copied") for codec in ("aac", "libopus", "flac", "eac3")),
-    *(("ts", codec, "copied") for codec in ("aac", "mp2", "ac3")),
-    ("mov", "alac", "copied"), ("flv", "aac", "copied"), ("mov", "pcm_s16le", "transcoded"),
-    ("mkv", "pcm_s24le", "transcoded"), ("wmv", "wmav2", "transcoded"),
+    *(("mp4", codec) for codec in ("aac", "libmp3lame", "ac3", "libopus", "flac")),
+    *(("mkv", codec) for codec in ("aac", "libopus", "flac", "eac3", "pcm_s24le")),
+    *(("ts", codec) for codec in ("aac", "mp2", "ac3")),
+    ("mov", "alac"), ("flv", "aac"), ("mov", "pcm_s16le"), ("wmv", "wmav2"),
 ]
 
 
-@pytest.mark.parametrize(("suffix", "codec", "mode"), CASES)
-def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str, mode: str) -> None:
+@pytest.mark.parametrize(("suffix", "codec"), CASES)
+def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str) -> None:
     options = {"bf": "0"} if suffix == "wmv" else {}         # ASF's times are those of decoding
     clip = replace(flashing(30), options=options, sound=[Sound(codec, FLASHES_S)])
     source = clip.write(tmp_path / f"clip.{suffix}")
     outcome = remade(source, tmp_path / "out.mp4")
-    assert outcome.mode == mode
+    assert outcome.mode == ("copied" if codec == "aac" else "transcoded")
     assert outcome.skipped_packets == 0
     assert_in_sync(source, tmp_path / "out.mp4")
 
 
-@pytest.mark.parametrize(("codec", "mode"), [("pcm_s16le", "transcoded"), ("libmp3lame", "copied")])
-def test_in_avi_the_first_picture_and_the_first_sound_belong_together(tmp_path: Path, codec: str, mode: str) -> None:
+@pytest.mark.parametrize(("suffix", "codec"), [
+    ("mp4", "libmp3lame"), ("mp4", "ac3"), ("mp4", "libopus"), ("mp4", "flac"), ("ts", "mp2"), ("mov", "alac"),
+    ("mkv", "eac3"),
+])
+def test_whatever_mp4_holds_is_copied_on_request(tmp_path: Path, suffix: str, codec: str) -> None:
+    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / f"clip.{suffix}")
+    assert remade(source, tmp_path / "out.mp4", audio=AudioPolicy("copy")).mode == "copied"
+    assert_in_sync(source, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "libmp3lame"])
+def test_in_avi_the_first_picture_and_the_first_sound_belong_together(tmp_path: Path, codec: str) -> None:
     """FFmpeg invents presentation times for AVI, in decoding order; so the clip's own plan is what counts."""
     source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.avi")
-    assert remade(source, tmp_path / "out.mp4").mode == mode
+    assert remade(source, tmp_path / "out.mp4").mode == "transcoded"
     flashes, beeps = flashes_and_beeps(tmp_path / "out.mp4")
     assert flashes == pytest.approx(FLASHES_S)
-    assert beeps == pytest.approx(FLASHES_S, abs=0.001 if mode == "transcoded" else 0.03)
+    assert beeps == pytest.approx(FLASHES_S, abs=0.001 if codec == "pcm_s16le" else 0.03)
 
 
 @pytest.mark.parametrize(("video_start_s", "audio_start_s"), [(0.4, 0.0), (0.0, 0.3), (0.2, 0.45), (0.45, 0.2)])
@@ -180,11 +185,12 @@ def test_uneven_times_are_exact_in_the_sources_ticks(tmp_path: Path, suffix: str
     times = np.cumsum([0, *(20 + 17 * (n % 5) for n in range(89))]).tolist()
     clip = Clip(pts=times, time_base=Fraction(1, 1000), sound=[Sound()])
     source = clip.write(tmp_path / f"uneven.{suffix}")
-    remade(source, tmp_path / "out.mp4")
+    lead_ms = remade(source, tmp_path / "out.mp4").picture_lead_s * 1000
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = [(f.pts * f.time_base, number_in(_luma(f))) for f in container.decode(video=0)]
     assert [number for _, number in frames] == list(range(90))
-    assert [round((t - frames[0][0]) * 1000, 6) for t, _ in frames] == times
+    assert frames[0][0] == 0
+    assert [round(float(t * 1000) - lead_ms, 6) for t, _ in frames[1:]] == times[1:]
 
 
 def test_broken_rates_are_exact(tmp_path: Path) -> None:
@@ -201,7 +207,7 @@ def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
     source = replace(flashing(30), sound=sounds, title="A talk").write(tmp_path / "three.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert [(s.codec, s.mode, s.output_codec) for s in outcome.streams] == [
-        ("aac", "copied", "aac"), ("pcm_s16le", "transcoded", "aac"), ("mp3", "copied", "mp3")]
+        ("aac", "copied", "aac"), ("pcm_s16le", "transcoded", "aac"), ("mp3", "transcoded", "aac")]
     for stream in range(3):
         assert_in_sync(source, tmp_path / "out.mp4", stream)
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -225,7 +231,7 @@ def test_sound_without_its_header_does_not_cost_the_video(tmp_path: Path, codec:
 def test_of_very_many_audio_streams_the_first_are_taken(tmp_path: Path) -> None:
     source = Clip(frames=30, sound=[Sound("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
-    assert [stream.mode for stream in outcome.streams] == ["transcoded"] * MAX_TRACKS + ["dropped"] * 6
+    assert [stream.mode for stream in outcome.streams] == ["transcoded"] * MAX_SOURCES + ["dropped"] * 6
 
 
 def test_no_sound_stays_no_sound(tmp_path: Path) -> None:
@@ -235,10 +241,10 @@ def test_no_sound_stays_no_sound(tmp_path: Path) -> None:
     assert not probe(tmp_path / "out.mp4").audio
 
 
-def test_copied_sound_is_the_same_data(tmp_path: Path) -> None:
+def test_copied_sound_is_the_same_data_without_the_run_in(tmp_path: Path) -> None:
     source = Clip(frames=60, sound=[Sound("aac", FLASHES_S)]).write(tmp_path / "clip.mp4")
     remade(source, tmp_path / "out.mp4")
-    assert _audio_data(source) == _audio_data(tmp_path / "out.mp4")
+    assert _audio_data(source)[1:] == _audio_data(tmp_path / "out.mp4")
 
 
 def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
@@ -258,8 +264,8 @@ def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
     assert_in_sync(gapped, tmp_path / "out.mp4")
 
 
-def test_long_gaps_in_transcoded_sound_stay_gaps(tmp_path: Path) -> None:
-    """Filling an hour would take gigabytes; the sound behind the gap stays where it was."""
+def with_late_sound(tmp_path: Path, gap_s: int) -> Path:
+    """Sound whose second half comes ``gap_s`` late."""
     source = tmp_path / "gap.mkv"
     whole = Clip(frames=60, sound=[Sound("pcm_s16le", beeps_s=(0.5, 1.5))]).write(tmp_path / "whole.mkv")
     with av.open(str(whole)) as taken, av.open(str(source), "w") as out:
@@ -268,14 +274,25 @@ def test_long_gaps_in_transcoded_sound_stay_gaps(tmp_path: Path) -> None:
             if packet.dts is None:
                 continue
             late = packet.stream.type == "audio" and packet.pts * packet.time_base >= 1
-            shift = round(600 / packet.time_base) if late else 0
+            shift = round(gap_s / packet.time_base) if late else 0
             packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
             packet.stream = streams[packet.stream_index]
             out.mux(packet)
-    outcome = remade(source, tmp_path / "out.mp4")
+    return source
+
+
+def test_long_gaps_in_sound_become_silence(tmp_path: Path) -> None:
+    outcome = remade(with_late_sound(tmp_path, 60), tmp_path / "out.mp4")
+    assert outcome.streams[0].packets == pytest.approx(62 * 48_000 / 1024, abs=2)
+    assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 61.5], abs=0.025)
+
+
+def test_gaps_that_no_recording_has_stay_gaps(tmp_path: Path) -> None:
+    """A time stamp that is wrong by hours must not become hours of silence; the sound behind it stays where it was."""
+    outcome = remade(with_late_sound(tmp_path, 7200), tmp_path / "out.mp4")
     assert outcome.mode == "transcoded"
-    assert outcome.streams[0].packets < 200, "two seconds of AAC, not ten minutes"
-    assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 601.5], abs=0.025)
+    assert outcome.streams[0].packets < 200, "two seconds of AAC, not two hours"
+    assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 7201.5], abs=0.025)
 
 
 def test_damaged_sound_is_skipped_and_counted(tmp_path: Path) -> None:
@@ -330,8 +347,9 @@ def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
 def assembled(source: Path, file: IO[bytes], edit: Callable[[list[EncodedPacket]], Iterable[EncodedPacket]]) -> None:
     info = probe(source)
     packets, extradata = _segment(info, decoded(source))
-    assemble_mp4(file, source=source, info=info, extradata=extradata, video=edit(packets), width=320, height=180,
-                 time_base=info.video.time_base, color=info.video.color, fps=info.video.fps, last_duration=512)
+    assemble_mp4(file, source=source, info=info, sound=listened(source), extradata=extradata, video=edit(packets),
+                 width=320, height=180, time_base=info.video.time_base, color=info.video.color, fps=info.video.fps,
+                 last_duration=512)
 
 
 def test_an_assembly_that_is_stopped_moves_nothing_any_more(tmp_path: Path) -> None:

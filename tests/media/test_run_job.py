@@ -57,9 +57,10 @@ def test_the_output_has_the_sources_pictures_and_sound(recording, finished):
         assert audio.codec_context.name == "aac"
     base = lambda path: [pts for pts, _, _ in sorted(packets(path))]  # noqa: E731
     assert base(result.files.video) == base(recording)
+    run_in = 1  # packets of the source that hold nothing but what AAC begins with
     assert [data for _, _, data in packets(result.files.video, "audio")] == [
         data for _, _, data in packets(recording, "audio")
-    ]
+    ][run_in:]
 
 
 def test_each_person_is_in_their_own_tile(finished):

@@ -77,3 +77,12 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(112))
     with pytest.raises(VerifyFailedError):
         check(path)
+
+
+def test_what_the_file_holds_is_told_of_all_streams(tmp_path: Path) -> None:
+    sounds = [Sound(length_s=1.0), Sound(start_s=0.5, length_s=2.0)]
+    path = Clip(frames=90, sound=sounds, container_options=FASTSTART).write(tmp_path / "two.mp4")
+    held = verify_mp4(path, expected_frames=90, expected_span_s=89 / 30, width=320, height=180)
+    assert (held.video.packets, held.video.first_s, held.video.end_s) == (90, 0.0, pytest.approx(3.0, abs=0.01))
+    assert [round(sound.end_s or 0, 1) for sound in held.audio] == [1.0, 2.5]
+    assert held.subtitles == ()

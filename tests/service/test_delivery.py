@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.media.synth import Clip, Sound
 from tests.scenes import packets
 from tests.service.running import Service, outputs
 
@@ -74,6 +75,27 @@ def _check_journal(service: Service) -> None:
         assert len(lines) == 3, event
         assert all(line["level"] == "info" and line["job"] and line["file"] and line["stage"] for line in lines)
     assert len(service.journal()) < 40, "no line for each frame"
+
+
+def test_what_is_missing_is_told_on_the_page_and_in_the_journal(service: Service) -> None:
+    Clip(frames=48, sound=[Sound(length_s=0.3)]).write(service.folder / "short.mp4")
+    service.start()
+    (service.folder / "short.mp4").replace(service.inbox("short.mp4"))
+    service.wait_for(lambda: service.exists("originals/short.mp4"), "the delivery")
+    service.wait_for(lambda: service.status().get("finished"), "the page")
+    (finished,) = service.status()["finished"]
+    (warning,) = service.report("outbox/short.dual.report.json")["warnings"]
+    assert finished["status"] == "succeeded"
+    assert finished["facts"]["warnings"] == [warning]
+    page = (service.root / "outbox" / "status.html").read_text()
+    assert warning["message"] in page
+    assert warning["message_ko"] in page
+    (line,) = service.events("the result lacks something")
+    told = {key: line[key] for key in ("level", "code", "stream", "from_s", "to_s", "reason")}
+    assert told == {
+        "level": "warning", "code": "AUDIO_ENDS_EARLY", "stream": 1, "from_s": warning["from_s"],
+        "to_s": warning["to_s"], "reason": warning["message"],
+    }  # fmt: skip
 
 
 def test_pause_file_holds_new_work(service: Service, recording: Path) -> None:

@@ -159,6 +159,19 @@ def test_presence_repairs_and_degradation_lie_along_the_duration(tmp_path):
     assert colors(sheet[top + 80 : top + 84, 92 + quarter - 3 : 92 + quarter + 3], (232, 110, 220)) > 0.9
 
 
+def test_each_warning_has_a_line_of_its_own_below(tmp_path):
+    plain = sheet_of(order_for(tmp_path, 12), tmp_path)
+    warned = sheet_of(order_for(tmp_path, 12, warnings=["The end is missing.", "x " * 400]), tmp_path)
+    many = sheet_of(order_for(tmp_path, 12, warnings=["The end is missing."] * 30), tmp_path)
+    assert warned.shape[0] - plain.shape[0] == 2 * 30
+    assert many.shape[0] - plain.shape[0] == 9 * 30, "the last says how many more there are"
+    for top in (plain.shape[0], plain.shape[0] + 30):
+        line = warned[top : top + 16]
+        assert colors(line[:, 8:24], (255, 196, 88)) > 0.5
+        assert line[:, 40:].max() > 150
+        assert line[:, -20:].max() < 60, "it fits"
+
+
 @pytest.mark.parametrize("height", [30, 8])
 def test_what_happened_at_all_is_seen(height):
     sources = np.zeros((6, 4), np.int64)

@@ -1,202 +1,59 @@
-"""What `status` makes of what the services wrote: honest about those that died, hang or were stopped."""
+"""What packets a stream holds, counted alike in source and result; and stretches near each other as one."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import threading
-import time
-from dataclasses import asdict
-from pathlib import Path
+from fractions import Fraction
+from itertools import pairwise
 
+import av
 import pytest
-from rich.console import Console
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemon import listeners, reach, status_view
-from daemon.control import drain, pause, resume
-from daemon.hosts import Hosts
-from daemon.settings import Settings
-from daemon.share import Share
-from daemon.status import Board, FailedJob, RunningJob
-from daemon.survey import NoStatusError, survey
-from tests.unit.daemon_share import make_share, settings_for
-
-HERE = socket.gethostname()
+from engines.cpu.survey import MOST_SPANS, StreamSurvey, merged
 
 
-@pytest.fixture
-def share(tmp_path: Path) -> Share:
-    return make_share(tmp_path)
+def packet(pts: int | None, duration: int, dts: int | None = None) -> av.Packet:
+    made = av.Packet(b"x")
+    made.time_base, made.pts, made.dts, made.duration = Fraction(1, 1000), pts, dts, duration
+    return made
 
 
-@pytest.fixture
-def settings(share: Share) -> Settings:
-    return settings_for(share.root)
+def surveyed(*packets: av.Packet, origin_s: float = 0.0) -> StreamSurvey:
+    survey = StreamSurvey(origin_s)
+    for each in packets:
+        survey.add(each)
+    return survey
 
 
-@pytest.fixture
-def dead() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
+def test_a_stream_reaches_from_its_first_packet_to_the_end_of_its_last_whatever_their_order() -> None:
+    survey = surveyed(packet(700, 100), packet(500, 100), packet(600, 100), origin_s=0.5)
+    assert (survey.packets, survey.first_s, survey.end_s) == (3, 0.0, pytest.approx(0.3))
+    assert survey.length_s == pytest.approx(0.3)
+    assert surveyed().length_s == 0.0
 
 
-def report(share: Share, host: str, state: str, *, pid: int = 0, age_s: float = 0, **more: object) -> None:
-    Hosts(share.hosts).write(Board(host, pid or os.getpid(), state, **more))  # type: ignore[arg-type]
-    then = time.time() - age_s
-    os.utime(share.hosts / f"{host}.json", (then, then))
+def test_a_packet_without_a_time_follows_the_one_before() -> None:
+    assert surveyed(packet(0, 20), packet(None, 20), packet(None, 20, dts=40)).end_s == pytest.approx(0.06)
 
 
-def shown(share: Share, settings: Settings) -> str:
-    console = Console(width=300)
-    with console.capture() as capture:
-        console.print(status_view.render(survey(share, settings)))
-    return capture.get()
+def test_only_long_gaps_are_noted() -> None:
+    survey = surveyed(packet(0, 20), packet(900, 20), packet(3000, 20))
+    assert survey.gaps == [(pytest.approx(0.92), pytest.approx(3.0))]
 
 
-def test_a_share_without_any_report_is_said_to_be_one(share: Share, settings: Settings) -> None:
-    with pytest.raises(NoStatusError, match="No service has reported"):
-        survey(share, settings)
+def test_losses_near_each_other_are_one() -> None:
+    survey = StreamSurvey()
+    for begin in (0.0, 0.3, 5.0, 0.1):
+        survey.lose(1, (begin, begin + 0.1))
+    assert survey.lost_packets == 4
+    assert survey.lost == [(0.0, 0.4), (5.0, 5.1)]
 
 
-def test_a_running_service(share: Share, settings: Settings) -> None:
-    running = [RunningJob("j", "inbox/[a].mp4", "render", 41.5, 60.0, 75, "downscale", 2, HERE, "little memory", 2.0)]
-    report(share, HERE, "working", running=running, queued=3, notes=["look here"])
-    assert survey(share, settings).alive
-    text = shown(share, settings)
-    for words in ("working", "inbox/[a].mp4", "42 %", "2.0x realtime", "1:15 left", "downscale: little memory",
-                  "attempt 2", "3 waiting", "look here"):  # fmt: skip
-        assert words in text
-
-
-def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
-    report(share, HERE, "paused", reason="lunch")
-    assert "paused: lunch\n  Go on with: dualface resume" in shown(share, settings)
-
-
-def test_a_disk_that_takes_no_report_is_told(
-    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report(share, HERE, "working")
-    assert "disk is full" not in shown(share, settings)
-    monkeypatch.setattr(Share, "free_bytes", lambda _: 0)
-    assert "disk is full, 0 B are free" in shown(share, settings)
-
-
-def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Settings, dead: int) -> None:
-    running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
-    report(share, HERE, "working", pid=dead, running=running)
-    found = survey(share, settings)
-    assert (found.alive, found.board.state) == (False, "silent")
-    text = shown(share, settings)
-    for words in ("not reporting", "is not running", "systemctl start dualface", "journalctl", "goes on where it was"):
-        assert words in text
-    assert "working" not in text
-    document = json.loads(json.dumps(status_view.as_dict(found)))
-    assert (document["alive"], document["hosts"][0]["alive"]) == (False, False)
-
-
-@pytest.mark.parametrize(
-    ("host", "state", "age_s", "words"),
-    [
-        (HERE, "working", 600, "hangs"),
-        ("nas2", "working", 600, "On nas2: systemctl status"),
-        ("nas2", "stopped", 600, "was stopped"),
-    ],
-)
-def test_what_is_old_is_said_to_be_old(
-    share: Share, settings: Settings, host: str, state: str, age_s: float, words: str
-) -> None:
-    report(share, host, state, age_s=age_s)
-    assert not survey(share, settings).alive
-    assert words in shown(share, settings)
-
-
-def test_one_of_two_is_enough(share: Share, settings: Settings, dead: int) -> None:
-    report(share, HERE, "working", pid=dead)
-    report(share, "nas2", "idle", age_s=20)
-    found = survey(share, settings)
-    assert (found.alive, found.board.host, found.board.state) == (True, "nas2", "idle")
-    assert "is not running" in shown(share, settings)
-
-
-def test_failures_that_were_dealt_with_are_gone(share: Share, settings: Settings) -> None:
-    rows = [
-        FailedJob(n, f"inbox/{n}.mp4", "NO_VIDEO", "No video.", "Export it.", "T", HERE, f"failed/{n}.report.json")
-        for n in "ab"
-    ]
-    report(share, HERE, "idle", failed=rows)
-    (share.failed / "b.report.json").touch()
-    assert [job.job for job in survey(share, settings).board.failed] == ["b"]
-    assert "dualface retry" in shown(share, settings)
-
-
-def test_only_status_json_is_read_too(share: Share, settings: Settings, dead: int) -> None:
-    (share.outbox / "status.json").write_text(json.dumps(asdict(Board(HERE, dead, "idle"))))
-    assert not survey(share, settings).alive
-
-
-# -- is the share there?
-
-
-def test_a_share_that_is_not_there_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(reach.NoShareError, match="does not exist"):
-        reach.check(Share(settings_for(tmp_path / "none")))
-    with pytest.raises(reach.NoShareError, match="not mounted"):
-        reach.check(Share(settings_for(tmp_path)))
-
-
-def test_a_share_that_hangs_is_not_waited_for(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a server that has gone: no call on the share returns."""
-    back = threading.Event()
-    monkeypatch.setattr(reach, "_look", lambda _: back.wait())
-    monkeypatch.setattr(reach, "_ANSWER_S", 0.2)
-    with pytest.raises(reach.NoShareError, match="does not answer"):
-        reach.check(share)
-    back.set()
-
-
-# -- pause, drain, resume
-
-
-def test_a_pause_says_who_and_when(share: Share) -> None:
-    text = pause(share, " new\n disks ")
-    assert text.startswith("new disks (")
-    assert HERE in text
-    assert share.pause_reason() == text
-    assert pause(share, "").startswith("by ")
-    assert resume(share) == ["the pause"]
-    assert resume(share) == []
-    assert share.pause_reason() is None
-
-
-def test_a_drain_is_one_hosts_and_a_resume_everybodys(share: Share) -> None:
-    drain(share, ["a", "nas.local"], "kernel")
-    assert share.drain_reason("a").startswith("kernel")  # type: ignore[union-attr]
-    assert share.drain_reason("b") is None
-    assert resume(share) == ["the draining of a", "the draining of nas.local"]
-
-
-def test_a_drain_does_not_rely_on_a_pause_that_has_just_ended(
-    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    report(share, "a", "paused")
-    monkeypatch.setattr(listeners.time, "sleep", lambda _: report(share, "a", "drained"))
-    listeners.wait_until_idle(share, settings, ["a"])
-    assert "a is drained" in capsys.readouterr().out
-    pause(share, "lunch")
-    report(share, "a", "paused")
-    listeners.wait_until_idle(share, settings, ["a"])
-    assert "a is paused" in capsys.readouterr().out
-
-
-def test_a_pause_that_was_made_on_a_desktop_ends_as_well(share: Share) -> None:
-    share.pause_file.mkdir()
-    with pytest.raises(Exception, match="is a folder"):
-        pause(share, "why")
-    assert share.pause_reason() == ""
-    resume(share)
-    assert share.pause_reason() is None
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 50)), max_size=200))
+def test_merged_spans_are_few_in_order_and_cover_all(spans: list[tuple[int, int]]) -> None:
+    wanted = [(begin, begin + length) for begin, length in spans]
+    found = merged(wanted, 1)
+    assert len(found) <= MOST_SPANS
+    assert all(a[1] < b[0] for a, b in pairwise(found))
+    assert all(any(a <= begin and end <= b for a, b in found) for begin, end in wanted)

@@ -64,7 +64,7 @@ def test_states_stages_levels_and_refusals_have_words() -> None:
     wanted = [
         *(f"state.{state}" for state in (*states, "silent")),
         *(f"why.{state}" for state in states if state != "working"),
-        *(f"stage.{stage}" for stage in ("start", "probe", "render", "assemble", "verify", "debug")),
+        *(f"stage.{stage}" for stage in ("start", "probe", "render", "listen", "assemble", "verify", "debug")),
         *(f"level.{level}" for level in LEVELS),
         *(f"means.{level}" for level in LEVELS[1:]),
         *(f"trip.{kind}" for kind in TripKind),

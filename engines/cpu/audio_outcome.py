@@ -1,0 +1,80 @@
+"""What became of the sound of a recording, for the report and for the comparison before delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engines.cpu.loudness import Loudness
+from engines.cpu.survey import StreamSurvey
+from engines.media_warnings import MediaWarning
+
+Mode = Literal["copied", "transcoded", "dropped"]
+
+
+@dataclass(slots=True)
+class AudioStreamOutcome:
+    """One audio stream of the output, or one of the source that is not in it.
+
+    Attributes:
+        index: of the stream in the source; of the first one where several are mixed.
+        mode: "dropped" means that no decoder knows it, or that there are too many.
+        packets: that were written.
+        skipped_packets: of the source, damaged.
+        sources: all streams of the source that are heard in it.
+        channels, layout: of the output.
+        rule: how channels became those of the output, a name of ``engines.cpu.audio_layout``.
+        gain_db: by which a mix was turned down so that it cannot clip.
+        reason: why it was not copied.
+        loudness: of the output; None where it is too short or silent.
+    """
+
+    index: int
+    codec: str
+    mode: Mode
+    output_codec: str | None = None
+    packets: int = 0
+    skipped_packets: int = 0
+    sources: tuple[int, ...] = ()
+    channels: int | None = None
+    layout: str | None = None
+    rule: str | None = None
+    gain_db: float | None = None
+    reason: str | None = None
+    loudness: Loudness | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOutcome:
+    """What became of the sound. ``mode`` is "transcoded" as soon as one stream was.
+
+    Attributes:
+        streams: those of the output in its order, then those left out.
+        refused_packets: damaged in a way that only the muxer noticed.
+        read: what the source really held, by the stream's index, on the output's timeline.
+        picture_lead_s: how much longer the first picture is shown because sound begins before it.
+    """
+
+    streams: tuple[AudioStreamOutcome, ...] = ()
+    refused_packets: int = 0
+    read: Mapping[int, StreamSurvey] = field(default_factory=dict)
+    warnings: tuple[MediaWarning, ...] = ()
+    picture_lead_s: float = 0.0
+
+    @property
+    def mode(self) -> Literal["copied", "transcoded", "none"]:
+        modes = {stream.mode for stream in self.streams} - {"dropped"}
+        if not modes:
+            return "none"
+        return "transcoded" if "transcoded" in modes else "copied"
+
+    @property
+    def skipped_packets(self) -> int:
+        """All damaged packets that were left out."""
+        return self.refused_packets + sum(stream.skipped_packets for stream in self.streams)
+
+    @property
+    def loudness(self) -> Loudness | None:
+        """Of the first audio stream, which players take."""
+        return next((stream.loudness for stream in self.streams if stream.mode != "dropped"), None)

@@ -1,0 +1,69 @@
+"""Which audio streams are copied into the result as they are, and why the others are encoded anew."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+from av.audio.stream import AudioStream
+
+AudioMode = Literal["auto", "copy", "aac", "aac-stereo"]
+
+AUTO_COPIED = {"aac"}                       # what every common player and editor plays in MP4
+MP4_HOLDS = {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"}
+PLAYED_AAC = {"LC", "HE-AAC", "HE-AACv2"}   # object types 2, 5 and 29 of ISO/IEC 14496-3
+CODECS_WITH_HEADER = {"alac", "flac", "opus"}      # which MP4 repeats in its index
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPolicy:
+    """What a profile wants of the sound.
+
+    Attributes:
+        mode: auto copies AAC; copy whatever MP4 holds; aac and aac-stereo copy nothing.
+        loudness_lufs: the integrated loudness that every stream is brought to; None leaves it.
+    """
+
+    mode: AudioMode = "auto"
+    loudness_lufs: float | None = None
+
+    @property
+    def stereo(self) -> bool:
+        return self.mode == "aac-stereo"
+
+    def refusal(self, stream: AudioStream) -> str | None:
+        """Why a stream with such a header is not copied; None where it may be."""
+        if self.mode not in ("auto", "copy"):
+            return f"the profile asks for {self.mode}"
+        if self.loudness_lufs is not None:
+            return "the profile sets a loudness"
+        name = codec_name(stream)
+        if name not in (AUTO_COPIED if self.mode == "auto" else MP4_HOLDS):
+            return f"{name} in MP4 is not played everywhere" if name in MP4_HOLDS else f"MP4 does not hold {name}"
+        if name == "aac" and self.mode == "auto" and not _is_among(stream.profile, PLAYED_AAC):
+            return f"AAC {stream.profile} is not played everywhere"
+        return None if _is_written(stream) else "its header is damaged"
+
+
+def codec_name(stream: AudioStream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+
+
+def _is_among(profile: str | None, names: Collection[str]) -> bool:
+    return profile is None or profile in names
+
+
+def _is_written(stream: AudioStream) -> bool:
+    """Whether the muxer takes the stream's header; a damaged one would make it refuse the whole file."""
+    if codec_name(stream) not in CODECS_WITH_HEADER:
+        return True
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"}) as scratch:
+            scratch.add_stream_from_template(stream)
+            scratch.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

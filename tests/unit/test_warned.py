@@ -1,0 +1,110 @@
+"""A result that lacks something is told everywhere that people look, in their language, and only then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from daemon import console
+from daemon.audience import Delivered
+from daemon.jobs import Job, Manifest
+from daemon.messages import Finished, decode, encode
+from daemon.notices import Kind, Reporter
+from daemon.page import page_of
+from daemon.process import Item
+from daemon.recorder import Recorder
+from daemon.report_page import page_of as report_page_of
+from daemon.settings import Settings
+from daemon.status import Board, FinishedJob
+from daemon.status_view import _finished
+from daemon.warned import warnings_in
+from daemon.words import Speaker
+from engines.media_warnings import media_warning
+from tests.reports import finished_job
+from tests.unit.test_metrics import samples
+
+GAP = media_warning("AUDIO_GAP", stream=1, from_s=60, to_s=75).to_json()
+HOSTILE = GAP | {"message": "<script>alert(1)</script>\u202e", "message_ko": "<b>x</b>"}
+FACTS = {"people": 2, "warnings": [GAP]}
+
+
+def board(**facts: Any) -> Board:
+    done = FinishedJob("k", "inbox/a.mp4", "outbox/a.dual.mp4", "a.dual.mp4", "succeeded", "fine", "now", facts=facts)
+    return Board("here", 1, finished=[done])
+
+
+def delivered(facts: dict[str, Any]) -> Delivered:
+    manifest = Manifest("1", "inbox", "a.mp4", "default", result={"status": "succeeded", "facts": facts})
+    return Delivered(Job(Path("/nowhere"), manifest), "outbox/a.dual.mp4")
+
+
+def test_the_status_page_says_done_but_in_both_languages() -> None:
+    page = page_of(board(**FACTS), Speaker(("en", "ko"))).decode()
+    assert "Done, but:" in page
+    assert "확인이 필요합니다" in page
+    assert GAP["message"] in page
+    assert GAP["message_ko"] in page
+    assert "Done, but:" not in page_of(board(people=2, warnings=[]), Speaker(("en",))).decode()
+    assert GAP["message"] not in page_of(board(**FACTS), Speaker(("ko",))).decode()
+
+
+def test_a_long_list_is_cut_on_the_status_page() -> None:
+    page = page_of(board(people=2, warnings=[GAP] * 9), Speaker(("en",))).decode()
+    assert page.count(GAP["message"]) == 5
+    assert "and 4 more" in page
+
+
+def test_nothing_that_a_worker_says_runs_on_a_page() -> None:
+    page = page_of(board(people=2, warnings=[HOSTILE]), Speaker(("en", "ko"))).decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in page
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("said", [None, "x", 5, [1, "x", {}, {"code": "A"}, GAP | {"message": 3}], {"code": "A"}])
+def test_what_is_no_list_of_warnings_is_left_out(said: Any) -> None:
+    assert warnings_in({"warnings": said}) == []
+
+
+def test_the_report_page_tells_all(tmp_path: Path) -> None:
+    result = finished_job(tmp_path)
+    page = report_page_of(replace(result, facts=result.facts | {"warnings": [GAP] * 9}), Speaker(("en", "ko")))
+    assert page.decode().count(GAP["message"]) == 9
+    assert "Done, but:" not in report_page_of(result, Speaker(("en",))).decode()
+
+
+def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:
+    result = finished_job(tmp_path)
+    finished = Finished.of(replace(result, facts={"warnings": [GAP]}))
+    received = decode(encode(finished))
+    assert isinstance(received, Finished)
+    assert warnings_in(received.facts) == [GAP]
+
+
+def test_people_are_told_once_a_file_and_only_of_what_lacks_something() -> None:
+    (notice,) = Reporter("here").notices(delivered({"warnings": [GAP] * 7}))
+    assert notice.kind is Kind.INCOMPLETE
+    assert GAP["message"] in notice.text
+    assert "and 2 more" in notice.text
+    assert "AUDIO_GAP" in notice.brief
+    assert list(Reporter("here").notices(delivered({"people": 2}))) == []
+
+
+def test_the_metric_counts_by_code() -> None:
+    recorder = Recorder(Settings())
+    for _ in range(2):
+        recorder(delivered(FACTS))
+    assert samples(recorder.meters)["dualface_warnings_total", ("AUDIO_GAP",)] == 2
+
+
+def test_the_commands_tell_them() -> None:
+    item = Item(Path("a.mp4"), "1", None, video=Path("a.dual.mp4"), verdict="Fine.", warnings=[GAP])  # type: ignore[arg-type]
+    assert f"but: {GAP['message']}" in console._outcome(item)
+    shown = Console(width=300, record=True, file=StringIO())
+    for part in _finished(board(**FACTS)):
+        shown.print(part)
+    assert GAP["message"] in shown.export_text()
