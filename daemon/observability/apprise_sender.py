@@ -1,6 +1,7 @@
 """Sends one message through Apprise, as a program of its own: servers that hang and plugins that fail end with it.
 
-``python -m daemon.observability.apprise_sender`` reads ``{urls, title, text, timeout_s}`` as JSON from its standard input, where no other
+``python -m daemon.observability.apprise_sender`` reads ``{urls, title, text, timeout_s}`` as JSON from its
+standard input, where no other
 user can see the passwords in the URLs, and answers with what went wrong, by the number of the URL. Without a title it
 only looks whether the URLs can be used.
 """

@@ -1,4 +1,7 @@
-"""Every metric of the service; `python -m daemon.observability.definitions > docs/metrics.md` writes the table of them."""
+"""Every metric of the service.
+
+`python -m daemon.observability.definitions > docs/metrics.md` writes the table of them.
+"""
 
 from __future__ import annotations
 
@@ -86,8 +89,8 @@ DEFINITIONS = (
 _HEAD = """\
 # Metrics
 
-Made from the definitions in `daemon/observability/definitions.py` by `python -m daemon.observability.definitions > docs/metrics.md`; a test fails when they
-differ.
+Made from the definitions in `daemon/observability/definitions.py` by
+`python -m daemon.observability.definitions > docs/metrics.md`; a test fails when they differ.
 
     metrics: {http: true}                                           # http://127.0.0.1:9477/metrics
     metrics: {textfile: /var/lib/prometheus/node-exporter/dualface.prom}  # for node_exporter's textfile collector

@@ -1,6 +1,7 @@
 """Opens the backend as a job would, to see whether it works: in a worker at the service's start, or for ``doctor``.
 
-As a program, ``python -m daemon.worker.backend_check DEVICE LIMITS`` with both as JSON; without LIMITS there are none. Each of
+As a program, ``python -m daemon.worker.backend_check DEVICE LIMITS`` with both as JSON; without LIMITS there are none.
+Each of
 several cards is opened by such a program of its own, since a process sees one card alone.
 """
 

@@ -129,7 +129,7 @@ def _own_duration_s(stream: VideoStream) -> float | None:
 
 
 def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
-    """Packets of each stream in the first part of the file; a stream that only begins behind it counts as a longer one."""
+    """Packets of each stream in the first part of the file; a stream that begins behind it counts as a longer one."""
     counts: Counter[int] = Counter()
     with open_media(path) as again:
         reader = PacketReader(again, [again.streams[stream.index] for stream in streams])

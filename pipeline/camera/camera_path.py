@@ -1,7 +1,7 @@
 """The path of one camera: a cubic spline whose control points are planned ahead.
 
 The camera stands still as long as that is good enough for everything the look-ahead shows. Otherwise its width, then
-its middle, follow the path of least cost (pipeline/camera/path_cost.py). The path is a uniform cubic B-spline, so it has no
+its middle, follow the path of least cost (`path_cost.py`). The path is a uniform cubic B-spline, so it has no
 corners, and a limit that the control points keep is kept between them: the crop stays inside the picture because width
 and middle share one set of weights. Control points that shape pictures already rendered are fixed, which makes every
 plan go on from the last one with its position, speed and acceleration.

@@ -1,6 +1,7 @@
 """The parts of the CUDA backend for the contract suites, with host memory at both ends.
 
-Each comes twice: with the kernels run on the CPU (``tests.support.kernel_emulation``) and on a card. The emulated decoder has FFmpeg's
+Each comes twice: with the kernels run on the CPU (``tests.support.kernel_emulation``) and on a card. The emulated
+decoder has FFmpeg's
 codec where a card has its own.
 """
 
