@@ -76,7 +76,7 @@ static void find_role(void)
         if (line[i] == 0)
             line[i] = ' ';
     line[length > 0 ? length : 0] = 0;
-    strcpy(rule.role, strstr(line, " daemon.worker ") ? "worker" : strstr(line, " daemon run ") ? "daemon" : "");
+    strcpy(rule.role, strstr(line, " daemon.worker.main ") ? "worker" : strstr(line, " daemon run ") ? "daemon" : "");
 }
 
 static void start(void)
