@@ -1,7 +1,7 @@
 """What shapes a job's output besides its source and its settings: the machine, and the software that computes.
 
-Decoded, scaled and detected pictures are not the same to the last bit on every machine: OpenCV, swscale, ONNX Runtime
-and OpenBLAS choose their code by what the processor can do, and a card's libraries by its generation. Machines of one
+Decoded, scaled and detected frames are not the same to the last bit on every machine: OpenCV, swscale, ONNX Runtime
+and OpenBLAS choose their code by what the processor can do, and a GPU's libraries by its generation. Machines of one
 class give the same packets; so parts of a job can only be joined where they come from one class.
 
 Cores and threads are not part of it: no result depends on them, but for x264's number of threads, which a job keeps.
@@ -22,7 +22,7 @@ import av
 import cv2
 import numpy as np
 
-from engines.versions import card_versions, host_versions
+from engines.versions import gpu_versions, host_versions
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _CODE_CHOSEN_BY = {  # the key of /proc/cpuinfo, and how the names of such instruction sets begin
@@ -34,7 +34,7 @@ _LABELS = {
     "backend": "backend",
     "machine": "architecture",
     "blas": "OpenBLAS kernels",
-    "card": "card",
+    "gpu": "GPU",
     "generation": "compute capability",
     "inference": "inference",
     "cpu_features": "CPU features",
@@ -53,7 +53,7 @@ class ComputeClass:
         cpu_features: instruction sets that libraries choose their code by, separated by blanks.
         opencv_features: those of them that OpenCV is built for and may use.
         blas: the processor for which OpenBLAS, under NumPy, has chosen its kernels; "" where that is not known.
-        card, generation: name and compute capability ("sm90"); "" on the CPU.
+        gpu, generation: name and compute capability ("sm90"); "" on the CPU.
         inference: runtime and precision of detector and face embedding; "" until they are open.
         versions: of all software that takes part.
     """
@@ -63,15 +63,15 @@ class ComputeClass:
     cpu_features: str = ""
     opencv_features: str = ""
     blas: str = ""
-    card: str = ""
+    gpu: str = ""
     generation: str = ""
     inference: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
-    def on_card(self, name: str, generation: str, cuda: str) -> ComputeClass:
-        """The same with the work on a card, whose driver speaks that version of CUDA."""
-        versions = self.versions | card_versions() | {"cuda-driver": cuda}
-        return replace(self, backend="cuda", card=name, generation=generation, versions=versions)
+    def on_gpu(self, name: str, generation: str, cuda: str) -> ComputeClass:
+        """The same with the work on a GPU, whose driver speaks that version of CUDA."""
+        versions = self.versions | gpu_versions() | {"cuda-driver": cuda}
+        return replace(self, backend="cuda", gpu=name, generation=generation, versions=versions)
 
     def with_inference(self, *engines: str) -> ComputeClass:
         """The same with the names of the engines that are open."""

@@ -1,4 +1,4 @@
-"""What CUDA's libraries raise when a card fails, as errors of this project: the one place that reads their messages.
+"""What CUDA's libraries raise when a GPU fails, as errors of this project: the one place that reads their messages.
 
 No library is imported: an error is known by its class's name, its status number or its words.
 
@@ -48,9 +48,9 @@ def translate(error: BaseException, doing: str) -> EngineError | None:
     text = str(error)
     status = _status(error, text)
     if status in _POISONING or _POISONING_WORDS.search(text):
-        return DeviceLostError(f"The card's context broke while {doing}: {telling_line(error)}")
+        return DeviceLostError(f"The GPU's context broke while {doing}: {telling_line(error)}")
     if status == _OUT_OF_MEMORY or _is_cupy_memory(error) or _MEMORY_WORDS.search(text):
-        return DeviceOutOfMemoryError(f"The card ran out of memory while {doing}: {telling_line(error)}")
+        return DeviceOutOfMemoryError(f"The GPU ran out of memory while {doing}: {telling_line(error)}")
     return None
 
 

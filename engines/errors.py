@@ -70,7 +70,7 @@ class IndexTooLargeError(MediaError):
 
 class NoVideoError(MediaError):
     code = "NO_VIDEO"
-    remedy = "The file holds sound but no video. Check what the editor exported."
+    remedy = "The file holds audio but no video. Check what the editor exported."
 
 
 class StillImageError(MediaError):
@@ -90,7 +90,7 @@ class EncryptedMediaError(MediaError):
 
 class DecodeFailedError(MediaError):
     code = "DECODE_FAILED"
-    remedy = "No picture of the file could be decoded. Export it again from its source."
+    remedy = "No frame of the file could be decoded. Export it again from its source."
 
 
 class DeviceUnavailableError(EngineError):
@@ -116,24 +116,24 @@ class EncodeFailedError(EngineError):
 
 
 class DeviceOutOfMemoryError(EngineError):
-    """The card has no memory left for what was asked of it; the same work may fit later, or smaller."""
+    """The GPU has no memory left for what was asked of it; the same work may fit later, or smaller."""
 
     code = "DEVICE_OUT_OF_MEMORY"
-    remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the card."
+    remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the GPU."
     doctor_check = "cards"
     retryable = True
     environmental = True
 
 
 class VramGuardError(DeviceOutOfMemoryError):
-    """The card is fuller than ``device.vram_guard`` allows, or would be."""
+    """The GPU is fuller than ``device.vram_guard`` allows, or would be."""
 
     code = "VRAM_GUARD"
-    remedy = "End other programs that use the card, lower workers.concurrent_jobs, or raise device.vram_guard."
+    remedy = "End other programs that use the GPU, lower workers.concurrent_jobs, or raise device.vram_guard."
 
 
 class DeviceLostError(EngineError):
-    """The process's CUDA context is broken: only a new process can use the card again."""
+    """The process's CUDA context is broken: only a new process can use the GPU again."""
 
     code = "DEVICE_LOST"
     remedy = "The work goes on in a new process; where this repeats, check the driver's messages with `dmesg`."
@@ -143,7 +143,7 @@ class DeviceLostError(EngineError):
 
 
 class EncoderBusyError(EngineError):
-    """All encoder sessions that the card and its driver allow are taken."""
+    """All encoder sessions that the GPU and its driver allow are taken."""
 
     code = "ENCODER_BUSY"
     remedy = (
@@ -156,10 +156,10 @@ class EncoderBusyError(EngineError):
 
 
 class EncoderMissingError(DeviceUnavailableError):
-    """The card has no encoder."""
+    """The GPU has no encoder."""
 
     code = "ENCODER_MISSING"
-    remedy = "Set encoder to auto or x264 in the profile: this card has no video encoder."
+    remedy = "Set encoder to auto or x264 in the profile: this GPU has no video encoder."
     doctor_check = "codecs-cuda"
 
 

@@ -1,4 +1,4 @@
-"""What the codecs, cards and runtimes of this machine can do, as JSON: ``python -m engines.examine TOPIC [INDEX]``.
+"""What the codecs, GPUs and runtimes of this machine can do, as JSON: ``python -m engines.examine TOPIC [INDEX]``.
 
 A program of its own, because it loads codecs and drivers. Where it can be done in a moment, a thing is tried rather
 than looked up in a list.
@@ -28,13 +28,13 @@ from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
-from engines.measure import cards
+from engines.measure import gpus
 from engines.media.probe import probe
 from engines.priority import priority_kept
 from engines.settings import EncoderSettings
 from engines.versions import driver_version
 
-_WIDTH, _HEIGHT, _PICTURES = 256, 128, 5
+_WIDTH, _HEIGHT, _FRAMES = 256, 128, 5
 _BIT_DEPTHS = (8, 10)
 _DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia0")
 
@@ -84,7 +84,7 @@ def _write_sample(path: Path, encoder: str, pix_fmt: str) -> None:
         stream = container.add_stream(encoder, rate=25, options=_OPTIONS.get(encoder, {}))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, pix_fmt
-        for number in range(_PICTURES):
+        for number in range(_FRAMES):
             luma = np.add.outer(np.arange(_HEIGHT), np.arange(_WIDTH) + 8 * number).astype(np.uint8)
             frame = av.VideoFrame.from_ndarray(luma, "gray").reformat(format=pix_fmt)
             frame.pts = number
@@ -94,9 +94,9 @@ def _write_sample(path: Path, encoder: str, pix_fmt: str) -> None:
 
 def _decode(path: Path) -> None:
     decoder = PyAvDecoder(path, probe(path), max_surface_pixels=_WIDTH * _HEIGHT, threads=1)
-    pictures = sum(len(batch) for batch in decoder.batches())
-    if pictures != _PICTURES:
-        raise ValueError(f"{pictures} of {_PICTURES} pictures came out")
+    frames = sum(len(batch) for batch in decoder.batches())
+    if frames != _FRAMES:
+        raise ValueError(f"{frames} of {_FRAMES} frames came out")
 
 
 def _encode() -> None:
@@ -118,8 +118,8 @@ def _tried(action: Callable[[], object]) -> str:
 
 
 def driver() -> dict[str, Any]:
-    """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the cards that NVML sees."""
-    found = cards()
+    """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the GPUs that NVML sees."""
+    found = gpus()
     return {
         "kernel_module": driver_version(),
         "devices": {name: _openable(Path("/dev") / name) for name in _DEVICES if (Path("/dev") / name).exists()},
@@ -127,13 +127,13 @@ def driver() -> dict[str, Any]:
         "cuda": _cuda_version() if found else None,
         "cards": [
             {
-                "index": card.index,
-                "name": card.name,
-                "compute_capability": card.compute_capability,
-                "vram_total_bytes": card.vram_total_bytes,
-                "vram_used_bytes": card.vram_used_bytes,
+                "index": gpu.index,
+                "name": gpu.name,
+                "compute_capability": gpu.compute_capability,
+                "vram_total_bytes": gpu.vram_total_bytes,
+                "vram_used_bytes": gpu.vram_used_bytes,
             }
-            for card in found
+            for gpu in found
         ],
     }
 
@@ -154,19 +154,19 @@ def _cuda_version() -> str | None:
 
 
 def cuda(index: int) -> dict[str, Any]:
-    """What a card decodes and encodes.
+    """What a GPU decodes and encodes.
 
     Raises:
         DeviceUnavailableError: it cannot be asked.
     """
-    from engines.cuda.nvdec import CODECS  # noqa: PLC0415  needs a card
+    from engines.cuda.nvdec import CODECS  # noqa: PLC0415  needs a GPU
     from engines.cuda.sessions import probe_sessions  # noqa: PLC0415
 
     if importlib.util.find_spec("PyNvVideoCodec") is None:
         raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", doctor_check="libraries")
     sessions = probe_sessions(index)
     return {
-        "decode": {_stream(codec, bits): _card_decodes(index, codec, bits) for codec in CODECS for bits in _BIT_DEPTHS},
+        "decode": {_stream(codec, bits): _gpu_decodes(index, codec, bits) for codec in CODECS for bits in _BIT_DEPTHS},
         "nvenc": {"opened": sessions.opened, "error": sessions.error},
     }
 
@@ -175,7 +175,7 @@ def _stream(codec: str, bits: int) -> str:
     return codec if bits == 8 else f"{codec}, {bits} bits"
 
 
-def _card_decodes(index: int, codec: str, bits: int) -> str:
+def _gpu_decodes(index: int, codec: str, bits: int) -> str:
     from engines.cuda.nvdec import capabilities  # noqa: PLC0415  as above
 
     try:

@@ -1,4 +1,4 @@
-"""Pictures and packets as they travel between the engines: NV12, with exact timestamps."""
+"""Frames and packets as they travel between the engines: NV12, with exact timestamps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Size: TypeAlias = tuple[int, int]  # width, height
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture, 8-bit NV12, upright. Its size may be another one than that of the picture before.
+    """One frame, 8-bit NV12, upright. Its size may be another one than that of the frame before.
 
     Where HDR is kept it is P010 instead: 16 bits for each sample, of which the upper ten count.
 
@@ -26,8 +26,8 @@ class Frame:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
         uv: chroma, shape (ceil(H / 2), ceil(W / 2), 2), U before V.
         pts: presentation time in ticks of the stream's time base, as the container says.
-        duration: ticks until the next picture; the last one's is a best guess, never 0.
-        replaced: this picture stands in for one that could not be decoded.
+        duration: ticks until the next frame; the last one's is a best guess, never 0.
+        replaced: this frame stands in for one that could not be decoded.
         display: width and height when shown in square pixels; None is what ``VideoInfo`` says.
     """
 
@@ -52,14 +52,14 @@ class Frame:
 
 
 def on_host(frame: Frame) -> Frame:
-    """The same picture with its planes in host memory; a copy where they are on a device."""
+    """The same frame with its planes in host memory; a copy where they are on a device."""
     planes = [plane.get() if hasattr(plane, "get") else plane for plane in (frame.y, frame.uv)]
     return replace(frame, y=planes[0], uv=planes[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Consecutive pictures of one stream, oldest first, on one device."""
+    """Consecutive frames of one stream, oldest first, on one device."""
 
     frames: tuple[Frame, ...]
     time_base: Fraction
@@ -92,7 +92,7 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPacket:
-    """One encoded picture. ``pts`` is in the time base of the frames that went in."""
+    """One encoded frame. ``pts`` is in the time base of the frames that went in."""
 
     data: bytes
     pts: int
@@ -136,12 +136,12 @@ class AudioInfo:
 class VideoInfo:
     """The chosen video stream as its header describes it.
 
-    ``width`` and ``height`` are those of the displayed picture: rotation and pixel aspect applied. ``coded_width``
-    and ``coded_height`` are the stored picture's. ``frames_from_header`` is None where the container does not say.
-    Pictures of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
+    ``width`` and ``height`` are those of the displayed frame: rotation and pixel aspect applied. ``coded_width``
+    and ``coded_height`` are the stored frame's. ``frames_from_header`` is None where the container does not say.
+    Frames of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
     ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
 
-    Where size, pixel aspect or orientation change midway, all this is about the first picture; ``Frame.display`` tells
+    Where size, pixel aspect or orientation change midway, all this is about the first frame; ``Frame.display`` tells
     the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
     that stays the same, the container's counts. ``peak_cd_m2`` is the brightest white of PQ video as metadata tells it.
     """

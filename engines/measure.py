@@ -42,7 +42,7 @@ CLIP_WIDTH, CLIP_HEIGHT, CLIP_FRAMES = 1920, 1080, 300
 DETECTOR_WIDTH, DETECTOR_HEIGHT = 640, 384
 BATCHES = (1, 8, 16, 32)
 _ENOUGH_GAIN = 1.05  # one more decoder, or a larger batch, must give this much to be measured further
-_LOOP, _STEP = 12, 8  # pictures that the clip repeats, and pixels that they move by
+_LOOP, _STEP = 12, 8  # frames that the clip repeats, and pixels that they move by
 _GRAIN = 1.2  # standard deviation of luma
 _SCORE = 0.3
 _MEASURED_S = 0.6
@@ -53,8 +53,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A card as NVML describes it; no context is created on it."""
+class GPU:
+    """A GPU as NVML describes it; no context is created on it."""
 
     index: int
     name: str
@@ -66,7 +66,7 @@ class Card:
 
 @dataclass(slots=True)
 class Measured:
-    """What was found. Speeds are pictures of 1080p per second, the detector's of 640x384.
+    """What was found. Speeds are frames of 1080p per second, the detector's of 640x384.
 
     ``decode_fps`` is by number of decoders side by side, ``detect_fps`` by batch.
     """
@@ -75,7 +75,7 @@ class Measured:
     memory_bytes: int
     device: str
     notes: list[str]
-    cards: list[Card] = field(default_factory=list)
+    gpus: list[GPU] = field(default_factory=list)
     nvenc: SessionProbe | None = None
     tensorrt: str | None = None
     decoder: str = ""
@@ -86,24 +86,24 @@ class Measured:
     encode_fps: float = 0.0
 
 
-def cards() -> list[Card]:
-    """All cards that NVML sees; none where there is no driver."""
+def gpus() -> list[GPU]:
+    """All GPUs that NVML sees; none where there is no driver."""
     try:
         nvml = importlib.import_module("pynvml")
         nvml.nvmlInit()
     except Exception as error:  # no package, no driver: NVMLError derives from Exception alone
-        log.debug("no cards", reason=str(error))
+        log.debug("no GPUs", reason=str(error))
         return []
     driver = nvml.nvmlSystemGetDriverVersion()
-    return [_card(nvml, index, driver) for index in range(nvml.nvmlDeviceGetCount())]
+    return [_gpu(nvml, index, driver) for index in range(nvml.nvmlDeviceGetCount())]
 
 
-def _card(nvml: Any, index: int, driver: str) -> Card:
+def _gpu(nvml: Any, index: int, driver: str) -> GPU:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     name = nvml.nvmlDeviceGetName(handle)
-    return Card(index, name, driver, f"{major}.{minor}", int(memory.total), int(memory.used))
+    return GPU(index, name, driver, f"{major}.{minor}", int(memory.total), int(memory.used))
 
 
 def measure(settings: DeviceSettings) -> Measured:
@@ -117,11 +117,11 @@ def measure(settings: DeviceSettings) -> Measured:
     with closing(open_backend(settings)) as backend, tempfile.TemporaryDirectory(prefix="dualface-probe-") as folder:
         clip = Path(folder) / "clip.mp4"
         make_clip(clip)
-        found = Measured(cores, psutil.virtual_memory().total, backend.device, [], cards())
+        found = Measured(cores, psutil.virtual_memory().total, backend.device, [], gpus())
         found.tensorrt = f"{library.name} {library.version}" if library else None
-        found.nvenc = probe_sessions(settings.card) if backend.device != "cpu" else None
+        found.nvenc = probe_sessions(settings.gpu) if backend.device != "cpu" else None
         found.decoder, found.decode_fps = _decoders(clip, settings, most=2 * cores)
-        frames = _pictures(clip, backend)
+        frames = _frames(clip, backend)
         found.inference, found.detect_fps = _detector(clip, backend, frames)
         found.encoder, found.encode_fps = _encoder(backend, frames, cores)
         found.notes = list(backend.notes)
@@ -129,7 +129,7 @@ def measure(settings: DeviceSettings) -> Measured:
 
 
 def make_clip(path: Path) -> None:
-    """A moving picture with grain, 1080p H.264: as hard to decode as a camera's, and made in a moment."""
+    """A moving frame with grain, 1080p H.264: as hard to decode as a camera's, and made in a moment."""
     noise = np.random.default_rng(1)
     ramp = np.add.outer(np.arange(CLIP_HEIGHT), np.arange(CLIP_WIDTH + _LOOP * _STEP)) / 12
     lumas = [
@@ -148,7 +148,7 @@ def make_clip(path: Path) -> None:
 
 
 def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dict[int, float]]:
-    """Pictures per second of several decoders side by side, until more of them give no more."""
+    """Frames per second of several decoders side by side, until more of them give no more."""
     found: dict[int, float] = {}
     name, count = "", 1
     while count <= most:
@@ -162,7 +162,7 @@ def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dic
 
 
 def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[str, float]:
-    """The decoder's name, and pictures per second of ``count`` processes: jobs have one each."""
+    """The decoder's name, and frames per second of ``count`` processes: jobs have one each."""
     spawn = multiprocessing.get_context("spawn")
     ready, answers = spawn.Barrier(count + 1), spawn.Queue()
     order = (clip, settings, ready, answers)
@@ -174,11 +174,11 @@ def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[
         raise DeviceUnavailableError(f"{count} decoders side by side do not open: {_complaint(answers)}") from error
     begin = time.perf_counter()
     found = [answers.get(timeout=_DECODING_S) for _ in range(count)]
-    return found[0][0], sum(pictures for _, pictures in found) / (time.perf_counter() - begin)
+    return found[0][0], sum(frames for _, frames in found) / (time.perf_counter() - begin)
 
 
 def _decode(clip: Path, settings: DeviceSettings, ready: Any, answers: Any) -> None:
-    """One process: opens a decoder, waits for the others, and counts pictures."""
+    """One process: opens a decoder, waits for the others, and counts frames."""
     try:
         backend = open_backend(settings)
         decoder = backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)
@@ -199,14 +199,14 @@ def _complaint(answers: Any) -> str:
         return f"they took longer than {_OPENING_S:.0f} s"
 
 
-def _pictures(clip: Path, backend: Backend) -> list[Frame]:
-    """Pictures where the backend's decoder leaves them."""
+def _frames(clip: Path, backend: Backend) -> list[Frame]:
+    """Frames where the backend's decoder leaves them."""
     with closing(backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)) as decoder:
         return [frame for batch in islice(decoder.batches(), max(BATCHES) // 8) for frame in batch.frames]
 
 
 def _detector(clip: Path, backend: Backend, frames: list[Frame]) -> tuple[str, dict[int, float]]:
-    """Pictures per second by batch, from decoded pictures to what the host sees of the outputs."""
+    """Frames per second by batch, from decoded frames to what the host sees of the outputs."""
     preprocessor = backend.preprocessor(probe(clip))
 
     def detect(batch: int) -> None:
@@ -217,26 +217,26 @@ def _detector(clip: Path, backend: Backend, frames: list[Frame]) -> tuple[str, d
         return engine.name, {batch: round(_repeat(partial(detect, batch), batch), 1) for batch in BATCHES}
 
 
-def _repeat(call: Callable[[], None], pictures: int) -> float:
-    """Pictures per second of a call that works on several."""
+def _repeat(call: Callable[[], None], frames: int) -> float:
+    """Frames per second of a call that works on several."""
     call()
     begin, calls = time.perf_counter(), 0
     while time.perf_counter() - begin < _MEASURED_S:
         call()
         calls += 1
-    return calls * pictures / (time.perf_counter() - begin)
+    return calls * frames / (time.perf_counter() - begin)
 
 
 def _encoder(backend: Backend, frames: list[Frame], cores: int) -> tuple[str, float]:
-    """Pictures per second of one encoder with the default settings."""
+    """Frames per second of one encoder with the default settings."""
     settings = EncoderSettings(threads=min(16, cores * 3 // 2))
     encoder = backend.encoder(
         CLIP_WIDTH, CLIP_HEIGHT, time_base=Fraction(1, 30), fps=Fraction(30), color=ColorTags(), settings=settings
     )
     begin = time.perf_counter()
     for n in range(_ENCODED_FRAMES):
-        picture = frames[n % len(frames)]
-        encoder.encode(Frame(picture.y, picture.uv, n, 1))
+        frame = frames[n % len(frames)]
+        encoder.encode(Frame(frame.y, frame.uv, n, 1))
     encoder.flush()
     return encoder.name, round(_ENCODED_FRAMES / (time.perf_counter() - begin), 1)
 

@@ -21,7 +21,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "hdr: keep 설정과 달리 HDR을 유지하지 못하고 SDR로 변환했습니다: {reason}.",
     ),
     "AUDIO_STREAM_EMPTY": (
-        "Audio stream {stream} ({codec}) is not in the result: no sound of it could be read.",
+        "Audio stream {stream} ({codec}) is not in the result: no audio of it could be read.",
         "오디오 스트림 {stream}({codec})은 결과에 없습니다. 읽을 수 있는 소리가 없습니다.",
     ),
     "AUDIO_DAMAGED": (
@@ -29,43 +29,43 @@ WORDS: dict[str, tuple[str, str]] = {
         "{stream}번 오디오 스트림이{span} 손상되었습니다. 읽을 수 없는 부분은 빠졌습니다.",
     ),
     "AUDIO_REFUSED": (
-        "{count} damaged packets of sound did not fit into the result and are left out.",
+        "{count} damaged packets of audio did not fit into the result and are left out.",
         "손상된 소리 {count}개 조각을 결과에 담지 못했습니다.",
     ),
     "AUDIO_INCOMPLETE": (
-        "Sound of audio stream {stream} is missing in the result{span}.",
+        "Audio of audio stream {stream} is missing in the result{span}.",
         "결과에 {stream}번 오디오 스트림의 소리가{span} 빠져 있습니다.",
     ),
     "AUDIO_GAP": (
-        "The recording itself has no sound in audio stream {stream}{span}.",
+        "The recording itself has no audio in audio stream {stream}{span}.",
         "원본의 {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "AUDIO_STARTS_LATE": (
-        "In the recording itself, audio stream {stream} begins after the picture: there is no sound{span}.",
+        "In the recording itself, audio stream {stream} begins after the frame: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 늦게 시작합니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_ENDS_EARLY": (
-        "In the recording itself, audio stream {stream} ends before the picture: there is no sound{span}.",
+        "In the recording itself, audio stream {stream} ends before the frame: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 먼저 끝납니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_SHORTER_THAN_DECLARED": (
-        "The file announces more sound than it holds: audio stream {stream} has none{span}.",
+        "The file announces more audio than it holds: audio stream {stream} has none{span}.",
         "파일 정보보다 소리가 짧습니다. {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "VIDEO_DAMAGED": (
-        "The picture could not be decoded{span}: other frames stand in for it.",
+        "The frame could not be decoded{span}: other frames stand in for it.",
         "영상을{span} 읽을 수 없어 다른 화면으로 대신했습니다.",
     ),
     "VIDEO_STARTS_LATE": (
-        "In the recording itself, the picture begins after audio stream {stream}: there is none{span}.",
+        "In the recording itself, the frame begins after audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 늦게 시작합니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_ENDS_EARLY": (
-        "In the recording itself, the picture ends before audio stream {stream}: there is none{span}.",
+        "In the recording itself, the frame ends before audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 먼저 끝납니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_SHORTER_THAN_DECLARED": (
-        "The file announces more picture than it holds: there is none{span}.",
+        "The file announces more frame than it holds: there is none{span}.",
         "파일 정보보다 영상이 짧습니다.{span} 영상이 없습니다.",
     ),
     "SOURCE_TRUNCATED": (
@@ -93,7 +93,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "스트림 {stream}의 자막 중 {count}개를 읽을 수 없어 결과에서 빠졌습니다.",
     ),
     "CAPTIONS_DROPPED": (
-        "Closed captions that lie within the pictures of stream {stream} are not in the result.",
+        "Closed captions that lie within the frames of stream {stream} are not in the result.",
         "스트림 {stream}의 화면 데이터에 들어 있는 폐쇄 자막은 결과에 없습니다.",
     ),
     "TIMECODE_DROPPED": (

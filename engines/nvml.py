@@ -1,6 +1,6 @@
-"""What the driver's management library says of the cards: a look from outside that needs no CUDA context.
+"""What the driver's management library says of the GPUs: a look from outside that needs no CUDA context.
 
-As a program, ``python -m engines.nvml SECONDS`` prints the load of all cards as a line of JSON every so often, until
+As a program, ``python -m engines.nvml SECONDS`` prints the load of all GPUs as a line of JSON every so often, until
 its standard output is closed; it ends at once where there are none. The library loads the driver into its process and
 may hang with it, so a service lets this program look.
 """
@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CardLoad:
-    """One card at one moment; None where the card or its driver does not say.
+class GPULoad:
+    """One GPU at one moment; None where the GPU or its driver does not say.
 
     Attributes:
         index: NVML's number, which may differ from CUDA's.
@@ -41,8 +41,8 @@ class CardLoad:
     nvenc_percent: float | None
 
 
-class CardWatch:
-    """Reads all cards. Without the driver or its Python package there are none."""
+class GPUWatch:
+    """Reads all GPUs. Without the driver or its Python package there are none."""
 
     def __init__(self) -> None:
         self._nvml: Any = None
@@ -50,26 +50,26 @@ class CardWatch:
             nvml = importlib.import_module("pynvml")
             nvml.nvmlInit()
         except Exception as error:  # no package, no driver: NVMLError derives from Exception alone
-            log.debug("no cards to watch", reason=str(error))
+            log.debug("no GPUs to watch", reason=str(error))
         else:
             self._nvml = nvml
 
-    def read(self) -> list[CardLoad]:
-        """The load of each card. May take long where a driver is in trouble."""
+    def read(self) -> list[GPULoad]:
+        """The load of each GPU. May take long where a driver is in trouble."""
         if self._nvml is None:
             return []
-        return [self._card(index) for index in range(self._ask(self._nvml.nvmlDeviceGetCount) or 0)]
+        return [self._gpu(index) for index in range(self._ask(self._nvml.nvmlDeviceGetCount) or 0)]
 
-    def _card(self, index: int) -> CardLoad:
+    def _gpu(self, index: int) -> GPULoad:
         nvml = self._nvml
-        card = nvml.nvmlDeviceGetHandleByIndex(index)
-        load = self._ask(lambda: nvml.nvmlDeviceGetUtilizationRates(card))
-        memory = self._ask(lambda: nvml.nvmlDeviceGetMemoryInfo(card))
-        decoder = self._ask(lambda: nvml.nvmlDeviceGetDecoderUtilization(card))
-        encoder = self._ask(lambda: nvml.nvmlDeviceGetEncoderUtilization(card))
-        return CardLoad(
+        gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+        load = self._ask(lambda: nvml.nvmlDeviceGetUtilizationRates(gpu))
+        memory = self._ask(lambda: nvml.nvmlDeviceGetMemoryInfo(gpu))
+        decoder = self._ask(lambda: nvml.nvmlDeviceGetDecoderUtilization(gpu))
+        encoder = self._ask(lambda: nvml.nvmlDeviceGetEncoderUtilization(gpu))
+        return GPULoad(
             index=index,
-            name=str(self._ask(lambda: nvml.nvmlDeviceGetName(card)) or "unknown"),
+            name=str(self._ask(lambda: nvml.nvmlDeviceGetName(gpu)) or "unknown"),
             gpu_percent=float(load.gpu) if load else None,
             vram_used_bytes=int(memory.used) if memory else None,
             vram_total_bytes=int(memory.total) if memory else None,
@@ -87,7 +87,7 @@ class CardWatch:
 def main() -> None:
     """Entry point: ``python -m engines.nvml SECONDS``."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    watch, every_s = CardWatch(), float(sys.argv[1])
+    watch, every_s = GPUWatch(), float(sys.argv[1])
     with suppress(BrokenPipeError):
         while loads := watch.read():
             os.write(1, json.dumps([asdict(load) for load in loads]).encode() + b"\n")

@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """Decodes one video stream into upright NV12 batches, timestamps kept exactly.
 
-    Where size, pixel aspect or orientation change midway, each picture has its own (``Frame.display``). HDR and BT.2020
+    Where size, pixel aspect or orientation change midway, each frame has its own (``Frame.display``). HDR and BT.2020
     come out as BT.709.
 
-    A picture that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.concealment``) so that every
-    picture the container announces comes out once, in order of pts, pts strictly rising.
+    A frame that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.concealment``) so that every
+    frame the container announces comes out once, in order of pts, pts strictly rising.
     """
 
     name: str  # for the report, e.g. "pyav"
-    surface_width: int  # size of the first picture it yields; may be smaller than the displayed picture
+    surface_width: int  # size of the first frame it yields; may be smaller than the displayed frame
     surface_height: int
-    color: ColorTags  # of the pictures it yields
-    decode_errors: int  # packets or pictures the codec complained about, so far
+    color: ColorTags  # of the frames it yields
+    decode_errors: int  # packets or frames the codec complained about, so far
     replaced_frames: int
     truncated: bool  # the container announces more than the file holds
-    cpu_fallback: bool  # the CPU decodes, or decoded a part, in place of the card
+    cpu_fallback: bool  # the CPU decodes, or decoded a part, in place of the GPU
 
     def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
-        """Yield batches of up to ``size`` pictures, beginning with the first whose pts is >= ``start_pts``."""
+        """Yield batches of up to ``size`` frames, beginning with the first whose pts is >= ``start_pts``."""
         ...
 
     def close(self) -> None: ...
 
 
-# A float32 tensor in host memory (NumPy) or on the card (CuPy), where the preprocessor and the engine of a backend
-# hand it to each other. Arrays on the card are ready once the stream's work that was given before is done.
+# A float32 tensor in host memory (NumPy) or on the GPU (CuPy), where the preprocessor and the engine of a backend
+# hand it to each other. Arrays on the GPU are ready once the stream's work that was given before is done.
 Tensor: TypeAlias = Any
 
 
@@ -62,7 +62,7 @@ class SharedEngine(Protocol):
     name: str
 
     def run_together(self, offered: Sequence[Any]) -> Sequence[Any]:
-        """One answer for each input that a port has offered; inputs differ in their number of pictures alone."""
+        """One answer for each input that a port has offered; inputs differ in their number of frames alone."""
         ...
 
 
@@ -81,12 +81,12 @@ class EnginePort(Protocol):
 
 
 class Preprocessor(Protocol):
-    """Makes model inputs from NV12 pictures, and keeps of the detector's outputs what the host is to see."""
+    """Makes model inputs from NV12 frames, and keeps of the detector's outputs what the host is to see."""
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
-        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
+        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
 
-        All pictures of a call are shown with the same aspect.
+        All frames of a call are shown with the same aspect.
         """
         ...
 
@@ -95,7 +95,7 @@ class Preprocessor(Protocol):
         ...
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma pictures for cut detection, shape (N, height, width), area-averaged.
+        """Begin luma frames for cut detection, shape (N, height, width), area-averaged.
 
         Call what is returned to have them, in host memory; other work may be begun before.
         """
@@ -111,7 +111,7 @@ class Preprocessor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSource:
-    """Where a tile's pixels come from: a picture and a crop in pixels of that picture; no crop is a placeholder."""
+    """Where a tile's pixels come from: a frame and a crop in pixels of that frame; no crop is a placeholder."""
 
     frame: Frame
     crop: Rect | None
@@ -119,7 +119,7 @@ class TileSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composition:
-    """What one output picture shows, and when."""
+    """What one output frame shows, and when."""
 
     left: TileSource
     right: TileSource
@@ -132,19 +132,19 @@ class Composition:
 
 
 class Compositor(Protocol):
-    """Draws two tiles side by side into one NV12 picture of fixed size."""
+    """Draws two tiles side by side into one NV12 frame of fixed size."""
 
     name: str
 
     def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame: ...
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw several pictures, in order: what ``compose`` does, at once where the device can."""
+        """Draw several frames, in order: what ``compose`` does, at once where the device can."""
         ...
 
 
 class Encoder(Protocol):
-    """Encodes NV12 pictures. A fresh encoder begins with a keyframe; headers are in ``extradata`` alone."""
+    """Encodes NV12 frames. A fresh encoder begins with a keyframe; headers are in ``extradata`` alone."""
 
     name: str  # for the report, e.g. "libx264"
     extradata: bytes

@@ -40,15 +40,15 @@ class Backend(Protocol):
     Attributes:
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
-        batch_pictures: how many full-HD pictures had best travel together.
+        batch_pictures: how many full-HD frames had best travel together.
         keeps_hdr: whether all parts can work with P010.
-        bytes_to_host: brought from the device's memory to the host so far, composed pictures left out.
-        undecodable: why the card does not decode the recording, "" where it does or there is no card.
+        bytes_to_host: brought from the device's memory to the host so far, composed frames left out.
+        undecodable: why the GPU does not decode the recording, "" where it does or there is no GPU.
         compute_class: of the work on it, before engines are open.
     """
 
     device: str
-    batch_pictures: int
+    batch_frames: int
     keeps_hdr: bool
     undecodable: str
 
@@ -61,12 +61,12 @@ class Backend(Protocol):
     @property
     def compute_class(self) -> ComputeClass: ...
 
-    def strain(self) -> str | None:
+    def pressure_reason(self) -> str | None:
         """Why the device carries more than it should, None where it does not."""
         ...
 
-    def room_bytes(self) -> int | None:
-        """Memory of the card that one more stream may take below the guard; None where there is no card."""
+    def free_bytes(self) -> int | None:
+        """Memory of the GPU that one more stream may take below the guard; None where there is no GPU."""
         ...
 
     def decoder(
@@ -101,7 +101,7 @@ class Backend(Protocol):
         color: ColorTags,
         settings: EncoderSettings,
     ) -> Encoder:
-        """For pictures of these colours: HDR and BT.2020 are P010, all others NV12."""
+        """For frames of these colours: HDR and BT.2020 are P010, all others NV12."""
         ...
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class CpuBackend:
     """PyAV, ONNX Runtime, OpenCV and x264."""
 
     device = "cpu"
-    batch_pictures = 4  # what a core works on stays in its caches, more or less
+    batch_frames = 4  # what a core works on stays in its caches, more or less
     bytes_to_host = 0
     keeps_hdr = True
     undecodable = ""
@@ -128,10 +128,10 @@ class CpuBackend:
     def compute_class(self) -> ComputeClass:
         return host_class()
 
-    def strain(self) -> str | None:
+    def pressure_reason(self) -> str | None:
         return None
 
-    def room_bytes(self) -> None:
+    def free_bytes(self) -> None:
         return None
 
     def decoder(
@@ -198,7 +198,7 @@ def open_backend(
 
     Args:
         cache_dir: where converted models are kept; None is the user's own cache.
-        nvenc: the card's encoder sessions, where somebody has counted them.
+        nvenc: the GPU's encoder sessions, where somebody has counted them.
 
     Raises:
         DeviceUnavailableError: CUDA is demanded and cannot work.
@@ -215,18 +215,18 @@ def open_backend(
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
 
 
-def named_cards(device: DeviceSettings) -> tuple[int, ...]:
-    """The numbers of the cards that the settings name. Where "auto" finds none it is 0: opening that tells why."""
+def named_gpus(device: DeviceSettings) -> tuple[int, ...]:
+    """The numbers of the GPUs that the settings name. Where "auto" finds none it is 0: opening that tells why."""
     if isinstance(device.index, tuple):
         return tuple(dict.fromkeys(device.index))
     if device.index != "auto" or device.backend == "cpu" or importlib.util.find_spec("cupy") is None:
-        return (device.card,)
-    return importlib.import_module("engines.cuda.backend").all_cards() or (0,)
+        return (device.gpu,)
+    return importlib.import_module("engines.cuda.backend").all_gpus() or (0,)
 
 
 def release_memory() -> None:
     """Give memory that no backend's part holds any more back to the devices."""
-    gc.collect()  # an error's traceback is a cycle, and holds pictures
+    gc.collect()  # an error's traceback is a cycle, and holds frames
     if "cupy" in sys.modules:
         importlib.import_module("engines.cuda.memory").release_pools()
 
@@ -242,7 +242,7 @@ def _open_cuda(device: DeviceSettings, cache_dir: Path | None, nvenc: SessionPro
 
 
 def _has_driver() -> bool:
-    """Whether a card can be there at all: told at once, where importing CuPy takes a good part of a second."""
+    """Whether a GPU can be there at all: told at once, where importing CuPy takes a good part of a second."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:

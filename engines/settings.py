@@ -13,7 +13,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-CardNumber = Annotated[int, Field(ge=0, le=63)]
+GPUNumber = Annotated[int, Field(ge=0, le=63)]
 
 
 class DeviceSettings(Section):
@@ -24,13 +24,13 @@ class DeviceSettings(Section):
         Field(description="Device that decodes, detects, composes and encodes; auto takes CUDA where it works"),
     ] = "auto"
     index: Annotated[
-        Literal["auto"] | CardNumber | Annotated[tuple[CardNumber, ...], Field(min_length=1, max_length=64)],
-        Field(description="Number of the CUDA device, a list of numbers to spread jobs over, or auto for all cards"),
+        Literal["auto"] | GPUNumber | Annotated[tuple[GPUNumber, ...], Field(min_length=1, max_length=64)],
+        Field(description="Number of the CUDA device, a list of numbers to spread jobs over, or auto for all GPUs"),
     ] = 0
     jobs_per_card: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
         Field(
-            description="Most jobs on one card; auto spreads workers.concurrent_jobs evenly",
+            description="Most jobs on one GPU; auto spreads workers.concurrent_jobs evenly",
             json_schema_extra={"unit": "jobs"},
         ),
     ] = "auto"
@@ -39,13 +39,13 @@ class DeviceSettings(Section):
         Field(
             ge=0.1,
             le=0.95,
-            description="Share of the card's memory that jobs may fill",
+            description="Share of the GPU's memory that jobs may fill",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.70
     undecodable: Annotated[
         Literal["cpu", "wait", "fail"],
-        Field(description="A stream that the card cannot decode: decode it on the CPU, let the job wait, or fail it"),
+        Field(description="A stream that the GPU cannot decode: decode it on the CPU, let the job wait, or fail it"),
     ] = "cpu"
     batching: Annotated[
         Literal["joint", "separate"],
@@ -56,7 +56,7 @@ class DeviceSettings(Section):
         Field(
             ge=1,
             le=32,
-            description="Most pictures that go through the detector together",
+            description="Most frames that go through the detector together",
             json_schema_extra={"unit": "pictures"},
         ),
     ] = 16
@@ -65,13 +65,13 @@ class DeviceSettings(Section):
         Field(
             ge=0,
             le=100,
-            description="Longest time that a picture waits for others to share a detector batch with",
+            description="Longest time that a frame waits for others to share a detector batch with",
             json_schema_extra={"unit": "ms"},
         ),
     ] = 6.0
     inference: Annotated[
         Literal["auto", "tensorrt", "onnxruntime"],
-        Field(description="Runtime of the models on a card; auto takes TensorRT where it works, else ONNX Runtime"),
+        Field(description="Runtime of the models on a GPU; auto takes TensorRT where it works, else ONNX Runtime"),
     ] = "auto"
     precision: Annotated[
         Literal["fp16", "fp32"], Field(description="Arithmetic of TensorRT engines; ONNX Runtime computes in fp32")
@@ -98,23 +98,23 @@ class DeviceSettings(Section):
     ] = True
 
     @property
-    def card(self) -> int:
-        """The one card to work on: the first where several may be used."""
+    def gpu(self) -> int:
+        """The one GPU to work on: the first where several may be used."""
         if self.index == "auto":
             return 0
         return self.index if isinstance(self.index, int) else self.index[0]
 
-    def on_card(self, index: int) -> DeviceSettings:
-        """The same for one card."""
+    def on_gpu(self, index: int) -> DeviceSettings:
+        """The same for one GPU."""
         return self.model_copy(update={"index": index})
 
 
 class EncoderSettings(Section):
-    """How the delivered picture is encoded."""
+    """How the delivered frame is encoded."""
 
     encoder: Annotated[
         Literal["auto", "nvenc", "x264"],
-        Field(description="Video encoder; auto takes NVENC where the card has it, else x264"),
+        Field(description="Video encoder; auto takes NVENC where the GPU has it, else x264"),
     ] = "auto"
     preset: Annotated[
         Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"],
@@ -155,7 +155,7 @@ class LimitsSettings(Section):
         Field(
             ge=64 * 64,
             le=2**28,
-            description="Largest picture, width times height",
+            description="Largest frame, width times height",
             json_schema_extra={"unit": "pixels"},
         ),
     ] = 35_389_440

@@ -54,7 +54,7 @@ class ToneSource:
 
 
 def tone_source(color: ColorTags, peak: float | None = None) -> ToneSource | None:
-    """How to map pictures with these tags, or None where they are SDR of usual colours.
+    """How to map frames with these tags, or None where they are SDR of usual colours.
 
     ``peak`` is what metadata says, cd/m2. HDR without known primaries is BT.2020.
     """

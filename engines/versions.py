@@ -11,7 +11,7 @@ from pathlib import Path
 
 _HOST = ("dualface", "av", "numpy", "opencv-python-headless")
 _RUNTIMES = ("onnxruntime-gpu", "onnxruntime")  # where both are installed, the first hides the second
-_CARD = (
+_GPU = (
     "cupy-cuda13x",
     "PyNvVideoCodec",
     "tensorrt",
@@ -35,9 +35,9 @@ def host_versions() -> dict[str, str]:
     return found | {"onnxruntime": runtime, "python": platform.python_version(), "libc": _libc()}
 
 
-def card_versions() -> dict[str, str]:
-    """Of what works on a card, as far as it is installed."""
-    versions = {name: _version(name) for name in _CARD} | {"nvidia-driver": driver_version()}
+def gpu_versions() -> dict[str, str]:
+    """Of what works on a GPU, as far as it is installed."""
+    versions = {name: _version(name) for name in _GPU} | {"nvidia-driver": driver_version()}
     return {name: version for name, version in versions.items() if version}
 
 

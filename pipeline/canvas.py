@@ -1,9 +1,9 @@
-"""One system of coordinates for a stream whose pictures change size, aspect or orientation.
+"""One system of coordinates for a stream whose frames change size, aspect or orientation.
 
-People are followed and recognised in pixels of the canvas: the displayed picture that the stream began with. A picture
+People are followed and recognised in pixels of the canvas: the displayed frame that the stream began with. A frame
 of another size lies on it as large as fits, in the middle, its shape kept; so who is left, and how large a face is
-within the picture, does not depend on the size. Cameras and everything behind them work in the pixels of each displayed
-picture itself, so that no part is framed any worse than it would be in a file of its own.
+within the frame, does not depend on the size. Cameras and everything behind them work in the pixels of each displayed
+frame itself, so that no part is framed any worse than it would be in a file of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.people import Face, Scene, Seen
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a displayed picture lies on the canvas: canvas = ``scale`` * picture + (``x``, ``y``)."""
+    """Where a displayed frame lies on the canvas: canvas = ``scale`` * frame + (``x``, ``y``)."""
 
     scale: float
     x: float
@@ -29,23 +29,23 @@ class Placement:
         return cls(scale, (canvas[0] - scale * display[0]) / 2, (canvas[1] - scale * display[1]) / 2)
 
     def face_on_canvas(self, face: Face) -> Face:
-        """A face found in the picture, in pixels of the canvas."""
+        """A face found in the frame, in pixels of the canvas."""
         landmarks = tuple((self.scale * x + self.x, self.scale * y + self.y) for x, y in face.landmarks)
         box = face.box.scaled(self.scale, self.scale)
         return Face(replace(box, x=box.x + self.x, y=box.y + self.y), face.score, landmarks, self.scale)
 
-    def points_in_picture(self, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    def points_in_frame(self, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
         return [((x - self.x) / self.scale, (y - self.y) / self.scale) for x, y in points]
 
-    def scene_in_picture(self, scene: Scene, display: Size) -> Scene:
-        """A scene of the canvas in pixels of its picture."""
+    def scene_in_frame(self, scene: Scene, display: Size) -> Scene:
+        """A scene of the canvas in pixels of its frame."""
         left, right = (self._seen(seen) for seen in (scene.left, scene.right))
         others = tuple(self._box(box) for box in scene.others)
-        return replace(scene, left=left, right=right, others=others, picture=display)
+        return replace(scene, left=left, right=right, others=others, frame=display)
 
     def _seen(self, seen: Seen | None) -> Seen | None:
         return replace(seen, box=self._box(seen.box)) if seen is not None and seen.box is not None else seen
 
     def _box(self, box: Rect) -> Rect:
-        (left, top), (right, bottom) = self.points_in_picture([(box.x, box.y), (box.x + box.w, box.y + box.h)])
+        (left, top), (right, bottom) = self.points_in_frame([(box.x, box.y), (box.x + box.w, box.y + box.h)])
         return Rect(left, top, right - left, bottom - top)

@@ -48,7 +48,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 
 
 class Span(Section):
-    """A stretch of the video, in seconds since its first picture; ``to`` is not part of it."""
+    """A stretch of the video, in seconds since its first frame; ``to`` is not part of it."""
 
     from_s: Annotated[Seconds, Field(alias="from", description="Begin", json_schema_extra={"unit": "s"})]
     to_s: Annotated[Seconds, Field(alias="to", description="End", json_schema_extra={"unit": "s"})]
@@ -93,7 +93,7 @@ class Corrections(Section):
             row = replace(row, left=row.right, right=row.left)
         for pin in self.pins:
             if pin.contains(row.t):
-                row = _pin(row, pin, fitted(Rect(*pin.crop), *(row.picture or (width, height))))
+                row = _pin(row, pin, fitted(Rect(*pin.crop), *(row.frame or (width, height))))
         return row
 
 
@@ -111,7 +111,7 @@ def _live(tile: Tile, crop: Rect) -> Tile:
 
 
 def fitted(crop: Rect, width: int, height: int) -> Rect:
-    """The smallest 8:9 rectangle around ``crop``, moved and at last shrunk to lie inside the picture."""
+    """The smallest 8:9 rectangle around ``crop``, moved and at last shrunk to lie inside the frame."""
     h = min(max(crop.h, crop.w / _ASPECT), height, width / _ASPECT)
     w = h * _ASPECT
     return Rect(min(max(crop.cx - w / 2, 0), width - w), min(max(crop.cy - h / 2, 0), height - h), w, h)

@@ -11,7 +11,7 @@ from engines.cuda.sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
-from pipeline.telemetry.counters import Tally
+from pipeline.telemetry.counters import StatsDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class JobSpec:
 
     ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
     ``input_name`` is the path that the report shows, as the user knows the file. ``parts`` are the files in which the
-    recording goes on, ``part_names`` the same as the user knows them. ``nvenc`` are the encoder sessions of the card,
+    recording goes on, ``part_names`` the same as the user knows them. ``nvenc`` are the encoder sessions of the GPU,
     where they were counted.
     """
 
@@ -133,5 +133,5 @@ class JobResult:
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
-TallyCallback: TypeAlias = Callable[[Tally], None]
+TallyCallback: TypeAlias = Callable[[StatsDelta], None]
 StopCheck: TypeAlias = Callable[[], bool]

@@ -13,14 +13,14 @@ def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
     """Refuse a file before memory is spent on it.
 
     Raises:
-        TooLargeError: the picture has more pixels than ``limits.pixels``.
+        TooLargeError: the frame has more pixels than ``limits.pixels``.
         TooLongError: the recording is longer than ``limits.duration_s``.
     """
     video = info.video
     pixels = max(video.coded_width * video.coded_height, video.width * video.height)
     if pixels > limits.pixels:
         raise TooLargeError(
-            f"The picture is {video.coded_width}x{video.coded_height}, which is {pixels:,} pixels; "
+            f"The frame is {video.coded_width}x{video.coded_height}, which is {pixels:,} pixels; "
             f"at most {limits.pixels:,} are allowed."
         )
     if info.duration_s is not None and info.duration_s > limits.duration_s:
@@ -28,7 +28,7 @@ def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
 
 
 def within_duration(batches: Iterator[FrameBatch], first_pts: int, limits: LimitsSettings) -> Iterator[FrameBatch]:
-    """Pass batches on, as long as their pictures end within ``limits.duration_s`` of the first one's begin.
+    """Pass batches on, as long as their frames end within ``limits.duration_s`` of the first one's begin.
 
     Raises:
         TooLongError: one lies beyond, whatever the header says.

@@ -1,7 +1,7 @@
 """What the stages between detection and composition tell each other: faces, people, tiles.
 
-All in pixels of the displayed picture; where its size changes midway, faces and observations are in those of the first
-one (``pipeline.canvas``), scenes and rows in those of the picture that they belong to.
+All in pixels of the displayed frame; where its size changes midway, faces and observations are in those of the first
+one (``pipeline.canvas``), scenes and rows in those of the frame that they belong to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Side: TypeAlias = Literal["left", "right"]
 class Face:
     """One detected face. ``landmarks`` are right eye, left eye, nose tip, right and left mouth corner.
 
-    ``scale`` is how many pixels of ``box`` are one of the displayed picture.
+    ``scale`` is how many pixels of ``box`` are one of the displayed frame.
     """
 
     box: Rect
@@ -31,21 +31,21 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of one picture before anybody is recognised in it.
+    """What is known of one frame before anybody is recognised in it.
 
-    ``faces`` is None where the detector was not run (every picture between two k-th ones).
-    ``cut`` marks the first picture of a new shot; the detector is always run there.
+    ``faces`` is None where the detector was not run (every frame between two k-th ones).
+    ``cut`` marks the first frame of a new shot; the detector is always run there.
     """
 
     pts: int
-    t: float  # seconds since the first picture
+    t: float  # seconds since the first frame
     faces: tuple[Face, ...] | None
     cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One of the two people in one picture. ``box`` is None while nobody knows where the person is."""
+    """One of the two people in one frame. ``box`` is None while nobody knows where the person is."""
 
     person: int  # 1 or 2, stable for the whole file
     box: Rect | None
@@ -54,10 +54,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One picture after recognition: who belongs in which tile, and where they are.
+    """One frame after recognition: who belongs in which tile, and where they are.
 
     ``left`` and ``right`` are None while there is no such person (yet). ``others`` are faces of bystanders,
-    whom the debug overlay draws. ``picture`` is the displayed picture's size, None that of the first one; where it
+    whom the debug overlay draws. ``frame`` is the displayed frame's size, None that of the first one; where it
     changes there is a cut.
     """
 
@@ -67,15 +67,15 @@ class Scene:
     left: Seen | None
     right: Seen | None
     others: tuple[Rect, ...] = ()
-    picture: Size | None = None
+    frame: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What one tile shows in one output picture.
+    """What one tile shows in one output frame.
 
-    ``crop`` lies inside the picture. Where ``source`` is "frozen", the tile repeats its picture of ``still_pts``
-    (with the crop it had then, in pixels of that picture); where it is "placeholder" there is nothing to show.
+    ``crop`` lies inside the frame. Where ``source`` is "frozen", the tile repeats its frame of ``still_pts``
+    (with the crop it had then, in pixels of that frame); where it is "placeholder" there is nothing to show.
     """
 
     person: int | None
@@ -87,21 +87,21 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One output picture: a row of NAME.dual.tracks.jsonl.gz before it has a frame number.
+    """One output frame: a row of NAME.dual.tracks.jsonl.gz before it has a frame number.
 
-    ``picture`` is as in ``Scene``.
+    ``frame`` is as in ``Scene``.
     """
 
     pts: int
     t: float
     left: Tile
     right: Tile
-    picture: Size | None = None
+    frame: Size | None = None
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
     """A row from what ``dataclasses.asdict`` or orjson made of it."""
-    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["picture"]))
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]))
 
 
 def size_from_json(value: list[int] | None) -> Size | None:

@@ -82,7 +82,7 @@ def _audio_policy(profile: ProfileSettings) -> AudioPolicy:
 
 
 def _surface_bytes(info: MediaInfo) -> int:
-    """Memory of one picture that travels through the stages, NV12, rows padded as decoders like it."""
+    """Memory of one frame that travels through the stages, NV12, rows padded as decoders like it."""
     width, height = surface_size(info.video, MAX_SURFACE_PIXELS)
     return (width + _ROW_PADDING) * (height + _ROW_PADDING) * 3 // 2
 
@@ -197,7 +197,7 @@ class _Job:
         """None where the level changes. Everything that the device was used with is closed then."""
         try:
             with closing(open_backend(self._device, nvenc=self._spec.nvenc)) as backend:
-                if backend.device != "cpu":  # a card that is short of memory is no reason to leave it
+                if backend.device != "cpu":  # a GPU that is short of memory is no reason to leave it
                     self._device = self._device.model_copy(update={"backend": "cuda"})
                 return render_stream(
                     StreamJob(
@@ -370,7 +370,7 @@ class _Job:
             out,
             source=self._spec.source,
             rate=evidence.rate,
-            sound=evidence.assembled.sound,
+            audio=evidence.assembled.audio_track,
             tracks=evidence.assembled.tracks,
             last_duration=evidence.checkpoint.segments[-1].last_duration,
             on_frames=lambda frames, t: self._progress("debug", evidence.info, frames, t),

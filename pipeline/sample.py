@@ -2,7 +2,7 @@
 
 The people are real portraits in the public domain that two Python packages carry (extra ``demo``): Eileen Collins
 in scikit-image and Grace Hopper in matplotlib. They are cut out, set before a drawn room and moved. Every call gives
-the same pictures and sound. Run as ``python -m pipeline.sample FILE``.
+the same frames and audio. Run as ``python -m pipeline.sample FILE``.
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ def write(path: Path) -> None:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "20"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
-        sound = _sound()
-        for number, picture in enumerate(_pictures(people)):
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        audio_track = _audio()
+        for number, image in enumerate(_frames(people)):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(video.encode(frame))
-            container.mux(audio.encode(_audio_frame(sound, number)))
+            container.mux(audio.encode(_audio_frame(audio_track, number)))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 
@@ -109,46 +109,46 @@ def _load(portrait: Portrait) -> Image:
     except importlib.metadata.PackageNotFoundError as exc:
         raise SampleSourceError(f"The package {portrait.distribution} is not installed.") from exc
     path = next((str(file.locate()) for file in files if str(file).endswith(portrait.file)), "")
-    picture = cv2.imread(path)
-    if picture is None:
-        raise SampleSourceError(f"The package {portrait.distribution} has no picture {portrait.file}.")
-    return picture.astype(np.uint8, copy=False)
+    image = cv2.imread(path)
+    if image is None:
+        raise SampleSourceError(f"The package {portrait.distribution} has no frame {portrait.file}.")
+    return image.astype(np.uint8, copy=False)
 
 
 def _cut_out(portrait: Portrait) -> Cutout:
     """Separate the person from the background with GrabCut, which only decides along the rough outline."""
-    picture = _load(portrait)
-    inside = np.zeros(picture.shape[:2], np.uint8)
+    image = _load(portrait)
+    inside = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.array(portrait.outline, np.int32)], 255)
     band = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (19, 19))
     mask = np.where(inside > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     mask[cv2.erode(inside, band, borderValue=255) > 0] = cv2.GC_FGD
     mask[cv2.dilate(inside, band) == 0] = cv2.GC_BGD
     cv2.setRNGSeed(1)
-    cv2.grabCut(picture, mask, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(image, mask, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     person = np.where((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD), 255, 0).astype(np.uint8)
-    return _soften(picture, person, portrait)
+    return _soften(image, person, portrait)
 
 
-def _soften(picture: Image, person: Image, portrait: Portrait) -> Cutout:
-    size = (round(picture.shape[1] * portrait.scale), round(picture.shape[0] * portrait.scale))
+def _soften(image: Image, person: Image, portrait: Portrait) -> Cutout:
+    size = (round(image.shape[1] * portrait.scale), round(image.shape[0] * portrait.scale))
     smooth = cv2.medianBlur(person, 7)
     smooth = cv2.erode(smooth, np.ones((3, 3), np.uint8), borderValue=255)
     alpha = cv2.GaussianBlur(cv2.resize(smooth, size, interpolation=cv2.INTER_CUBIC), (0, 0), 1.8)
-    color = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+    color = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     alpha3 = cv2.merge([alpha, alpha, alpha]).astype(np.uint8)
     return Cutout(cv2.multiply(color, alpha3, scale=1 / 255).astype(np.uint8), alpha3, portrait)
 
 
-def _pictures(people: list[Cutout]) -> Iterator[Image]:
+def _frames(people: list[Cutout]) -> Iterator[Image]:
     room, desk, desk_alpha = _room(), *_desk()
     for number in range(FPS * SECONDS):
         t = number / FPS
-        picture = room.copy()
+        image = room.copy()
         for index in (1, 0):  # the first person passes in front
-            _draw(picture, people[index], _pose(index, t))
-        picture[_DESK_Y - 30 :] = _over(picture[_DESK_Y - 30 :], desk, desk_alpha)
-        yield picture
+            _draw(image, people[index], _pose(index, t))
+        image[_DESK_Y - 30 :] = _over(image[_DESK_Y - 30 :], desk, desk_alpha)
+        yield image
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _loudness(index: int, t: float) -> float:
     return within * syllables * words
 
 
-def _draw(picture: Image, person: Cutout, pose: Pose) -> None:
+def _draw(image: Image, person: Cutout, pose: Pose) -> None:
     """Draw a person: turned and scaled round the face, which comes to stand at the pose's place."""
     anchor = np.array(person.portrait.anchor) * person.portrait.scale
     matrix = cv2.getRotationMatrix2D((float(anchor[0]), float(anchor[1])), pose.lean_deg, pose.size)
@@ -200,7 +200,7 @@ def _draw(picture: Image, person: Cutout, pose: Pose) -> None:
     matrix[:, 2] += (pose.x - anchor[0] - left, pose.y - anchor[1] - top)
     size = (right - left, HEIGHT - top)
     color, alpha = (cv2.warpAffine(layer, matrix, size).astype(np.uint8) for layer in (person.color, person.alpha))
-    picture[top:, left:right] = _over(picture[top:, left:right], color, alpha)
+    image[top:, left:right] = _over(image[top:, left:right], color, alpha)
 
 
 def _over(below: Image, color: Image, alpha: Image) -> Image:
@@ -247,18 +247,18 @@ def _desk() -> tuple[Image, Image]:
     return np.clip(tone * alpha, 0, 255).astype(np.uint8), (alpha * 255).astype(np.uint8)
 
 
-def _sound() -> Samples:
+def _audio() -> Samples:
     """Two hummed voices that take turns, from where each person is, and a soft beep every second; shape (2, N)."""
     t = np.arange(SAMPLE_RATE * SECONDS) / SAMPLE_RATE
     beep = 0.05 * np.sin(2 * np.pi * 1000 * t) * (t % 1 < 0.04)
-    sound = np.stack([beep, beep])
+    audio_track = np.stack([beep, beep])
     steps = np.arange(FPS * SECONDS) / FPS
     for index, portrait in enumerate((COLLINS, HOPPER)):
         loudness = np.interp(t, steps, [_loudness(index, step) for step in steps])
         pan = np.interp(t, steps, [_pose(index, step).x / WIDTH for step in steps])
         voice = 0.10 * loudness * _hum(t, portrait.pitch_hz)
-        sound += voice * np.stack([np.sqrt(1 - pan), np.sqrt(pan)])
-    return sound.astype(np.float32)
+        audio_track += voice * np.stack([np.sqrt(1 - pan), np.sqrt(pan)])
+    return audio_track.astype(np.float32)
 
 
 def _hum(t: NDArray[Any], pitch_hz: float) -> NDArray[Any]:
@@ -266,10 +266,10 @@ def _hum(t: NDArray[Any], pitch_hz: float) -> NDArray[Any]:
     return np.asarray(sum(np.sin(k * phase) / k**1.4 for k in range(1, 7)))
 
 
-def _audio_frame(sound: Samples, number: int) -> av.AudioFrame:
-    """The sound that belongs to one picture."""
+def _audio_frame(audio_track: Samples, number: int) -> av.AudioFrame:
+    """The audio that belongs to one frame."""
     size = SAMPLE_RATE // FPS
-    part = np.ascontiguousarray(sound[:, number * size : (number + 1) * size])
+    part = np.ascontiguousarray(audio_track[:, number * size : (number + 1) * size])
     frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
     frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, number * size, Fraction(1, SAMPLE_RATE)
     return frame

@@ -17,7 +17,7 @@ class DetectSettings(Section):
         Field(
             ge=1,
             le=120,
-            description="Detector runs per second of video; pictures between are interpolated",
+            description="Detector runs per second of video; frames between are interpolated",
             json_schema_extra={"unit": "1/s"},
         ),
     ] = 10.0
@@ -53,7 +53,7 @@ class LookaheadSettings(Section):
         Field(
             ge=0.1,
             le=5,
-            description="How long the decision who is who may wait for later pictures",
+            description="How long the decision who is who may wait for later frames",
             json_schema_extra={"unit": "s"},
         ),
     ] = 0.7
@@ -66,7 +66,7 @@ class LookaheadSettings(Section):
         Field(
             ge=2**25,
             le=2**34,
-            description="Memory for pictures that wait; large pictures shorten the look-ahead",
+            description="Memory for frames that wait; large frames shorten the look-ahead",
             json_schema_extra={"unit": "bytes"},
         ),
     ] = 402_653_184
@@ -125,7 +125,7 @@ class IdentitySettings(Section):
         Field(
             gt=0,
             lt=1,
-            description="Smallest face of the two people, in parts of the picture's height",
+            description="Smallest face of the two people, in parts of the frame's height",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.025
@@ -188,7 +188,7 @@ class IdentitySettings(Section):
         Field(
             ge=0,
             le=1,
-            description="Share of pictures that may be embedded only to know a person from more sides",
+            description="Share of frames that may be embedded only to know a person from more sides",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.05
@@ -197,7 +197,7 @@ class IdentitySettings(Section):
         Field(
             gt=0,
             le=1,
-            description="Position mode: weight of the newest picture in the mean of a face's centre",
+            description="Position mode: weight of the newest frame in the mean of a face's centre",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.30
@@ -206,7 +206,7 @@ class IdentitySettings(Section):
         Field(
             ge=1,
             le=600,
-            description="Position mode: pictures that people stay exchanged before the tiles follow",
+            description="Position mode: frames that people stay exchanged before the tiles follow",
             json_schema_extra={"unit": "pictures"},
         ),
     ] = 15
@@ -215,7 +215,7 @@ class IdentitySettings(Section):
         Field(
             ge=0,
             le=1,
-            description="Position mode: distance past each other, in parts of the picture's width",
+            description="Position mode: distance past each other, in parts of the frame's width",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.10
@@ -229,7 +229,7 @@ class CameraSettings(Section):
         Field(
             ge=0.1,
             le=0.7,
-            description="Height of the face in its tile; the picture and upscale_max may limit it",
+            description="Height of the face in its tile; the frame and upscale_max may limit it",
             json_schema_extra={"unit": "fraction of the crop's height"},
         ),
     ] = 0.28
@@ -342,7 +342,7 @@ class ProfileSettings(EncoderSettings):
     ] = "identity"
     missing: Annotated[
         Literal["hold", "freeze"],
-        Field(description="A tile whose person is away: hold the camera on the live picture, or freeze the last one"),
+        Field(description="A tile whose person is away: hold the camera on the live frame, or freeze the last one"),
     ] = "hold"
     audio: Annotated[
         Literal["auto", "copy", "aac", "aac-stereo"],
@@ -381,9 +381,9 @@ class ProfileSettings(EncoderSettings):
     camera: CameraSettings = CameraSettings()
 
     @model_validator(mode="after")
-    def _copied_sound_keeps_its_loudness(self) -> ProfileSettings:
+    def _copied_audio_keeps_its_loudness(self) -> ProfileSettings:
         if self.audio == "copy" and self.loudness_lufs != "source":
-            raise ValueError("audio: copy cannot bring sound to loudness_lufs; take audio: auto, or leave that out")
+            raise ValueError("audio: copy cannot bring audio to loudness_lufs; take audio: auto, or leave that out")
         return self
 
 
@@ -405,9 +405,9 @@ def _lowest(what: str) -> Any:
 class LowestLevelSettings(Section):
     """How far down each kind of trouble may lead. Where it leads no further, an error fails the attempt."""
 
-    out_of_memory: Annotated[LevelName, _lowest("too little memory, the card's or the host's,")] = "pause"
-    vram_guard: Annotated[LevelName, _lowest("a card fuller than device.vram_guard")] = "pause"
-    decoder_errors: Annotated[LevelName, _lowest("pictures that cannot be decoded")] = "frame_skip"
+    out_of_memory: Annotated[LevelName, _lowest("too little memory, the GPU's or the host's,")] = "pause"
+    vram_guard: Annotated[LevelName, _lowest("a GPU fuller than device.vram_guard")] = "pause"
+    decoder_errors: Annotated[LevelName, _lowest("frames that cannot be decoded")] = "frame_skip"
     frame_latency: Annotated[LevelName, _lowest("slow work")] = "frame_skip"
 
 
@@ -449,7 +449,7 @@ class DegradationSettings(Section):
         Field(
             ge=160 * 90,
             le=2**26,
-            description="downscale: most pixels of a working picture",
+            description="downscale: most pixels of a working frame",
             json_schema_extra={"unit": "pixels"},
         ),
     ] = 1280 * 720
@@ -468,7 +468,7 @@ class DegradationSettings(Section):
         Field(
             gt=0,
             le=1,
-            description="Share of a segment's pictures from which undecodable ones are a trip",
+            description="Share of a segment's frames from which undecodable ones are a trip",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.5
@@ -477,7 +477,7 @@ class DegradationSettings(Section):
         Field(
             gt=0,
             le=86400,
-            description="Trip where the stages together work longer on half of a segment's pictures",
+            description="Trip where the stages together work longer on half of a segment's frames",
             json_schema_extra={"unit": "s"},
         ),
     ] = 10.0

@@ -140,7 +140,7 @@ class Demo:
             f"Output:   {output}",
             f"Verdict:  {finished['verdict']}",
             f"Look:     open the output in any player, for example: ffplay '{output}'",
-            f"          {preview.name} beside it shows twelve moments of it in one picture",
+            f"          {preview.name} beside it shows twelve moments of it in one frame",
             f"          {self._root / OUTBOX_DIR / HTML_NAME} is what editors see of the service",
         )
         for line in lines:

@@ -47,13 +47,13 @@ def list_engines(
 def build_engines(
     target: Annotated[
         str,
-        typer.Option("--target", metavar="SM,...", help="Card generations, as sm89,sm120; this machine's by default."),
+        typer.Option("--target", metavar="SM,...", help="GPU generations, as sm89,sm120; this machine's by default."),
     ] = "",
     precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Build engines ahead of their first use. TensorRT for RTX also builds for cards that are not here."""
+    """Build engines ahead of their first use. TensorRT for RTX also builds for GPUs that are not here."""
     if precision not in {"fp16", "fp32"}:
         raise typer.BadParameter("give fp16 or fp32", param_hint="--precision")
     if not _TARGETS.fullmatch(target):

@@ -47,21 +47,21 @@ def _show(measured: dict[str, Any], proposal: probe.Proposal) -> None:
 
 def _lines(measured: dict[str, Any]) -> list[tuple[str, str]]:
     gib = 2**30
-    cards = [
-        f"{card['name']}, compute capability {card['compute_capability']}, driver {card['driver']}, "
-        f"{card['vram_used_bytes'] / gib:.1f} of {card['vram_total_bytes'] / gib:.1f} GiB in use"
-        for card in measured["cards"]
+    gpus = [
+        f"{gpu['name']}, compute capability {gpu['compute_capability']}, driver {gpu['driver']}, "
+        f"{gpu['vram_used_bytes'] / gib:.1f} of {gpu['vram_total_bytes'] / gib:.1f} GiB in use"
+        for gpu in measured["gpus"]
     ]
     sessions = _sessions(measured["nvenc"])
     return [
         ("host", f"{measured['cores']} cores, {measured['memory_bytes'] / gib:.1f} GiB"),
-        *(("card", card) for card in cards),
+        *(("GPU", gpu) for gpu in gpus),
         ("device", measured["device"]),
         ("TensorRT", measured["tensorrt"] or "not installed"),
         *([("NVENC", sessions)] if sessions else []),
         ("decode", f"{measured['decoder']}: {_speeds(measured['decode_fps'], 'decoders')}"),
         ("detect", f"{measured['inference']}: {_speeds(measured['detect_fps'], 'a batch')}"),
-        ("encode", f"{measured['encoder']}: {measured['encode_fps']:.0f} pictures/s"),
+        ("encode", f"{measured['encoder']}: {measured['encode_fps']:.0f} frames/s"),
         *(("note", note) for note in measured["notes"]),
     ]
 
@@ -74,4 +74,4 @@ def _sessions(nvenc: dict[str, Any] | None) -> str | None:
 
 
 def _speeds(speeds: dict[str, float], counted: str) -> str:
-    return ", ".join(f"{fps:.0f} pictures/s ({count} {counted})" for count, fps in speeds.items())
+    return ", ".join(f"{fps:.0f} frames/s ({count} {counted})" for count, fps in speeds.items())

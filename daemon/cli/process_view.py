@@ -24,7 +24,7 @@ from daemon.share.naming import printable
 from daemon.worker.spawn import WorkerProcess
 from pipeline import job
 
-_LEVEL_WORDS = {"downscale": "softer pictures", "frame_skip": "fewer and softer pictures"}
+_LEVEL_WORDS = {"downscale": "softer frames", "frame_skip": "fewer and softer frames"}
 _STOPPING = "Stopping: running files finish their segment, which may take some seconds. Ctrl-C again ends at once."
 
 
@@ -100,7 +100,7 @@ class Bars:
 
 
 def speed(progress: job.Progress) -> str:
-    """Pictures a second, how many times faster than the recording plays, the time left, and what is cut down."""
+    """Frames a second, how many times faster than the recording plays, the time left, and what is cut down."""
     if progress.lacks:
         return f"waits for space: {progress.lacks}"
     if progress.stage == "wait":

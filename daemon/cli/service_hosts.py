@@ -12,8 +12,8 @@ from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.share.leases import host_name
 from daemon.share.share import Share
-from daemon.status.liveness import NoStatusError, Standing, survey
-from daemon.status.model import Board
+from daemon.status.liveness import HostHealth, NoStatusError, survey
+from daemon.status.model import ServiceStatus
 
 _POLL_S = 1.0
 _RESTING = ("paused", "low_space", "share_away")
@@ -72,13 +72,13 @@ def _busy(share: Share, settings: Settings, host: str) -> str:
     return "" if standing.verdict or _rests(board, share) else escape(f"{host}: {board.line()}")
 
 
-def _rests(board: Board, share: Share) -> bool:
+def _rests(board: ServiceStatus, share: Share) -> bool:
     """Whether nothing is in work and nothing will be. A pause that has just ended may still stand on the board."""
     if board.state == "paused" and share.pause_reason() is None:
         return False
     return board.state == "drained" or (board.state in _RESTING and not board.running)
 
 
-def _standing(share: Share, settings: Settings, host: str) -> Standing:
+def _standing(share: Share, settings: Settings, host: str) -> HostHealth:
     standings = survey(share, settings).standings
     return next(standing for standing in standings if standing.seen.board.host == host)

@@ -19,7 +19,7 @@ from daemon.pages.i18n import Span, clock
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.status.liveness import Survey
-from daemon.status.model import Board, FailedJob, FinishedJob, RunningJob, since
+from daemon.status.model import FailedJob, FinishedJob, RunningJob, ServiceStatus, since
 from engines.errors import ExplainedError
 
 _LISTED = 5
@@ -108,7 +108,7 @@ def _state(state: str) -> str:
     return "not reporting" if state == "silent" else state.replace("_", " ")
 
 
-def _running(board: Board, alive: bool) -> Iterator[RenderableType]:
+def _running(board: ServiceStatus, alive: bool) -> Iterator[RenderableType]:
     if not board.running:
         return
     yield Text("\nRunning" if alive else "\nWas running; it goes on where it was at the next start", style="bold")
@@ -145,7 +145,7 @@ def _stage(job: RunningJob) -> str:
     return job.stage + attempt + (f" on {job.device}" if job.device else "")
 
 
-def _waiting(board: Board) -> Iterator[RenderableType]:
+def _waiting(board: ServiceStatus) -> Iterator[RenderableType]:
     lines = [(job.file, f"{job.reason} {job.remedy}{since(job.since)}".strip()) for job in board.waiting]
     lines += [(file.file, f"profile {file.profile}") for file in board.queue]
     lines += [(file, "still arriving") for file in board.arriving]
@@ -158,7 +158,7 @@ def _waiting(board: Board) -> Iterator[RenderableType]:
         yield from _more(len(lines), "status.json in outbox lists more")
 
 
-def _failed(board: Board) -> Iterator[RenderableType]:
+def _failed(board: ServiceStatus) -> Iterator[RenderableType]:
     if board.failed:
         yield Text("\nFailed lately", style="bold")
         yield from (_failure(job) for job in board.failed[:_LISTED])
@@ -171,7 +171,7 @@ def _failure(job: FailedJob) -> RenderableType:
     return f"  [red]{escape(printable(job.file))}[/] {_ago(job.at)} ({job.code}): {escape(said)}"
 
 
-def _finished(board: Board) -> Iterator[RenderableType]:
+def _finished(board: ServiceStatus) -> Iterator[RenderableType]:
     if board.finished:
         yield Text("\nDone lately", style="bold")
         table = _table("file", "when", "verdict")

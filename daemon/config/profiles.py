@@ -10,8 +10,8 @@ from daemon.nested import merged
 
 DESCRIPTIONS = {
     "balanced": "The defaults, under a name of their own.",
-    "fast": "For previews and long queues: about a third less computing, softer pictures, larger files.",
-    "archive": "For masters that are kept: finer pictures, two or three times the time and size, more memory.",
+    "fast": "For previews and long queues: about a third less computing, softer frames, larger files.",
+    "archive": "For masters that are kept: finer frames, two or three times the time and size, more memory.",
     "low-memory": "For machines short of memory: about a third less of it, larger files, a shorter look-ahead.",
 }
 

@@ -9,9 +9,9 @@ from daemon.config.sources import Layer
 from daemon.nested import without
 
 RETIRED: dict[keys.Path, str] = {
-    ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the picture's quality; see"
+    ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the frame's quality; see"
     " encoder_busy in the profiles and device.nvenc_fallback",
-    ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the picture's quality: the job waits",
+    ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the frame's quality: the job waits",
 }
 
 log = structlog.get_logger(__name__)

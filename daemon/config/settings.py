@@ -175,7 +175,7 @@ class WorkerLimits(Section):
     ] = 10**6
     address_space_bytes: Annotated[
         int,
-        _number("Address space; 0: no limit. Not set where a card is used", "bytes", ge=0, le=2**50),
+        _number("Address space; 0: no limit. Not set where a GPU is used", "bytes", ge=0, le=2**50),
     ] = 32 * 2**30
     file_bytes: Annotated[
         int,

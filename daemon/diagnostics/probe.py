@@ -27,7 +27,7 @@ _TIMEOUT_S = 300.0
 _CORES_PER_JOB = 4  # what decoding, composing and x264 take of a CPU
 _SATURATED = 0.95  # of the fastest: more decoders, or larger batches, give no more than delay and memory
 _SMALLEST_BATCH = 8
-_STREAM_BYTES = 800 * 2**20  # about what a stream of 1080p takes on a card
+_STREAM_BYTES = 800 * 2**20  # about what a stream of 1080p takes on a GPU
 _CONTEXT_BYTES = 1800 * 2**20
 _HEAD = """\
 # Found by `dualface probe --write`. Do not edit: what you set in the configuration beside this file wins over it.
@@ -55,14 +55,14 @@ def measure(device: DeviceSettings) -> dict[str, Any]:
     Raises:
         DaemonError: the device does not work, or the program that measures it died.
     """
-    found: dict[str, Any] = ask("engines.measure", [device.backend, str(device.card)], timeout_s=_TIMEOUT_S)
+    found: dict[str, Any] = ask("engines.measure", [device.backend, str(device.gpu)], timeout_s=_TIMEOUT_S)
     return found
 
 
 def propose(measured: dict[str, Any], device: DeviceSettings) -> Proposal:
     """What to set on a machine with these measurements. Pure: the same measurements, the same settings."""
-    on_card = measured["device"] != "cpu"
-    jobs, why = _jobs(measured, device) if on_card else _cpu_jobs(measured)
+    on_gpu = measured["device"] != "cpu"
+    jobs, why = _jobs(measured, device) if on_gpu else _cpu_jobs(measured)
     batch = saturating(measured["detect_fps"], least=_SMALLEST_BATCH)
     settings: dict[str, dict[str, Any]] = {
         "workers": {"concurrent_jobs": jobs},
@@ -72,11 +72,11 @@ def propose(measured: dict[str, Any], device: DeviceSettings) -> Proposal:
         "workers.concurrent_jobs": why,
         "device.max_batch": f"larger batches give the detector less than {1 - _SATURATED:.0%} more",
     }
-    if on_card:
+    if on_gpu:
         settings["device"]["backend"] = "cuda"
         reasons["device.backend"] = f"{measured['device']} works; should it fail one day, jobs wait instead of crawling"
     nvenc = measured["nvenc"]
-    if on_card and nvenc and nvenc["opened"]:
+    if on_gpu and nvenc and nvenc["opened"]:
         settings["device"]["nvenc_max_sessions"] = nvenc["opened"]
         reasons["device.nvenc_max_sessions"] = "so many encoder sessions opened side by side"
     return Proposal(settings, reasons)
@@ -87,32 +87,32 @@ def _cpu_jobs(measured: dict[str, Any]) -> tuple[int, str]:
 
 
 def _jobs(measured: dict[str, Any], device: DeviceSettings) -> tuple[int, str]:
-    """The scarcest of decoders, memory and encoders says how many jobs the cards carry; one of them was measured."""
-    used = _used(measured["cards"], device)
-    each = f", on each of {len(used)} cards" if len(used) > 1 else ""
-    fitting = sum(_fitting(card, device.vram_guard) for card in used)
+    """The scarcest of decoders, memory and encoders says how many jobs the GPUs carry; one of them was measured."""
+    used = _used(measured["gpus"], device)
+    each = f", on each of {len(used)} GPUs" if len(used) > 1 else ""
+    fitting = sum(_fitting(gpu, device.vram_guard) for gpu in used)
     limits = {
-        len(used) * saturating(measured["decode_fps"]): f"so many decoders use a card's decoding to the full{each}",
-        fitting: "so many streams of 1080p fit into the memory of the cards",
+        len(used) * saturating(measured["decode_fps"]): f"so many decoders use a GPU's decoding to the full{each}",
+        fitting: "so many streams of 1080p fit into the memory of the GPUs",
     }
     if measured["nvenc"] and measured["nvenc"]["opened"]:
         limits[len(used) * measured["nvenc"]["opened"]] = f"so many encoder sessions opened side by side{each}"
     else:
         jobs, why = _cpu_jobs(measured)
-        limits[jobs] = f"the card has no encoder, and x264 takes {why}"
+        limits[jobs] = f"the GPU has no encoder, and x264 takes {why}"
     fewest = min(limits)
     return max(1, fewest), limits[fewest]
 
 
-def _used(cards: list[dict[str, Any]], device: DeviceSettings) -> list[dict[str, Any]]:
+def _used(gpus: list[dict[str, Any]], device: DeviceSettings) -> list[dict[str, Any]]:
     if device.index == "auto":
-        return cards
+        return gpus
     numbers = device.index if isinstance(device.index, tuple) else (device.index,)
-    return [card for number, card in enumerate(cards) if number in numbers]
+    return [gpu for number, gpu in enumerate(gpus) if number in numbers]
 
 
-def _fitting(card: dict[str, Any], guard: float) -> int:
-    free = guard * card["vram_total_bytes"] - card["vram_used_bytes"] - _CONTEXT_BYTES
+def _fitting(gpu: dict[str, Any], guard: float) -> int:
+    free = guard * gpu["vram_total_bytes"] - gpu["vram_used_bytes"] - _CONTEXT_BYTES
     return max(1, int(free // _STREAM_BYTES))
 
 
@@ -134,7 +134,7 @@ def write(path: Path, proposal: Proposal, measured: dict[str, Any], command: lis
         "host": socket.gethostname(),
         "command": shlex.join(command or [Path(sys.argv[0]).name, *sys.argv[1:]]),
         "device": measured["device"],
-        "driver": next((card["driver"] for card in measured["cards"]), None),
+        "driver": next((gpu["driver"] for gpu in measured["gpus"]), None),
         "reasons": proposal.reasons,
         "measured": measured,
     }

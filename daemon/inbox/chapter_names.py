@@ -1,4 +1,4 @@
-"""Names of the parts into which cameras and recorders cut one recording, since a card holds no file of any size."""
+"""Names of the parts into which cameras and recorders cut one recording, since a GPU holds no file of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Maker:
 
     Attributes:
         pattern: ``key`` is what the names of all parts have in common, ``number`` counts them.
-        certain: such a name is given to parts of one recording only; else the number counts all files of a card.
+        certain: such a name is given to parts of one recording only; else the number counts all files of a GPU.
         first: number of a first part whose name has none.
     """
 

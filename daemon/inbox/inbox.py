@@ -16,9 +16,9 @@ from daemon.config.settings import InboxSettings, ScanSettings, Settings, Settle
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
-from daemon.inbox.permissions import Barred
+from daemon.inbox.permissions import PermissionHolds
 from daemon.inbox.ready_queue import ByAge
-from daemon.inbox.scanner import Found, LeftAlone, Refusal, Walk
+from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import Clock, SettleTracker
 from daemon.jobs.claim import Candidate
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 
 
-class FairTurns(Generic[Key]):
+class RoundRobin(Generic[Key]):
     """Round robin among equals: of the inboxes with the highest priority, the one that waited longest."""
 
     def __init__(self) -> None:
@@ -52,9 +52,9 @@ class FairTurns(Generic[Key]):
         self._turns[keys[0][0]] = self._count
         return keys[0][0]
 
-    def copy(self) -> FairTurns[Key]:
+    def copy(self) -> RoundRobin[Key]:
         """The same turns, to play through what comes next."""
-        twin: FairTurns[Key] = FairTurns()
+        twin: RoundRobin[Key] = RoundRobin()
         twin._turns, twin._count = dict(self._turns), self._count
         return twin
 
@@ -99,13 +99,13 @@ class Inbox:
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
         self._ready = ByAge()
-        self._barred = Barred(folder, clock)
+        self._barred = PermissionHolds(folder, clock)
         self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
         self._sidecars = Sidecars()
         self._chapters = ChapterGroups(settle.chapters_s, clock, joins=joins)
         self._settling: set[str] = set()
         self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
-        self._ignored: dict[str, Refusal] = {}
+        self._ignored: dict[str, SkipReason] = {}
         self._logged: set[str] = set()
         self._walk: Iterator[None] | None = None
         self._interval_s = scan.min_interval_s
@@ -141,7 +141,7 @@ class Inbox:
         return {**parts, **self._arrivals.reasons}
 
     @property
-    def ignored(self) -> dict[str, Refusal]:
+    def ignored(self) -> dict[str, SkipReason]:
         """What the last pass has left alone, and why."""
         return self._ignored
 
@@ -232,7 +232,7 @@ class Inbox:
         try:
             walk = Walk(self.folder, self._extensions)
             present: set[str] = set()
-            ignored: dict[str, Refusal] = {}
+            ignored: dict[str, SkipReason] = {}
             for entry in walk:
                 if isinstance(entry, Found):
                     present.add(entry.relative)
@@ -266,7 +266,7 @@ class Inbox:
         if settled and not self._barred.holds(found.relative) and not self._arrivals.holds(found):
             self._ready.put(found)
 
-    def _leave_alone(self, entry: LeftAlone, ignored: dict[str, Refusal]) -> None:
+    def _leave_alone(self, entry: LeftAlone, ignored: dict[str, SkipReason]) -> None:
         self.log_once(entry.relative, entry.reason.value)
         if len(ignored) < _IGNORED_AT_MOST:
             ignored[entry.relative] = entry.reason
@@ -321,7 +321,7 @@ class Intake:
 
     def __init__(self, inboxes: list[Inbox]) -> None:
         self.inboxes = inboxes
-        self._turns: FairTurns[Inbox] = FairTurns()
+        self._turns: RoundRobin[Inbox] = RoundRobin()
 
     @property
     def ready(self) -> int:

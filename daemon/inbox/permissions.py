@@ -31,7 +31,7 @@ _TRIALS_PER_S = 2.0  # for all refused files together: each makes a job's direct
 log = structlog.get_logger(__name__)
 
 
-class Barred:
+class PermissionHolds:
     """The settled files of one inbox that are not taken, because it is forbidden for them or their sidecar.
 
     A file would have to be moved into its job first to find out there that it may not be read: so it is opened, and

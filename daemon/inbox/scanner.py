@@ -22,7 +22,7 @@ from daemon.share.rename import open_folder
 _LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into longer folders
 
 
-class Refusal(Enum):
+class SkipReason(Enum):
     """Why something in an inbox is left alone, for the one line that is logged about it."""
 
     EXTENSION = "its extension is not in scan.extensions"
@@ -40,11 +40,11 @@ class Refusal(Enum):
 
 
 _REFUSALS = {
-    Kind.SYSTEM: Refusal.NAME,
-    Kind.UNFINISHED: Refusal.UNFINISHED,
-    Kind.PLACEHOLDER: Refusal.PLACEHOLDER,
-    Kind.PROXY: Refusal.PROXY,
-    Kind.BUNDLE: Refusal.BUNDLE,
+    Kind.SYSTEM: SkipReason.NAME,
+    Kind.UNFINISHED: SkipReason.UNFINISHED,
+    Kind.PLACEHOLDER: SkipReason.PLACEHOLDER,
+    Kind.PROXY: SkipReason.PROXY,
+    Kind.BUNDLE: SkipReason.BUNDLE,
 }
 
 
@@ -69,7 +69,7 @@ class LeftAlone:
     """Something that is never taken, and why."""
 
     relative: str
-    reason: Refusal
+    reason: SkipReason
 
 
 class Walk:
@@ -100,7 +100,7 @@ class Walk:
                         yield self._try(entry, os.path.join(folder, entry.name), folders)  # noqa: PTH118
             except OSError:
                 self.complete = False
-                yield LeftAlone(folder, Refusal.UNREADABLE)
+                yield LeftAlone(folder, SkipReason.UNREADABLE)
 
     def _try(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
         """Look at one entry; one that cannot be looked at does not hide those after it."""
@@ -110,7 +110,7 @@ class Walk:
             return None
         except OSError:
             self.complete = False
-            return LeftAlone(relative, Refusal.UNREADABLE)
+            return LeftAlone(relative, SkipReason.UNREADABLE)
 
     def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
         is_folder = entry.is_dir(follow_symlinks=False)
@@ -118,26 +118,28 @@ class Walk:
             told = self._tell_all or row.kind is not Kind.SYSTEM
             return LeftAlone(relative, _REFUSALS[row.kind]) if told else None
         if len(os.fsencode(self._inbox)) + len(os.fsencode(relative)) > _LONGEST_PATH_BYTES:
-            return LeftAlone(relative, Refusal.TOO_LONG)
+            return LeftAlone(relative, SkipReason.TOO_LONG)
         is_video = entry.name.lower().endswith(self._suffixes)
         if not is_video and sidecar_names.is_sidecar(entry.name, is_folder=is_folder):
             return _sidecar(entry, relative)
         if entry.is_symlink():
-            return LeftAlone(relative, Refusal.LINK)
+            return LeftAlone(relative, SkipReason.LINK)
         if is_folder:
-            return LeftAlone(relative, Refusal.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
-        return self._look_at_file(entry, relative) if is_video else LeftAlone(relative, Refusal.EXTENSION)
+            return (
+                LeftAlone(relative, SkipReason.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
+            )
+        return self._look_at_file(entry, relative) if is_video else LeftAlone(relative, SkipReason.EXTENSION)
 
     def _look_at_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> LeftAlone | None:
         if entry.stat(follow_symlinks=False).st_dev != self._device:
-            return LeftAlone(relative, Refusal.MOUNT)
+            return LeftAlone(relative, SkipReason.MOUNT)
         folders.append(relative)
         return None
 
     def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | LeftAlone | None:
         found = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
-            return LeftAlone(relative, Refusal.SPECIAL)
+            return LeftAlone(relative, SkipReason.SPECIAL)
         return Found(relative, Signature.of(found))
 
 

@@ -1,4 +1,4 @@
-"""Which card does which job: pure decisions, from the cards that worked at the start and the jobs that run."""
+"""Which GPU does which job: pure decisions, from the GPUs that worked at the start and the jobs that run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from engines.cuda.sessions import SessionProbe
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A card that opened at the service's start.
+class GPU:
+    """A GPU that opened at the service's start.
 
     Attributes:
         index: CUDA's number.
@@ -25,33 +25,33 @@ class Card:
     nvenc: SessionProbe | None = None
 
 
-def jobs_per_card(wanted: int | Literal["auto"], slots: int, cards: int) -> int:
-    """Most jobs that one card does at a time; auto spreads the service's ``slots`` evenly."""
-    return wanted if wanted != "auto" else math.ceil(slots / max(1, cards))
+def jobs_per_card(wanted: int | Literal["auto"], slots: int, gpus: int) -> int:
+    """Most jobs that one GPU does at a time; auto spreads the service's ``slots`` evenly."""
+    return wanted if wanted != "auto" else math.ceil(slots / max(1, gpus))
 
 
-def has_room(cards: Sequence[Card], busy: Sequence[int | None], most: int) -> bool:
-    """Whether one more job can start; without cards (the work runs on the CPU) the slots alone decide.
+def has_room(gpus: Sequence[GPU], busy: Sequence[int | None], most: int) -> bool:
+    """Whether one more job can start; without GPUs (the work runs on the CPU) the slots alone decide.
 
     Args:
-        busy: the card of each running job, None where it has none.
-        most: jobs that one card may do.
+        busy: the GPU of each running job, None where it has none.
+        most: jobs that one GPU may do.
     """
-    return not cards or bool(_open_cards(cards, busy, most))
+    return not gpus or bool(_open_gpus(gpus, busy, most))
 
 
-def place(cards: Sequence[Card], busy: Sequence[int | None], most: int, shunned: int | None = None) -> int | None:
-    """The number of the card with the most free slots, then the most memory; None without cards.
+def place(gpus: Sequence[GPU], busy: Sequence[int | None], most: int, shunned: int | None = None) -> int | None:
+    """The number of the GPU with the most free slots, then the most memory; None without GPUs.
 
     Args:
         busy, most: see ``has_room``.
-        shunned: the card where the job ended badly before: any other with room is taken instead.
+        shunned: the GPU where the job ended badly before: any other with room is taken instead.
     """
-    free = _open_cards(cards, busy, most)
+    free = _open_gpus(gpus, busy, most)
     if not free:
         return None
-    return min(free, key=lambda card: (card.index == shunned, busy.count(card.index), -card.free_bytes)).index
+    return min(free, key=lambda gpu: (gpu.index == shunned, busy.count(gpu.index), -gpu.free_bytes)).index
 
 
-def _open_cards(cards: Sequence[Card], busy: Sequence[int | None], most: int) -> list[Card]:
-    return [card for card in cards if busy.count(card.index) < most]
+def _open_gpus(gpus: Sequence[GPU], busy: Sequence[int | None], most: int) -> list[GPU]:
+    return [gpu for gpu in gpus if busy.count(gpu.index) < most]

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
 from daemon.jobs import sidecar
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.manifest import Job
 from daemon.pages.i18n import Language, languages
 from daemon.share.leases import Lease
@@ -28,11 +28,11 @@ def job_slots(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
-def work_order(settings: Settings, job: Job, lease: Lease, card: Card | None = None) -> Work:
+def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> Work:
     """The order for a job's next attempt.
 
     Args:
-        card: what does it; None leaves that to the settings.
+        gpu: what does it; None leaves that to the settings.
 
     Raises:
         ProfileGoneError: its profile is no longer configured.
@@ -44,8 +44,8 @@ def work_order(settings: Settings, job: Job, lease: Lease, card: Card | None = N
     if spec.profile_name not in settings.profiles:
         raise ProfileGoneError(f"The profile '{spec.profile_name}' is no longer configured.")
     spec = replace(spec, attempt=job.manifest.attempts + 1)
-    if card is not None:
-        spec = replace(spec, device=settings.device.on_card(card.index), nvenc=card.nvenc)
+    if gpu is not None:
+        spec = replace(spec, device=settings.device.on_gpu(gpu.index), nvenc=gpu.nvenc)
     pages = report_languages(settings)
     return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
 

@@ -70,7 +70,7 @@ class Manifest:
         sidecar_fault: what lies there as a sidecar and is none, such as "x.dualface.yaml is a folder", else "".
         key: names the source's content (see ``kept.key_of``).
         attempts: workers that were started on it.
-        card: number of the card of the last attempt, None without one.
+        card: number of the GPU of the last attempt, None without one.
         worked_s: time that ended attempts took together.
         strikes: attempts in a row that ended badly and without a new checkpoint.
         interruptions: times in a row that the whole service died while it was worked on.
@@ -93,7 +93,7 @@ class Manifest:
     part_marks: list[FileMark] = field(default_factory=list)
     key: str = ""
     attempts: int = 0
-    card: int | None = None
+    card: int | None = None  # the key that manifests have always had
     worked_s: float = 0.0
     strikes: int = 0
     interruptions: int = 0

@@ -78,9 +78,9 @@ def runs_alone(manifest: Manifest) -> bool:
 
 
 def strained(running: Iterable[tuple[Manifest, Progress | None]]) -> set[int | None]:
-    """Cards on which a job is below normal, so that no other may start there; None stands for the whole host."""
+    """GPUs on which a job is below normal, so that no other may start there; None stands for the whole host."""
     told = [(manifest.card, progress) for manifest, progress in running if progress is not None]
-    below = {card for card, p in told if p.level != "normal" and p.trip != "decoder_errors"}
+    below = {gpu for gpu, p in told if p.level != "normal" and p.trip != "decoder_errors"}
     return below | {None for _, p in told if p.stage == "space"}
 
 

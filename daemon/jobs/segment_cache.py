@@ -45,7 +45,7 @@ def key_of(source: Path, *parts: Path) -> str:
     return f"{sum(identity['bytes'] for identity in found)}-{digest[:32]}"
 
 
-class KeptStates:
+class SegmentCache:
     """The states of finished jobs on the share."""
 
     def __init__(self, share: Share, settings: RetentionSettings, clock: Clock) -> None:

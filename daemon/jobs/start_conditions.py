@@ -13,7 +13,7 @@ from daemon.backoff import SOON_S, Backoff
 from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.inbox.stability import Clock
-from daemon.jobs.segment_cache import KeptStates
+from daemon.jobs.segment_cache import SegmentCache
 from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
@@ -25,7 +25,7 @@ _LOOK_EVERY_S = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Hindrance(StrEnum):
+class BlockReason(StrEnum):
     """Why nothing new is started; NONE when nothing stands in the way. DRAINING: what is claimed is still done."""
 
     NONE = "none"
@@ -37,9 +37,9 @@ class Hindrance(StrEnum):
 
 
 _CHECKS = {
-    Hindrance.SHARE_AWAY: "share-there",
-    Hindrance.LOW_SPACE: "share-space",
-    Hindrance.SHARE_SPLIT: "share-one-file-system",
+    BlockReason.SHARE_AWAY: "share-there",
+    BlockReason.LOW_SPACE: "share-space",
+    BlockReason.SHARE_SPLIT: "share-one-file-system",
 }
 
 
@@ -50,7 +50,7 @@ class Condition:
     ``free_bytes`` is the share's free space, where that is known; ``since`` is when the hindrance began.
     """
 
-    hindrance: Hindrance = Hindrance.NONE
+    hindrance: BlockReason = BlockReason.NONE
     reason: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     free_bytes: int | None = None
@@ -68,7 +68,7 @@ class Conditions:
         self,
         share: Share,
         identity: ShareIdentity,
-        kept: KeptStates,
+        kept: SegmentCache,
         settings: Settings,
         clock: Clock,
         torn: Callable[[], str] = lambda: "",
@@ -113,7 +113,7 @@ class Conditions:
         """The share has been found to be away: leave everything as it is, and look again later."""
         self._away.fail()
         self._mounts = mounts.table()
-        self._change(Condition(Hindrance.SHARE_AWAY, str(error)))
+        self._change(Condition(BlockReason.SHARE_AWAY, str(error)))
 
     def _is_mounted_anew(self) -> bool:
         """Whether something was mounted or unmounted since this was asked last: the share, perhaps."""
@@ -144,26 +144,26 @@ class Conditions:
     def _hindrance(self) -> Condition:
         free, total = self._share.free_bytes(), self._share.total_bytes()
         if self._split:
-            return Condition(Hindrance.SHARE_SPLIT, self._split, free_bytes=free)
+            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=free)
         reason = self._share.pause_reason()
         if reason is not None:
-            return Condition(Hindrance.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
+            return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
         limit = self.settings.resume_bytes if self._short_of_space else self.settings.low_bytes
         self._short_of_space = free < limit and total > 0
         if self._short_of_space:
             self._kept.make_room()
             needed = self.settings.resume_bytes
             words = lacking(Free(free, total), needed, "share.resume_bytes")
-            return Condition(Hindrance.LOW_SPACE, words, {"needed_bytes": needed}, free)
+            return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
         reason = self._share.drain_reason(self._host)
         if reason is not None:
-            return Condition(Hindrance.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
+            return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
         return Condition(free_bytes=free)
 
     def _change(self, condition: Condition) -> None:
         since = self.now.since
         if condition.hindrance is not self.now.hindrance:
-            since = "" if condition.hindrance is Hindrance.NONE else now()
+            since = "" if condition.hindrance is BlockReason.NONE else now()
             level = log.warning if condition.hindrance in _CHECKS else log.info
             name = _CHECKS.get(condition.hindrance)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}

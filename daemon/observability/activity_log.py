@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from daemon.inbox.stability import Clock
-from daemon.observability.events import Delivered, Event, GivenUp, Shown
-from daemon.status.model import Board
+from daemon.observability.events import Delivered, Event, JobFailed, Tick
+from daemon.status.model import ServiceStatus
 
 _EVERY_S = 60.0
 
@@ -24,12 +24,12 @@ class Summary:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Delivered):
             self._delivered += 1
-        elif isinstance(event, GivenUp):
+        elif isinstance(event, JobFailed):
             self._failed += 1
-        elif isinstance(event, Shown):
+        elif isinstance(event, Tick):
             self._look(event.board)
 
-    def _look(self, board: Board) -> None:
+    def _look(self, board: ServiceStatus) -> None:
         now = self._clock()
         busy = bool(board.running or self._delivered or self._failed)
         if not busy:
@@ -40,7 +40,7 @@ class Summary:
             self._due += _EVERY_S
             self._write(board)
 
-    def _write(self, board: Board) -> None:
+    def _write(self, board: ServiceStatus) -> None:
         log.info(
             "summary",
             running=len(board.running),

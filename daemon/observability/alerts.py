@@ -9,8 +9,8 @@ from enum import StrEnum
 from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
 from daemon.inbox.stability import Clock
-from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.observability.events import Delivered, Event, GivenUp, Shown
+from daemon.jobs.start_conditions import BlockReason, Condition
+from daemon.observability.events import Delivered, Event, JobFailed, Tick
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.status.model import RunningJob
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Alert:
     """One message. ``brief`` is its line in a summary."""
 
     kind: Kind
@@ -40,33 +40,33 @@ class Notice:
     brief: str
 
 
-class Reporter:
+class AlertRules:
     """Makes notices of events: one for each failure, and one for each change of a state."""
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self._trouble: Hindrance | None = None
+        self._trouble: BlockReason | None = None
         self._told_jobs: set[str] = set()
         self._degraded = False
 
-    def notices(self, event: Event) -> Iterator[Notice]:
-        if isinstance(event, GivenUp):
+    def notices(self, event: Event) -> Iterator[Alert]:
+        if isinstance(event, JobFailed):
             yield self._failed(event)
         elif isinstance(event, Delivered):
             yield from _incomplete(event)
-        elif isinstance(event, Shown):
+        elif isinstance(event, Tick):
             yield from self._condition(event.condition)
             yield from self._degradation(event.board.running)
 
-    def _failed(self, event: GivenUp) -> Notice:
+    def _failed(self, event: JobFailed) -> Alert:
         file, failure = printable(event.job.input_name), event.failure
         text = f"{failure.message}\n{failure.remedy}"
         if event.report:
             text += f"\nThe recording is untouched: it lies in failed/, beside the report {printable(event.report)}."
-        return Notice(Kind.FAILED, f"{file} could not be done", text, f"{file} ({failure.code})")
+        return Alert(Kind.FAILED, f"{file} could not be done", text, f"{file} ({failure.code})")
 
-    def _condition(self, condition: Condition) -> Iterator[Notice]:
-        if condition.hindrance is Hindrance.PAUSED and self._trouble is Hindrance.LOW_SPACE:
+    def _condition(self, condition: Condition) -> Iterator[Alert]:
+        if condition.hindrance is BlockReason.PAUSED and self._trouble is BlockReason.LOW_SPACE:
             return  # whether there is space is not looked at while somebody pauses the service
         trouble = condition.hindrance if condition.hindrance in _TROUBLES else None
         before, self._trouble = self._trouble, trouble
@@ -74,9 +74,9 @@ class Reporter:
             yield self._recovered(_TROUBLES[before].better)
         if trouble is not None and trouble is not before:
             words = _TROUBLES[trouble]
-            yield Notice(words.kind, words.title, f"{condition.reason}\n{words.remedy}", words.title)
+            yield Alert(words.kind, words.title, f"{condition.reason}\n{words.remedy}", words.title)
 
-    def _degradation(self, running: list[RunningJob]) -> Iterator[Notice]:
+    def _degradation(self, running: list[RunningJob]) -> Iterator[Alert]:
         degraded = [job for job in running if job.level != "normal"]
         for job in degraded:
             if job.job not in self._told_jobs:
@@ -86,11 +86,11 @@ class Reporter:
         self._degraded = bool(degraded) or (self._degraded and not running)
         self._told_jobs = {job.job for job in degraded} | (self._told_jobs & {job.job for job in running})
 
-    def _recovered(self, what: str) -> Notice:
-        return Notice(Kind.RECOVERED, what, f"{what} on {self._host}. There is nothing to do.", what)
+    def _recovered(self, what: str) -> Alert:
+        return Alert(Kind.RECOVERED, what, f"{what} on {self._host}. There is nothing to do.", what)
 
 
-def _incomplete(event: Delivered) -> Iterator[Notice]:
+def _incomplete(event: Delivered) -> Iterator[Alert]:
     warnings = warnings_in((event.job.manifest.result or {}).get("facts", {}))
     if warnings:
         file, more = printable(event.job.input_name), len(warnings) - _LISTED
@@ -98,16 +98,16 @@ def _incomplete(event: Delivered) -> Iterator[Notice]:
         lines += [f"and {more} more, which the report names"] if more > 0 else []
         codes = ", ".join(sorted({warned["code"] for warned in warnings}))
         title = f"{file} is done, but something is missing"
-        yield Notice(Kind.INCOMPLETE, title, "\n".join(lines), f"{file} ({codes})")
+        yield Alert(Kind.INCOMPLETE, title, "\n".join(lines), f"{file} ({codes})")
 
 
-def _degraded(job: RunningJob) -> Notice:
+def _degraded(job: RunningJob) -> Alert:
     file, why = printable(job.file), printable(job.level_reason) or "the device is short of something"
     text = (
         f"Why: {why}.\nThe level is {job.level}. It returns to normal by itself; the report will tell when, and"
         " a second try can be made with the file from originals/."
     )
-    return Notice(Kind.DEGRADED, f"{file} is done at reduced quality for now", text, f"{file} ({job.level})")
+    return Alert(Kind.DEGRADED, f"{file} is done at reduced quality for now", text, f"{file} ({job.level})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +119,19 @@ class _Words:
 
 
 _TROUBLES = {
-    Hindrance.SHARE_AWAY: _Words(
+    BlockReason.SHARE_AWAY: _Words(
         Kind.SHARE_AWAY,
         "The share is away",
         f"{ShareAwayError.remedy} Nothing is lost; if it is there, look for its folder {STATE_DIR}.",
         "The share is back",
     ),
-    Hindrance.SHARE_SPLIT: _Words(
+    BlockReason.SHARE_SPLIT: _Words(
         Kind.SHARE_AWAY,
         "The share's folders are torn apart",
         "Nothing is lost; work goes on by itself when that is undone.",
         "The share's folders belong together again",
     ),
-    Hindrance.LOW_SPACE: _Words(
+    BlockReason.LOW_SPACE: _Words(
         Kind.LOW_SPACE,
         "The share runs out of space",
         DiskFullError.remedy,
@@ -157,7 +157,7 @@ class Throttle:
         self._clock = clock
         self._held: dict[Kind, _Held] = {}
 
-    def passes(self, notice: Notice) -> bool:
+    def passes(self, notice: Alert) -> bool:
         """Whether the notice may be sent now; else it is held back for the next summary."""
         held = self._held.get(notice.kind)
         if held is None:
@@ -168,7 +168,7 @@ class Throttle:
             held.briefs.append(notice.brief)
         return False
 
-    def summaries(self) -> Iterator[Notice]:
+    def summaries(self) -> Iterator[Alert]:
         """What is due of what was held back; the quiet time begins anew with it."""
         for kind, held in list(self._held.items()):
             if self._clock() >= held.until:
@@ -177,12 +177,12 @@ class Throttle:
                     self._held[kind] = _Held(self._clock() + self._quiet_s)
                     yield self._summary(kind, held)
 
-    def _summary(self, kind: Kind, held: _Held) -> Notice:
+    def _summary(self, kind: Kind, held: _Held) -> Alert:
         span = f"{self._quiet_s / 60:.0f} minutes" if self._quiet_s >= 60 else f"{self._quiet_s:.0f} seconds"
         title = f"{held.count} more in {span}: {_IN_SHORT[kind]}"
         more = held.count - len(held.briefs)
         lines = [*held.briefs, *([f"and {more} more"] if more else [])]
-        return Notice(kind, title, "\n".join(lines), title)
+        return Alert(kind, title, "\n".join(lines), title)
 
 
 _IN_SHORT = {

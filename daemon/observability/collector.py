@@ -11,14 +11,14 @@ from typing import Any
 
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import job_slots
-from daemon.jobs.start_conditions import Hindrance
+from daemon.jobs.start_conditions import BlockReason
 from daemon.observability.definitions import DEFINITIONS, QUEUES
-from daemon.observability.events import Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.observability.events import AttemptEnded, AttemptStarted, Delivered, Event, JobDeferred, JobFailed, Tick
 from daemon.observability.registry import Meters
 from daemon.pages.warnings_text import warnings_in
 from daemon.status.model import severity
 from daemon.status.store import STATES
-from pipeline.telemetry.counters import Tally
+from pipeline.telemetry.counters import StatsDelta
 
 
 class Recorder:
@@ -44,7 +44,7 @@ class Recorder:
         self._show_state("stopped")
         self.meters.set("dualface_up", 0)
 
-    def tally(self, job: str, tally: Tally) -> None:
+    def tally(self, job: str, tally: StatsDelta) -> None:
         """Add what a worker has done since it last told."""
         meters = self.meters
         meters.count("dualface_frames_total", by=tally.frames)
@@ -69,20 +69,20 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Something has happened in the service (a listener of it)."""
         match event:
-            case Started():
+            case AttemptStarted():
                 self.meters.count("dualface_attempts_total")
-            case Ended(outcome=outcome):
+            case AttemptEnded(outcome=outcome):
                 self.meters.count("dualface_worker_ends_total", type(outcome).__name__.lower())
-            case Postponed(failure=failure):
+            case JobDeferred(failure=failure):
                 self.meters.count("dualface_retries_total", failure.code)
             case Delivered(job=job):
                 self._undecodable.discard(job.id)
                 self._delivered(job.manifest.result or {})
-            case GivenUp(job=job):
+            case JobFailed(job=job):
                 self._undecodable.discard(job.id)
                 self.meters.count("dualface_jobs_total", "failed")
                 self._count_failures(self._failures_in_a_row + 1)
-            case Shown():
+            case Tick():
                 self._shown(event)
 
     def _delivered(self, result: dict[str, Any]) -> None:
@@ -92,9 +92,9 @@ class Recorder:
         self.meters.count("dualface_video_seconds_total", by=max(0.0, result.get("duration_s", 0.0)))
         self._count_failures(0)
 
-    def _shown(self, event: Shown) -> None:
+    def _shown(self, event: Tick) -> None:
         board, condition = event.board, event.condition
-        away = condition.hindrance is Hindrance.SHARE_AWAY
+        away = condition.hindrance is BlockReason.SHARE_AWAY
         self._beat()
         self._show_state(board.state)
         self._show_queues({row.job for row in board.running})

@@ -10,7 +10,7 @@ import structlog
 
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import Condition
-from daemon.status.model import Board, HostLine
+from daemon.status.model import HostLine, ServiceStatus
 from daemon.worker.pool import Outcome
 from daemon.worker.protocol import Failed
 
@@ -18,14 +18,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class AttemptStarted:
     """A worker begins an attempt."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AttemptEnded:
     """An attempt has ended, well or badly."""
 
     job: Job
@@ -33,7 +33,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Postponed:
+class JobDeferred:
     """The job will be tried again."""
 
     job: Job
@@ -49,7 +49,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class JobFailed:
     """The job has failed for good; ``report`` is relative to the share's root."""
 
     job: Job
@@ -58,7 +58,7 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Tick:
     """How the service stands; told at every turn of its loop.
 
     Attributes:
@@ -66,17 +66,17 @@ class Shown:
         slots: jobs that may run side by side; None: as before.
     """
 
-    board: Board
+    board: ServiceStatus
     condition: Condition
     hosts: list[HostLine]
     slots: int | None = None
 
 
-Event: TypeAlias = Started | Ended | Postponed | Delivered | GivenUp | Shown
+Event: TypeAlias = AttemptStarted | AttemptEnded | JobDeferred | Delivered | JobFailed | Tick
 Listener: TypeAlias = Callable[[Event], None]
 
 
-class Audience:
+class EventBus:
     """All listeners; none may wait. One that fails hears nothing more: work is worth more than what is said of it."""
 
     def __init__(self, *listeners: Listener) -> None:

@@ -1,4 +1,4 @@
-"""The load of the cards as metrics: read by a program of its own, as a driver in trouble takes its callers along."""
+"""The load of the GPUs as metrics: read by a program of its own, as a driver in trouble takes its callers along."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 
 from daemon.inbox.stability import Clock
 from daemon.observability.registry import Labels, Meters
-from engines.nvml import CardLoad
+from engines.nvml import GPULoad
 
 _PROGRAM = (sys.executable, "-m", "engines.nvml", "2.0")
 _FRESH_S = 30.0  # what was read earlier is not true any more
@@ -30,8 +30,8 @@ _GAUGES = {
 log = structlog.get_logger(__name__)
 
 
-class CardMeters:
-    """Keeps the gauges of the cards fresh, or takes them away. ``program``: what prints their load."""
+class GPUMeters:
+    """Keeps the gauges of the GPUs fresh, or takes them away. ``program``: what prints their load."""
 
     def __init__(self, meters: Meters, clock: Clock, program: Sequence[str] = _PROGRAM) -> None:
         self._meters = meters
@@ -56,19 +56,19 @@ class CardMeters:
         if self._clock() - self._read_at > _FRESH_S:
             self.show([])
 
-    def show(self, loads: list[CardLoad]) -> None:
+    def show(self, loads: list[GPULoad]) -> None:
         for name, attribute in _GAUGES.items():
             values: dict[Labels, float | None] = {(str(load.index),): getattr(load, attribute) for load in loads}
             self._meters.replace(name, {labels: value for labels, value in values.items() if value is not None})
         self._meters.replace("dualface_gpu_info", {(str(load.index), load.name): 1.0 for load in loads})
 
     def _run(self) -> None:
-        """Listen to the program; where it ends by itself there are no cards, where it dies the driver is in trouble."""
+        """Listen to the program; where it ends by itself there are no GPUs, where it dies the driver is in trouble."""
         while not self._end.is_set():
             try:
                 status = self._listen()
             except (OSError, ValueError, TypeError) as error:
-                log.warning("cards cannot be watched", reason=str(error), remedy="Nothing to do for the work itself.")
+                log.warning("GPUs cannot be watched", reason=str(error), remedy="Nothing to do for the work itself.")
                 return
             if status == 0 or self._end.wait(_AGAIN_S):
                 return
@@ -77,5 +77,5 @@ class CardMeters:
         with subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as self._program:
             for line in self._program.stdout or ():
                 self._read_at = self._clock()
-                self.show([CardLoad(**load) for load in json.loads(line)])
+                self.show([GPULoad(**load) for load in json.loads(line)])
             return self._program.wait()

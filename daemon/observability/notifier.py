@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from daemon.config.settings import Settings
-from daemon.observability.alerts import Notice, Reporter, Throttle
+from daemon.observability.alerts import Alert, AlertRules, Throttle
 from daemon.observability.events import Event
 from daemon.share.leases import host_name
 from daemon.worker import subprocess_call as child
@@ -47,9 +47,9 @@ class Announcer:
         self._urls = {str(number): url for number, url in enumerate(settings.notify.urls, start=1)}
         self._host = host_name(settings.leases)
         self._count = count
-        self._reporter = Reporter(self._host)
+        self._reporter = AlertRules(self._host)
         self._throttle = Throttle(settings.notify.throttle_s, time.monotonic)
-        self._queue: queue.Queue[Notice] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[Alert] = queue.Queue(_WAITING)
         self._end = threading.Event()
 
     def __call__(self, event: Event) -> None:
@@ -74,7 +74,7 @@ class Announcer:
             self._end.set()
             thread.join(_END_S)
 
-    def _offer(self, notice: Notice) -> None:
+    def _offer(self, notice: Alert) -> None:
         try:
             self._queue.put_nowait(notice)
         except queue.Full:
@@ -94,7 +94,7 @@ class Announcer:
             self._complain(unusable)
             self._urls = {number: url for number, url in self._urls.items() if number not in unusable}
 
-    def _send(self, notice: Notice) -> bool:
+    def _send(self, notice: Alert) -> bool:
         """Try to reach all URLs; each gets the message once."""
         message = {"title": f"dualface on {self._host}: {notice.title}", "text": notice.text}
         left = self._urls

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.telemetry.counters import Spread
+from pipeline.telemetry.counters import Histogram
 
 OTHER = "OTHER"
 _MOST_VALUES = 64  # of a label without a list of values: whatever sends them cannot fill the memory of Prometheus
@@ -25,7 +25,7 @@ Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFam
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class MetricDefinition:
     """The definition of one metric.
 
     Attributes:
@@ -56,10 +56,10 @@ class Meter:
 class Meters(Collector):
     """The values of all metrics. A counter begins at 0 for every listed label value; a gauge is absent until set."""
 
-    def __init__(self, definitions: tuple[Meter, ...]) -> None:
+    def __init__(self, definitions: tuple[MetricDefinition, ...]) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[str, dict[Labels, float]] = {}
-        self._spreads: dict[str, dict[Labels, Spread]] = {}
+        self._spreads: dict[str, dict[Labels, Histogram]] = {}
         self._definitions = {meter.name: meter for meter in definitions}
         for meter in definitions:
             self._begin(meter)
@@ -91,12 +91,12 @@ class Meters(Collector):
         with self._lock:
             self._numbers[name] = dict(values)
 
-    def spread(self, name: str, more: Spread, *labels: str) -> None:
+    def spread(self, name: str, more: Histogram, *labels: str) -> None:
         """Add the counts of another process to a histogram."""
         with self._lock:
             spreads = self._spreads[name]
             labels = self._bounded(name, labels, spreads)
-            spreads.setdefault(labels, Spread.over(self._definitions[name].bounds)).add(more)
+            spreads.setdefault(labels, Histogram.over(self._definitions[name].bounds)).add(more)
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks for."""
@@ -106,10 +106,10 @@ class Meters(Collector):
             if family.samples:
                 yield family
 
-    def _begin(self, meter: Meter) -> None:
+    def _begin(self, meter: MetricDefinition) -> None:
         labels = _every(list(meter.labels.values()))
         self._numbers[meter.name] = dict.fromkeys(labels, 0.0) if meter.kind == "counter" else {}
-        spreads = {each: Spread.over(meter.bounds) for each in labels} if meter.kind == "histogram" else {}
+        spreads = {each: Histogram.over(meter.bounds) for each in labels} if meter.kind == "histogram" else {}
         self._spreads[meter.name] = spreads
 
     def _bounded(self, name: str, labels: Labels, known: Mapping[Labels, object]) -> Labels:
@@ -118,7 +118,7 @@ class Meters(Collector):
             return labels
         return (OTHER,) * len(labels)
 
-    def _filled(self, meter: Meter) -> Family:
+    def _filled(self, meter: MetricDefinition) -> Family:
         family = meter.family()
         if isinstance(family, HistogramMetricFamily):
             names = [*(str(float(bound)) for bound in meter.bounds), "+Inf"]

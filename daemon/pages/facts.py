@@ -51,7 +51,7 @@ def _damage(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]
 
 
 def _besides(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
-    """What became of the sound, and whether the card was not up to it."""
+    """What became of the audio, and whether the GPU was not up to it."""
     if facts.get("sound") in ("transcoded", "none", "lost"):
         yield "warn" if facts["sound"] == "lost" else "", t(f"fact.sound_{facts['sound']}")
     if facts.get("cpu_fallback"):

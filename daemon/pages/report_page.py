@@ -81,5 +81,5 @@ def _side_name(side: str, t: Speaker) -> Markup:
     return Markup("").join(shape.format(side, tongue, text(f"side.{side}", tongue)) for tongue in t.languages)
 
 
-def _data_address(picture: Path) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(picture.read_bytes()).decode()
+def _data_address(frame: Path) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(frame.read_bytes()).decode()

@@ -34,13 +34,13 @@ from daemon.jobs import outcome_policy as policy
 from daemon.jobs import recovery
 from daemon.jobs.claim import Candidate, is_quiet
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks
 from daemon.jobs.job_spec import job_slots, job_spec, work_order
 from daemon.jobs.manifest import Job, State
 from daemon.jobs.outcome_policy import Next
-from daemon.jobs.segment_cache import KeptStates, key_of
-from daemon.observability.events import Audience, Delivered, Ended, GivenUp, Postponed, Started
+from daemon.jobs.segment_cache import SegmentCache, key_of
+from daemon.observability.events import AttemptEnded, AttemptStarted, Delivered, EventBus, JobDeferred, JobFailed
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone
@@ -75,12 +75,12 @@ class Scheduler:
         share: Share,
         intake: Intake,
         pool: Pool,
-        kept: KeptStates,
-        audience: Audience,
+        kept: SegmentCache,
+        audience: EventBus,
         *,
         settle_s: float,
         clock: Clock,
-        cards: Sequence[Card] = (),
+        gpus: Sequence[GPU] = (),
     ) -> None:
         self._settings = settings
         self._share = share
@@ -90,7 +90,7 @@ class Scheduler:
         self._audience = audience
         self._delivery = Delivery(share)
         self._quiet = SettleTracker(quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock)
-        self._cards = cards
+        self._gpus = gpus
         self._slots = job_slots(settings)
         self._tasks = Tasks(settings, share, clock)
         self._claiming = Backoff(settings.retry, clock)
@@ -140,8 +140,8 @@ class Scheduler:
     @property
     def slots(self) -> int:
         """Jobs that may run side by side."""
-        on_cards = len(self._cards) * self._jobs_per_card()
-        return min(self._slots, on_cards) if self._cards else self._slots
+        on_gpus = len(self._gpus) * self._jobs_per_gpu()
+        return min(self._slots, on_gpus) if self._gpus else self._slots
 
     # -- moving on
 
@@ -208,7 +208,7 @@ class Scheduler:
                 words = f"{failure.message} ({mib(self._share.free_bytes())} free)"
                 failure = replace(failure, message=words)
         task.wait(failure)
-        self._audience.tell(Postponed(task.job, failure))
+        self._audience.tell(JobDeferred(task.job, failure))
 
     def _lose(self, task: Task) -> None:
         """The job's directory has gone: another host has it, or somebody has removed it.
@@ -224,7 +224,7 @@ class Scheduler:
             return
         failure = Failed.of(JobRemovedError(f"The job directory {task.job.folder.name} has been removed."))
         task.log.warning("job directory has gone", code=failure.code, reason=failure.message, remedy=failure.remedy)
-        self._audience.tell(GivenUp(task.job, failure, ""))
+        self._audience.tell(JobFailed(task.job, failure, ""))
 
     # -- one step of one job, by its state
 
@@ -293,7 +293,7 @@ class Scheduler:
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
         why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
         task.log.warning("job failed", stage="failed", **why, report=printable(report))
-        self._audience.tell(GivenUp(task.job, failure, report))
+        self._audience.tell(JobFailed(task.job, failure, report))
         self._step(task)
 
     # -- work
@@ -301,10 +301,10 @@ class Scheduler:
     def _has_room(self) -> bool:
         if self._stopping or self._at_work >= self._slots or self._somebody_runs_alone():
             return False
-        strained, cards = self._strained(), self._calm_cards()
-        if None in strained or (self._cards and not cards):
+        strained, gpus = self._strained(), self._calm_gpus()
+        if None in strained or (self._gpus and not gpus):
             return False
-        return placement.has_room(cards, self._busy(), self._jobs_per_card())
+        return placement.has_room(gpus, self._busy(), self._jobs_per_gpu())
 
     @property
     def _at_work(self) -> int:
@@ -313,21 +313,21 @@ class Scheduler:
     def _strained(self) -> set[int | None]:
         return policy.strained((job.manifest, progress) for job, progress in self.running())
 
-    def _calm_cards(self) -> list[Card]:
+    def _calm_gpus(self) -> list[GPU]:
         strained = self._strained()
-        return [card for card in self._cards if card.index not in strained]
+        return [gpu for gpu in self._gpus if gpu.index not in strained]
 
     def _busy(self) -> list[int | None]:
         return [job.manifest.card for job, _ in self.running()]
 
-    def _jobs_per_card(self) -> int:
-        return placement.jobs_per_card(self._settings.device.jobs_per_card, self._slots, len(self._cards))
+    def _jobs_per_gpu(self) -> int:
+        return placement.jobs_per_card(self._settings.device.jobs_per_card, self._slots, len(self._gpus))
 
-    def _card_for(self, task: Task) -> Card | None:
-        """Where it goes on; after trouble on one card, on another."""
+    def _gpu_for(self, task: Task) -> GPU | None:
+        """Where it goes on; after trouble on one GPU, on another."""
         shunned = task.job.manifest.card if task.code else None
-        index = placement.place(self._calm_cards(), self._busy(), self._jobs_per_card(), shunned)
-        return next((card for card in self._cards if card.index == index), None)
+        index = placement.place(self._calm_gpus(), self._busy(), self._jobs_per_gpu(), shunned)
+        return next((gpu for gpu in self._gpus if gpu.index == index), None)
 
     def _make_room(self) -> None:
         """Remove kept state bit by bit while a job waits for space; a quota may not show in the free space."""
@@ -358,18 +358,18 @@ class Scheduler:
             raise SourceGoneError("The source has gone from the job's directory.")
         if self._settles_anew(task):
             return
-        card = self._card_for(task)
-        order = work_order(self._settings, job, self._tasks.lease, card)
+        gpu = self._gpu_for(task)
+        order = work_order(self._settings, job, self._tasks.lease, gpu)
         self._kept.give(job)
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
-        job.manifest.card = None if card is None else card.index
+        job.manifest.card = None if gpu is None else gpu.index
         self._count_attempt(job)
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
-        on_card = {} if card is None else {"card": card.index}
-        self._audience.tell(Started(job))
-        task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_card)
+        on_gpu = {} if gpu is None else {"gpu": gpu.index}
+        self._audience.tell(AttemptStarted(job))
+        task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_gpu)
 
     def _count_attempt(self, job: Job) -> None:
         job.manifest.attempts += 1
@@ -447,7 +447,7 @@ class Scheduler:
         outcome = self._judge(outcome)
         if not (isinstance(outcome, Failed) and outcome.code in STORAGE_TROUBLE):  # waiting for space is no work
             task.end()
-        self._audience.tell(Ended(task.job, outcome))
+        self._audience.tell(AttemptEnded(task.job, outcome))
         decision = policy.after_worker(
             task.job.manifest,
             outcome,

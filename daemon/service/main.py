@@ -18,20 +18,20 @@ from daemon.config.settings import Settings
 from daemon.diagnostics.checks.at_start import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.inbox.inbox import Intake, inboxes
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.outcome_policy import explain
-from daemon.jobs.segment_cache import KeptStates
-from daemon.jobs.start_conditions import Conditions, Hindrance
-from daemon.observability.events import Audience, Listener
+from daemon.jobs.segment_cache import SegmentCache
+from daemon.jobs.start_conditions import BlockReason, Conditions
+from daemon.observability.events import EventBus, Listener
 from daemon.service.dispatcher import Scheduler
 from daemon.service.failed_folder import FailedFolder
 from daemon.service.reload import Reloading
 from daemon.service.retention import Retention
-from daemon.service.snapshot import Bulletin, Chronicle
-from daemon.service.systemd import Notifier, Pulse, watchdog_interval_s
+from daemon.service.snapshot import HistoryRecorder, StatusPublisher
+from daemon.service.systemd import Notifier, WatchdogThread, watchdog_interval_s
 from daemon.service.telemetry import observing
-from daemon.service.wakeup import Alarm, StopRequest, signals, watching
+from daemon.service.wakeup import StopRequest, WakeupPipe, signals, watching
 from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
@@ -76,10 +76,10 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     identity = share.prepare()
     recheck_share(settings)
     known_shares.remember(share, identity)
-    pulse = Pulse(notifier, watchdog_interval_s())
+    pulse = WatchdogThread(notifier, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
-        Alarm() as alarm,
+        WakeupPipe() as alarm,
         signals(alarm) as (stop, reload_request),
         selectors.DefaultSelector() as selector,
         pulse.running(),
@@ -93,9 +93,9 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
             on_tally=recorder.tally,
         )
         notifier.status("Checking the backend")
-        cards = _check_backend(settings, pool, selector, pulse, stop)
+        gpus = _check_backend(settings, pool, selector, pulse, stop)
         reloading = Reloading(settings, reload_request, reread)
-        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, cards)
+        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, gpus)
         with _events(settings, share, alarm):
             loop.run()
 
@@ -109,9 +109,9 @@ def _tell_of_lost_state(share: Share) -> None:
 
 
 def _check_backend(
-    settings: Settings, pool: Pool, selector: selectors.BaseSelector, pulse: Pulse, stop: StopRequest
-) -> list[Card]:
-    """Let a short-lived worker open the backend; returns the cards that work.
+    settings: Settings, pool: Pool, selector: selectors.BaseSelector, pulse: WatchdogThread, stop: StopRequest
+) -> list[GPU]:
+    """Let a short-lived worker open the backend; returns the GPUs that work.
 
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
@@ -126,9 +126,9 @@ def _check_backend(
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
     if isinstance(outcome, Ready):
-        sessions = [card.nvenc.opened if card.nvenc else 0 for card in outcome.cards]
-        log.info("backend works", device=outcome.device, cards=len(outcome.cards), encoder_sessions=sessions)
-        return list(outcome.cards)
+        sessions = [gpu.nvenc.opened if gpu.nvenc else 0 for gpu in outcome.gpus]
+        log.info("backend works", device=outcome.device, gpus=len(outcome.gpus), encoder_sessions=sessions)
+        return list(outcome.gpus)
     if outcome is not None:
         raise _unusable(outcome, overdue=time.monotonic() > deadline, settings=settings)
     return []
@@ -149,7 +149,7 @@ def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> Backend
 
 
 @contextmanager
-def _events(settings: Settings, share: Share, alarm: Alarm) -> Iterator[None]:
+def _events(settings: Settings, share: Share, alarm: WakeupPipe) -> Iterator[None]:
     """inotify as an alarm clock, where it can be trusted to see everything or at least does no harm."""
     kind = file_system(share.jobs)
     if settings.scan.events == "off" or is_network(kind):
@@ -177,12 +177,12 @@ class _Loop:
         identity: ShareIdentity,
         pool: Pool,
         selector: selectors.BaseSelector,
-        alarm: Alarm,
+        alarm: WakeupPipe,
         stop: StopRequest,
         notifier: Notifier,
-        pulse: Pulse,
+        pulse: WatchdogThread,
         listeners: Sequence[Listener],
-        cards: Sequence[Card],
+        gpus: Sequence[GPU],
     ) -> None:
         clock = time.monotonic
         settings = reloading.settings
@@ -191,7 +191,7 @@ class _Loop:
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
         history.restore(Hosts(share.hosts, share.jobs).read(host))
-        audience = Audience(Chronicle(history, host), *listeners)
+        audience = EventBus(HistoryRecorder(history, host), *listeners)
         self._reloading = reloading
         self._share = share
         self._pool = pool
@@ -201,15 +201,17 @@ class _Loop:
         self._notifier = notifier
         self._pulse = pulse
         self._inbox_trouble = ""
-        self._kept = KeptStates(share, settings.retention, clock)
+        self._kept = SegmentCache(share, settings.retention, clock)
         self._conditions = Conditions(
             share, identity, self._kept, settings, clock, lambda: torn(self._reloading.settings)
         )
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, cards=cards
+            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, gpus=gpus
         )
-        self._bulletin = Bulletin(settings, share, self._scheduler, self._intake, history, notifier, audience, clock)
+        self._bulletin = StatusPublisher(
+            settings, share, self._scheduler, self._intake, history, notifier, audience, clock
+        )
         self._retention = Retention(share.originals, settings.retention, clock)
         self._failed = FailedFolder(
             share.root, share.failed, history, interval_s=settings.scan.max_interval_s, clock=clock
@@ -240,18 +242,18 @@ class _Loop:
         with self._pulse.share_io():
             self._scheduler.listen()
             condition = self._conditions.look()
-            if condition.hindrance is not Hindrance.SHARE_AWAY:
+            if condition.hindrance is not BlockReason.SHARE_AWAY:
                 self._work(condition.hindrance)
             self._bulletin.show(self._conditions.now)
 
-    def _work(self, hindrance: Hindrance) -> None:
-        may_claim = hindrance is Hindrance.NONE
+    def _work(self, hindrance: BlockReason) -> None:
+        may_claim = hindrance is BlockReason.NONE
         try:
             self._scan()
             self._scheduler.advance(
-                may_start=may_claim or hindrance is Hindrance.DRAINING,
+                may_start=may_claim or hindrance is BlockReason.DRAINING,
                 may_claim=may_claim,
-                may_resume=hindrance is Hindrance.LOW_SPACE,
+                may_resume=hindrance is BlockReason.LOW_SPACE,
             )
             self._retention.advance()
             self._failed.advance()
@@ -294,7 +296,7 @@ class _Loop:
         self._bulletin.page.adopt(settings.status)
 
     def _sleep_s(self) -> float:
-        if self._conditions.now.hindrance is Hindrance.SHARE_AWAY:
+        if self._conditions.now.hindrance is BlockReason.SHARE_AWAY:
             return _TICK_S
         return min(_TICK_S, max(0.0, self._intake.next_at - time.monotonic()))
 

@@ -13,15 +13,14 @@ from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import Clock
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
-from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.observability.events import Audience, Delivered, Event, GivenUp, Shown
+from daemon.jobs.start_conditions import BlockReason, Condition
+from daemon.observability.events import Delivered, Event, EventBus, JobFailed, Tick
 from daemon.service.dispatcher import Scheduler
 from daemon.service.systemd import Notifier
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
 from daemon.status.model import (
-    Board,
     FailedJob,
     FinishedJob,
     History,
@@ -29,6 +28,7 @@ from daemon.status.model import (
     InboxLine,
     QueuedFile,
     RunningJob,
+    ServiceStatus,
     WaitingJob,
     link_to,
     now,
@@ -43,7 +43,7 @@ _NAMED = 30  # files of each kind that the page tells by name
 log = structlog.get_logger(__name__)
 
 
-class Chronicle:
+class HistoryRecorder:
     """Keeps the history of ended jobs: a listener of the service."""
 
     def __init__(self, history: History, host: str) -> None:
@@ -53,7 +53,7 @@ class Chronicle:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Delivered):
             self._delivered(event.job, event.video)
-        elif isinstance(event, GivenUp):
+        elif isinstance(event, JobFailed):
             self._failed(event.job, event.failure, event.report)
 
     def _delivered(self, job: Job, video: str) -> None:
@@ -89,7 +89,7 @@ class Chronicle:
         )
 
 
-class Bulletin:
+class StatusPublisher:
     """Shows the service's state on the page and to systemd.
 
     Attributes:
@@ -104,7 +104,7 @@ class Bulletin:
         intake: Intake,
         history: History,
         notifier: Notifier,
-        audience: Audience,
+        audience: EventBus,
         clock: Clock,
     ) -> None:
         self._audience = audience
@@ -121,8 +121,8 @@ class Bulletin:
         condition = self._with_jobs(condition)
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._audience.tell(Shown(board, condition, self.page.hosts, self._scheduler.slots))
-        if condition.hindrance is Hindrance.SHARE_AWAY or not (at_once or self.page.due):
+        self._audience.tell(Tick(board, condition, self.page.hosts, self._scheduler.slots))
+        if condition.hindrance is BlockReason.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)
         try:
@@ -134,17 +134,17 @@ class Bulletin:
 
     def _with_jobs(self, condition: Condition) -> Condition:
         """The condition, or the want of space that jobs have met where the share as a whole shows none."""
-        if condition.hindrance not in (Hindrance.NONE, Hindrance.DRAINING):
+        if condition.hindrance not in (BlockReason.NONE, BlockReason.DRAINING):
             return condition
         found = list(self._scheduler.lacking_space())
         if not found:
             return condition
         since, reason = min(found)
-        return Condition(Hindrance.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
+        return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
-    def _board(self, condition: Condition, phase: str) -> Board:
+    def _board(self, condition: Condition, phase: str) -> ServiceStatus:
         running = [_running(task, progress, self._host) for task, progress in self._scheduler.at_work()]
-        return Board(
+        return ServiceStatus(
             host=self._host,
             pid=os.getpid(),
             state=phase or _state(condition, running=len(running), held=self._scheduler.held),
@@ -177,7 +177,7 @@ class Bulletin:
             for file, why in inbox.forbidden.items():
                 yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
 
-    def _name_files(self, board: Board) -> None:
+    def _name_files(self, board: ServiceStatus) -> None:
         """Tell the first files of the inboxes by name."""
         board.queue = [
             QueuedFile(_name(inbox, found.relative), inbox.settings.profile, found.signature.size)
@@ -196,9 +196,9 @@ def _name(inbox: Inbox, relative: str) -> str:
 
 
 def _state(condition: Condition, *, running: int, held: int) -> str:
-    if condition.hindrance is Hindrance.DRAINING and not held:
+    if condition.hindrance is BlockReason.DRAINING and not held:
         return "drained"
-    if condition.hindrance is not Hindrance.NONE:
+    if condition.hindrance is not BlockReason.NONE:
         return condition.hindrance.value
     return "working" if running else "idle"
 

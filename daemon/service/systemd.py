@@ -68,7 +68,7 @@ def watchdog_interval_s() -> float | None:
     return int(limit_us) / 3e6
 
 
-class Pulse:
+class WatchdogThread:
     """Watches the main loop from a thread of its own and pings systemd while the loop lives."""
 
     def __init__(self, notifier: Notifier, interval_s: float | None) -> None:
@@ -82,7 +82,7 @@ class Pulse:
         self._main = threading.main_thread().native_id
 
     @contextmanager
-    def running(self) -> Iterator[Pulse]:
+    def running(self) -> Iterator[WatchdogThread]:
         thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         thread.start()
         try:

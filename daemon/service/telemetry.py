@@ -11,7 +11,7 @@ from daemon.observability.activity_log import Summary
 from daemon.observability.collector import Recorder
 from daemon.observability.events import Listener
 from daemon.observability.exporter import Exporter
-from daemon.observability.gpu_metrics import CardMeters
+from daemon.observability.gpu_metrics import GPUMeters
 from daemon.observability.notifier import Announcer
 
 
@@ -25,9 +25,9 @@ def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
         if exporter.wanted:
             running.enter_context(exporter.running())
             if settings.device.backend != "cpu":
-                cards = CardMeters(recorder.meters, time.monotonic)
-                running.enter_context(cards.running())
-                listeners.append(lambda _: cards.expire())
+                gpus = GPUMeters(recorder.meters, time.monotonic)
+                running.enter_context(gpus.running())
+                listeners.append(lambda _: gpus.expire())
         if settings.notify.urls:
             announcer = Announcer(settings, recorder.notified)
             running.enter_context(announcer.running())

@@ -17,7 +17,7 @@ from watchdog.observers import Observer
 log = structlog.get_logger(__name__)
 
 
-class Alarm(FileSystemEventHandler):
+class WakeupPipe(FileSystemEventHandler):
     """A descriptor that becomes readable when some thread or signal handler rings it."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Alarm(FileSystemEventHandler):
             return rung
         return rung
 
-    def __enter__(self) -> Alarm:
+    def __enter__(self) -> WakeupPipe:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +65,7 @@ class Alarm(FileSystemEventHandler):
 
 
 @contextmanager
-def watching(folders: list[Path], alarm: Alarm) -> Iterator[bool]:
+def watching(folders: list[Path], alarm: WakeupPipe) -> Iterator[bool]:
     """Let inotify ring the alarm while the block runs; True if it does, False where polling must be enough."""
     observer = Observer()
     try:
@@ -122,7 +122,7 @@ class ReloadRequest:
 
 
 @contextmanager
-def signals(alarm: Alarm) -> Iterator[tuple[StopRequest, ReloadRequest]]:
+def signals(alarm: WakeupPipe) -> Iterator[tuple[StopRequest, ReloadRequest]]:
     """Collect signals while the block runs; each also rings the alarm."""
     stop, reload = StopRequest(), ReloadRequest()
     handlers: dict[int, Callable[[int, FrameType | None], None]]

@@ -20,7 +20,7 @@ from daemon.pages.i18n import size
 from daemon.share.leases import host_name
 from daemon.share.reach import check
 from daemon.share.share import Share
-from daemon.status.model import JSON_NAME, Board
+from daemon.status.model import JSON_NAME, ServiceStatus
 from daemon.status.store import SILENT_S, Seen, merged, read_board
 
 _ROOM_TO_REPORT_BYTES = 2**20
@@ -35,7 +35,7 @@ class NoStatusError(DaemonError):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HostHealth:
     """One service of the share.
 
     Attributes:
@@ -53,8 +53,8 @@ class Standing:
 class Survey:
     """All services of the share. ``board`` is what they say together; ``alive`` whether one of them runs."""
 
-    board: Board
-    standings: tuple[Standing, ...]
+    board: ServiceStatus
+    standings: tuple[HostHealth, ...]
 
     @property
     def alive(self) -> bool:
@@ -90,7 +90,7 @@ def _full_disk(share: Share) -> Iterator[str]:
         )
 
 
-def _standings(share: Share, settings: Settings) -> Iterator[Standing]:
+def _standings(share: Share, settings: Settings) -> Iterator[HostHealth]:
     for path in list(share.hosts.glob("*.json")) or [share.outbox / JSON_NAME]:
         board = read_board(path)
         with suppress(FileNotFoundError):
@@ -99,13 +99,13 @@ def _standings(share: Share, settings: Settings) -> Iterator[Standing]:
                 yield _standing(board, age_s, host_name(settings.leases), share.jobs)
 
 
-def _standing(board: Board, age_s: float, here: str, jobs: Path) -> Standing:
+def _standing(board: ServiceStatus, age_s: float, here: str, jobs: Path) -> HostHealth:
     verdict = _verdict(board, age_s, here)
     seen = Seen(board, silent=bool(verdict) and board.state != "stopped")
-    return Standing(seen.without_lost(jobs), age_s, verdict)
+    return HostHealth(seen.without_lost(jobs), age_s, verdict)
 
 
-def _verdict(board: Board, age_s: float, here: str) -> str:
+def _verdict(board: ServiceStatus, age_s: float, here: str) -> str:
     since = datetime.fromtimestamp(time.time() - age_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
     if board.state == "stopped":
         return f"The service on {board.host} was stopped at {since}. {_START}"

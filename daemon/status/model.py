@@ -40,7 +40,7 @@ class RunningJob:
     level_reason: str = ""
     realtime: float | None = None  # seconds of the recording done in a second, lately
     level_trip: str = ""  # the kind of trouble behind it, a key of degradation.lowest
-    device: str = ""  # "cuda:1"; "" where the service works on no card
+    device: str = ""  # "cuda:1"; "" where the service works on no GPU
     lacks: str = ""  # what is lacking on the disk while the job waits for that
     since: str = ""  # when it began to wait for the disk or the device
 
@@ -141,7 +141,7 @@ class HostLine:
 
 
 @dataclass(slots=True)
-class Board:
+class ServiceStatus:
     """Everything that the page shows: of one service, or of all services of the share together.
 
     Attributes:
@@ -178,7 +178,7 @@ class Board:
     schema: str = SCHEMA
 
     @classmethod
-    def from_json(cls, data: bytes) -> Board:
+    def from_json(cls, data: bytes) -> ServiceStatus:
         """Read a board; fields that another version has added are left out.
 
         Raises:
@@ -233,7 +233,7 @@ class History:
         self.finished: deque[FinishedJob] = deque(maxlen=listed)
         self.failed: deque[FailedJob] = deque(maxlen=listed)
 
-    def restore(self, board: Board | None) -> None:
+    def restore(self, board: ServiceStatus | None) -> None:
         """Take over what an earlier run has written."""
         if board is not None:
             self.finished.extend(board.finished)

@@ -15,7 +15,7 @@ from daemon.inbox.stability import Clock
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.share.share import Share
-from daemon.status.model import HTML_NAME, JSON_NAME, Board, HostLine, now, replace_file
+from daemon.status.model import HTML_NAME, JSON_NAME, HostLine, ServiceStatus, now, replace_file
 from daemon.status.store import Hosts
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
@@ -48,7 +48,7 @@ class StatusPage:
         """Whether it is time to look for changes."""
         return self._clock() - self._looked_at >= self._settings.interval_s
 
-    def show(self, board: Board, *, at_once: bool = False) -> None:
+    def show(self, board: ServiceStatus, *, at_once: bool = False) -> None:
         """Write what has changed, if it is time to.
 
         Raises:
@@ -71,13 +71,13 @@ class StatusPage:
         self.hosts = together.hosts
         self._write(together, board.host)
 
-    def _write(self, page: Board, writer: str) -> None:
+    def _write(self, page: ServiceStatus, writer: str) -> None:
         content = json.dumps(asdict(page), indent=1, ensure_ascii=False).encode()
         replace_file(self._outbox / JSON_NAME, content, writer)
         replace_file(self._outbox / HTML_NAME, page_of(page, self._speaker), writer)
 
 
-def page_of(board: Board, t: Speaker) -> bytes:
+def page_of(board: ServiceStatus, t: Speaker) -> bytes:
     """The status page that shows a board."""
     is_today = [_date(job.at) == _date(board.updated_at) for job in board.finished]
     return html.render(
@@ -105,11 +105,11 @@ def page_of(board: Board, t: Speaker) -> bytes:
     )
 
 
-def _title(board: Board, t: Speaker) -> str:
+def _title(board: ServiceStatus, t: Speaker) -> str:
     return f"{Word(f'state.{board.state}').words(t.languages[0])}: dualface"
 
 
-def _said(board: Board) -> str:
+def _said(board: ServiceStatus) -> str:
     """What a person or the program said about the state, where the catalogue has no words for it."""
     if "text" in board.reason_values:
         return str(board.reason_values["text"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon.files import read_plain
 from daemon.jobs.manifest import folders
 from daemon.share import leases
-from daemon.status.model import LARGEST_BYTES, Board, HostLine, replace_file, severity
+from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, replace_file, severity
 
 SILENT_S = 180.0  # a service that runs writes every minute
 STATES = (  # the most telling first
@@ -35,7 +35,7 @@ STATES = (  # the most telling first
 class Seen:
     """What one host has written last, and whether it has been silent for too long since."""
 
-    board: Board
+    board: ServiceStatus
     silent: bool
 
     @property
@@ -82,7 +82,7 @@ class Hosts:
         self._folder = folder
         self._jobs = jobs
 
-    def write(self, board: Board) -> None:
+    def write(self, board: ServiceStatus) -> None:
         """Replace the file of the board's host.
 
         Raises:
@@ -91,7 +91,7 @@ class Hosts:
         content = json.dumps(asdict(board), indent=1, ensure_ascii=False).encode()
         replace_file(self._path(board.host), content, board.host)
 
-    def read(self, host: str) -> Board | None:
+    def read(self, host: str) -> ServiceStatus | None:
         """What a host has written last; None where that cannot be read."""
         return read_board(self._path(host))
 
@@ -99,11 +99,11 @@ class Hosts:
         """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
         return dict(self._dated())
 
-    def together(self, own: Board, *, listed: int) -> Board:
+    def together(self, own: ServiceStatus, *, listed: int) -> ServiceStatus:
         """The boards of all hosts as one, after the own one has been written."""
         return merged(own, list(self._seen(own)), listed=listed)
 
-    def _seen(self, own: Board) -> Iterator[Seen]:
+    def _seen(self, own: ServiceStatus) -> Iterator[Seen]:
         yield Seen(own, silent=False)
         stamps = self.stamps()
         now_ns = max(stamps.values(), default=0)
@@ -124,7 +124,7 @@ class Hosts:
         return self._folder / f"{host}.json"
 
 
-def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
+def merged(base: ServiceStatus, seen: Sequence[Seen], *, listed: int) -> ServiceStatus:
     """The boards of several hosts as one. What only one can say (the process, the time) is that of ``base``."""
     seen = sorted(seen, key=lambda s: s.board.host)
     live = [s.board for s in seen if s.live] or [base]
@@ -153,10 +153,10 @@ def merged(base: Board, seen: Sequence[Seen], *, listed: int) -> Board:
     )
 
 
-def read_board(path: Path) -> Board | None:
+def read_board(path: Path) -> ServiceStatus | None:
     """What a service has written; None where that cannot be read."""
     try:
-        return Board.from_json(read_plain(path, LARGEST_BYTES))
+        return ServiceStatus.from_json(read_plain(path, LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
 

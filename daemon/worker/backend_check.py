@@ -2,7 +2,7 @@
 
 As a program, ``python -m daemon.worker.backend_check DEVICE LIMITS`` with both as JSON; without LIMITS there are none.
 Each of
-several cards is opened by such a program of its own, since a process sees one card alone.
+several GPUs is opened by such a program of its own, since a process sees one GPU alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.worker import sandbox as confinement
 from daemon.worker.protocol import Check, Ready
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
@@ -23,7 +23,7 @@ from engines.errors import ExplainedError
 from engines.json_answer import answer
 from engines.settings import DeviceSettings
 
-_TIMEOUT_S = 600.0  # for one card; workers.start_timeout_s ends all of it sooner
+_TIMEOUT_S = 600.0  # for one GPU; workers.start_timeout_s ends all of it sooner
 
 
 def ready(order: Check) -> Ready:
@@ -38,24 +38,24 @@ def ready(order: Check) -> Ready:
 
 
 def _opened(device: DeviceSettings) -> Ready:
-    """Open all cards that are named. One that does not work is left out, as long as another does."""
-    from engines.registry import named_cards  # noqa: PLC0415 - the service itself must never load codecs
+    """Open all GPUs that are named. One that does not work is left out, as long as another does."""
+    from engines.registry import named_gpus  # noqa: PLC0415 - the service itself must never load codecs
 
     if isinstance(device.index, int):
         return _opened_one(device)
     found: list[Ready] = []
     refused: list[ExplainedError] = []
-    for index in named_cards(device):
+    for index in named_gpus(device):
         try:
-            found.append(_opened_elsewhere(device.on_card(index)))
+            found.append(_opened_elsewhere(device.on_gpu(index)))
         except (AnsweredError, ChildFailedError) as error:
             refused.append(error)
     if not found:
         raise refused[0]
-    working = [ready for ready in found if ready.cards] or found[:1]
+    working = [ready for ready in found if ready.gpus] or found[:1]
     notes = [*(note for ready in found for note in ready.notes), *(error.message for error in refused)]
-    cards = tuple(card for ready in working for card in ready.cards)
-    return Ready(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), cards)
+    gpus = tuple(gpu for ready in working for gpu in ready.gpus)
+    return Ready(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), gpus)
 
 
 def _opened_elsewhere(device: DeviceSettings) -> Ready:
@@ -69,15 +69,15 @@ def _opened_one(device: DeviceSettings) -> Ready:
     with closing(open_backend(seen)) as backend:
         backend.detector().close()
         backend.embedder().close()
-        room_bytes = backend.room_bytes()
-        if room_bytes is None:
+        free_bytes = backend.free_bytes()
+        if free_bytes is None:
             return Ready(backend.device, backend.notes)
-        return Ready(backend.device, backend.notes, (Card(device.card, room_bytes, _encoder_sessions(seen)),))
+        return Ready(backend.device, backend.notes, (GPU(device.gpu, free_bytes, _encoder_sessions(seen)),))
 
 
 def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:
     """Counted now, while no job holds any; None where none are to be used."""
-    return None if device.nvenc_max_sessions == 0 else probe_sessions(device.card)
+    return None if device.nvenc_max_sessions == 0 else probe_sessions(device.gpu)
 
 
 def _ready_or_limit(order: Check) -> Ready:

@@ -34,7 +34,7 @@ from daemon.worker.protocol import (
 )
 from daemon.worker.spawn import WorkerProcess, spawn_worker
 from pipeline.job import RESTING, Progress
-from pipeline.telemetry.counters import Tally
+from pipeline.telemetry.counters import StatsDelta
 
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20
@@ -115,7 +115,7 @@ class Pool:
         *,
         stall_timeout_s: float,
         clock: Clock,
-        on_tally: Callable[[str, Tally], None] = lambda *_: None,
+        on_tally: Callable[[str, StatsDelta], None] = lambda *_: None,
         spare: WorkerProcess | None = None,
     ) -> None:
         self._selector = selector
@@ -206,7 +206,7 @@ class Pool:
         except ValueError:
             worker.log.warning("worker sent an unknown message", text=line[:200].decode("utf-8", "replace"))
             return
-        if isinstance(message, Tally):
+        if isinstance(message, StatsDelta):
             self._on_tally(worker.job, message)
             return
         if not isinstance(message, Progress):

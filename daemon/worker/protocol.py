@@ -17,13 +17,13 @@ from typing import IO, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from daemon.config.settings import WorkerLimits
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.pages.i18n import Language
 from daemon.share.leases import Lease
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
-from pipeline.telemetry.counters import Tally
+from pipeline.telemetry.counters import StatsDelta
 
 STOP = b"stop\n"
 _LENGTH = struct.Struct("!I")
@@ -118,12 +118,12 @@ class Ready:
 
     Attributes:
         notes: why something better is not in use.
-        cards: those that opened; empty where the work runs on the CPU.
+        gpus: those that opened; empty where the work runs on the CPU.
     """
 
     device: str
     notes: tuple[str, ...] = ()
-    cards: tuple[Card, ...] = ()
+    gpus: tuple[GPU, ...] = ()
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Ready:
@@ -137,12 +137,12 @@ class Compared:
     follows: bool
 
 
-Message: TypeAlias = Progress | Tally | Finished | Failed | Stopped | Ready | Compared
+Message: TypeAlias = Progress | StatsDelta | Finished | Failed | Stopped | Ready | Compared
 _KINDS: dict[str, Callable[[dict[str, Any]], Message]] = {
     kind.__name__: TypeAdapter[Any](kind).validate_python
     for kind in (Progress, Finished, Failed, Stopped, Ready, Compared)
 }
-_KINDS[Tally.__name__] = Tally.from_json
+_KINDS[StatsDelta.__name__] = StatsDelta.from_json
 
 
 def send_order(pipe: IO[bytes], order: Order) -> None:

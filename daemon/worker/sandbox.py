@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNET = 0x40000000
 _NEARLY = 0.9
 _CPU_GRACE_S = 10  # between SIGXCPU, which tells what happened, and SIGKILL
-_CARD = Path("/dev/nvidiactl")
+_GPU = Path("/dev/nvidiactl")
 
 log = structlog.get_logger(__name__)
 
@@ -62,14 +62,14 @@ def limit(limits: WorkerLimits, backend: str) -> None:
     _lower(resource.RLIMIT_CPU, limits.cpu_s, grace=_CPU_GRACE_S)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
-    if limits.address_space_bytes and not uses_card(backend):
+    if limits.address_space_bytes and not uses_gpu(backend):
         _lower(resource.RLIMIT_AS, limits.address_space_bytes)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and the write would look like a full disk
 
 
-def uses_card(backend: str) -> bool:
-    """Whether the work may go to a card."""
-    return backend == "cuda" or (backend == "auto" and _CARD.exists())
+def uses_gpu(backend: str) -> bool:
+    """Whether the work may go to a GPU."""
+    return backend == "cuda" or (backend == "auto" and _GPU.exists())
 
 
 def memory_ran_out(error: BaseException) -> bool:

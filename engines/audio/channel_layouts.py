@@ -8,7 +8,7 @@ Layouts in FFmpeg's own order have no table. So:
 
 * ``open_media`` takes the table away from every stream before anything else sees it (``take_custom_orders``): the
   stream then has channels without a layout, as they are stored, and ``AudioInfo.channel_labels`` says what they are;
-* sound is decoded with ``decode``, which keeps the table of a frame from being freed twice.
+* audio is decoded with ``decode``, which keeps the table of a frame from being freed twice.
 """
 
 from __future__ import annotations

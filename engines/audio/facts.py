@@ -76,7 +76,7 @@ class StreamFacts:
                 self.lfe.note(frame, channel)
 
     def _begin(self, time_s: Fraction | None) -> None:
-        """Note the first sound. Before it there are packets that hold nothing but the codec's run-in."""
+        """Note the first audio. Before it there are packets that hold nothing but the codec's run-in."""
         first_s = self._head[0][0] if self._head else Fraction(0)
         self.heard_s = self._end_s = first_s if time_s is None else time_s
         self.kept_from_s = next((begin for begin, end in self._head if end > self.heard_s), self.heard_s)
@@ -110,7 +110,7 @@ class StreamFacts:
             return "it has gaps or overlaps"
         first_s = self.kept_from_s if self.drops_run_in else self.heard_s
         if max(self.heard_s - origin, abs(first_s - origin)) > TOLERANCE_S:
-            return "it does not begin with the picture"
+            return "it does not begin with the frame"
         return None
 
 

@@ -1,4 +1,4 @@
-"""The sound of one track of the result: one source stream, or the sum of several."""
+"""The audio of one track of the result: one source stream, or the sum of several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 
 from engines.audio.channel_layouts import Labels
 from engines.audio.layout import ChannelPlan, channel_plan
-from engines.audio.place import PlacedSound, Samples, packed_frame, samples_of
+from engines.audio.place import PlacedAudio, Samples, packed_frame, samples_of
 
 LineRule = Literal["kept", "positions", "discrete", "mixed"]
 
@@ -53,8 +53,8 @@ class LinePlan:
         return channel_plan(frame.layout, labels, stereo=True, lfe_is_microphone=is_microphone)
 
 
-class SoundLine:
-    """Decoded frames of the sources in, the track's sound out: even, at the track's rate and layout."""
+class AudioLine:
+    """Decoded frames of the sources in, the track's audio out: even, at the track's rate and layout."""
 
     def __init__(self, plan: LinePlan, origin: Fraction, scale: float = 1.0) -> None:
         self._placed = {source: _place(plan, source, origin, scale) for source in plan.sources}
@@ -77,8 +77,8 @@ class SoundLine:
             yield from self._sum.finish()
 
 
-def _place(plan: LinePlan, source: int, origin: Fraction, scale: float) -> PlacedSound:
-    return PlacedSound(plan.rate, plan.layout, partial(plan.channels, source), scale=scale, origin=origin)
+def _place(plan: LinePlan, source: int, origin: Fraction, scale: float) -> PlacedAudio:
+    return PlacedAudio(plan.rate, plan.layout, partial(plan.channels, source), scale=scale, origin=origin)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ class Loudness:
     true_peak_dbtp: float
 
     def turned(self, gain_db: float) -> Loudness:
-        """The same sound, louder by ``gain_db``."""
+        """The same audio, louder by ``gain_db``."""
         return replace(
             self,
             integrated_lufs=round(self.integrated_lufs + gain_db, 2),
@@ -35,8 +35,8 @@ class Loudness:
         )
 
 
-class Meter:
-    """Passes sound through and measures it; brings it to a target loudness before that, if there is one.
+class MetricDefinition:
+    """Passes audio through and measures it; brings it to a target loudness before that, if there is one.
 
     Args:
         sample_format: of the frames that come out; those that go in are ``PACKED``.

@@ -1,4 +1,4 @@
-"""What became of the sound of a recording, for the report and for the comparison before delivery."""
+"""What became of the audio of a recording, for the report and for the comparison before delivery."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ class AudioStreamOutcome:
 
 @dataclass(frozen=True, slots=True)
 class AudioOutcome:
-    """What became of the sound. ``mode`` is "transcoded" as soon as one stream was.
+    """What became of the audio. ``mode`` is "transcoded" as soon as one stream was.
 
     Attributes:
         streams: those of the output in its order, then those left out.
         refused_packets: damaged in a way that only the muxer noticed.
         read: what the source really held, by the stream's index, on the output's timeline.
-        picture_lead_s: how much longer the first picture is shown because sound begins before it.
+        picture_lead_s: how much longer the first frame is shown because audio begins before it.
     """
 
     streams: tuple[AudioStreamOutcome, ...] = ()
     refused_packets: int = 0
     read: Mapping[int, StreamSurvey] = field(default_factory=dict)
     warnings: tuple[MediaWarning, ...] = ()
-    picture_lead_s: float = 0.0
+    frame_lead_s: float = 0.0
 
     @property
     def mode(self) -> Literal["copied", "transcoded", "none"]:

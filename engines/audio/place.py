@@ -1,4 +1,4 @@
-"""Decoded sound on the output's timeline: one sample after the other, so that counting them tells the time as well."""
+"""Decoded audio on the output's timeline: one sample after the other, so that counting them tells the time as well."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_FILL_S = 3600  # a longer gap stays one: its time stamp is more likely w
 Samples = NDArray[np.float32]
 
 
-class PlacedSound:
+class PlacedAudio:
     """One source stream as interleaved float samples of one rate and layout; sample n is heard at n / ``rate``.
 
     Gaps become silence, overlaps and what lies before 0 are cut; once begun, differences up to ``TOLERANCE_S`` are left

@@ -20,7 +20,7 @@ CODECS_WITH_HEADER = {"alac", "flac", "opus"}  # which MP4 repeats in its index
 
 @dataclass(frozen=True, slots=True)
 class AudioPolicy:
-    """What a profile wants of the sound.
+    """What a profile wants of the audio.
 
     Attributes:
         mode: auto copies AAC; copy whatever MP4 holds; aac and aac-stereo copy nothing.

@@ -1,4 +1,4 @@
-"""One pass over all sound before anything is written: what decides how each stream is delivered, and its loudness.
+"""One pass over all audio before anything is written: what decides how each stream is delivered, and its loudness.
 
 Headers do not tell whether a stream changes midway, has gaps or edits, holds bass in the channel that it names LFE, or
 clips when it is mixed. Decoding everything does, and costs about 20 CPU seconds for an hour of stereo AAC, half of them
@@ -17,11 +17,11 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from engines.audio.facts import StreamFacts
-from engines.audio.line import LinePlan, SoundLine
-from engines.audio.loudness import Loudness, Meter
+from engines.audio.line import AudioLine, LinePlan
+from engines.audio.loudness import Loudness, MetricDefinition
 from engines.audio.plan import plan_lines
 from engines.audio.policy import AudioPolicy, codec_name
-from engines.audio.reader import SoundReader
+from engines.audio.reader import AudioReader
 from engines.frames import AudioInfo
 from engines.media.container import open_media
 
@@ -48,13 +48,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Prescan:
-    """All sound of a recording.
+    """All audio of a recording.
 
     Attributes:
         facts: by the stream's index.
         lines: the tracks of the result, in order.
         dropped: streams that are in none: no decoder, or too many.
-        policy: what is wanted of the sound.
+        policy: what is wanted of the audio.
     """
 
     facts: Mapping[int, StreamFacts]
@@ -68,9 +68,9 @@ class Prescan:
 
 
 def prescan(
-    path: Path, sounds: Sequence[AudioInfo], policy: AudioPolicy, on_progress: Callable[[float], None] = lambda _: None
+    path: Path, audio: Sequence[AudioInfo], policy: AudioPolicy, on_progress: Callable[[float], None] = lambda _: None
 ) -> Prescan:
-    """Decode all sound, and decide from what it holds which tracks the result has.
+    """Decode all audio, and decide from what it holds which tracks the result has.
 
     Args:
         sounds: the audio streams, as ``probe`` describes them.
@@ -82,22 +82,22 @@ def prescan(
     """
     facts: Mapping[int, StreamFacts] = {}
     lines: tuple[Line, ...] = ()
-    labels = {sound.index: sound.channel_labels for sound in sounds}
-    while sounds:  # once as the headers say, and again where they are wrong
+    labels = {audio.index: audio.channel_labels for audio in audio}
+    while audio:  # once as the headers say, and again where they are wrong
         with open_media(path) as container:
-            streams = [cast(AudioStream, container.streams[sound.index]) for sound in sounds]
+            streams = [cast(AudioStream, container.streams[audio.index]) for audio in audio]
             taken = [s for s in streams if s.codec_context is not None and s.codec_context.sample_rate][:MAX_SOURCES]
             plans = plan_lines(taken, labels, facts, policy)
             if not taken or [line.plan for line in lines] == plans:
                 return Prescan(facts, lines, tuple(s.index for s in streams if s not in taken), policy)
-            reader = SoundReader(path, container, taken, labels)
+            reader = AudioReader(path, container, taken, labels)
             facts = {s.index: StreamFacts(codec_name(s), labels[s.index], reader.is_edited) for s in taken}
             lines = _measured(reader, facts, plans, on_progress)
     return Prescan(facts, lines, (), policy)
 
 
 def _measured(
-    reader: SoundReader,
+    reader: AudioReader,
     facts: Mapping[int, StreamFacts],
     plans: Sequence[LinePlan],
     on_progress: Callable[[float], None],
@@ -111,7 +111,7 @@ def _measured(
     return tuple(line.finished() for line in measured)
 
 
-def _noted(reader: SoundReader, facts: Mapping[int, StreamFacts]) -> Iterator[tuple[int, AudioFrame]]:
+def _noted(reader: AudioReader, facts: Mapping[int, StreamFacts]) -> Iterator[tuple[int, AudioFrame]]:
     """All frames with their streams' indices, after the facts that they show are noted."""
     for read in reader:
         if read.packet is not None:
@@ -122,12 +122,12 @@ def _noted(reader: SoundReader, facts: Mapping[int, StreamFacts]) -> Iterator[tu
 
 
 class _MeasuredLine:
-    """A track on its way into a meter, and nowhere else. It begins with its first sound: silence would be measured."""
+    """A track on its way into a meter, and nowhere else. It begins with its first audio: silence would be measured."""
 
     def __init__(self, plan: LinePlan) -> None:
         self._plan = plan
-        self._line: SoundLine | None = None
-        self._meter = Meter(plan.rate, plan.layout)
+        self._line: AudioLine | None = None
+        self._meter = MetricDefinition(plan.rate, plan.layout)
 
     def take(self, source: int, frame: AudioFrame) -> None:
         if source in self._plan.sources:
@@ -141,9 +141,9 @@ class _MeasuredLine:
             pass
         return Line(self._plan, self._meter.loudness)
 
-    def _begun(self, frame: AudioFrame) -> SoundLine:
+    def _begun(self, frame: AudioFrame) -> AudioLine:
         first_s = Fraction(frame.pts or 0) * (frame.time_base or 1)
-        return SoundLine(self._plan, first_s - (SKEW_S if len(self._plan.sources) > 1 else 0))
+        return AudioLine(self._plan, first_s - (SKEW_S if len(self._plan.sources) > 1 else 0))
 
     def _measure(self, frames: Iterable[AudioFrame]) -> None:
         for frame in frames:

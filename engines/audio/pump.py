@@ -1,4 +1,4 @@
-"""Sound for the finished file: packets copied where every player plays them in MP4, everything else as AAC."""
+"""Audio for the finished file: packets copied where every player plays them in MP4, everything else as AAC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from av.stream import Stream
 from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
 from engines.audio.policy import codec_name
 from engines.audio.prescan import Line, Prescan
-from engines.audio.reader import Read, SoundReader
+from engines.audio.reader import AudioReader, Read
 from engines.audio.tracks import CopyTrack, EncodedTrack
 from engines.media.survey import Span, StreamSurvey
 
@@ -28,7 +28,7 @@ class AudioPump:
 
     Args:
         path: the source; ``container`` is that, opened for this purpose alone.
-        found: what ``prescan`` said about its sound.
+        found: what ``prescan`` said about its audio.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every timestamp.
     """
@@ -57,7 +57,7 @@ class AudioPump:
         if not self._tracks:
             return
         decoded = {source for track in self._encoded for source in track.sources}
-        for read in SoundReader(self._path, self._container, [self._stream(index) for index in self._read], decoded):
+        for read in AudioReader(self._path, self._container, [self._stream(index) for index in self._read], decoded):
             yield from _timed(self._taken(read))
         rests = [_timed(track.finish()) for track in self._encoded]
         yield from heapq.merge(*rests, key=lambda timed: timed[0])

@@ -1,4 +1,4 @@
-"""The sound of a recording, decoded, in the order of the file or, where edit lists cut it, in that of time."""
+"""The audio of a recording, decoded, in the order of the file or, where edit lists cut it, in that of time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.audio.channel_layouts import decode
-from engines.edits.audio import EditedSound, edited_sounds
+from engines.edits.audio import EditedAudio, edited_audio
 from engines.edits.lists import read_edit_lists
 from engines.media.container import PacketReader
 
@@ -31,7 +31,7 @@ class Read:
 
     Attributes:
         index: of the stream.
-        packet: None for what a codec still held, and where edit lists cut the sound.
+        packet: None for what a codec still held, and where edit lists cut the audio.
         frames: what it decodes to.
         refused: how many packets were refused by the codec.
     """
@@ -42,7 +42,7 @@ class Read:
     refused: int = 0
 
 
-class SoundReader:
+class AudioReader:
     """Reads and decodes some audio streams; iterating raises OSError where the storage fails.
 
     Args:
@@ -50,7 +50,7 @@ class SoundReader:
         decoded: indices of the streams that are decoded; of the others there are packets only.
 
     Attributes:
-        is_edited: edit lists cut the sound, so that there are frames only.
+        is_edited: edit lists cut the audio, so that there are frames only.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SoundReader:
         self._streams = {stream.index: stream for stream in streams}
         self._decoded = decoded
         self._lists = read_edit_lists(path)
-        self._edited = edited_sounds(path, container, self._lists)
+        self._edited = edited_audio(path, container, self._lists)
         self.is_edited = bool(self._edited)
 
     def __iter__(self) -> Iterator[Read]:
@@ -89,9 +89,9 @@ class SoundReader:
         for index in self._streams:
             yield Read(index, refused=self._edited[index].skipped_packets)
 
-    def _cut(self, index: int, sound: EditedSound) -> Iterator[tuple[float, int, AudioFrame]]:
+    def _cut(self, index: int, audio: EditedAudio) -> Iterator[tuple[float, int, AudioFrame]]:
         late = self._is_late(self._streams[index])
-        for frame in sound.frames():
+        for frame in audio.frames():
             if late and frame.pts is not None:
                 frame.pts -= round(UNKNOWN_RUN_IN_S * frame.sample_rate)
             yield frame.time or 0.0, index, frame

@@ -1,4 +1,4 @@
-"""An audio stream of the result: packets that are copied, or sound that is encoded to AAC."""
+"""An audio stream of the result: packets that are copied, or audio that is encoded to AAC."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.audio.facts import StreamFacts
-from engines.audio.line import SoundLine
-from engines.audio.loudness import Meter
+from engines.audio.line import AudioLine
+from engines.audio.loudness import MetricDefinition
 from engines.audio.outcome import AudioStreamOutcome
 from engines.audio.policy import codec_name
 from engines.audio.prescan import Line
@@ -62,7 +62,7 @@ class CopyTrack:
 
 
 class EncodedTrack:
-    """Encodes a line of sound to AAC.
+    """Encodes a line of audio to AAC.
 
     The encoder's run-in is left out, so that its first packet is heard at 0 by all players; that packet fades in.
     """
@@ -73,11 +73,11 @@ class EncodedTrack:
     ) -> None:  # fmt: skip
         plan = line.plan
         self.sources = plan.sources
-        self._line = SoundLine(plan, origin, scale=10 ** (line.gain_db / 20))
+        self._line = AudioLine(plan, origin, scale=10 ** (line.gain_db / 20))
         level = line.loudness.turned(line.gain_db) if line.loudness else None
-        self._meter: Meter | None = None
+        self._meter: MetricDefinition | None = None
         if level and target_lufs is not None:
-            self._meter = Meter(plan.rate, plan.layout, target_lufs=target_lufs, source=level)
+            self._meter = MetricDefinition(plan.rate, plan.layout, target_lufs=target_lufs, source=level)
         self._target = output.add_stream("aac", rate=plan.rate)
         self._target.codec_context.layout = plan.layout
         channels = self._target.codec_context.channels

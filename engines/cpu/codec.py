@@ -1,9 +1,9 @@
 """One run of a codec over the packets of a feed: slots out, whatever the packets hold.
 
-Decoding is frame-threaded, and strict, until the codec first complains. What FFmpeg's threads make of damaged pictures,
+Decoding is frame-threaded, and strict, until the codec first complains. What FFmpeg's threads make of damaged frames,
 and of those that refer to them, differs from run to run, and so does what they say about it. A single thread makes the
 same of them every time, so it decodes the rest of the file, leniently, from a keyframe before the damage on. (It also
-gives the pictures behind an error while the codec drains, to which PyAV has no way with several threads.)
+gives the frames behind an error while the codec drains, to which PyAV has no way with several threads.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.cpu.filters import Picture
+from engines.cpu.filters import Frame
 from engines.cpu.geometry import GeometryNotes
 from engines.edits.video import is_hidden
 from engines.frames import VideoInfo
@@ -27,7 +27,7 @@ from engines.media.timeline import Slot, Timeline, step_ticks
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}
-NOT_SHOWN = -1  # in place of a packet's number: an edit list hides its picture
+NOT_SHOWN = -1  # in place of a packet's number: an edit list hides its frame
 KEYFRAMES_BEFORE_DAMAGE = 2
 
 
@@ -52,7 +52,7 @@ class CodecRun:
         self._context.flags |= Flags.output_corrupt  # damage is ours to see, not the codec's to hide
         strict = {"err_detect": "explode"} if threads != 1 else {}
         self._context.options = strict | pixel_limit(video.max_pixels)
-        self._timeline: Timeline[Picture] = Timeline(
+        self._timeline: Timeline[Frame] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,
             in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
@@ -61,13 +61,13 @@ class CodecRun:
         self._damaged = False
         self.broken_end = False
 
-    def slots(self) -> Iterator[Slot[Picture]]:
-        """One slot per picture that the packets announce, in order of pts; lost and damaged ones without a picture."""
+    def slots(self) -> Iterator[Slot[Frame]]:
+        """One slot per frame that the packets announce, in order of pts; lost and damaged ones without a frame."""
         if self._threads == 1:
             yield from self._all()
             return
         last_pts: int | None = None
-        held: deque[Slot[Picture]] = deque()  # pictures that may refer to a later, damaged one
+        held: deque[Slot[Frame]] = deque()  # frames that may refer to a later, damaged one
         for slot in self._all():
             held.append(slot)
             if self._damaged:
@@ -80,7 +80,7 @@ class CodecRun:
         else:
             yield from held
 
-    def _carefully(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Picture]]:
+    def _carefully(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Frame]]:
         """The slots after ``last_pts``, decoded with one thread."""
         self._feed.close()
         with feed_from(self._path, self._video.index, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
@@ -88,14 +88,14 @@ class CodecRun:
             yield from (slot for slot in run.slots() if last_pts is None or slot.pts > last_pts)
             self.broken_end = run.broken_end
 
-    def _all(self) -> Iterator[Slot[Picture]]:
+    def _all(self) -> Iterator[Slot[Frame]]:
         for packet in self._feed.packets:
             if packet is None:
                 yield from self._noting_damage(self._decode(None))
                 self._context.flush_buffers()
                 continue
             if packet.size == 0:
-                continue  # AVI's "show the last picture again"
+                continue  # AVI's "show the last frame again"
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             self._notes.expect(packet)
             yield from self._noting_damage(self._decode(packet))
@@ -103,11 +103,11 @@ class CodecRun:
         yield from self._noting_damage(self._timeline.finish())
         self.broken_end = self._feed.reader.broken_end
 
-    def _noting_damage(self, slots: list[Slot[Picture]]) -> list[Slot[Picture]]:
-        self._damaged = self._damaged or any(slot.picture is None for slot in slots)
+    def _noting_damage(self, slots: list[Slot[Frame]]) -> list[Slot[Frame]]:
+        self._damaged = self._damaged or any(slot.frame is None for slot in slots)
         return slots
 
-    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Picture]]:
+    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Frame]]:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError:

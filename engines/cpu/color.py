@@ -1,4 +1,4 @@
-"""What a stream and its pictures say about their colours."""
+"""What a stream and its frames say about their colours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIGHT = struct.Struct("=2I")  # AVContentLightMetadata: MaxCLL, MaxFALL
 
 
 def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
-    """Colour tags as a codec or a picture has them."""
+    """Colour tags as a codec or a frame has them."""
     pixel_format = source.format
     return ColorTags(
         primaries=int(source.color_primaries),
@@ -44,7 +44,7 @@ def brightest(frame: VideoFrame) -> float | None:
 
 
 def with_static_metadata(tags: ColorTags, frame: VideoFrame) -> ColorTags:
-    """The tags with what a picture says about its mastering display and its brightness."""
+    """The tags with what a frame says about its mastering display and its brightness."""
     light = _light_levels(frame)
     content_light = f"{light[0]},{light[1]}" if light else ""
     return replace(tags, mastering_display=_mastering_display(frame), content_light=content_light)

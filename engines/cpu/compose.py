@@ -1,4 +1,4 @@
-"""Two tiles side by side, cut out of NV12 pictures with sub-pixel accuracy."""
+"""Two tiles side by side, cut out of NV12 frames with sub-pixel accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACEHOLDER_LUMA = 32
 PLACEHOLDER_CHROMA = 128
 
 _LOBES = 3  # of the Lanczos kernel
-_LEAST_SHIFT = 1 / 512  # in samples; a smaller shift changes no 8-bit picture
+_LEAST_SHIFT = 1 / 512  # in samples; a smaller shift changes no 8-bit frame
 _INSIDE_SLACK = 1e-3  # how far a crop may reach outside by rounding, in pixels
 
 Floats = NDArray[np.float32]
@@ -46,8 +46,8 @@ class CpuCompositor:
     Chroma is sited as H.264's default says, left horizontally and centred vertically (chroma_sample_loc_type 0), in
     source and result alike: the chroma of a crop begins at x / 2 + (1 - s) / 4 and at y / 2, and is half as long.
 
-    As the move happens once per picture and not per pixel, a slowly moving crop moves every pixel alike, and one that
-    rests on whole pixels is as sharp as can be. It is also the fastest way with OpenCV: two tiles of a 1080p picture
+    As the move happens once per frame and not per pixel, a slowly moving crop moves every pixel alike, and one that
+    rests on whole pixels is as sharp as can be. It is also the fastest way with OpenCV: two tiles of a 1080p frame
     take 5 ms on one core, with warpAffine 6 ms (linear) or 30 ms (cubic), with Pillow 16 ms.
     """
 
@@ -55,7 +55,7 @@ class CpuCompositor:
 
     def __init__(self, width: int = 1920, height: int = 1080) -> None:
         if width % 4 or height % 2:
-            raise ValueError(f"a picture of {width}x{height} has no two tiles with whole chroma samples")
+            raise ValueError(f"a frame of {width}x{height} has no two tiles with whole chroma samples")
         self._width, self._height = width, height
         self._resampler = _Resampler()
         self._last: dict[str, tuple[TileSource, Plane, Plane]] = {}
@@ -64,19 +64,19 @@ class CpuCompositor:
         """Draw both tiles. The planes of the result are contiguous, chroma right behind luma in memory.
 
         Raises:
-            ValueError: a crop is empty or reaches outside its picture.
+            ValueError: a crop is empty or reaches outside its frame.
         """
         luma_size = self._width * self._height
-        picture = np.empty(luma_size * 3 // 2, left.frame.y.dtype)
-        y = picture[:luma_size].reshape(self._height, self._width)
-        uv = picture[luma_size:].reshape(self._height // 2, self._width // 2, 2)
+        frame = np.empty(luma_size * 3 // 2, left.frame.y.dtype)
+        y = frame[:luma_size].reshape(self._height, self._width)
+        uv = frame[luma_size:].reshape(self._height // 2, self._width // 2, 2)
         half = self._width // 2
         self._tile("left", left, y[:, :half], uv[:, : half // 2])
         self._tile("right", right, y[:, half:], uv[:, half // 2 :])
         return Frame(y, uv, pts, duration, replaced=left.frame.replaced or right.frame.replaced)
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw pictures one after the other."""
+        """Draw frames one after the other."""
         return [self.compose(c.left, c.right, c.pts, c.duration) for c in compositions]
 
     def _tile(self, side: str, source: TileSource, y: Plane, uv: Plane) -> None:
@@ -106,14 +106,14 @@ def chroma_crop(crop: Rect, tile_width: int) -> Rect:
 
 
 def check_crop(crop: Rect, frame: Frame) -> None:
-    """Raise ValueError where a crop is empty or reaches outside its picture."""
+    """Raise ValueError where a crop is empty or reaches outside its frame."""
     inside = (
         min(crop.x, crop.y) >= -_INSIDE_SLACK
         and crop.x + crop.w <= frame.width + _INSIDE_SLACK
         and crop.y + crop.h <= frame.height + _INSIDE_SLACK
     )
     if not inside or crop.w <= 0 or crop.h <= 0:
-        raise ValueError(f"{crop} is not a crop of a picture of {frame.width}x{frame.height}")
+        raise ValueError(f"{crop} is not a crop of a frame of {frame.width}x{frame.height}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +186,7 @@ class _Axis:
 
 
 class _Resampler:
-    """Draws crops of single planes. Keeps its buffers: fresh pages for each picture would take half as long again."""
+    """Draws crops of single planes. Keeps its buffers: fresh pages for each frame would take half as long again."""
 
     def __init__(self) -> None:
         self._channels = {np.dtype(kind): (_Buffer(kind), _Buffer(kind)) for kind in (np.uint8, np.uint16)}
@@ -230,13 +230,13 @@ class _Resampler:
         )
         return target
 
-    def _sample(self, picture: NDArray[Any], h: _Axis, v: _Axis, tile: Plane) -> None:
-        rows, columns = round(picture.shape[0] / v.scale), round(picture.shape[1] / h.scale)
-        target = self._sampled[picture.dtype].of((rows, columns))
+    def _sample(self, frame: NDArray[Any], h: _Axis, v: _Axis, tile: Plane) -> None:
+        rows, columns = round(frame.shape[0] / v.scale), round(frame.shape[1] / h.scale)
+        target = self._sampled[frame.dtype].of((rows, columns))
         # Without a size, OpenCV scales by exactly these factors; only then the crop's size may be a fraction.
-        drawn = cv2.resize(picture, None, target, 1 / h.scale, 1 / v.scale, cv2.INTER_CUBIC)
+        drawn = cv2.resize(frame, None, target, 1 / h.scale, 1 / v.scale, cv2.INTER_CUBIC)
         missing = max(0, v.out - drawn.shape[0]), max(0, h.out - drawn.shape[1])
-        if any(missing):  # at the plane's edge, where left-sited chroma ends before the picture does
+        if any(missing):  # at the plane's edge, where left-sited chroma ends before the frame does
             drawn = cv2.copyMakeBorder(drawn, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
         _round(drawn[: v.out, : h.out], tile)
 

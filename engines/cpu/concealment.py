@@ -1,7 +1,7 @@
-"""What stands in for pictures that cannot be decoded, by how long the damage lasts.
+"""What stands in for frames that cannot be decoded, by how long the damage lasts.
 
-A short gap repeats the last good picture, which hardly anybody notices. In a longer one that moves over to the next
-good picture instead of jumping. A very long one turns black after a moment: a still would claim that nothing happened.
+A short gap repeats the last good frame, which hardly anybody notices. In a longer one that moves over to the next
+good frame instead of jumping. A very long one turns black after a moment: a still would claim that nothing happened.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Filled = tuple[Slot[Upright], bool]
 
 
 @dataclass(slots=True)
-class StandIns:
-    """Fills the lost places of one stream. Depends on the good pictures around a gap alone.
+class Concealer:
+    """Fills the lost places of one stream. Depends on the good frames around a gap alone.
 
     Attributes:
-        convert: makes planes of a decoded picture.
-        blend: makes a picture between two, given the weight of the second.
+        convert: makes planes of a decoded frame.
+        blend: makes a frame between two, given the weight of the second.
         black: makes a black one of the size of a given one.
     """
 
@@ -45,19 +45,19 @@ class StandIns:
 
     @property
     def found_any(self) -> bool:
-        """Whether there was one good picture so far."""
+        """Whether there was one good frame so far."""
         return self._before is not None
 
     def fill(self, slots: Iterable[Slot[Any]]) -> Iterator[Filled]:
-        """All slots with pictures; the flag says which stand in for others.
+        """All slots with frames; the flag says which stand in for others.
 
-        A stream without one good picture yields nothing.
+        A stream without one good frame yields nothing.
         """
         for slot in slots:
-            if slot.picture is None:
+            if slot.frame is None:
                 yield from self._lost(slot)
             else:
-                good = Slot(slot.pts, slot.duration, self.convert(slot.picture))
+                good = Slot(slot.pts, slot.duration, self.convert(slot.frame))
                 yield from self._end_gap(good)
                 yield good, False
         if self._before is not None:
@@ -73,10 +73,10 @@ class StandIns:
 
     def _give_up(self, before: Slot[Upright]) -> Iterator[Filled]:
         """The gap is a very long one."""
-        assert before.picture is not None
-        self._dark = self.black(before.picture)
+        assert before.frame is not None
+        self._dark = self.black(before.frame)
         for slot in self._gap:
-            yield _with(slot, before.picture if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
+            yield _with(slot, before.frame if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
         self._gap = []
 
     def _end_gap(self, good: Slot[Upright]) -> Iterator[Filled]:
@@ -85,25 +85,25 @@ class StandIns:
         self._before, self._dark = good, None
 
     def _bridged(self, before: Slot[Upright] | None, after: Slot[Upright]) -> Iterator[Filled]:
-        assert after.picture is not None
+        assert after.frame is not None
         lasts_s = self._lasts_s(after.pts)
         if before is not None and lasts_s > REPEAT_S:
             yield from self._blended(before, after)
         elif before is None and lasts_s > BLEND_S:
-            yield from self._repeated(Slot(after.pts, after.duration, self.black(after.picture)))
+            yield from self._repeated(Slot(after.pts, after.duration, self.black(after.frame)))
         else:
             yield from self._repeated(before or after)
 
     def _blended(self, before: Slot[Upright], after: Slot[Upright]) -> Iterator[Filled]:
-        assert before.picture is not None and after.picture is not None
+        assert before.frame is not None and after.frame is not None
         for slot in self._gap:
             weight = (slot.pts - before.pts) / (after.pts - before.pts)
-            yield _with(slot, self.blend(before.picture, after.picture, weight))
+            yield _with(slot, self.blend(before.frame, after.frame, weight))
         self._gap = []
 
     def _repeated(self, good: Slot[Upright]) -> Iterator[Filled]:
         for slot in self._gap:
-            yield _with(slot, good.picture)
+            yield _with(slot, good.frame)
         self._gap = []
 
     def _lasts_s(self, end_pts: int) -> Fraction:
@@ -111,12 +111,12 @@ class StandIns:
         return (end_pts - self._gap[0].pts) * self.time_base
 
 
-def _with(slot: Slot[Any], picture: Upright | None) -> Filled:
-    return Slot(slot.pts, slot.duration, picture), True
+def _with(slot: Slot[Any], frame: Upright | None) -> Filled:
+    return Slot(slot.pts, slot.duration, frame), True
 
 
 def blended(before: Upright, after: Upright, weight: float) -> Upright:
-    """Two pictures, mixed; ``weight`` is that of the second. Of two sizes the first alone: there is no way between."""
+    """Two frames, mixed; ``weight`` is that of the second. Of two sizes the first alone: there is no way between."""
     if before.y.shape != after.y.shape or before.display != after.display:
         return before
     y, uv = (cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b in zip(before[:2], after[:2], strict=True))
@@ -128,7 +128,7 @@ def _plane(array: Any) -> Plane:
 
 
 def black(like: Upright) -> Upright:
-    """A black picture of the size of another."""
+    """A black frame of the size of another."""
     step = 1 << (8 * like.y.itemsize - 8)
     y, uv = np.full(like.y.shape, _BLACK * step, like.y.dtype), np.full(like.uv.shape, _GREY * step, like.uv.dtype)
     return Upright(y, uv, like.display)

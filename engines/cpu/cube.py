@@ -14,16 +14,16 @@ from engines.frames import Size
 from engines.tone_map import ToneSource, table
 
 DEEP_FORMAT = "p010le"
-MOST_THREADS = 4  # the filters cut a picture into bands; what comes out is the same for any number
+MOST_THREADS = 4  # the filters cut a frame into bands; what comes out is the same for any number
 _FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"
 _MATRICES = {1: "bt709", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}  # H.273 to swscale; all others: BT.2020
 
 
 def mapped(frame: VideoFrame, source: ToneSource, matrix: int, size: Size, turning: list[tuple[str, str]]) -> Graph:
-    """A chain that makes limited-range BT.709 yuv420p of pictures like ``frame``.
+    """A chain that makes limited-range BT.709 yuv420p of frames like ``frame``.
 
     Args:
-        matrix: of the pictures, H.273.
+        matrix: of the frames, H.273.
         size: to which they are scaled first.
         turning: filters that make them upright, applied last.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engines.cpu.codec import CodecRun
-from engines.cpu.concealment import StandIns, black, blended
+from engines.cpu.concealment import Concealer, black, blended
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
@@ -26,26 +26,26 @@ class Run(Protocol):
 
 
 class PyAvDecoder:
-    """Decodes one video stream into upright NV12 pictures, SDR all. Satisfies ``engines.protocols.Decoder``.
+    """Decodes one video stream into upright NV12 frames, SDR all. Satisfies ``engines.protocols.Decoder``.
 
     Args:
         path: the file.
         info: what ``probe`` said about it.
-        max_surface_pixels: larger pictures are scaled down, aspect kept; each has its own size if the stream changes.
+        max_surface_pixels: larger frames are scaled down, aspect kept; each has its own size if the stream changes.
         threads: decoder threads; 0 chooses from the cores.
-        keep_hdr: pictures come as P010 in the stream's own colours.
+        keep_hdr: frames come as P010 in the stream's own colours.
 
     Attributes:
-        color: tags that are true for the pictures that come out (limited range, never RGB or HDR).
+        color: tags that are true for the frames that come out (limited range, never RGB or HDR).
         truncated: the file ended before its header said, known after the last batch.
 
-    Timestamps are the container's, whatever its rate does. Pictures without a presentation time (AVI) get the packets'
-    times in order; a time that repeats moves to the next free tick. The last picture's duration is its packet's, or
-    that of the picture before.
+    Timestamps are the container's, whatever its rate does. Frames without a presentation time (AVI) get the packets'
+    times in order; a time that repeats moves to the next free tick. The last frame's duration is its packet's, or
+    that of the frame before.
 
-    ``engines.cpu.concealment`` says what stands in for lost and damaged pictures. The output
+    ``engines.cpu.concealment`` says what stands in for lost and damaged frames. The output
     from ``start_pts`` on is identical to the same stretch of an uninterrupted run: decoding starts at least two
-    keyframes earlier, and as far back as it takes to find a good picture.
+    keyframes earlier, and as far back as it takes to find a good frame.
     """
 
     name = "pyav"
@@ -68,10 +68,10 @@ class PyAvDecoder:
         self._running: Iterator[FrameBatch] | None = None
 
     def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
-        """Yield batches of up to ``size`` pictures from the first whose pts is >= ``start_pts``.
+        """Yield batches of up to ``size`` frames from the first whose pts is >= ``start_pts``.
 
         Raises:
-            DecodeFailedError: no picture of the file could be decoded.
+            DecodeFailedError: no frame of the file could be decoded.
             OSError: the storage failed.
         """
         self._running = self._batches(start_pts, size)
@@ -95,7 +95,7 @@ class PyAvDecoder:
             yield FrameBatch(tuple(batch), self._info.video.time_base, self.device)
 
     def _frames(self, start_pts: int | None) -> Iterator[Frame]:
-        """Add durations, which are known one picture later."""
+        """Add durations, which are known one frame later."""
         held: tuple[Slot[Upright], bool] | None = None
         step = step_ticks(self._info.video.fps, self._info.video.time_base)
         for slot, is_replaced in self._filled(start_pts):
@@ -107,20 +107,20 @@ class PyAvDecoder:
             yield self._frame(held[0], held[0].duration or step, is_replaced=held[1])
 
     def _frame(self, slot: Slot[Upright], duration: int, *, is_replaced: bool) -> Frame:
-        assert slot.picture is not None
+        assert slot.frame is not None
         self.decode_errors += is_replaced
         self.replaced_frames += is_replaced
-        y, uv, display = slot.picture
+        y, uv, display = slot.frame
         return Frame(y, uv, slot.pts, duration, is_replaced, display)
 
     def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Upright], bool]]:
         """Slots from ``start_pts`` on, lost places filled; the flag says which were."""
-        stand_ins = StandIns(self._info.video.time_base, self._converter(), self._blended, self._black)
+        stand_ins = Concealer(self._info.video.time_base, self._converter(), self._blended, self._black)
         for slot, is_replaced in stand_ins.fill(self._slots(start_pts)):
             if start_pts is None or slot.pts >= start_pts:
                 yield slot, is_replaced
         if not stand_ins.found_any:
-            raise DecodeFailedError("No picture of the file could be decoded.")
+            raise DecodeFailedError("No frame of the file could be decoded.")
 
     def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
         return blended(before, after, weight)
@@ -133,17 +133,17 @@ class PyAvDecoder:
         return Converter(self._info.video, self._max_pixels, keep_hdr=self._keep_hdr).convert
 
     def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
-        """The feed's pictures in their places, without combs."""
+        """The feed's frames in their places, without combs."""
         run = CodecRun(self._path, self._info.video, feed, self._threads)
         return run, Deinterlacer(self._info.video.interlaced).run(run.slots())
 
     def _slots(self, start_pts: int | None) -> Iterator[Slot[Any]]:
-        """Slots from ``start_pts`` on, led by the last good one before it, whose picture may have to stand in."""
+        """Slots from ``start_pts`` on, led by the last good one before it, whose frame may have to stand in."""
         for keyframes_back in RUN_UPS:
             with feed_from(self._path, self._info.video.index, start_pts, keyframes_back) as feed:
                 run, slots = self._decoded(feed)
                 before, first = _run_up(slots, start_pts)
-                if not feed.from_start and (not before or before[-1].picture is None):
+                if not feed.from_start and (not before or before[-1].frame is None):
                     continue
                 yield from before
                 yield from first
@@ -159,7 +159,7 @@ def _run_up(slots: Iterator[Slot[Any]], start_pts: int | None) -> tuple[list[Slo
     for slot in slots:
         if start_pts is None or slot.pts >= start_pts:
             return before, [slot]
-        if slot.picture is not None:
+        if slot.frame is not None:
             before.clear()
         before.append(slot)
     return before, []

@@ -25,17 +25,17 @@ RANGE_LIMITED, RANGE_FULL = 1, 2
 class X264Encoder:
     """libx264, H.264 High, 4:2:0, from NV12. Satisfies ``engines.protocols.Encoder``.
 
-    The same pictures give the same packets every time, for a given number of threads. x264 works with frame threads:
+    The same frames give the same packets every time, for a given number of threads. x264 works with frame threads:
     PyAV's default, sliced threads, costs quality and speed.
 
     Args:
-        width, height: size of every picture that will come.
-        time_base: of the pictures' pts, which may be unevenly spaced.
+        width, height: size of every frame that will come.
+        time_base: of the frames' pts, which may be unevenly spaced.
         fps: mean rate; it only steers rate control and the distance of keyframes.
         threads: of the encoder; 0 lets x264 choose from the cores, which makes output depend on the machine.
 
     Raises:
-        EncodeFailedError: x264 refused the parameters or a picture.
+        EncodeFailedError: x264 refused the parameters or a frame.
     """
 
     name = "libx264"
@@ -73,16 +73,16 @@ class X264Encoder:
         self.extradata: bytes = context.extradata or b""
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
+        """Take the next frame, in order of pts; returns what is ready, in decoding order."""
         return self._send(self._as_video_frame(frame))
 
     def flush(self) -> list[EncodedPacket]:
         """The remaining packets. The encoder cannot be used afterwards."""
         return self._send(None)
 
-    def _send(self, picture: VideoFrame | None) -> list[EncodedPacket]:
+    def _send(self, image: VideoFrame | None) -> list[EncodedPacket]:
         try:
-            packets = self._context.encode(picture)
+            packets = self._context.encode(image)
         except av.FFmpegError as error:
             raise EncodeFailedError(f"{self.name} failed: {error}.") from error
         return [EncodedPacket(bytes(p), p.pts or 0, p.is_keyframe) for p in packets]
@@ -93,14 +93,14 @@ class X264Encoder:
     def _as_video_frame(self, frame: Frame) -> VideoFrame:
         block = _one_block(frame)
         if block is not None:
-            picture = VideoFrame.from_numpy_buffer(block, "nv12")
+            image = VideoFrame.from_numpy_buffer(block, "nv12")
         else:
-            picture = VideoFrame(frame.width, frame.height, "nv12")
-            y, uv = planes_of(picture)
+            image = VideoFrame(frame.width, frame.height, "nv12")
+            y, uv = planes_of(image)
             np.copyto(y, frame.y)
             np.copyto(uv, frame.uv)
-        picture.pts, picture.time_base = frame.pts, self._time_base
-        return picture
+        image.pts, image.time_base = frame.pts, self._time_base
+        return image
 
 
 def _options(settings: EncoderSettings) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _options(settings: EncoderSettings) -> dict[str, str]:
 
 
 def _one_block(frame: Frame) -> Plane | None:
-    """The picture as one array (H * 3 / 2, W), without copying, if its planes follow each other in one allocation."""
+    """The frame as one array (H * 3 / 2, W), without copying, if its planes follow each other in one allocation."""
     block = frame.y.base
     if not isinstance(block, np.ndarray) or block is not frame.uv.base or block.nbytes != frame.nbytes:
         return None

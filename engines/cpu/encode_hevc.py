@@ -20,7 +20,7 @@ _TO_TEN_BITS = 6  # P010 has its ten bits on top
 class X265Encoder(X264Encoder):
     """libx265, HEVC Main 10, 4:2:0, from P010. Satisfies ``engines.protocols.Encoder``.
 
-    Arguments and promises are those of ``X264Encoder``; only the options and the pictures are others.
+    Arguments and promises are those of ``X264Encoder``; only the options and the frames are others.
     """
 
     name = "libx265"
@@ -38,11 +38,11 @@ class X265Encoder(X264Encoder):
         return {"preset": settings.preset, "crf": str(settings.crf), "x265-params": joined}
 
     def _as_video_frame(self, frame: Frame) -> VideoFrame:
-        picture = VideoFrame(frame.width, frame.height, self.pix_fmt)
-        for plane, samples in zip(picture.planes, (frame.y, frame.uv[..., 0], frame.uv[..., 1]), strict=True):
+        image = VideoFrame(frame.width, frame.height, self.pix_fmt)
+        for plane, samples in zip(image.planes, (frame.y, frame.uv[..., 0], frame.uv[..., 1]), strict=True):
             np.copyto(samples_of(plane, np.uint16)[:, : plane.width], _ten_bits(samples))
-        picture.pts, picture.time_base = frame.pts, self._time_base
-        return picture
+        image.pts, image.time_base = frame.pts, self._time_base
+        return image
 
 
 def _ten_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:

@@ -1,6 +1,6 @@
 """From whatever a codec puts out to upright 8-bit NV12 of one size: swscale and libavfilter, each frame at most once.
 
-Full-range pictures become limited range, RGB becomes BT.709, and so do HDR and BT.2020 (``engines.tone_map``), so that
+Full-range frames become limited range, RGB becomes BT.709, and so do HDR and BT.2020 (``engines.tone_map``), so that
 one set of tags, ``output_color``, is true for everything that comes out. More than 8 bits are dithered (ordered, 8x8)
 to 8, after all else.
 """
@@ -27,7 +27,7 @@ from engines.media.orientation import Orientation
 from engines.media.timeline import Slot
 from engines.tone_map import ToneSource, tone_source
 
-Picture: TypeAlias = VideoFrame
+Frame: TypeAlias = VideoFrame
 Planes: TypeAlias = tuple[Plane, Plane]
 
 MATRIX_RGB, MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_BT601 = 0, 1, 2, 6
@@ -41,7 +41,7 @@ _Key: TypeAlias = tuple[int, int, str, int, int]
 
 
 class Upright(NamedTuple):
-    """The planes of an upright NV12 picture. ``display`` is as in ``engines.frames.Frame``."""
+    """The planes of an upright NV12 frame. ``display`` is as in ``engines.frames.Frame``."""
 
     y: Plane
     uv: Plane
@@ -49,7 +49,7 @@ class Upright(NamedTuple):
 
 
 def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
-    """Colour tags of the pictures that come out: the source's, limited range, never RGB; HDR or BT.2020 only if kept.
+    """Colour tags of the frames that come out: the source's, limited range, never RGB; HDR or BT.2020 only if kept.
 
     Untagged standard-definition video is BT.601 by every player's convention; in a 1080-line output it would be taken
     for BT.709, so it gets its tag here.
@@ -72,7 +72,7 @@ def kept_color(tags: ColorTags) -> ColorTags:
 
 
 def surface_size(info: VideoInfo, max_pixels: int) -> Size:
-    """Size of the first upright picture, pixel aspect left alone: the stored one, or the largest even one that fits."""
+    """Size of the first upright frame, pixel aspect left alone: the stored one, or the largest even one that fits."""
     width, height = info.coded_width, info.coded_height
     if info.rotation_deg in (90, 270):
         width, height = height, width
@@ -93,11 +93,11 @@ def _looked_up(samples: Plane, table: Plane) -> Plane:
 
 
 class Converter:
-    """Turns decoded pictures into upright NV12, each of the size that its own geometry says.
+    """Turns decoded frames into upright NV12, each of the size that its own geometry says.
 
     Args:
-        video: what the stream's first picture is.
-        max_pixels: larger pictures are scaled down, aspect kept.
+        video: what the stream's first frame is.
+        max_pixels: larger frames are scaled down, aspect kept.
         keep_hdr: make P010 of the stream's own colours instead.
     """
 
@@ -112,7 +112,7 @@ class Converter:
         self._tone: ToneSource | None = None
 
     def convert(self, frame: VideoFrame) -> Upright:
-        """NV12 planes of a picture; may be views of the codec's own memory, so treat them as read-only."""
+        """NV12 planes of a frame; may be views of the codec's own memory, so treat them as read-only."""
         geometry = self._geometries.of(frame)
         if self._keep_hdr:
             return Upright(*planes_of(self._filtered(frame, geometry)), geometry.display)
@@ -169,10 +169,10 @@ class Converter:
 
 
 class Deinterlacer:
-    """bwdif on pictures flagged as interlaced, one picture out per picture in; untouched ones pass.
+    """bwdif on frames flagged as interlaced, one frame out per frame in; untouched ones pass.
 
-    It sets in with the first flagged picture and is primed with the one before, so that a picture looks the same
-    wherever decoding began. bwdif looks one picture ahead, which delays slots by one.
+    It sets in with the first flagged frame and is primed with the one before, so that a frame looks the same
+    wherever decoding began. bwdif looks one frame ahead, which delays slots by one.
     """
 
     def __init__(self, interlaced: bool) -> None:
@@ -180,30 +180,30 @@ class Deinterlacer:
         self._graph: Graph | None = None
         self._key: _Key | None = None
         self._previous: VideoFrame | None = None
-        self._pending: deque[Slot[Picture]] = deque()
+        self._pending: deque[Slot[Frame]] = deque()
         self._skip = 0
         self._clock = 0
 
-    def run(self, slots: Iterator[Slot[Picture]]) -> Iterator[Slot[Picture]]:
-        """Deinterlace a stream of slots; lost pictures pass in their places."""
+    def run(self, slots: Iterator[Slot[Frame]]) -> Iterator[Slot[Frame]]:
+        """Deinterlace a stream of slots; lost frames pass in their places."""
         for slot in slots:
-            self._active = self._active or bool(slot.picture and slot.picture.interlaced_frame)
+            self._active = self._active or bool(slot.frame and slot.frame.interlaced_frame)
             if self._active:
                 yield from self._through(slot)
             else:
-                self._previous = slot.picture or self._previous
+                self._previous = slot.frame or self._previous
                 yield slot
         yield from self._drain()
 
-    def _through(self, slot: Slot[Picture]) -> Iterator[Slot[Picture]]:
-        if slot.picture is not None:
-            yield from self._follow(slot.picture)
-            self._push(slot.picture)
+    def _through(self, slot: Slot[Frame]) -> Iterator[Slot[Frame]]:
+        if slot.frame is not None:
+            yield from self._follow(slot.frame)
+            self._push(slot.frame)
         self._pending.append(slot)
         yield from self._settled()
 
-    def _follow(self, frame: VideoFrame) -> Iterator[Slot[Picture]]:
-        """Make sure the graph fits the picture: a first graph, or a new one after the size changed."""
+    def _follow(self, frame: VideoFrame) -> Iterator[Slot[Frame]]:
+        """Make sure the graph fits the frame: a first graph, or a new one after the size changed."""
         key = _key_of(frame)
         if key == self._key:
             return
@@ -221,9 +221,9 @@ class Deinterlacer:
         self._clock += 1
         self._graph.vpush(frame)
 
-    def _settled(self) -> Iterator[Slot[Picture]]:
+    def _settled(self) -> Iterator[Slot[Frame]]:
         while True:
-            while self._pending and self._pending[0].picture is None:
+            while self._pending and self._pending[0].frame is None:
                 yield self._pending.popleft()
             frame = self._pull()
             if frame is None:
@@ -232,7 +232,7 @@ class Deinterlacer:
                 self._skip -= 1
             else:
                 slot = self._pending.popleft()
-                yield replace(slot, picture=frame)
+                yield replace(slot, frame=frame)
 
     def _pull(self) -> VideoFrame | None:
         try:
@@ -240,7 +240,7 @@ class Deinterlacer:
         except (BlockingIOError, EOFError):
             return None
 
-    def _drain(self) -> Iterator[Slot[Picture]]:
+    def _drain(self) -> Iterator[Slot[Frame]]:
         if self._graph is not None:
             self._graph.vpush(None)
         yield from self._settled()

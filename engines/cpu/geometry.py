@@ -1,4 +1,4 @@
-"""How each picture of a stream is shown, also where size, pixel aspect or orientation change midway."""
+"""How each frame of a stream is shown, also where size, pixel aspect or orientation change midway."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from engines.frames import Size, VideoInfo
 from engines.media import orientation
 from engines.media.orientation import Orientation, displayed_size
 
-UNKNOWN_ASPECT = Fraction(0)  # of a stream whose first picture could not be decoded: the container's counts
+UNKNOWN_ASPECT = Fraction(0)  # of a stream whose first frame could not be decoded: the container's counts
 MOST_STRETCH = 10  # no display has pixels so wide or so narrow: such an aspect is damage
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a stored picture becomes one of our own.
+    """How a stored frame becomes one of our own.
 
     Attributes:
         held: what makes it upright.
-        surface: size of the upright picture, pixel aspect left alone.
+        surface: size of the upright frame, pixel aspect left alone.
         display: as ``Frame.display``.
     """
 
@@ -37,7 +37,7 @@ class Geometry:
 
 
 class Geometries:
-    """The geometry of every picture of one stream, once ``GeometryNotes`` has seen it.
+    """The geometry of every frame of one stream, once ``GeometryNotes`` has seen it.
 
     Args:
         max_pixels: larger surfaces are scaled down, aspect kept.
@@ -78,18 +78,18 @@ def first_orientation(video: VideoInfo) -> Orientation:
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What is noted on a picture. ``aspect`` is None where it is what the stream began with."""
+    """What is noted on a frame. ``aspect`` is None where it is what the stream began with."""
 
     aspect: Fraction | None
     held: Orientation
 
 
 class GeometryNotes:
-    """Notes on pictures, as they leave the codec, where pixel aspect or orientation are not what they were at first.
+    """Notes on frames, as they leave the codec, where pixel aspect or orientation are not what they were at first.
 
-    The codec tells the aspect of the pictures that it decodes, which are some ahead of those that it puts out. A new
+    The codec tells the aspect of the frames that it decodes, which are some ahead of those that it puts out. A new
     one comes with a new sequence, and that begins with a keyframe. The container's orientation comes with every
-    picture, the codec's (H.264, HEVC) perhaps with keyframes alone. So notes depend on the picture and the keyframe
+    frame, the codec's (H.264, HEVC) perhaps with keyframes alone. So notes depend on the frame and the keyframe
     before it, and are the same wherever decoding began.
     """
 
@@ -99,7 +99,7 @@ class GeometryNotes:
         self._first_held = first_orientation(video)
         self._aspect = self._first_aspect
         self._held = Orientation()
-        # A picture's side data, once looked at, keep it in a reference cycle: so each angle is looked up once, and
+        # A frame's side data, once looked at, keep it in a reference cycle: so each angle is looked up once, and
         # none, which may be upside down and mirrored, is taken for what the stream began with.
         none = self._first_held if self._first_held == Orientation(180, mirrored=True) else Orientation()
         self._by_angle = {0: none}
@@ -122,7 +122,7 @@ class GeometryNotes:
         if frame.rotation or begins:
             self._held = self._orientation(frame)
         if self._aspect != self._first_aspect or self._held != self._first_held:
-            # One object for each picture: PyAV forgets it as soon as the first picture that has it is gone.
+            # One object for each frame: PyAV forgets it as soon as the first frame that has it is gone.
             frame.opaque = _Noted(self._changed_aspect(), self._held)
         return frame
 

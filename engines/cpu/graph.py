@@ -18,7 +18,7 @@ def samples_of(plane: VideoPlane, kind: type[np.generic]) -> NDArray[Any]:
 
 
 def build_graph(frame: VideoFrame, filters: list[tuple[str, str]], *, threads: int = 1) -> Graph:
-    """A chain of libavfilter filters that takes pictures like ``frame``."""
+    """A chain of libavfilter filters that takes frames like ``frame``."""
     graph = Graph()
     graph.threads = threads
     source = graph.add(

@@ -18,7 +18,7 @@ MOST_KEPT = 128  # keyframes that a codec may hold back: more than threads and r
 
 
 def decoded_alone(packet: Packet[Stream], source: VideoCodecContext) -> tuple[VideoFrame, Fraction | None] | None:
-    """The picture of a keyframe and its pixel aspect; None where it cannot be decoded.
+    """The frame of a keyframe and its pixel aspect; None where it cannot be decoded.
 
     Args:
         source: tells the codec, and the stream's header.

@@ -1,4 +1,4 @@
-"""Model inputs from NV12 pictures, made at the small size so that no picture is ever converted in full."""
+"""Model inputs from NV12 frames, made at the small size so that no frame is ever converted in full."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
 
-_ROWS_AVERAGED = 10  # of the picture, for each row of a thumbnail
+_ROWS_AVERAGED = 10  # of the frame, for each row of a thumbnail
 
 
 class CpuPreprocessor:
     """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
 
     def __init__(self, aspect: float | None = None, look: SdrLook | None = None) -> None:
-        """``aspect`` is the displayed picture's width to height where frames name none; None: their own counts.
+        """``aspect`` is the displayed frame's width to height where frames name none; None: their own counts.
 
         ``look`` makes SDR of frames that are P010.
         """
@@ -31,16 +31,16 @@ class CpuPreprocessor:
         self._content = 0, 0
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
-        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding.
+        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
 
         ``engines.models.yunet.content_size`` of the displayed aspect, which is the same for all frames of a call, says
-        how large the picture is in there. The memory is used again by the next call.
+        how large the frame is in there. The memory is used again by the next call.
         """
         fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
         batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
-        for picture, frame in zip(batch, frames, strict=True):
+        for image, frame in zip(batch, frames, strict=True):
             for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._look))):
-                picture[channel, :fit_h, :fit_w] = values
+                image[channel, :fit_h, :fit_w] = values
         return batch
 
     def _buffer(self, count: int, width: int, height: int, content: tuple[int, int]) -> NDArray[np.float32]:
@@ -54,18 +54,18 @@ class CpuPreprocessor:
         return self._batch[:count]
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """What makes luma pictures for cut detection, shape (N, height, width), area-averaged, when it is called."""
+        """What makes luma frames for cut detection, shape (N, height, width), area-averaged, when it is called."""
         return lambda: self.thumbnails(frames, width, height)
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma pictures for cut detection, shape (N, height, width), area-averaged.
+        """Luma frames for cut detection, shape (N, height, width), area-averaged.
 
-        Of large pictures every n-th row is read: ten rows for each of the thumbnail's say what all would.
+        Of large frames every n-th row is read: ten rows for each of the thumbnail's say what all would.
         """
         rows = [frame.y[:: max(1, frame.height // height // _ROWS_AVERAGED)] for frame in frames]
         small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in rows]
         if self._look is not None:
-            small = [self._look.luma(np.asarray(picture)) for picture in small]
+            small = [self._look.luma(np.asarray(image)) for image in small]
         return np.stack(small).astype(np.uint8, copy=False)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -85,7 +85,7 @@ class CpuPreprocessor:
 
 
 def shown_aspect(frame: Frame, usual: float | None) -> float:
-    """Width to height of a picture when shown; ``usual`` is that of pictures that name none."""
+    """Width to height of a frame when shown; ``usual`` is that of frames that name none."""
     if frame.display is not None:
         return frame.display[0] / frame.display[1]
     return usual or frame.width / frame.height
@@ -149,7 +149,7 @@ def _warped(frame: Frame, plan: ChipPlan, size: int, look: SdrLook | None) -> Pl
 
 
 def _small_bgr(frame: Frame, width: int, height: int, look: SdrLook | None) -> Plane:
-    """The whole picture in ``width`` x ``height``, both even."""
+    """The whole frame in ``width`` x ``height``, both even."""
     y = _scaled(frame.y, width, height)
     uv = _scaled(frame.uv, width // 2, height // 2)
     if look is not None:

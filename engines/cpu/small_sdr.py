@@ -1,4 +1,4 @@
-"""SDR stand-ins of HDR pictures for whom a small or rough one is enough: the models, cut detection, previews."""
+"""SDR stand-ins of HDR frames for whom a small or rough one is enough: the models, cut detection, previews."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SdrLook:
     """Makes 8-bit SDR of P010 samples; a colour is that of the nearest node of the table.
 
     Args:
-        color: of the pictures, limited range.
+        color: of the frames, limited range.
     """
 
     def __init__(self, source: ToneSource, color: ColorTags) -> None:
@@ -27,7 +27,7 @@ class SdrLook:
         self._kr, self._kb = (0.2126, 0.0722) if color.matrix == 1 else (0.2627, 0.0593)
 
     def bgr(self, y: NDArray[Any], uv: NDArray[Any]) -> Plane:
-        """A picture in BGR from planes of P010, (H, W) and (H / 2, W / 2, 2)."""
+        """A frame in BGR from planes of P010, (H, W) and (H / 2, W / 2, 2)."""
         chroma = cv2.resize(uv, (y.shape[1], y.shape[0]), interpolation=cv2.INTER_LINEAR)
         luma = (y.astype(np.float32) / _STEPS - 16) / 219
         u, v = np.moveaxis((np.asarray(chroma, np.float32) / _STEPS - 128) / 224, 2, 0)
@@ -44,7 +44,7 @@ class SdrLook:
 
 
 def sdr_look(video: VideoInfo) -> SdrLook | None:
-    """For pictures of a stream whose HDR is kept; None where it is SDR of usual colours."""
+    """For frames of a stream whose HDR is kept; None where it is SDR of usual colours."""
     source = tone_source(video.color, video.peak_cd_m2)
     return None if source is None else SdrLook(source, video.color)
 

@@ -1,1 +1,1 @@
-"""The parts that work in the memory of an NVIDIA card: decode, preprocess, compose, encode."""
+"""The parts that work in the memory of an NVIDIA GPU: decode, preprocess, compose, encode."""

@@ -1,4 +1,4 @@
-"""The parts of one job on one card. They share the job's stream, so their work is in order without waiting."""
+"""The parts of one job on one GPU. They share the job's stream, so their work is in order without waiting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from engines.cache_dir import default_cache_dir
 from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
-from engines.cuda.decode import CardCodec, CardDecoder
+from engines.cuda.decode import GPUCodec, GPUDecoder
 from engines.cuda.device_mask import number_of
 from engines.cuda.encode import DeviceEncoders
 from engines.cuda.hwaccel import HwaccelCodec
@@ -49,24 +49,24 @@ def open_cuda(
     *,
     has_nvdec: bool | None = None,
 ) -> CudaBackend:
-    """The backend of the card that the settings name.
+    """The backend of the GPU that the settings name.
 
     Args:
         nvenc: its encoder sessions, where somebody has counted them.
-        has_nvdec: whether PyNvVideoCodec is there; None looks. Without it FFmpeg drives the card's decoder.
+        has_nvdec: whether PyNvVideoCodec is there; None looks. Without it FFmpeg drives the GPU's decoder.
 
     Raises:
-        DeviceUnavailableError: the card or its software does not work; the message says what.
+        DeviceUnavailableError: the GPU or its software does not work; the message says what.
     """
     _keep_kernels(cache_dir or default_cache_dir())
     try:
-        cards = cupy.cuda.runtime.getDeviceCount()
+        gpus = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
-        card = number_of(settings.card)
-        raise DeviceUnavailableError(f"CUDA does not start for card {card}: {error}") from error
-    if settings.card >= cards:
+        gpu = number_of(settings.gpu)
+        raise DeviceUnavailableError(f"CUDA does not start for GPU {gpu}: {error}") from error
+    if settings.gpu >= gpus:
         raise DeviceUnavailableError(
-            f"there is no CUDA device {settings.card}, only {cards}",
+            f"there is no CUDA device {settings.gpu}, only {gpus}",
             remedy="Correct device.index.",
             doctor_check="cards",
         )
@@ -78,8 +78,8 @@ def open_cuda(
         raise DeviceUnavailableError(f"the kernels do not run: {error}") from error
 
 
-def all_cards() -> tuple[int, ...]:
-    """The numbers of all cards that CUDA sees; none where it does not start."""
+def all_gpus() -> tuple[int, ...]:
+    """The numbers of all GPUs that CUDA sees; none where it does not start."""
     try:
         return tuple(range(cupy.cuda.runtime.getDeviceCount()))
     except Exception:  # as above
@@ -87,14 +87,14 @@ def all_cards() -> tuple[int, ...]:
 
 
 class CudaBackend:
-    """One job's share of a card. Satisfies ``engines.registry.Backend``.
+    """One job's share of a GPU. Satisfies ``engines.registry.Backend``.
 
     Attributes:
         stream: on which all its parts work.
     """
 
     keeps_hdr = False  # its kernels work with 8 bits
-    batch_pictures = 16  # each batch is waited for once or twice, and the detector likes company
+    batch_frames = 16  # each batch is waited for once or twice, and the detector likes company
 
     def __init__(
         self, settings: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None, *, has_nvdec: bool
@@ -105,14 +105,14 @@ class CudaBackend:
         self._reservation: Reservation | None = None
         self._encoders = _encoders(settings, nvenc)
         self.undecodable = ""
-        self.stream = _take_stream(settings.card)
+        self.stream = _take_stream(settings.gpu)
         self._bytes_before = self.stream.bytes_to_host
-        name, self._target = _describe(settings.card)
-        self.device = f"cuda:{number_of(settings.card)} ({name})"
-        self.compute_class = host_class().on_card(name, self._target, str(cupy.cuda.runtime.driverGetVersion()))
+        name, self._target = _describe(settings.gpu)
+        self.device = f"cuda:{number_of(settings.gpu)} ({name})"
+        self.compute_class = host_class().on_gpu(name, self._target, str(cupy.cuda.runtime.driverGetVersion()))
         self._has_nvdec = has_nvdec
         if not self._has_nvdec:
-            self._note("PyNvVideoCodec is not installed: FFmpeg drives the card's decoder")
+            self._note("PyNvVideoCodec is not installed: FFmpeg drives the GPU's decoder")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,19 +122,19 @@ class CudaBackend:
     def bytes_to_host(self) -> int:
         return self.stream.bytes_to_host - self._bytes_before
 
-    def strain(self) -> str | None:
-        return open_manager(self._settings).strain()
+    def pressure_reason(self) -> str | None:
+        return open_manager(self._settings).pressure_reason()
 
-    def room_bytes(self) -> int:
+    def free_bytes(self) -> int:
         return max(0, open_manager(self._settings).available_bytes())
 
     def decoder(
         self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
     ) -> Decoder:
         _refuse_hdr(keep_hdr)
-        if self._reservation is None:  # a job's further decoders only look up single pictures
+        if self._reservation is None:  # a job's further decoders only look up single frames
             self._reservation = admit(info.video, self._settings, max_surface_pixels=max_surface_pixels)
-        return CardDecoder(
+        return GPUDecoder(
             path,
             info,
             max_surface_pixels=max_surface_pixels,
@@ -147,12 +147,12 @@ class CudaBackend:
             on_refusal=self._refused,
         )
 
-    def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the card has its own
-        """YuNet, on the job's stream; outputs stay on the card."""
+    def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the GPU has its own
+        """YuNet, on the job's stream; outputs stay on the GPU."""
         return self._engine("detector", yunet.load())
 
     def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
-        """YuNet on a stream of its own; outputs stay on the card."""
+        """YuNet on a stream of its own; outputs stay on the GPU."""
         with _spares:
             shared, notes = _shared_detector(self._settings, self._cache_dir, self._target)
         for note in notes:
@@ -185,9 +185,9 @@ class CudaBackend:
         )
 
     def close(self) -> None:
-        """Give the job's memory back to the card and its stream to the next job."""
+        """Give the job's memory back to the GPU and its stream to the next job."""
         self._encoders.give_spare_places_back()
-        gc.collect()  # pictures in reference cycles hold the card's memory until somebody looks for them
+        gc.collect()  # frames in reference cycles hold the GPU's memory until somebody looks for them
         self.stream.release()
         if self._reservation is not None:
             self._reservation.close()
@@ -196,17 +196,17 @@ class CudaBackend:
 
     def _refusal(self, video: VideoInfo) -> str | None:
         known = capabilities if self._has_nvdec else usual_capabilities
-        return refusal(video, self._settings.card, known)
+        return refusal(video, self._settings.gpu, known)
 
     def _refused(self, reason: str) -> None:
         self.undecodable = reason
-        self._note(f"The card does not decode the recording: {reason}")
+        self._note(f"The GPU does not decode the recording: {reason}")
 
-    def _open_codec(self, video: VideoInfo, source: VideoStream) -> CardCodec:
+    def _open_codec(self, video: VideoInfo, source: VideoStream) -> GPUCodec:
         if self._has_nvdec:
-            return NvdecCodec(video, source, index=self._settings.card, stream=self.stream.handle)
+            return NvdecCodec(video, source, index=self._settings.gpu, stream=self.stream.handle)
         return HwaccelCodec(
-            video, source, index=self._settings.card, ready=self._wait_for_all, free_bytes=self._free_bytes
+            video, source, index=self._settings.gpu, ready=self._wait_for_all, free_bytes=self._free_bytes
         )
 
     def _wait_for_all(self) -> None:
@@ -215,11 +215,11 @@ class CudaBackend:
         self.stream.synchronize()
 
     def _free_bytes(self) -> int:
-        with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.card):
+        with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.gpu):
             return int(cupy.cuda.runtime.memGetInfo()[0])
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
-        place = Place(self._settings.card, self._target, self.stream.handle)
+        place = Place(self._settings.gpu, self._target, self.stream.handle)
         chosen = open_engine(name, model, place, self._settings, _engine_cache(self._cache_dir))
         for note in chosen.notes:
             self._note(note)
@@ -276,19 +276,19 @@ def _shared_detector(
     notes: list[str] = []
 
     def open_on(stream: int) -> DeviceEngine:
-        place = Place(settings.card, target, stream)
+        place = Place(settings.gpu, target, stream)
         cache = _engine_cache(cache_dir)
         chosen = open_engine("detector", yunet.load(), place, settings, cache, fixed_outputs=False)
         notes.extend(chosen.notes)
         return chosen.engine
 
-    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.card):
+    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.gpu):
         return DeviceJoint(open_on), tuple(notes)
 
 
 @functools.cache
 def _encoders(settings: DeviceSettings, nvenc: SessionProbe | None) -> DeviceEncoders:
-    """One for all jobs of the process: it hands out the card's encoder sessions."""
+    """One for all jobs of the process: it hands out the GPU's encoder sessions."""
     return DeviceEncoders(settings, nvenc)
 
 
@@ -301,7 +301,7 @@ def _take_stream(index: int) -> JobStream:
 
 
 def _describe(index: int) -> tuple[str, str]:
-    """The card's name, "NVIDIA H200", and its generation, "sm90"."""
-    with device_errors("asking the card"):
+    """The GPU's name, "NVIDIA H200", and its generation, "sm90"."""
+    with device_errors("asking the GPU"):
         name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
         return name, f"sm{cupy.cuda.Device(index).compute_capability}"

@@ -1,4 +1,4 @@
-"""Two tiles side by side, composed on the card: all pictures of a batch in one launch."""
+"""Two tiles side by side, composed on the GPU: all frames of a batch in one launch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engines.cpu.compose import check_crop
-from engines.cuda.device_frames import picture_bytes, picture_of, split
+from engines.cuda.device_frames import frame_bytes, frame_of, split
 from engines.cuda.kernels import MOST_TILES, TILES
 from engines.cuda.stream_protocol import DeviceWork
 from engines.frames import Frame
@@ -28,42 +28,42 @@ class CudaCompositor:
 
     def __init__(self, stream: DeviceWork, width: int = 1920, height: int = 1080) -> None:
         if width % 4 or height % 2:
-            raise ValueError(f"a picture of {width}x{height} has no two tiles with whole chroma samples")
+            raise ValueError(f"a frame of {width}x{height} has no two tiles with whole chroma samples")
         self._stream = stream
         self._width, self._height = width, height
 
     def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
-        """Draw one picture.
+        """Draw one frame.
 
         Raises:
-            ValueError: a crop is empty or reaches outside its picture.
+            ValueError: a crop is empty or reaches outside its frame.
         """
         return self.compose_batch([Composition(left, right, pts, duration)])[0]
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw pictures, in one launch per sixteen.
+        """Draw frames, in one launch per sixteen.
 
         Raises:
-            ValueError: a crop is empty or reaches outside its picture.
+            ValueError: a crop is empty or reaches outside its frame.
         """
         parts = (compositions[n : n + _BATCH] for n in range(0, len(compositions), _BATCH))
         return [frame for part in parts for frame in self._draw(part)]
 
     def _draw(self, compositions: Sequence[Composition]) -> list[Frame]:
-        size = picture_bytes(self._width, self._height)
+        size = frame_bytes(self._width, self._height)
         memory = self._stream.empty((len(compositions), size))
         tiles = [tile for c in compositions for tile in (c.left, c.right)]
         draw_tiles(self._stream, tiles, memory, self._width, self._height, across=_SIDES)
         return [
-            Frame(*split(picture, self._width, self._height), c.pts, c.duration, replaced=c.replaced)
-            for c, picture in zip(compositions, memory, strict=True)
+            Frame(*split(image, self._width, self._height), c.pts, c.duration, replaced=c.replaced)
+            for c, image in zip(compositions, memory, strict=True)
         ]
 
 
 def draw_tiles(
     stream: DeviceWork, tiles: Sequence[TileSource], memory: object, width: int, height: int, *, across: int
 ) -> None:
-    """Draw tiles into pictures of ``width`` x ``height``, ``across`` of them side by side in each."""
+    """Draw tiles into frames of ``width`` x ``height``, ``across`` of them side by side in each."""
     described = np.zeros((), TILES)
     described["at"][: len(tiles)] = [_described(stream, tile) for tile in tiles]
     luma_rows, chroma_rows = -(-height // _ROWS), -(-height // 2 // _ROWS)
@@ -76,8 +76,8 @@ def draw_tiles(
 def _described(stream: DeviceWork, tile: TileSource) -> tuple[object, ...]:
     """What ``kernels.TILE`` holds; a crop without width is a placeholder."""
     frame, crop = tile.frame, tile.crop
-    picture = picture_of(stream, (frame.y, frame.uv))
+    image = frame_of(stream, (frame.y, frame.uv))
     if crop is None:
-        return picture, 0.0, 0.0, 0.0, 0.0
+        return image, 0.0, 0.0, 0.0, 0.0
     check_crop(crop, frame)
-    return picture, crop.x, crop.y, crop.w, crop.h
+    return image, crop.x, crop.y, crop.w, crop.h

@@ -1,4 +1,4 @@
-"""What processes on one machine tell each other about a card: every job has a process of its own.
+"""What processes on one machine tell each other about a GPU: every job has a process of its own.
 
 Locks of the kernel (``flock``) say who is alive, so a process that dies gives everything back.
 """
@@ -23,10 +23,10 @@ def shared_directory() -> Path:
 
 
 class Ledger:
-    """What each process has promised its jobs of one card's memory.
+    """What each process has promised its jobs of one GPU's memory.
 
     Args:
-        directory: of this card, made where it is missing.
+        directory: of this GPU, made where it is missing.
 
     Raises:
         OSError: from every method, where the directory cannot be used.
@@ -63,7 +63,7 @@ class Ledger:
         return found
 
 
-class Places:
+class Slots:
     """So many places that all processes share, each a locked file.
 
     Args:

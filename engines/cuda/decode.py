@@ -1,4 +1,4 @@
-"""Decoding on the card: FFmpeg's demuxers and exact timestamps, NVDEC's pictures, everything else as on the CPU."""
+"""Decoding on the GPU: FFmpeg's demuxers and exact timestamps, NVDEC's frames, everything else as on the CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAG
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
 from engines.cuda.headers import HeaderWatch
-from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
+from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.edits.lists import read_edit_lists
@@ -29,7 +29,7 @@ from engines.settings import DeviceSettings
 log = structlog.get_logger(__name__)
 
 
-class CardCodec(Protocol):
+class GPUCodec(Protocol):
     """A decoding session; see ``engines.cuda.nvdec.NvdecCodec``."""
 
     name: str
@@ -41,18 +41,18 @@ CHANGES = "size, pixel aspect, orientation or colours change"
 EDITS = "its edit list shows several parts of it"
 TRIMMED = "its edit list ends between frames that refer to each other"
 
-OpenCodec = Callable[[VideoInfo, VideoStream], CardCodec]
+OpenCodec = Callable[[VideoInfo, VideoStream], GPUCodec]
 
 
-class CardRun:
-    """Decodes a feed on the card; the counterpart of ``engines.cpu.codec.CodecRun``.
+class GPURun:
+    """Decodes a feed on the GPU; the counterpart of ``engines.cpu.codec.CodecRun``.
 
-    The packets' numbers travel through the decoder in place of their times. A picture that never comes is a lost one.
-    Damage inside a picture is concealed by the card, which does not say so. A session is for one size, aspect and
-    orientation: where they change, the card is left. So it is where an edit list cuts a group of frames off.
+    The packets' numbers travel through the decoder in place of their times. A frame that never comes is a lost one.
+    Damage inside a frame is concealed by the GPU, which does not say so. A session is for one size, aspect and
+    orientation: where they change, the GPU is left. So it is where an edit list cuts a group of frames off.
     """
 
-    def __init__(self, video: VideoInfo, feed: Feed, codec: CardCodec, keep: Callable[[Surface], Upright]) -> None:
+    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, keep: Callable[[Surface], Upright]) -> None:
         self._feed = feed
         self._size = video.coded_width, video.coded_height
         self._headers = HeaderWatch(video, feed.stream)
@@ -67,17 +67,17 @@ class CardRun:
         self.broken_end = False
 
     def slots(self) -> Iterator[Slot[Upright]]:
-        """One slot per picture that the packets announce, in order of pts; lost ones without a picture.
+        """One slot per frame that the packets announce, in order of pts; lost ones without a frame.
 
         Raises:
-            CardRefusedError: the card gave up; slots that were not yielded are to be decoded otherwise.
+            CardRefusedError: the GPU gave up; slots that were not yielded are to be decoded otherwise.
         """
         for packet in self._packets():
             if self._headers.has_changed(packet):
                 yield from self._decode(None)
-                raise CardRefusedError(CHANGES)
+                raise GPURefusedError(CHANGES)
             if self._is_behind_the_end(packet):
-                raise CardRefusedError(TRIMMED)
+                raise GPURefusedError(TRIMMED)
             packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
@@ -94,8 +94,8 @@ class CardRun:
         return False
 
     def _packets(self) -> Iterator[Packet[Stream]]:
-        """Packets with a picture. Behind a keyframe in the middle some may be shown before it: they refer to pictures
-        that were not read, and the card would put them out in any order."""
+        """Packets with a frame. Behind a keyframe in the middle some may be shown before it: they refer to frames
+        that were not read, and the GPU would put them out in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
             if packet is None or packet.size == 0:
@@ -108,15 +108,15 @@ class CardRun:
 
     def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Upright]]:
         try:
-            pictures = self._codec.decode(packet)
+            frames = self._codec.decode(packet)
         except DamagedPacketError:
             return self._timeline.complain()
-        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in pictures if n != NOT_SHOWN]
+        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != NOT_SHOWN]
         return [slot for slots in placed for slot in slots]
 
     def _kept(self, surface: Surface) -> Upright:
         if (surface.width, surface.height) != self._size:
-            raise CardRefusedError(CHANGES)
+            raise GPURefusedError(CHANGES)
         return self._keep(surface)
 
 
@@ -124,17 +124,17 @@ def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
     return not is_hidden(packet) and pts is not None and packet.pts is not None and packet.pts < pts
 
 
-class CardDecoder(PyAvDecoder):
-    """Decodes into the card's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's promises.
+class GPUDecoder(PyAvDecoder):
+    """Decodes into the GPU's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's promises.
 
-    Where the card cannot decode the stream, or gives up on the way, ``DeviceSettings.undecodable`` says what happens:
-    the CPU decodes (the rest) and the pictures are uploaded, or the job waits for another card, or fails.
+    Where the GPU cannot decode the stream, or gives up on the way, ``DeviceSettings.undecodable`` says what happens:
+    the CPU decodes (the rest) and the frames are uploaded, or the job waits for another GPU, or fails.
 
     Args:
-        stream: where pictures are made.
-        open_codec: opens a session of the card's decoder for a stream.
-        refusal: why the card is not to be asked at all.
-        on_refusal: told why the card does not decode the stream, before anything follows from that.
+        stream: where frames are made.
+        open_codec: opens a session of the GPU's decoder for a stream.
+        refusal: why the GPU is not to be asked at all.
+        on_refusal: told why the GPU does not decode the stream, before anything follows from that.
 
     Attributes:
         cpu_fallback: the CPU decoded, from the start or from somewhere on.
@@ -168,16 +168,14 @@ class CardDecoder(PyAvDecoder):
         # NVDEC, drained within a group of frames, has given wrong ones.
         reason = EDITS if refusal is None and read_edit_lists(path).are_complex else refusal
         if reason is not None:
-            self._leave_the_card(reason)
+            self._leave_the_gpu(reason)
 
-    def _leave_the_card(self, reason: str) -> None:
+    def _leave_the_gpu(self, reason: str) -> None:
         self._on_refusal(reason)
-        message = f"The video cannot be decoded on the card: {reason}."
+        message = f"The video cannot be decoded on the GPU: {reason}."
         match self._settings.undecodable:
             case "wait":
-                raise DeviceUnavailableError(
-                    message, remedy="Wait for a card that can, or set device.undecodable: cpu."
-                )
+                raise DeviceUnavailableError(message, remedy="Wait for a GPU that can, or set device.undecodable: cpu.")
             case "fail":
                 raise UnsupportedCodecError(message)
         log.warning("decoding on the CPU", reason=reason, path=str(self._path))
@@ -188,23 +186,23 @@ class CardDecoder(PyAvDecoder):
             return super()._decoded(feed)
         try:
             codec = self._open_codec(self._info.video, feed.stream)
-        except CardRefusedError as error:
-            self._leave_the_card(str(error))
+        except GPURefusedError as error:
+            self._leave_the_gpu(str(error))
             return super()._decoded(feed)
         self.name = codec.name
         surfaces = SurfaceConverter(self._stream, self._info.video, self.surface_width, self.surface_height)
-        run = CardRun(self._info.video, feed, codec, lambda surface: Upright(*surfaces.convert(surface)))
+        run = GPURun(self._info.video, feed, codec, lambda surface: Upright(*surfaces.convert(surface)))
         return run, self._with_successor(run, feed)
 
-    def _with_successor(self, run: CardRun, feed: Feed) -> Iterator[Slot[Any]]:
-        """The card's slots, and should it give up, the rest from the CPU."""
+    def _with_successor(self, run: GPURun, feed: Feed) -> Iterator[Slot[Any]]:
+        """The GPU's slots, and should it give up, the rest from the CPU."""
         last_pts: int | None = None
         try:
             for slot in run.slots():
                 last_pts = slot.pts
                 yield slot
-        except CardRefusedError as error:
-            self._leave_the_card(str(error))
+        except GPURefusedError as error:
+            self._leave_the_gpu(str(error))
             self.name = f"{self.name}, pyav"
             again = feed.reopened() if last_pts is None else self._feed_before(last_pts)
             with again:
@@ -225,13 +223,13 @@ class CardDecoder(PyAvDecoder):
     def _converter(self) -> Callable[[Any], Upright]:
         on_host = Converter(self._info.video, self._max_pixels)
 
-        def convert(picture: Any) -> Upright:
-            return picture if isinstance(picture, Upright) else self._uploaded(on_host.convert(picture))
+        def convert(frame: Any) -> Upright:
+            return frame if isinstance(frame, Upright) else self._uploaded(on_host.convert(frame))
 
         return convert
 
-    def _uploaded(self, picture: Upright) -> Upright:
-        return Upright(*upload(self._stream, picture[:2]), picture.display)
+    def _uploaded(self, frame: Upright) -> Upright:
+        return Upright(*upload(self._stream, frame[:2]), frame.display)
 
-    def _on_host(self, picture: Upright) -> Upright:
-        return Upright(self._stream.to_host(picture.y), self._stream.to_host(picture.uv), picture.display)
+    def _on_host(self, frame: Upright) -> Upright:
+        return Upright(self._stream.to_host(frame.y), self._stream.to_host(frame.uv), frame.display)

@@ -1,4 +1,4 @@
-"""NV12 pictures in the card's memory: how they lie there, and how kernels are told where."""
+"""NV12 frames in the GPU's memory: how they lie there, and how kernels are told where."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.cuda.kernels import MOST_PICTURES, PICTURE, PICTURES
+from engines.cuda.kernels import FRAME, FRAMES, MOST_FRAMES
 from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame
 
@@ -15,34 +15,34 @@ DevicePlanes = tuple[DeviceArray, DeviceArray]
 
 
 def empty_planes(stream: DeviceWork, width: int, height: int) -> DevicePlanes:
-    """Luma and chroma of a picture, contiguous, one behind the other in one block."""
-    return split(stream.empty((picture_bytes(width, height),)), width, height)
+    """Luma and chroma of a frame, contiguous, one behind the other in one block."""
+    return split(stream.empty((frame_bytes(width, height),)), width, height)
 
 
-def picture_bytes(width: int, height: int) -> int:
+def frame_bytes(width: int, height: int) -> int:
     return width * height + (width + 1) // 2 * ((height + 1) // 2) * 2
 
 
 def split(memory: DeviceArray, width: int, height: int) -> DevicePlanes:
-    """The planes of a picture that fills a block of bytes."""
+    """The planes of a frame that fills a block of bytes."""
     chroma = (height + 1) // 2, (width + 1) // 2, 2
     return memory[: width * height].reshape(height, width), memory[width * height :].reshape(chroma)
 
 
-def picture_of(stream: DeviceWork, planes: DevicePlanes) -> tuple[int, ...]:
+def frame_of(stream: DeviceWork, planes: DevicePlanes) -> tuple[int, ...]:
     """What ``kernels.PICTURE`` holds for two planes; rows may be padded."""
     y, uv = planes
     return stream.address(y), stream.address(uv), y.strides[0], uv.strides[0], y.shape[1], y.shape[0]
 
 
 def one(stream: DeviceWork, planes: DevicePlanes) -> Any:
-    return np.array(picture_of(stream, planes), PICTURE)
+    return np.array(frame_of(stream, planes), FRAME)
 
 
 def many(stream: DeviceWork, frames: Sequence[Frame]) -> Any:
-    """Up to ``MOST_PICTURES`` pictures as ``kernels.PICTURES``."""
-    if len(frames) > MOST_PICTURES:
-        raise ValueError(f"{len(frames)} pictures do not go into one launch")
-    pictures = np.zeros((), PICTURES)
-    pictures["at"][: len(frames)] = [picture_of(stream, (frame.y, frame.uv)) for frame in frames]
-    return pictures
+    """Up to ``MOST_PICTURES`` frames as ``kernels.PICTURES``."""
+    if len(frames) > MOST_FRAMES:
+        raise ValueError(f"{len(frames)} frames do not go into one launch")
+    images = np.zeros((), FRAMES)
+    images["at"][: len(frames)] = [frame_of(stream, (frame.y, frame.uv)) for frame in frames]
+    return images

@@ -1,4 +1,4 @@
-"""Feeds an encoder of the CPU with pictures from the card, through pinned memory."""
+"""Feeds an encoder of the CPU with frames from the GPU, through pinned memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TO_HOST = 2  # cudaMemcpyDeviceToHost
 
 @dataclass(slots=True)
 class _Slot:
-    """Pinned memory for one picture, and the event after which it holds one."""
+    """Pinned memory for one frame, and the event after which it holds one."""
 
     y: Plane
     uv: Plane
@@ -28,16 +28,16 @@ class _Slot:
 
 
 class DownloadingEncoder:
-    """Copies every picture to the host once and hands it on. Satisfies ``engines.protocols.Encoder``.
+    """Copies every frame to the host once and hands it on. Satisfies ``engines.protocols.Encoder``.
 
-    The copy of a picture runs on a stream of its own while the encoder works on earlier ones: pictures are handed on
-    two later than they come. A picture's memory on the card is held until its copy has arrived.
+    The copy of a frame runs on a stream of its own while the encoder works on earlier ones: frames are handed on
+    two later than they come. A frame's memory on the GPU is held until its copy has arrived.
 
     Args:
-        inner: takes pictures in host memory and does not keep them.
-        width, height: size of every picture, both even.
+        inner: takes frames in host memory and does not keep them.
+        width, height: size of every frame, both even.
         index: number of the CUDA device.
-        stream: CUstream on which pictures are drawn; 0 is the default stream.
+        stream: CUstream on which frames are drawn; 0 is the default stream.
     """
 
     def __init__(self, inner: Encoder, width: int, height: int, *, index: int = 0, stream: int = 0) -> None:
@@ -54,8 +54,8 @@ class DownloadingEncoder:
         self._on_the_way: deque[tuple[_Slot, Frame]] = deque()
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next picture, in order of pts; returns what is ready, in decoding order."""
-        with device_errors("copying pictures to the encoder"), self._device:
+        """Take the next frame, in order of pts; returns what is ready, in decoding order."""
+        with device_errors("copying frames to the encoder"), self._device:
             slot = self._free.pop()
             self._drawn.record(self._drawn_on)
             self._copies.wait_event(self._drawn)
@@ -72,7 +72,7 @@ class DownloadingEncoder:
 
     def _hand_on(self) -> list[EncodedPacket]:
         slot, frame = self._on_the_way.popleft()
-        with device_errors("copying pictures to the encoder"):
+        with device_errors("copying frames to the encoder"):
             slot.arrived.synchronize()
         packets = self._inner.encode(Frame(slot.y, slot.uv, frame.pts, frame.duration, frame.replaced))
         self._free.append(slot)
@@ -88,7 +88,7 @@ class DownloadingEncoder:
 
     def _slot(self, width: int, height: int) -> _Slot:
         memory = self._cuda.alloc_pinned_memory(width * height * 3 // 2)
-        picture = np.frombuffer(memory, np.uint8, width * height * 3 // 2)
-        y, uv = picture[: width * height], picture[width * height :]
+        frame = np.frombuffer(memory, np.uint8, width * height * 3 // 2)
+        y, uv = frame[: width * height], frame[width * height :]
         event = self._cuda.Event(block=True, disable_timing=True)  # waiting leaves the core to the encoder
         return _Slot(y.reshape(height, width), uv.reshape(height // 2, width // 2, 2), event)

@@ -1,4 +1,4 @@
-"""Encoding pictures that lie in the card's memory: with NVENC, or with x264 where the card has no encoder."""
+"""Encoding frames that lie in the GPU's memory: with NVENC, or with x264 where the GPU has no encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 
 from engines.cpu.encode import X264Encoder, gop_frames
-from engines.cuda.cross_process import Places, shared_directory
+from engines.cuda.cross_process import Slots, shared_directory
 from engines.cuda.device_mask import number_of
 from engines.cuda.download import DownloadingEncoder
 from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
@@ -53,10 +53,10 @@ Empty = Callable[[tuple[int, int]], Any]
 
 
 class DeviceEncoders:
-    """Makes the encoders of one card, as settings and card allow.
+    """Makes the encoders of one GPU, as settings and GPU allow.
 
     Args:
-        counted: the card's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
+        counted: the GPU's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
             there is one, since a count would take those of other jobs away for a moment, and miss those in use.
 
     Attributes:
@@ -88,11 +88,11 @@ class DeviceEncoders:
         settings: EncoderSettings,
         stream: int = 0,
     ) -> Encoder:
-        """An encoder for pictures on the card. ``stream`` is the CUstream on which they are drawn.
+        """An encoder for frames on the GPU. ``stream`` is the CUstream on which they are drawn.
 
         Raises:
             EncoderBusyError: no NVENC session came free within a second; whoever wants one may ask again.
-            EncoderMissingError: NVENC is demanded, and the card has none.
+            EncoderMissingError: NVENC is demanded, and the GPU has none.
         """
         with self._asking:
             kind, note = choose_encoder(settings.encoder, self._probed)
@@ -102,12 +102,12 @@ class DeviceEncoders:
         if sessions is not None:
             return NvencEncoder(
                 width, height, fps=fps, color=color, settings=settings, sessions=sessions,
-                index=self._device.card, stream=stream,
+                index=self._device.gpu, stream=stream,
             )  # fmt: skip
         inner = X264Encoder(
             width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
         )
-        return DownloadingEncoder(inner, width, height, index=self._device.card, stream=stream)
+        return DownloadingEncoder(inner, width, height, index=self._device.gpu, stream=stream)
 
     def give_spare_places_back(self) -> None:
         """Leave the places that no open encoder uses to other processes: the job needs none for now."""
@@ -118,7 +118,7 @@ class DeviceEncoders:
         if self._device.nvenc_max_sessions == 0:
             return SessionProbe(0, "device.nvenc_max_sessions is 0")
         if self._found is None:
-            self._found = self._probe(self._device.card, 1)
+            self._found = self._probe(self._device.gpu, 1)
         return self._found
 
     def _shared_sessions(self) -> EncoderSessions:
@@ -126,12 +126,12 @@ class DeviceEncoders:
             limit = self._limit()
             places = None
             if limit is not None:
-                places = Places(shared_directory() / f"nvenc-{number_of(self._device.card)}", limit)
+                places = Slots(shared_directory() / f"nvenc-{number_of(self._device.gpu)}", limit)
             self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
         return self._sessions
 
     def _limit(self) -> int | None:
-        """Sessions that all jobs on the card may hold; None leaves that to the driver."""
+        """Sessions that all jobs on the GPU may hold; None leaves that to the driver."""
         if self._device.nvenc_max_sessions != "auto":
             return self._device.nvenc_max_sessions
         counted = self._counted
@@ -139,26 +139,26 @@ class DeviceEncoders:
 
 
 class NvencEncoder:
-    """H.264 by the card's encoder, through PyNvVideoCodec. Satisfies ``engines.protocols.Encoder``.
+    """H.264 by the GPU's encoder, through PyNvVideoCodec. Satisfies ``engines.protocols.Encoder``.
 
-    Pictures are NV12 in device memory: their planes have ``__cuda_array_interface__``. Constant quality
-    (``rc=vbr`` with a target), closed groups of pictures, no B-frames: decoding order is order of pts.
+    Frames are NV12 in device memory: their planes have ``__cuda_array_interface__``. Constant quality
+    (``rc=vbr`` with a target), closed groups of frames, no B-frames: decoding order is order of pts.
     NVENC's target quality and x264's rate factor share a scale, 1 (best) to 51; equal numbers are of similar, not
     equal, size and quality.
 
     Args:
-        width, height: size of every picture, both even.
+        width, height: size of every frame, both even.
         fps: mean rate; steers rate control and the distance of keyframes.
         sessions: where a place for this encoder is waited for.
         index: number of the CUDA device.
-        stream: CUstream on which the pictures are drawn; NVENC's own copy of a picture is ordered behind it, so its
+        stream: CUstream on which the frames are drawn; NVENC's own copy of a frame is ordered behind it, so its
             memory may be drawn on again right after ``encode``, on that stream.
-        empty: allocates device memory (rows, columns) of bytes, for pictures whose planes do not follow each other.
+        empty: allocates device memory (rows, columns) of bytes, for frames whose planes do not follow each other.
 
     Raises:
         EncoderBusyError: no session came free in time.
-        EncoderMissingError: the card has no encoder.
-        EncodeFailedError: NVENC refused the parameters or a picture.
+        EncoderMissingError: the GPU has no encoder.
+        EncodeFailedError: NVENC refused the parameters or a frame.
     """
 
     name = "h264_nvenc"
@@ -188,9 +188,9 @@ class NvencEncoder:
         self.extradata = tagged(self._call("GetSequenceParams"), color)
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next picture, in order of pts; returns what is ready."""
+        """Take the next frame, in order of pts; returns what is ready."""
         self._times.append(frame.pts)
-        return self._packets(self._call("Encode", _DevicePicture(*self._adjacent(frame))))
+        return self._packets(self._call("Encode", _DeviceFrame(*self._adjacent(frame))))
 
     def flush(self) -> list[EncodedPacket]:
         """The remaining packets. Gives the session back; the encoder cannot be used afterwards."""
@@ -209,7 +209,7 @@ class NvencEncoder:
             raise EncodeFailedError(f"NVENC failed in {method}: {error}") from error
 
     def _packets(self, encoded: Sequence[dict[str, Any]]) -> list[EncodedPacket]:
-        """Without B-frames packets come in the order of pictures. (Their timestamps only count pictures.)"""
+        """Without B-frames packets come in the order of frames. (Their timestamps only count frames.)"""
         return [
             EncodedPacket(
                 without_sequence_headers(bytes(p["data"])) if p["picture_type"] == _IDR else bytes(p["data"]),
@@ -234,7 +234,7 @@ class NvencEncoder:
 
     @contextmanager
     def _on_stream(self) -> Iterator[Empty]:
-        """What allocates memory on the card; copies in this block are ordered behind the drawing of pictures."""
+        """What allocates memory on the GPU; copies in this block are ordered behind the drawing of frames."""
         if self._empty is not None:
             yield self._empty
             return
@@ -262,7 +262,7 @@ class _View:
         }
 
 
-class _DevicePicture:
+class _DeviceFrame:
     """What ``Encode`` takes: an object whose ``cuda()`` gives the planes."""
 
     def __init__(self, y: _View, uv: _View) -> None:

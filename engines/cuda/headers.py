@@ -1,4 +1,4 @@
-"""Noticing in the packets that a stream is no longer what it began as: the card's pictures do not tell all of it."""
+"""Noticing in the packets that a stream is no longer what it began as: the GPU's frames do not tell all of it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class HeaderWatch:
         return False
 
     def _differs(self, packet: Packet[Stream]) -> bool:
-        picture = decoded_alone(packet, self._stream.codec_context)
-        return picture is None or not self._is_as_before(*picture)
+        frame = decoded_alone(packet, self._stream.codec_context)
+        return frame is None or not self._is_as_before(*frame)
 
     def _describing(self, packet: Packet[Stream]) -> Iterator[bytes]:
         codec = self._video.codec

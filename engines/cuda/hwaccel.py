@@ -15,25 +15,25 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cuda.nvdec import CardRefusedError, DamagedPacketError
+from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.surfaces import Surface
 from engines.errors import DeviceOutOfMemoryError
 from engines.frames import VideoInfo
 
 _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
-_ENOUGH_BYTES = 2**30  # a decoder that the card knows opens with so much free memory
-_FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # what FFmpeg says on a full card; the first also of unknown streams
+_ENOUGH_BYTES = 2**30  # a decoder that the GPU knows opens with so much free memory
+_FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # what FFmpeg says on a full GPU; the first also of unknown streams
 
 
 class HwaccelCodec:
-    """FFmpeg's decoder with the card as its accelerator. As ``engines.cuda.nvdec.NvdecCodec``.
+    """FFmpeg's decoder with the GPU as its accelerator. As ``engines.cuda.nvdec.NvdecCodec``.
 
     Args:
-        ready: waits until FFmpeg's work on the card is done, which uses the default stream, and ours.
-        free_bytes: asks for the card's free memory.
+        ready: waits until FFmpeg's work on the GPU is done, which uses the default stream, and ours.
+        free_bytes: asks for the GPU's free memory.
 
     Raises:
-        CardRefusedError: FFmpeg does not decode on this card.
+        CardRefusedError: FFmpeg does not decode on this GPU.
     """
 
     name = "pyav-cuda"
@@ -52,7 +52,7 @@ class HwaccelCodec:
         try:
             context = CodecContext.create(source.codec_context.codec, "r", hwaccel=accelerator)
         except (av.FFmpegError, RuntimeError) as error:
-            raise CardRefusedError(f"FFmpeg does not decode this on the card: {error}") from error
+            raise GPURefusedError(f"FFmpeg does not decode this on the GPU: {error}") from error
         assert isinstance(context, VideoCodecContext)
         context.extradata = source.codec_context.extradata
         self._context = context
@@ -63,12 +63,12 @@ class HwaccelCodec:
         self._has_shown = False
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
-        """Decode a packet, or with None what is left; returns pictures in order of display, each with its packet's pts.
+        """Decode a packet, or with None what is left; returns frames in order of display, each with its packet's pts.
 
         Raises:
             DamagedPacketError: the packet is not worth decoding.
-            CardRefusedError: FFmpeg quietly decoded on the CPU, or does not decode this on the card.
-            DeviceOutOfMemoryError: the card has no room for the decoder.
+            CardRefusedError: FFmpeg quietly decoded on the CPU, or does not decode this on the GPU.
+            DeviceOutOfMemoryError: the GPU has no room for the decoder.
         """
         self._ready()  # what was shown last may be overwritten from here on
         try:
@@ -84,14 +84,14 @@ class HwaccelCodec:
 
 
 def refused(error: av.FFmpegError, free_bytes: int) -> Exception:
-    """What it means that FFmpeg's decoder gave an error instead of its first picture."""
+    """What it means that FFmpeg's decoder gave an error instead of its first frame."""
     if error.errno in _FULL and free_bytes < _ENOUGH_BYTES:
-        return DeviceOutOfMemoryError(f"The card ran out of memory while opening FFmpeg's decoder: {error}")
-    return CardRefusedError(f"FFmpeg does not decode this on the card: {error}")
+        return DeviceOutOfMemoryError(f"The GPU ran out of memory while opening FFmpeg's decoder: {error}")
+    return GPURefusedError(f"FFmpeg does not decode this on the GPU: {error}")
 
 
 def _let_waiting_threads_sleep(index: int) -> None:
-    """Give the card's primary context, which CuPy uses, the flags on which FFmpeg insists before it shares it."""
+    """Give the GPU's primary context, which CuPy uses, the flags on which FFmpeg insists before it shares it."""
     device = ctypes.c_int()
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -99,12 +99,12 @@ def _let_waiting_threads_sleep(index: int) -> None:
         driver.cuDeviceGet(ctypes.byref(device), index)
         driver.cuDevicePrimaryCtxSetFlags_v2(device, _BLOCKING_SYNC)
     except (OSError, AttributeError) as error:
-        raise CardRefusedError(f"FFmpeg does not decode on the card: {error}") from error
+        raise GPURefusedError(f"FFmpeg does not decode on the GPU: {error}") from error
 
 
 def _surface(frame: VideoFrame, *, wide: bool) -> Surface:
     if frame.format.name != "cuda":
-        raise CardRefusedError(f"FFmpeg decoded on the CPU ({frame.format.name})")
+        raise GPURefusedError(f"FFmpeg decoded on the CPU ({frame.format.name})")
     luma, chroma = frame.planes
     return Surface(
         luma.buffer_ptr, chroma.buffer_ptr, luma.line_size, chroma.line_size, frame.width, frame.height, wide

@@ -11,16 +11,16 @@ import numpy as np
 
 KERNELS = ("upright", "tone_mapped", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
 OPTIONS = ("--std=c++17",)
-MOST_PICTURES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # what one launch takes; as in the sources
+MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # what one launch takes; as in the sources
 CANDIDATE_FLOATS = 17
 
 _SOURCES = ("picture.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
 
 # Structures are laid out as a C compiler does it, and passed to the kernels by value.
-PICTURE = np.dtype(
+FRAME = np.dtype(
     [("y", "u8"), ("uv", "u8"), ("y_pitch", "i4"), ("uv_pitch", "i4"), ("width", "i4"), ("height", "i4")], align=True
 )
-PICTURES = np.dtype([("at", PICTURE, MOST_PICTURES)], align=True)
+FRAMES = np.dtype([("at", FRAME, MOST_FRAMES)], align=True)
 SURFACE = np.dtype(
     [
         ("y", "u8"), ("uv", "u8"), ("y_pitch", "i4"), ("uv_pitch", "i4"), ("width", "i4"), ("height", "i4"),
@@ -45,7 +45,7 @@ CHIPS = np.dtype([("at", CHIP, MOST_CHIPS)], align=True)
 OUTPUTS = np.dtype(
     [("cls", "u8", 3), ("obj", "u8", 3), ("bbox", "u8", 3), ("kps", "u8", 3), ("priors", "i4", 3)], align=True
 )
-TILE = np.dtype([("picture", PICTURE), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
+TILE = np.dtype([("picture", FRAME), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
 TILES = np.dtype([("at", TILE, MOST_TILES)], align=True)
 
 
@@ -57,6 +57,6 @@ def source() -> str:
 
 
 def compiled() -> Any:
-    """The kernels for the current card, by name. CuPy keeps the machine code on disk and in memory."""
+    """The kernels for the current GPU, by name. CuPy keeps the machine code on disk and in memory."""
     module = importlib.import_module("cupy").RawModule(code=source(), options=OPTIONS)
     return {name: module.get_function(name) for name in KERNELS}

@@ -1,4 +1,4 @@
-"""The card's memory: what a stream needs, what others hold, and who may start."""
+"""The GPU's memory: what a stream needs, what others hold, and who may start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTEXT_BYTES = 1800 * MIB
 DECODER_BYTES = 128 * MIB
 _SURFACES = 20  # the parser's most for H.264 and HEVC, and what travels to the next stage
 _STAGES_BATCHES = 6  # batches between and inside the stages that follow the decoder
-_BATCH_PICTURES = 8
+_BATCH_FRAMES = 8
 _COMPOSED_BYTES = 1920 * 1080 * 3 // 2
 _RING_S, _RING_BYTES = 1.5, 384 * MIB  # the look-ahead's defaults
 _ADMISSION_WAIT_S = 30.0
@@ -53,52 +53,52 @@ log = structlog.get_logger(__name__)
 
 
 def nvml_reader(pci_bus_id: str) -> ReadVram:
-    """Reads a card's memory through NVML, at about a tenth of a millisecond a time.
+    """Reads a GPU's memory through NVML, at about a tenth of a millisecond a time.
 
     Args:
-        pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers cards in another order.
+        pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers GPUs in another order.
 
     Raises:
-        DeviceUnavailableError: NVML does not know the card.
+        DeviceUnavailableError: NVML does not know the GPU.
     """
     try:
         nvml = importlib.import_module("pynvml")
         nvml.nvmlInit()
-        card = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
+        gpu = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
     except (ImportError, OSError, RuntimeError) as error:
-        raise DeviceUnavailableError(f"The card's memory cannot be read: {error}") from error
+        raise DeviceUnavailableError(f"The GPU's memory cannot be read: {error}") from error
     except Exception as error:  # NVMLError derives from Exception alone
-        raise DeviceUnavailableError(f"NVML does not know the card {pci_bus_id}: {error}") from error
+        raise DeviceUnavailableError(f"NVML does not know the GPU {pci_bus_id}: {error}") from error
 
     def read() -> VramReading:
-        memory = nvml.nvmlDeviceGetMemoryInfo(card)
-        by_process = _bytes_by_process(nvml, card)
+        memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
+        by_process = _bytes_by_process(nvml, gpu)
         return VramReading(int(memory.total), int(memory.used), by_process.get(os.getpid()), by_process)
 
     return read
 
 
-def _bytes_by_process(nvml: Any, card: Any) -> dict[int, int]:
-    processes = nvml.nvmlDeviceGetComputeRunningProcesses(card)
+def _bytes_by_process(nvml: Any, gpu: Any) -> dict[int, int]:
+    processes = nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
     return {int(p.pid): int(p.usedGpuMemory) for p in processes if p.usedGpuMemory is not None}
 
 
 def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int, max_surface_pixels: int) -> int:
-    """Estimate of the card's memory that one stream needs at most.
+    """Estimate of the GPU's memory that one stream needs at most.
 
-    Decoder surfaces of the coded picture, the look-ahead's pictures (as many seconds as fit into ``ring_bytes``),
-    the batches on their way through the stages, and composed pictures that wait for the encoder.
+    Decoder surfaces of the coded frame, the look-ahead's frames (as many seconds as fit into ``ring_bytes``),
+    the batches on their way through the stages, and composed frames that wait for the encoder.
 
     Args:
         ring_s: length of the look-ahead.
-        ring_bytes: most that its pictures may take.
-        max_surface_pixels: larger pictures are scaled down when they leave the decoder.
+        ring_bytes: most that its frames may take.
+        max_surface_pixels: larger frames are scaled down when they leave the decoder.
     """
     sample_bytes = 2 if video.bit_depth > 8 else 1
     surface = _aligned(video.coded_width) * _aligned(video.coded_height) * 3 // 2 * sample_bytes
-    picture = min(video.width * video.height, max_surface_pixels) * 3 // 2
-    ring = min(ring_bytes, int(ring_s * float(video.fps) * picture))
-    travelling = _STAGES_BATCHES * _BATCH_PICTURES * (picture + _COMPOSED_BYTES)
+    frame = min(video.width * video.height, max_surface_pixels) * 3 // 2
+    ring = min(ring_bytes, int(ring_s * float(video.fps) * frame))
+    travelling = _STAGES_BATCHES * _BATCH_FRAMES * (frame + _COMPOSED_BYTES)
     return DECODER_BYTES + _SURFACES * surface + ring + travelling
 
 
@@ -107,7 +107,7 @@ def _aligned(pixels: int) -> int:
 
 
 class Reservation:
-    """A part of the card's memory that a job may fill; ``close`` gives it back, once."""
+    """A part of the GPU's memory that a job may fill; ``close`` gives it back, once."""
 
     def __init__(self, need_bytes: int, release: Callable[[int], None]) -> None:
         self.need_bytes = need_bytes
@@ -120,15 +120,15 @@ class Reservation:
 
 
 class VramManager:
-    """Admits jobs as long as the card stays under the guard.
+    """Admits jobs as long as the GPU stays under the guard.
 
     What is free for us is guard times total, less what others hold, less the larger of what we were promised and
     what we really hold: an estimate that proves too low counts against the next job. Every job has a process of its
     own, so what these have promised but do not hold yet is taken off as well.
 
     Args:
-        read: reads the card.
-        guard: share of the card that may be filled, by everybody together.
+        read: reads the GPU.
+        guard: share of the GPU that may be filled, by everybody together.
         fixed_bytes: what this process needs beside its streams.
         clock: monotonic seconds.
         ledger: the promises of all processes; None where this one is alone.
@@ -181,7 +181,7 @@ class VramManager:
         return {} if self._ledger is None else self._ledger.others()
 
     def fill(self) -> float:
-        """Share of the card that is in use, by everybody: over the guard the breaker trips."""
+        """Share of the GPU that is in use, by everybody: over the guard the breaker trips."""
         reading = self._read()
         return reading.used_bytes / reading.total_bytes
 
@@ -189,12 +189,12 @@ class VramManager:
     def over_guard(self) -> bool:
         return self.fill() > self._guard
 
-    def strain(self) -> str | None:
+    def pressure_reason(self) -> str | None:
         """The same in words, None under the guard."""
         fill = self.fill()
         if fill <= self._guard:
             return None
-        return f"{fill:.0%} of the card's memory are in use, over the guard of {self._guard:.0%}"
+        return f"{fill:.0%} of the GPU's memory are in use, over the guard of {self._guard:.0%}"
 
     def reserve(self, need_bytes: int, *, wait_s: float = 0.0) -> Reservation:
         """Promise memory to a stream, waiting for others to end where it does not fit.
@@ -233,30 +233,30 @@ class VramManager:
 
     def _refusal(self, need_bytes: int, available: int) -> str:
         return (
-            f"The stream needs about {need_bytes // MIB} MiB of the card's memory, and {max(0, available) // MIB} MiB "
+            f"The stream needs about {need_bytes // MIB} MiB of the GPU's memory, and {max(0, available) // MIB} MiB "
             f"are left below the guard of {self._guard:.0%}"
         )
 
 
 @functools.cache
 def open_manager(settings: DeviceSettings) -> VramManager:
-    """The manager of one card, one for all jobs of the process. It also bounds CuPy's pool.
+    """The manager of one GPU, one for all jobs of the process. It also bounds CuPy's pool.
 
     Raises:
-        DeviceUnavailableError: there is no such card.
+        DeviceUnavailableError: there is no such GPU.
     """
     cupy = importlib.import_module("cupy")
     try:
-        bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.card)
+        bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.gpu)
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceUnavailableError(f"There is no CUDA device {settings.card}: {error}") from error
+        raise DeviceUnavailableError(f"There is no CUDA device {settings.gpu}: {error}") from error
     try:
         read = nvml_reader(bus_id)
     except DeviceUnavailableError as error:
         log.info("memory is read without NVML", reason=error.message)
-        read = functools.partial(_runtime_reading, cupy, settings.card)
+        read = functools.partial(_runtime_reading, cupy, settings.gpu)
     manager = VramManager(read, guard=settings.vram_guard, ledger=_ledger(bus_id))
-    with cupy.cuda.Device(settings.card):
+    with cupy.cuda.Device(settings.gpu):
         cupy.get_default_memory_pool().set_limit(size=manager.pool_limit_bytes)
     return manager
 
@@ -277,18 +277,18 @@ def _runtime_reading(cupy: Any, index: int) -> VramReading:
 
 
 def admit(video: VideoInfo, settings: DeviceSettings, *, max_surface_pixels: int) -> Reservation:
-    """Wait until the card has room for a stream.
+    """Wait until the GPU has room for a stream.
 
     Raises:
         VramGuardError: it had none in time.
-        DeviceUnavailableError: there is no such card.
+        DeviceUnavailableError: there is no such GPU.
     """
     need_bytes = stream_bytes(video, ring_s=_RING_S, ring_bytes=_RING_BYTES, max_surface_pixels=max_surface_pixels)
     return open_manager(settings).reserve(need_bytes, wait_s=_ADMISSION_WAIT_S)
 
 
 def release_pools() -> None:
-    """Give the blocks that CuPy keeps for later back: the card's, and the host's pinned ones."""
+    """Give the blocks that CuPy keeps for later back: the GPU's, and the host's pinned ones."""
     cupy = importlib.import_module("cupy")
     if not cupy.cuda.is_available():
         return

@@ -26,26 +26,26 @@ _WIDE_FORMATS = ("P016",)
 Capabilities = Callable[[int, str, int], dict[str, int]]
 
 
-class CardRefusedError(Exception):
-    """The card does not decode this stream, or no longer; the message says why."""
+class GPURefusedError(Exception):
+    """The GPU does not decode this stream, or no longer; the message says why."""
 
 
 class DamagedPacketError(Exception):
-    """A packet holds nothing that the card could decode."""
+    """A packet holds nothing that the GPU could decode."""
 
 
 class NvdecCodec:
-    """One session of the card's decoder.
+    """One session of the GPU's decoder.
 
     Args:
-        video: what the stream holds; ``refusal`` must have said that the card takes it.
+        video: what the stream holds; ``refusal`` must have said that the GPU takes it.
         source: the stream whose packets will come.
         index: number of the CUDA device.
         stream: CUstream on which surfaces are written; read them there before the next packet is decoded.
 
     Raises:
         CardRefusedError: there is no session for it.
-        DeviceOutOfMemoryError, DeviceLostError: the card failed.
+        DeviceOutOfMemoryError, DeviceLostError: the GPU failed.
     """
 
     name = "nvdec"
@@ -60,15 +60,15 @@ class NvdecCodec:
         )
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
-        """Decode a packet, or with None what is left; returns pictures in order of display, each with its packet's pts.
+        """Decode a packet, or with None what is left; returns frames in order of display, each with its packet's pts.
 
         Raises:
             DamagedPacketError: the packet is not worth decoding.
             CardRefusedError: the session is of no more use.
         """
         parts = self._with_start_codes(packet)
-        pictures = [picture for part in parts for picture in self._decode(part)]
-        return pictures + self._decode(None) if packet is None else pictures
+        frames = [frame for part in parts for frame in self._decode(part)]
+        return frames + self._decode(None) if packet is None else frames
 
     def _with_start_codes(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
         if self._filter is None:
@@ -95,7 +95,7 @@ def capabilities(index: int, codec: str, bit_depth: int) -> dict[str, int]:
 
 
 def usual_capabilities(_index: int, codec: str, bit_depth: int) -> dict[str, int]:
-    """What most cards decode, where the card cannot be asked; it may still refuse when it is tried."""
+    """What most GPUs decode, where the GPU cannot be asked; it may still refuse when it is tried."""
     least, most = (48, 4096) if codec == "h264" else (144, 8192)
     supported = codec != "h264" or bit_depth == 8
     return {
@@ -109,15 +109,15 @@ def usual_capabilities(_index: int, codec: str, bit_depth: int) -> dict[str, int
 
 
 def refusal(video: VideoInfo, index: int, capabilities: Capabilities = capabilities) -> str | None:
-    """Why the card should not decode this stream, or None where it should."""
+    """Why the GPU should not decode this stream, or None where it should."""
     if video.codec not in CODECS:
-        return f"the card has no decoder for {video.codec}"
+        return f"the GPU has no decoder for {video.codec}"
     if video.interlaced:
-        return "interlaced pictures are deinterlaced on the CPU"
+        return "interlaced frames are deinterlaced on the CPU"
     if video.pix_fmt not in _PLANAR_420:
-        return f"the card does not decode {video.pix_fmt}"
+        return f"the GPU does not decode {video.pix_fmt}"
     if video.coded_width % 2 or video.coded_height % 2:
-        return "the picture's size is odd"
+        return "the frame's size is odd"
     return _beyond(capabilities(index, video.codec, video.bit_depth), video)
 
 
@@ -130,7 +130,7 @@ def _beyond(capabilities: dict[str, int], video: VideoInfo) -> str | None:
         and capabilities["height_min"] <= height <= capabilities["height_max"]
         and blocks <= capabilities["mb_num_max"]
     )
-    return None if capabilities["supported"] and fits else f"the card does not decode {what}"
+    return None if capabilities["supported"] and fits else f"the GPU does not decode {what}"
 
 
 @functools.cache
@@ -167,7 +167,7 @@ def _call(work: Any) -> Any:
         raise
     except Exception as error:
         words = [line for line in str(error).splitlines() if line.strip()]
-        raise CardRefusedError(words[0] if words else type(error).__name__) from error
+        raise GPURefusedError(words[0] if words else type(error).__name__) from error
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""Model inputs from NV12 pictures on the card, and what is kept of the detector's outputs: one launch per batch."""
+"""Model inputs from NV12 frames on the GPU, and what is kept of the detector's outputs: one launch per batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engines.cpu.preprocess import ChipPlan, plan_chips, shown_aspect
 from engines.cuda.device_frames import many
-from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_PICTURES, OUTPUTS
+from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_FRAMES, OUTPUTS
 from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame
 from engines.models.yunet import Candidates, content_size
@@ -17,22 +17,22 @@ from engines.models.yunet import Candidates, content_size
 _BLOCK = 16, 16
 _WARP, _WARPS = 32, 8
 _PRIORS_PER_BLOCK = 256
-_ROWS_AT_ONCE = 24  # candidates per picture that come with their number
+_ROWS_AT_ONCE = 24  # candidates per frame that come with their number
 
 
 class CudaPreprocessor:
     """Does what ``engines.cpu.preprocess.CpuPreprocessor`` does, with the same rounding after each step.
 
-    Tensors stay on the card; thumbnails and candidates come to the host.
+    Tensors stay on the GPU; thumbnails and candidates come to the host.
     """
 
     def __init__(self, stream: DeviceWork, aspect: float | None = None) -> None:
-        """``aspect`` is the displayed picture's width to height where frames name none; None: their own counts."""
+        """``aspect`` is the displayed frame's width to height where frames name none; None: their own counts."""
         self._stream = stream
         self._aspect = aspect
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> DeviceArray:
-        """Shape (N, 3, height, width), BGR 0..255: the picture scaled to fit, top left, black padding."""
+        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding."""
         tensor = self._stream.empty((len(frames), 3, height, width), np.float32)
         columns, rows = content_size(shown_aspect(frames[0], self._aspect), width, height)
         sizes = [np.int32(size) for size in (width, height, columns, rows)]
@@ -45,13 +45,13 @@ class CudaPreprocessor:
         return tensor
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma pictures for cut detection, shape (N, height, width); call the result for them."""
+        """Begin luma frames for cut detection, shape (N, height, width); call the result for them."""
         small = self._stream.empty((len(frames), height, width))
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:
             grid = (_blocks(width, _WARPS), height, len(part))
-            pictures = many(self._stream, part)
-            self._stream.launch("thumbnails", grid, (_WARP, _WARPS), pictures, out, np.int32(width), np.int32(height))
+            images = many(self._stream, part)
+            self._stream.launch("thumbnails", grid, (_WARP, _WARPS), images, out, np.int32(width), np.int32(height))
 
         _in_parts(frames, small, fill)
         return self._stream.begin_to_host(small)
@@ -68,24 +68,24 @@ class CudaPreprocessor:
             described = np.zeros((), CHIPS)
             described["at"][: len(plans[part])] = [_described(plan) for plan in plans[part]]
             grid = (_blocks(size, _BLOCK[0]), _blocks(size, _BLOCK[1]), len(plans[part]))
-            pictures = many(self._stream, frames[part])
-            self._stream.launch("aligned_chips", grid, _BLOCK, pictures, described, chips[part], np.int32(size))
+            images = many(self._stream, frames[part])
+            self._stream.launch("aligned_chips", grid, _BLOCK, images, described, chips[part], np.int32(size))
         return chips
 
     def candidates(self, outputs: Sequence[DeviceArray], score_threshold: float) -> Candidates:
         """What of the detector's twelve outputs may be a face.
 
-        Their number and the first rows come in one copy, which is all there is unless the picture is a crowd.
+        Their number and the first rows come in one copy, which is all there is unless the frame is a crowd.
         """
-        pictures, priors = outputs[0].shape[0], sum(output.shape[1] for output in outputs[:3])
-        most = pictures * priors
+        images, priors = outputs[0].shape[0], sum(output.shape[1] for output in outputs[:3])
+        most = images * priors
         found = self._stream.zeros((1 + CANDIDATE_FLOATS * most,), np.float32)
-        grid = (_blocks(priors, _PRIORS_PER_BLOCK), pictures)
+        grid = (_blocks(priors, _PRIORS_PER_BLOCK), images)
         self._stream.launch(
             "candidates", grid, (_PRIORS_PER_BLOCK,), self._outputs(outputs), found,
-            np.int32(pictures), np.float32(score_threshold**2),
+            np.int32(images), np.float32(score_threshold**2),
         )  # fmt: skip
-        return _sorted(self._rows(found, min(most, pictures * _ROWS_AT_ONCE)), pictures)
+        return _sorted(self._rows(found, min(most, images * _ROWS_AT_ONCE)), images)
 
     def _rows(self, found: DeviceArray, expected: int) -> NDArray[np.float32]:
         head = self._stream.to_host(found[: 1 + CANDIDATE_FLOATS * expected])
@@ -105,9 +105,9 @@ class CudaPreprocessor:
 
 
 def _in_parts(frames: Sequence[Frame], out: DeviceArray, fill: Callable[[Sequence[Frame], DeviceArray], None]) -> None:
-    """As many pictures per launch as it takes."""
-    for first in range(0, len(frames), MOST_PICTURES):
-        fill(frames[first : first + MOST_PICTURES], out[first : first + MOST_PICTURES])
+    """As many frames per launch as it takes."""
+    for first in range(0, len(frames), MOST_FRAMES):
+        fill(frames[first : first + MOST_FRAMES], out[first : first + MOST_FRAMES])
 
 
 def _blocks(items: int, size: int) -> int:
@@ -118,8 +118,8 @@ def _described(plan: ChipPlan) -> tuple[object, ...]:
     return plan.left, plan.top, plan.width, plan.height, plan.columns, plan.rows, plan.transform.ravel()
 
 
-def _sorted(rows: NDArray[np.float32], pictures: int) -> Candidates:
-    """The kernel writes rows as its threads come; here they get the order of pictures and priors."""
+def _sorted(rows: NDArray[np.float32], images: int) -> Candidates:
+    """The kernel writes rows as its threads come; here they get the order of frames and priors."""
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    picture, prior = rows[:, 0].astype(np.intp), rows[:, 1].astype(np.intp)
-    return Candidates(pictures, picture, prior, rows[:, 2], rows[:, 3:7], rows[:, 7:])
+    frame, prior = rows[:, 0].astype(np.intp), rows[:, 1].astype(np.intp)
+    return Candidates(images, frame, prior, rows[:, 2], rows[:, 3:7], rows[:, 7:])

@@ -1,7 +1,7 @@
 """NVENC sessions: how many really open, who holds one, and who waits.
 
-GeForce cards allow a few encoder sessions for the whole system, by driver; workstation cards as many as fit. Over the
-limit the driver answers NV_ENC_ERR_OUT_OF_MEMORY (10) or NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY (21); a card without an
+GeForce GPUs allow a few encoder sessions for the whole system, by driver; workstation GPUs as many as fit. Over the
+limit the driver answers NV_ENC_ERR_OUT_OF_MEMORY (10) or NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY (21); a GPU without an
 encoder answers NV_ENC_ERR_UNSUPPORTED_DEVICE (2) or NV_ENC_ERR_NO_ENCODE_DEVICE (1).
 """
 
@@ -21,7 +21,7 @@ from typing import Generic, Literal, TypeVar
 
 import structlog
 
-from engines.cuda.cross_process import Places
+from engines.cuda.cross_process import Slots
 from engines.device_errors import device_errors, nvenc_status
 from engines.errors import EncoderBusyError, EncoderMissingError
 
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SessionProbe:
-    """What a card answered: how many sessions opened side by side, and what ended that ("" where nothing did)."""
+    """What a GPU answered: how many sessions opened side by side, and what ended that ("" where nothing did)."""
 
     opened: int
     error: str = ""
@@ -69,7 +69,7 @@ def choose_encoder(
     """The encoder to use, and for the report why a better one is not.
 
     Raises:
-        EncoderMissingError: NVENC is demanded, and the card has none.
+        EncoderMissingError: NVENC is demanded, and the GPU has none.
     """
     if wanted == "x264":
         return "x264", None
@@ -77,7 +77,7 @@ def choose_encoder(
     if found.has_encoder:
         return "nvenc", None
     if wanted == "nvenc":
-        raise EncoderMissingError(f"encoder: nvenc is set, but NVENC does not work on this card: {found.error}")
+        raise EncoderMissingError(f"encoder: nvenc is set, but NVENC does not work on this GPU: {found.error}")
     return "x264", f"NVENC is not used: {found.error}"
 
 
@@ -97,7 +97,7 @@ class Session(Generic[T]):
 
 
 class EncoderSessions:
-    """Hands out the sessions of one card to the threads of this process, first come, first served.
+    """Hands out the sessions of one GPU to the threads of this process, first come, first served.
 
     A shared place stays with this process once it has one: a job opens a session for each segment, and must not lose
     its turn between two of them.
@@ -113,7 +113,7 @@ class EncoderSessions:
         self,
         limit: int | None,
         *,
-        places: Places | None = None,
+        places: Slots | None = None,
         wait_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -131,7 +131,7 @@ class EncoderSessions:
 
         Raises:
             EncoderBusyError: no session came free in time.
-            EncoderMissingError: the card has no encoder.
+            EncoderMissingError: the GPU has no encoder.
             EngineError: what else ``device_errors`` knows; anything else is raised as it is.
         """
         deadline = self._clock() + self._wait_s
@@ -190,7 +190,7 @@ class EncoderSessions:
             self._changed.notify_all()
 
     def _try(self, create: Callable[[], T], release: Callable[[], None]) -> T | None:
-        """The encoder, or None where the card says that all sessions are taken."""
+        """The encoder, or None where the GPU says that all sessions are taken."""
         try:
             with device_errors("opening an encoder"):
                 return create()
@@ -198,7 +198,7 @@ class EncoderSessions:
             release()
             status = nvenc_status(error)
             if status in MISSING:
-                raise EncoderMissingError(f"This card has no encoder: NVENC returned error {status}") from error
+                raise EncoderMissingError(f"This GPU has no encoder: NVENC returned error {status}") from error
             if status not in BUSY:
                 raise
             log.info("encoder busy", nvenc_status=status, open_here=self.open_sessions)

@@ -1,9 +1,9 @@
 """One CUDA stream of one job: its memory, its kernels, and what it brings to the host.
 
-All stages of a job, each in a thread of its own, put their work on this one stream. So a picture is decoded before it
+All stages of a job, each in a thread of its own, put their work on this one stream. So a frame is decoded before it
 is looked at and composed before it is encoded without any waiting between threads, and memory that one stage gives
-back may be taken by the next at once: CuPy's pool keeps freed blocks per stream. After the first pictures nothing is
-allocated from the card any more. Work of different jobs runs side by side.
+back may be taken by the next at once: CuPy's pool keeps freed blocks per stream. After the first frames nothing is
+allocated from the GPU any more. Work of different jobs runs side by side.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _compiling = threading.Lock()
 
 
 class JobStream:
-    """A non-blocking stream of the card ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
+    """A non-blocking stream of the GPU ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
 
     Raises:
-        DeviceOutOfMemoryError, DeviceLostError: from every method, where the card fails.
+        DeviceOutOfMemoryError, DeviceLostError: from every method, where the GPU fails.
     """
 
     def __init__(self, index: int) -> None:
@@ -49,7 +49,7 @@ class JobStream:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the card and the stream CuPy's current ones in this thread."""
+        """Make the GPU and the stream CuPy's current ones in this thread."""
         with self._device, self._stream:
             yield
 
@@ -62,19 +62,19 @@ class JobStream:
             return cupy.zeros(shape, dtype)
 
     def address(self, array: DeviceArray) -> int:
-        """Where the array begins in the card's memory."""
+        """Where the array begins in the GPU's memory."""
         return int(array.data.ptr)
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        """A copy of host memory on the card; the host's may change at once."""
-        with device_errors("copying to the card"), self._device, self._stream:
+        """A copy of host memory on the GPU; the host's may change at once."""
+        with device_errors("copying to the GPU"), self._device, self._stream:
             target = cupy.empty(array.shape, array.dtype)
             target.set(np.ascontiguousarray(array), stream=self._stream)
             return target
 
     def copy(self, target: DeviceArray, source: int, size: int) -> None:
-        """Copy ``size`` bytes on the card, from an address to an array."""
-        with device_errors("copying on the card"), self._device:
+        """Copy ``size`` bytes on the GPU, from an address to an array."""
+        with device_errors("copying on the GPU"), self._device:
             cupy.cuda.runtime.memcpyAsync(target.data.ptr, source, size, _DEVICE_TO_DEVICE, self._stream.ptr)
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
@@ -83,7 +83,7 @@ class JobStream:
 
     def begin_to_host(self, array: DeviceArray) -> Callable[[], NDArray[Any]]:
         """Begin to bring an array to the host, through pinned memory; call what is returned to wait for it."""
-        with device_errors("copying from the card"), self._device, self._stream:
+        with device_errors("copying from the GPU"), self._device, self._stream:
             host: NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
             array.get(stream=self._stream, out=host, blocking=False)
             # The thread sleeps while it waits: the cores belong to the encoders.
@@ -92,7 +92,7 @@ class JobStream:
         self.bytes_to_host += host.nbytes
 
         def wait() -> NDArray[Any]:
-            with device_errors("copying from the card"):
+            with device_errors("copying from the GPU"):
                 arrived.synchronize()
             return host
 
@@ -101,18 +101,18 @@ class JobStream:
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
         """Put a kernel on the stream.
 
-        Arguments are arrays of the card, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
+        Arguments are arrays of the GPU, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
         """
         with device_errors(f"starting the kernel {kernel}"), self._device, self._stream:
             self._kernels[kernel](grid, block, arguments)
 
     def synchronize(self) -> None:
         """Wait until all work is done."""
-        with device_errors("waiting for the card"), self._device:
+        with device_errors("waiting for the GPU"), self._device:
             self._stream.synchronize()
 
     def release(self) -> None:
-        """Wait, and give the memory that nobody uses any more back to the card."""
+        """Wait, and give the memory that nobody uses any more back to the GPU."""
         self.synchronize()
         with device_errors("giving memory back"), self._device:
             cupy.get_default_memory_pool().free_all_blocks(self._stream)

@@ -12,7 +12,7 @@ DeviceArray = Any  # cupy.ndarray; CuPy carries no types, and only ``stream`` im
 
 
 class DeviceWork(Protocol):
-    """A stream of the card: work is done in the order in which it was given, ``to_host`` waits for it.
+    """A stream of the GPU: work is done in the order in which it was given, ``to_host`` waits for it.
 
     Attributes:
         bytes_to_host: what ``to_host`` and ``begin_to_host`` have brought there so far.
@@ -21,21 +21,21 @@ class DeviceWork(Protocol):
     bytes_to_host: int
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
-        """Memory of the card, contiguous."""
+        """Memory of the GPU, contiguous."""
         ...
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray: ...
 
     def address(self, array: DeviceArray) -> int:
-        """Where the array begins in the card's memory."""
+        """Where the array begins in the GPU's memory."""
         ...
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        """A copy of host memory on the card; the host's may change at once."""
+        """A copy of host memory on the GPU; the host's may change at once."""
         ...
 
     def copy(self, target: DeviceArray, source: int, size: int) -> None:
-        """Copy ``size`` bytes on the card, from an address to an array."""
+        """Copy ``size`` bytes on the GPU, from an address to an array."""
         ...
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
@@ -49,6 +49,6 @@ class DeviceWork(Protocol):
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
         """Start a kernel.
 
-        Arguments are arrays of the card, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
+        Arguments are arrays of the GPU, NumPy scalars, and structures of ``engines.cuda.kernels`` (by value).
         """
         ...

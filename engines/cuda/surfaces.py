@@ -1,4 +1,4 @@
-"""From a decoder's surface to an upright NV12 picture of our own: copied at once, because decoders reuse theirs."""
+"""From a decoder's surface to an upright NV12 frame of our own: copied at once, because decoders reuse theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.compose import draw_tiles
-from engines.cuda.device_frames import DevicePlanes, empty_planes, one, picture_bytes, split
+from engines.cuda.device_frames import DevicePlanes, empty_planes, frame_bytes, one, split
 from engines.cuda.kernels import SURFACE
 from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.tone import ToneTable, white_and_middle
@@ -24,7 +24,7 @@ _CHROMA_GREY, _CHROMA_STEPS = 128, 224
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A decoded 4:2:0 picture with interleaved chroma in the card's memory, as it was stored.
+    """A decoded 4:2:0 frame with interleaved chroma in the GPU's memory, as it was stored.
 
     Attributes:
         y, uv: addresses.
@@ -42,11 +42,11 @@ class Surface:
 
 
 class SurfaceConverter:
-    """Turns surfaces of one stream into upright 8-bit NV12 pictures of limited range, SDR and one size.
+    """Turns surfaces of one stream into upright 8-bit NV12 frames of limited range, SDR and one size.
 
     Args:
         video: says which way is up, and of what range, depth and colours the samples are.
-        width, height: size of the pictures.
+        width, height: size of the frames.
     """
 
     def __init__(self, stream: DeviceWork, video: VideoInfo, width: int, height: int) -> None:
@@ -71,7 +71,7 @@ class SurfaceConverter:
         return not surface.wide and (surface.width, surface.height) == (self._width, self._height)
 
     def _copied(self, surface: Surface) -> DevicePlanes:
-        size = picture_bytes(self._width, self._height)
+        size = frame_bytes(self._width, self._height)
         memory = self._stream.empty((size,))
         self._stream.copy(memory, surface.y, size)
         return split(memory, self._width, self._height)
@@ -103,8 +103,8 @@ class SurfaceConverter:
         return described
 
     def _scaled(self, planes: DevicePlanes) -> DevicePlanes:
-        """The whole picture in the wanted size, with the compositor's filters."""
-        memory = self._stream.empty((picture_bytes(self._width, self._height),))
+        """The whole frame in the wanted size, with the compositor's filters."""
+        memory = self._stream.empty((frame_bytes(self._width, self._height),))
         height, width = planes[0].shape
         whole = TileSource(Frame(*planes, pts=0, duration=1), Rect(0, 0, width, height))
         draw_tiles(self._stream, [whole], memory, self._width, self._height, across=1)
@@ -112,7 +112,7 @@ class SurfaceConverter:
 
 
 def upload(stream: DeviceWork, planes: Sequence[Plane]) -> DevicePlanes:
-    """A picture from host memory, whose rows may be padded."""
+    """A frame from host memory, whose rows may be padded."""
     height, width = planes[0].shape
     memory = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
     return split(stream.upload(memory), width, height)

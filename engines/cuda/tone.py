@@ -1,4 +1,4 @@
-"""Tone mapping on the card: the table of ``engines.tone_map`` in its memory, and how samples lead into it."""
+"""Tone mapping on the GPU: the table of ``engines.tone_map`` in its memory, and how samples lead into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COEFFICIENTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (
 
 
 class ToneTable:
-    """A table in the card's memory, for pictures of one stream."""
+    """A table in the GPU's memory, for frames of one stream."""
 
     def __init__(self, stream: DeviceWork, video: VideoInfo, source: ToneSource) -> None:
         self._video = video

@@ -1,4 +1,4 @@
-"""The sound of a stream as its edit list lets it be heard, cut to the sample."""
+"""The audio of a stream as its edit list lets it be heard, cut to the sample."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engines.media.container import PacketReader, open_media
 RUN_IN_S = Fraction(1, 2)  # decoded before an edit: MP3's reservoir reaches back a quarter of a second
 
 
-class EditedSound:
+class EditedAudio:
     """Decodes one stream, edit by edit.
 
     Args:
@@ -69,11 +69,11 @@ class EditedSound:
             return []
 
 
-def edited_sounds(path: Path, container: InputContainer, lists: EditLists) -> dict[int, EditedSound]:
+def edited_audio(path: Path, container: InputContainer, lists: EditLists) -> dict[int, EditedAudio]:
     """What is to be heard of each audio stream, by index; empty where FFmpeg applies the lists."""
     if not lists.are_complex:
         return {}
-    return {s.index: EditedSound(path, s.index, lists.of(s.id)) for s in container.streams.audio}
+    return {s.index: EditedAudio(path, s.index, lists.of(s.id)) for s in container.streams.audio}
 
 
 @dataclass(slots=True)

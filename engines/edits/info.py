@@ -23,7 +23,7 @@ def as_edited(info: MediaInfo, lists: EditLists, container: InputContainer, vide
     return replace(
         info,
         video=_video(info.video, lists, video),
-        audio=tuple(_sound(sound, lists, container.streams[sound.index]) for sound in info.audio),
+        audio=tuple(_audio(audio, lists, container.streams[audio.index]) for audio in info.audio),
         duration_s=max((end for s in streams if (end := _end_s(lists, s.id)) is not None), default=info.duration_s),
     )
 
@@ -32,14 +32,14 @@ def _video(info: VideoInfo, lists: EditLists, stream: Stream) -> VideoInfo:
     edits = lists.of(stream.id)
     return replace(
         info,
-        vfr=True,  # pictures at the edits' ends are shown for less long
+        vfr=True,  # frames at the edits' ends are shown for less long
         frames_from_header=None,
         start_pts=edits[0].start if edits else info.start_pts,
         duration_s=_length_s(lists, stream.id, info.duration_s),
     )
 
 
-def _sound(info: AudioInfo, lists: EditLists, stream: Stream) -> AudioInfo:
+def _audio(info: AudioInfo, lists: EditLists, stream: Stream) -> AudioInfo:
     return replace(info, duration_s=_length_s(lists, stream.id, info.duration_s))
 
 

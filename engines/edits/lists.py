@@ -1,15 +1,15 @@
 """Edit lists of MP4 and MOV: which part of a track's media is presented when (ISO/IEC 14496-12, 8.6.5 and 8.6.6).
 
 FFmpeg applies a list by rewriting its index: an entry of 24 bytes for each sample of each edit, and for all samples
-before it from its keyframe on. It cuts sound at packets, so that it drifts against the picture by up to 20 ms an edit.
+before it from its keyframe on. It cuts audio at packets, so that it drifts against the frame by up to 20 ms an edit.
 One edit, perhaps behind a pause, it presents exactly; that is left to it. Where a track has more, the demuxer ignores
 all lists of the file, and ``edited_video``, ``edited_sound`` and ``edited_text`` apply them, in memory for the edits
 (and texts) alone. Whoever else reads packets of such a file sees times of the media.
 
 What a list may hold, and what is made of it:
 
-* a pause (media time -1): the picture before it stays, there is silence;
-* a still (rate 0): the picture at its media time is held, there is silence;
+* a pause (media time -1): the frame before it stays, there is silence;
+* a still (rate 0): the frame at its media time is held, there is silence;
 * any other rate than 1: presented at rate 1 for as long as the edit says, with a warning;
 * media that is not there: as a pause, with a warning;
 * media presented twice, overlapping, or out of order: as the list says;
@@ -29,7 +29,7 @@ from engines.errors import IndexTooLargeError
 from engines.media.mp4_index import IndexBox, movie_boxes
 
 FOREVER = 2**60  # ticks: the end of an edit that does not say when it ends
-MAX_EDITS = 2**17  # one for each picture of an hour
+MAX_EDITS = 2**17  # one for each frame of an hour
 _RATE_1 = 0x10000
 
 

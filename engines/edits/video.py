@@ -26,7 +26,7 @@ _SHORTEST_S = 0.001  # lists count in ticks of the movie, often milliseconds: le
 
 
 def is_hidden(packet: Packet[Stream]) -> bool:
-    """Whether a packet's picture is not to be shown: an edit list, ours or FFmpeg's, leaves it out."""
+    """Whether a packet's frame is not to be shown: an edit list, ours or FFmpeg's, leaves it out."""
     return packet.is_discard or packet.pts == HIDDEN_PTS
 
 
@@ -64,7 +64,7 @@ class EditedPackets:
             yield from self._shown(self._edits[number], begun)
 
     def _shown(self, edit: Edit, keyframe: int | None) -> Iterator[Packet[Stream]]:
-        """The packets of one edit; every picture of it is decoded no later than it is shown."""
+        """The packets of one edit; every frame of it is decoded no later than it is shown."""
         for packet in self._from_keyframe(edit.media_start if keyframe is None else keyframe):
             if packet.dts is not None and packet.dts >= edit.media_end:
                 return
@@ -134,5 +134,5 @@ def entry_before(edits: Edits, time: int, keyframes_back: int, keyframe_at: Keyf
 
 
 def _reaches(pts: int, duration: int, edit: Edit, shortest: int) -> bool:
-    """Whether a picture is shown when an edit begins, or later."""
+    """Whether a frame is shown when an edit begins, or later."""
     return pts >= edit.media_start or pts + duration > edit.media_start + shortest

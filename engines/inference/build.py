@@ -1,4 +1,4 @@
-"""Builds TensorRT engines: half precision, the range of batches and sizes, and one card generation a time.
+"""Builds TensorRT engines: half precision, the range of batches and sizes, and one GPU generation a time.
 
 TensorRT 11 and TensorRT for RTX know only strongly typed networks: what the model's tensors say is what is computed.
 So half precision means a model in half precision, with inputs and outputs kept in single.
@@ -47,7 +47,7 @@ class EngineBuildError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """TensorRT or TensorRT for RTX, whichever is installed. ``is_rtx`` builds for cards that are not there."""
+    """TensorRT or TensorRT for RTX, whichever is installed. ``is_rtx`` builds for GPUs that are not there."""
 
     module: ModuleType
     is_rtx: bool
@@ -72,14 +72,14 @@ def find_library() -> Library | None:
 
 
 def parse_target(text: str) -> str:
-    """Check a card generation: "sm89" (compute capability 8.9), "sm120" (12.0).
+    """Check a GPU generation: "sm89" (compute capability 8.9), "sm120" (12.0).
 
     Raises:
         EngineBuildError: it is none.
     """
     target = text.strip().lower()
     if not re.fullmatch(r"sm\d{2,3}", target):
-        what = f"'{text}' is no target" if target else "There is no card here to build for"
+        what = f"'{text}' is no target" if target else "There is no GPU here to build for"
         raise EngineBuildError(what, remedy="Name targets as sm89 or sm120, separated by commas.")
     return target
 
@@ -101,9 +101,9 @@ def half_precision(model: bytes) -> bytes:
 
 
 def build(model: bytes, target: str, precision: Precision, library: Library) -> bytes:
-    """Build the engine of an ONNX model for one card generation.
+    """Build the engine of an ONNX model for one GPU generation.
 
-    TensorRT for RTX builds for any generation it supports, also without a card; TensorRT for the card at hand alone.
+    TensorRT for RTX builds for any generation it supports, also without a GPU; TensorRT for the GPU at hand alone.
 
     Raises:
         EngineBuildError: the library refuses the model or the target, with its own words.

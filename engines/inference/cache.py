@@ -27,7 +27,7 @@ class EngineKey:
         model_sha256: of the ONNX file.
         library: "tensorrt" or "tensorrt-rtx", and ``version`` its full version.
         precision: "fp16" or "fp32".
-        target: card generation, "sm89".
+        target: GPU generation, "sm89".
     """
 
     name: str

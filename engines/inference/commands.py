@@ -74,7 +74,7 @@ def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[di
     """Build every model for every target.
 
     Args:
-        targets: card generations; none takes that of the first card here.
+        targets: GPU generations; none takes that of the first GPU here.
 
     Raises:
         EngineBuildError: no library is installed, or a model or target is refused.
@@ -119,7 +119,7 @@ def _bench_model(name: str, model: bytes, cache: EngineCache) -> Iterator[dict[s
 
 
 def _runtimes(name: str, model: bytes, cache: EngineCache) -> dict[str, Callable[[], Any]]:
-    """What to measure; those of a card only where there is one."""
+    """What to measure; those of a GPU only where there is one."""
     found: dict[str, Callable[[], Any]] = {"onnxruntime-cpu": lambda: OnnxRuntimeEngine(model, threads=1)}
     target = _target()
     if target is None:
@@ -140,7 +140,7 @@ def _target() -> str | None:
         import cupy  # noqa: PLC0415
 
         return f"sm{cupy.cuda.Device(0).compute_capability}"
-    except Exception:  # no package, no driver or no card: CuPy's errors have no common base
+    except Exception:  # no package, no driver or no GPU: CuPy's errors have no common base
         return None
 
 

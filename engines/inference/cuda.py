@@ -1,4 +1,4 @@
-"""ONNX Runtime on a card, on the stream of whoever uses it, without copies through the host."""
+"""ONNX Runtime on a GPU, on the stream of whoever uses it, without copies through the host."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         model: a serialised ONNX file with one input.
         index: number of the CUDA device.
         stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
-        memory_bytes: most that ONNX Runtime may hold for one shape of the input; None leaves it to the card.
+        memory_bytes: most that ONNX Runtime may hold for one shape of the input; None leaves it to the GPU.
         graphs: record a CUDA graph for every shape of the input and replay it: saves the launches of many small
             kernels, costs a copy of the input, and memory for every shape. While one is recorded, at the second run or
-            so with a new shape, no other thread of the process may allocate memory of the card.
+            so with a new shape, no other thread of the process may allocate memory of the GPU.
         fixed_outputs: outputs hold until the next run with an input of the same shape, which saves describing them
             anew each time: for who reads them on the same stream before the next run.
 
     Raises:
         ModelUnavailableError: ONNX Runtime refuses the model.
         DeviceUnavailableError: its CUDA provider does not load; it would run on the CPU in silence.
-        DeviceOutOfMemoryError: the card has no memory left for it.
+        DeviceOutOfMemoryError: the GPU has no memory left for it.
     """
 
     name = "onnxruntime-cuda"
@@ -174,7 +174,7 @@ def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs:
 
 @cache
 def _run_options(graph: str) -> onnxruntime.RunOptions:
-    """Runs do not wait for the card: whoever reads the outputs does, on the stream."""
+    """Runs do not wait for the GPU: whoever reads the outputs does, on the stream."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("disable_synchronize_execution_providers", "1")
     options.add_run_config_entry("gpu_graph_id", graph)

@@ -1,4 +1,4 @@
-"""What the engines on a card share: a stream, inputs from host or card, and memory for outputs."""
+"""What the engines on a GPU share: a stream, inputs from host or GPU, and memory for outputs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def even_length(count: int) -> int:
 
 
 class DeviceEngine(ABC):
-    """One model on one stream of a card. Satisfies ``engines.protocols.InferenceEngine``.
+    """One model on one stream of a GPU. Satisfies ``engines.protocols.InferenceEngine``.
 
-    An input in the card's memory gives outputs there, and nothing waits: who works on the same stream finds them
+    An input in the GPU's memory gives outputs there, and nothing waits: who works on the same stream finds them
     ready. The outputs are the caller's. An input in host memory gives outputs in host memory, computed.
 
     Args:
@@ -51,7 +51,7 @@ class DeviceEngine(ABC):
 
         Raises:
             InferenceFailedError: the input does not fit the model, or the runtime failed.
-            DeviceOutOfMemoryError, DeviceLostError: the card failed.
+            DeviceOutOfMemoryError, DeviceLostError: the GPU failed.
         """
         with self.current():
             try:
@@ -76,7 +76,7 @@ class DeviceEngine(ABC):
 
     @abstractmethod
     def execute(self, batch: Any) -> list[Any]:
-        """Put a run on the stream, which is current; ``batch`` is contiguous, float32 and on the card."""
+        """Put a run on the stream, which is current; ``batch`` is contiguous, float32 and on the GPU."""
 
     @abstractmethod
     def close(self) -> None:
@@ -84,7 +84,7 @@ class DeviceEngine(ABC):
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the card and the stream CuPy's current ones in this thread."""
+        """Make the GPU and the stream CuPy's current ones in this thread."""
         with self._device, self._stream:
             yield
 

@@ -16,7 +16,7 @@ from engines.device_errors import device_errors
 from engines.inference.device import DeviceEngine
 from engines.protocols import InferenceEngine
 
-_IN_FLIGHT = 2  # batches given to the card before the oldest is waited for: more only delay, and none would grow
+_IN_FLIGHT = 2  # batches given to the GPU before the oldest is waited for: more only delay, and none would grow
 
 
 class HostJoint:
@@ -27,7 +27,7 @@ class HostJoint:
         self.name = engine.name
 
     def run_together(self, parts: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
-        """One list of outputs for each input; inputs differ in their number of pictures alone."""
+        """One list of outputs for each input; inputs differ in their number of frames alone."""
         outputs = self._engine.run(np.concatenate(parts) if len(parts) > 1 else parts[0])
         ends = np.cumsum([len(part) for part in parts])
         return [[o[end - len(part) : end] for o in outputs] for part, end in zip(parts, ends, strict=True)]
@@ -51,16 +51,16 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class DevicePart:
-    """An array of the card, or several, and the event after which they may be read."""
+    """An array of the GPU, or several, and the event after which they may be read."""
 
     arrays: Any
     ready: Any
 
 
 class DeviceJoint:
-    """Shares an engine of a card. It has a stream of its own. Satisfies ``engines.protocols.SharedEngine``.
+    """Shares an engine of a GPU. It has a stream of its own. Satisfies ``engines.protocols.SharedEngine``.
 
-    Nothing waits on the host but for the card to keep up: streams wait for each other by events.
+    Nothing waits on the host but for the GPU to keep up: streams wait for each other by events.
     """
 
     def __init__(self, open_on: Callable[[int], DeviceEngine]) -> None:
@@ -72,7 +72,7 @@ class DeviceJoint:
         self._in_flight: deque[Any] = deque()
 
     def run_together(self, parts: Sequence[DevicePart]) -> list[DevicePart]:
-        """One answer for each input; inputs differ in their number of pictures alone."""
+        """One answer for each input; inputs differ in their number of frames alone."""
         with self._engine.current(), device_errors("running the shared detector"):
             for part in parts:
                 self._own_stream.wait_event(part.ready)
@@ -95,7 +95,7 @@ class DeviceJoint:
         return DevicePort(self.name, self._engine, stream)
 
     def _keep_up(self, done: Any) -> None:
-        """Wait for an earlier batch, so that requests gather here while the card is busy, and not behind it."""
+        """Wait for an earlier batch, so that requests gather here while the GPU is busy, and not behind it."""
         self._in_flight.append(done)
         if len(self._in_flight) >= _IN_FLIGHT:
             self._in_flight.popleft().synchronize()
@@ -111,7 +111,7 @@ class DevicePort:
         self._stream = stream_of(stream)
 
     def offer(self, batch: Any) -> DevicePart:
-        with self._engine.current(), device_errors("handing pictures to the detector"):
+        with self._engine.current(), device_errors("handing frames to the detector"):
             return DevicePart(batch, self._stream.record(self._cuda.Event(disable_timing=True)))
 
     def take(self, answer: DevicePart) -> list[Any]:

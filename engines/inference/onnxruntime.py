@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError as error:
     raise DeviceUnavailableError(
         "ONNX Runtime is not installed",
-        remedy="Install the extra dualface[cpu], or dualface[cuda] for a card; never both.",
+        remedy="Install the extra dualface[cpu], or dualface[cuda] for a GPU; never both.",
     ) from error
 
 _FATAL_ONLY = 4  # errors are raised; on stderr they would come twice

@@ -1,4 +1,4 @@
-"""Which runtime a model gets on a card, and why: TensorRT where it works, else ONNX Runtime."""
+"""Which runtime a model gets on a GPU, and why: TensorRT where it works, else ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a model runs: number and generation ("sm89") of the card, and the CUstream."""
+    """Where a model runs: number and generation ("sm89") of the GPU, and the CUstream."""
 
     index: int
     target: str
@@ -53,7 +53,7 @@ def open_engine(
     find: Callable[[], Library | None] = find_library,
     open_onnxruntime: OpenOrt = _open_onnxruntime,
 ) -> Chosen:
-    """Open a model on a card. An engine that is missing, stale or refused is built again, once.
+    """Open a model on a GPU. An engine that is missing, stale or refused is built again, once.
 
     Args:
         name: of the model, as in ``build.MODELS``.
@@ -62,7 +62,7 @@ def open_engine(
 
     Raises:
         DeviceUnavailableError: TensorRT is demanded and does not work; or nothing does.
-        DeviceOutOfMemoryError: the card has no memory left.
+        DeviceOutOfMemoryError: the GPU has no memory left.
     """
     if settings.inference == "onnxruntime":
         return Chosen(open_onnxruntime(model, place, fixed_outputs))

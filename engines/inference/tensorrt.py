@@ -11,7 +11,7 @@ from engines.inference.onnxruntime import InferenceFailedError
 
 
 class EngineRefusedError(ModelUnavailableError):
-    """The library does not take the engine: another version built it, or for another card, or there is no driver."""
+    """The library does not take the engine: another version built it, or for another GPU, or there is no driver."""
 
     code = "ENGINE_REFUSED"
     remedy = "Build it again on this machine: dualface engines build"
@@ -32,7 +32,7 @@ class TensorRtEngine(DeviceEngine):
 
     Raises:
         EngineRefusedError: the library does not take it.
-        DeviceOutOfMemoryError: the card has no memory left for it.
+        DeviceOutOfMemoryError: the GPU has no memory left for it.
     """
 
     def __init__(self, plan: bytes, library: Library, *, precision: str, index: int = 0, stream: int = 0) -> None:
@@ -98,5 +98,5 @@ class TensorRtEngine(DeviceEngine):
 def _out_of_memory(words: str) -> EngineError | None:
     """The library raises nothing: what went wrong stands in its log."""
     if "out of memory" in words.lower() or "OutOfMemory" in words:
-        return DeviceOutOfMemoryError(f"The card ran out of memory for a model: {words}")
+        return DeviceOutOfMemoryError(f"The GPU ran out of memory for a model: {words}")
     return None

@@ -23,11 +23,11 @@ from engines.media.video_choice import choose_video
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
 REMUXED = {"mov,mp4,m4a,3gp,3g2,mj2"}  # parts whose clocks begin at zero
 _WRAP_S = 2**33 / 90_000  # where the clock of MPEG streams begins anew (ISO/IEC 13818-1)
-_CLOCK_TOLERANCE_S = 0.5  # the streams of one file are not cut at the same picture
-_CREATION_TOLERANCE_S = 3.0  # whole seconds, of a file that is begun before its first picture
+_CLOCK_TOLERANCE_S = 0.5  # the streams of one file are not cut at the same frame
+_CREATION_TOLERANCE_S = 3.0  # whole seconds, of a file that is begun before its first frame
 _TIMECODE_TOLERANCE_S = 1.0
 _DAY_S = 86_400
-_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 
@@ -39,7 +39,7 @@ class Chapter:
         parameters: what must be the same in every part: codecs, sizes, sample rates, decoder configuration.
         start_s, end_s: of the video, on the file's own clock.
         created_s: creation time, seconds since 1970.
-        timecode_s: of the first picture, seconds of the recording's own rate since midnight.
+        timecode_s: of the first frame, seconds of the recording's own rate since midnight.
     """
 
     container: str
@@ -97,7 +97,7 @@ def describe(path: Path) -> Chapter:
 
 def av_streams(container: InputContainer) -> list[Stream]:
     """The streams that are joined: video without cover art and thumbnails, audio, and texts such as DJI's telemetry."""
-    video = [stream for stream in container.streams.video if not stream.disposition & _PICTURE_FLAGS]
+    video = [stream for stream in container.streams.video if not stream.disposition & _FRAME_FLAGS]
     texts = [stream for stream in container.streams.subtitles if stream.codec_context.name == "mov_text"]
     return sorted([*video, *container.streams.audio, *texts], key=lambda stream: stream.index)
 
@@ -118,7 +118,7 @@ def _evidence(a: Chapter, b: Chapter, *, certain_names: bool) -> Iterator[bool]:
         off_s = (b.timecode_s - a.timecode_s - a.duration_s + _DAY_S / 2) % _DAY_S - _DAY_S / 2
         if abs(off_s) > _TIMECODE_TOLERANCE_S:
             yield certain_names and a.timecode_s == b.timecode_s
-        elif certain_names:  # else it counts on over all takes of a card ("rec run"), which proves nothing
+        elif certain_names:  # else it counts on over all takes of a GPU ("rec run"), which proves nothing
             yield True
 
 

@@ -31,12 +31,12 @@ DEMUXERS = (
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 IGNORE_EDITS = {"ignore_editlist": "1"}
 MAX_ERRORS_IN_A_ROW = 64
-MAX_PIXELS = 2**28  # larger pictures are never decoded
+MAX_PIXELS = 2**28  # larger frames are never decoded
 _ALIGNMENT_PIXELS = 2**22  # codecs round sizes up before they compare
 
 
 def pixel_limit(pixels: int) -> dict[str, str]:
-    """The option that keeps a codec from ever making room for larger pictures."""
+    """The option that keeps a codec from ever making room for larger frames."""
     return {"max_pixels": str(pixels + _ALIGNMENT_PIXELS)}
 
 
@@ -44,8 +44,8 @@ def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True)
     """Open a file for demuxing; if its edit lists are complex (``engines.edits.lists``), as if it had none.
 
     Args:
-        max_pixels: larger pictures are not decoded while the streams' parameters are found out.
-        decode: False: no picture is decoded for that; sizes are found out all the same.
+        max_pixels: larger frames are not decoded while the streams' parameters are found out.
+        decode: False: no frame is decoded for that; sizes are found out all the same.
 
     Raises:
         EmptyFileError, StillImageError, NotMediaError, TruncatedFileError, IndexTooLargeError: what is wrong with the

@@ -1,4 +1,4 @@
-"""Parts of one recording made into one file, as they are: no picture and no sound is decoded or encoded."""
+"""Parts of one recording made into one file, as they are: no frame and no audio is decoded or encoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PartsDifferError(MediaError):
 def join(parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
     """Write all parts as one recording.
 
-    MPEG streams go on from part to part as bytes, so they are put together as bytes: even a picture that was cut in two
+    MPEG streams go on from part to part as bytes, so they are put together as bytes: even a frame that was cut in two
     is whole again. Others are remuxed into a MOV, the clock of each part set on by the length of the video before it.
 
     Args:
@@ -112,8 +112,8 @@ class _Remux:
     def _mux(self, out: OutputContainer, packet: Packet[Stream], track: int, shift: Fraction) -> Fraction | None:
         """Copy one packet; returns the end of what it shows, None where it is left out.
 
-        Sound of two parts may overlap by less than a packet, as it is cut at packets and pictures are not: what
-        overlaps by more than half of one is left out, so that sound is never off by more than that (11 ms of AAC).
+        Audio of two parts may overlap by less than a packet, as it is cut at packets and frames are not: what
+        overlaps by more than half of one is left out, so that audio is never off by more than that (11 ms of AAC).
         """
         if packet.pts is None or packet.dts is None:
             raise PartsDifferError("A part of the recording has packets without time stamps.")

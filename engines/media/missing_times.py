@@ -53,7 +53,7 @@ class MissingTimes:
         return held
 
     def _lead_up(self, unknown: list[Packet[Stream]], known: list[Packet[Stream]]) -> None:
-        """Packets in decoding order get times in that order: the timeline deals them out to the pictures in theirs."""
+        """Packets in decoding order get times in that order: the timeline deals them out to the frames in theirs."""
         steps_s = [self._lasts_s(packet) for packet in unknown]
         first_s = min((p.pts * p.time_base for p in known if p.pts is not None), default=sum(steps_s, Fraction(0)))
         time_s = first_s - sum(steps_s, Fraction(0))

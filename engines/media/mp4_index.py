@@ -15,7 +15,7 @@ from typing import BinaryIO
 from engines.errors import IndexTooLargeError, UnsupportedCodecError
 from engines.media.sniff import iso_boxes
 
-MAX_ENTRIES = 2**25  # twelve hours at 700 pictures a second; 800 MB
+MAX_ENTRIES = 2**25  # twelve hours at 700 frames a second; 800 MB
 _PARENTS = {
     b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex", b"udta", b"dinf", b"tref", b"ipro",
     b"sinf", b"schi", b"free", b"hoov",                  # FFmpeg looks for an index in the last two as well
@@ -40,7 +40,7 @@ class IndexBox:
 class _Track:
     """The numbers that one track claims."""
 
-    is_sound: bool = False
+    is_audio: bool = False
     in_steps_of_one: bool = False
     samples: int = 0
     sample_bytes: int = 0  # of each; 0: each has a size of its own in the file
@@ -48,7 +48,7 @@ class _Track:
 
     def entries(self, media_bytes: int) -> int:
         """What there would be to show. PCM, whose samples follow at every tick, is not indexed one by one."""
-        if self.is_sound and self.in_steps_of_one:
+        if self.is_audio and self.in_steps_of_one:
             return 0
         return self.samples * (1 if self.samples * self.sample_bytes <= media_bytes else self.edits)
 
@@ -70,7 +70,7 @@ class _Claims:
         elif kind == b"moov":
             self.media_bytes -= box.size
         elif kind == b"hdlr":
-            track.is_sound = track.is_sound or body[8:12] == b"soun"
+            track.is_audio = track.is_audio or body[8:12] == b"soun"
         elif kind == b"stts":
             track.in_steps_of_one = _number(body, 4) == 1 and _number(body, 12) == 1
         elif kind in (b"stsz", b"stz2"):

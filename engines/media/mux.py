@@ -1,4 +1,4 @@
-"""Putting the finished file together: video packets of all segments and the source's sound, in one MP4."""
+"""Putting the finished file together: video packets of all segments and the source's audio, in one MP4."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from engines.metadata.subtitles import SubtitlePump
 from engines.metadata.tags import copy_description
 
 UNKNOWN_REORDER_DEPTH = 16  # the most that H.264 allows
-TAIL_PACKETS = 64  # kept back at the end, where the last pictures' durations are settled
+TAIL_PACKETS = 64  # kept back at the end, where the last frames' durations are settled
 MOVIE_TIMESCALE_MAX = 10_000_000
 HEVC_VPS = 32  # nal_unit_type
 _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
@@ -69,7 +69,7 @@ def assemble_mp4(
     *,
     source: Path,
     info: MediaInfo,
-    sound: Prescan,
+    audio: Prescan,
     extradata: bytes,
     video: Iterable[EncodedPacket],
     time_base: Fraction,
@@ -82,19 +82,19 @@ def assemble_mp4(
     """Write an MP4 whose index comes first.
 
     All streams keep the source's timeline, less one common origin: the moment when the first of them begins. A
-    picture's time differs from the source's by exactly that origin, in the same time base; where sound begins before
-    the first picture, that is shown from the beginning. No stream needs an edit list to be in its place: composition
-    times may be negative, the codec's run-in is left out, gaps in the sound are filled. Memory does not grow with
+    frame's time differs from the source's by exactly that origin, in the same time base; where audio begins before
+    the first frame, that is shown from the beginning. No stream needs an edit list to be in its place: composition
+    times may be negative, the codec's run-in is left out, gaps in the audio are filled. Memory does not grow with
     length.
 
     Args:
         out: an empty file; its contents are complete when this returns, but not synced to disk.
-        source: where the sound, the subtitles and the description come from; ``info`` is what ``probe`` said about it,
-            ``sound`` what ``prescan`` did.
+        source: where the audio, the subtitles and the description come from; ``info`` is what ``probe`` said about it,
+            ``audio`` what ``prescan`` did.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
         time_base: of the packets, which is the source's.
-        last_duration: ticks that the last picture is shown.
+        last_duration: ticks that the last frame is shown.
 
     After any error, also one that ``video`` raises, the file is of no use and ``out`` no longer leads to it.
 
@@ -106,13 +106,13 @@ def assemble_mp4(
     packets = iter(video)
     first = next(packets, None)
     if first is None:
-        raise EncodeFailedError("There is no picture to write.")
+        raise EncodeFailedError("There is no frame to write.")
     with open_media(source) as container, _writing(out, track) as output:
-        origin_ticks = _origin_ticks(first.pts, track.time_base, sound)
+        origin_ticks = _origin_ticks(first.pts, track.time_base, audio)
         origin, lead_s = origin_ticks * track.time_base, (first.pts - origin_ticks) * track.time_base
         first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
-        pump = AudioPump(source, container, sound, output, origin)
+        pump = AudioPump(source, container, audio, output, origin)
         chosen = cast(VideoStream, container.streams[info.video.index])
         described = copy_description(
             source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
@@ -120,19 +120,19 @@ def assemble_mp4(
         subtitles = SubtitlePump(source, container, output, origin)
         depth = reorder_depth(track.extradata, first, track.codec)
         ordered = decoding_times(chain([first], packets), depth, track.step)
-        pictures = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        refused = _interleave(output, pictures, pump.packets(), subtitles.packets())
+        frames = _video_packets(ordered, stream, track, origin_ticks, last_duration)
+        refused = _interleave(output, frames, pump.packets(), subtitles.packets())
         refused += not _accepted(output.close)
     if refused and not pump.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
     outcome = pump.outcome
     warnings = (*outcome.warnings, *described, *subtitles.warnings)
-    return replace(outcome, refused_packets=refused, warnings=warnings, picture_lead_s=float(lead_s))
+    return replace(outcome, refused_packets=refused, warnings=warnings, frame_lead_s=float(lead_s))
 
 
 @dataclass(frozen=True, slots=True)
 class TimedPacket:
-    """An encoded picture with the time at which it must be decoded, in the same ticks as its pts."""
+    """An encoded frame with the time at which it must be decoded, in the same ticks as its pts."""
 
     packet: EncodedPacket
     dts: int
@@ -141,9 +141,9 @@ class TimedPacket:
 def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> Iterator[TimedPacket]:
     """Give packets in decoding order rising decoding times, none later than its pts.
 
-    The n-th packet is decoded when the (n - depth)-th picture is shown, the first ones ``step`` ticks apart before
+    The n-th packet is decoded when the (n - depth)-th frame is shown, the first ones ``step`` ticks apart before
     that. With at most ``depth`` earlier packets shown later (what ``max_num_reorder_frames`` in H.264 says) that is
-    always in time, however uneven the pictures are spaced.
+    always in time, however uneven the frames are spaced.
     """
     shown: list[int] = []
     start: int | None = None
@@ -153,15 +153,15 @@ def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> I
         start = packet.pts if start is None else start
         dts = start - (depth - number) * step if number < depth else heapq.heappop(shown)
         if dts > packet.pts or (last is not None and dts <= last):
-            raise EncodeFailedError(f"The encoder reorders pictures more deeply than its header says ({depth}).")
+            raise EncodeFailedError(f"The encoder reorders frames more deeply than its header says ({depth}).")
         last = dts
         yield TimedPacket(packet, dts)
 
 
 def reorder_depth(extradata: bytes, keyframe: EncodedPacket, codec: str = "h264") -> int:
-    """How many pictures may precede one in decoding order and follow it in time, as the parameter sets say.
+    """How many frames may precede one in decoding order and follow it in time, as the parameter sets say.
 
-    A decoder tells only when it has seen a picture that uses them.
+    A decoder tells only when it has seen a frame that uses them.
     """
     context = CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
@@ -177,9 +177,9 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     """An MP4 to be filled and closed by the caller.
 
     FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
-    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between sound and picture
-    exact. Pictures that are reordered are not delayed for it: some players do not know the edit list that makes up for
-    that, and show the picture late.
+    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between audio and frame
+    exact. Frames that are reordered are not delayed for it: some players do not know the edit list that makes up for
+    that, and show the frame late.
     """
     scale = track.time_base.denominator
     while scale < 10_000:
@@ -217,12 +217,12 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     return stream
 
 
-def _origin_ticks(first_pts: int, time_base: Fraction, sound: Prescan) -> int:
+def _origin_ticks(first_pts: int, time_base: Fraction, audio: Prescan) -> int:
     """The earliest beginning of any stream, in whole ticks of the video's time base.
 
-    Sound that begins less than a packet before the picture does not count: the first picture would last longer for it.
+    Audio that begins less than a packet before the frame does not count: the first frame would last longer for it.
     """
-    starts = [floor(start / time_base) for start in sound.starts_s() if first_pts * time_base - start > TOLERANCE_S]
+    starts = [floor(start / time_base) for start in audio.starts_s() if first_pts * time_base - start > TOLERANCE_S]
     return min([first_pts, *starts])
 
 
@@ -255,7 +255,7 @@ def _as_packet(
 def _interleave(output: OutputContainer, *streams: Iterator[tuple[Fraction, Packet[Stream]]]) -> int:
     """Write all packets in order of time; returns how many the muxer refused.
 
-    Damaged sound is refused when it is written, which may be some packets after it was handed over. Pictures come from
+    Damaged audio is refused when it is written, which may be some packets after it was handed over. Frames come from
     our own encoder; were one refused all the same, verification would find it missing.
     """
     packets = (packet for _, packet in heapq.merge(*streams, key=lambda timed: timed[0]))

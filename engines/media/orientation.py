@@ -16,7 +16,7 @@ from engines.frames import Size
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored picture becomes upright: turned clockwise, then mirrored left to right."""
+    """How a stored frame becomes upright: turned clockwise, then mirrored left to right."""
 
     clockwise_deg: int = 0
     mirrored: bool = False
@@ -26,7 +26,7 @@ class Orientation:
         return self.clockwise_deg in (90, 270)
 
     def filters(self) -> list[tuple[str, str]]:
-        """libavfilter's (name, arguments), in order; empty for an upright picture."""
+        """libavfilter's (name, arguments), in order; empty for an upright frame."""
         turn = {
             0: [],
             90: [("transpose", "clock")],
@@ -52,15 +52,15 @@ def from_matrix(matrix: bytes) -> Orientation:
 
 
 def of_frame(frame: VideoFrame) -> Orientation | None:
-    """Orientation from a picture's side data; None where it has none.
+    """Orientation from a frame's side data; None where it has none.
 
-    The container's word comes with every picture, the codec's (H.264, HEVC) perhaps with keyframes alone.
+    The container's word comes with every frame, the codec's (H.264, HEVC) perhaps with keyframes alone.
     """
     matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
     return from_matrix(matrices[0]) if matrices else None
 
 
 def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> Size:
-    """Size in square pixels, upright, of a stored picture; the stored height is kept."""
+    """Size in square pixels, upright, of a stored frame; the stored height is kept."""
     shown = (max(1, round(width * aspect)), height)
     return (shown[1], shown[0]) if held.swaps_sides else shown

@@ -1,4 +1,4 @@
-"""What the output lacks, neither picture nor sound, and nothing that an MP4 holds for every player."""
+"""What the output lacks, neither frame nor audio, and nothing that an MP4 holds for every player."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
     return tuple(warnings)
 
 
-def captions_within(picture: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
-    """A warning where pictures carry closed captions (CEA-608 or 708), which broadcasters hide in them."""
-    carried = cast(Iterable[SideData], picture.side_data) if picture else ()
+def captions_within(frame: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
+    """A warning where frames carry closed captions (CEA-608 or 708), which broadcasters hide in them."""
+    carried = cast(Iterable[SideData], frame.side_data) if frame else ()
     has_captions = any(item.type == Type.A53_CC for item in carried)
     return (media_warning("CAPTIONS_DROPPED", stream=index),) if has_captions else ()
 

@@ -1,4 +1,4 @@
-"""What a file holds, from its headers and at most one decoded picture."""
+"""What a file holds, from its headers and at most one decoded frame."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
 REORDERED_AT_END = 16  # the last packets read may lack neighbours that follow in the file
 FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
 FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)  # a rate above both, times the seen one, is not believed
-PICTURES_FOR_RATE = 12
+FRAMES_FOR_RATE = 12
 
 
 def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
-    """Describe a file without decoding more than its first picture.
+    """Describe a file without decoding more than its first frame.
 
     Args:
-        max_pixels: larger pictures are not decoded at all; then rotation that only the picture could tell, and
+        max_pixels: larger frames are not decoded at all; then rotation that only the frame could tell, and
             interlacing that the header does not, stay unknown (0 and False).
 
     Raises:
@@ -62,23 +62,23 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         stream = choice.stream
         _require_decodable(stream)
         claimed, color = _claimed_size(stream, path), tags_of(stream.codec_context)
-        _reject_single_picture_formats(container, stream, path)
+        _reject_single_frame_formats(container, stream, path)
         stream.codec_context.options = pixel_limit(max_pixels)
-        picture = _first_picture(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
-        size = (picture.width, picture.height) if picture else claimed
+        frame = _first_frame(container, stream) if claimed[0] * claimed[1] <= max_pixels else None
+        size = (frame.width, frame.height) if frame else claimed
         info = MediaInfo(
             container=container.format.name,
             bytes=path.stat().st_size,
             duration_s=_container_duration(container, stream),
             video=replace(
-                _video_info(stream, picture, size, color, _times(stream, path), max_pixels),
+                _video_info(stream, frame, size, color, _times(stream, path), max_pixels),
                 chosen_because=choice.because,
             ),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
             warnings=(
                 *choice.warnings,
                 *left_behind(container),
-                *captions_within(picture, stream.index),
+                *captions_within(frame, stream.index),
                 *_color_warnings(stream),
             ),
         )
@@ -94,7 +94,7 @@ def _require_decodable(stream: VideoStream) -> None:
 
 
 def _claimed_size(stream: VideoStream, path: Path) -> tuple[int, int]:
-    """The stored picture's size; codecs to which it is too large leave it open, so it is then read undecoded.
+    """The stored frame's size; codecs to which it is too large leave it open, so it is then read undecoded.
 
     Raises:
         UnsupportedCodecError: nothing tells it.
@@ -106,10 +106,10 @@ def _claimed_size(stream: VideoStream, path: Path) -> tuple[int, int]:
         undecoded = again.streams[stream.index].codec_context
         if isinstance(undecoded, VideoCodecContext) and undecoded.width > 0 and undecoded.height > 0:
             return undecoded.width, undecoded.height
-    raise UnsupportedCodecError(f"Nothing in the file says how large the {context.name} picture is.")
+    raise UnsupportedCodecError(f"Nothing in the file says how large the {context.name} frame is.")
 
 
-def _reject_single_picture_formats(container: InputContainer, stream: VideoStream, path: Path) -> None:
+def _reject_single_frame_formats(container: InputContainer, stream: VideoStream, path: Path) -> None:
     if container.format.name not in ("gif", "apng"):
         return
     with open_media(path) as again:
@@ -118,8 +118,8 @@ def _reject_single_picture_formats(container: InputContainer, stream: VideoStrea
             raise StillImageError("The file is a still image.")
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
-    """Decode packets one by one, without threads, until one gives a picture."""
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """Decode packets one by one, without threads, until one gives a frame."""
     stream.codec_context.thread_count = 1
     packets = PacketReader(container, [stream])
     for packet in islice(packets, PACKETS_TO_TRY):
@@ -137,18 +137,18 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
 
 def _video_info(
     stream: VideoStream,
-    picture: VideoFrame | None,
+    frame: VideoFrame | None,
     coded: tuple[int, int],
     color: ColorTags,
     times: list[int],
     max_pixels: int,
 ) -> VideoInfo:
-    """``color`` is what the container says; the picture knows better, where it says anything."""
+    """``color`` is what the container says; the frame knows better, where it says anything."""
     context = stream.codec_context
-    held = (orientation.of_frame(picture) if picture else None) or Orientation()
+    held = (orientation.of_frame(frame) if frame else None) or Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = displayed_size(*coded, aspect, held)
-    pixel_format = picture.format if picture else context.format
+    pixel_format = frame.format if frame else context.format
     time_base = stream.time_base or Fraction(1, 90_000)
     return VideoInfo(
         codec=context.codec.canonical_name,
@@ -163,23 +163,23 @@ def _video_info(
         frames_from_header=stream.frames or None,
         rotation_deg=held.clockwise_deg,
         sample_aspect=aspect,
-        interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(picture and picture.interlaced_frame),
+        interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(frame and frame.interlaced_frame),
         time_base=time_base,
         start_pts=_start_pts(times, stream),
         duration_s=_seconds(stream.duration, time_base),
-        color=with_static_metadata(known(tags_of(picture), color), picture) if picture else color,
+        color=with_static_metadata(known(tags_of(frame), color), frame) if frame else color,
         mirrored=held.mirrored,
-        coded_aspect=context.sample_aspect_ratio if picture else UNKNOWN_ASPECT,
-        peak_cd_m2=brightest(picture) if picture else None,
+        coded_aspect=context.sample_aspect_ratio if frame else UNKNOWN_ASPECT,
+        peak_cd_m2=brightest(frame) if frame else None,
         max_pixels=max_pixels,
         index=stream.index,
     )
 
 
 def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
-    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first pictures.
+    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first frames.
 
-    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all pictures is no guess.
+    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all frames is no guess.
     """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     if not rate or not 0 < rate <= FPS_MAX:
@@ -190,8 +190,8 @@ def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
 
 
 def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
-    """Mean rate of the pictures whose times were read."""
-    if len(times) < PICTURES_FOR_RATE or times[-1] <= times[0]:
+    """Mean rate of the frames whose times were read."""
+    if len(times) < FRAMES_FOR_RATE or times[-1] <= times[0]:
         return None
     rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
     return rate.limit_denominator(1001) if rate <= FPS_MAX else None
@@ -203,7 +203,7 @@ def _start_pts(times: list[int], stream: VideoStream) -> int:
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:
-    """When the first pictures are shown or decoded, in order: from the index if it is complete, else read."""
+    """When the first frames are shown or decoded, in order: from the index if it is complete, else read."""
     entries = stream.index_entries
     if stream.frames and len(entries) == stream.frames:
         return [entries[i].timestamp for i in range(min(len(entries), TIMES_FROM_INDEX))]

@@ -1,4 +1,4 @@
-"""Where to begin reading so that decoding from the middle gives exactly the pictures of a run from the start.
+"""Where to begin reading so that decoding from the middle gives exactly the frames of a run from the start.
 
 Only MP4 and Matroska are trusted to seek: their packets carry exact times of their own. In the other formats times are
 worked out while reading, so reading starts at the beginning and the packets before the keyframe are thrown away unread

@@ -1,4 +1,4 @@
-"""A few pictures of a finished video, evenly spread, without decoding all of it."""
+"""A few frames of a finished video, evenly spread, without decoding all of it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from engines.frames import Plane
 from engines.media.container import only_video, open_media
 
 _SNAP_SHARE = 0.25  # of the spacing: a keyframe so near is taken instead of the exact moment
-_PICTURES_TO_SKIP = 20  # per snapshot: in such videos pictures that no other depends on are not decoded
+_FRAMES_TO_SKIP = 20  # per snapshot: in such videos frames that no other depends on are not decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """One picture: ``t_s`` seconds after the video's first, ``bgr`` of shape (height, width, 3)."""
+    """One frame: ``t_s`` seconds after the video's first, ``bgr`` of shape (height, width, 3)."""
 
     t_s: float
     bgr: Plane
 
 
 def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
-    """Yield up to ``count`` different pictures, oldest first, scaled to this height.
+    """Yield up to ``count`` different frames, oldest first, scaled to this height.
 
-    Works on files with an index of all pictures, such as MP4.
+    Works on files with an index of all frames, such as MP4.
 
     Raises:
         MediaError: the file is no video, or nothing in it can be decoded.
@@ -40,7 +40,7 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
     with open_media(path) as container:
         stream = only_video(container)
         stream.thread_type = "AUTO"
-        if len(stream.index_entries) > count * _PICTURES_TO_SKIP:
+        if len(stream.index_entries) > count * _FRAMES_TO_SKIP:
             stream.codec_context.skip_frame = "NONREF"
         start = stream.start_time or 0
         found = 0
@@ -51,39 +51,39 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
             bgr = frame.to_ndarray(format="bgr24", width=width, height=height)
             yield Snapshot(t_s, bgr.astype(np.uint8, copy=False))
         if not found:
-            raise DecodeFailedError("No picture of the finished video could be decoded.")
+            raise DecodeFailedError("No frame of the finished video could be decoded.")
 
 
 def _pick(container: InputContainer, stream: VideoStream, count: int) -> Iterator[VideoFrame]:
-    """The pictures at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
+    """The frames at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
     keyframes = [e.timestamp for e in stream.index_entries if e.is_keyframe]
     here: int | None = None
-    pictures: Iterator[VideoFrame] = iter(())
+    frames: Iterator[VideoFrame] = iter(())
     for moment in _moments(stream, keyframes, count):
         before = bisect_right(keyframes, moment)
         if before and (here is None or keyframes[before - 1] > here):
             container.seek(keyframes[before - 1], stream=stream)
-            pictures = container.decode(stream)
+            frames = container.decode(stream)
         elif here is not None and here >= moment:
             continue
-        frame = _first_from(pictures, moment)
+        frame = _first_from(frames, moment)
         if frame is None:
             return
         here = frame.pts
         yield frame
 
 
-def _first_from(pictures: Iterator[VideoFrame], moment: int) -> VideoFrame | None:
-    """The first picture from this moment on, or the last one of all."""
+def _first_from(frames: Iterator[VideoFrame], moment: int) -> VideoFrame | None:
+    """The first frame from this moment on, or the last one of all."""
     frame = None
-    for frame in pictures:
+    for frame in frames:
         if frame.pts is not None and frame.pts >= moment:
             break
     return frame
 
 
 def _moments(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
-    """When the pictures are wanted, in ticks of the stream."""
+    """When the frames are wanted, in ticks of the stream."""
     start = stream.start_time or 0
     spacing = (stream.duration or 0) / count
     moments = [start + int((k + 0.5) * spacing) for k in range(count)]

@@ -1,13 +1,13 @@
-"""Puts decoded pictures in their places on the timeline that the container's packets announce.
+"""Puts decoded frames in their places on the timeline that the container's packets announce.
 
-A packet's number, not its timestamp, travels through the codec, so a picture always leads back to its packet. The
-packets say which times there must be; a time whose picture never comes is a lost picture. Two kinds of stream need a
+A packet's number, not its timestamp, travels through the codec, so a frame always leads back to its packet. The
+packets say which times there must be; a time whose frame never comes is a lost frame. Two kinds of stream need a
 second thought:
 
-* the container stores no presentation times (AVI), or stores them in decoding order: then the n-th picture that the
+* the container stores no presentation times (AVI), or stores them in decoding order: then the n-th frame that the
   codec puts out gets the n-th smallest time;
-* packets without a picture are legal (hidden reference pictures of VP8 and VP9, packed MPEG-4, single fields): there a
-  picture that never comes counts as lost only if the codec complained.
+* packets without a frame are legal (hidden reference frames of VP8 and VP9, packed MPEG-4, single fields): there a
+  frame that never comes counts as lost only if the codec complained.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from typing import Generic, TypeVar
 from av.packet import Packet
 from av.stream import Stream
 
-PATIENCE_PICTURES = 8  # a skipped picture may still come within this many: more than codecs in use reorder
+PATIENCE_FRAMES = 8  # a skipped frame may still come within this many: more than codecs in use reorder
 
 PictureT = TypeVar("PictureT")
 
 
 @dataclass(slots=True)
 class Slot(Generic[PictureT]):
-    """One place on the timeline. ``picture`` is None where it was lost; ``duration`` is the packet's, 0 if unknown."""
+    """One place on the timeline. ``frame`` is None where it was lost; ``duration`` is the packet's, 0 if unknown."""
 
     pts: int
     duration: int
-    picture: PictureT | None
+    frame: PictureT | None
 
 
 @dataclass(slots=True)
 class Timeline(Generic[PictureT]):
-    """Collects announcements and pictures, gives out slots in order of pts, pts strictly rising.
+    """Collects announcements and frames, gives out slots in order of pts, pts strictly rising.
 
     Args:
-        step: ticks between pictures, for packets without any timestamp.
-        hidden_packets: whether packets without a picture are legal in this stream.
+        step: ticks between frames, for packets without any timestamp.
+        hidden_packets: whether packets without a frame are legal in this stream.
         in_order_only: the container has no presentation times, whatever the demuxer makes of them.
     """
 
@@ -50,13 +50,13 @@ class Timeline(Generic[PictureT]):
     in_order_only: bool = False
     _announced: list[tuple[int, int, int]] = field(default_factory=list)  # heap of (time, packet number, duration)
     _times: dict[int, int] = field(default_factory=dict)  # packet number -> time
-    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)  # (time, picture)
+    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)  # (time, frame)
     _packets: int = 0
     _last_dts: int | None = None
     _last_pts: int | None = None
-    _latest: int | None = None  # largest time among the pictures so far
+    _latest: int | None = None  # largest time among the frames so far
     _complaints: int = 0
-    _in_order: bool = False  # times are not the pictures' own
+    _in_order: bool = False  # times are not the frames' own
 
     def announce(self, packet: Packet[Stream]) -> int:
         """Note a packet's time; returns the number to send through the codec in place of its pts."""
@@ -74,13 +74,13 @@ class Timeline(Generic[PictureT]):
     def complain(self) -> list[Slot[PictureT]]:
         """Note that the codec refused a packet; returns the slots that are now certain.
 
-        Where pictures cannot be told apart by their times, the loss is booked where it was noticed.
+        Where frames cannot be told apart by their times, the loss is booked where it was noticed.
         """
         self._complaints += 1
         return self._give_up() if self._in_order and self._announced else []
 
-    def place(self, number: int | None, picture: PictureT | None) -> list[Slot[PictureT]]:
-        """Take the picture of packet ``number``, None if it is damaged; returns the slots that are now certain."""
+    def place(self, number: int | None, frame: PictureT | None) -> list[Slot[PictureT]]:
+        """Take the frame of packet ``number``, None if it is damaged; returns the slots that are now certain."""
         time = None if number is None else self._times.pop(number, None)
         if time is None:
             self._in_order = True
@@ -88,8 +88,8 @@ class Timeline(Generic[PictureT]):
         if self._latest is not None and time < self._latest:
             self._in_order = True
         self._latest = time if self._latest is None else max(time, self._latest)
-        self._waiting.append((time, picture))
-        return self._settle(PATIENCE_PICTURES)
+        self._waiting.append((time, frame))
+        return self._settle(PATIENCE_FRAMES)
 
     def finish(self) -> list[Slot[PictureT]]:
         """The rest: whatever was announced and has not come is lost."""
@@ -105,12 +105,12 @@ class Timeline(Generic[PictureT]):
     def _settle(self, patience: int) -> list[Slot[PictureT]]:
         slots: list[Slot[PictureT]] = []
         while self._waiting and self._announced:
-            time, picture = self._waiting[0]
+            time, frame = self._waiting[0]
             earliest, _, duration = self._announced[0]
             if self._in_order or time == earliest:
                 self._waiting.popleft()
                 heapq.heappop(self._announced)
-                slots.append(self._slot(earliest, duration, picture))
+                slots.append(self._slot(earliest, duration, frame))
             elif time < earliest:
                 self._waiting.popleft()  # given up before it came
             elif len(self._waiting) > patience:
@@ -120,7 +120,7 @@ class Timeline(Generic[PictureT]):
         return slots
 
     def _give_up(self) -> list[Slot[PictureT]]:
-        """Drop the earliest announcement: its picture is lost, or there never was one."""
+        """Drop the earliest announcement: its frame is lost, or there never was one."""
         time, number, duration = heapq.heappop(self._announced)
         self._times.pop(number, None)
         if self.hidden_packets and not self._complaints:
@@ -128,12 +128,12 @@ class Timeline(Generic[PictureT]):
         self._complaints = max(0, self._complaints - 1)
         return [self._slot(time, duration, None)]
 
-    def _slot(self, time: int, duration: int, picture: PictureT | None) -> Slot[PictureT]:
+    def _slot(self, time: int, duration: int, frame: PictureT | None) -> Slot[PictureT]:
         pts = time if self._last_pts is None else max(time, self._last_pts + 1)
         self._last_pts = pts
-        return Slot(pts, duration, picture)
+        return Slot(pts, duration, frame)
 
 
 def step_ticks(fps: Fraction, time_base: Fraction) -> int:
-    """Ticks between pictures at a steady rate, at least one."""
+    """Ticks between frames at a steady rate, at least one."""
     return max(1, round(1 / (fps * time_base)))

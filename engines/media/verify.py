@@ -23,7 +23,7 @@ KINDS = ("video", "audio", "subtitle")
 
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
-    """What a finished file really holds: its picture, and its audio and subtitle streams in their order."""
+    """What a finished file really holds: its frame, and its audio and subtitle streams in their order."""
 
     video: StreamSurvey
     audio: tuple[StreamSurvey, ...]
@@ -48,11 +48,11 @@ def verify_mp4(
     keyframes_only: bool = False,
     threads: int = 0,
 ) -> FinishedFile:
-    """Read a finished file to its end, all streams in one pass, and decode its picture.
+    """Read a finished file to its end, all streams in one pass, and decode its frame.
 
     Args:
-        expected_span_s: from the first picture's pts to the last one's.
-        keyframes_only: decode the keyframes and the last group of pictures only, about a tenth of the work; all
+        expected_span_s: from the first frame's pts to the last one's.
+        keyframes_only: decode the keyframes and the last group of frames only, about a tenth of the work; all
             packets are read and counted either way.
 
     Returns:
@@ -66,17 +66,17 @@ def verify_mp4(
         survey = _survey(path, width, height)
     except MediaError as error:
         raise VerifyFailedError(f"The finished file is wrong: {error.message}") from error
-    _require(len(survey.pts) == expected_frames, f"it holds {len(survey.pts)} pictures instead of {expected_frames}")
+    _require(len(survey.pts) == expected_frames, f"it holds {len(survey.pts)} frames instead of {expected_frames}")
     _check_times(survey, expected_span_s)
     decoded = _decode(path, survey, threads, keyframes_only=keyframes_only)
     wanted = survey.decodable(keyframes_only)
-    _require(decoded == wanted, f"{decoded} of {wanted} pictures could be decoded")
+    _require(decoded == wanted, f"{decoded} of {wanted} frames could be decoded")
     return survey.finished()
 
 
 @dataclass(slots=True)
 class _Survey:
-    """All packets of a file: the picture's times in decoding order and where its keyframes are, and all streams."""
+    """All packets of a file: the frame's times in decoding order and where its keyframes are, and all streams."""
 
     time_base: Fraction
     streams: dict[int, tuple[str, StreamSurvey]]
@@ -84,7 +84,7 @@ class _Survey:
     keyframes: list[int] = field(default_factory=list)
 
     def add(self, packet: Packet[Stream]) -> None:
-        _require(packet.pts is not None and packet.size > 0, "a picture has no time or no data")
+        _require(packet.pts is not None and packet.size > 0, "a frame has no time or no data")
         assert packet.pts is not None
         self.pts.append(packet.pts)
 
@@ -93,7 +93,7 @@ class _Survey:
         return FinishedFile(video[0], tuple(audio), tuple(subtitles))
 
     def decodable(self, keyframes_only: bool) -> int:
-        """How many pictures a complete or a short decoding must give."""
+        """How many frames a complete or a short decoding must give."""
         if not keyframes_only:
             return len(self.pts)
         return len(self.keyframes) - 1 + len(self.pts) - self.keyframes[-1]
@@ -103,7 +103,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
     with open_media(path) as container:
         stream = only_video(container)
         size = (stream.codec_context.width, stream.codec_context.height)
-        _require(size == (width, height), f"the picture is {size[0]}x{size[1]}, not {width}x{height}")
+        _require(size == (width, height), f"the frame is {size[0]}x{size[1]}, not {width}x{height}")
         streams = [s for s in container.streams if s.type in KINDS and (s.type != "video" or s is stream)]
         survey = _Survey(stream.time_base or Fraction(1), {s.index: (s.type, StreamSurvey()) for s in streams})
         reader = PacketReader(container, streams)
@@ -111,7 +111,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
             survey.streams[packet.stream_index][1].add(packet)
             if packet.stream_index == stream.index:
                 survey.add(packet)
-        # The index, not the packets, says which pictures must be keyframes: a damaged one no longer looks like it.
+        # The index, not the packets, says which frames must be keyframes: a damaged one no longer looks like it.
         survey.keyframes = [number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe]
     _require(not reader.errors, "it cannot be read to the end")
     _require(bool(survey.keyframes) and survey.keyframes[0] == 0, "it does not begin with a keyframe")
@@ -121,22 +121,22 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
 def _check_times(survey: _Survey, expected_span_s: float) -> None:
     shown = [float(pts * survey.time_base) for pts in sorted(survey.pts)]
     steps_s = [b - a for a, b in pairwise(shown)]
-    _require(all(step > 0 for step in steps_s), "two pictures have the same time")
+    _require(all(step > 0 for step in steps_s), "two frames have the same time")
     span_s = shown[-1] - shown[0]
     _require(
         abs(span_s - expected_span_s) <= TOLERANCE_S,
-        f"its pictures span {span_s:.3f} s instead of {expected_span_s:.3f} s",
+        f"its frames span {span_s:.3f} s instead of {expected_span_s:.3f} s",
     )
 
 
 def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) -> int:
-    """Number of pictures that come out undamaged."""
+    """Number of frames that come out undamaged."""
     last_group = survey.keyframes[-1]
     wanted = set(survey.keyframes)
     with open_media(path) as container:
         stream = only_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
-        # Nobody looks at these pictures: without the deblocking filter errors are found just the same, and sooner.
+        # Nobody looks at these frames: without the deblocking filter errors are found just the same, and sooner.
         stream.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}
         packets: Iterable[Packet[Stream]] = PacketReader(container, [stream])
         if keyframes_only:

@@ -1,8 +1,8 @@
-"""Which of several video streams is the recording: the one with pictures in number and in size, whatever its place.
+"""Which of several video streams is the recording: the one with frames in number and in size, whatever its place.
 
 Cover art and thumbnails are never it: those that the container marks, and those that it does not, which are known by
-their few pictures. Of the others, those with at least half as many pictures as the longest may be chosen, and of these
-the largest picture is; the stream that the file marks as default, and then the first, goes before equals.
+their few frames. Of the others, those with at least half as many frames as the longest may be chosen, and of these
+the largest frame is; the stream that the file marks as default, and then the first, goes before equals.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 
 STILL_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls"}
-FEW_PICTURES = 5
+FEW_FRAMES = 5
 FEW_SHARE = 0.02  # of the longest stream's: thumbnails of chapters, one in some seconds
-ENOUGH_SHARE = 0.5  # of the longest stream's pictures
-UNKNOWN = FEW_PICTURES + 1  # more than a thumbnail has
-SAMPLE_PACKETS = 600  # read where the container does not say how many pictures there are
+ENOUGH_SHARE = 0.5  # of the longest stream's frames
+UNKNOWN = FEW_FRAMES + 1  # more than a thumbnail has
+SAMPLE_PACKETS = 600  # read where the container does not say how many frames there are
 _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class VideoChoice:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     stream: VideoStream
-    pictures: int
+    frames: int
 
     @property
     def pixels(self) -> int:
@@ -60,13 +60,13 @@ def choose_video(container: InputContainer, path: Path) -> VideoChoice:
     """Choose by what the headers say; where they do not, and there is a choice, a bounded part of the file is read.
 
     Raises:
-        NotMediaError, NoVideoError: there is no video stream, or nothing but pictures that accompany sound.
+        NotMediaError, NoVideoError: there is no video stream, or nothing but frames that accompany audio.
         OSError: the storage failed.
     """
-    streams = [s for s in container.streams.video if not s.disposition & _PICTURE_FLAGS]
-    candidates = [_Candidate(s, n) for s, n in zip(streams, _pictures(streams, path), strict=True)]
+    streams = [s for s in container.streams.video if not s.disposition & _FRAME_FLAGS]
+    candidates = [_Candidate(s, n) for s, n in zip(streams, _frames(streams, path), strict=True)]
     moving = [c for c in candidates if not _is_thumbnail(c, candidates)]
-    if not moving or (_is_single_still(moving) and _has_sound(container)):
+    if not moving or (_is_single_still(moving) and _has_audio(container)):
         raise _no_video(container)
     chosen = max(moving, key=lambda c: _rank(c, moving))
     left = [c for c in moving if c is not chosen]
@@ -77,7 +77,7 @@ def _rank(candidate: _Candidate, moving: list[_Candidate]) -> tuple[bool, bool, 
     stream = candidate.stream
     return (
         stream.codec_context is not None,
-        candidate.pictures >= ENOUGH_SHARE * max(c.pictures for c in moving),
+        candidate.frames >= ENOUGH_SHARE * max(c.frames for c in moving),
         candidate.pixels,
         bool(stream.disposition & Disposition.default),
         -stream.index,
@@ -85,21 +85,21 @@ def _rank(candidate: _Candidate, moving: list[_Candidate]) -> tuple[bool, bool, 
 
 
 def _is_thumbnail(candidate: _Candidate, candidates: list[_Candidate]) -> bool:
-    most = max(c.pictures for c in candidates)
-    few = FEW_PICTURES if not _is_still_codec(candidate.stream) else max(FEW_PICTURES, FEW_SHARE * most)
-    return candidate.pictures <= few < most
+    most = max(c.frames for c in candidates)
+    few = FEW_FRAMES if not _is_still_codec(candidate.stream) else max(FEW_FRAMES, FEW_SHARE * most)
+    return candidate.frames <= few < most
 
 
 def _is_single_still(moving: list[_Candidate]) -> bool:
-    return all(c.pictures == 1 and _is_still_codec(c.stream) for c in moving)
+    return all(c.frames == 1 and _is_still_codec(c.stream) for c in moving)
 
 
 def _is_still_codec(stream: VideoStream) -> bool:
     return _codec(stream) in STILL_CODECS
 
 
-def _pictures(streams: list[VideoStream], path: Path) -> list[int]:
-    """How many pictures each stream has, as far as it takes to compare them."""
+def _frames(streams: list[VideoStream], path: Path) -> list[int]:
+    """How many frames each stream has, as far as it takes to compare them."""
     told = [_told(stream) for stream in streams]
     if len(streams) < 2:
         return [n or UNKNOWN for n in told]
@@ -144,16 +144,16 @@ def _because(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> 
     if not left:
         return "It is the only video stream; the others are cover art or thumbnails."
     others = ", ".join(f"stream {c.stream.index} ({c.size})" for c in left)
-    longest = max(c.pictures for c in left)
+    longest = max(c.frames for c in left)
     if all(c.pixels < chosen.pixels for c in left):
-        return f"Its picture is the largest ({chosen.size}); left: {others}."
-    if longest < ENOUGH_SHARE * chosen.pictures:
-        return f"It has by far the most pictures; left: {others}."
+        return f"Its frame is the largest ({chosen.size}); left: {others}."
+    if longest < ENOUGH_SHARE * chosen.frames:
+        return f"It has by far the most frames; left: {others}."
     if all(c.pixels == chosen.pixels for c in left):
         is_default = bool(chosen.stream.disposition & Disposition.default)
         which = "the file marks it as the default" if is_default else "it is the first"
-        return f"All pictures are of one size ({chosen.size}), and {which}; left: {others}."
-    return f"Of the streams that last, its picture is the largest ({chosen.size}); left: {others}."
+        return f"All frames are of one size ({chosen.size}), and {which}; left: {others}."
+    return f"Of the streams that last, its frame is the largest ({chosen.size}); left: {others}."
 
 
 def _warnings(left: list[_Candidate]) -> tuple[MediaWarning, ...]:
@@ -166,11 +166,11 @@ def _codec(stream: VideoStream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
 
 
-def _has_sound(container: InputContainer) -> bool:
+def _has_audio(container: InputContainer) -> bool:
     return any(s.codec_context is not None and s.codec_context.sample_rate for s in container.streams.audio)
 
 
 def _no_video(container: InputContainer) -> Exception:
-    if _has_sound(container):
-        return NoVideoError("The file holds sound but no video.")
-    return NotMediaError("The file holds neither video nor sound.")
+    if _has_audio(container):
+        return NoVideoError("The file holds audio but no video.")
+    return NotMediaError("The file holds neither video nor audio.")

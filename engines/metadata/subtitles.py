@@ -65,7 +65,7 @@ class SubtitlePump:
     """Reads the text subtitles of a source and gives their packets for the output, in order of time.
 
     Args:
-        path: the source, which is read once more for this purpose; subtitles lie scattered between the pictures.
+        path: the source, which is read once more for this purpose; subtitles lie scattered between the frames.
         container: the source, open; only its headers are looked at.
         output: gets one stream per track; create the pump before anything is muxed.
         origin: seconds that are taken off every time.
@@ -105,7 +105,7 @@ class SubtitlePump:
             yield from self._settled(float("inf"))
 
     def _settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
-        """Texts that wait for nothing more, so that they are written near the pictures that they are shown with."""
+        """Texts that wait for nothing more, so that they are written near the frames that they are shown with."""
         return heapq.merge(*(t.settled(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
 
 

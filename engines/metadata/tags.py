@@ -32,7 +32,7 @@ OTHER_NAMES = {
 }
 _DEGREES = re.compile(r"[+-]\d{1,2}(\.\d*)?[+-]\d{1,3}(\.\d*)?(?![\d.])")  # ISO 6709, annex H
 _APPLE = "com.apple.quicktime."
-_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 def copy_description(
@@ -83,7 +83,7 @@ def copy_traits(source: Stream, target: Stream) -> None:
     for key in ("language", "title"):
         if source.metadata.get(key):
             target.metadata[key] = source.metadata[key]
-    target.disposition = source.disposition & ~_PICTURE_FLAGS
+    target.disposition = source.disposition & ~_FRAME_FLAGS
 
 
 def _copy_chapters(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:

@@ -26,8 +26,8 @@ def timecode_at(
 ) -> str | None:
     """The source's timecode at a moment of its timeline, counted at another frame rate; None where there is no such.
 
-    A timecode belongs to the begin of the track that carries it, else to that of the picture. It counts frames of the
-    picture unless that track says otherwise: of 50 frames a second, cameras often count every second one.
+    A timecode belongs to the begin of the track that carries it, else to that of the frame. It counts frames of the
+    frame unless that track says otherwise: of 50 frames a second, cameras often count every second one.
 
     Raises:
         OSError: the storage failed.

@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputImage:
-    """The mean colour (R, G, B) that is taken off before a division by 256, and the picture's size."""
+    """The mean colour (R, G, B) that is taken off before a division by 256, and the frame's size."""
 
     mean: tuple[float, float, float]
     height: int
@@ -52,7 +52,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """``window`` 0 means the whole picture."""
+    """``window`` 0 means the whole frame."""
 
     kind: str  # "max" or "avg"
     window: int

@@ -21,7 +21,7 @@ DIMENSIONS = 128
 SAME_PERSON = 0.6  # largest distance between two faces of one person
 
 # Where YuNet's landmarks lie in a face that dlib's own landmarks put upright, in dlib's normalised coordinates:
-# the mean over 98 pictures of nine people, made symmetric. A quarter of the face is added around it.
+# the mean over 98 frames of nine people, made symmetric. A quarter of the face is added around it.
 _TEMPLATE = ((0.224, 0.205), (0.776, 0.205), (0.500, 0.518), (0.267, 0.764), (0.733, 0.764))
 _PADDING = 0.25
 
@@ -58,9 +58,9 @@ def _converted() -> bytes:
 
 
 def chip_transforms(landmarks: Floats, size: int = CHIP_SIZE) -> NDArray[np.float64]:
-    """The similarities, shape (N, 2, 3), that take pixels of a chip to pixels of the picture.
+    """The similarities, shape (N, 2, 3), that take pixels of a chip to pixels of the frame.
 
-    ``landmarks`` (N, 5, 2) are YuNet's, in pixels of a picture with square pixels. Least squares over the five
+    ``landmarks`` (N, 5, 2) are YuNet's, in pixels of a frame with square pixels. Least squares over the five
     points, in closed form (Umeyama 1991, without reflection).
     """
     chip = (np.array(_TEMPLATE) + _PADDING) / (1 + 2 * _PADDING) * size

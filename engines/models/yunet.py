@@ -16,7 +16,7 @@ from engines.models.catalogue import YUNET
 
 STRIDES = (8, 16, 32)
 MULTIPLE = 32  # input width and height are multiples of the coarsest stride
-MOST_CANDIDATES = 400  # enters suppression per picture, best first
+MOST_CANDIDATES = 400  # enters suppression per frame, best first
 
 _GRAPH_VERSION = 1  # raise it when the graph changes
 NAME = f"yunet-{YUNET.sha256[:12]}-v{_GRAPH_VERSION}"  # of what is made of it and kept
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 class Detections(NamedTuple):
-    """Faces of one picture, best first.
+    """Faces of one frame, best first.
 
     Attributes:
         boxes: (n, 4) left, top, width, height.
@@ -53,19 +53,19 @@ def load() -> bytes:
 
 
 def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:
-    """Width and height, both even, of a picture of this aspect scaled to fit into ``width`` x ``height``.
+    """Width and height, both even, of a frame of this aspect scaled to fit into ``width`` x ``height``.
 
     A detection at (x, y) of the input lies at (x * displayed_width / content_width, y * displayed_height /
-    content_height) of the displayed picture.
+    content_height) of the displayed frame.
     """
     fit_w = min(width, height * aspect)
     return max(2, 2 * round(fit_w / 2)), max(2, min(height, 2 * round(fit_w / aspect / 2)))
 
 
 def input_size(aspect: float, width: int) -> tuple[int, int]:
-    """Width and height of the detector's input for pictures of this aspect (width to height).
+    """Width and height of the detector's input for frames of this aspect (width to height).
 
-    ``width`` is that of a landscape picture; a portrait one gets as many pixels along its longer side.
+    ``width`` is that of a landscape frame; a portrait one gets as many pixels along its longer side.
     """
     if aspect < 1:
         return _up(width * aspect), _up(width)
@@ -77,17 +77,17 @@ def _up(pixels: float) -> int:
 
 
 class Candidates(NamedTuple):
-    """What of the model's outputs may be a face, in order of pictures and priors.
+    """What of the model's outputs may be a face, in order of frames and priors.
 
     Attributes:
-        pictures: how many pictures the outputs are of.
-        picture, prior: (n,) where each was found.
+        frames: how many frames the outputs are of.
+        frame, prior: (n,) where each was found.
         confidence: (n,) cls * obj.
         bbox, kps: (n, 4), (n, 10) as the model gives them.
     """
 
-    pictures: int
-    picture: NDArray[np.intp]
+    frames: int
+    frame: NDArray[np.intp]
     prior: NDArray[np.intp]
     confidence: Floats
     bbox: Floats
@@ -98,19 +98,19 @@ def candidates(outputs: Sequence[Floats], score_threshold: float) -> Candidates:
     """The priors whose score, sqrt(cls * obj), reaches the threshold, from the model's twelve outputs."""
     cls, obj, bbox, kps = (np.concatenate(outputs[i : i + 3], axis=1) for i in range(0, 12, 3))
     confidence = (cls * obj)[..., 0]
-    found = picture, prior = np.nonzero(confidence >= score_threshold**2)
-    return Candidates(len(confidence), picture, prior, confidence[found], bbox[found], kps[found])
+    found = frame, prior = np.nonzero(confidence >= score_threshold**2)
+    return Candidates(len(confidence), frame, prior, confidence[found], bbox[found], kps[found])
 
 
 def faces(
     found: Candidates, width: int, height: int, *, nms_iou: float = 0.3, scale: tuple[float, float] = (1.0, 1.0)
 ) -> list[Detections]:
-    """Faces of every picture of a batch.
+    """Faces of every frame of a batch.
 
     Args:
         found: candidates in outputs for an input of ``width`` x ``height`` pixels.
         nms_iou: of two boxes that overlap more than this the better one stays.
-        scale: what x and y are multiplied with, to give pixels of another picture than the input.
+        scale: what x and y are multiplied with, to give pixels of another frame than the input.
     """
     scores = np.sqrt(found.confidence)
     boxes, landmarks = _geometry(found.bbox, found.kps, _grid(width, height)[found.prior])
@@ -118,8 +118,8 @@ def faces(
     boxes *= np.tile(factors, 2)
     landmarks *= factors
     detections = []
-    for picture in range(found.pictures):
-        mine = np.flatnonzero(found.picture == picture)
+    for frame in range(found.frames):
+        mine = np.flatnonzero(found.frame == frame)
         mine = mine[np.argsort(-scores[mine], kind="stable")[:MOST_CANDIDATES]]
         mine = mine[suppress(boxes[mine], nms_iou)]
         detections.append(Detections(boxes[mine], scores[mine], landmarks[mine]))
@@ -135,7 +135,7 @@ def decode(
     nms_iou: float = 0.3,
     scale: tuple[float, float] = (1.0, 1.0),
 ) -> list[Detections]:
-    """Faces of every picture of a batch, from the model's outputs: ``candidates`` and ``faces`` in one."""
+    """Faces of every frame of a batch, from the model's outputs: ``candidates`` and ``faces`` in one."""
     return faces(candidates(outputs, score_threshold), width, height, nms_iou=nms_iou, scale=scale)
 
 

@@ -1,4 +1,4 @@
-"""YuNet's ONNX graph, changed to take pictures of any number and size."""
+"""YuNet's ONNX graph, changed to take frames of any number and size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RESHAPES = ("290", "362", "395")
 
 
 def with_free_sizes(published: bytes) -> bytes:
-    """The model, which is published for one picture of 640x640, without that limit.
+    """The model, which is published for one frame of 640x640, without that limit.
 
     Raises:
         ModelUnavailableError: it is not built as expected.

@@ -2,8 +2,8 @@
 
 The camera stands still as long as that is good enough for everything the look-ahead shows. Otherwise its width, then
 its middle, follow the path of least cost (`path_cost.py`). The path is a uniform cubic B-spline, so it has no
-corners, and a limit that the control points keep is kept between them: the crop stays inside the picture because width
-and middle share one set of weights. Control points that shape pictures already rendered are fixed, which makes every
+corners, and a limit that the control points keep is kept between them: the crop stays inside the frame because width
+and middle share one set of weights. Control points that shape frames already rendered are fixed, which makes every
 plan go on from the last one with its position, speed and acceleration.
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera.framing import HEIGHT_PER_WIDTH, Array, Framing, Wishes
-from pipeline.camera.path_cost import KNOT_S, Demand, cheapest
+from pipeline.camera.framing import HEIGHT_PER_WIDTH, Array, CropConstraints, Framing
+from pipeline.camera.path_cost import KNOT_S, PathProblem, cheapest
 from pipeline.settings import CameraSettings
 
 _TAIL = 5  # control points planned past the look-ahead, so that there is room to brake
 _ZOOM_UNIT = 0.4  # changing the width by so much counts as much as moving by one width
-_PICTURES_PER_POINT = 2  # at higher frame rates the path cannot follow single pictures anyway
-_ORDER = 4  # control points that shape one picture
+_FRAMES_PER_POINT = 2  # at higher frame rates the path cannot follow single frames anyway
+_ORDER = 4  # control points that shape one frame
 _EVEN = 16.0  # pixels
 _GRAIN = 1e-3  # of a pixel: less is rounding
 _EXACT = 2.0**24  # far finer than control points, far coarser than rounding
@@ -32,7 +32,7 @@ _GRID = 1024  # control points are rounded to this share of a pixel: every compu
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What is known of one person over consecutive pictures.
+    """What is known of one person over consecutive frames.
 
     ``times`` is (N,), seconds on the camera's clock; ``faces`` and ``others`` are (N, 4) boxes, NaN where unknown.
     """
@@ -42,7 +42,7 @@ class Stretch:
     others: Array
 
     def known(self, most: int) -> Stretch:
-        """Only pictures in which the person is seen, evenly thinned to at most this many."""
+        """Only frames in which the person is seen, evenly thinned to at most this many."""
         seen = np.flatnonzero(~np.isnan(self.faces[:, 0]))
         seen = seen[:: max(1, math.ceil(len(seen) / most))]
         return Stretch(self.times[seen], self.faces[seen], self.others[seen])
@@ -98,14 +98,14 @@ class PathPlanner:
         return CameraPath(time, 0, [[crop.w, crop.cx, crop.cy] for _ in range(_ORDER)])
 
     def extend(self, path: CameraPath, stretch: Stretch, commit: int) -> None:
-        """Plan over the whole stretch and fix the path for its first ``commit`` pictures.
+        """Plan over the whole stretch and fix the path for its first ``commit`` frames.
 
         A path without control points begins here; then the person must be seen somewhere in the stretch.
         """
         need = path.reach(stretch.times[commit - 1 : commit])
         if need > len(path.points):
             count = path.reach(stretch.times[-1:]) + _TAIL
-            plan = self._plan(path, stretch.known(_PICTURES_PER_POINT * count), count)
+            plan = self._plan(path, stretch.known(_FRAMES_PER_POINT * count), count)
             path.points += [[float(v) for v in point] for point in plan[len(path.points) : need]]
 
     def _plan(self, path: CameraPath, known: Stretch, count: int) -> Array:
@@ -115,10 +115,10 @@ class PathPlanner:
         weights = _weights(path.knots(known.times), count)
         seconds = _durations(known.times)
 
-        def plan(axis: int, wishes: Wishes, least: Array, most: Array) -> Array:
+        def plan(axis: int, wishes: CropConstraints, least: Array, most: Array) -> Array:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
             edge = None if axis == 0 else float(least[-1])
-            return self._plan_axis(fixed[:, axis], Demand(weights, seconds, wishes, least, most), unit, edge)
+            return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, wishes, least, most), unit, edge)
 
         wishes = framing.width_wishes(known.faces, known.others)
         scale = float(fixed[-1, 0]) if len(fixed) else wishes.usual()
@@ -131,7 +131,7 @@ class PathPlanner:
         ys = plan(2, framing.y_wishes(known.faces, seen_widths), half, framing.height - half)
         return np.stack([widths, xs, ys], axis=1)
 
-    def _plan_axis(self, fixed: Array, demand: Demand, unit: float, edge: float | None) -> Array:
+    def _plan_axis(self, fixed: Array, demand: PathProblem, unit: float, edge: float | None) -> Array:
         count, done = len(demand.least), len(fixed)
         rest = _rest(fixed, demand, edge)
         if rest is not None:
@@ -142,7 +142,7 @@ class PathPlanner:
         return np.concatenate([fixed, free])
 
 
-def _rest(fixed: Array, demand: Demand, edge: float | None) -> float | None:
+def _rest(fixed: Array, demand: PathProblem, edge: float | None) -> float | None:
     """Where the camera can stand still throughout, or None. ``edge``: how far the crop reaches from its middle."""
     soft = demand.wishes.soft
     low = max([float(demand.least.max()), *soft.lo])
@@ -184,5 +184,5 @@ def _weights(knots: Array, count: int) -> Array:
 
 
 def _durations(times: Array) -> Array:
-    """How long each picture counts, seconds."""
+    """How long each frame counts, seconds."""
     return np.maximum(np.diff(times, append=times[-1:] + KNOT_S / 3), 1e-3)

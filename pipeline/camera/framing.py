@@ -1,4 +1,4 @@
-"""What a good crop of a face is, and which crops a picture allows. Geometry only; nothing here moves."""
+"""What a good crop of a face is, and which crops a frame allows. Geometry only; nothing here moves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TILE_HEIGHT = 1080
 HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
 _EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
 _OWN_SHARE = 0.35  # of the way to a neighbour: how far the crop's middle may stray from its own face
-_ZOOM_ALWAYS = 1.5  # small pictures are blurred anyway: so much zoom is allowed all the same
+_ZOOM_ALWAYS = 1.5  # small frames are blurred anyway: so much zoom is allowed all the same
 _SLIVER = 0.05  # of a face's width
 _GRID = 64  # crops lie on 1/64 pixel, so that edges add up exactly
 
@@ -36,8 +36,8 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the pictures of a stretch ask of one quantity.
+class CropConstraints:
+    """What the frames of a stretch ask of one quantity.
 
     ``want`` is the ideal, shape (N,); ``near`` is the dead zone's narrow core, where a movement should end; ``soft``
     the dead zone itself; ``hard`` what keeps the face inside.
@@ -49,12 +49,12 @@ class Wishes:
     hard: Band
 
     def usual(self) -> float:
-        """The ideal of a typical picture."""
+        """The ideal of a typical frame."""
         return float(np.median(self.want))
 
 
 class Framing:
-    """Crops of one picture size for one tile shape."""
+    """Crops of one frame size for one tile shape."""
 
     def __init__(self, settings: CameraSettings, width: int, height: int) -> None:
         self._settings = settings
@@ -64,7 +64,7 @@ class Framing:
         self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
 
     def crop(self, cx: float, cy: float, width: float) -> Rect:
-        """The crop with this centre and width, moved and shrunk as little as it takes to lie inside the picture."""
+        """The crop with this centre and width, moved and shrunk as little as it takes to lie inside the frame."""
         w = min(_round(width), self.widest)
         h = w * HEIGHT_PER_WIDTH
         x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
@@ -72,11 +72,11 @@ class Framing:
         return Rect(x, y, w, h)
 
     def centred_split(self, side: Side) -> Rect:
-        """The largest crop in the middle of one half of the picture."""
+        """The largest crop in the middle of one half of the frame."""
         cx = self.width * (0.25 if side == "left" else 0.75)
         return self.crop(cx, self.height / 2, self.width / 2)
 
-    def width_wishes(self, faces: Array, others: Array) -> Wishes:
+    def width_wishes(self, faces: Array, others: Array) -> CropConstraints:
         """How wide the crop should be. ``faces`` and ``others`` are (N, 4); unknown others are NaN."""
         s = self._settings
         room = 1 + 2 * s.face_margin
@@ -86,7 +86,7 @@ class Framing:
         wish = np.maximum(faces[:, 3] / s.face_share / HEIGHT_PER_WIDTH, self.narrowest)
         wish = np.clip(wish, least, most)
         tolerance = wish * s.zoom_tolerance
-        return Wishes(
+        return CropConstraints(
             want=wish,
             near=_around(wish, tolerance * s.settle).clipped(least, most),
             soft=_around(wish, tolerance).clipped(least, most),
@@ -94,14 +94,14 @@ class Framing:
         )
 
     def _widest_beside(self, faces: Array, others: Array) -> Array:
-        """Widest crop that still has its own person nearest to its middle, where the picture's edge is close."""
+        """Widest crop that still has its own person nearest to its middle, where the frame's edge is close."""
         own, other = _centre_x(faces), _centre_x(others)
         apart = np.abs(other - own)
         to_edge = np.where(other > own, own, self.width - own)
         limit = 2 * (to_edge + _OWN_SHARE * apart)
         return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
 
-    def x_wishes(self, faces: Array, others: Array, widths: Array) -> Wishes:
+    def x_wishes(self, faces: Array, others: Array, widths: Array) -> CropConstraints:
         """Where the crop's middle should be sideways, for crops of these widths, shape (N,)."""
         s = self._settings
         own, other = _centre_x(faces), _centre_x(others)
@@ -112,7 +112,7 @@ class Framing:
         hard = np.minimum(np.maximum(inside, 0), np.maximum(beside, zone))
         return self._position(own, own, zone, hard, widths / 2, self.width)
 
-    def y_wishes(self, faces: Array, widths: Array) -> Wishes:
+    def y_wishes(self, faces: Array, widths: Array) -> CropConstraints:
         """Where the crop's middle should be in height, for crops of these widths, shape (N,)."""
         s = self._settings
         heights = widths * HEIGHT_PER_WIDTH
@@ -122,12 +122,14 @@ class Framing:
         zone = widths * s.dead_zone_vertical
         return self._position(wish, middle, zone, np.maximum(inside, 0), heights / 2, self.height)
 
-    def _position(self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int) -> Wishes:
+    def _position(
+        self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int
+    ) -> CropConstraints:
         """``inside`` is how far the crop's middle may be from the face's; ``half`` the crop's half size."""
         least, most = half, size - half
         hard = _around(middle, inside).clipped(least, most)
         wish = np.clip(wish, hard.lo, hard.hi)
-        return Wishes(
+        return CropConstraints(
             want=wish,
             near=_around(wish, zone * self._settings.settle).clipped(hard.lo, hard.hi),
             soft=_around(wish, zone).clipped(hard.lo, hard.hi),
@@ -142,7 +144,7 @@ def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
 
 
 def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
-    """Whether all of the face that the picture shows is in the crop, but for a sliver."""
+    """Whether all of the face that the frame shows is in the crop, but for a sliver."""
     slack = _SLIVER * face.w
     left, right = max(face.x, 0.0), min(face.x + face.w, float(width))
     top, bottom = max(face.y, 0.0), min(face.y + face.h, float(height))

@@ -4,7 +4,7 @@ In crop widths and seconds, for the position x(t) of one quantity (the crop's wi
 
     pan * integral |x'|  +  energy / 2 * integral x''^2  +  out * integral of the distance from the wished zone,
 
-with far heavier prices for a cut-off face and for exceeding the limits of speed, acceleration and picture. Pricing the
+with far heavier prices for a cut-off face and for exceeding the limits of speed, acceleration and frame. Pricing the
 first derivative by its absolute value makes a camera either rest or move, as in Grundmann, Kwatra and Essa,
 "Auto-directed video stabilization with robust L1 optimal camera paths" (CVPR 2011); the square of the second starts and
 ends movements softly. The derivatives are those of a uniform cubic B-spline's control polygon.
@@ -19,8 +19,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera.framing import Array, Band, Wishes
-from pipeline.camera.solver import Kinks, minimise
+from pipeline.camera.framing import Array, Band, CropConstraints
+from pipeline.camera.solver import PiecewiseLinearTerms, minimise
 from pipeline.settings import CameraSettings
 
 _Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array | float]  # rows, at, up, down
@@ -28,48 +28,48 @@ _Term: TypeAlias = tuple[NDArray[np.intp], Array | float, Array | float, Array |
 KNOT_S = 0.1
 _PAN, _ENERGY, _JERK = 1.0, 0.08, 0.001
 _OFF_CENTRE, _OUT, _CUT_OFF = 4.0, 30.0, 600.0
-_LIMIT, _PICTURE = 2000.0, 5000.0
+_LIMIT, _FRAME = 2000.0, 5000.0
 _RIDGE = 1e-6  # makes the cost strictly convex where nothing else decides
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What a path must do: serve N pictures with C control points.
+class PathProblem:
+    """What a path must do: serve N frames with C control points.
 
-    ``weights`` (N, C) give the path at each picture, which lasts ``seconds`` (N,) and has its ``wishes``; the control
+    ``weights`` (N, C) give the path at each frame, which lasts ``seconds`` (N,) and has its ``wishes``; the control
     points lie between ``least`` and ``most``, both (C,).
     """
 
     weights: Array
     seconds: Array
-    wishes: Wishes
+    wishes: CropConstraints
     least: Array
     most: Array
 
-    def measured(self, start: float, unit: float) -> Demand:
+    def measured(self, start: float, unit: float) -> PathProblem:
         """The same demand, measured from ``start`` in multiples of ``unit``."""
 
         def band(b: Band) -> Band:
             return Band((b.lo - start) / unit, (b.hi - start) / unit)
 
         want = (self.wishes.want - start) / unit
-        wishes = Wishes(want, band(self.wishes.near), band(self.wishes.soft), band(self.wishes.hard))
-        return Demand(self.weights, self.seconds, wishes, (self.least - start) / unit, (self.most - start) / unit)
+        wishes = CropConstraints(want, band(self.wishes.near), band(self.wishes.soft), band(self.wishes.hard))
+        return PathProblem(self.weights, self.seconds, wishes, (self.least - start) / unit, (self.most - start) / unit)
 
 
-def cheapest(fixed: Array, demand: Demand, settings: CameraSettings) -> Array:
+def cheapest(fixed: Array, demand: PathProblem, settings: CameraSettings) -> Array:
     """The control points that follow the ``fixed`` ones, shape (C - len(fixed),), all in crop widths."""
     count, done = len(demand.least), len(fixed)
     hessian = _smoothness(count)
     kinks = _kinks(demand, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
     already = (kinks.rows[:, :done] @ fixed)[kinks.of]
-    free = Kinks(kinks.rows[:, done:], kinks.of, kinks.at - already, kinks.up, kinks.down)
+    free = PiecewiseLinearTerms(kinks.rows[:, done:], kinks.of, kinks.at - already, kinks.up, kinks.down)
     start = np.full(count - done, fixed[-1] if done else 0.0)
     return minimise(hessian[done:, done:], hessian[done:, :done] @ fixed, free, start)
 
 
-def _kinks(demand: Demand, fastest: float, strongest: float) -> Kinks:
-    """The prices of moving, of the limits, and of what the pictures wish for."""
+def _kinks(demand: PathProblem, fastest: float, strongest: float) -> PiecewiseLinearTerms:
+    """The prices of moving, of the limits, and of what the frames wish for."""
     count = len(demand.least)
     speed, acceleration, _ = _differences(count)
     rows = np.concatenate([speed, acceleration, np.eye(count), demand.weights])
@@ -79,13 +79,13 @@ def _kinks(demand: Demand, fastest: float, strongest: float) -> Kinks:
         (speeds, 0.0, _PAN, _PAN),
         *_between(speeds, -fastest, fastest, _LIMIT),
         *_between(accelerations, -strongest, strongest, _LIMIT),
-        *_between(points, demand.least, demand.most, _PICTURE),
+        *_between(points, demand.least, demand.most, _FRAME),
         *_between(seen, wishes.near.lo, wishes.near.hi, _OFF_CENTRE * demand.seconds),
         *_between(seen, wishes.soft.lo, wishes.soft.hi, _OUT * demand.seconds),
         *_between(seen, wishes.hard.lo, wishes.hard.hi, _CUT_OFF * demand.seconds),
     ]
     at, up, down = (np.concatenate([t[k] + np.zeros(len(t[0])) for t in terms]) for k in (1, 2, 3))
-    return Kinks(rows, np.concatenate([t[0] for t in terms]), at, up, down)
+    return PiecewiseLinearTerms(rows, np.concatenate([t[0] for t in terms]), at, up, down)
 
 
 def _between(rows: NDArray[np.intp], lo: Array | float, hi: Array | float, price: Array | float) -> list[_Term]:

@@ -12,13 +12,13 @@ from pipeline.people import Row, Scene, Seen, Side, size_from_json
 from pipeline.settings import CameraSettings
 
 _PLANS_PER_LOOKAHEAD = 4  # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
-_LONGEST_STEP_S = 0.2  # a longer pause between two pictures (VFR) counts as this much of camera time
+_LONGEST_STEP_S = 0.2  # a longer pause between two frames (VFR) counts as this much of camera time
 
 
 class CameraOperator:
     """Frames both people of one video. Deterministic; rows depend on the scenes alone, not on how calls group them.
 
-    ``width`` and ``height`` are those of the displayed picture, in pixels; scenes may name others. A row comes out once
+    ``width`` and ``height`` are those of the displayed frame, in pixels; scenes may name others. A row comes out once
     the scenes reach ``lookahead_s`` past it.
     """
 
@@ -66,7 +66,7 @@ class CameraOperator:
         right = self._right.advance(View("right", self._scenes, self._times), count)
         done = self._scenes[:count]
         del self._scenes[:count], self._times[:count]
-        return [Row(s.pts, s.t, a, b, s.picture) for s, a, b in zip(done, left, right, strict=True)]
+        return [Row(s.pts, s.t, a, b, s.frame) for s, a, b in zip(done, left, right, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Everything that later rows depend on, as JSON-able values."""
@@ -80,7 +80,7 @@ class CameraOperator:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on exactly where the operator that gave this state was; settings and picture must be the same."""
+        """Go on exactly where the operator that gave this state was; settings and frame must be the same."""
         self._scenes = [_restored_scene(s) for s in state["scenes"]]
         self._times = list(state["times"])
         self._clock, self._last_t = state["clock"], state["last_t"]
@@ -90,7 +90,7 @@ class CameraOperator:
 
 def _scene_state(scene: Scene) -> list[Any]:
     seen = [_seen_state(s) for s in (scene.left, scene.right)]
-    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others], scene.picture]
+    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others], scene.frame]
 
 
 def _seen_state(seen: Seen | None) -> list[Any] | None:
@@ -98,9 +98,9 @@ def _seen_state(seen: Seen | None) -> list[Any] | None:
 
 
 def _restored_scene(state: list[Any]) -> Scene:
-    pts, t, cut, left, right, others, picture = state
+    pts, t, cut, left, right, others, frame = state
     left, right = _restored_seen(left), _restored_seen(right)
-    return Scene(pts, t, cut, left, right, tuple(Rect(*r) for r in others), size_from_json(picture))
+    return Scene(pts, t, cut, left, right, tuple(Rect(*r) for r in others), size_from_json(frame))
 
 
 def _restored_seen(state: list[Any] | None) -> Seen | None:

@@ -16,7 +16,7 @@ _TO_BOUNDARY = 0.98  # share of the way to the boundary that one step may go
 
 
 @dataclass(frozen=True, slots=True)
-class Kinks:
+class PiecewiseLinearTerms:
     """Piecewise linear costs of ``y = (rows @ x)[of] - at``: ``up * y`` where y > 0, ``down * -y`` where y < 0.
 
     ``rows`` is (R, N); ``of``, ``at``, ``up`` and ``down`` are (K,): several kinks may be of one row. ``up + down`` is
@@ -30,7 +30,7 @@ class Kinks:
     down: Array
 
 
-def minimise(hessian: Array, linear: Array, kinks: Kinks, start: Array) -> Array:
+def minimise(hessian: Array, linear: Array, kinks: PiecewiseLinearTerms, start: Array) -> Array:
     """Minimise ``x @ hessian @ x / 2 + linear @ x`` plus the kinks' costs; all shapes (N,) or (N, N).
 
     A primal-dual interior point method in the form used for quantile regression, where the dual of every kink is one

@@ -18,8 +18,8 @@ _CLEARANCE = 0.05  # crop widths the other person must be away before a still en
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
-    """A picture that a frozen tile may repeat.
+class FreezeFrame:
+    """A frame that a frozen tile may repeat.
 
     ``quality`` is 2 where the other person is not in it, 1 where they are at its edge, 0 where they fill it too or the
     own face is cut off.
@@ -33,15 +33,15 @@ class Still:
 
 
 class Framings:
-    """Framing and path planning for each size of picture; ``usual`` is for scenes that name none."""
+    """Framing and path planning for each size of frame; ``usual`` is for scenes that name none."""
 
     def __init__(self, settings: CameraSettings, usual: Size) -> None:
         self._settings = settings
         self._usual = usual
         self._known: dict[Size, tuple[Framing, PathPlanner]] = {}
 
-    def of(self, picture: Size | None) -> tuple[Framing, PathPlanner]:
-        size = picture or self._usual
+    def of(self, frame: Size | None) -> tuple[Framing, PathPlanner]:
+        size = frame or self._usual
         if size not in self._known:
             framing = Framing(self._settings, *size)
             self._known[size] = framing, PathPlanner(self._settings, framing)
@@ -49,7 +49,7 @@ class Framings:
 
 
 class TileCamera:
-    """One tile's camera. Every picture must be given to ``advance`` exactly once, in order."""
+    """One tile's camera. Every frame must be given to ``advance`` exactly once, in order."""
 
     def __init__(
         self, side: Side, settings: CameraSettings, framings: Framings, *, freeze: bool, bridge_s: float
@@ -63,16 +63,16 @@ class TileCamera:
         self._away = False  # the path waits for a person not yet seen in this shot
         self._frozen = False
         self._waiting = False
-        self._last: Seen | None = None  # the person in the last picture that showed them
+        self._last: Seen | None = None  # the person in the last frame that showed them
         self._trace = Trace()  # ... and how they came there in this take
         self._other: tuple[Rect, float] | None = None
-        self.still: Still | None = None
+        self.still: FreezeFrame | None = None
 
     def advance(self, view: View, commit: int) -> list[Tile]:
-        """Decide the view's first ``commit`` pictures; the others are only looked at."""
+        """Decide the view's first ``commit`` frames; the others are only looked at."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
-            self._framing, self._planner = self._framings.of(view.scenes[i].picture)
+            self._framing, self._planner = self._framings.of(view.scenes[i].frame)
             if self._is_break(view, i):
                 self._end_take(view, i)
             if self._present(view, i):
@@ -106,11 +106,11 @@ class TileCamera:
         return self._bridged(self._last, self._trace.last_s, view, back)
 
     def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
-        """Whether the path may lead from the last sight of the person to picture ``back``."""
+        """Whether the path may lead from the last sight of the person to frame ``back``."""
         return float(view.times[back]) - last_s <= self._bridge_s and not is_jump(last, view.own[back])
 
     def _run(self, view: View, i: int, commit: int) -> int:
-        """Where the phase that begins at picture ``i`` ends, at most ``commit``."""
+        """Where the phase that begins at frame ``i`` ends, at most ``commit``."""
         j = i + 1
         while j < commit and not view.breaks[j] and (view.faces[j] is None) == (view.faces[i] is None):
             j += 1
@@ -131,7 +131,7 @@ class TileCamera:
         return tiles
 
     def _horizon(self, view: View, i: int) -> int:
-        """Where the take that runs through picture ``i`` ends, as far as one can see."""
+        """Where the take that runs through frame ``i`` ends, as far as one can see."""
         end, last, last_s = view.next_break(i), view.own[i], float(view.times[i])
         for k in range(i, end):
             if view.faces[k] is not None:
@@ -141,12 +141,12 @@ class TileCamera:
         return end
 
     def _gap_end(self, view: View, i: int) -> int:
-        """Where the gap that covers picture ``i`` ends, as far as one can see."""
+        """Where the gap that covers frame ``i`` ends, as far as one can see."""
         back = view.next_face(i)
         return view.next_break(i) if back is None else back
 
     def _expected(self, view: View, i: int, end: int) -> list[Rect | None]:
-        """The person's boxes from picture ``i`` to ``end``.
+        """The person's boxes from frame ``i`` to ``end``.
 
         Of who is lost behind the other one it is expected that they walk on; other gaps stay open.
         """
@@ -168,7 +168,7 @@ class TileCamera:
         return contains_face(crop, face, self._framing.width, self._framing.height)
 
     def _held_crop(self, view: View, i: int, path: CameraPath) -> Rect:
-        """What the waiting camera shows at picture ``i``."""
+        """What the waiting camera shows at frame ``i``."""
         self._planner.extend(path, view.stretch(i, [None]), 1)
         return self._crops(path, view.times[i : i + 1])[0]
 
@@ -180,7 +180,7 @@ class TileCamera:
         self._last = own
         self._trace.note(float(view.times[i]), face, other)
         quality = self._quality(crop, face, other)
-        self._keep_still(Still(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
+        self._keep_still(FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
         return Tile(own.person, face, crop, own.source)
 
     def _quality(self, crop: Rect, face: Rect, other: Rect | None) -> int:
@@ -190,7 +190,7 @@ class TileCamera:
             return 2
         return 0 if contains_centre(crop, other, _CLEARANCE) else 1
 
-    def _keep_still(self, new: Still) -> None:
+    def _keep_still(self, new: FreezeFrame) -> None:
         old = self.still
         if old is None or old.person != new.person or new.quality >= old.quality or new.time - old.time > _STALE_S:
             self.still = new
@@ -207,7 +207,7 @@ class TileCamera:
         return tiles
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
-        """Let the camera come to rest where it is; show a still while the other person is in its picture."""
+        """Let the camera come to rest where it is; show a still while the other person is in its frame."""
         self._planner.extend(path, view.stretch(i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
@@ -250,7 +250,7 @@ class TileCamera:
         return Tile(person, None, self.still.crop, "frozen", self.still.pts)
 
     def _wait_unseen(self, view: View, i: int, j: int) -> list[Tile]:
-        """The person has not been in this shot: their last still, else a part of the picture without the other one."""
+        """The person has not been in this shot: their last still, else a part of the frame without the other one."""
         for k in range(i, j):
             self._note_other(view, k)
         own = view.own[i]
@@ -265,7 +265,7 @@ class TileCamera:
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
 
     def _empty_part(self, view: View, i: int) -> Rect | None:
-        """A half of the picture in which the other person does not appear, the tile's own half if possible."""
+        """A half of the frame in which the other person does not appear, the tile's own half if possible."""
         end = view.next_break(i)
         others = [o for o in view.others[i:end] if o is not None]
         if self._other is not None:
@@ -300,7 +300,7 @@ class TileCamera:
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._trace = Trace.restored(state["trace"])
         self._other = (Rect(*other[0]), other[1]) if other else None
-        self.still = Still(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
+        self.still = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 
 
 def _person(view: View, i: int) -> int | None:

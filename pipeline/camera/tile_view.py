@@ -1,4 +1,4 @@
-"""What one tile's camera looks at: its person and the other one over consecutive pictures."""
+"""What one tile's camera looks at: its person and the other one over consecutive frames."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pipeline.camera.framing import Array
 from pipeline.people import Scene, Seen, Side
 
 _UNKNOWN = (np.nan,) * 4
-_FAR_JUMP = 2.5  # face heights between two pictures: nobody moves like that
+_FAR_JUMP = 2.5  # face heights between two frames: nobody moves like that
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
 _MEMORY_S = 0.3  # a person's speed is taken over so long
 
 
 class View:
-    """Consecutive pictures as one tile sees them."""
+    """Consecutive frames as one tile sees them."""
 
     def __init__(self, side: Side, scenes: Sequence[Scene], times: Sequence[float]) -> None:
         pairs = [(s.left, s.right) if side == "left" else (s.right, s.left) for s in scenes]
@@ -47,7 +47,7 @@ class View:
         return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
 
     def next_face(self, start: int) -> int | None:
-        """The first picture from ``start`` on that shows the person, in the same take."""
+        """The first frame from ``start`` on that shows the person, in the same take."""
         for i in range(start, len(self)):
             if i > start and self.breaks[i]:
                 return None
@@ -56,7 +56,7 @@ class View:
         return None
 
     def stretch(self, start: int, faces: Sequence[Rect | None]) -> Stretch:
-        """The pictures from ``start`` on, with these faces for the tile's person."""
+        """The frames from ``start`` on, with these faces for the tile's person."""
         stop = start + len(faces)
         return Stretch(self.times[start:stop], _boxes(faces), _boxes(self.others[start:stop]))
 

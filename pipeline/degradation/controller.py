@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from engines.errors import ExplainedError
-from pipeline.degradation.level_ladder import CircuitBreaker, Level, Step, Trip
+from pipeline.degradation.level_ladder import CircuitBreaker, DegradationTrigger, Level, Step
 from pipeline.degradation.space import Room
 from pipeline.degradation.triggers import SegmentFacts, judge, trip_of
 from pipeline.degradation.workload import Workload, workload
@@ -73,7 +73,7 @@ class Degradation:
         self._time_base = time_base
         self._sleep = sleep
         self._breaker = CircuitBreaker(settings, clock)
-        self._pending: Trip | None = None
+        self._pending: DegradationTrigger | None = None
         if checkpoint.breaker:
             self._breaker.restore(checkpoint.breaker)
 
@@ -86,7 +86,7 @@ class Degradation:
         return workload(self.level, self._settings)
 
     @property
-    def trip(self) -> Trip | None:
+    def trip(self) -> DegradationTrigger | None:
         """Why the level is not normal, or about to change."""
         return self._pending or self._breaker.trip
 
@@ -123,7 +123,7 @@ class Degradation:
         """Whether an error comes from want of space, for which ``wait_for_space`` then waits."""
         return self._room.refuses(error)
 
-    def _helps(self, trip: Trip) -> bool:
+    def _helps(self, trip: DegradationTrigger) -> bool:
         """Whether there is a lower level for it, which is not one pause too many."""
         lower, lowest = self.level.rank + 1, self._breaker.lowest(trip.kind).rank
         if lower > lowest:
@@ -217,7 +217,7 @@ class Degradation:
             log.info("job recovers", at_s=at_s, **_told(step, self._breaker.trip))
 
 
-def _told(step: Step, trip: Trip | None) -> dict[str, str]:
+def _told(step: Step, trip: DegradationTrigger | None) -> dict[str, str]:
     return {"degradation": step.after.value, "before": step.before.value, "trip": trip.kind.value if trip else ""}
 
 

@@ -36,7 +36,7 @@ class Level(StrEnum):
 LADDER = tuple(Level)
 
 
-class TripKind(StrEnum):
+class TriggerKind(StrEnum):
     """What leads down; ``degradation.lowest`` has a key for each."""
 
     OUT_OF_MEMORY = "out_of_memory"
@@ -52,10 +52,10 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class DegradationTrigger:
     """One piece of trouble; ``reason`` is for people."""
 
-    kind: TripKind
+    kind: TriggerKind
     reason: str
 
 
@@ -89,7 +89,7 @@ class CircuitBreaker:
         self._clean = 0
         self._holds_until = -math.inf
         self.level = Level.NORMAL
-        self.trip: Trip | None = None
+        self.trip: DegradationTrigger | None = None
         self.fruitless_pauses = 0
 
     @property
@@ -103,11 +103,11 @@ class CircuitBreaker:
         """Time until the level may change."""
         return max(0.0, self._holds_until - self._clock())
 
-    def lowest(self, kind: TripKind) -> Level:
+    def lowest(self, kind: TriggerKind) -> Level:
         """Down to where a kind of trip may lead; ``NORMAL`` means that it leads nowhere."""
         return Level(getattr(self._settings.lowest, kind))
 
-    def record_trip(self, trip: Trip) -> Step | None:
+    def record_trip(self, trip: DegradationTrigger) -> Step | None:
         """Take note of trouble: one step down, unless the cool-down still runs or it may lead no further.
 
         Trouble that outlasts a cool-down makes the next one longer, also where it leads no further.
@@ -160,12 +160,14 @@ class CircuitBreaker:
 
         Trouble of a kind that is no trip any more, in a checkpoint of an earlier version, is over as well.
         """
-        if state["trip"] is not None and state["trip"][0] not in set(TripKind):
+        if state["trip"] is not None and state["trip"][0] not in set(TriggerKind):
             return
         self.level = Level(state["level"])
         self._failures, self._clean = state["failures"], state["clean"]
         self.fruitless_pauses = state["fruitless_pauses"]
-        self.trip = None if state["trip"] is None else Trip(TripKind(state["trip"][0]), state["trip"][1])
+        self.trip = (
+            None if state["trip"] is None else DegradationTrigger(TriggerKind(state["trip"][0]), state["trip"][1])
+        )
         self._holds_until = -math.inf
         if self.level is not Level.PAUSE:
             self._hold(state["wait_s"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 
 from engines.errors import DeviceOutOfMemoryError, ExplainedError, VramGuardError, causes
-from pipeline.degradation.level_ladder import Trip, TripKind
+from pipeline.degradation.level_ladder import DegradationTrigger, TriggerKind
 from pipeline.settings import DegradationSettings
 
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
@@ -23,31 +23,31 @@ class SegmentFacts:
     """What is known of the work on a finished segment.
 
     Attributes:
-        replaced: pictures that could not be decoded.
-        latency_s: median of the time that all stages together spent on a picture, reading and writing files left out.
+        replaced: frames that could not be decoded.
+        latency_s: median of the time that all stages together spent on a frame, reading and writing files left out.
         strain: why the device carries more than it should.
     """
 
     frames: int
     replaced: int
     latency_s: float
-    strain: str | None = None
+    pressure_reason: str | None = None
 
 
-def trip_of(error: BaseException) -> Trip | None:
+def trip_of(error: BaseException) -> DegradationTrigger | None:
     """The trip behind an error, None where it is none: then less work would not help."""
     for cause in causes(error):
         kind = _kind(cause)
         if kind is not None:
-            return Trip(kind, error.message if isinstance(error, ExplainedError) else _words(cause))
+            return DegradationTrigger(kind, error.message if isinstance(error, ExplainedError) else _words(cause))
     return None
 
 
-def _kind(error: BaseException) -> TripKind | None:
+def _kind(error: BaseException) -> TriggerKind | None:
     if isinstance(error, VramGuardError):
-        return TripKind.VRAM_GUARD
+        return TriggerKind.VRAM_GUARD
     if isinstance(error, DeviceOutOfMemoryError) or _is_host_memory(error):
-        return TripKind.OUT_OF_MEMORY
+        return TriggerKind.OUT_OF_MEMORY
     return None
 
 
@@ -64,15 +64,17 @@ def _words(error: BaseException) -> str:
     return f"{what}: {error}" if str(error) else f"{what}."
 
 
-def judge(facts: SegmentFacts, settings: DegradationSettings) -> Trip | None:
+def judge(facts: SegmentFacts, settings: DegradationSettings) -> DegradationTrigger | None:
     """The trip that a finished segment shows, the most urgent where there are several."""
-    if facts.strain is not None:
-        return Trip(TripKind.VRAM_GUARD, facts.strain)
+    if facts.pressure_reason is not None:
+        return DegradationTrigger(TriggerKind.VRAM_GUARD, facts.pressure_reason)
     share = facts.replaced / max(1, facts.frames)
     if share >= settings.decoder_error_share:
-        return Trip(TripKind.DECODER_ERRORS, f"{share:.0%} of the pictures of a segment could not be decoded")
+        return DegradationTrigger(
+            TriggerKind.DECODER_ERRORS, f"{share:.0%} of the frames of a segment could not be decoded"
+        )
     if facts.latency_s > settings.frame_latency_s:
         allowed = f"{settings.frame_latency_s:g} s are allowed"
-        words = f"the stages work {facts.latency_s:.0f} s on each picture; {allowed}"
-        return Trip(TripKind.FRAME_LATENCY, words)
+        words = f"the stages work {facts.latency_s:.0f} s on each frame; {allowed}"
+        return DegradationTrigger(TriggerKind.FRAME_LATENCY, words)
     return None

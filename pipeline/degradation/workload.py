@@ -1,4 +1,4 @@
-"""What each level of degradation takes from the work. The output's size and its sound are the same at all of them."""
+"""What each level of degradation takes from the work. The output's size and its audio are the same at all of them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Workload:
     """How much is worked on at once.
 
     Attributes:
-        surface_pixels: most pixels of a working picture; larger ones are scaled down.
+        surface_pixels: most pixels of a working frame; larger ones are scaled down.
         detector_long_side: most of the detector input's longer side; None leaves it to the profile.
         smaller: batches are cut to one part in so many.
         depth: batches that wait between two stages.
-        picture_step: every so manieth picture is worked on.
+        picture_step: every so manieth frame is worked on.
     """
 
     surface_pixels: int = MAX_SURFACE_PIXELS
     detector_long_side: int | None = None
     smaller: int = 1
     depth: int = _DEPTH
-    picture_step: int = 1
+    frame_step: int = 1
 
     def batch(self, most: int) -> int:
-        """Pictures that travel together where ``most`` would undisturbed."""
+        """Frames that travel together where ``most`` would undisturbed."""
         return max(1, most // self.smaller)
 
     def long_side(self, wanted: int) -> int:
@@ -48,5 +48,5 @@ def workload(level: Level, settings: DegradationSettings) -> Workload:
         detector_long_side=settings.detector_long_side,
         smaller=_SMALLER,
         depth=1,
-        picture_step=1 if level is Level.DOWNSCALE else 2,
+        frame_step=1 if level is Level.DOWNSCALE else 2,
     )

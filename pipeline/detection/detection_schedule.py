@@ -14,20 +14,20 @@ from pipeline.settings import DetectSettings
 AHEAD_S = 0.5  # how far ahead faces are reckoned to go on as they move
 APART = 1.0  # of the wider face's width: the room between two faces that counts as having met
 CALM_AFTER_S = 1.0
-_SLACK = 0.25  # of a picture, so that rounding never skips one
+_SLACK = 0.25  # of a frame, so that rounding never skips one
 
 
 class DetectorPace:
     """Decides when the detector runs next.
 
     Ordinarily that is ``rate_hz`` times per second of video. Where for a second no face has come or gone, and none
-    could meet another or leave the picture within half a second, it is ``calm_rate_hz``, until one does or could.
+    could meet another or leave the frame within half a second, it is ``calm_rate_hz``, until one does or could.
     So people who sit and gesture are looked at less often, and those who pass each other are not.
 
     Args:
         settings: the two rates.
-        fps: mean rate of the pictures.
-        width: of a picture, in pixels as in ``Face.box``.
+        fps: mean rate of the frames.
+        width: of a frame, in pixels as in ``Face.box``.
     """
 
     def __init__(self, settings: DetectSettings, fps: Fraction, width: float) -> None:
@@ -40,7 +40,7 @@ class DetectorPace:
         self._boxes: list[Rect] = []
 
     def due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
-        """Which of the next pictures the detector sees: one every so often, and the first of every shot."""
+        """Which of the next frames the detector sees: one every so often, and the first of every shot."""
         last, due = self._last_t, []
         for t, cut in zip(times, cuts, strict=True):
             due.append(cut or last is None or self._turn(t) > self._turn(last))

@@ -1,4 +1,4 @@
-"""Faces in pictures: the detector and the face embedding, in pixels of the canvas (``pipeline.canvas``)."""
+"""Faces in frames: the detector and the face embedding, in pixels of the canvas (``pipeline.canvas``)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NMS_IOU = 0.3
 
 @dataclass(frozen=True, slots=True)
 class _Lens:
-    """How the detector sees pictures of one displayed size.
+    """How the detector sees frames of one displayed size.
 
     Attributes:
         width, height: of the detector's input.
         scale: displayed pixels per pixel of the input, across and down.
-        placement: on the canvas; None where the picture is the canvas.
+        placement: on the canvas; None where the frame is the canvas.
     """
 
     width: int
@@ -42,7 +42,7 @@ class _Lens:
 
 
 class FaceFinder:
-    """Runs the models of a backend on the pictures of one stream.
+    """Runs the models of a backend on the frames of one stream.
 
     Attributes:
         can_embed: whether faces can be compared.
@@ -80,7 +80,7 @@ class FaceFinder:
     def look(
         self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: tuple[int, int]
     ) -> tuple[NDArray[np.uint8], list[tuple[Face, ...] | None]]:
-        """Thumbnails of all pictures, (N, height, width), and the faces of those that are wanted.
+        """Thumbnails of all frames, (N, height, width), and the faces of those that are wanted.
 
         In one go, because a device is asked and waited for: the thumbnails come while the detector works.
         """
@@ -91,14 +91,14 @@ class FaceFinder:
     def complete(
         self, frames: Sequence[Frame], wanted: Sequence[bool], found: Sequence[tuple[Face, ...] | None]
     ) -> list[tuple[Face, ...] | None]:
-        """The faces of the pictures that are wanted, and of no others; only those not found yet are looked for."""
+        """The faces of the frames that are wanted, and of no others; only those not found yet are looked for."""
         missing = [w and known is None for w, known in zip(wanted, found, strict=True)]
         fresh = iter(self.find([f for f, m in zip(frames, missing, strict=True) if m]))
         complete = [next(fresh) if m else known for m, known in zip(missing, found, strict=True)]
         return [faces if w else None for w, faces in zip(wanted, complete, strict=True)]
 
     def find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
-        """The faces of each picture, best first."""
+        """The faces of each frame, best first."""
         alike = [list(part) for _, part in groupby(frames, key=lambda frame: frame.display)]
         parts = (run[n : n + self._max_batch] for run in alike for n in range(0, len(run), self._max_batch))
         return [faces for part in parts for faces in self._find(part)]
@@ -124,7 +124,7 @@ class FaceFinder:
     def _on_surface(self, frame: Frame, face: Face) -> NDArray[np.float32]:
         """A face's landmarks, (5, 2), in pixels of the frame."""
         placement = self._lens(frame.display).placement
-        points = face.landmarks if placement is None else placement.points_in_picture(face.landmarks)
+        points = face.landmarks if placement is None else placement.points_in_frame(face.landmarks)
         width, height = frame.display or self._canvas
         scale = np.array([frame.width / width, frame.height / height], np.float32)
         return np.array(points, np.float32) * scale

@@ -181,7 +181,7 @@ class PositionOrder:
     """Position mode: the person on the left of the moment is in the left tile.
 
     Centres are smoothed exponentially; the two tiles change together, once people have been exchanged by a margin
-    for a number of pictures. State and settings are plain numbers.
+    for a number of frames. State and settings are plain numbers.
     """
 
     swapped: bool = False

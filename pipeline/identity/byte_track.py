@@ -18,7 +18,7 @@ BOX_MARGIN = 0.3  # boxes are widened by this share before they are compared
 LOW_IOU = 0.3  # a face of low confidence must lie this well on its track
 JUMP = 0.35  # face heights beside the prediction: no head moves so suddenly ...
 JUMP_SIGMA = 2.5  # ... once the filter is sure of it
-SIZE_ANOMALY = 1.5  # ratio of areas^0.5 between two pictures that no movement explains
+SIZE_ANOMALY = 1.5  # ratio of areas^0.5 between two frames that no movement explains
 PATIENCE = 1.2  # a track lives at least for this many detector runs
 IMPOSSIBLE = 1e6
 
@@ -96,7 +96,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One face of a picture and the track it belongs to. ``anomaly``: place or size are not what was expected."""
+    """One face of a frame and the track it belongs to. ``anomaly``: place or size are not what was expected."""
 
     face: int
     track: int
@@ -105,7 +105,7 @@ class Match:
 
 
 class ByteTrack:
-    """Associates the faces of successive pictures, confident ones first, then the rest with what is left over.
+    """Associates the faces of successive frames, confident ones first, then the rest with what is left over.
 
     Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Differences: time
     is in seconds, so any frame rate and gap will do; the four coordinates are filtered one by one, which is the same
@@ -117,11 +117,11 @@ class ByteTrack:
         self._settings = settings
         self._next = 1
         self._t: float | None = None
-        self.interval_s = 0.0  # between the last two pictures with faces
+        self.interval_s = 0.0  # between the last two frames with faces
         self.tracks: list[Track] = []
 
     def step(self, t: float, faces: Sequence[Face]) -> list[Match]:
-        """Take in the faces of the picture at ``t`` seconds; times must rise."""
+        """Take in the faces of the frame at ``t`` seconds; times must rise."""
         self.interval_s, self._t = (0.0 if self._t is None else t - self._t), t
         lost_s = max(self._settings.lost_s, PATIENCE * self.interval_s)
         self.tracks = [k for k in self.tracks if t - k.seen <= lost_s]

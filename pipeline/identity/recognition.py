@@ -80,7 +80,7 @@ class Gallery:
         self.offered = int(state["offered"])
 
 
-class Recogniser:
+class FaceRecognizer:
     """Takes embeddings where they can settle who somebody is, and keeps the galleries.
 
     Faces are embedded when a tracklet begins under suspicion, until it is clear whose it is; while a gallery is young;
@@ -94,7 +94,7 @@ class Recogniser:
         self._width, self._height = width, height
         self.galleries = (Gallery(settings.gallery_views), Gallery(settings.gallery_views))
         self.failure: dict[str, str] | None = None
-        self.activations = 0  # pictures in which a face was embedded
+        self.activations = 0  # frames in which a face was embedded
         self._tokens = TOKENS
 
     @property
@@ -109,9 +109,9 @@ class Recogniser:
     def look(
         self, pts: int, t: float, hits: Sequence[Hit], tracklets: dict[int, Tracklet], people: int, complete: bool
     ) -> set[int]:
-        """Embed the faces of one picture that need it; returns their tracklets.
+        """Embed the faces of one frame that need it; returns their tracklets.
 
-        ``complete``: both people are seen in this picture for certain, so everybody else is a stranger.
+        ``complete``: both people are seen in this frame for certain, so everybody else is a stranger.
         """
         if not self.active:
             return set()
@@ -123,7 +123,7 @@ class Recogniser:
         return {h.tracklet for h in wanted} if vectors else set()
 
     def earn(self) -> None:
-        """One more picture has passed: the budget for views grows."""
+        """One more frame has passed: the budget for views grows."""
         self._tokens = min(TOKENS, self._tokens + self._settings.reid_share)
 
     def enrol(self, tracklet: Tracklet) -> None:

@@ -1,4 +1,4 @@
-"""Faces in, people out: who of the two is where in every picture, decided with a look ahead."""
+"""Faces in, people out: who of the two is where in every frame, decided with a look ahead."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pipeline.identity.assignment import Assigner, Decision
-from pipeline.identity.recognition import CERTAIN, Embedder, Recogniser
+from pipeline.identity.recognition import CERTAIN, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import SceneMaker, Spot, Waiting
-from pipeline.identity.selection import Founding, Person
+from pipeline.identity.selection import Person, SubjectSelector
 from pipeline.identity.statistics import IdentityRecord
 from pipeline.identity.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
 from pipeline.people import Face, Observation, Scene
 from pipeline.settings import IdentitySettings
 
-MOST_FACES = 12  # followed in one picture: more are a crowd
+MOST_FACES = 12  # followed in one frame: more are a crowd
 UNLIKE = -1.0  # nats of embeddings against a person
 MEMORY_S = 0.5  # tracklets wholly shown stay this long: what continues them is compared with them
 LONGEST_STEP_S = 0.25  # presence between two detections counts at most this
 
 
 class PeopleResolver:
-    """Decides for every picture where the two people are.
+    """Decides for every frame where the two people are.
 
-    A picture waits until ``lookahead_s`` of later pictures are known. Then the tracklets up to there are assigned
-    jointly, and what has been decided for returned pictures weighs in later decisions but can be overturned by
-    evidence; a change takes effect with the first picture not yet returned. Everything is worked out picture by
-    picture, so results do not depend on how pictures are batched.
+    A frame waits until ``lookahead_s`` of later frames are known. Then the tracklets up to there are assigned
+    jointly, and what has been decided for returned frames weighs in later decisions but can be overturned by
+    evidence; a change takes effect with the first frame not yet returned. Everything is worked out frame by
+    frame, so results do not depend on how frames are batched.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class PeopleResolver:
         self._lookahead_s = lookahead_s
         self._builder = TrackletBuilder(settings)
         self._assigner = Assigner(settings, width)
-        self._founding = Founding(settings, width, height)
-        self._recogniser = Recogniser(settings, embed, width, height)
+        self._founding = SubjectSelector(settings, width, height)
+        self._recogniser = FaceRecognizer(settings, embed, width, height)
         self._record = IdentityRecord()
         self._scenes = SceneMaker(settings, width, by_position=assignment == "position")
         self._waiting: list[Waiting] = []
@@ -54,12 +54,12 @@ class PeopleResolver:
         self._detected_t = 0.0
         self._dirty = False
 
-    def observe(self, pictures: Sequence[Observation]) -> list[Scene]:
-        """Take in the next pictures; returns those that are decided now, in order, each exactly once."""
+    def observe(self, frames: Sequence[Observation]) -> list[Scene]:
+        """Take in the next frames; returns those that are decided now, in order, each exactly once."""
         scenes = []
-        for picture in pictures:
-            self._take(picture)
-            while self._waiting[0].t <= picture.t - self._lookahead_s:
+        for frame in frames:
+            self._take(frame)
+            while self._waiting[0].t <= frame.t - self._lookahead_s:
                 scenes.append(self._release(final=False))
         return scenes
 
@@ -110,18 +110,18 @@ class PeopleResolver:
 
     # Taking in
 
-    def _take(self, picture: Observation) -> None:
-        if picture.cut:
+    def _take(self, frame: Observation) -> None:
+        if frame.cut:
             self._builder.cut()
         self._recogniser.earn()
-        spots = None if picture.faces is None else self._track(picture)
-        self._waiting.append(Waiting(picture.pts, picture.t, picture.cut, self._builder.shot, spots))
+        spots = None if frame.faces is None else self._track(frame)
+        self._waiting.append(Waiting(frame.pts, frame.t, frame.cut, self._builder.shot, spots))
 
-    def _track(self, picture: Observation) -> tuple[Spot, ...]:
-        hits, born = self._builder.step(picture.t, _leading(picture.faces or ()), picture.cut)
+    def _track(self, frame: Observation) -> tuple[Spot, ...]:
+        hits, born = self._builder.step(frame.t, _leading(frame.faces or ()), frame.cut)
         self._tracklets.update((k.id, k) for k in born)
         embedded = self._recogniser.look(
-            picture.pts, picture.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
+            frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
         for number in embedded:
             self._enrol(self._tracklets[number])
@@ -136,25 +136,25 @@ class PeopleResolver:
     # Deciding
 
     def _release(self, final: bool) -> Scene:
-        picture = self._waiting[0]
-        if picture.spots is not None or self._dirty:
-            self._decide(picture, final)
-        if picture.spots is not None:
-            self._note_presence(picture)
-        scene = self._show(picture)
+        frame = self._waiting[0]
+        if frame.spots is not None or self._dirty:
+            self._decide(frame, final)
+        if frame.spots is not None:
+            self._note_presence(frame)
+        scene = self._show(frame)
         self._waiting.pop(0)
         self._forget()
         return scene
 
-    def _show(self, picture: Waiting) -> Scene:
+    def _show(self, frame: Waiting) -> Scene:
         labels = {k.id: k.person() for k in self._tracklets.values()}
         boxes = self._scenes.locate(self._waiting, labels)
         if boxes[0].box and boxes[1].box:
-            self._founding.settle_sides(picture.shot, boxes[0].box.cx, boxes[1].box.cx)
+            self._founding.settle_sides(frame.shot, boxes[0].box.cx, boxes[1].box.cx)
         self._record.returned([seen.box for seen in boxes])
-        return self._scenes.scene(picture, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
+        return self._scenes.scene(frame, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
 
-    def _decide(self, picture: Waiting, final: bool) -> None:
+    def _decide(self, frame: Waiting, final: bool) -> None:
         window = list(self._tracklets.values())
         founded = self._founding.found(window, self._rejects(window), final)
         for tracklet in founded:
@@ -167,7 +167,7 @@ class PeopleResolver:
             self._assign(window)
             self._dirty = False
         for tracklet in window:
-            if tracklet.label == UNDECIDED and tracklet.t0 <= picture.t:
+            if tracklet.label == UNDECIDED and tracklet.t0 <= frame.t:
                 self._commit(tracklet)
 
     def _is_third(self, tracklet: Tracklet, people: Sequence[Tracklet]) -> bool:
@@ -227,11 +227,11 @@ class PeopleResolver:
             self._record.compare(tracklet)
             self._recogniser.enrol(tracklet)
 
-    def _note_presence(self, picture: Waiting) -> None:
+    def _note_presence(self, frame: Waiting) -> None:
         """Count who was there, and give strangers their due: a person's place, or an identity that motion had lost."""
-        seconds = min(LONGEST_STEP_S, picture.t - self._detected_t)
-        self._detected_t = picture.t
-        tracklets = [self._tracklets[s.tracklet] for s in picture.spots or ()]
+        seconds = min(LONGEST_STEP_S, frame.t - self._detected_t)
+        self._detected_t = frame.t
+        tracklets = [self._tracklets[s.tracklet] for s in frame.spots or ()]
         strangers = self._founding.note(tracklets, seconds)
         successor = self._founding.successor(strangers)
         if successor is not None:
@@ -268,7 +268,7 @@ class PeopleResolver:
         self._enrol(stranger)
 
     def _forget(self) -> None:
-        """Drop tracklets that ended a while before the oldest waiting picture; the people's latest stay as anchors."""
+        """Drop tracklets that ended a while before the oldest waiting frame; the people's latest stay as anchors."""
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]

@@ -1,4 +1,4 @@
-"""Decided pictures as scenes: boxes between detections, sides, bystanders."""
+"""Decided frames as scenes: boxes between detections, sides, bystanders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.settings import IdentitySettings
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One detected face in a picture that waits for its decision. ``embedded``: its embedding was taken."""
+    """One detected face in a frame that waits for its decision. ``embedded``: its embedding was taken."""
 
     tracklet: int
     box: Rect
@@ -23,7 +23,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One picture that waits for its decision. ``spots`` is None where the detector was not run."""
+    """One frame that waits for its decision. ``spots`` is None where the detector was not run."""
 
     pts: int
     t: float
@@ -52,7 +52,7 @@ class Sighting:
 
 
 class SceneMaker:
-    """Says where the two people are in each picture, once it is known whose the tracklets are.
+    """Says where the two people are in each frame, once it is known whose the tracklets are.
 
     Between two detections of a person that are near enough in time, the box is interpolated. Where a person has left,
     there is no box: none is better than a wrong one.
@@ -65,17 +65,17 @@ class SceneMaker:
         self._sightings: list[Sighting | None] = [None, None]
 
     def locate(self, waiting: Sequence[Waiting], labels: Mapping[int, int]) -> tuple[Seen, Seen]:
-        """Persons 1 and 2 in the oldest waiting picture; ``labels`` gives the person of each tracklet."""
+        """Persons 1 and 2 in the oldest waiting frame; ``labels`` gives the person of each tracklet."""
         return self._seen(waiting, labels, 1), self._seen(waiting, labels, 2)
 
-    def scene(self, picture: Waiting, people: Sequence[tuple[Side, Seen]], labels: Mapping[int, int]) -> Scene:
-        """The picture with the known people on their sides, which in position mode depend on where they are."""
+    def scene(self, frame: Waiting, people: Sequence[tuple[Side, Seen]], labels: Mapping[int, int]) -> Scene:
+        """The frame with the known people on their sides, which in position mode depend on where they are."""
         sides = dict(people)
         left, right = sides.get("left"), sides.get("right")
         if self._by_position:
-            left, right = self._by_order(picture.cut, left, right)
-        others = tuple(s.box for s in picture.spots or () if labels[s.tracklet] not in (1, 2))
-        return Scene(picture.pts, picture.t, picture.cut, left, right, others)
+            left, right = self._by_order(frame.cut, left, right)
+        others = tuple(s.box for s in frame.spots or () if labels[s.tracklet] not in (1, 2))
+        return Scene(frame.pts, frame.t, frame.cut, left, right, others)
 
     def forget(self, person: int) -> None:
         """The person is somebody else from now on."""
@@ -97,30 +97,30 @@ class SceneMaker:
         return (right, left) if exchanged else (left, right)
 
     def _seen(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Seen:
-        picture = waiting[0]
-        spot = _spot(picture, labels, person)
+        frame = waiting[0]
+        spot = _spot(frame, labels, person)
         if spot is None:
             return Seen(person, self._between(waiting, labels, person), "tracked")
-        self._sightings[person - 1] = Sighting(picture.t, picture.shot, spot.box)
+        self._sightings[person - 1] = Sighting(frame.t, frame.shot, spot.box)
         return Seen(person, spot.box, "reidentified" if spot.embedded else "detected")
 
     def _between(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Rect | None:
         """A box between two detections of a person, if they are near enough in time."""
-        picture, before = waiting[0], self._sightings[person - 1]
-        if before is None or before.shot != picture.shot:
+        frame, before = waiting[0], self._sightings[person - 1]
+        if before is None or before.shot != frame.shot:
             return None
-        shot = [w for w in waiting if w.shot == picture.shot and w.spots is not None]
+        shot = [w for w in waiting if w.shot == frame.shot and w.spots is not None]
         after = next((w for w in shot if _spot(w, labels, person)), None)
         if after is None:
             return None if shot else before.box
         if after.t - before.t > self._settings.gap_s:
             return None
         spot = _spot(after, labels, person)
-        return _blend(before.box, spot.box, (picture.t - before.t) / (after.t - before.t)) if spot else None
+        return _blend(before.box, spot.box, (frame.t - before.t) / (after.t - before.t)) if spot else None
 
 
-def _spot(picture: Waiting, labels: Mapping[int, int], person: int) -> Spot | None:
-    return next((s for s in picture.spots or () if labels[s.tracklet] == person), None)
+def _spot(frame: Waiting, labels: Mapping[int, int], person: int) -> Spot | None:
+    return next((s for s in frame.spots or () if labels[s.tracklet] == person), None)
 
 
 def _blend(a: Rect, b: Rect, share: float) -> Rect:

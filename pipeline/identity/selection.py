@@ -12,10 +12,10 @@ from pipeline.settings import IdentitySettings
 
 LEAST_SCORE = 0.6
 LEAST_HITS = 2
-LARGE = 0.10  # of the picture's height: a face like this is not just passing in the background
+LARGE = 0.10  # of the frame's height: a face like this is not just passing in the background
 USUAL_SCORE = 0.9  # of a face that is plainly seen
 PASSING = 0.7  # face heights per second: faster than people sway
-CENTRED = 0.10  # of the picture's width: nearer to the middle a lone face has no side
+CENTRED = 0.10  # of the frame's width: nearer to the middle a lone face has no side
 WEIGHT_S = 30.0  # presence beyond this earns no further precedence
 SUCCESSION = 1.5  # a stranger must have been this much more present to take a person's place ...
 SUCCESSION_S = 2.0  # ... and present for as long as this
@@ -55,13 +55,13 @@ class Person:
         self.weight = _heavier(self.weight, self.quality, seconds)
 
 
-class Founding:
+class SubjectSelector:
     """Who the two people are: the two leading faces by presence, size and persistence.
 
     Faces at the start are compared with each other; a face that comes later must be large and stay, or stay long.
     The left person of two who are there at the start gets the left tile; a lone one the tile of the half where the
     face is; who comes later gets the other. If both were first seen alone, in different shots, and the first one in
-    the middle of the picture, their order in the first shot of both decides.
+    the middle of the frame, their order in the first shot of both decides.
     """
 
     def __init__(self, settings: IdentitySettings, width: int, height: int) -> None:
@@ -74,7 +74,7 @@ class Founding:
         """Found who can be founded, and label their tracklets; returns those.
 
         ``appearance_rejects`` says of tracklets with embeddings whether they are not the first person. ``final``: no
-        more pictures will come, so nobody need stay any longer.
+        more frames will come, so nobody need stay any longer.
         """
         if len(self.people) == 2:
             return []
@@ -98,7 +98,7 @@ class Founding:
             person.certain_side = True
 
     def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
-        """Take in the faces of a picture, ``seconds`` after the one before; returns strangers who could lead."""
+        """Take in the faces of a frame, ``seconds`` after the one before; returns strangers who could lead."""
         for person in self.people:
             person.unseen_s += seconds
             for tracklet in tracklets:
@@ -111,7 +111,7 @@ class Founding:
     def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
         """The stranger who should take a person's place, if any, and that person; ``strangers`` as noted.
 
-        A choice made early may have been wrong: a picture on the wall, somebody who was there first. Whoever has been
+        A choice made early may have been wrong: a frame on the wall, somebody who was there first. Whoever has been
         present much more than one of the two people, in the same measure, is one of the two.
         """
         if len(self.people) < 2 or not strangers:
@@ -208,7 +208,7 @@ def _prominence(tracklet: Tracklet) -> float:
 
 
 def _heavier(weight: float, quality: float, seconds: float) -> float:
-    """Weight after another picture; presence beyond ``WEIGHT_S`` counts no more."""
+    """Weight after another frame; presence beyond ``WEIGHT_S`` counts no more."""
     return max(weight, min(weight + seconds * quality, WEIGHT_S * quality))
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engines.frames import Rect
-from pipeline.identity.recognition import Recogniser
+from pipeline.identity.recognition import FaceRecognizer
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import CLEAR, STRANGER, Tracklet
 
@@ -41,7 +41,7 @@ class Comparison:
 class IdentityRecord:
     """Collects the summary as decisions are made. Plain numbers and lists, so that a checkpoint can hold it."""
 
-    pictures: int = 0
+    frames: int = 0
     both: int = 0
     present: list[int] = field(default_factory=lambda: [0, 0])
     comparisons: list[Comparison] = field(default_factory=lambda: [Comparison(), Comparison()])
@@ -69,7 +69,7 @@ class IdentityRecord:
         self._remember(tracklet)
 
     def committed(self, tracklet: Tracklet) -> None:
-        """It has been decided whose tracklet this is, before any of its pictures was returned."""
+        """It has been decided whose tracklet this is, before any of its frames was returned."""
         if tracklet.label == STRANGER:
             return
         if tracklet.reason in CONTESTED:
@@ -80,7 +80,7 @@ class IdentityRecord:
         self._remember(tracklet)
 
     def overturned(self, tracklet: Tracklet, before: int, t: float) -> None:
-        """A decision was changed after pictures of the tracklet had been returned; from ``t`` on it is right."""
+        """A decision was changed after frames of the tracklet had been returned; from ``t`` on it is right."""
         if STRANGER not in (before, tracklet.label):
             self._suspect(t, tracklet)
             self._repair(t, tracklet, before, shown=True)
@@ -108,21 +108,21 @@ class IdentityRecord:
             self.comparisons[tracklet.label - 1].add(pair[tracklet.label - 1], pair[2 - tracklet.label])
 
     def returned(self, boxes: Sequence[Rect | None]) -> None:
-        """One picture has been returned with these boxes of persons 1 and 2."""
-        self.pictures += 1
+        """One frame has been returned with these boxes of persons 1 and 2."""
+        self.frames += 1
         self.both += all(box is not None for box in boxes)
         for i, box in enumerate(boxes):
             self.present[i] += box is not None
 
-    def summary(self, people: Sequence[Person], recogniser: Recogniser) -> dict[str, Any]:
-        """The report's identity section; times in seconds since the first picture.
+    def summary(self, people: Sequence[Person], recogniser: FaceRecognizer) -> dict[str, Any]:
+        """The report's identity section; times in seconds since the first frame.
 
         ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
         embeddings to the person's own views, the margin is how much farther they are from the other person's; null
         without embeddings. ``confidence`` is the probability that the two tiles never changed people: the product
         over all decisions.
         """
-        pictures = max(1, self.pictures)
+        frames = max(1, self.frames)
         sides = {p.side: self._person(p) for p in people}
         return {
             "people_seen": len(people),
@@ -133,8 +133,8 @@ class IdentityRecord:
             "repaired_swaps": deepcopy(self.repaired),
             "repaired_swaps_total": self.repaired_total,
             "replaced_people": deepcopy(self.replaced),
-            "reid_activation_ratio": round(recogniser.activations / pictures, 4),
-            "both_visible_ratio": round(self.both / pictures, 4),
+            "reid_activation_ratio": round(recogniser.activations / frames, 4),
+            "both_visible_ratio": round(self.both / frames, 4),
             "confidence": round(math.exp(self.log_confidence), 4),
             "reidentification": recogniser.condition,
             "reidentification_error": recogniser.failure,
@@ -152,7 +152,7 @@ class IdentityRecord:
         c = self.comparisons[person.number - 1]
         return {
             "person": person.number,
-            "presence_ratio": round(self.present[person.number - 1] / max(1, self.pictures), 4),
+            "presence_ratio": round(self.present[person.number - 1] / max(1, self.frames), 4),
             "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }

@@ -86,7 +86,7 @@ class Tracklet:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One detected face of one picture, as part of a tracklet."""
+    """One detected face of one frame, as part of a tracklet."""
 
     tracklet: int
     face: Face
@@ -118,13 +118,13 @@ class TrackletBuilder:
         return {k.id for k in self._current.values()}
 
     def cut(self) -> None:
-        """A new shot begins with the next picture."""
+        """A new shot begins with the next frame."""
         self._shot += 1
         self._tracker.clear()
         self._current, self._hidden = {}, set()
 
     def step(self, t: float, faces: Sequence[Face], new_shot: bool) -> tuple[list[Hit], list[Tracklet]]:
-        """Take in one picture's faces; returns them as parts of tracklets, and the tracklets that begin here."""
+        """Take in one frame's faces; returns them as parts of tracklets, and the tracklets that begin here."""
         matches = self._tracker.step(t, faces)
         known = {k.id for k in self._tracker.tracks}
         self._current = {track: k for track, k in self._current.items() if track in known}

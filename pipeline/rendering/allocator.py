@@ -11,13 +11,13 @@ _FREE_AT_END_BYTES = 64 << 20
 
 
 def settle_allocator() -> None:
-    """Let all threads share one heap, and keep what is much larger than a picture out of it.
+    """Let all threads share one heap, and keep what is much larger than a frame out of it.
 
-    glibc gives every thread a heap of its own. Pictures are allocated in one thread and freed in another, so each
+    glibc gives every thread a heap of its own. Frames are allocated in one thread and freed in another, so each
     heap grows to the peak of its thread and stays there: 150 MB for a 1080p job, measured, at no gain in speed.
 
     It also learns to take large blocks from the heap. An encoder's, which come and go with each segment, leave holes
-    among the pictures there: 80 MB after a minute. Pictures stay in the heap, as fresh pages for each cost a tenth of
+    among the frames there: 80 MB after a minute. Frames stay in the heap, as fresh pages for each cost a tenth of
     the whole work.
     """
     _set(_M_ARENA_MAX, 1)

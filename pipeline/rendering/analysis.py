@@ -1,4 +1,4 @@
-"""Analysis of one stream: pictures in, rows out. Runs about a second ahead of rendering and holds those pictures."""
+"""Analysis of one stream: frames in, rows out. Runs about a second ahead of rendering and holds those frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ THUMBNAIL_SIZE = (64, 36)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planned:
-    """A picture and what the two tiles show of it."""
+    """A frame and what the two tiles show of it."""
 
     frame: Frame
     row: Row
@@ -35,11 +35,11 @@ class Planned:
 class Analysis:
     """Detects, follows and recognises people, and plans the cameras.
 
-    Pictures wait here until their row is decided. All state that outlives a picture is in ``state``. A picture of
+    Frames wait here until their row is decided. All state that outlives a frame is in ``state``. A frame of
     another displayed size than the one before begins a new shot.
 
     Args:
-        canvas: displayed size of pictures that name none.
+        canvas: displayed size of frames that name none.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Analysis:
         self._seconds_per_tick = seconds_per_tick
         self._clock = clock
         self._canvas = canvas
-        self._display: Size | None = None  # of the latest picture
+        self._display: Size | None = None  # of the latest frame
         self._waiting: OrderedDict[int, Frame] = OrderedDict()
         self._analysed_pts: int | None = None
         self._rows: list[Row] = []
         self._finished = False
 
     def push(self, batch: FrameBatch) -> list[Planned]:
-        """Take consecutive pictures; return those whose rows are now decided, oldest first."""
+        """Take consecutive frames; return those whose rows are now decided, oldest first."""
         for frame in batch.frames:
             self._waiting[frame.pts] = frame
         fresh = [f for f in batch.frames if self._analysed_pts is None or f.pts > self._analysed_pts]
@@ -91,11 +91,11 @@ class Analysis:
         return self._planned()
 
     def frame(self, pts: int) -> Frame:
-        """A picture whose row is not decided yet."""
+        """A frame whose row is not decided yet."""
         return self._waiting[pts]
 
     def _planned(self) -> list[Planned]:
-        """Match decided rows with their pictures, which after a resume may still be on their way."""
+        """Match decided rows with their frames, which after a resume may still be on their way."""
         ready = 0
         while ready < len(self._rows) and self._rows[ready].pts in self._waiting:
             ready += 1
@@ -121,23 +121,23 @@ class Analysis:
             ]
 
     def _changes(self, frames: Sequence[Frame]) -> list[bool]:
-        """Which pictures have another displayed size than the one before."""
+        """Which frames have another displayed size than the one before."""
         displays = [self._display, *(frame.display for frame in frames)]
         self._display = displays[-1]
         return [a != b for a, b in pairwise(displays)]
 
     def _placed(self, scenes: Sequence[Scene]) -> list[Scene]:
-        """Scenes of the canvas in the pixels of their pictures."""
-        return [self._in_picture(scene, self._waiting[scene.pts].display) for scene in scenes]
+        """Scenes of the canvas in the pixels of their frames."""
+        return [self._in_frame(scene, self._waiting[scene.pts].display) for scene in scenes]
 
-    def _in_picture(self, scene: Scene, display: Size | None) -> Scene:
-        return scene if display is None else Placement.of(display, self._canvas).scene_in_picture(scene, display)
+    def _in_frame(self, scene: Scene, display: Size | None) -> Scene:
+        return scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
         """JSON-able state such that a fresh object goes on identically.
 
         Args:
-            undelivered: decided rows that belong to pictures behind the boundary at which the job would resume.
+            undelivered: decided rows that belong to frames behind the boundary at which the job would resume.
         """
         return {
             "cuts": self._cuts.state(),
@@ -162,7 +162,7 @@ class Analysis:
 
 
 class FaceEmbedder:
-    """Embeds faces of pictures that still wait in an analysis: what ``PeopleResolver`` calls on suspicion."""
+    """Embeds faces of frames that still wait in an analysis: what ``PeopleResolver`` calls on suspicion."""
 
     def __init__(self, finder: FaceFinder) -> None:
         self._finder = finder

@@ -32,7 +32,7 @@ class Request:
 
     Attributes:
         part: what the runner takes; requests of one ``kind`` fit into one batch.
-        pictures: how many it brings.
+        frames: how many it brings.
         cost: work that it makes, in any unit that is the same for all: pixels.
         arrived_s: on the queue's clock.
         start: start tag; the least one is served first.
@@ -41,7 +41,7 @@ class Request:
     member: Member
     part: Any
     kind: Hashable
-    pictures: int
+    frames: int
     cost: float
     arrived_s: float
     start: float = 0.0
@@ -57,7 +57,7 @@ class FairQueue:
     Requests of the same kind that still fit ride along with the first; they are charged all the same.
 
     Args:
-        max_batch: most pictures of a batch; a larger request goes alone.
+        max_batch: most frames of a batch; a larger request goes alone.
         max_wait_s: longest time that a request waits for others to join.
     """
 
@@ -91,10 +91,10 @@ class FairQueue:
         return first + self._max_wait_s
 
     def _has_full_batch(self) -> bool:
-        pictures: dict[Hashable, int] = {}
+        frames: dict[Hashable, int] = {}
         for request in self._waiting:
-            pictures[request.kind] = pictures.get(request.kind, 0) + request.pictures
-        return max(pictures.values()) >= self._max_batch
+            frames[request.kind] = frames.get(request.kind, 0) + request.frames
+        return max(frames.values()) >= self._max_batch
 
     def take(self, now_s: float) -> list[Request]:
         """The next batch, the request that is first in turn at its head; empty where none is due."""
@@ -103,11 +103,11 @@ class FairQueue:
             return []
         in_turn = sorted(self._waiting, key=lambda request: (request.start, request.arrived_s))
         head = in_turn[0]
-        batch, room = [head], self._max_batch - head.pictures
+        batch, room = [head], self._max_batch - head.frames
         for request in in_turn[1:]:
-            if request.kind == head.kind and request.pictures <= room:
+            if request.kind == head.kind and request.frames <= room:
                 batch.append(request)
-                room -= request.pictures
+                room -= request.frames
         self._waiting = [request for request in self._waiting if request not in batch]
         self._virtual_time = max(self._virtual_time, head.start)
         return batch
@@ -118,7 +118,7 @@ class MicroBatcher:
 
     Args:
         run: takes the parts of a batch, gives one answer for each; called from that thread alone.
-        max_batch: most pictures of a batch.
+        max_batch: most frames of a batch.
         max_wait_s: longest time that a request waits for others to join, while the device is idle.
         clock: monotonic seconds.
     """
@@ -132,7 +132,7 @@ class MicroBatcher:
         self._changed = threading.Condition()
         self._closing = False
         self.batches = 0
-        self.pictures = 0
+        self.frames = 0
         self._thread = threading.Thread(target=self._flush, name="batches", daemon=True)
         self._thread.start()
 
@@ -147,7 +147,7 @@ class MicroBatcher:
             self._queue.members -= 1
             self._changed.notify_all()
 
-    def submit(self, member: Member, part: Any, *, kind: Hashable, pictures: int, cost: float) -> Any:
+    def submit(self, member: Member, part: Any, *, kind: Hashable, frames: int, cost: float) -> Any:
         """Wait for the answer to one request.
 
         Raises:
@@ -157,7 +157,7 @@ class MicroBatcher:
         with self._changed:
             if self._closing:
                 raise RuntimeError("the batcher is closed")
-            request = Request(member, part, kind, pictures, cost, self._clock())
+            request = Request(member, part, kind, frames, cost, self._clock())
             self._queue.add(request)
             self._changed.notify_all()
         return request.answer.result()
@@ -173,7 +173,7 @@ class MicroBatcher:
     def _flush(self) -> None:
         while batch := self._next():
             self.batches += 1
-            self.pictures += sum(request.pictures for request in batch)
+            self.frames += sum(request.frames for request in batch)
             self._answer(batch)
 
     def _next(self) -> list[Request]:
@@ -216,13 +216,13 @@ class JointDetector:
 
     def run(self, batch: Any) -> Outputs:
         """Outputs for an input of shape (N, 3, H, W); inputs of the same H and W share batches."""
-        pictures, _, height, width = batch.shape
+        frames, _, height, width = batch.shape
         answer = self._batcher.submit(
             self._member,
             self._port.offer(batch),
             kind=(height, width),
-            pictures=pictures,
-            cost=pictures * height * width,
+            frames=frames,
+            cost=frames * height * width,
         )
         return self._port.take(answer)
 

@@ -38,7 +38,7 @@ from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import Renderer, batch_size
 from pipeline.rendering.rerender import Renewal
 from pipeline.rendering.tile_renderer import TilePainter
-from pipeline.report.thumbnails import FOLDER, MomentKeeper, forget_moments
+from pipeline.report.thumbnails import FOLDER, ThumbnailStore, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings
@@ -98,7 +98,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     """Render what the checkpoint lacks.
 
     Raises:
-        DecodeFailedError: not one picture could be decoded.
+        DecodeFailedError: not one frame could be decoded.
         StartOverError: what the checkpoint has cannot be gone on with here.
         LevelChanged: the level of degradation has changed; the checkpoint is up to date.
         ExplainedError: whatever a stage raised.
@@ -111,7 +111,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     ):
         _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
-        most = job.work.batch(job.backend.batch_pictures)
+        most = job.work.batch(job.backend.batch_frames)
         size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
         batches = job.rate.batches(decoder, job.checkpoint.next_pts, size)
         batches = aligned(batches, size, job.checkpoint.source_frames)
@@ -141,7 +141,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
 
 @contextmanager
 def _counting_undecodable(job: StreamJob) -> Iterator[None]:
-    """Count a recording that the card does not decode, whatever follows from that."""
+    """Count a recording that the GPU does not decode, whatever follows from that."""
     try:
         yield
     finally:
@@ -168,11 +168,11 @@ def _finder(job: StreamJob) -> FaceFinder:
 
 
 def _first_pts(job: StreamJob, first: FrameBatch | None) -> int:
-    """The pts that is 0 s: that of the first picture, not what a header claims."""
+    """The pts that is 0 s: that of the first frame, not what a header claims."""
     if job.checkpoint.segments:
         return job.checkpoint.segments[0].first_pts
     if first is None:
-        raise DecodeFailedError("No picture of the file could be decoded.")
+        raise DecodeFailedError("No frame of the file could be decoded.")
     return first.frames[0].pts
 
 
@@ -218,13 +218,13 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
 
 
 def lookahead_share(settings: LookaheadSettings, pixels: int, fps: float) -> float:
-    """How much of the look-ahead fits into its memory: 1 for ordinary pictures, less for large or fast ones."""
+    """How much of the look-ahead fits into its memory: 1 for ordinary frames, less for large or fast ones."""
     wanted_bytes = (settings.identity_s + settings.camera_s) * fps * pixels * 3 / 2
     return min(1.0, settings.pool_bytes / wanted_bytes)
 
 
 def most_surface_pixels(settings: LookaheadSettings, video: VideoInfo, most: int) -> int:
-    """Pixels of the largest working picture: where pictures grow midway, as many as the memory of the look-ahead, whose
+    """Pixels of the largest working frame: where frames grow midway, as many as the memory of the look-ahead, whose
     length is fixed by then, has room for, but no fewer than the first has."""
     width, height = surface_size(video, MAX_SURFACE_PIXELS)
     share = lookahead_share(settings, width * height, float(video.fps))
@@ -250,16 +250,16 @@ def _renderer(
         grid=SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds),
         should_stop=job.should_stop,
         degradation=job.degradation,
-        strain=job.backend.strain,
+        pressure_reason=job.backend.pressure_reason,
     )
 
 
-def _moments(job: StreamJob, start_pts: int) -> MomentKeeper:
+def _moments(job: StreamJob, start_pts: int) -> ThumbnailStore:
     segments = job.checkpoint.segments
     done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
     folder = job.spec.work_dir / FOLDER
     look = sdr_look(job.info.video) if job.keeps_hdr else None
-    return MomentKeeper(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
+    return ThumbnailStore(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
 
 
 def _corrector(job: StreamJob) -> Callable[[Row], Row]:
@@ -295,11 +295,11 @@ def _painter(job: StreamJob, compositor: Compositor) -> TilePainter:
 
 
 def _fetch(job: StreamJob, pts: int) -> Frame:
-    """Decode one picture again."""
+    """Decode one frame again."""
     with closing(_open_decoder(job)) as decoder:
         batch = next(job.rate.batches(decoder, pts, 1), None)
     if batch is None or batch.frames[0].pts != pts:
-        raise DecodeFailedError(f"The picture at pts {pts} could not be decoded a second time.")
+        raise DecodeFailedError(f"The frame at pts {pts} could not be decoded a second time.")
     return batch.frames[0]
 
 

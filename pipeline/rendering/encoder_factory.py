@@ -55,11 +55,11 @@ def open_encoder(
 ) -> Encoder:
     """A fresh encoder of the kind that the finished segments come from, so that all of them can be joined.
 
-    A card whose encoder stays busy changes no picture's quality: x264 encodes in its place, if it may, and then all of
+    A GPU whose encoder stays busy changes no frame's quality: x264 encodes in its place, if it may, and then all of
     the job.
 
     Args:
-        on_wait: called about once a second while the card's encoder is busy; what it raises goes through.
+        on_wait: called about once a second while the GPU's encoder is busy; what it raises goes through.
 
     Raises:
         EncoderChangedError: that kind does not work here and need not, or its headers have become others.
@@ -67,7 +67,7 @@ def open_encoder(
         EngineError: as ``Backend.encoder``.
     """
     profile, pinned = spec.profile, _KINDS.get(checkpoint.encoder)
-    # What the card has encoded already is worth some waiting.
+    # What the GPU has encoded already is worth some waiting.
     wait_s = spec.device.nvenc_wait_s if pinned or profile.encoder_busy == "wait" else 0.0
     threads = _threads(spec, checkpoint)
 
@@ -94,7 +94,7 @@ def open_encoder(
 
 
 def _patiently(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[], None]) -> Encoder:
-    """The encoder, tried for again while the card has none free; one try may wait a moment itself."""
+    """The encoder, tried for again while the GPU has none free; one try may wait a moment itself."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -106,9 +106,9 @@ def _patiently(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[
 
 
 def use_x264(checkpoint: Checkpoint, reason: str) -> None:
-    """Let x264 encode the whole job, although the card has an encoder."""
+    """Let x264 encode the whole job, although the GPU has an encoder."""
     checkpoint.encoder, checkpoint.encoder_note = _X264, f"NVENC is not used: {reason}"
-    log.warning("x264 encodes in the place of the card", reason=reason)
+    log.warning("x264 encodes in the place of the GPU", reason=reason)
 
 
 def _threads(spec: JobSpec, checkpoint: Checkpoint) -> int:

@@ -1,4 +1,4 @@
-"""Stills: pictures already rendered that a frozen tile goes on showing."""
+"""Stills: frames already rendered that a frozen tile goes on showing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.people import Side
 
 
 class StillStore:
-    """Keeps the last few rendered pictures, and for each side the picture that its tile is frozen on.
+    """Keeps the last few rendered frames, and for each side the frame that its tile is frozen on.
 
     A still that is older than that (after a resume, or when a freeze reaches far back) is decoded again, so nothing
     of it needs to be in the checkpoint.
@@ -28,7 +28,7 @@ class StillStore:
             self._recent.popitem(last=False)
 
     def still(self, side: Side, pts: int) -> Frame:
-        """The picture with this pts, decoded again if it is gone."""
+        """The frame with this pts, decoded again if it is gone."""
         frame = self._frozen.get(side)
         if frame is None or frame.pts != pts:
             frame = self._recent.get(pts) or self._fetch(pts)

@@ -1,4 +1,4 @@
-"""Frame skip: pictures are left out before anything is done to them, and the one before is shown for longer."""
+"""Frame skip: frames are left out before anything is done to them, and the one before is shown for longer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from engines.frames import Frame, FrameBatch
 from pipeline.rendering.frame_rate import without
 
 
-class Thinning:
-    """Lets every ``step``-th picture of a stream pass, with its own pts.
+class FrameSkipper:
+    """Lets every ``step``-th frame of a stream pass, with its own pts.
 
-    Pictures that an earlier attempt's look-ahead has analysed pass where they passed then, whatever the step is now,
+    Frames that an earlier attempt's look-ahead has analysed pass where they passed then, whatever the step is now,
     because rows wait for them; so a change of the step sets in behind those.
 
     Args:
-        step: 1 leaves no picture out.
-        analysed_pts: of the last picture that was analysed already, which passed; None at the stream's begin.
-        skipped: pts of pictures that were left out; those at the stream's very end lie behind the last that passed.
+        step: 1 leaves no frame out.
+        analysed_pts: of the last frame that was analysed already, which passed; None at the stream's begin.
+        skipped: pts of frames that were left out; those at the stream's very end lie behind the last that passed.
     """
 
     def __init__(self, step: int, *, analysed_pts: int | None = None, skipped: Iterable[int] = ()) -> None:
@@ -29,7 +29,7 @@ class Thinning:
         self._skipped: deque[int] = deque()
 
     def thin(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
-        """The pictures that pass. Each lasts until the next, so it is held until that has come."""
+        """The frames that pass. Each lasts until the next, so it is held until that has come."""
         if self._step == 1 and not self._skipped_before:
             yield from batches
             return
@@ -57,5 +57,5 @@ class Thinning:
 
     @property
     def skipped(self) -> list[int]:
-        """Pts of pictures that were left out behind the last settled place."""
+        """Pts of frames that were left out behind the last settled place."""
         return list(self._skipped)

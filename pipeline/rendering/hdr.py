@@ -10,7 +10,7 @@ from engines.tone_map import tone_source
 
 
 def keeps_hdr(settings: EncoderSettings, video: VideoInfo, backend: Backend) -> bool:
-    """Whether pictures stay HDR, or BT.2020, to the end."""
+    """Whether frames stay HDR, or BT.2020, to the end."""
     return _is_asked_to(settings, video) and obstacle(settings, backend) is None
 
 

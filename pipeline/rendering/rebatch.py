@@ -1,4 +1,4 @@
-"""How pictures travel together."""
+"""How frames travel together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engines.frames import Frame, FrameBatch
 
 
 def aligned(batches: Iterable[FrameBatch], size: int, done: int) -> Iterator[FrameBatch]:
-    """The same pictures in the batches of a run that never stopped: cut at every ``size``-th picture of the stream.
+    """The same frames in the batches of a run that never stopped: cut at every ``size``-th frame of the stream.
 
     What is seen in one batch decides where faces are looked for in the next, so how a stream is cut shapes the output.
 
     Args:
-        done: pictures of the stream before the first one here.
+        done: frames of the stream before the first one here.
     """
     waiting: list[Frame] = []
     room = size - done % size

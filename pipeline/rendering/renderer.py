@@ -20,15 +20,15 @@ from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
 from pipeline.rendering.analysis import Analysis, Planned
-from pipeline.rendering.frame_skip import Thinning
+from pipeline.rendering.frame_skip import FrameSkipper
 from pipeline.rendering.stage import Stage
 from pipeline.rendering.tile_renderer import TilePainter
-from pipeline.report.thumbnails import MomentKeeper
+from pipeline.report.thumbnails import ThumbnailStore
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.telemetry.timing import JobClock, StageTimer
 
-_PICTURE_BYTES = 6_250_000  # from here on fewer travel together
+_FRAME_BYTES = 6_250_000  # from here on fewer travel together
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Boundary:
 
     next_pts: int | None
     analysis: dict[str, Any]
-    skipped: int  # pictures of the segment that were left out
+    skipped: int  # frames of the segment that were left out
     skipped_ahead: list[int]  # pts of those behind the boundary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Consecutive pictures of one segment, or its end."""
+    """Consecutive frames of one segment, or its end."""
 
     segment: int
     planned: list[Planned]
@@ -59,22 +59,22 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
-    """A chunk whose pictures are composed. It waits for the encoder without the source's pictures, which are large.
+    """A chunk whose frames are composed. It waits for the encoder without the source's frames, which are large.
 
     Attributes:
-        rows: what was decided for each picture; shown: the same after the user's corrections.
-        replaced: when those pictures are shown, from pts to pts, that stand in for one that could not be decoded.
+        rows: what was decided for each frame; shown: the same after the user's corrections.
+        replaced: when those frames are shown, from pts to pts, that stand in for one that could not be decoded.
     """
 
     segment: int
     rows: list[Row]
     shown: list[Row]
-    pictures: list[Frame]
+    images: list[Frame]
     replaced: list[tuple[int, int]]
     boundary: Boundary | None
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def pts(self) -> list[int]:
@@ -82,8 +82,8 @@ class Painted:
 
 
 def batch_size(width: int, height: int, *, most: int) -> int:
-    """Pictures that travel together: fewer of large ones, so that memory stays bounded."""
-    return max(1, min(most, most * _PICTURE_BYTES // (width * height * 3 // 2)))
+    """Frames that travel together: fewer of large ones, so that memory stays bounded."""
+    return max(1, min(most, most * _FRAME_BYTES // (width * height * 3 // 2)))
 
 
 @dataclass(slots=True)
@@ -91,10 +91,10 @@ class Renderer:
     """Renders a stream into segments and keeps the checkpoint true.
 
     Attributes:
-        batches: decoded pictures from the checkpoint's next one on.
+        batches: decoded frames from the checkpoint's next one on.
         correct: gives the row to be shown for one that was decided.
         new_encoder: makes a fresh encoder for a segment.
-        on_frames: called after each chunk with the pictures done so far and the time of the last one in seconds.
+        on_frames: called after each chunk with the frames done so far and the time of the last one in seconds.
         should_stop: asked at each segment's end; true raises JobStopped after the checkpoint is written, an error
             of its own goes through before anything is.
         degradation: hears of each segment; where the level changes with one, LevelChanged is raised.
@@ -108,15 +108,15 @@ class Renderer:
     correct: Callable[[Row], Row]
     painter: TilePainter
     new_encoder: Callable[[], Encoder]
-    moments: MomentKeeper
+    moments: ThumbnailStore
     grid: SegmentGrid
     checkpoint: Checkpoint
     clock: JobClock
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
     degradation: Degradation
-    strain: Callable[[], str | None]
-    _thinning: Thinning = field(init=False)
+    pressure_reason: Callable[[], str | None]
+    _thinning: FrameSkipper = field(init=False)
     _latency: StageTimer = field(init=False)
     _replaced_frames: int = field(init=False)
     _lost: list[tuple[int, int]] = field(init=False, default_factory=list)  # of the segment that is being written
@@ -128,8 +128,8 @@ class Renderer:
         self._replaced_frames = int(counters.get("replaced_frames", 0))
         self._cpu_fallback = bool(counters.get("cpu_fallback", False))
         self._last_save = time.monotonic()
-        self._thinning = Thinning(
-            self.degradation.workload.picture_step,
+        self._thinning = FrameSkipper(
+            self.degradation.workload.frame_step,
             analysed_pts=self.checkpoint.analysis.get("analysed_pts"),
             skipped=self.checkpoint.skipped,
         )
@@ -211,14 +211,14 @@ class Renderer:
         for chunk in chunks:
             begin = time.perf_counter()
             shown = [self.correct(planned.row) for planned in chunk.planned]
-            pictures = self.painter.paint_all([planned.frame for planned in chunk.planned], shown)
+            images = self.painter.paint_all([planned.frame for planned in chunk.planned], shown)
             seconds = time.perf_counter() - begin
-            self.clock.add("compose", seconds, len(pictures))
+            self.clock.add("compose", seconds, len(images))
             self.clock.counting.spent(chunk.pts, seconds)
             frames = [planned.frame for planned in chunk.planned if planned.frame.replaced]
             replaced = [(frame.pts, frame.pts + frame.duration) for frame in frames]
             rows = [planned.row for planned in chunk.planned]
-            yield Painted(chunk.segment, rows, shown, pictures, replaced, chunk.boundary)
+            yield Painted(chunk.segment, rows, shown, images, replaced, chunk.boundary)
 
     def _encode_segments(self, painted: Iterator[Painted]) -> None:
         for first in painted:
@@ -246,7 +246,7 @@ class Renderer:
 
     def _facts(self, record: SegmentRecord, replaced: int) -> SegmentFacts:
         latency, self._latency = self._latency, StageTimer()
-        return SegmentFacts(record.frames, replaced, latency.percentile_ms(50) / 1000, self.strain())
+        return SegmentFacts(record.frames, replaced, latency.percentile_ms(50) / 1000, self.pressure_reason())
 
     def _encode_segment(
         self, encoder: Encoder, writer: SegmentWriter, first: Painted, painted: Iterator[Painted]
@@ -267,13 +267,13 @@ class Renderer:
         self._replaced_frames += len(part.replaced)
         self._lost += part.replaced
         encoding_s = 0.0
-        for row, shown, picture in zip(part.rows, part.shown, part.pictures, strict=True):
-            writer.add_row(row, shown, picture.duration)
+        for row, shown, frame in zip(part.rows, part.shown, part.images, strict=True):
+            writer.add_row(row, shown, frame.duration)
             begin = time.perf_counter()
-            packets = encoder.encode(picture)
+            packets = encoder.encode(frame)
             encoding_s += time.perf_counter() - begin
             writer.add_packets(packets)
-            self.moments.offer(picture, shown)
+            self.moments.offer(frame, shown)
         return encoding_s
 
     def _count(self, part: Painted, seconds: float, encoding_s: float) -> None:

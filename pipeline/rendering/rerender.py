@@ -17,7 +17,7 @@ from pipeline.rendering.tile_renderer import TilePainter
 from pipeline.segments import segment as segments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord, SegmentWriter
-from pipeline.telemetry.counters import Counting
+from pipeline.telemetry.counters import StatsCollector
 
 _DEPTH = 16
 _BATCH = 4
@@ -36,7 +36,7 @@ class Renewal:
     new_encoder: Callable[[], Encoder]
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
-    counting: Counting
+    counting: StatsCollector
 
     def run(self) -> int:
         """Render each segment again that does not show what it should; returns how many.
@@ -66,10 +66,10 @@ class Renewal:
             closing(self.open_decoder()) as decoder,
         ):
             encoder = self.new_encoder()
-            with closing(Stage("compose", self._pictures(decoder, record, rows), _DEPTH)) as pictures:
-                for row, shown, picture in pictures:
-                    writer.add_row(row, shown, picture.duration)
-                    writer.add_packets(encoder.encode(picture))
+            with closing(Stage("compose", self._frames(decoder, record, rows), _DEPTH)) as frames:
+                for row, shown, frame in frames:
+                    writer.add_row(row, shown, frame.duration)
+                    writer.add_packets(encoder.encode(frame))
             writer.add_packets(encoder.flush())
             renewed = replace(
                 writer.finish(), level=record.level, reason=record.reason, skipped=record.skipped, lost=record.lost
@@ -80,7 +80,7 @@ class Renewal:
         segments.remove(self._directory, record)
         self.on_frames(first_frame + record.frames, rows[-1].t)
 
-    def _pictures(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
+    def _frames(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
         painter = self.new_painter()
         frames = (frame for batch in self.batches(decoder, record.first_pts, _BATCH) for frame in batch.frames)
         ends = [*(row.pts for row in rows[1:]), record.last_pts + record.last_duration]

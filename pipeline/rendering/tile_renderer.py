@@ -1,4 +1,4 @@
-"""Composition: planned pictures in, 1920x1080 split-screen pictures out."""
+"""Composition: planned frames in, 1920x1080 split-screen frames out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.rendering.frame_cache import StillStore
 class TilePainter:
     """Draws the two tiles of a row. Crops come in displayed pixels and are mapped to the surface's pixels here.
 
-    ``display`` is the displayed size of pictures that name none.
+    ``display`` is the displayed size of frames that name none.
     """
 
     def __init__(self, compositor: Compositor, stills: StillStore, *, display: Size) -> None:
@@ -22,11 +22,11 @@ class TilePainter:
         self._display = display
 
     def paint(self, frame: Frame, row: Row) -> Frame:
-        """The output picture for a source picture and what is to be shown of it."""
+        """The output frame for a source frame and what is to be shown of it."""
         return self.paint_all([frame], [row])[0]
 
     def paint_all(self, frames: Sequence[Frame], rows: Sequence[Row]) -> list[Frame]:
-        """The output pictures for several source pictures, in order."""
+        """The output frames for several source frames, in order."""
         planned = [self._composition(frame, row) for frame, row in zip(frames, rows, strict=True)]
         return self._compositor.compose_batch(planned)
 

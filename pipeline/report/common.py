@@ -7,7 +7,7 @@ from typing import Any
 from engines.errors import ExplainedError
 from engines.frames import MediaInfo
 from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
-from engines.versions import card_versions, host_versions
+from engines.versions import gpu_versions, host_versions
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
 from pipeline.report.model import (
@@ -92,7 +92,7 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
             checkpoints=0,
         ),
         error=Failure(code=error.code, message=error.message, remedy=error.remedy, retryable=error.retryable),
-        versions=host_versions() | card_versions(),
+        versions=host_versions() | gpu_versions(),
         config_hash=config_hash(spec),
     )
     return report.to_json()
@@ -111,7 +111,7 @@ def facts(report: Report) -> dict[str, Any]:
         "repaired_swaps": identity.get("repaired_swaps_total", 0),
         "pauses": sum(span.level == "pause" for span in report.degradation),
         "degraded_s": round(sum(span.to_s - span.from_s for span in report.degradation), 1),
-        "sound": _sound(report),
+        "sound": _audio(report),
         "sound_damaged": report.resilience.skipped_audio_packets > 0,
         "cpu_fallback": backends.cpu_fallback if backends else False,
         "notes": backends.notes if backends else [],
@@ -119,7 +119,7 @@ def facts(report: Report) -> dict[str, Any]:
     }
 
 
-def _sound(report: Report) -> str | None:
-    """The mode of the output's sound, or "lost" where the recording had some and the output has none."""
+def _audio(report: Report) -> str | None:
+    """The mode of the output's audio, or "lost" where the recording had some and the output has none."""
     mode = report.output.audio.mode if report.output else None
     return "lost" if mode == "none" and report.input.audio else mode

@@ -16,13 +16,13 @@ from engines.media_warnings import MediaWarning, media_warning
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
 
-# How far source and result, or sound and picture, may lie apart before people are told.
+# How far source and result, or audio and frame, may lie apart before people are told.
 EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on it is noticed
-WRITTEN_S = 0.25  # sound read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
+WRITTEN_S = 0.25  # audio read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
 DECLARED_SHARE = 0.01  # headers count in average frame durations, which drift with a variable rate ...
 DECLARED_S = 1.0  # ... and are rounded, or include the longer of two streams
 DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # one length for all streams in the header, not guessed
-# A gap in the sound: engines.media.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
+# A gap in the audio: engines.media.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
 
 
 def warnings_of(
@@ -30,7 +30,7 @@ def warnings_of(
 ) -> tuple[MediaWarning, ...]:
     """Everything of the source that the result lacks or holds in another way."""
     comparison = _Comparison(info, checkpoint, assembled)
-    return (*info.warnings, *rendering, *assembled.audio.warnings, *comparison.video(), *comparison.sound())
+    return (*info.warnings, *rendering, *assembled.audio.warnings, *comparison.video(), *comparison.audio())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,21 @@ class _Comparison:
     assembled: Assembled
 
     @property
-    def _picture_s(self) -> float:
-        """When the source's first picture is due; it is shown before that where sound begins earlier."""
-        return (self.assembled.finished.video.first_s or 0.0) + self.assembled.audio.picture_lead_s
+    def _frame_s(self) -> float:
+        """When the source's first frame is due; it is shown before that where audio begins earlier."""
+        return (self.assembled.finished.video.first_s or 0.0) + self.assembled.audio.frame_lead_s
 
     def video(self) -> Iterator[MediaWarning]:
         yield from self._damage()
-        picture = self.assembled.finished.video
+        frame = self.assembled.finished.video
         if self.checkpoint.counters["truncated"]:
-            missing = _missing(picture, self.info.video.duration_s or self._declared_end_s())
-            yield media_warning("SOURCE_TRUNCATED", from_s=picture.end_s if missing else None, to_s=missing)
+            missing = _missing(frame, self.info.video.duration_s or self._declared_end_s())
+            yield media_warning("SOURCE_TRUNCATED", from_s=frame.end_s if missing else None, to_s=missing)
         elif missing := self._less_than_declared():
-            yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=picture.end_s, to_s=missing)
+            yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=frame.end_s, to_s=missing)
 
     def _less_than_declared(self) -> float | None:
-        """Until when there should be a picture by the header, where there is none."""
+        """Until when there should be a frame by the header, where there is none."""
         finished, declared_s = self.assembled.finished, self.info.video.duration_s
         if declared_s is not None:
             return _missing(finished.video, declared_s)
@@ -65,18 +65,18 @@ class _Comparison:
 
     def _declared_end_s(self) -> float | None:
         """When everything ends by the header: a time on the file's clock, which may begin late."""
-        begin_s = float(self.checkpoint.segments[0].first_pts * self.info.video.time_base) - self._picture_s
+        begin_s = float(self.checkpoint.segments[0].first_pts * self.info.video.time_base) - self._frame_s
         return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
 
     def _damage(self) -> Iterator[MediaWarning]:
         """Where other frames stand in for those that could not be decoded."""
         segments, tick_s = self.checkpoint.segments, float(self.info.video.time_base)
-        begin_s = self._picture_s - segments[0].first_pts * tick_s
+        begin_s = self._frame_s - segments[0].first_pts * tick_s
         lost = [(begin_s + first * tick_s, begin_s + end * tick_s) for s in segments for first, end in s.lost]
         for from_s, to_s in merged(lost, NEARBY_S):
             yield media_warning("VIDEO_DAMAGED", from_s=from_s, to_s=to_s)
 
-    def sound(self) -> Iterator[MediaWarning]:
+    def audio(self) -> Iterator[MediaWarning]:
         kept = [stream for stream in self.assembled.audio.streams if stream.mode != "dropped"]
         for stream in self.assembled.audio.streams:
             if stream.mode == "dropped":
@@ -105,13 +105,13 @@ class _Comparison:
             yield media_warning("AUDIO_SHORTER_THAN_DECLARED", stream=stream.index, from_s=read.end_s, to_s=missing)
 
     def _edges(self, index: int, read: StreamSurvey) -> Iterator[MediaWarning]:
-        """Where the recording itself has sound without a picture, or a picture without sound."""
-        picture = self.assembled.finished.video
+        """Where the recording itself has audio without a frame, or a frame without audio."""
+        frame = self.assembled.finished.video
         for code, from_s, to_s in (
-            ("AUDIO_STARTS_LATE", self._picture_s, read.first_s),
-            ("VIDEO_STARTS_LATE", read.first_s, self._picture_s),
-            ("AUDIO_ENDS_EARLY", read.end_s, picture.end_s),
-            ("VIDEO_ENDS_EARLY", picture.end_s, read.end_s),
+            ("AUDIO_STARTS_LATE", self._frame_s, read.first_s),
+            ("VIDEO_STARTS_LATE", read.first_s, self._frame_s),
+            ("AUDIO_ENDS_EARLY", read.end_s, frame.end_s),
+            ("VIDEO_ENDS_EARLY", frame.end_s, read.end_s),
         ):
             if from_s is not None and to_s is not None and to_s - from_s > EDGE_S:
                 yield media_warning(code, stream=index, from_s=from_s, to_s=to_s)
@@ -126,7 +126,7 @@ def _missing(found: StreamSurvey, declared_s: float | None) -> float | None:
 
 
 def _not_written(index: int, read: StreamSurvey, written: StreamSurvey) -> Iterator[MediaWarning]:
-    """Sound that was read and is not in the result, where no damage explains it."""
+    """Audio that was read and is not in the result, where no damage explains it."""
     edges = ((read.first_s, written.first_s), (written.end_s, read.end_s))
     for from_s, to_s in edges:
         if from_s is None or to_s is None:

@@ -1,7 +1,7 @@
 """The contact sheet: at one glance, whether a job is good.
 
-Twelve output pictures with their times; under them the two people's faces at these times; and along the duration where
-each tile's picture came from, where an exchange of the two people was repaired, and where quality was reduced.
+Twelve output frames with their times; under them the two people's faces at these times; and along the duration where
+each tile's frame came from, where an exchange of the two people was repaired, and where quality was reduced.
 Everything on it is the same for a job that was killed and resumed.
 """
 
@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from engines.media.snapshots import snapshots
 from pipeline.durable import write_durably
 from pipeline.people import Side, Source
-from pipeline.report.thumbnails import COUNT, FACE_SIZE, PICTURE_HEIGHT, Moment, jpeg, kept_moments, moment_of
+from pipeline.report.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, kept_moments, moment_of
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 LARGEST_BYTES = 600_000
@@ -29,11 +29,11 @@ LARGEST_BYTES = 600_000
 WIDTH = 1920
 _GAP = 8
 _COLUMNS = 4
-_PICTURE_WIDTH = 470
+_FRAME_WIDTH = 470
 _FACES_LEFT = 92
 _BAR_WIDTH, _BAR_HEIGHT = WIDTH - _FACES_LEFT - _GAP, 30
 _LINE_HEIGHT, _LINE_LENGTH, _MOST_LINES = 30, 170, 8  # of warnings: pixels, characters, lines
-_BIN_S = 0.5  # the bars show no finer: the detector sees only every other picture or so
+_BIN_S = 0.5  # the bars show no finer: the detector sees only every other frame or so
 _DECODED_HEIGHT = 1080
 _QUALITIES = (88, 80, 70, 55, 40, 25)
 
@@ -51,8 +51,8 @@ _SOURCE_COLORS: dict[Source, Color] = {
 _SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {
-    "downscale": "quality: softer pictures",
-    "frame_skip": "quality: every second picture",
+    "downscale": "quality: softer frames",
+    "frame_skip": "quality: every second frame",
     "pause": "work paused, no loss",
 }
 _WARN: Color = (255, 196, 88)
@@ -64,7 +64,7 @@ class SheetOrder:
     """What a contact sheet is made of.
 
     Attributes:
-        kept: folder of a ``MomentKeeper``; where that has too few, pictures are decoded from the video.
+        kept: folder of a ``MomentKeeper``; where that has too few, frames are decoded from the video.
         identity, degradation: those sections of the report, as JSON.
         warnings: what the result lacks of the recording, in sentences.
     """
@@ -83,7 +83,7 @@ def write_preview(out: Path, order: SheetOrder) -> None:
 
     Raises:
         MediaError: the video cannot be read or decoded.
-        StorageError: the picture could not be made.
+        StorageError: the frame could not be made.
         OSError: the storage failed.
     """
     summary = TrackSummary(order.tracks, order.duration_s, min(_BAR_WIDTH, max(1, round(order.duration_s / _BIN_S))))
@@ -99,18 +99,18 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     write_durably(out, _small_enough(sheet.bgr()))
 
 
-def _decoded(video: Path, summary: TrackSummary) -> Iterator[Moment]:
-    """Moments from the finished video, with their rows, one picture in memory at a time."""
+def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
+    """Moments from the finished video, with their rows, one frame in memory at a time."""
     for shot in snapshots(video, COUNT, _DECODED_HEIGHT):
         row = summary.until(shot.t_s)
         if row is not None:
             yield moment_of(shot.bgr, row)
 
 
-def _small_enough(picture: NDArray[np.uint8]) -> bytes:
+def _small_enough(frame: NDArray[np.uint8]) -> bytes:
     """As JPEG of the best quality that keeps to ``LARGEST_BYTES``, or else of the least: no job fails over this."""
     for quality in _QUALITIES:
-        data = jpeg(picture, quality)
+        data = jpeg(frame, quality)
         if len(data) <= LARGEST_BYTES:
             break
     return data
@@ -128,7 +128,7 @@ class _Sheet:
 
     def __init__(self, moments: int, lines: int) -> None:
         rows = max(1, -(-moments // _COLUMNS))
-        self._faces_top = _GAP + rows * (PICTURE_HEIGHT + _GAP) + 12
+        self._faces_top = _GAP + rows * (FRAME_HEIGHT + _GAP) + 12
         self._strip_top = self._faces_top + 2 * (FACE_SIZE + 4) + 44
         self._warnings_top = self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96
         self._image = Image.new("RGB", (WIDTH, self._warnings_top + lines * _LINE_HEIGHT), _PAPER)
@@ -137,21 +137,21 @@ class _Sheet:
     def bgr(self) -> NDArray[np.uint8]:
         return np.asarray(self._image)[:, :, ::-1].astype(np.uint8)
 
-    def draw_pictures(self, moments: Sequence[Moment]) -> None:
+    def draw_pictures(self, moments: Sequence[Thumbnail]) -> None:
         for number, moment in enumerate(moments):
-            x = _GAP + number % _COLUMNS * (_PICTURE_WIDTH + _GAP)
-            y = _GAP + number // _COLUMNS * (PICTURE_HEIGHT + _GAP)
-            self._paste(moment.picture[:, :_PICTURE_WIDTH], x, y)
-            self._stamp(clock_text(moment.t), x, y + PICTURE_HEIGHT)
+            x = _GAP + number % _COLUMNS * (_FRAME_WIDTH + _GAP)
+            y = _GAP + number // _COLUMNS * (FRAME_HEIGHT + _GAP)
+            self._paste(moment.frame[:, :_FRAME_WIDTH], x, y)
+            self._stamp(clock_text(moment.t), x, y + FRAME_HEIGHT)
 
-    def draw_faces(self, moments: Sequence[Moment]) -> None:
+    def draw_faces(self, moments: Sequence[Thumbnail]) -> None:
         for row, side in enumerate(SIDES):
             y = self._faces_top + row * (FACE_SIZE + 4)
             self._label(side, y + FACE_SIZE // 2)
             for number, moment in enumerate(moments):
                 shot = moment.faces[side]
                 x = self._face_x(number)
-                self._paste(shot.picture, x, y)
+                self._paste(shot.frame, x, y)
                 if shot.source in ("held", "frozen", "placeholder"):
                     self._veil(shot.source, x, y)
         below = self._faces_top + 2 * (FACE_SIZE + 4) + 14
@@ -248,10 +248,10 @@ def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
     """One tile's sources along the duration, RGB, shape (height, bins, 3).
 
     Each column is divided in proportion, the worst below; what happened at all takes a pixel at least. A column
-    without pictures repeats the one before.
+    without frames repeats the one before.
 
     Args:
-        sources: pictures by source and bin, shape (6, bins).
+        sources: frames by source and bin, shape (6, bins).
     """
     bar = np.full((height, sources.shape[1], 3), _SHADE, np.uint8)
     last = np.zeros(len(SOURCES), np.int64)

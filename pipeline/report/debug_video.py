@@ -33,7 +33,7 @@ def write_debug_video(
     *,
     source: Path,
     rate: OutputRate,
-    sound: Prescan,
+    audio: Prescan,
     tracks: Path,
     last_duration: int,
     on_frames: Callable[[int, float], None],
@@ -60,7 +60,7 @@ def write_debug_video(
             file,
             source=source,
             info=info,
-            sound=sound,
+            audio=audio,
             extradata=encoder.extradata,
             video=_packets(rate.batches(decoder), encoder, (width, height), tracks, info, on_frames),
             time_base=video.time_base,
@@ -90,7 +90,7 @@ def _packets(
 
 
 def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fraction) -> Iterator[tuple[Frame, Row]]:
-    """The pictures that have a row; some may have been left out."""
+    """The frames that have a row; some may have been left out."""
     row, first_pts = next(rows, None), None
     for frame in (frame for batch in batches for frame in batch.frames):
         first_pts = frame.pts if first_pts is None else first_pts
@@ -100,7 +100,7 @@ def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fracti
 
 
 def _fitted(frame: Frame, size: Size) -> Frame:
-    """The picture in the encoder's one size: another one lies in it as large as fits, bars around."""
+    """The frame in the encoder's one size: another one lies in it as large as fits, bars around."""
     if frame.display is None:
         return _even(frame)
     place = Placement.of(frame.display, size)
@@ -112,6 +112,6 @@ def _fitted(frame: Frame, size: Size) -> Frame:
 
 
 def _even(frame: Frame) -> Frame:
-    """Without the last row and column of an odd picture, which 4:2:0 cannot hold."""
+    """Without the last row and column of an odd frame, which 4:2:0 cannot hold."""
     height, width = frame.height // 2 * 2, frame.width // 2 * 2
     return Frame(frame.y[:height, :width], frame.uv[: height // 2, : width // 2], frame.pts, frame.duration)

@@ -26,7 +26,7 @@ class Color(Part):
 
 class InputVideo(Part):
     codec: str
-    width: Annotated[int, Field(description="Of the displayed picture: rotation and pixel aspect applied")]
+    width: Annotated[int, Field(description="Of the displayed frame: rotation and pixel aspect applied")]
     height: int
     pix_fmt: str
     fps: float
@@ -92,7 +92,7 @@ class OutputAudioStream(Part):
     layout: Annotated[str | None, Field(description="Of the result's channels, FFmpeg's name")] = None
     rule: Annotated[
         Literal["kept", "positions", "discrete", "mixed"] | None,
-        Field(description="How channels became those of the result, see docs/sound.md; mixed: several mono streams"),
+        Field(description="How channels became those of the result, see docs/audio.md; mixed: several mono streams"),
     ] = None
     gain_db: Annotated[float | None, Field(description="By which a mix was turned down so that it cannot clip")] = None
     reason: Annotated[str | None, Field(description="Why it was not copied")] = None
@@ -116,7 +116,7 @@ class Output(Part):
 
 class StageTiming(Part):
     total_s: float
-    p50_ms: Annotated[float, Field(description="Per picture, median; the others likewise")]
+    p50_ms: Annotated[float, Field(description="Per frame, median; the others likewise")]
     p95_ms: float
     p99_ms: float
 
@@ -178,7 +178,7 @@ class Compute(Part):
     cpu_features: Annotated[str, Field(description="Instruction sets that libraries choose their code by")]
     opencv_features: Annotated[str, Field(description="Those that OpenCV uses")]
     blas: Annotated[str, Field(description="Processor for which OpenBLAS has chosen its kernels; empty: not known")]
-    card: Annotated[str, Field(description="Name of the card; empty on the CPU")]
+    card: Annotated[str, Field(description="Name of the GPU; empty on the CPU")]
     generation: Annotated[str, Field(description="Its compute capability, such as sm90; empty on the CPU")]
     inference: Annotated[str, Field(description="Runtime and precision of detector and face embedding")]
 

@@ -1,6 +1,6 @@
-"""The debug overlay: what the pipeline saw and decided, drawn onto the source picture.
+"""The debug overlay: what the pipeline saw and decided, drawn onto the source frame.
 
-Everything is drawn on the NV12 planes themselves, so the rest of the picture stays as it was.
+Everything is drawn on the NV12 planes themselves, so the rest of the frame stays as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.people import Row, Side, Tile
 
 _Point: TypeAlias = tuple[int, int]
 
-_TEXT_HEIGHT = 1 / 40  # of the picture's height
+_TEXT_HEIGHT = 1 / 40  # of the frame's height
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22  # of capital letters at scale 1, pixels
 
@@ -34,14 +34,14 @@ _GREY, _BLACK = _Ink(180, 128, 128), _Ink(16, 128, 128)
 
 
 def draw_overlay(frame: Frame, row: Row, others: Sequence[Rect] = (), *, width: int, height: int) -> Frame:
-    """Draw crops, face boxes, people's numbers and how each was decided onto a copy of the source picture.
+    """Draw crops, face boxes, people's numbers and how each was decided onto a copy of the source frame.
 
     Args:
-        frame: the source picture; it may be smaller than the displayed picture.
-        row: the decisions for it, in pixels of the displayed picture.
+        frame: the source frame; it may be smaller than the displayed frame.
+        row: the decisions for it, in pixels of the displayed frame.
         others: bystanders' faces.
-        width: width of the displayed picture, pixels.
-        height: height of the displayed picture, pixels.
+        width: width of the displayed frame, pixels.
+        height: height of the displayed frame, pixels.
     """
     canvas = _Canvas(frame)
     sx, sy = frame.width / width, frame.height / height
@@ -65,7 +65,7 @@ def _person(tile: Tile) -> str:
 
 
 class _Canvas:
-    """A copy of a picture that can be drawn on; all sizes in its own pixels."""
+    """A copy of a frame that can be drawn on; all sizes in its own pixels."""
 
     def __init__(self, frame: Frame) -> None:
         self._source = frame
@@ -88,7 +88,7 @@ class _Canvas:
                 cv2.rectangle(self._uv, _halved(first), _halved(last), (ink.u, ink.v))
 
     def label(self, text: str, above: Rect | None, ink: _Ink, line: int) -> None:
-        """Text on black: above a rectangle, or as a line in the picture's upper left corner."""
+        """Text on black: above a rectangle, or as a line in the frame's upper left corner."""
         scale = self._text_px / _FONT_HEIGHT
         (width, height), below = cv2.getTextSize(text, _FONT, scale, self._line)
         step = height + below + 4

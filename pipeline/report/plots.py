@@ -51,10 +51,10 @@ class Course:
 
 
 def presence(sources: NDArray[np.int64], course: Course, sides: Mapping[str, Markup]) -> Markup:
-    """Where each tile's picture came from along the duration: a bar for each side, best above.
+    """Where each tile's frame came from along the duration: a bar for each side, best above.
 
     Args:
-        sources: pictures by side, source and bin, shape (2, 6, bins).
+        sources: frames by side, source and bin, shape (2, 6, bins).
         sides: SVG that names a side, by side.
     """
     parts: list[Markup] = []
@@ -115,7 +115,7 @@ def _band(
 
 
 def latency(stages: Mapping[str, Mapping[str, float]]) -> Markup:
-    """Milliseconds per picture of each stage: a bar to the median, a lighter one to p95, a mark at p99."""
+    """Milliseconds per frame of each stage: a bar to the median, a lighter one to p95, a mark at p99."""
     largest = max((stage["p99_ms"] for stage in stages.values()), default=0.0)
     return _svg(
         len(stages) * _STAGE, (shape for n, s in enumerate(stages) for shape in _stage(n, s, stages[s], largest))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
-from engines.versions import card_versions
+from engines.versions import gpu_versions
 from pipeline.degradation.controller import spans
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
@@ -89,13 +89,13 @@ def verdict(evidence: Evidence, warnings: int) -> str:
     trouble = _trouble(evidence.checkpoint) + _cut_down(evidence)
     trouble += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     pace = evidence.assembled.duration_s / max(evidence.wall_s, 1e-3)
-    return f"{found}; {evidence.checkpoint.frames} pictures at {pace:.1f} times real time{trouble}."
+    return f"{found}; {evidence.checkpoint.frames} frames at {pace:.1f} times real time{trouble}."
 
 
 def _trouble(checkpoint: Checkpoint) -> str:
     replaced = checkpoint.counters["replaced_frames"]
     parts = [
-        f", {replaced} damaged pictures replaced" if replaced else "",
+        f", {replaced} damaged frames replaced" if replaced else "",
         ", the end of the source is missing" if checkpoint.counters["truncated"] else "",
         f", resumed {len(checkpoint.resumed_at_s)} times" if checkpoint.resumed_at_s else "",
     ]
@@ -171,7 +171,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in found
         ],
         backends=describe_backends(evidence),
-        compute=Compute(**{name: compute[name] for name in Compute.model_fields}),
+        compute=Compute(**{name: compute["gpu" if name == "card" else name] for name in Compute.model_fields}),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
@@ -184,7 +184,7 @@ def success_report(spec: JobSpec, evidence: Evidence) -> Report:
             skipped_audio_packets=assembled.audio.skipped_packets,
             started_over=checkpoint.started_over,
         ),
-        versions=card_versions() | compute["versions"],
+        versions=gpu_versions() | compute["versions"],
         config_hash=config_hash(spec),
         models=[Model(name=m.name, licence=m.licence, sha256=m.sha256) for m in MODELS],
     )

@@ -1,4 +1,4 @@
-"""Assembly: finished segments and the source's sound become the files that are delivered."""
+"""Assembly: finished segments and the source's audio become the files that are delivered."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class AssemblyOrder:
 class Assembled:
     """Files in the work directory, complete and checked.
 
-    ``sound`` is what the source's was found to hold, ``finished`` what the video file really does.
+    ``audio`` is what the source's was found to hold, ``finished`` what the video file really does.
     """
 
     video: Path
     tracks: Path
-    sound: Prescan
+    audio_track: Prescan
     audio: AudioOutcome
     duration_s: float
     finished: FinishedFile
@@ -63,15 +63,15 @@ def assemble(order: AssemblyOrder) -> Assembled:
     video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
-        sound = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
-        audio = _mux(order, sound, video)
-        finished = _verify(order, video, audio.picture_lead_s)
+        audio_track = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
+        audio = _mux(order, audio_track, video)
+        finished = _verify(order, video, audio.frame_lead_s)
         _join_tracks(order, tracks)
-    return Assembled(video, tracks, sound, audio, duration_s + audio.picture_lead_s, finished)
+    return Assembled(video, tracks, audio_track, audio, duration_s + audio.frame_lead_s, finished)
 
 
 def _span_s(order: AssemblyOrder) -> float:
-    """From the first picture's pts to the last one's."""
+    """From the first frame's pts to the last one's."""
     segments = order.checkpoint.segments
     return float((segments[-1].last_pts - segments[0].first_pts) * order.info.video.time_base)
 
@@ -81,14 +81,14 @@ def _duration_s(order: AssemblyOrder) -> float:
     return _span_s(order) + float(last_duration * order.info.video.time_base)
 
 
-def _mux(order: AssemblyOrder, sound: Prescan, video: Path) -> AudioOutcome:
+def _mux(order: AssemblyOrder, audio_track: Prescan, video: Path) -> AudioOutcome:
     source = order.info.video
     with replacing(video) as file:
         return assemble_mp4(
             file,
             source=order.source,
             info=order.info,
-            sound=sound,
+            audio=audio_track,
             extradata=bytes.fromhex(order.checkpoint.extradata),
             video=_packets(order),
             time_base=source.time_base,
@@ -102,7 +102,7 @@ def _mux(order: AssemblyOrder, sound: Prescan, video: Path) -> AudioOutcome:
 
 def _listening(order: AssemblyOrder, seconds: float) -> None:
     if order.should_stop():
-        raise JobStopped("the job was asked to stop while it listened to the sound")
+        raise JobStopped("the job was asked to stop while it listened to the audio")
     order.on_stage("listen", seconds)
 
 

@@ -30,13 +30,13 @@ class Checkpoint:
         reused_segments: how many of the segments an earlier job on the same source had rendered.
         extradata: the encoder's headers (hex), the same for all segments.
         segments: finished segments, oldest first.
-        next_pts: pts of the first picture that is in no segment; None when all are.
+        next_pts: pts of the first frame that is in no segment; None when all are.
         analysis: state of detection, tracking, recognition and cameras (see ``Analysis.state``).
-        counters: decode errors, replaced pictures and the like, up to the boundary.
+        counters: decode errors, replaced frames and the like, up to the boundary.
         timing: state of the job's clock; wall_s: time spent by all attempts so far.
         breaker: state of the breaker (see ``CircuitBreaker.to_json``), which has the degradation level.
         pauses: output time and reason of each pause.
-        skipped: pts of analysed pictures behind the boundary that were left out (see ``Thinning``).
+        skipped: pts of analysed frames behind the boundary that were left out (see ``Thinning``).
         resumed_at_s: output times at which earlier attempts were taken up again.
         encoder: its name; one that is set without segments is to be used for all of them.
         encoder_note: why it is not a better one, for the report.
@@ -71,7 +71,7 @@ class Checkpoint:
 
     @property
     def source_frames(self) -> int:
-        """Pictures of the source that are dealt with: shown, or left out."""
+        """Frames of the source that are dealt with: shown, or left out."""
         return sum(s.frames + s.skipped for s in self.segments)
 
     def hand_over(self, job: str) -> None:

@@ -4,7 +4,7 @@ A segment is four files that appear together with the checkpoint that names them
 
     000012-PLAN.h264             the packets in decode order, raw, as the encoder made them
     000012-PLAN.packets.json     size, pts and keyframe flag of each packet
-    000012-PLAN.tracks.jsonl.gz  one gzip member with the tracks of its pictures
+    000012-PLAN.tracks.jsonl.gz  one gzip member with the tracks of its frames
     000012-PLAN.rows.jsonl.gz    the rows as they were decided, before any correction
 """
 
@@ -32,8 +32,8 @@ class SegmentRecord:
     """A finished segment, as the checkpoint remembers it.
 
     ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another. ``level`` is that of the work
-    on it, for that ``reason``, and ``skipped`` the number of pictures that were left out. ``lost`` are the stretches
-    where other pictures stand in for undecodable ones, from pts to pts.
+    on it, for that ``reason``, and ``skipped`` the number of frames that were left out. ``lost`` are the stretches
+    where other frames stand in for undecodable ones, from pts to pts.
     """
 
     index: int
@@ -58,7 +58,7 @@ class SegmentRecord:
 
 
 class SegmentGrid:
-    """Says which segment a picture belongs to, by its pts alone, so that a resumed job cuts at the same places."""
+    """Says which segment a frame belongs to, by its pts alone, so that a resumed job cuts at the same places."""
 
     def __init__(self, first_pts: int, time_base: Fraction, seconds: float) -> None:
         self._first_pts = first_pts
@@ -102,8 +102,8 @@ def row_json(row: Row, frame: int) -> bytes:
         "left": _tile_json(row.left),
         "right": _tile_json(row.right),
     }
-    if row.picture is not None:
-        line["picture"] = row.picture
+    if row.frame is not None:
+        line["picture"] = row.frame
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -152,7 +152,7 @@ class SegmentWriter:
         return len(self._pts)
 
     def add_row(self, decided: Row, shown: Row, duration: int) -> None:
-        """Note the next picture: as it was decided, as it is shown, and for how many ticks."""
+        """Note the next frame: as it was decided, as it is shown, and for how many ticks."""
         self._last_duration = duration
         with storage_errors("writing a segment"):
             self._tracks.write(row_json(shown, self._frame + len(self._pts)))

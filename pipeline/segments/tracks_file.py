@@ -39,9 +39,9 @@ class TrackSummary:
     """What tiles showed along the duration, in ``bins`` equal parts of it.
 
     Attributes:
-        sources: pictures by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
+        sources: frames by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
         crops: by side and bin, shape (2, bins, 4): mean centre x and y, width and height of the crop, in pixels of the
-            source picture; NaN where a bin has no picture.
+            source frame; NaN where a bin has no frame.
     """
 
     def __init__(self, tracks: Path, duration_s: float, bins: int) -> None:
@@ -51,7 +51,7 @@ class TrackSummary:
         self.sources: NDArray[np.int64] = np.zeros((2, len(SOURCES), bins), np.int64)
 
     def until(self, t: float) -> Row | None:
-        """Go on to the picture of ``t`` seconds, as far as milliseconds tell; None where the rows end before."""
+        """Go on to the frame of ``t`` seconds, as far as milliseconds tell; None where the rows end before."""
         for row in self._rows:
             self._count(row)
             if row.t >= t - 0.0005:
@@ -66,9 +66,9 @@ class TrackSummary:
 
     @property
     def crops(self) -> NDArray[np.float64]:
-        pictures = self.sources.sum(axis=1)[:, :, None].astype(float)
-        pictures[pictures == 0] = np.nan
-        means: NDArray[np.float64] = self._crops / pictures
+        frames = self.sources.sum(axis=1)[:, :, None].astype(float)
+        frames[frames == 0] = np.nan
+        means: NDArray[np.float64] = self._crops / frames
         return means
 
     def _count(self, row: Row) -> None:

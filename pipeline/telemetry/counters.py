@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
-PICTURES = (0, 1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 128)
+FRAMES = (0, 1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 128)
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 @dataclass(slots=True)
-class Spread:
+class Histogram:
     """How values are spread: ``counts[i]`` of them lie above bound ``i - 1`` and not above bound ``i``.
 
     The last count is of those above all bounds.
@@ -29,11 +29,11 @@ class Spread:
     sum: float = 0.0
 
     @classmethod
-    def over(cls, bounds: Collection[float]) -> Spread:
+    def over(cls, bounds: Collection[float]) -> Histogram:
         return cls([0] * (len(bounds) + 1))
 
     @classmethod
-    def from_json(cls, body: dict[str, Any], bounds: Collection[float]) -> Spread:
+    def from_json(cls, body: dict[str, Any], bounds: Collection[float]) -> Histogram:
         """Read what another process has sent.
 
         Raises:
@@ -48,38 +48,38 @@ class Spread:
         self.counts[bisect_left(bounds, value)] += times
         self.sum += value * times
 
-    def add(self, other: Spread) -> None:
+    def add(self, other: Histogram) -> None:
         self.counts = [mine + more for mine, more in zip(self.counts, other.counts, strict=True)]
         self.sum += other.sum
 
 
 @dataclass(slots=True)
-class Tally:
+class StatsDelta:
     """The sums since the last one.
 
     Attributes:
-        output_bytes: of encoded pictures.
-        latency: seconds that all stages together spent on each picture, waiting left out.
-        stages: seconds per picture, by stage.
-        queues: pictures that waited for the next stage whenever one more came, by the stage that they come from.
+        output_bytes: of encoded frames.
+        latency: seconds that all stages together spent on each frame, waiting left out.
+        stages: seconds per frame, by stage.
+        queues: frames that waited for the next stage whenever one more came, by the stage that they come from.
         waiting: the same at this moment.
-        fills: how full the queue behind a stage was whenever pictures were added, from 0 to 1.
-        undecodable: recordings that the card does not decode, by codec.
+        fills: how full the queue behind a stage was whenever frames were added, from 0 to 1.
+        undecodable: recordings that the GPU does not decode, by codec.
     """
 
     frames: int = 0
     replaced_frames: int = 0
     dropped_frames: int = 0
     output_bytes: int = 0
-    latency: Spread = field(default_factory=lambda: Spread.over(SECONDS))
-    stages: dict[str, Spread] = field(default_factory=dict)
-    queues: dict[str, Spread] = field(default_factory=dict)
+    latency: Histogram = field(default_factory=lambda: Histogram.over(SECONDS))
+    stages: dict[str, Histogram] = field(default_factory=dict)
+    queues: dict[str, Histogram] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
-    fills: dict[str, Spread] = field(default_factory=dict)
+    fills: dict[str, Histogram] = field(default_factory=dict)
     undecodable: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Tally:
+    def from_json(cls, body: dict[str, Any]) -> StatsDelta:
         """Read what another process has sent.
 
         Raises:
@@ -90,11 +90,11 @@ class Tally:
             replaced_frames=int(_amount(body["replaced_frames"])),
             dropped_frames=int(_amount(body["dropped_frames"])),
             output_bytes=int(_amount(body["output_bytes"])),
-            latency=Spread.from_json(body["latency"], SECONDS),
-            stages={stage: Spread.from_json(spread, SECONDS) for stage, spread in body["stages"].items()},
-            queues={stage: Spread.from_json(spread, PICTURES) for stage, spread in body["queues"].items()},
+            latency=Histogram.from_json(body["latency"], SECONDS),
+            stages={stage: Histogram.from_json(spread, SECONDS) for stage, spread in body["stages"].items()},
+            queues={stage: Histogram.from_json(spread, FRAMES) for stage, spread in body["queues"].items()},
             waiting={stage: int(_amount(count)) for stage, count in body["waiting"].items()},
-            fills={stage: Spread.from_json(spread, SHARES) for stage, spread in body["fills"].items()},
+            fills={stage: Histogram.from_json(spread, SHARES) for stage, spread in body["fills"].items()},
             undecodable={codec: int(_amount(count)) for codec, count in body["undecodable"].items()},
         )
 
@@ -106,41 +106,41 @@ def _amount(value: float) -> float:
     return value
 
 
-class Counting:
+class StatsCollector:
     """Keeps the tally of a running job; its stages count from threads of their own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tally = Tally()
+        self._tally = StatsDelta()
         self._waiting: dict[str, int] = {}
-        self._parts: dict[str, int] = {}  # that wait; pictures travel in parts
+        self._parts: dict[str, int] = {}  # that wait; frames travel in parts
         self._undecodable: set[str] = set()
         self._spent: dict[int, float] = {}  # seconds by pts, in the order of decoding
 
-    def take(self) -> Tally:
+    def take(self) -> StatsDelta:
         """The sums since the last call."""
         with self._lock:
-            taken, self._tally = self._tally, Tally()
+            taken, self._tally = self._tally, StatsDelta()
             taken.waiting = dict(self._waiting)
             return taken
 
-    def stage(self, stage: str, seconds: float, pictures: int) -> None:
-        """A stage has worked on so many pictures; it may also have worked on none."""
+    def stage(self, stage: str, seconds: float, frames: int) -> None:
+        """A stage has worked on so many frames; it may also have worked on none."""
         with self._lock:
-            spread = self._tally.stages.setdefault(stage, Spread.over(SECONDS))
-            if pictures:
-                spread.put(SECONDS, seconds / pictures, pictures)
+            spread = self._tally.stages.setdefault(stage, Histogram.over(SECONDS))
+            if frames:
+                spread.put(SECONDS, seconds / frames, frames)
             else:
                 spread.sum += seconds
 
     def spent(self, pts: Sequence[int], seconds: float) -> None:
-        """So much work went into these pictures together."""
+        """So much work went into these frames together."""
         with self._lock:
             for each in pts:
                 self._spent[each] = self._spent.get(each, 0.0) + seconds / len(pts)
 
     def done(self, pts: Sequence[int]) -> list[float]:
-        """These pictures are encoded, in the order of their pts; what came before them and is not, never will be.
+        """These frames are encoded, in the order of their pts; what came before them and is not, never will be.
 
         Returns:
             The seconds that were spent on each.
@@ -154,29 +154,29 @@ class Counting:
         return spent
 
     def broke_off(self) -> None:
-        """Pictures that are on their way will not arrive."""
+        """Frames that are on their way will not arrive."""
         with self._lock:
             self._spent.clear()
             self._waiting.clear()
             self._parts.clear()
 
-    def queued(self, stage: str, pictures: int, *, most_parts: int) -> None:
-        """One more part, of so many pictures, waits behind a stage, where ``most_parts`` can."""
+    def queued(self, stage: str, frames: int, *, most_parts: int) -> None:
+        """One more part, of so many frames, waits behind a stage, where ``most_parts`` can."""
         with self._lock:
-            depth = self._waiting[stage] = self._waiting.get(stage, 0) + pictures
+            depth = self._waiting[stage] = self._waiting.get(stage, 0) + frames
             parts = self._parts[stage] = self._parts.get(stage, 0) + 1
-            self._tally.fills.setdefault(stage, Spread.over(SHARES)).put(SHARES, parts / most_parts)
-            if pictures:
-                self._tally.queues.setdefault(stage, Spread.over(PICTURES)).put(PICTURES, depth)
+            self._tally.fills.setdefault(stage, Histogram.over(SHARES)).put(SHARES, parts / most_parts)
+            if frames:
+                self._tally.queues.setdefault(stage, Histogram.over(FRAMES)).put(FRAMES, depth)
 
-    def taken(self, stage: str, pictures: int) -> None:
-        """The next stage has taken a part of so many pictures."""
+    def taken(self, stage: str, frames: int) -> None:
+        """The next stage has taken a part of so many frames."""
         with self._lock:
-            self._waiting[stage] -= pictures
+            self._waiting[stage] -= frames
             self._parts[stage] -= 1
 
     def undecodable(self, codec: str) -> None:
-        """The card does not decode the job's recording; counted once, however often it is found."""
+        """The GPU does not decode the job's recording; counted once, however often it is found."""
         with self._lock:
             if codec not in self._undecodable:
                 self._undecodable.add(codec)

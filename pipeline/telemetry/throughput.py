@@ -1,4 +1,4 @@
-"""The pace of a job, for people who wait: pictures per second, lately."""
+"""The pace of a job, for people who wait: frames per second, lately."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Pictures per wall-clock second over a sliding window.
+    """Frames per wall-clock second over a sliding window.
 
     Args:
         window_s: how far back "lately" reaches.
-        least_s: a shorter time says nothing, as pictures come in batches.
+        least_s: a shorter time says nothing, as frames come in batches.
         now: a monotonic clock in seconds.
     """
 
@@ -23,7 +23,7 @@ class Pace:
         self._marks: deque[tuple[float, int]] = deque()
 
     def mark(self, frames_done: int) -> float:
-        """Note how many pictures are done by now; return the pace in pictures per second, 0 until it is known."""
+        """Note how many frames are done by now; return the pace in frames per second, 0 until it is known."""
         now = self._now()
         self._marks.append((now, frames_done))
         while len(self._marks) > 2 and now - self._marks[0][0] > self._window_s:

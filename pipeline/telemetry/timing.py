@@ -1,4 +1,4 @@
-"""How long each stage takes per picture: totals and percentiles in constant memory, resumable."""
+"""How long each stage takes per frame: totals and percentiles in constant memory, resumable."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.telemetry.counters import Counting
+from pipeline.telemetry.counters import StatsCollector
 
 _STEP = math.log(1.05)  # buckets grow by 5 %, so a percentile is right within 5 %
 _SMALLEST_S = 1e-6
 
 
 class StageTimer:
-    """A log-bucketed histogram of seconds per picture."""
+    """A log-bucketed histogram of seconds per frame."""
 
     def __init__(self) -> None:
         self.total_s = 0.0
         self._buckets: dict[int, int] = {}
 
-    def add(self, seconds: float, pictures: int = 1) -> None:
+    def add(self, seconds: float, frames: int = 1) -> None:
         self.total_s += seconds
-        if pictures < 1:
+        if frames < 1:
             return
-        bucket = math.floor(math.log(max(seconds / pictures, _SMALLEST_S) / _SMALLEST_S) / _STEP)
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + pictures
+        bucket = math.floor(math.log(max(seconds / frames, _SMALLEST_S) / _SMALLEST_S) / _STEP)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + frames
 
     def percentile_ms(self, percent: float) -> float:
-        """The duration that ``percent`` of all pictures stayed under; 0 when there were none."""
+        """The duration that ``percent`` of all frames stayed under; 0 when there were none."""
         wanted = sum(self._buckets.values()) * percent / 100
         seen = 0
         for bucket in sorted(self._buckets):
@@ -58,21 +58,21 @@ class JobClock:
 
     def __init__(self) -> None:
         self.timers = {stage: StageTimer() for stage in self.STAGES}
-        self.counting = Counting()
+        self.counting = StatsCollector()
         self._lock = threading.Lock()
 
     @contextmanager
-    def measure(self, stage: str, pictures: int = 1) -> Iterator[None]:
+    def measure(self, stage: str, frames: int = 1) -> Iterator[None]:
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self.add(stage, time.perf_counter() - begin, pictures)
+            self.add(stage, time.perf_counter() - begin, frames)
 
-    def add(self, stage: str, seconds: float, pictures: int = 1) -> None:
+    def add(self, stage: str, seconds: float, frames: int = 1) -> None:
         with self._lock:
-            self.timers[stage].add(seconds, pictures)
-        self.counting.stage(stage, seconds, pictures)
+            self.timers[stage].add(seconds, frames)
+        self.counting.stage(stage, seconds, frames)
 
     def state(self) -> dict[str, Any]:
         with self._lock:

@@ -1,7 +1,7 @@
 """What each level of degradation takes: ``python -m tests.bench.levels [FILE] --backend cpu|cuda``.
 
-Renders a recording in a process of its own for each level, and prints a row for each: pictures that were worked on,
-the most memory of the host and of the card that was held, and what is left of both once the device is released, as in
+Renders a recording in a process of its own for each level, and prints a row for each: frames that were worked on,
+the most memory of the host and of the GPU that was held, and what is left of both once the device is released, as in
 a pause. Without a file it makes one of two people, 1080p.
 """
 
@@ -41,19 +41,19 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. Memory in bytes: of the process, and of the card in blocks of CuPy's pool."""
+    """One run. Memory in bytes: of the process, and of the GPU in blocks of CuPy's pool."""
 
     level: str
-    pictures: int
+    frames: int
     wall_s: float
     host_peak: int
-    card_peak: int
+    gpu_peak: int
     host_released: int
-    card_released: int
+    gpu_released: int
 
     def row(self) -> str:
-        memory = [self.host_peak, self.card_peak, self.host_released, self.card_released]
-        cells = [self.level, str(self.pictures), f"{self.wall_s:.1f} s", *(f"{b / _MIB:.0f} MiB" for b in memory)]
+        memory = [self.host_peak, self.gpu_peak, self.host_released, self.gpu_released]
+        cells = [self.level, str(self.frames), f"{self.wall_s:.1f} s", *(f"{b / _MIB:.0f} MiB" for b in memory)]
         return f"| {' | '.join(cells)} |"
 
 
@@ -64,7 +64,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         source = arguments.file or write_recording(Path(folder) / "people.mp4", seconds=8, size=(1920, 1080))
-        _say("| level | pictures | wall | host, peak | card, peak | host, released | card, released |")
+        _say("| level | frames | wall | host, peak | GPU, peak | host, released | GPU, released |")
         _say("|---|---|---|---|---|---|---|")
         for level in _LEVELS:
             command = [sys.executable, "-m", "tests.bench.levels", source, "--backend", arguments.backend]
@@ -101,7 +101,7 @@ def measure(source: Path, level: Level, backend: str) -> Measured:
     wall_s = time.monotonic() - begin
     release_memory()
     trim_heap()
-    return Measured(level, checkpoint.frames, wall_s, *peaks, _host_bytes(), _card_bytes())
+    return Measured(level, checkpoint.frames, wall_s, *peaks, _host_bytes(), _gpu_bytes())
 
 
 def _held_at(level: Level) -> dict[str, object]:
@@ -111,10 +111,10 @@ def _held_at(level: Level) -> dict[str, object]:
 
 @contextmanager
 def _peaks() -> Iterator[list[int]]:
-    """The most memory that host and card hold meanwhile."""
+    """The most memory that host and GPU hold meanwhile."""
     peaks, ended = [0, 0], threading.Event()
 
-    def watch(read: tuple[Callable[[], int], ...] = (_host_bytes, _card_bytes)) -> None:
+    def watch(read: tuple[Callable[[], int], ...] = (_host_bytes, _gpu_bytes)) -> None:
         while not ended.wait(_SAMPLE_S):
             peaks[:] = [max(peak, now()) for peak, now in zip(peaks, read, strict=True)]
 
@@ -131,7 +131,7 @@ def _host_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _card_bytes() -> int:
+def _gpu_bytes() -> int:
     pool = getattr(sys.modules.get("cupy"), "get_default_memory_pool", None)  # None too while it is imported
     return int(pool().total_bytes()) if pool else 0
 

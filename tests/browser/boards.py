@@ -15,7 +15,6 @@ import numpy as np
 
 from daemon.pages.i18n import Speaker, languages
 from daemon.status.model import (
-    Board,
     FailedJob,
     FinishedJob,
     HostLine,
@@ -23,6 +22,7 @@ from daemon.status.model import (
     InboxLine,
     QueuedFile,
     RunningJob,
+    ServiceStatus,
     WaitingJob,
     link_to,
 )
@@ -37,9 +37,9 @@ def ago(minutes: float) -> str:
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="seconds")
 
 
-def busy(**changes: Any) -> Board:
+def busy(**changes: Any) -> ServiceStatus:
     """Two hosts with everything that can be shown at once."""
-    board = Board(host="studio-1", pid=1, state="working", queued=34, settling=2, updated_at=ago(0))
+    board = ServiceStatus(host="studio-1", pid=1, state="working", queued=34, settling=2, updated_at=ago(0))
     board.inboxes = [InboxLine("inbox/podcasts", "default"), InboxLine("inbox/lessons", "small")]
     board.running = list(_running())
     board.waiting = [WaitingJob("w1", "inbox/podcasts/x.mp4", "No space left on device", "studio-1", "DISK_FULL")]
@@ -57,9 +57,11 @@ def busy(**changes: Any) -> Board:
     return board
 
 
-def empty(**changes: Any) -> Board:
+def empty(**changes: Any) -> ServiceStatus:
     """One host that has nothing to do."""
-    board = Board(host="studio-1", pid=1, state="idle", updated_at=ago(0), inboxes=[InboxLine("inbox", "default")])
+    board = ServiceStatus(
+        host="studio-1", pid=1, state="idle", updated_at=ago(0), inboxes=[InboxLine("inbox", "default")]
+    )
     for name, value in changes.items():
         setattr(board, name, value)
     return board
@@ -68,7 +70,7 @@ def empty(**changes: Any) -> Board:
 def _running() -> Iterator[RunningJob]:
     name = "inbox/podcasts/Interview – final.mp4"
     yield RunningJob("j1", name, "render", 41.5, 94, 760, "normal", 1, "studio-1", "", 3.2)
-    reason = "the card's memory is over 70 %"
+    reason = "the GPU's memory is over 70 %"
     degraded = RunningJob("j2", "inbox/수학 3강.mov", "render", 12.3, 31, 4200, "downscale", 2, "studio-2", reason, 1.1)
     yield replace(degraded, level_trip="vram_guard")
     yield RunningJob("j3", f"inbox/{LONG}", "probe", None, 0, None, "normal", 1, "studio-2")
@@ -123,8 +125,8 @@ def sheet() -> bytes:
     return bytes(cv2.imencode(".jpg", squares.astype(np.uint8))[1])
 
 
-def write(folder: Path, board: Board, language: str = "auto") -> Path:
-    """The page of a board with the preview pictures that it names, replaced as the service replaces it."""
+def write(folder: Path, board: ServiceStatus, language: str = "auto") -> Path:
+    """The page of a board with the preview frames that it names, replaced as the service replaces it."""
     folder.mkdir(parents=True, exist_ok=True)
     for job in board.finished:
         if "preview" in job.links:

@@ -1,4 +1,4 @@
-"""Pictures of the status page in every state, to be looked at: ``python -m tests.browser.screenshots DIR``."""
+"""Frames of the status page in every state, to be looked at: ``python -m tests.browser.screenshots DIR``."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_hostile_names_are_harmless(report: Path, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "said", "unsaid"), [("ko-KR", "정지 화면", "still picture"), ("en-US", "still picture", "정지 화면")]
+    ("locale", "said", "unsaid"), [("ko-KR", "정지 화면", "still frame"), ("en-US", "still frame", "정지 화면")]
 )
 def test_the_reader_s_language(report: Path, visit: Visit, locale: str, said: str, unsaid: str) -> None:
     text = visit(report, locale=locale).inner_text("main")

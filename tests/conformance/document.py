@@ -15,7 +15,7 @@ _HEAD = """\
 
 Made by `python -m tests.conformance` from real runs: each row's recording is made on the spot, goes through the whole
 pipeline, and the result is read again by a judge that knows the recording from its row alone. The judge checks every
-frame's time (1.5 ms) and number, colours at up to 36 places (14 of 255), which way up the picture is, each track's
+frame's time (1.5 ms) and number, colours at up to 36 places (14 of 255), which way up the frame is, each track's
 tones by channel, their onset (20 ms) and length, the description, and that the warnings are exactly those that the
 row names. A test runs a part of the table and compares this file's rows with the table's; `python -m
 tests.conformance --only ROW` runs one.

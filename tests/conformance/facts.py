@@ -11,7 +11,7 @@ _TRANSFERS = {1: "BT.709", 4: "gamma 2.2", 6: "BT.601", 13: "sRGB", 14: "BT.2020
 
 
 def facts_of(path: Path) -> dict[str, str]:
-    """Container, video, sound, time base and colour; only the size of what is no media."""
+    """Container, video, audio, time base and colour; only the size of what is no media."""
     try:
         with av.open(str(path)) as container:
             video = "; ".join(_video(s) for s in container.streams.video)

@@ -107,20 +107,20 @@ class Film:
     def stored(self, number: int) -> VideoFrame:
         """The frame as it is stored: turned back, so that players turn it upright."""
         size = (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
-        picture = scene.painted(number, *size)
+        frame = scene.painted(number, *size)
         if self.mirrored:
-            picture = picture[:, ::-1]
-        picture = np.rot90(picture, self.rotation // 90)
-        return scene.frame_of(np.ascontiguousarray(picture), self.pix_fmt, self.matrix, full_range=self.full_range)
+            frame = frame[:, ::-1]
+        frame = np.rot90(frame, self.rotation // 90)
+        return scene.frame_of(np.ascontiguousarray(frame), self.pix_fmt, self.matrix, full_range=self.full_range)
 
     def _all(self, out: OutputContainer) -> Packets:
         stream = self._video_stream(out)
         audio = [(_audio_stream(out, voice), voice) for voice in self.voices]
         extra = _Extras(self, out)
-        packets = self._pictures(stream)
+        packets = self._frames(stream)
         begin_s = self.ticks[0] * self.tick
         for number, (target, voice) in enumerate(audio):
-            packets += _sound(target, voice, number, begin_s)
+            packets += _audio(target, voice, number, begin_s)
         return packets + extra.packets()
 
     def _video_stream(self, out: OutputContainer) -> Any:
@@ -141,7 +141,7 @@ class Film:
             stream.set_display_rotation(-self.rotation, hflip=self.mirrored)
         return stream
 
-    def _pictures(self, stream: Any) -> Packets:
+    def _frames(self, stream: Any) -> Packets:
         packets: Packets = []
         for number, pts in enumerate(self.ticks):
             frame = self.stored(number)
@@ -153,7 +153,7 @@ class Film:
 
 
 class _Extras:
-    """Streams beside picture and sound."""
+    """Streams beside frame and audio."""
 
     def __init__(self, film: Film, out: OutputContainer) -> None:
         self._film = film
@@ -206,32 +206,32 @@ def _audio_stream(out: OutputContainer, voice: Voice) -> Any:
     return stream
 
 
-def _sound(stream: Any, voice: Voice, number: int, begin_s: Fraction) -> Packets:
-    sound = scene.sound_of(
+def _audio(stream: Any, voice: Voice, number: int, begin_s: Fraction) -> Packets:
+    audio = scene.audio_of(
         number, voice.channels, rate=voice.rate, from_s=voice.from_s, length_s=voice.length_s, lfe=voice.lfe
     )
     first = round((begin_s + Fraction(voice.from_s)) * voice.rate)
     written = _raw if isinstance(voice.layout, int) else _encoded
-    return [timed for timed in written(stream, voice, sound, first) if not _in_hole(timed[0] - begin_s, voice)]
+    return [timed for timed in written(stream, voice, audio, first) if not _in_hole(timed[0] - begin_s, voice)]
 
 
 def _in_hole(time_s: Fraction, voice: Voice) -> bool:
     return voice.holes_s is not None and voice.holes_s[0] <= time_s < voice.holes_s[1]
 
 
-def _encoded(stream: Any, voice: Voice, sound: scene.Floats, first: int) -> Packets:
+def _encoded(stream: Any, voice: Voice, audio: scene.Floats, first: int) -> Packets:
     packets: Packets = []
-    for begin in range(0, sound.shape[1], BLOCK):
-        packed = np.ascontiguousarray(sound[:, begin : begin + BLOCK].T, np.float32).reshape(1, -1)
+    for begin in range(0, audio.shape[1], BLOCK):
+        packed = np.ascontiguousarray(audio[:, begin : begin + BLOCK].T, np.float32).reshape(1, -1)
         frame = AudioFrame.from_ndarray(packed, format="flt", layout=str(voice.layout))
         frame.sample_rate, frame.pts, frame.time_base = voice.rate, first + begin, Fraction(1, voice.rate)
         packets += _timed(stream.encode(frame))
     return packets + _timed(stream.encode(None))
 
 
-def _raw(stream: Any, voice: Voice, sound: scene.Floats, first: int) -> Packets:
+def _raw(stream: Any, voice: Voice, audio: scene.Floats, first: int) -> Packets:
     """Packets of 16-bit PCM, for layouts that FFmpeg's resampler does not know."""
-    samples = np.rint(sound.T * 32767).astype("<i2")
+    samples = np.rint(audio.T * 32767).astype("<i2")
     packets: Packets = []
     for begin in range(0, len(samples), BLOCK):
         block = samples[begin : begin + BLOCK]

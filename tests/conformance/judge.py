@@ -20,13 +20,13 @@ Size = tuple[int, int]
 Look = Literal["exact", "grey", "hdr", "none"]
 
 TIME_S = 0.0015  # a frame's time against the recording's: the rounding of a time base of milliseconds
-SYNC_S = 0.02  # the onset of each tone against the picture
-LENGTH_S = 0.09  # of the sound: codecs fill their last frame
+SYNC_S = 0.02  # the onset of each tone against the frame
+LENGTH_S = 0.09  # of the audio: codecs fill their last frame
 LEVELS = 14  # of 255 in each of red, green and blue, after a lossy source and a lossy result
 FAINT = 0.1  # a tone this much weaker than the strongest of its track counts as missing
 LEFT = 0.2  # of the frames of a recording that is cut in the middle must come out
-LEAST_PLACES = 6  # that a frame must show of the recording's picture, in both tiles together
-MARGIN = 0.012  # of the picture, that a place must keep from a crop's edge
+LEAST_PLACES = 6  # that a frame must show of the recording's frame, in both tiles together
+MARGIN = 0.012  # of the frame, that a place must keep from a crop's edge
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,7 @@ def troubles(result: JobResult, expected: Expected) -> Iterator[str]:
     if tracks != len(expected.heard):
         yield f"{tracks} audio tracks instead of {len(expected.heard)}"
     shown = report["input"]["video"]
-    origin_s = yield from _pictures(
-        result.files.video, result.files.tracks, (shown["width"], shown["height"]), expected
-    )
+    origin_s = yield from _frames(result.files.video, result.files.tracks, (shown["width"], shown["height"]), expected)
     for number, heard in enumerate(expected.heard[:tracks]):
         yield from _track(result.files.video, number, heard, origin_s)
 
@@ -95,10 +93,10 @@ def _description(out: av.container.InputContainer, expected: Expected) -> Iterat
         yield f"languages {languages} instead of {list(expected.languages)}"
 
 
-# -- the picture
+# -- the frame
 
 
-def _pictures(video: Path, tracks: Path, size: Size, expected: Expected) -> Generator[str, None, float]:
+def _frames(video: Path, tracks: Path, size: Size, expected: Expected) -> Generator[str, None, float]:
     """Judge times and look; returns the time of the first frame."""
     rows = [json.loads(line) for line in gzip.decompress(tracks.read_bytes()).splitlines()]
     times_s: list[float] = []
@@ -123,7 +121,7 @@ def _pictures(video: Path, tracks: Path, size: Size, expected: Expected) -> Gene
 def _times(got_s: list[float], wanted_s: Sequence[float]) -> Generator[str, None, float]:
     """Judge the frames' times; returns when the first one's is due.
 
-    That one may be shown from the result's begin on, should the sound begin before it.
+    That one may be shown from the result's begin on, should the audio begin before it.
     """
     if len(got_s) != len(wanted_s):
         yield f"{len(got_s)} frames instead of {len(wanted_s)}"
@@ -156,7 +154,7 @@ def _differences(
 def _seen(
     frame: av.VideoFrame, crop: Sequence[float], size: Size, side: str, matrix: int
 ) -> Iterator[tuple[float, float, Any]]:
-    """Places of the recording's picture that a tile shows, and their colours."""
+    """Places of the recording's frame that a tile shows, and their colours."""
     y, cb, cr = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes)
     (width, height), (x, top, w, h) = size, crop
     for u, v in scene.places():
@@ -180,7 +178,7 @@ def _alike(got: Any, wanted: Any, look: Look) -> bool:
     return bool(np.abs(got - wanted).max() <= LEVELS)
 
 
-# -- the sound
+# -- the audio
 
 
 def _track(video: Path, number: int, heard: Heard, origin_s: float) -> Iterator[str]:
@@ -221,7 +219,7 @@ def _decoded(video: Path, number: int) -> tuple[Any, int, float]:
 
 
 def _onset(samples: Any, rate: int) -> float:
-    """When the sound first reaches a fifth of its loudest."""
+    """When the audio first reaches a fifth of its loudest."""
     envelope = np.abs(samples).max(0)
     return int(np.argmax(envelope > envelope.max() / 5)) / rate
 

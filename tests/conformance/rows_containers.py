@@ -1,4 +1,4 @@
-"""Rows: containers, each with a picture and a sound that it usually holds."""
+"""Rows: containers, each with a frame and a audio that it usually holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.conformance.film import Film, Voice
 from tests.conformance.row import FROM_PACKETS, Row, track
 from tests.conformance.scene import BURST_S
 
-_KEPT = "every frame at its time, the sound in place"
+_KEPT = "every frame at its time, the audio in place"
 AAC = Voice()
 MP3, MP2, OPUS = Voice("mp3"), Voice("mp2"), Voice("opus")
 PCM, WMA, VORBIS = Voice("pcm_s16le"), Voice("wmav2", bit_rate=128_000), Voice("vorbis", options={"strict": "-2"})
@@ -28,11 +28,11 @@ ROWS = [
     _row("mp4-faststart", Film("a.mp4", muxer={"movflags": "+faststart"}), "MP4, index first"),
     _row("mp4-fragmented", Film("a.mp4", muxer={"movflags": "frag_keyframe+delay_moov"}), "MP4 in fragments"),
     _row("ismv", Film("a.mp4", format="ismv"), "Smooth Streaming, which cannot say how much an AAC encoder prepends",
-         "the sound as late as in the recording, by 21 ms", heard=[track(0, AAC, onset_s=BURST_S[0] + 1024 / 48_000)]),
+         "the audio as late as in the recording, by 21 ms", heard=[track(0, AAC, onset_s=BURST_S[0] + 1024 / 48_000)]),
     _row("m4v", Film("a.m4v", format="mp4"), "MP4 named .m4v"),
     _row("mov", Film("a.mov", voices=(PCM,)), "QuickTime with PCM"),
     _row("mov-aac", Film("a.mov"), "QuickTime with AAC"),
-    _row("3gp", Film("a.3gp", codec="h263", width=352, height=288, voices=()), "3GPP of an old phone, no sound"),
+    _row("3gp", Film("a.3gp", codec="h263", width=352, height=288, voices=()), "3GPP of an old phone, no audio"),
     _row("3g2", Film("a.3g2", format="3g2"), "3GPP2"),
     _row("f4v", Film("a.f4v", format="f4v"), "Flash video in MP4"),
     _row("mkv", Film("a.mkv"), "Matroska"),
@@ -41,7 +41,7 @@ ROWS = [
     _row("webm-vp9", Film("a.webm", codec="libvpx-vp9", voices=(OPUS,), bit_rate=3_000_000), "WebM of a browser"),
     _row("avi", Film("a.avi", codec="mpeg4", voices=(PCM,), bit_rate=4_000_000), "AVI"),
     _row("avi-mp3", Film("a.avi", codec="mpeg4", voices=(MP3,), bit_rate=4_000_000),
-         "AVI with MP3, whose encoder's delay it cannot say", "the sound as late as in the recording, by 23 ms",
+         "AVI with MP3, whose encoder's delay it cannot say", "the audio as late as in the recording, by 23 ms",
          times_s=FROM_PACKETS, heard=[track(0, MP3, onset_s=BURST_S[0] + 1105 / 48_000)]),
     _row("avi-h264", Film("a.avi", voices=(PCM,), options={"bf": "0"}), "AVI with H.264, which it was not made for"),
     _row("ts", Film("a.ts"), "MPEG transport stream"),
@@ -54,8 +54,8 @@ ROWS = [
     _row("mxf-dnxhd", Film("a.mxf", codec="dnxhd", width=1280, height=720, pix_fmt="yuv422p", voices=(PCM,),
                            options={"profile": "dnxhr_sq"}, matrix=1), "MXF with DNxHR"),
     _row("gxf", Film("a.gxf", codec="mpeg2video", width=720, height=576, voices=(Voice("pcm_s16le", "mono"),),
-                     bit_rate=8_000_000), "GXF of a video server, its sound padded to whole blocks",
-         "as in the recording: the sound 40 ms early, and padded", times_s=FROM_PACKETS,
+                     bit_rate=8_000_000), "GXF of a video server, its audio padded to whole blocks",
+         "as in the recording: the audio 40 ms early, and padded", times_s=FROM_PACKETS,
          heard=[track(0, Voice("pcm_s16le", "mono"), onset_s=BURST_S[0] - 0.04, length_s=65_536 / 48_000)],
          warnings=["DATA_STREAMS_DROPPED"]),
     _row("asf", Film("a.asf", codec="msmpeg4", voices=(WMA,), bit_rate=4_000_000), "ASF"),
@@ -64,11 +64,11 @@ ROWS = [
     _row("nut", Film("a.nut", codec="ffv1", voices=(PCM,)), "NUT"),
     _row("dv", Film("a.dv", codec="dvvideo", width=720, height=576, pix_fmt="yuv420p", voices=(PCM,),
                     interlaced="bff", aspect=Fraction(16, 15)), "Tape camera's DV"),
-    _row("rm", Film("a.rm", codec="rv20", width=352, height=288, voices=(), bit_rate=3_000_000), "RealMedia, no sound"),
+    _row("rm", Film("a.rm", codec="rv20", width=352, height=288, voices=(), bit_rate=3_000_000), "RealMedia, no audio"),
     _row("wtv", _mpeg2("a.wtv"), "Recorded by Windows Media Center"),
-    _row("swf", Film("a.swf", codec="flv", voices=(), bit_rate=3_000_000), "Shockwave Flash, no sound"),
-    _row("y4m", Film("a.y4m", codec="rawvideo", voices=()), "YUV4MPEG, no sound"),
-    _row("ivf", Film("a.ivf", codec="libvpx-vp9", voices=(), bit_rate=3_000_000), "IVF, no sound"),
+    _row("swf", Film("a.swf", codec="flv", voices=(), bit_rate=3_000_000), "Shockwave Flash, no audio"),
+    _row("y4m", Film("a.y4m", codec="rawvideo", voices=()), "YUV4MPEG, no audio"),
+    _row("ivf", Film("a.ivf", codec="libvpx-vp9", voices=(), bit_rate=3_000_000), "IVF, no audio"),
     _row("h264-raw", Film("a.h264", format="h264", voices=(), options={"bf": "0"}), "H.264 without a container"),
     _row("gif", Film("a.gif", codec="gif", pix_fmt="rgb8", voices=()), "Animated GIF", look="none"),
     _row("misnamed-mkv", Film("a.mp4", format="matroska"), "Matroska named .mp4"),

@@ -1,4 +1,4 @@
-"""Rows: sound codecs, layouts, rates and numbers of streams."""
+"""Rows: audio codecs, layouts, rates and numbers of streams."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FOUR = tuple(Voice("pcm_s16le", "mono") for _ in range(4))
 _TONGUES = (Voice(language="kor"), Voice(language="eng"))
 
 ROWS = [
-    _row("none", "No sound", "no sound"),
+    _row("none", "No audio", "no audio"),
     _row("aac-mono", "AAC mono", _KEPT, Voice(layout="mono"), file="a.mp4"),
     _row("aac-51", "AAC 5.1", _KEPT, Voice(layout="5.1", bit_rate=384_000), file="a.mp4"),
     _row("aac-71", "AAC 7.1", _KEPT, Voice(layout="7.1", bit_rate=512_000), file="a.mp4"),
@@ -81,6 +81,6 @@ ROWS = [
         heard=[mixed(*enumerate(_FOUR)), *heard_of(_FOUR)]),
     _row("two-tongues", "Two streams in two languages", "both kept, with their languages", *_TONGUES, file="a.mkv",
          more={"languages": ["kor", "eng"]}),
-    _row("late-stream", "A stream that begins 0.1 s after the picture", "in its place",
+    _row("late-stream", "A stream that begins 0.1 s after the frame", "in its place",
          Voice("pcm_s16le", from_s=0.1, length_s=0.9), heard=[track(0, Voice("pcm_s16le"), length_s=None)]),
 ]  # fmt: skip

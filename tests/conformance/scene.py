@@ -1,4 +1,4 @@
-"""The picture and the sound that every recording of the table shows, as functions of place, time and number.
+"""The frame and the audio that every recording of the table shows, as functions of place, time and number.
 
 Recordings are drawn from them and results are judged by them, so nothing is compared with what FFmpeg made of a file.
 """
@@ -22,7 +22,7 @@ KR_KB = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0
 
 
 def colour_at(u: Floats, v: Floats, number: int) -> Floats:
-    """RGB 0 to 255, shape (..., 3), at places given as fractions of the displayed picture's width and height."""
+    """RGB 0 to 255, shape (..., 3), at places given as fractions of the displayed frame's width and height."""
     table = np.array(QUADRANTS, np.float64)
     colours = table[(v >= 0.5).astype(int), (u >= 0.5).astype(int)]
     bits = number >> (np.floor(u * 2 * BITS).astype(int) % BITS) & 1
@@ -38,7 +38,7 @@ def places() -> list[tuple[float, float]]:
 
 
 def painted(number: int, width: int, height: int) -> Floats:
-    """The displayed picture, RGB 0 to 255, shape (height, width, 3)."""
+    """The displayed frame, RGB 0 to 255, shape (height, width, 3)."""
     u, v = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
     return colour_at(u, v, number)
 
@@ -58,29 +58,29 @@ def rgb(y: Floats, cb: Floats, cr: Floats, matrix: int) -> Floats:
     return np.stack([r, (y - kr * r - kb * b) / (1 - kr - kb), b], -1) * 255
 
 
-def frame_of(picture: Floats, pix_fmt: str, matrix: int, *, full_range: bool) -> VideoFrame:
-    """A frame of a stored picture, RGB 0 to 255."""
+def frame_of(image: Floats, pix_fmt: str, matrix: int, *, full_range: bool) -> VideoFrame:
+    """A frame of a stored frame, RGB 0 to 255."""
     like = av.VideoFormat(pix_fmt)
     if like.is_rgb or like.has_palette:
-        return VideoFrame.from_ndarray(np.rint(picture).astype(np.uint8), format="rgb24").reformat(format=pix_fmt)
+        return VideoFrame.from_ndarray(np.rint(image).astype(np.uint8), format="rgb24").reformat(format=pix_fmt)
     planar = {"nv12": "yuv420p", "uyvy422": "yuv422p", "yuyv422": "yuv422p", "p010le": "yuv420p10le"}
     if pix_fmt in planar:
-        return frame_of(picture, planar[pix_fmt], matrix, full_range=full_range).reformat(format=pix_fmt)
-    frame = VideoFrame(picture.shape[1], picture.shape[0], pix_fmt)
+        return frame_of(image, planar[pix_fmt], matrix, full_range=full_range).reformat(format=pix_fmt)
+    frame = VideoFrame(image.shape[1], image.shape[0], pix_fmt)
     depth = like.components[0].bits
-    codes = _codes(picture, matrix, depth, full_range)
+    codes = _codes(image, matrix, depth, full_range)
     for number, (plane, values) in enumerate(zip(frame.planes, codes, strict=False)):
         rows = np.frombuffer(plane, np.uint8 if depth == 8 else "<u2")
         target = rows.reshape(plane.height, -1)[:, : plane.width]
-        step_y, step_x = round(picture.shape[0] / plane.height), round(picture.shape[1] / plane.width)
+        step_y, step_x = round(image.shape[0] / plane.height), round(image.shape[1] / plane.width)
         target[:] = values[::step_y, ::step_x][: plane.height, : plane.width] if number < 3 else values
     return frame
 
 
-def _codes(picture: Floats, matrix: int, depth: int, full_range: bool) -> list[NDArray[np.int64]]:
-    """Code values of Y, Cb, Cr and an opaque alpha, each of the picture's size."""
+def _codes(image: Floats, matrix: int, depth: int, full_range: bool) -> list[NDArray[np.int64]]:
+    """Code values of Y, Cb, Cr and an opaque alpha, each of the frame's size."""
     top, scale = 2**depth - 1, 2 ** (depth - 8)
-    parts = ycbcr(picture, matrix)
+    parts = ycbcr(image, matrix)
     y = parts[..., 0] * (top if full_range else 219 * scale) + (0 if full_range else 16 * scale)
     chroma = parts[..., 1:] * (top if full_range else 224 * scale) + 128 * scale
     codes = [y, chroma[..., 0], chroma[..., 1], np.full_like(y, top)]
@@ -92,7 +92,7 @@ def pitch_hz(stream: int, channel: int) -> int:
     return 310 + 40 * channel + 10 * stream
 
 
-def sound_of(
+def audio_of(
     stream: int, channels: int, *, rate: int, from_s: float, length_s: float, lfe: int | None = None
 ) -> Floats:
     """Samples, shape (channels, count), that begin ``from_s`` after the first frame."""

@@ -48,12 +48,12 @@ def _encoded(size: tuple[int, int]) -> list[av.Packet]:
 
 
 def with_thumbnail_first(path: Path) -> None:
-    """A QuickTime file whose first video stream is a small one of two pictures."""
+    """A QuickTime file whose first video stream is a small one of two frames."""
     _two_videos(path, ((64, 36, 2), (320, 180, 25)))
 
 
 def with_second_camera(path: Path) -> None:
-    """Two streams of video: the larger one, with more pictures, comes second."""
+    """Two streams of video: the larger one, with more frames, comes second."""
     _two_videos(path, ((160, 90, 5), (320, 180, 25)))
 
 
@@ -75,10 +75,10 @@ def _two_videos(path: Path, streams: tuple[tuple[int, int, int], ...]) -> None:
 def with_cover(path: Path) -> Path:
     """Matroska with a cover as an attachment."""
     made = path.with_suffix(".mkv")
-    picture = av.VideoFrame.from_ndarray(np.full((240, 240, 3), 90, np.uint8), format="rgb24")
+    frame = av.VideoFrame.from_ndarray(np.full((240, 240, 3), 90, np.uint8), format="rgb24")
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 240, 240, "yuvj420p", Fraction(1)
-    jpeg = bytes(encoder.encode(picture.reformat(format="yuvj420p"))[0])
+    jpeg = bytes(encoder.encode(frame.reformat(format="yuvj420p"))[0])
     with av.open(str(path)) as source, av.open(str(made), "w") as out:
         streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
         out.add_attachment("cover.jpg", "image/jpeg", jpeg)
@@ -89,7 +89,7 @@ def with_cover(path: Path) -> Path:
     return made
 
 
-def sound_only(path: Path) -> None:
+def audio_only(path: Path) -> None:
     with av.open(str(path), "w") as out:
         stream = out.add_stream("aac", rate=48_000, layout="stereo")
         frame = av.AudioFrame.from_ndarray(np.zeros((2, 48_000), np.float32), format="fltp", layout="stereo")
@@ -110,8 +110,8 @@ def photograph(codec: str, pix_fmt: str) -> object:
     return make
 
 
-def changing_sound(path: Path) -> None:
-    """A transport stream whose sound is mono for two seconds and stereo from then on."""
+def changing_audio(path: Path) -> None:
+    """A transport stream whose audio is mono for two seconds and stereo from then on."""
     parts = [Film("part.ts", frames=48, voices=(Voice("mp2", layout, length_s=1.92),)) for layout in ("mono", "stereo")]
     data = []
     for part in parts:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.conformance import (
+    rows_audio,
     rows_codecs,
     rows_containers,
     rows_damage,
-    rows_picture,
-    rows_sound,
+    rows_frame,
     rows_streams,
     rows_time,
 )
@@ -16,10 +16,10 @@ from tests.conformance.row import Row
 SECTIONS: dict[str, list[Row]] = {
     "Containers": rows_containers.ROWS,
     "Video codecs": rows_codecs.ROWS,
-    "Sound": rows_sound.ROWS,
+    "Sound": rows_audio.ROWS,
     "Times": rows_time.ROWS,
-    "Geometry": rows_picture.GEOMETRY,
-    "Colour": rows_picture.COLOUR,
+    "Geometry": rows_frame.GEOMETRY,
+    "Colour": rows_frame.COLOUR,
     "Streams and description": rows_streams.ROWS,
     "Damage, and what is no recording": rows_damage.ROWS,
 }

@@ -17,9 +17,9 @@ from engines.cuda.headers import HeaderWatch
 from engines.frames import Frame, Size
 from engines.media.probe import probe
 from engines.media.seeking import feed_from
-from tests.media.test_card_decoder import all_of, assert_alike
-from tests.support.cuda_on_host import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
-from tests.support.gpu_presence import needs_card
+from tests.media.test_gpu_decoder import all_of, assert_alike
+from tests.support.cuda_on_host import emulated_decoder, gpu_decoder, hwaccel_decoder, needs_compiler
+from tests.support.gpu_presence import needs_gpu
 from tests.support.synth import Clip, combed, joined, number_in
 
 PIXELS = 1920 * 1088
@@ -30,8 +30,8 @@ OpenDecoder = Callable[..., PyAvDecoder]
 DECODERS = [
     pytest.param(partial(PyAvDecoder), id="pyav"),
     pytest.param(emulated_decoder, id="card-emulated", marks=needs_compiler),
-    pytest.param(card_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_card]),
-    pytest.param(hwaccel_decoder, id="pyav-cuda", marks=[pytest.mark.gpu, needs_card]),
+    pytest.param(gpu_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_gpu]),
+    pytest.param(hwaccel_decoder, id="pyav-cuda", marks=[pytest.mark.gpu, needs_gpu]),
 ]
 
 
@@ -41,7 +41,7 @@ def open_decoder(request: pytest.FixtureRequest) -> OpenDecoder:
 
 
 def turned(path: Path, source: Path, degrees: int) -> Path:
-    """The same pictures, with an H.264 message that says how to turn them."""
+    """The same frames, with an H.264 message that says how to turn them."""
     with av.open(str(source)) as given, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(given.streams.video[0], opaque=True)
         messages = BitStreamFilterContext(
@@ -129,7 +129,7 @@ def test_a_short_recording_that_many_threads_hold_at_once(tmp_path: Path, thread
 
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_recordings_of_calls_grow_in_matroska(open_decoder: OpenDecoder, tmp_path: Path, codec: str) -> None:
-    """As browsers write them: one track, larger pictures from a keyframe on."""
+    """As browsers write them: one track, larger frames from a keyframe on."""
     clips = [Clip(*size, frames=30, codec=codec, options=REALTIME) for size in ((320, 180), (640, 360))]
     path = joined(tmp_path / "grows.webm", clips)
     info = probe(path)
@@ -160,8 +160,8 @@ def test_no_part_is_larger_than_the_limit(open_decoder: OpenDecoder, tmp_path: P
     assert seen(frames) == [((320, 180), None), ((320, 180), (640, 360))]
 
 
-def test_interlaced_pictures_that_change_their_aspect(tmp_path: Path) -> None:
-    """What the codec says of a picture goes with it through the deinterlacer, which holds it back."""
+def test_interlaced_frames_that_change_their_aspect(tmp_path: Path) -> None:
+    """What the codec says of a frame goes with it through the deinterlacer, which holds it back."""
     fields = partial(Clip, frames=24, codec="mpeg2video", interlaced=True, draw=combed)
     path = joined(tmp_path / "fields.ts", [fields(aspect=Fraction(1)), fields(aspect=Fraction(3, 4))])
     frames = part(path)

@@ -91,7 +91,7 @@ CROPS = {
     "wider than high": Rect(10.1, 30.3, 330.5, 200.25),
     "left and top edge": Rect(0, 0, 200, 226.7),
     "right and bottom edge": Rect(500 - 200.6, 380 - 227.35, 200.6, 227.35),
-    "the whole picture": Rect(0, 0, 500, 380),  # more than twice the tile's width
+    "the whole frame": Rect(0, 0, 500, 380),  # more than twice the tile's width
 }
 
 
@@ -106,7 +106,7 @@ def test_the_definition_holds(compositor, crop):
 
 @pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS.keys())
 def test_luma_and_chroma_show_the_same_point_of_the_scene(compositor, crop):
-    """The pattern is known between the pixels, so this sees a quarter of a pixel's error anywhere in the picture."""
+    """The pattern is known between the pixels, so this sees a quarter of a pixel's error anywhere in the frame."""
     scene = waves(0.12, seed=2)
     y, uv = tile(compositor, frame_of(scene, 500, 380), crop)
     sx, sy = crop.w / TILE_W, crop.h / TILE_H
@@ -127,7 +127,7 @@ def test_a_crop_of_the_tiles_own_size_on_whole_pixels_is_a_copy(compositor):
 
 @pytest.mark.parametrize("zoom", [0.8, 1.0, 1.25])
 def test_a_slow_move_is_smooth(compositor, zoom):
-    """A crop that moves a tenth of a pixel per picture moves the scene by that, within a fortieth of a pixel."""
+    """A crop that moves a tenth of a pixel per frame moves the scene by that, within a fortieth of a pixel."""
     period = 40.0
     frame = frame_of(lambda x, y: 128 + 90 * np.cos(2 * np.pi * x / period) + 0 * y, 800, 400)
     seen = []
@@ -171,9 +171,9 @@ def test_one_colour_stays_that_colour(compositor):
 
 def test_hard_edges_do_not_wrap_around(compositor):
     """Overshoot at an edge from black to white is cut off, not turned into its opposite."""
-    picture = np.zeros((300, 420), np.uint8)
-    picture[:, 150:] = 255
-    frame = Frame(picture, np.full((150, 210, 2), 128, np.uint8), 0, 1)
+    image = np.zeros((300, 420), np.uint8)
+    image[:, 150:] = 255
+    frame = Frame(image, np.full((150, 210, 2), 128, np.uint8), 0, 1)
     y, _ = tile(compositor, frame, Rect(60.4, 10.2, 180.3, 210.9))
     edge = np.flatnonzero(y[100] > 127)[0]
     assert y[:, : edge - 3].max() < 40
@@ -189,7 +189,7 @@ def test_each_tile_keeps_to_its_half(compositor):
     assert out.y[0, TILE_W] == bright.y[0, 0]
 
 
-def test_the_result_is_one_contiguous_picture_with_its_time(compositor):
+def test_the_result_is_one_contiguous_frame_with_its_time(compositor):
     frame = frame_of(waves(0.5), 500, 380)
     out = compositor.compose(TileSource(frame, CROPS["moved"]), TileSource(frame, CROPS["shrunk"]), 9000, 3003)
     assert (out.width, out.height, out.pts, out.duration, out.replaced) == (WIDTH, HEIGHT, 9000, 3003, False)
@@ -228,9 +228,9 @@ def test_a_frozen_tile_stays_as_it_was_while_the_other_moves(compositor):
     frozen = TileSource(still, CROPS["enlarged"])
     shown = [compositor.compose(frozen, TileSource(other, CROPS["moved"]), 0, 1) for other in others]
     fresh = CpuCompositor(WIDTH, HEIGHT).compose(frozen, TileSource(others[-1], CROPS["moved"]), 0, 1)
-    for picture in shown:
-        assert psnr(picture.y[:, :TILE_W], fresh.y[:, :TILE_W]) > AGREEMENT_DB
-        assert np.array_equal(picture.y[:, :TILE_W], shown[0].y[:, :TILE_W])
+    for image in shown:
+        assert psnr(image.y[:, :TILE_W], fresh.y[:, :TILE_W]) > AGREEMENT_DB
+        assert np.array_equal(image.y[:, :TILE_W], shown[0].y[:, :TILE_W])
     assert psnr(shown[-1].y, fresh.y) > AGREEMENT_DB
     thawed = compositor.compose(TileSource(still, CROPS["moved"]), TileSource(still, CROPS["moved"]), 0, 1)
     assert not np.array_equal(thawed.y[:, :TILE_W], shown[0].y[:, :TILE_W])
@@ -256,7 +256,7 @@ def test_padded_rows_and_odd_sizes_are_read(compositor):
         Rect(math.nan, 0, 10, 10),
     ],
 )
-def test_a_crop_outside_its_picture_is_a_mistake(compositor, crop):
+def test_a_crop_outside_its_frame_is_a_mistake(compositor, crop):
     frame = frame_of(waves(0.5), 500, 380)
     with pytest.raises(ValueError, match="not a crop"):
         compositor.compose(TileSource(frame, crop), TileSource(frame, None), 0, 1)
@@ -269,7 +269,7 @@ shares = st.floats(0, 1)
 @pytest.mark.parametrize("make", COMPOSITORS)
 @settings(max_examples=150, deadline=None)
 @given(sizes, shares, shares, shares, shares)
-def test_any_crop_of_any_picture_gives_a_whole_tile(make, size, left, top, wide, high):
+def test_any_crop_of_any_frame_gives_a_whole_tile(make, size, left, top, wide, high):
     width, height = size
     frame = Frame(
         np.full((height, width), 77, np.uint8),

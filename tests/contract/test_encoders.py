@@ -21,7 +21,7 @@ from engines.media.mux import decoding_times, reorder_depth
 from engines.protocols import Encoder
 from engines.settings import EncoderSettings
 from tests.fakes import pynvvideocodec
-from tests.support.synth import number_in, picture
+from tests.support.synth import image, number_in
 
 MakeEncoder = Callable[..., Encoder]
 SETTINGS = EncoderSettings(preset="veryfast", crf=20)
@@ -34,7 +34,7 @@ def _x264(width: int, height: int, time_base: Fraction = Fraction(1, 1000), colo
 
 
 class _Uploading:
-    """NVENC takes pictures of the card: here the vendor's library is a fake that reads host memory, by its address."""
+    """NVENC takes frames of the GPU: here the vendor's library is a fake that reads host memory, by its address."""
 
     def __init__(
         self, width: int, height: int, time_base: Fraction = Fraction(1, 1000), color: ColorTags = BT709
@@ -46,8 +46,8 @@ class _Uploading:
         self.name, self.extradata = self._encoder.name, self._encoder.extradata
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        on_card = pynvvideocodec.on_device
-        return self._encoder.encode(Frame(on_card(frame.y), on_card(frame.uv), frame.pts, frame.duration))
+        on_gpu = pynvvideocodec.on_device
+        return self._encoder.encode(Frame(on_gpu(frame.y), on_gpu(frame.uv), frame.pts, frame.duration))
 
     def flush(self) -> list[EncodedPacket]:
         return self._encoder.flush()
@@ -63,7 +63,7 @@ def make_encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 def frame(number: int, pts: int, width: int = 320, height: int = 180) -> Frame:
-    y, uv = planes_of(picture(number, width, height).reformat(format="nv12"))
+    y, uv = planes_of(image(number, width, height).reformat(format="nv12"))
     return Frame(y, uv, pts, 33)
 
 
@@ -84,8 +84,8 @@ def decode(encoder: Encoder, packets: list[EncodedPacket]) -> list[av.VideoFrame
 
 
 @pytest.mark.parametrize("preset", ["veryfast", "medium", "slow"])
-def test_slow_presets_do_not_hold_many_pictures_back(preset: Any) -> None:
-    """Each takes memory: x264's own look-ahead is 50 pictures for "slow"."""
+def test_slow_presets_do_not_hold_many_frames_back(preset: Any) -> None:
+    """Each takes memory: x264's own look-ahead is 50 frames for "slow"."""
     settings = EncoderSettings(preset=preset)
     encoder = X264Encoder(
         320, 180, time_base=Fraction(1, 1000), fps=Fraction(30), color=BT709, settings=settings, threads=2
@@ -97,7 +97,7 @@ def test_slow_presets_do_not_hold_many_pictures_back(preset: Any) -> None:
 UNEVEN = np.cumsum([0, *(7 + 29 * (n % 4) for n in range(59))]).tolist()
 
 
-def test_every_picture_comes_back_at_its_exact_time(make_encoder: MakeEncoder) -> None:
+def test_every_frame_comes_back_at_its_exact_time(make_encoder: MakeEncoder) -> None:
     encoder = make_encoder(320, 180)
     frames = decode(encoder, encode(encoder, UNEVEN))
     assert [f.pts for f in frames] == UNEVEN
@@ -114,7 +114,7 @@ def test_a_fresh_encoder_begins_with_a_keyframe_and_keeps_headers_out_of_it(make
     assert not nal_types & {7, 8}
 
 
-def test_the_same_pictures_give_the_same_packets(make_encoder: MakeEncoder) -> None:
+def test_the_same_frames_give_the_same_packets(make_encoder: MakeEncoder) -> None:
     first, second = make_encoder(320, 180), make_encoder(320, 180)
     assert encode(first, UNEVEN) == encode(second, UNEVEN)
     assert first.extradata == second.extradata
@@ -162,7 +162,7 @@ def test_decoding_times_fit_the_reordering(make_encoder: MakeEncoder) -> None:
     assert all(t.dts <= t.packet.pts for t in timed)
 
 
-def test_groups_of_pictures_last_eight_seconds() -> None:
+def test_groups_of_frames_last_eight_seconds() -> None:
     assert gop_frames(Fraction(30000, 1001)) == 240
     assert gop_frames(Fraction(1)) == 12
     assert gop_frames(Fraction(240)) == 600

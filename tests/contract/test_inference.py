@@ -12,16 +12,16 @@ from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.inference.tensorrt import TensorRtEngine
 from engines.models import face_embedding, yunet
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.still_images import collins, hopper, nv12
 
 
-def _on_card(model, **options):
+def _on_gpu(model, **options):
     return CudaOnnxRuntimeEngine(model, **options)
 
 
 def _tensorrt(model, precision):
-    """An engine built here and now; the card at hand decides for which generation."""
+    """An engine built here and now; the GPU at hand decides for which generation."""
     library = find_library()
     target = f"sm{importlib.import_module('cupy').cuda.Device(0).compute_capability}"
     if library is None or (library.is_rtx and not hasattr(library.module.ComputeCapability, target.upper())):
@@ -29,19 +29,19 @@ def _tensorrt(model, precision):
     return TensorRtEngine(build(model, target, precision, library), library, precision=precision)
 
 
-def _card(make, name):
-    return pytest.param(make, id=name, marks=[pytest.mark.gpu, needs_card])
+def _gpu(make, name):
+    return pytest.param(make, id=name, marks=[pytest.mark.gpu, needs_gpu])
 
 
 ENGINES = [
     pytest.param(lambda model: OnnxRuntimeEngine(model, threads=1), id="onnxruntime-cpu"),
     pytest.param(lambda model: OnnxRuntimeEngine(model, threads=2), id="onnxruntime-cpu-2-threads"),
-    _card(_on_card, "onnxruntime-cuda"),
-    _card(lambda model: _on_card(model, fixed_outputs=True), "onnxruntime-cuda-fixed-outputs"),
-    _card(lambda model: _on_card(model, graphs=True), "onnxruntime-cuda-graphs"),
-    _card(lambda model: _on_card(model, graphs=True, fixed_outputs=True), "onnxruntime-cuda-graphs-fixed-outputs"),
-    _card(lambda model: _tensorrt(model, "fp32"), "tensorrt-fp32"),
-    _card(lambda model: _tensorrt(model, "fp16"), "tensorrt-fp16"),
+    _gpu(_on_gpu, "onnxruntime-cuda"),
+    _gpu(lambda model: _on_gpu(model, fixed_outputs=True), "onnxruntime-cuda-fixed-outputs"),
+    _gpu(lambda model: _on_gpu(model, graphs=True), "onnxruntime-cuda-graphs"),
+    _gpu(lambda model: _on_gpu(model, graphs=True, fixed_outputs=True), "onnxruntime-cuda-graphs-fixed-outputs"),
+    _gpu(lambda model: _tensorrt(model, "fp32"), "tensorrt-fp32"),
+    _gpu(lambda model: _tensorrt(model, "fp16"), "tensorrt-fp16"),
 ]
 
 
@@ -59,7 +59,7 @@ def make(request):
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     frames = [nv12(collins()), nv12(collins()[:, ::-1]), nv12(hopper()[:512])]
     return CpuPreprocessor().detector_input(frames, 256, 256)
 
@@ -81,32 +81,32 @@ def test_the_embedding_takes_any_batch(make):
         assert output.dtype == np.float32
 
 
-def test_results_repeat_whatever_they_are_batched_with(make, pictures):
+def test_results_repeat_whatever_they_are_batched_with(make, images):
     engine = make(yunet.load())
-    together = engine.run(pictures)
-    alone = [engine.run(pictures[i : i + 1]) for i in range(len(pictures))]
+    together = engine.run(images)
+    alone = [engine.run(images[i : i + 1]) for i in range(len(images))]
     for k, output in enumerate(together):
         separate = np.concatenate([one[k] for one in alone])
         if engine.name == "onnxruntime-cpu":
             assert np.array_equal(output, separate)
-        else:  # libraries for cards choose other kernels for other batches; sums come in another order
+        else:  # libraries for GPUs choose other kernels for other batches; sums come in another order
             np.testing.assert_allclose(output, separate, atol=0.02)
 
 
-def test_two_engines_agree_on_faces(make, pictures):
+def test_two_engines_agree_on_faces(make, images):
     reference = OnnxRuntimeEngine(yunet.load())
-    expected = yunet.decode(reference.run(pictures), 256, 256)
-    found = yunet.decode(make(yunet.load()).run(pictures), 256, 256)
+    expected = yunet.decode(reference.run(images), 256, 256)
+    found = yunet.decode(make(yunet.load()).run(images), 256, 256)
     assert [len(f.boxes) for f in found] == [1, 1, 1]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.5)
         np.testing.assert_allclose(one.scores, other.scores, atol=0.01)
 
 
-def test_a_strided_input_is_read_as_it_looks(make, pictures):
+def test_a_strided_input_is_read_as_it_looks(make, images):
     engine = make(yunet.load())
-    wide = np.repeat(pictures, 2, axis=3)
-    np.testing.assert_allclose(engine.run(wide[..., ::2])[0], engine.run(pictures)[0], atol=1e-6)
+    wide = np.repeat(images, 2, axis=3)
+    np.testing.assert_allclose(engine.run(wide[..., ::2])[0], engine.run(images)[0], atol=1e-6)
 
 
 def test_an_input_that_does_not_fit_is_an_engine_error(make):

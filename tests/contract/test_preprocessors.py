@@ -22,8 +22,8 @@ def make(request):
 
 def shown(size) -> Frame:
     width, height = size
-    picture = cv2.resize(collins(), size, interpolation=cv2.INTER_CUBIC)
-    frame = nv12(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
+    image = cv2.resize(collins(), size, interpolation=cv2.INTER_CUBIC)
+    frame = nv12(np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
     return Frame(frame.y[:height, :width], frame.uv, 0, 1)
 
 
@@ -38,7 +38,7 @@ def test_the_detector_sees_the_same(make, size):
     assert np.abs(ours - expected).max() <= 6
 
 
-def test_an_anamorphic_picture_is_shown_in_its_displayed_shape(make):
+def test_an_anamorphic_frame_is_shown_in_its_displayed_shape(make):
     frame = nv12(cv2.resize(collins(), (480, 480), interpolation=cv2.INTER_AREA))
     ours, expected = (p.detector_input([frame], 320, 256) for p in (make(aspect=4 / 3), CpuPreprocessor(4 / 3)))
     assert psnr(ours, expected) > 45
@@ -81,14 +81,14 @@ def test_candidates_are_the_same_in_the_same_order(make, threshold):
     frames = [nv12(collins()), nv12(hopper()[:512]), nv12(np.zeros_like(collins()))]
     outputs = OnnxRuntimeEngine(yunet.load()).run(CpuPreprocessor().detector_input(frames, 256, 256))
     ours, expected = (p.candidates(outputs, threshold) for p in (make(), CpuPreprocessor()))
-    assert ours.pictures == expected.pictures == 3
+    assert ours.frames == expected.frames == 3
     for found, wanted in zip(ours[1:], expected[1:], strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("open_stream", STREAMS)
 def test_little_comes_to_the_host(open_stream):
-    """Of every picture a thumbnail, of every second the faces: at most 4 KiB per picture."""
+    """Of every frame a thumbnail, of every second the faces: at most 4 KiB per frame."""
     stream = open_stream()
     preprocessor = HostPreprocessor(stream)
     frames = [nv12(collins())] * 8

@@ -20,8 +20,8 @@ from engines.cpu.decode import PyAvDecoder
 from engines.frames import ColorTags, Frame
 from engines.media.probe import probe
 from tests.support import tone_reference as reference
-from tests.support.cuda_on_host import card_decoder, emulated_decoder, hwaccel_decoder, needs_compiler
-from tests.support.gpu_presence import needs_card
+from tests.support.cuda_on_host import emulated_decoder, gpu_decoder, hwaccel_decoder, needs_compiler
+from tests.support.gpu_presence import needs_gpu
 from tests.support.synth import Clip
 
 PIXELS = 3840 * 2160
@@ -99,8 +99,8 @@ CASES = {
 DECODERS = [
     pytest.param(partial(PyAvDecoder), id="pyav"),
     pytest.param(emulated_decoder, id="card-emulated", marks=needs_compiler),
-    pytest.param(card_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_card]),
-    pytest.param(hwaccel_decoder, id="pyav-cuda", marks=[pytest.mark.gpu, needs_card]),
+    pytest.param(gpu_decoder, id="nvdec", marks=[pytest.mark.gpu, needs_gpu]),
+    pytest.param(hwaccel_decoder, id="pyav-cuda", marks=[pytest.mark.gpu, needs_gpu]),
 ]
 OpenDecoder = Callable[..., PyAvDecoder]
 
@@ -158,7 +158,7 @@ def test_colours_are_those_of_the_reference(open_decoder: OpenDecoder, tmp_path:
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_turned_pictures_are_mapped_too(open_decoder: OpenDecoder, tmp_path: Path, rotation: int) -> None:
+def test_turned_frames_are_mapped_too(open_decoder: OpenDecoder, tmp_path: Path, rotation: int) -> None:
     case = CASES["hlg 8 bits"]
     path = replace(case.clip, rotation=rotation).write(tmp_path / "turned.mp4")
     frame = first_of(open_decoder(path, probe(path), max_surface_pixels=PIXELS))
@@ -167,7 +167,7 @@ def test_turned_pictures_are_mapped_too(open_decoder: OpenDecoder, tmp_path: Pat
     assert_close(back, expected_of(case))
 
 
-def test_pictures_that_are_scaled_down_keep_their_colours(open_decoder: OpenDecoder, tmp_path: Path) -> None:
+def test_frames_that_are_scaled_down_keep_their_colours(open_decoder: OpenDecoder, tmp_path: Path) -> None:
     case = CASES["pq"]
     path = case.clip.write(tmp_path / "clip.mkv")
     frame = first_of(open_decoder(path, probe(path), max_surface_pixels=160 * 96))

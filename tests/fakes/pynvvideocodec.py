@@ -4,14 +4,14 @@ Behind it x264 encodes for real. What it imitates was recorded from the real lib
 (error 2), and by running the library's own code over a stand-in for the driver (everything else). The facts:
 
 * ``CreateEncoder(width, height, format, use_cpu_input, **options)``; options become strings; options and presets that
-  it does not know are passed over without an error. It opens one session to ask for the card's limits, closes it,
+  it does not know are passed over without an error. It opens one session to ask for the GPU's limits, closes it,
   then opens the session of the encoder.
 * A session that the driver refuses raises ``PyNvVCException``, whose base is Exception, with the text of ``REFUSAL``.
   nvEncodeAPI.h: 1 no device, 2 unsupported device, 10 out of memory, 21 incompatible client key. Over the limit of
   sessions drivers answer 10 or 21.
 * ``Encode`` takes an object whose ``cuda()`` gives views with ``__cuda_array_interface__``, luma (H, W, 1) and chroma
   (H/2, W/2, 2); it copies them, then returns a list of dicts with ``data``, ``timestamp`` (the number of the
-  picture, whatever the caller said) and ``picture_type`` (3 IDR, 0 P). It keeps three pictures back; ``EndEncode``
+  frame, whatever the caller said) and ``picture_type`` (3 IDR, 0 P). It keeps three frames back; ``EndEncode``
   returns them.
 * Every IDR comes with SPS and PPS before it, also with ``repeatspspps=0``. The SPS has no colour description.
   ``GetSequenceParams`` gives both, in Annex B.
@@ -50,7 +50,7 @@ class PyNvVCException(Exception):  # the library's name
 
 
 class Driver:
-    """The state of the whole card. ``status``: what it answers over the limit; also set for child processes."""
+    """The state of the whole GPU. ``status``: what it answers over the limit; also set for child processes."""
 
     def __init__(self) -> None:
         self.limit = int(os.environ.get("FAKE_NVENC_LIMIT", "8"))
@@ -91,7 +91,7 @@ class PyNvEncoder:
         self._size = width, height
         self._options = DEFAULTS | {name: str(value) for name, value in options.items()}
         self._context = self._x264()
-        self._pictures = 0
+        self._frames = 0
         self._kept: deque[dict[str, Any]] = deque()
 
     def __del__(self) -> None:
@@ -106,14 +106,14 @@ class PyNvEncoder:
 
     def Encode(self, frame: Any) -> list[dict[str, Any]]:
         width, height = self._size
-        picture = av.VideoFrame(width, height, "nv12")
+        image = av.VideoFrame(width, height, "nv12")
         for target, view, shape in zip(
-            planes_of(picture), frame.cuda(), ((height, width, 1), (height // 2, width // 2, 2)), strict=True
+            planes_of(image), frame.cuda(), ((height, width, 1), (height // 2, width // 2, 2)), strict=True
         ):
             target[...] = _read(view.__cuda_array_interface__, shape).reshape(target.shape)
-        picture.pts, picture.time_base = self._pictures, Fraction(1, 1000)
-        self._pictures += 1
-        self._keep(self._context.encode(picture))
+        image.pts, image.time_base = self._frames, Fraction(1, 1000)
+        self._frames += 1
+        self._keep(self._context.encode(image))
         return [self._kept.popleft() for _ in range(len(self._kept) - KEPT_BACK)]
 
     def EndEncode(self) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def _read(interface: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
 
 
 class OnDevice(np.ndarray):
-    """Host memory that says it is the card's."""
+    """Host memory that says it is the GPU's."""
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Trouble on demand: a backend whose parts fail at given calls as a card's do. It does real work otherwise."""
+"""Trouble on demand: a backend whose parts fail at given calls as a GPU's do. It does real work otherwise."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Plan:
         inner: opens the backend that does the work.
         encoders: errors of opening the n-th encoder, counted from 0 over all attempts; n is that of a segment while
             nothing goes wrong.
-        pictures: errors of composing the n-th picture.
+        frames: errors of composing the n-th frame.
         openings: errors of opening the n-th backend.
         strains: what the n-th question after the device's strain is answered.
         alive: parts that are open now, by kind.
-        surfaces: size of decoded pictures, in the order in which sizes came.
+        surfaces: size of decoded frames, in the order in which sizes came.
         inputs: shapes of detector inputs, in the order in which they came.
-        batches: pictures of each decoded batch, by their size.
+        batches: frames of each decoded batch, by their size.
     """
 
     inner: Callable[[], Backend] = CpuBackend
     encoders: dict[int, Trouble] = field(default_factory=dict)
-    pictures: dict[int, Trouble] = field(default_factory=dict)
+    frames: dict[int, Trouble] = field(default_factory=dict)
     openings: dict[int, Trouble] = field(default_factory=dict)
     strains: dict[int, str] = field(default_factory=dict)
     alive: dict[str, int] = field(default_factory=dict)
@@ -81,10 +81,10 @@ class _Part:
 class TroubledBackend(_Part):
     """A backend under a plan."""
 
-    def strain(self) -> str | None:
+    def pressure_reason(self) -> str | None:
         n = self._plan.counts.get("strains", 0)
         self._plan.counts["strains"] = n + 1
-        return self._plan.strains.get(n) or self._inner.strain()
+        return self._plan.strains.get(n) or self._inner.pressure_reason()
 
     def decoder(self, *args: Any, **options: Any) -> Any:
         return _Decoder(self._inner.decoder(*args, **options), self._plan)

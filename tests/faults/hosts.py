@@ -67,7 +67,7 @@ class Fleet:
         return len(list((self.share / "originals").glob("*.mp4")))
 
     def half_done(self, host: str) -> Path | None:
-        """The directory of a job of this host that has a checkpoint, and pictures still to render."""
+        """The directory of a job of this host that has a checkpoint, and frames still to render."""
         for checkpoint in self.share.glob(".dualface/jobs/*/checkpoint.json"):
             try:
                 lease = json.loads((checkpoint.parent / "lease.json").read_bytes())
@@ -103,7 +103,7 @@ class Fleet:
         with av.open(str(path)) as video:
             frames = sum(1 for _ in video.decode(video=0))
         wanted = _FPS * 4 if "long" in name else _FPS // 2
-        return "" if frames == wanted else f"{frames} of {wanted} pictures"
+        return "" if frames == wanted else f"{frames} of {wanted} frames"
 
 
 def ended(content: bytes, name: str) -> bytes:

@@ -26,8 +26,8 @@ and lets one fault strike at one step: a library that is preloaded into the serv
 again, as systemd does. Then everything is judged from outside:
 
 * exactly one complete output, which decodes to the end and is, packet by packet, the one of an undisturbed run, with
-  its report (where memory ran out, pictures may be softer or fewer: then the report tells why and how many,
-  and the sound and the length are the same); or one failure with its explanation;
+  its report (where memory ran out, frames may be softer or fewer: then the report tells why and how many,
+  and the audio and the length are the same); or one failure with its explanation;
 * the dropped file lies in `originals/` or `failed/`, once, unchanged (SHA-256), and nowhere else;
 * no file changes after it has appeared under its final name, no report appears before its video, no original is
   retired before its report is there, and no record on the share is ever half written (a thread looks all the time);

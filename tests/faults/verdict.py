@@ -14,7 +14,7 @@ import av
 
 from tests.faults.setting import NAME, Setting
 from tests.faults.watch import Watcher
-from tests.support.recordings import copied_sound, packets
+from tests.support.recordings import copied_audio, packets
 from tests.support.service import outputs
 
 _SEGMENT = re.compile(r"/segments/(\d+)\.h264\.part$")
@@ -71,7 +71,7 @@ def _delivery(setting: Setting, outbox: set[str], *, may_degrade: bool) -> list[
     wrongs = [] if degraded or report.get("status") == "succeeded" else [f"the report says {report.get('status')}"]
     frames = _decoded_frames(video)
     if frames != report.get("output", {}).get("frames"):
-        wrongs.append(f"{frames} pictures decode")
+        wrongs.append(f"{frames} frames decode")
     if degraded and not may_degrade:
         wrongs.append(f"the quality was lowered: {report['degradation']}")
     elif degraded:
@@ -82,14 +82,14 @@ def _delivery(setting: Setting, outbox: set[str], *, may_degrade: bool) -> list[
 
 
 def _cut_down(setting: Setting, report: dict[str, Any], video: Path) -> list[str]:
-    """Where memory ran out, pictures may be softer or fewer; the sound and the length are the same."""
+    """Where memory ran out, frames may be softer or fewer; the audio and the length are the same."""
     wrongs = [] if any(span.get("reason") for span in report["degradation"]) else ["degraded without a reason"]
-    if packets(video, "audio") != copied_sound(setting.reference.recording):
-        wrongs.append("the sound has changed")
+    if packets(video, "audio") != copied_audio(setting.reference.recording):
+        wrongs.append("the audio has changed")
     times, whole = ([pts for pts, _, _ in sorted(found)] for found in (packets(video), setting.reference.packets))
     skipped = len(whole) - len(times)
     if not set(times) <= set(whole) or skipped != report["resilience"]["dropped_frames"] or whole[-2] > times[-1]:
-        wrongs.append("pictures are missing that the report does not tell of")
+        wrongs.append("frames are missing that the report does not tell of")
     return wrongs
 
 

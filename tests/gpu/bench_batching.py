@@ -1,7 +1,7 @@
 """Compares a detector for each job with one whose batches all jobs share: ``python3 -m tests.gpu.bench_batching``.
 
-Every job has a stream of its own and does what analysis does with the pictures that are due: makes the detector's
-input on the card, runs it, and reads the candidates back. Jobs are threads of one process, as joint batches need
+Every job has a stream of its own and does what analysis does with the frames that are due: makes the detector's
+input on the GPU, runs it, and reads the candidates back. Jobs are threads of one process, as joint batches need
 it; one row shows separate detectors in a process for each job, as the service runs them. Streams, models and every
 length of a batch are ready before anything counts, and the ways take turns. Prints a Markdown table.
 """
@@ -33,7 +33,7 @@ from pipeline.rendering.batcher import JointDetector, MicroBatcher
 ROUNDS, ROUND_S = 3, 0.4
 SIZES = {"720p": (1280, 720, 640, 384), "1080p": (1920, 1080, 640, 384), "4K": (3840, 2160, 1280, 736)}
 MIXES = [("1080p",), ("1080p",) * 4, ("1080p",) * 7, ("720p",) * 6 + ("4K",)]
-PICTURES = 4  # due in a decoder's batch of eight, every second one
+FRAMES = 4  # due in a decoder's batch of eight, every second one
 LENGTHS = (4, 8, 16, 32)  # of batches, as engines.inference.device has them
 MAX_WAIT_S = 0.006
 
@@ -48,7 +48,7 @@ class Job:
         memory = np.random.default_rng(1).integers(16, 235, (height * 3 // 2, width), np.uint8)
         planes = self.stream.upload(memory)
         chroma = planes[height:].reshape(height // 2, width // 2, 2)
-        self._frames = [Frame(planes[:height], chroma, n, 1) for n in range(PICTURES)]
+        self._frames = [Frame(planes[:height], chroma, n, 1) for n in range(FRAMES)]
         self._preprocessor = CudaPreprocessor(self.stream, width / height)
         self.own = CudaOnnxRuntimeEngine(
             yunet.load(), stream=self.stream.handle, graphs=graphs, fixed_outputs=not graphs
@@ -85,12 +85,12 @@ class Way:
     open: Callable[[Sequence[Job]], Any]
     jobs: Sequence[Job]
     waits: list[list[float]] = field(default_factory=list)
-    batch: float = PICTURES
+    batch: float = FRAMES
 
     def measure(self) -> None:
         with self.open(self.jobs) as detectors:
             found = in_threads([functools.partial(j.run, d) for j, d in zip(self.jobs, detectors, strict=True)])
-        self.batch = getattr(detectors, "batch", PICTURES)
+        self.batch = getattr(detectors, "batch", FRAMES)
         self.waits = [[*before, *now] for before, now in zip(self.waits or [[]] * len(found), found, strict=True)]
 
 
@@ -123,22 +123,22 @@ class Joint:
         detectors = Detectors(JointDetector(batcher, self._shared.port(job.stream.handle)) for job in jobs)
         try:
             yield detectors
-            detectors.batch = batcher.pictures / max(1, batcher.batches)
+            detectors.batch = batcher.frames / max(1, batcher.batches)
         finally:
             batcher.close()
 
 
 class Detectors(list[Any]):
-    """Detectors of some jobs; ``batch`` is the mean number of pictures in their batches."""
+    """Detectors of some jobs; ``batch`` is the mean number of frames in their batches."""
 
-    batch: float = PICTURES
+    batch: float = FRAMES
 
 
 class Processes:
     """The jobs again, each in a process of its own that waits for the word."""
 
     name = "separate, a process each"
-    batch = PICTURES
+    batch = FRAMES
 
     def __init__(self, mix: Sequence[str]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -169,11 +169,11 @@ def main() -> None:
     jobs = [Job(size) for size in ("1080p",) * 7 + ("720p",) * 6 + ("4K",)]
     joint, recorded = Joint(jobs), Job("1080p", graphs=True)
     sys.stderr.write(f"ready after {time.perf_counter() - begin:.1f} s\n")
-    print_row("jobs", "detector", "pictures/s", "slowest small job", "p50", "p99", "pictures per batch")
+    print_row("jobs", "detector", "pictures/s", "slowest small job", "p50", "p99", "frames per batch")
     print_row(*["---"] * 7)
     for mix in MIXES:
         ways: list[Any] = [Way("separate", separate, taken(jobs, mix))]
-        if len(mix) == 1:  # ONNX Runtime records graphs for each thread, while no other thread may use the card
+        if len(mix) == 1:  # ONNX Runtime records graphs for each thread, while no other thread may use the GPU
             ways.append(Way("separate, CUDA graphs", separate, [recorded]))
         for most in (8, 16, 32):
             ways.append(Way(f"joint, at most {most}", functools.partial(joint.open, max_batch=most), taken(jobs, mix)))
@@ -199,8 +199,8 @@ def show(mix: Sequence[str], way: Any) -> None:
     print_row(
         " + ".join(f"{list(mix).count(size)} x {size}" for size in dict.fromkeys(mix)),
         way.name,
-        f"{sum(map(len, way.waits)) * PICTURES / measured_s:.0f}",
-        f"{min(map(len, small)) * PICTURES / measured_s:.0f}",
+        f"{sum(map(len, way.waits)) * FRAMES / measured_s:.0f}",
+        f"{min(map(len, small)) * FRAMES / measured_s:.0f}",
         f"{statistics.median(steps):.1f} ms",
         f"{statistics.quantiles(steps, n=100)[98]:.1f} ms",
         f"{way.batch:.1f}",

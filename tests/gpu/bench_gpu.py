@@ -1,4 +1,4 @@
-"""Measures the pipeline on a card against the card's bare decoder, and with x264 against x264 alone.
+"""Measures the pipeline on a GPU against the GPU's bare decoder, and with x264 against x264 alone.
 
     python3 -m tests.gpu.bench_gpu [--frames 1800] [--jobs 1 7] [--processes 1 7] [--json FILE]
 
@@ -40,11 +40,11 @@ from pipeline.rendering.frame_rate import output_rate
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
 from pipeline.telemetry.timing import JobClock
-from tests.support.recordings import Path2D, picture
+from tests.support.recordings import Path2D, image
 
 FPS, SIZE = 30, (1920, 1080)
 LOOP_S = 4
-PROFILE = ProfileSettings(detect=DetectSettings(rate_hz=FPS / 2, calm_rate_hz=FPS / 2))  # every second picture
+PROFILE = ProfileSettings(detect=DetectSettings(rate_hz=FPS / 2, calm_rate_hz=FPS / 2))  # every second frame
 ENCODER_THREADS = min(16, (os.cpu_count() or 1) * 3 // 2)  # as jobs choose it
 Work = Callable[["Start"], dict[str, Any]]
 
@@ -147,7 +147,7 @@ def answered(work: Work, start: Start, answers: Any) -> None:
 
 
 def bare_decoder(clip: Path, start: Start) -> dict[str, Any]:
-    """PyNvVideoCodec's demuxer and core decoder, pictures in device memory, left there."""
+    """PyNvVideoCodec's demuxer and core decoder, frames in device memory, left there."""
     library = importlib.import_module("PyNvVideoCodec")
     frames, begin = 0, 0.0
     for count in (60, None):  # a first short run loads what is loaded once
@@ -243,12 +243,12 @@ class _Started:
         engine = self._backend.detector()
         with self._backend.stream.current():
             size = yunet.input_size(SIZE[0] / SIZE[1], PROFILE.detect.long_side)
-            engine.run(self._backend.stream.zeros((self._backend.batch_pictures // 2, 3, *size[::-1]), np.float32))
+            engine.run(self._backend.stream.zeros((self._backend.batch_frames // 2, 3, *size[::-1]), np.float32))
         self._backend.stream.synchronize()
         return engine
 
     def compositor(self, width: int, height: int) -> Any:
-        """The last part that a stream opens before it takes pictures."""
+        """The last part that a stream opens before it takes frames."""
         if self._start is not None:
             self.begin = self._start.wait()
         return self._backend.compositor(width, height)
@@ -260,7 +260,7 @@ class _Started:
 
 
 class _NoEncoder:
-    """Takes pictures and lets them go; the last one of a segment is waited for."""
+    """Takes frames and lets them go; the last one of a segment is waited for."""
 
     name, extradata = "none", b""
 
@@ -276,29 +276,29 @@ class _NoEncoder:
 
 
 def x264_alone(clip: Path, start: Start) -> dict[str, Any]:
-    """x264 as jobs use it, on the very pictures that a job hands it, which already lie in host memory."""
-    pictures = composed(clip)
+    """x264 as jobs use it, on the very frames that a job hands it, which already lie in host memory."""
+    frames = composed(clip)
     profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     encoder = X264Encoder(1920, 1080, time_base=Fraction(1, FPS), fps=Fraction(FPS), color=ColorTags(),
                           settings=profile, threads=profile.threads)  # fmt: skip
     begin = start.wait()
-    for n, shown in enumerate(pictures):
+    for n, shown in enumerate(frames):
         encoder.encode(Frame(shown.y, shown.uv, n, 1))
     encoder.flush()
-    return {"begin": begin, "end": time.monotonic(), "frames": len(pictures)}
+    return {"begin": begin, "end": time.monotonic(), "frames": len(frames)}
 
 
-_pictures: list[Frame] = []
+_frames: list[Frame] = []
 
 
 def composed(clip: Path) -> list[Frame]:
     """What a job composes of the clip, made once per process."""
     with _warmed, tempfile.TemporaryDirectory() as folder:
-        if not _pictures:
+        if not _frames:
             backend = _Started(open_backend(DeviceSettings(backend="cuda")), None, make_encoder=_Collector)
             render_stream(stream_job(clip, Path(folder), probe(clip), backend, JobClock()))
             backend.close()
-    return _pictures
+    return _frames
 
 
 class _Collector:
@@ -310,7 +310,7 @@ class _Collector:
         self._stream = stream
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        _pictures.append(Frame(self._stream.to_host(frame.y).copy(), self._stream.to_host(frame.uv).copy(), 0, 1))
+        _frames.append(Frame(self._stream.to_host(frame.y).copy(), self._stream.to_host(frame.uv).copy(), 0, 1))
         return [EncodedPacket(b"\0", frame.pts, True)]
 
     def flush(self) -> list[EncodedPacket]:
@@ -359,7 +359,7 @@ def write_loop(path: Path) -> None:
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         grain = np.random.default_rng(0).integers(0, 9, (height, width, 1), np.uint8)
         for n in range(LOOP_S * FPS):
-            shown = picture(n / FPS, people, width, height) + np.roll(grain, (37 * n, 91 * n), (0, 1))
+            shown = image(n / FPS, people, width, height) + np.roll(grain, (37 * n, 91 * n), (0, 1))
             frame = av.VideoFrame.from_ndarray(shown, format="bgr24")
             frame.pts, frame.time_base = n, Fraction(1, FPS)
             out.mux(video.encode(frame))
@@ -367,7 +367,7 @@ def write_loop(path: Path) -> None:
 
 
 def cut(clip: Path, path: Path, frames: int) -> None:
-    """The first pictures of the clip, as a file."""
+    """The first frames of the clip, as a file."""
     with av.open(str(clip)) as source, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(source.streams.video[0])
         for n, packet in enumerate(source.demux(video=0)):

@@ -1,4 +1,4 @@
-"""The real service on a real card: recordings for it, and what is seen of its workers while it runs."""
+"""The real service on a real GPU: recordings for it, and what is seen of its workers while it runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MIB = 2**20
 _SAMPLE_S = 0.1
 
 
-def card_service(folder: Path, *, jobs: int = 2, **sections: dict[str, Any]) -> Service:
-    """A service that must use a card, not yet started."""
+def gpu_service(folder: Path, *, jobs: int = 2, **sections: dict[str, Any]) -> Service:
+    """A service that must use a GPU, not yet started."""
     folder.mkdir(exist_ok=True)
     device = {"backend": "cuda", **sections.pop("device", {})}
     workers = {"concurrent_jobs": jobs, **sections.pop("workers", {})}
@@ -53,7 +53,7 @@ def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[
 
 
 def used_bytes(index: int = 0) -> int:
-    """The card's memory that is in use, by whomever."""
+    """The GPU's memory that is in use, by whomever."""
     return int(_memory(index).used)
 
 

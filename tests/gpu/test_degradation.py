@@ -1,4 +1,4 @@
-"""Degradation on a card: really out of its memory, smaller surfaces, and nothing held in a pause."""
+"""Degradation on a GPU: really out of its memory, smaller surfaces, and nothing held in a pause."""
 
 import pytest
 
@@ -11,24 +11,24 @@ from pipeline.job import JobSpec
 from pipeline.settings import DegradationSettings, LookaheadSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
 from tests.gpu.test_pipeline import report, rows, times
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets, write_recording
 
 cupy = pytest.importorskip("cupy")
-pytestmark = [pytest.mark.gpu, needs_card]
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 MIB = 2**20
-CARD = DeviceSettings(backend="cuda")
+GPU = DeviceSettings(backend="cuda")
 QUICK = DegradationSettings(cool_down_s=0.05, cool_down_longest_s=0.2, probation_segments=2, surface_pixels=320 * 180)
 
 
 def memory():
-    return DeviceOutOfMemoryError("The card ran out of memory while testing.")
+    return DeviceOutOfMemoryError("The GPU ran out of memory while testing.")
 
 
 def run(source, work_dir, **fields):
     work_dir.mkdir(exist_ok=True)
-    spec = JobSpec("job", source, source.name, work_dir, segments=SegmentSettings(seconds=1), device=CARD, **fields)
+    spec = JobSpec("job", source, source.name, work_dir, segments=SegmentSettings(seconds=1), device=GPU, **fields)
     return pipeline.runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: False)
 
 
@@ -42,14 +42,14 @@ def undisturbed(recording, tmp_path_factory):
     return run(recording, tmp_path_factory.mktemp("undisturbed"))
 
 
-def on_card(plan, monkeypatch):
-    plan.inner = lambda: open_backend(CARD)
+def on_gpu(plan, monkeypatch):
+    plan.inner = lambda: open_backend(GPU)
     monkeypatch.setattr(pipeline.runner, "open_backend", plan.open)
     return plan
 
 
 def test_smaller_surfaces_and_inputs_at_the_same_times(recording, undisturbed, tmp_path, monkeypatch):
-    plan = on_card(Plan(encoders={2: memory}), monkeypatch)
+    plan = on_gpu(Plan(encoders={2: memory}), monkeypatch)
     result = run(recording, tmp_path, degradation=QUICK)
     assert plan.surfaces == [(640, 360), (320, 180), (640, 360)]
     assert [max(shape) for shape in plan.inputs] == [640, 320, 640]
@@ -60,8 +60,8 @@ def test_smaller_surfaces_and_inputs_at_the_same_times(recording, undisturbed, t
     assert report(result)["backends"]["device"].startswith("cuda:0")
 
 
-def test_frame_skip_works_on_half_of_the_pictures(recording, undisturbed, tmp_path, monkeypatch):
-    on_card(Plan(encoders={1: memory, 2: memory}), monkeypatch)
+def test_frame_skip_works_on_half_of_the_frames(recording, undisturbed, tmp_path, monkeypatch):
+    on_gpu(Plan(encoders={1: memory, 2: memory}), monkeypatch)
     result = run(recording, tmp_path, degradation=QUICK)
     dropped = report(result)["resilience"]["dropped_frames"]
     assert dropped > 20
@@ -70,9 +70,9 @@ def test_frame_skip_works_on_half_of_the_pictures(recording, undisturbed, tmp_pa
     assert packets(result.files.video, "audio") == packets(undisturbed.files.video, "audio")
 
 
-def test_a_pause_holds_nothing_of_the_card(recording, undisturbed, tmp_path, monkeypatch):
+def test_a_pause_holds_nothing_of_the_gpu(recording, undisturbed, tmp_path, monkeypatch):
     """But for the context and the libraries' code, which leave with the process."""
-    plan = on_card(Plan(encoders={n: memory for n in (1, 2, 3)}), monkeypatch)
+    plan = on_gpu(Plan(encoders={n: memory for n in (1, 2, 3)}), monkeypatch)
     idle = cupy.cuda.runtime.memGetInfo()[0]
     seen = []
     ready = pipeline.runner.Degradation.ready
@@ -95,11 +95,11 @@ def test_a_pause_holds_nothing_of_the_card(recording, undisturbed, tmp_path, mon
     assert packets(result.files.video, "audio") == packets(undisturbed.files.video, "audio")
 
 
-def test_a_card_that_is_really_out_of_memory(tmp_path):
-    """CuPy's pool may hold what the smaller pictures need, and not the look-ahead of 4K."""
+def test_a_gpu_that_is_really_out_of_memory(tmp_path):
+    """CuPy's pool may hold what the smaller frames need, and not the look-ahead of 4K."""
     source = write_recording(tmp_path / "large.mp4", seconds=4, size=(3840, 2160))
     pool = cupy.get_default_memory_pool()
-    open_manager(CARD)  # which sets the pool's limit, once
+    open_manager(GPU)  # which sets the pool's limit, once
     before = pool.get_limit()
     pool.set_limit(size=330 * MIB)
     try:

@@ -1,4 +1,4 @@
-"""Encoding pictures that lie on a real card: NVENC where it has one, else x264 through pinned memory."""
+"""Encoding frames that lie on a real GPU: NVENC where it has one, else x264 through pinned memory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from engines.errors import EncoderMissingError
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder
 from engines.settings import DeviceSettings, EncoderSettings
-from tests.support.gpu_presence import needs_card
-from tests.support.synth import number_in, picture
+from tests.support.gpu_presence import needs_gpu
+from tests.support.synth import image, number_in
 
-pytestmark = [pytest.mark.gpu, needs_card]
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 WIDTH, HEIGHT = 640, 360
 BT709 = ColorTags(1, 1, 1)
@@ -44,11 +44,11 @@ def stream(cupy: Any) -> Iterator[Any]:
 
 
 def host(number: int) -> np.ndarray:
-    """NV12 of a numbered picture, (1.5 H, W)."""
-    return picture(number, WIDTH, HEIGHT).reformat(format="nv12").to_ndarray()
+    """NV12 of a numbered frame, (1.5 H, W)."""
+    return image(number, WIDTH, HEIGHT).reformat(format="nv12").to_ndarray()
 
 
-def on_card(cupy: Any, stream: Any, number: int, pitch: int = WIDTH) -> Frame:
+def on_gpu(cupy: Any, stream: Any, number: int, pitch: int = WIDTH) -> Frame:
     with stream:
         memory = cupy.empty((HEIGHT * 3 // 2, pitch), "u1")[:, :WIDTH]
         memory[...] = cupy.asarray(host(number))
@@ -58,8 +58,8 @@ def on_card(cupy: Any, stream: Any, number: int, pitch: int = WIDTH) -> Frame:
         return Frame(memory[:HEIGHT], chroma, 7 * number, 7)
 
 
-def create(stream: Any, encoder: str = "auto", card: DeviceEncoders | None = None) -> Encoder:
-    return (card or DeviceEncoders(DeviceSettings())).create(
+def create(stream: Any, encoder: str = "auto", gpu: DeviceEncoders | None = None) -> Encoder:
+    return (gpu or DeviceEncoders(DeviceSettings())).create(
         WIDTH, HEIGHT, time_base=Fraction(1, 1000), fps=Fraction(30), color=BT709,
         settings=EncoderSettings(encoder=encoder, threads=4), stream=stream.ptr,
     )  # fmt: skip
@@ -78,46 +78,46 @@ def decoded(encoder: Encoder, packets: list[EncodedPacket]) -> list[av.VideoFram
 
 def test_auto_takes_nvenc_where_it_is_and_x264_with_a_note_where_not(stream: Any, found: SessionProbe) -> None:
     """An H200 answers every session with error 2."""
-    card = DeviceEncoders(DeviceSettings())
-    encoder = create(stream, "auto", card)
+    gpu = DeviceEncoders(DeviceSettings())
+    encoder = create(stream, "auto", gpu)
     assert encoder.name == ("h264_nvenc" if found.has_encoder else "libx264")
-    assert card.notes == (() if found.has_encoder else (f"NVENC is not used: {found.error}",))
+    assert gpu.notes == (() if found.has_encoder else (f"NVENC is not used: {found.error}",))
     if not found.has_encoder:
         assert (found.opened, found.status, found.error) == (0, 2, "NVENC returned error 2")
         with pytest.raises(EncoderMissingError, match="error 2"):
-            create(stream, "nvenc", card)
+            create(stream, "nvenc", gpu)
 
 
 def test_what_was_counted_when_the_service_started_is_not_asked_again(stream: Any, found: SessionProbe) -> None:
-    card = DeviceEncoders(DeviceSettings(), found, lambda *_: pytest.fail("asked"))
-    assert create(stream, "auto", card).name == ("h264_nvenc" if found.has_encoder else "libx264")
-    assert card.notes == (() if found.has_encoder else (f"NVENC is not used: {found.error}",))
+    gpu = DeviceEncoders(DeviceSettings(), found, lambda *_: pytest.fail("asked"))
+    assert create(stream, "auto", gpu).name == ("h264_nvenc" if found.has_encoder else "libx264")
+    assert gpu.notes == (() if found.has_encoder else (f"NVENC is not used: {found.error}",))
 
 
 @pytest.mark.parametrize("kind", ["auto", "x264"])
 @pytest.mark.parametrize("pitch", [WIDTH, 704])
-def test_every_picture_comes_back_at_its_time(cupy: Any, stream: Any, kind: str, pitch: int) -> None:
+def test_every_frame_comes_back_at_its_time(cupy: Any, stream: Any, kind: str, pitch: int) -> None:
     encoder = create(stream, kind)
-    packets = [p for n in range(40) for p in encoder.encode(on_card(cupy, stream, n, pitch))]
+    packets = [p for n in range(40) for p in encoder.encode(on_gpu(cupy, stream, n, pitch))]
     frames = decoded(encoder, packets + encoder.flush())
     assert [f.pts for f in frames] == [7 * n for n in range(40)]
     assert [number_in(f.to_ndarray()[:HEIGHT]) for f in frames] == list(range(40))
     assert (frames[0].color_primaries, frames[0].color_trc, frames[0].colorspace) == (1, 1, 1)
 
 
-def test_memory_may_be_drawn_on_again_once_the_picture_is_let_go(cupy: Any, stream: Any) -> None:
-    """Pictures in memory that CuPy's pool hands out again and again, as the compositor's are."""
+def test_memory_may_be_drawn_on_again_once_the_frame_is_let_go(cupy: Any, stream: Any) -> None:
+    """Frames in memory that CuPy's pool hands out again and again, as the compositor's are."""
     encoder = create(stream, "x264")
     packets = []
     for n in range(60):
-        packets += encoder.encode(on_card(cupy, stream, n))
+        packets += encoder.encode(on_gpu(cupy, stream, n))
         with stream:
             cupy.empty((HEIGHT * 3 // 2, WIDTH), "u1")[...] = 0
     frames = decoded(encoder, packets + encoder.flush())
     assert [number_in(f.to_ndarray()[:HEIGHT]) for f in frames] == list(range(60))
 
 
-def test_packets_are_those_of_pictures_that_were_in_host_memory_all_along(cupy: Any, stream: Any) -> None:
+def test_packets_are_those_of_frames_that_were_in_host_memory_all_along(cupy: Any, stream: Any) -> None:
     def x264() -> X264Encoder:
         return X264Encoder(
             WIDTH, HEIGHT, time_base=Fraction(1, 1000), fps=Fraction(30), color=BT709, settings=EncoderSettings(),
@@ -125,7 +125,7 @@ def test_packets_are_those_of_pictures_that_were_in_host_memory_all_along(cupy: 
         )  # fmt: skip
 
     through, plain = DownloadingEncoder(x264(), WIDTH, HEIGHT, stream=stream.ptr), x264()
-    ours = [p for n in range(30) for p in through.encode(on_card(cupy, stream, n))] + through.flush()
+    ours = [p for n in range(30) for p in through.encode(on_gpu(cupy, stream, n))] + through.flush()
     theirs = []
     for n in range(30):
         memory = host(n)
@@ -136,7 +136,7 @@ def test_packets_are_those_of_pictures_that_were_in_host_memory_all_along(cupy: 
 
 
 def test_copies_take_no_time_from_the_encoder(cupy: Any, stream: Any) -> None:
-    """1080p, ultrafast: the whole may be a little slower than x264 alone on the same pictures, no more."""
+    """1080p, ultrafast: the whole may be a little slower than x264 alone on the same frames, no more."""
     width, height, count = 1920, 1080, 300
     noise = np.random.default_rng(1).integers(60, 180, (8, height * 3 // 2, width), np.uint8)
     settings = EncoderSettings(preset="ultrafast")

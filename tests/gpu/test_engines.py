@@ -1,4 +1,4 @@
-"""Engines on a real card: streams, memory, shared batches, and a card that is full."""
+"""Engines on a real GPU: streams, memory, shared batches, and a GPU that is full."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from engines.inference.select import Place, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
 from pipeline.rendering.batcher import JointDetector, MicroBatcher
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 
-pytestmark = [pytest.mark.gpu, needs_card]
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 
 @pytest.fixture
@@ -38,19 +38,19 @@ def cupy() -> Iterator[Any]:
     module.get_default_memory_pool().free_all_blocks()
 
 
-def pictures(count: int, height: int = 384, width: int = 640, seed: int = 1) -> np.ndarray:
+def frames(count: int, height: int = 384, width: int = 640, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 255, (count, 3, height, width)).astype(np.float32)
 
 
 @pytest.mark.parametrize("options", [{}, {"fixed_outputs": True}, {"graphs": True}])
-def test_inputs_on_the_card_give_outputs_on_the_card_in_the_order_of_the_stream(
+def test_inputs_on_the_gpu_give_outputs_on_the_gpu_in_the_order_of_the_stream(
     cupy: Any, options: dict[str, bool]
 ) -> None:
     stream = cupy.cuda.Stream(non_blocking=True)
     engine = CudaOnnxRuntimeEngine(yunet.load(), stream=stream.ptr, **options)
     reference = OnnxRuntimeEngine(yunet.load(), threads=4)
     for seed in range(4):  # with graphs: recorded at first, then replayed
-        batch = pictures(3, seed=seed)
+        batch = frames(3, seed=seed)
         with stream:
             given = cupy.asarray(batch)
             outputs = engine.run(given)
@@ -64,7 +64,7 @@ def test_inputs_on_the_card_give_outputs_on_the_card_in_the_order_of_the_stream(
 
 def test_after_warm_up_nothing_is_allocated(cupy: Any) -> None:
     engine = CudaOnnxRuntimeEngine(yunet.load())
-    given = cupy.asarray(pictures(8))
+    given = cupy.asarray(frames(8))
 
     def run() -> None:
         engine.run(given)
@@ -92,7 +92,7 @@ def test_jobs_that_share_a_detector_find_what_they_would_alone(cupy: Any) -> Non
             detector = JointDetector(batcher, joint.port(stream.ptr))
             size = (192, 320) if number % 2 else (384, 640)
             for n in range(8):
-                batch = pictures(1 + n % 4, *size, seed=100 * number + n)
+                batch = frames(1 + n % 4, *size, seed=100 * number + n)
                 with stream:
                     given = cupy.asarray(batch)
                     outputs = detector.run(given)
@@ -115,23 +115,23 @@ def test_jobs_that_share_a_detector_find_what_they_would_alone(cupy: Any) -> Non
     assert batcher.batches < 48
 
 
-def test_a_full_card_is_one_error_whoever_notices(cupy: Any) -> None:
+def test_a_full_gpu_is_one_error_whoever_notices(cupy: Any) -> None:
     """CuPy's pool at its limit, then ONNX Runtime's arena at its own."""
     cupy.get_default_memory_pool().set_limit(size=64 * MIB)
     engine = CudaOnnxRuntimeEngine(yunet.load())
     with pytest.raises(DeviceOutOfMemoryError):
-        engine.run(pictures(32))
+        engine.run(frames(32))
     cupy.get_default_memory_pool().set_limit(size=0)
-    assert len(engine.run(pictures(1))) == 12
+    assert len(engine.run(frames(1))) == 12
     engine.close()
     small = CudaOnnxRuntimeEngine(yunet.load(), memory_bytes=64 * MIB)
     with pytest.raises(DeviceOutOfMemoryError):
-        small.run(pictures(32, 736, 1280))
-    assert len(small.run(pictures(1, 64, 64))) == 12
+        small.run(frames(32, 736, 1280))
+    assert len(small.run(frames(1, 64, 64))) == 12
     small.close()
 
 
-def test_the_manager_reads_this_card_and_sees_other_programs(cupy: Any) -> None:
+def test_the_manager_reads_this_gpu_and_sees_other_programs(cupy: Any) -> None:
     manager = open_manager(DeviceSettings(vram_guard=0.5))
     free, total = cupy.cuda.runtime.memGetInfo()
     assert manager.fill() == pytest.approx(1 - free / total, abs=0.05)
@@ -152,9 +152,9 @@ def test_the_manager_reads_this_card_and_sees_other_programs(cupy: Any) -> None:
     manager.reserve(1 << 30).close()
 
 
-def test_this_card_gets_an_engine_that_runs_and_a_note_where_it_is_not_tensorrt(cupy: Any, tmp_path: Path) -> None:
+def test_this_gpu_gets_an_engine_that_runs_and_a_note_where_it_is_not_tensorrt(cupy: Any, tmp_path: Path) -> None:
     place = Place(0, f"sm{cupy.cuda.Device(0).compute_capability}", 0)
     chosen = open_engine("detector", yunet.load(), place, DeviceSettings(), EngineCache(tmp_path))
-    assert len(chosen.engine.run(pictures(2))) == 12
+    assert len(chosen.engine.run(frames(2))) == 12
     assert bool(chosen.notes) == (chosen.engine.name == "onnxruntime-cuda")
     chosen.engine.close()

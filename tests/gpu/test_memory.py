@@ -1,4 +1,4 @@
-"""The card's memory: allocated once, then used again and again."""
+"""The GPU's memory: allocated once, then used again and again."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,16 @@ from engines.frames import Rect
 from engines.media.probe import probe
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import write_recording
 
 cupy = pytest.importorskip("cupy")
-pytestmark = [pytest.mark.gpu, needs_card]
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 
 @pytest.fixture
 def allocations():
-    """How often the pool asked the card for memory; the pool is fresh."""
+    """How often the pool asked the GPU for memory; the pool is fresh."""
     asked = []
 
     def allocate(size, *more):
@@ -29,11 +29,11 @@ def allocations():
     cupy.cuda.set_allocator(before)
 
 
-def test_after_the_first_pictures_nothing_is_allocated(tmp_path, allocations):
-    """Decoding, thumbnails, detection and composition, with pictures held back as the look-ahead does."""
+def test_after_the_first_frames_nothing_is_allocated(tmp_path, allocations):
+    """Decoding, thumbnails, detection and composition, with frames held back as the look-ahead does."""
     from engines.cuda.backend import open_cuda  # noqa: PLC0415
 
-    path = write_recording(tmp_path / "clip.mp4", seconds=10, size=(640, 360), sound=False)
+    path = write_recording(tmp_path / "clip.mp4", seconds=10, size=(640, 360), audio=False)
     info = probe(path)
     backend = open_cuda(DeviceSettings(backend="cuda"))
     decoder = backend.decoder(path, info, max_surface_pixels=10**7)

@@ -1,4 +1,4 @@
-"""The gauges of the cards, as the real service shows them while its workers use one."""
+"""The gauges of the GPUs, as the real service shows them while its workers use one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpu.running import MIB, card_service, drop, running
-from tests.support.gpu_presence import needs_card
+from tests.gpu.running import MIB, drop, gpu_service, running
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import write_recording
 from tests.support.scrape import Scrape, free_port
 
-pytestmark = [pytest.mark.gpu, needs_card, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.gpu, needs_gpu, pytest.mark.timeout(180)]
 
 
-def test_the_gauges_of_the_card_follow_the_work(tmp_path: Path) -> None:
+def test_the_gauges_of_the_gpu_follow_the_work(tmp_path: Path) -> None:
     recording = write_recording(tmp_path / "x.mp4", seconds=30)
     port = free_port()
-    service = card_service(tmp_path / "service", metrics={"http": True, "port": port})
+    service = gpu_service(tmp_path / "service", metrics={"http": True, "port": port})
     seen: dict[str, float] = {}
     with running(service):
         service.wait_for(lambda: Scrape(port).has("dualface_vram_used_bytes"), "the first reading")

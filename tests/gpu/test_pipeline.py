@@ -1,4 +1,4 @@
-"""Whole jobs on a card, beside the same jobs on the CPU."""
+"""Whole jobs on a GPU, beside the same jobs on the CPU."""
 
 import gzip
 import json
@@ -12,12 +12,12 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets, still, walk, write_recording
 from tests.support.synth import Clip, combed
 
 cupy = pytest.importorskip("cupy")
-pytestmark = [pytest.mark.gpu, needs_card]
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 SECONDS = 6
 MIB = 2**20
@@ -65,47 +65,47 @@ def on_cpu(recording, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def on_card(recording, tmp_path_factory):
+def on_gpu(recording, tmp_path_factory):
     return run(recording, tmp_path_factory.mktemp("cuda"), "cuda")
 
 
-def test_the_card_does_all_of_it_and_says_so(on_card):
-    backends = report(on_card)["backends"]
+def test_the_gpu_does_all_of_it_and_says_so(on_gpu):
+    backends = report(on_gpu)["backends"]
     assert (backends["decoder"], backends["compositor"]) == ("nvdec", "cuda")
     assert backends["device"].startswith("cuda:0 (")
     assert backends["inference"] != "onnxruntime-cpu"
     assert not backends["cpu_fallback"]
 
 
-def test_little_comes_to_the_host(on_card):
-    assert 0 < report(on_card)["backends"]["bytes_device_to_host_per_frame"] <= 4096
+def test_little_comes_to_the_host(on_gpu):
+    assert 0 < report(on_gpu)["backends"]["bytes_device_to_host_per_frame"] <= 4096
 
 
-def test_pictures_and_times_are_the_cpus(recording, on_cpu, on_card):
-    assert times(on_card.files.video) == times(on_cpu.files.video) == times(recording)
+def test_frames_and_times_are_the_cpus(recording, on_cpu, on_gpu):
+    assert times(on_gpu.files.video) == times(on_cpu.files.video) == times(recording)
 
 
-def test_people_and_crops_are_the_cpus(on_cpu, on_card):
-    for ours, theirs in zip(rows(on_card), rows(on_cpu), strict=True):
+def test_people_and_crops_are_the_cpus(on_cpu, on_gpu):
+    for ours, theirs in zip(rows(on_gpu), rows(on_cpu), strict=True):
         for side in ("left", "right"):
             assert ours[side]["person"] == theirs[side]["person"]
     for side in ("left", "right"):
-        distance = np.abs(crops(on_card, side) - crops(on_cpu, side)).max(axis=1)
+        distance = np.abs(crops(on_gpu, side) - crops(on_cpu, side)).max(axis=1)
         assert np.percentile(distance, 99) <= 2
 
 
-def test_a_stopped_job_goes_on_with_the_same_decisions(recording, on_card, tmp_path):
+def test_a_stopped_job_goes_on_with_the_same_decisions(recording, on_gpu, tmp_path):
     for _ in range(2):
         with pytest.raises(JobStopped):
             run(recording, tmp_path / "parts", "cuda", should_stop=lambda: True)
     result = run(recording, tmp_path / "parts", "cuda")
-    assert times(result.files.video) == times(on_card.files.video)
+    assert times(result.files.video) == times(on_gpu.files.video)
     assert len(report(result)["resilience"]["resumed_at_s"]) == 2
     for side in ("left", "right"):
-        np.testing.assert_allclose(crops(result, side), crops(on_card, side), atol=1)
+        np.testing.assert_allclose(crops(result, side), crops(on_gpu, side), atol=1)
 
 
-def test_an_interlaced_recording_is_decoded_on_the_cpu_and_composed_on_the_card(tmp_path):
+def test_an_interlaced_recording_is_decoded_on_the_cpu_and_composed_on_the_gpu(tmp_path):
     source = Clip(640, 360, frames=45, interlaced=True, draw=combed).write(tmp_path / "fields.mp4")
     result = run(source, tmp_path / "work", "cuda")
     backends = report(result)["backends"]
@@ -115,28 +115,28 @@ def test_an_interlaced_recording_is_decoded_on_the_cpu_and_composed_on_the_card(
     assert times(result.files.video) == times(source)
 
 
-def test_the_report_names_card_driver_and_all_libraries(on_card):
-    compute, versions = report(on_card)["compute"], report(on_card)["versions"]
-    card = cupy.cuda.runtime.getDeviceProperties(0)
-    assert (compute["backend"], compute["card"]) == ("cuda", card["name"].decode())
-    assert compute["generation"] == f"sm{card['major']}{card['minor']}"
+def test_the_report_names_gpu_driver_and_all_libraries(on_gpu):
+    compute, versions = report(on_gpu)["compute"], report(on_gpu)["versions"]
+    gpu = cupy.cuda.runtime.getDeviceProperties(0)
+    assert (compute["backend"], compute["card"]) == ("cuda", gpu["name"].decode())
+    assert compute["generation"] == f"sm{gpu['major']}{gpu['minor']}"
     assert compute["inference"] not in ("", "onnxruntime-cpu, onnxruntime-cpu")
     assert {"cupy-cuda13x", "PyNvVideoCodec", "cuda-driver", "onnxruntime", "av", "ffmpeg"} <= versions.keys()
     assert ("nvidia-driver" in versions) == Path("/proc/driver/nvidia/version").exists()
 
 
-def test_what_the_cpu_began_starts_over_on_the_card_and_says_so(recording, on_card, tmp_path):
+def test_what_the_cpu_began_starts_over_on_the_gpu_and_says_so(recording, on_gpu, tmp_path):
     with pytest.raises(JobStopped):
         run(recording, tmp_path / "parts", "cpu", should_stop=lambda: True)
     result = run(recording, tmp_path / "parts", "cuda")
     (reason,) = report(result)["resilience"]["started_over"]
     assert "backend: cuda instead of cpu" in reason
     assert report(result)["resilience"]["resumed_at_s"] == []
-    assert times(result.files.video) == times(on_card.files.video)
+    assert times(result.files.video) == times(on_gpu.files.video)
 
 
 def test_many_short_jobs_leave_nothing_behind(tmp_path):
-    source = write_recording(tmp_path / "short.mp4", seconds=1, size=(640, 360), sound=False)
+    source = write_recording(tmp_path / "short.mp4", seconds=1, size=(640, 360), audio=False)
     free = []
     for n in range(8):
         run(source, tmp_path / str(n), "cuda")

@@ -1,4 +1,4 @@
-"""The real service on a card, its workers confined as always: files in, videos out; accidents on the way."""
+"""The real service on a GPU, its workers confined as always: files in, videos out; accidents on the way."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from engines.cuda.sessions import probe_sessions
-from tests.gpu.running import MIB, Watch, card_service, drop, reports, running
-from tests.support.gpu_presence import needs_card
+from tests.gpu.running import MIB, Watch, drop, gpu_service, reports, running
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets, still, walk, write_recording
 from tests.support.service import Service, outputs
 
-pytestmark = [pytest.mark.gpu, needs_card, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.gpu, needs_gpu, pytest.mark.timeout(180)]
 
 NAMES = ["one", "two", "three", "four"]
 
@@ -35,11 +35,11 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prisons(service: Service) -> list[dict[str, Any]]:
-    """How the workers that hold a card's context are confined."""
-    return [_prison(worker) for worker in service.workers() if _uses_card(worker)]
+    """How the workers that hold a GPU's context are confined."""
+    return [_prison(worker) for worker in service.workers() if _uses_gpu(worker)]
 
 
-def _uses_card(worker: psutil.Process) -> bool:
+def _uses_gpu(worker: psutil.Process) -> bool:
     return any("/dev/nvidia" in mapped.path for mapped in worker.memory_maps())
 
 
@@ -51,8 +51,8 @@ def _prison(worker: psutil.Process) -> dict[str, Any]:
             "virtual_mib": memory.vms // MIB}  # fmt: skip
 
 
-def test_confined_workers_do_whole_jobs_on_the_card(recording: Path, tmp_path: Path) -> None:
-    service = card_service(tmp_path / "service", jobs=4)
+def test_confined_workers_do_whole_jobs_on_the_gpu(recording: Path, tmp_path: Path) -> None:
+    service = gpu_service(tmp_path / "service", jobs=4)
     with running(service), Watch(lambda: prisons(service)) as watch:
         drop(service, recording, NAMES)
         found = reports(service, NAMES)
@@ -67,14 +67,14 @@ def test_confined_workers_do_whole_jobs_on_the_card(recording: Path, tmp_path: P
         assert outputs(name) <= service.files("outbox")
         assert decoded(service.root / "outbox" / f"{name}.dual.mp4") == 150
     seen = [prison for each in watch.seen for prison in each]
-    print("workers with a context on the card, at most:", {k: max(p[k] for p in seen) for k in seen[0]})  # noqa: T201
+    print("workers with a context on the GPU, at most:", {k: max(p[k] for p in seen) for k in seen[0]})  # noqa: T201
     for prison in seen[-1:]:
         assert (prison["CORE"], prison["AS"], prison["NOFILE"]) == (0, -1, 1024)
         assert prison["own_network"]
 
 
 def test_a_stopped_service_goes_on_at_its_next_start(long_recording: Path, tmp_path: Path) -> None:
-    service = card_service(tmp_path / "service", jobs=1)
+    service = gpu_service(tmp_path / "service", jobs=1)
     try:
         service.start()
         drop(service, long_recording, ["x"])
@@ -116,7 +116,7 @@ SABOTAGE = textwrap.dedent("""
 def test_a_broken_context_ends_its_worker_and_the_job_goes_on_in_a_new_one(
     long_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = card_service(tmp_path / "service", jobs=1)
+    service = gpu_service(tmp_path / "service", jobs=1)
     flag = tmp_path / "flag"
     flag.touch()
     (tmp_path / "site").mkdir()

@@ -132,7 +132,7 @@ def _wrong_with_result(spec: JobSpec, outcome: Finished) -> str:
     report = json.loads((spec.work_dir / outcome.files["report"]).read_bytes())
     if missing or report["status"] != outcome.status or report["output"]["frames"] != outcome.frames:
         return "the result is not what the worker says"
-    return "" if outcome.frames > 0 else "a result without pictures"
+    return "" if outcome.frames > 0 else "a result without frames"
 
 
 def _wrong_with_failure(spec: JobSpec, outcome: Outcome, failure: Failed) -> str:

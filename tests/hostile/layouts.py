@@ -1,6 +1,6 @@
 """Boxes that name channels, spoiled by seeded dice: ``python -m tests.hostile.layouts --count 4000 --allocator asan``.
 
-Each mutant is described and its sound decoded and encoded, all in one process. A checking allocator ends it at the
+Each mutant is described and its audio decoded and encoded, all in one process. A checking allocator ends it at the
 first wrong use of the heap; the number on the last line is then that of the mutant.
 """
 
@@ -46,7 +46,7 @@ def mutant(seed: int, number: int) -> tuple[str, bytes]:
 
 
 def hear(path: Path) -> str:
-    """Describe a recording and encode its sound; returns how it ended."""
+    """Describe a recording and encode its audio; returns how it ended."""
     try:
         info = probe(path)
     except ExplainedError as error:
@@ -59,7 +59,7 @@ def hear(path: Path) -> str:
 
 
 def _decode_all(path: Path) -> None:
-    """What has no pictures, the service refuses; its sound is read all the same here."""
+    """What has no frames, the service refuses; its audio is read all the same here."""
     try:
         with open_media(path) as source:
             for stream in source.streams.audio:

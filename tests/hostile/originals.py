@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from engines.priority import priority_kept
 from tests.support import recordings as scenes
 from tests.support.edit_lists import Cut, set_edits
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 _PEOPLE = (scenes.still(0.28), scenes.still(0.72))
 _FPS = 15
@@ -27,7 +27,7 @@ class Original:
     suffix: str
     codec: str
     pix_fmt: str = "yuv420p"
-    sound: str | None = "aac"
+    audio: str | None = "aac"
     size: tuple[int, int] = (192, 144)
     frames: int = 12
     options: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Original:
             options={"g": "6", **self.options},
             rotation=self.rotation,
             draw=_faces,
-            sound=[_sound(self.sound, seconds)] if self.sound else [],
+            audio=[_audio(self.audio, seconds)] if self.audio else [],
             container_options=self.container,
         ).write(path)
         return set_edits(path, self.edits) if self.edits else path
@@ -66,25 +66,25 @@ ORIGINALS = (
     Original("fragmented", "mp4", "libx264", container={"movflags": "frag_keyframe+empty_moov"}),
     Original("edits", "mp4", "libx264", edits=(Cut(0.25, 0.4), Cut(0.2, None), Cut(0.3, 0.1), Cut(0.1, 0.3, rate=0))),
     Original("hevc", "mp4", "libx265", options={"x265-params": "log-level=none:keyint=6"}),
-    Original("mpeg4", "mp4", "mpeg4", sound="mp3"),
-    Original("av1", "mp4", "libsvtav1", size=(128, 96), frames=8, options={"preset": "12"}, sound=None),
-    Original("h264", "mov", "libx264", sound="pcm_s16le", size=(160, 120)),
-    Original("prores", "mov", "prores_ks", pix_fmt="yuv422p10le", size=(128, 96), frames=6, sound="alac"),
-    Original("rle", "mov", "qtrle", pix_fmt="rgb24", size=(128, 96), frames=6, sound=None),
-    Original("h264", "mkv", "libx264", sound="flac"),
-    Original("ffv1", "mkv", "ffv1", size=(128, 96), frames=6, sound="pcm_s24le"),
-    Original("vp8", "webm", "libvpx", sound="libopus", options={"deadline": "realtime"}),
-    Original("vp9", "webm", "libvpx-vp9", sound="libopus", options={"deadline": "realtime", "cpu-used": "8"}),
-    Original("mpeg4", "avi", "mpeg4", sound="mp3"),
-    Original("mjpeg", "avi", "mjpeg", pix_fmt="yuvj420p", sound="pcm_s16le", frames=8),
-    Original("h264", "avi", "libx264", sound="ac3", options={"bf": "0"}),
+    Original("mpeg4", "mp4", "mpeg4", audio="mp3"),
+    Original("av1", "mp4", "libsvtav1", size=(128, 96), frames=8, options={"preset": "12"}, audio=None),
+    Original("h264", "mov", "libx264", audio="pcm_s16le", size=(160, 120)),
+    Original("prores", "mov", "prores_ks", pix_fmt="yuv422p10le", size=(128, 96), frames=6, audio="alac"),
+    Original("rle", "mov", "qtrle", pix_fmt="rgb24", size=(128, 96), frames=6, audio=None),
+    Original("h264", "mkv", "libx264", audio="flac"),
+    Original("ffv1", "mkv", "ffv1", size=(128, 96), frames=6, audio="pcm_s24le"),
+    Original("vp8", "webm", "libvpx", audio="libopus", options={"deadline": "realtime"}),
+    Original("vp9", "webm", "libvpx-vp9", audio="libopus", options={"deadline": "realtime", "cpu-used": "8"}),
+    Original("mpeg4", "avi", "mpeg4", audio="mp3"),
+    Original("mjpeg", "avi", "mjpeg", pix_fmt="yuvj420p", audio="pcm_s16le", frames=8),
+    Original("h264", "avi", "libx264", audio="ac3", options={"bf": "0"}),
     Original("h264", "ts", "libx264"),
-    Original("mpeg2", "ts", "mpeg2video", sound="mp2", fps=Fraction(25)),
-    Original("mpeg2", "mpg", "mpeg2video", sound="mp2", fps=Fraction(25)),
+    Original("mpeg2", "ts", "mpeg2video", audio="mp2", fps=Fraction(25)),
+    Original("mpeg2", "mpg", "mpeg2video", audio="mp2", fps=Fraction(25)),
     Original("h264", "flv", "libx264"),
-    Original("wmv2", "wmv", "wmv2", sound="wmav2"),
-    Original("mpeg2", "mxf", "mpeg2video", sound=None, fps=Fraction(25)),
-    Original("h263", "3gp", "h263", size=(176, 144), sound=None),
+    Original("wmv2", "wmv", "wmv2", audio="wmav2"),
+    Original("mpeg2", "mxf", "mpeg2video", audio=None, fps=Fraction(25)),
+    Original("h263", "3gp", "h263", size=(176, 144), audio=None),
 )
 
 
@@ -96,10 +96,10 @@ def write_all(folder: Path) -> dict[str, Path]:
 
 
 def _faces(number: int, width: int, height: int) -> VideoFrame:
-    shown = scenes.picture(number / _FPS, _PEOPLE, width, height)
+    shown = scenes.frame(number / _FPS, _PEOPLE, width, height)
     return VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="bgr24")
 
 
-def _sound(codec: str, seconds: float) -> Sound:
+def _audio(codec: str, seconds: float) -> Audio:
     rate, layout = (8_000, "mono") if codec.startswith("pcm") else (48_000, "stereo")
-    return Sound(codec=codec, beeps_s=(0.1,), length_s=seconds, rate=rate, layout=layout)
+    return Audio(codec=codec, beeps_s=(0.1,), length_s=seconds, rate=rate, layout=layout)

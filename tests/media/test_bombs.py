@@ -20,7 +20,7 @@ from engines.media.probe import probe
 from engines.settings import LimitsSettings
 from pipeline.errors import TooLargeError, TooLongError
 from pipeline.limits import check_limits, within_duration
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 SMALL, LARGE = (160, 120), (640, 480)
 LIMITS = LimitsSettings(pixels=320 * 240)
@@ -47,7 +47,7 @@ def clip(path: Path, size: tuple[int, int] = SMALL, **more: object) -> Path:
 
 
 @pytest.mark.parametrize("name", CODECS)
-def test_large_pictures_are_refused_undecoded(tmp_path: Path, name: str) -> None:
+def test_large_frames_are_refused_undecoded(tmp_path: Path, name: str) -> None:
     codec, options = CODECS[name]
     path = clip(tmp_path / name, LARGE, codec=codec, options=options)
     with pytest.raises(TooLargeError, match="640x480"):
@@ -55,8 +55,8 @@ def test_large_pictures_are_refused_undecoded(tmp_path: Path, name: str) -> None
     check_limits(probe(path, max_pixels=640 * 480), LimitsSettings(pixels=640 * 480))
 
 
-def test_pictures_that_grow_midway_are_not_decoded(tmp_path: Path) -> None:
-    """A transport stream whose second part is over the limit: its pictures count as damaged."""
+def test_frames_that_grow_midway_are_not_decoded(tmp_path: Path) -> None:
+    """A transport stream whose second part is over the limit: its frames count as damaged."""
     small, large = clip(tmp_path / "small.ts"), clip(tmp_path / "large.ts", (4096, 2304))
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes() + small.read_bytes())
@@ -70,7 +70,7 @@ def test_pictures_that_grow_midway_are_not_decoded(tmp_path: Path) -> None:
 
 
 def png(width: int, height: int) -> bytes:
-    """A grey picture of any size in a few hundred kilobytes."""
+    """A grey frame of any size in a few hundred kilobytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -81,17 +81,17 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def test_a_header_that_understates_the_picture(tmp_path: Path) -> None:
-    """A track that says 160x120 around pictures of 20000x10000: 200 MB each, from 200 KB.
+def test_a_header_that_understates_the_frame(tmp_path: Path) -> None:
+    """A track that says 160x120 around frames of 20000x10000: 200 MB each, from 200 KB.
 
     FFmpeg makes room for one of them to tell how large they are.
     """
-    path, picture = tmp_path / "png.mov", png(20_000, 10_000)
+    path, frame = tmp_path / "png.mov", png(20_000, 10_000)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("png", rate=10)
         stream.width, stream.height, stream.pix_fmt = *SMALL, "gray"
         for number in range(3):
-            packet = Packet(picture)
+            packet = Packet(frame)
             packet.pts = packet.dts = number
             packet.time_base, packet.stream = Fraction(1, 10), stream
             out.mux(packet)
@@ -187,7 +187,7 @@ def test_a_compressed_index_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
 @pytest.mark.parametrize("options", [{}, FRAGMENTED])
 def test_ordinary_indexes_pass(tmp_path: Path, codec: str, options: dict[str, str]) -> None:
-    assert probe(clip(tmp_path / "x.mov", sound=[Sound(codec)], container_options=options)).audio
+    assert probe(clip(tmp_path / "x.mov", audio=[Audio(codec)], container_options=options)).audio
 
 
 def decode_within(path: Path, limits: LimitsSettings) -> None:
@@ -212,8 +212,8 @@ def test_a_length_that_no_header_tells(tmp_path: Path, pts: list[int]) -> None:
     decode_within(path, LimitsSettings(duration_s=3600))
 
 
-def test_a_last_picture_without_end(tmp_path: Path) -> None:
-    """Half a second, then one picture for days; the header keeps quiet about it."""
+def test_a_last_frame_without_end(tmp_path: Path) -> None:
+    """Half a second, then one frame for days; the header keeps quiet about it."""
     path = clip(tmp_path / "last.mp4", options={"bf": "0"})
     path.write_bytes(with_boxes(path.read_bytes(), {b"stts": full(2, 5, 512, 1, 2**31 - 1)}))
     with pytest.raises(ExplainedError) as caught:

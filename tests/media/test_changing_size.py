@@ -19,14 +19,14 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets
 from tests.support.still_images import psnr
 from tests.support.synth import Clip, joined
 
 FPS = 5
 PER_PART = 6
-DEVICES = [pytest.param("cpu", id="cpu"), pytest.param("cuda", id="cuda", marks=[pytest.mark.gpu, needs_card])]
+DEVICES = [pytest.param("cpu", id="cpu"), pytest.param("cuda", id="cuda", marks=[pytest.mark.gpu, needs_gpu])]
 
 
 def discs(_number: int, width: int, height: int, aspect: Fraction = Fraction(1)) -> VideoFrame:
@@ -88,41 +88,41 @@ def finished(recording: Path, backend: str, tmp_path_factory: pytest.TempPathFac
     return run(spec_for(recording, tmp_path_factory.mktemp("whole") / "work", backend, debug_overlay=True))
 
 
-def test_the_debug_video_has_every_picture_in_one_size(finished) -> None:
-    pictures = shown(finished.files.debug)
-    assert len(pictures) == len(PARTS) * PER_PART
-    assert {picture.shape for picture in pictures} == {(180, 320)}
-    assert pictures[-1][:, :80].mean() < 5  # bars beside the tall picture
+def test_the_debug_video_has_every_frame_in_one_size(finished) -> None:
+    frames = shown(finished.files.debug)
+    assert len(frames) == len(PARTS) * PER_PART
+    assert {frame.shape for frame in frames} == {(180, 320)}
+    assert frames[-1][:, :80].mean() < 5  # bars beside the tall frame
 
 
 def test_what_is_round_stays_round(finished) -> None:
-    for number, picture in enumerate(shown(finished.files.video)):
-        for tile in (picture[:, :960], picture[:, 960:]):
+    for number, frame in enumerate(shown(finished.files.video)):
+        for tile in (frame[:, :960], frame[:, 960:]):
             _, _, width, height = cv2.boundingRect((cv2.blur(tile, (3, 3)) > 190).astype(np.uint8))
             assert width / height == pytest.approx(1, abs=0.03), number
 
 
 def test_each_part_fills_the_tiles(finished) -> None:
     """There are no bars: stripes, or the disc, reach every edge."""
-    for picture in shown(finished.files.video)[:: PER_PART // 2]:
-        for edge in (picture[:, 2], picture[:, 957], picture[:, 962], picture[:, -3], picture[2], picture[-3]):
+    for frame in shown(finished.files.video)[:: PER_PART // 2]:
+        for edge in (frame[:, 2], frame[:, 957], frame[:, 962], frame[:, -3], frame[2], frame[-3]):
             assert edge.mean() > 12
 
 
 def test_the_large_part_is_as_sharp_as_in_a_large_file(finished, backend: str, tmp_path: Path) -> None:
     alone = run(spec_for(LARGE.write(tmp_path / "large.ts"), tmp_path / "work", backend))
     grown = shown(finished.files.video)[PER_PART : 2 * PER_PART]
-    for picture, other in zip(grown, shown(alone.files.video), strict=True):
-        assert psnr(picture, other) > 40
-        assert detail(picture) == pytest.approx(detail(other), rel=0.04)
+    for frame, other in zip(grown, shown(alone.files.video), strict=True):
+        assert psnr(frame, other) > 40
+        assert detail(frame) == pytest.approx(detail(other), rel=0.04)
     assert detail(grown[0]) > 2 * detail(shown(finished.files.video)[0])
 
 
-def detail(picture: np.ndarray) -> float:
-    return float(np.abs(np.diff(picture.astype(float), axis=1)).mean())
+def detail(frame: np.ndarray) -> float:
+    return float(np.abs(np.diff(frame.astype(float), axis=1)).mean())
 
 
-def test_rows_are_in_pixels_of_the_picture_that_they_belong_to(finished) -> None:
+def test_rows_are_in_pixels_of_the_frame_that_they_belong_to(finished) -> None:
     sizes = [(320, 180), (1280, 720), (640, 360), (180, 320)]
     for number, row in enumerate(rows(finished)):
         part = number // PER_PART

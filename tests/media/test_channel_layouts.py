@@ -1,4 +1,4 @@
-"""Sound that names its channels: each one arrives in its place, and no heap is corrupted on the way."""
+"""Audio that names its channels: each one arrives in its place, and no heap is corrupted on the way."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def labels_of(path: Path) -> Labels | None:
 
 
 def delivered(source: Path, target: Path) -> AudioOutcome:
-    with open_media(source) as sound, av.open(str(target), "w") as out:
-        pump = AudioPump(source, sound, prescan(source, probe(source).audio, AudioPolicy()), out, Fraction(0))
+    with open_media(source) as audio, av.open(str(target), "w") as out:
+        pump = AudioPump(source, audio, prescan(source, probe(source).audio, AudioPolicy()), out, Fraction(0))
         for _, packet in pump.packets():
             out.mux(packet)
     return pump.outcome

@@ -30,7 +30,7 @@ class Elsewhere(CpuBackend):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_recording(tmp_path_factory.mktemp("source") / "x.mp4", seconds=2, fps=10, size=(320, 240), sound=False)
+    return write_recording(tmp_path_factory.mktemp("source") / "x.mp4", seconds=2, fps=10, size=(320, 240), audio=False)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Damaged files: every announced picture comes once at its time, the bad ones replaced and counted."""
+"""Damaged files: every announced frame comes once at its time, the bad ones replaced and counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.errors import DecodeFailedError
 from engines.frames import Frame
 from engines.media.probe import probe
-from tests.media.test_pictures import assert_same_tail, decoded
+from tests.media.test_frames import assert_same_tail, decoded
 from tests.support.synth import Clip, combed, number_in
 
 FASTSTART = {"movflags": "+faststart"}
@@ -56,7 +56,7 @@ def decode_and_count(path: Path) -> tuple[list[Frame], PyAvDecoder]:
     return [f for batch in decoder.batches() for f in batch.frames], decoder
 
 
-def test_lost_pictures_repeat_the_last_good_one(tmp_path: Path) -> None:
+def test_lost_frames_repeat_the_last_good_one(tmp_path: Path) -> None:
     path = Clip(frames=48, options={"bf": "0"}).write(tmp_path / "clip.mp4")
     times = shown_times(path)
     spoil(path, range(16, 20), zeroed)
@@ -111,7 +111,7 @@ def test_damage_in_an_interlaced_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", [1, 2, 5, 9])
 def test_damage_at_the_very_end(tmp_path: Path, last: int) -> None:
-    """The codec meets the error while it drains; the pictures behind it must come all the same."""
+    """The codec meets the error while it drains; the frames behind it must come all the same."""
     path = Clip(frames=48).write(tmp_path / "clip.mp4")
     times = shown_times(path)
     spoil(path, [48 - last], zeroed)
@@ -121,7 +121,7 @@ def test_damage_at_the_very_end(tmp_path: Path, last: int) -> None:
     assert_same_tail(path, (0, 30, 44, 47))
 
 
-def test_pictures_before_the_first_good_one_show_that_one(tmp_path: Path) -> None:
+def test_frames_before_the_first_good_one_show_that_one(tmp_path: Path) -> None:
     path = Clip(frames=36, options={"bf": "0"}).write(tmp_path / "clip.mp4")
     times = shown_times(path)
     spoil(path, range(12), zeroed)
@@ -132,7 +132,7 @@ def test_pictures_before_the_first_good_one_show_that_one(tmp_path: Path) -> Non
     assert_same_tail(path, (0, 6, 11, 12))
 
 
-def test_a_longer_gap_moves_over_to_the_next_good_picture(tmp_path: Path) -> None:
+def test_a_longer_gap_moves_over_to_the_next_good_frame(tmp_path: Path) -> None:
     path = Clip(frames=96, options={"bf": "0"}).write(tmp_path / "clip.mp4")
     spoil(path, range(20, 70), zeroed)
     frames, _ = decode_and_count(path)
@@ -209,7 +209,7 @@ def test_random_damage_everywhere_never_crashes(tmp_path: Path, suffix: str) -> 
         ]
 
 
-def test_a_file_without_one_good_picture(tmp_path: Path) -> None:
+def test_a_file_without_one_good_frame(tmp_path: Path) -> None:
     path = Clip(frames=24).write(tmp_path / "clip.mp4")
     info = probe(path)
     spoil(path, range(24), zeroed)

@@ -1,4 +1,4 @@
-"""Jobs that meet trouble go on at a lower level, and come back: real work, with errors where a card would make them."""
+"""Jobs that meet trouble go on at a lower level, and come back: real work, with errors where a GPU would make them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fakes.troubled import Plan
 from tests.media.test_damage import spoil, zeroed
 from tests.support.recordings import packets, write_recording
 
-FPS, SECONDS = 11, 6  # an odd number of pictures in a segment
+FPS, SECONDS = 11, 6  # an odd number of frames in a segment
 FAST = ProfileSettings(preset="ultrafast")
 QUICK = DegradationSettings(
     cool_down_s=0.05, cool_down_longest_s=0.2, probation_segments=2, surface_pixels=160 * 120, disk_low_bytes=0
@@ -35,7 +35,7 @@ QUICK = DegradationSettings(
 
 
 def memory():
-    return DeviceOutOfMemoryError("The card ran out of memory while testing.")
+    return DeviceOutOfMemoryError("The GPU ran out of memory while testing.")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Run:
         return [pts for pts, _, _ in sorted(packets(self.result.files.video))]
 
     @property
-    def sound(self):
+    def audio(self):
         return packets(self.result.files.video, "audio")
 
     @property
@@ -137,7 +137,7 @@ def test_out_of_memory_makes_the_work_smaller_and_nothing_else(run, undisturbed)
     assert "ran out of memory" in report["degradation"][0]["reason"]
     assert "ran out of memory" in report["verdict"]
     assert done.times == undisturbed.times
-    assert done.sound == undisturbed.sound
+    assert done.audio == undisturbed.audio
     assert report["resilience"]["dropped_frames"] == 0
     assert (report["output"]["video"]["width"], report["output"]["video"]["height"]) == (1920, 1080)
     assert done.plan.surfaces == [(320, 240), (160, 120), (320, 240)]
@@ -149,7 +149,7 @@ def test_out_of_memory_makes_the_work_smaller_and_nothing_else(run, undisturbed)
 
 
 def test_packets_before_the_trouble_are_those_of_an_undisturbed_job(run, undisturbed):
-    done = run(Plan(pictures={3 * FPS + 5: memory}))
+    done = run(Plan(frames={3 * FPS + 5: memory}))
     second = undisturbed.times[FPS] - undisturbed.times[0]
     before = [[p for p in packets(r.result.files.video) if p[0] < 3 * second] for r in (done, undisturbed)]
     assert len(before[0]) == 3 * FPS
@@ -157,7 +157,7 @@ def test_packets_before_the_trouble_are_those_of_an_undisturbed_job(run, undistu
     assert done.times == undisturbed.times
 
 
-def test_frame_skip_shows_every_second_picture_at_its_own_time(run, undisturbed):
+def test_frame_skip_shows_every_second_frame_at_its_own_time(run, undisturbed):
     done = run(Plan(encoders={1: memory, 2: memory}))
     assert [level for _, _, level in done.spans] == ["frame_skip", "downscale"]
     assert done.levels == ["normal", "downscale", "frame_skip", "downscale", "normal"]
@@ -170,7 +170,7 @@ def test_frame_skip_shows_every_second_picture_at_its_own_time(run, undisturbed)
     step = undisturbed.times[1] - undisturbed.times[0]
     assert gaps[2 * step] == dropped
     assert set(gaps) == {step, 2 * step}
-    assert done.sound == undisturbed.sound
+    assert done.audio == undisturbed.audio
     assert report["output"]["duration_s"] == pytest.approx(undisturbed.report["output"]["duration_s"], abs=1 / FPS)
     assert [row["frame"] for row in done.rows] == list(range(len(done.times)))
 
@@ -193,7 +193,7 @@ def test_a_pause_releases_the_device_and_tries_again(run, undisturbed, monkeypat
     assert done.spans[0] == (1.0, 1.0, "pause")
     assert len(open_parts) > 3
     assert {count for parts in open_parts for count in parts.values()} == {0}
-    assert done.sound == undisturbed.sound
+    assert done.audio == undisturbed.audio
     assert done.report["output"]["duration_s"] == pytest.approx(undisturbed.report["output"]["duration_s"], abs=1 / FPS)
 
 
@@ -211,11 +211,11 @@ def test_each_step_is_in_the_journal(run):
 
 def test_errors_that_are_none_end_the_attempt(run):
     with pytest.raises(DeviceLostError):
-        run(Plan(encoders={1: lambda: DeviceLostError("The card's context broke")}))
+        run(Plan(encoders={1: lambda: DeviceLostError("The GPU's context broke")}))
 
 
 def test_a_busy_encoder_changes_no_level(run, undisturbed):
-    """What it leads to is tested with an encoder of a card's kind: test_encoder_pinned."""
+    """What it leads to is tested with an encoder of a GPU's kind: test_encoder_pinned."""
     done = run(Plan(encoders={1: lambda: EncoderBusyError("No encoder session came free in 30 s")}))
     assert (done.levels, done.report["degradation"]) == (["normal"], [])
     assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
@@ -235,8 +235,8 @@ def test_trouble_that_never_ends_ends_the_attempt_after_some_pauses(run):
     assert done.report["resilience"]["resumed_at_s"] == [1.0]
 
 
-def test_the_card_over_its_guard_is_a_trip_at_the_end_of_a_segment(run, undisturbed):
-    done = run(Plan(strains={0: "80% of the card's memory are in use"}))
+def test_the_gpu_over_its_guard_is_a_trip_at_the_end_of_a_segment(run, undisturbed):
+    done = run(Plan(strains={0: "80% of the GPU's memory are in use"}))
     assert done.spans == [(1.0, 3.0, "downscale")]
     assert {p.trip for p in done.progress if p.level == "downscale"} == {"vram_guard"}
     assert done.times == undisturbed.times
@@ -247,7 +247,7 @@ def test_slow_work_is_a_trip(run, undisturbed):
     done = run(settings=QUICK.model_copy(update={"frame_latency_s": 1e-6, "cool_down_s": 0.01}))
     assert [level for _, _, level in done.spans] == ["downscale", "frame_skip"]
     assert done.report["resilience"]["dropped_frames"] > 0
-    assert done.sound == undisturbed.sound
+    assert done.audio == undisturbed.audio
 
 
 FULL = {
@@ -330,7 +330,7 @@ class SlowDisk:
 
 class SlowFile:
     def __init__(self, file, disk):
-        self.read = disk.slow(lambda size: file.read(min(size, 256)))  # for nearly every picture once
+        self.read = disk.slow(lambda size: file.read(min(size, 256)))  # for nearly every frame once
         self.seek, self.tell = file.seek, file.tell
 
 
@@ -373,11 +373,11 @@ def test_a_degraded_job_that_is_stopped_goes_on_at_its_level(run):
 
 def test_a_correction_of_a_degraded_job_keeps_its_times(run, undisturbed):
     done = run(Plan(encoders={1: memory, 2: memory}))
-    before, sound = done.times, done.sound
+    before, audio = done.times, done.audio
     corrections = parse("swap: true")
     again = run(corrections=corrections, job_id="a later job")
     assert again.times == before
-    assert again.sound == sound
+    assert again.audio == audio
     assert again.report["status"] == "succeeded_degraded"
     assert again.report["output"]["duration_s"] == done.report["output"]["duration_s"]
 
@@ -418,17 +418,17 @@ def test_a_damaged_recording_is_the_same_in_one_go_and_in_many(run, undisturbed,
         assert (row["left"]["person"], row["right"]["person"]) == (1, 2), "everybody is where they were"
 
 
-def test_many_undecodable_pictures_are_a_trip(run, undisturbed, damaged):
+def test_many_undecodable_frames_are_a_trip(run, undisturbed, damaged):
     done = run(source=damaged)
     assert {p.trip for p in done.progress if p.level != "normal"} == {"decoder_errors"}
     assert "could not be decoded" in done.report["degradation"][0]["reason"]
     assert "pause" not in done.levels
-    assert done.sound == undisturbed.sound
+    assert done.audio == undisturbed.audio
 
 
 def test_an_attempt_that_ends_before_its_first_segment_leaves_its_level_to_the_next(run, undisturbed):
     def lost():
-        return DeviceLostError("The card is gone.")
+        return DeviceLostError("The GPU is gone.")
 
     with pytest.raises(DeviceLostError):
         run(Plan(encoders={0: memory}, openings={1: lost}))

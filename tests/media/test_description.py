@@ -20,7 +20,7 @@ from engines.media.probe import probe
 from engines.metadata.subtitles import Cue, Flattener
 from engines.metadata.tags import tags_of
 from tests.media.test_mux import remade
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 CLIP = Clip(width=160, height=90, frames=60)
 MS = Fraction(1, 1000)
@@ -28,7 +28,7 @@ HEADER = b"[Script Info]\nScriptType: v4.00+\n[Events]\nFormat: Layer, Start, En
 
 
 class File:
-    """A recording that is written packet by packet, with whatever streams beside the picture."""
+    """A recording that is written packet by packet, with whatever streams beside the frame."""
 
     def __init__(self, path: Path, clip: Clip = CLIP) -> None:
         self.path, self._clip = path, clip
@@ -55,7 +55,7 @@ class File:
 
     def write(self) -> Path:
         with self.out:
-            packets = self._clip._pictures(self.video) + self._packets
+            packets = self._clip._frames(self.video) + self._packets
             for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
                 self.out.mux(packet)
         return self.path
@@ -134,8 +134,8 @@ def test_names_of_other_containers_are_understood() -> None:
     ],
 )
 def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: str, kept: str) -> None:
-    """A picture that begins later than its sound: the timecode's track, like the source's, begins with the sound."""
-    clip = replace(CLIP, fps=fps, pts=range(begin, begin + 60), sound=[Sound()])
+    """A frame that begins later than its audio: the timecode's track, like the source's, begins with the audio."""
+    clip = replace(CLIP, fps=fps, pts=range(begin, begin + 60), audio=[Audio()])
     with recopied(clip.write(tmp_path / "plain.mov"), tmp_path / "tc.mov") as streams:
         streams[0].metadata["timecode"] = timecode
     remade(tmp_path / "tc.mov", tmp_path / "out.mp4")
@@ -161,9 +161,9 @@ def test_a_timecode_that_counts_every_second_frame_stays_at_its_moment(tmp_path:
         assert result.streams.data[0].metadata["timecode"] == "02:04:06:08"
 
 
-def test_where_the_sound_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
-    """Matroska has no track for it: its timecode is that of the first picture, which comes half a second later."""
-    clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), sound=[Sound("pcm_s16le")])
+def test_where_the_audio_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
+    """Matroska has no track for it: its timecode is that of the first frame, which comes half a second later."""
+    clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), audio=[Audio("pcm_s16le")])
     with recopied(clip.write(tmp_path / "plain.mkv"), tmp_path / "tc.mkv") as streams:
         streams[0].metadata["timecode"] = "01:02:03:04"
     remade(tmp_path / "tc.mkv", tmp_path / "out.mp4")
@@ -225,7 +225,7 @@ def test_timed_text_is_copied_with_its_styles(tmp_path: Path) -> None:
     ("suffix", "codec", "prefix"),
     [("mkv", "subrip", b""), ("mp4", "mov_text", b"\x00\x03"), ("mov", "mov_text", b"\x00\x03")],
 )
-def test_subtitles_move_with_the_picture_and_are_cut_at_its_begin(
+def test_subtitles_move_with_the_frame_and_are_cut_at_its_begin(
     tmp_path: Path, suffix: str, codec: str, prefix: bytes
 ) -> None:
     file = File(tmp_path / f"a.{suffix}", replace(CLIP, pts=range(30, 90)))
@@ -254,8 +254,8 @@ def test_tracks_of_different_density_keep_their_times(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mp4")) as out:
         early = next(p.pos for p in out.demux(out.streams.subtitles[0]) if p.size > 2)
     with av.open(str(tmp_path / "out.mp4")) as out:
-        picture = next(p.pos for p in out.demux(out.streams.video[0]) if p.pts * p.time_base >= 10)
-    assert early < picture, "a text lies near the pictures that it is shown with"
+        frame = next(p.pos for p in out.demux(out.streams.video[0]) if p.pts * p.time_base >= 10)
+    assert early < frame, "a text lies near the frames that it is shown with"
 
 
 def _cues() -> st.SearchStrategy[list[Cue]]:
@@ -304,8 +304,8 @@ def test_data_is_named(tmp_path: Path) -> None:
     assert [(w.code, w.stream) for w in probe(file.write()).warnings] == [("DATA_STREAMS_DROPPED", 1)]
 
 
-def test_closed_captions_within_the_pictures_are_named(tmp_path: Path) -> None:
-    """ATSC A/53 captions travel in a user data SEI of each picture."""
+def test_closed_captions_within_the_frames_are_named(tmp_path: Path) -> None:
+    """ATSC A/53 captions travel in a user data SEI of each frame."""
     plain = replace(CLIP, frames=5).write(tmp_path / "plain.ts")
     body = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x20\xff"
     sei = b"\x00\x00\x00\x01\x06\x04" + bytes([len(body)]) + body + b"\x80"
@@ -336,7 +336,7 @@ def test_text_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
 
 
 def test_each_tracks_language_and_use_are_kept(tmp_path: Path) -> None:
-    clip = replace(CLIP, sound=[Sound(language="eng"), Sound("pcm_s16le", language="kor")])
+    clip = replace(CLIP, audio=[Audio(language="eng"), Audio("pcm_s16le", language="kor")])
     plain = clip.write(tmp_path / "plain.mkv")
     with recopied(plain, tmp_path / "a.mkv") as streams:
         streams[1].disposition = Disposition(0)

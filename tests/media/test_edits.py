@@ -27,12 +27,12 @@ from tests.media.test_description import File, texts
 from tests.media.test_mux import remade
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.layout_boxes import box
-from tests.support.synth import Clip, Sound, number_in, picture
+from tests.support.synth import Audio, Clip, image, number_in
 
-FPS, PICTURES = 30, 90
+FPS, FRAMES = 30, 90
 LISTS: dict[str, Sequence[Cut]] = {
     "jump cuts": [Cut(0.35, k * 0.5 + 0.1) for k in range(5)],
-    "between pictures": [Cut(0.213, 0.317), Cut(0.451, 1.009), Cut(0.1, 2.2)],
+    "between frames": [Cut(0.213, 0.317), Cut(0.451, 1.009), Cut(0.1, 2.2)],
     "out of order": [Cut(0.5, 2.0), Cut(0.5, 0.5), Cut(0.5, 1.5)],
     "the same again": [Cut(0.6, 0.3), Cut(0.6, 0.3), Cut(0.6, 0.5)],
     "pauses": [Cut(0.2, None), Cut(0.5, 0.0), Cut(0.3, None), Cut(0.5, 0.5)],
@@ -44,7 +44,7 @@ LISTS: dict[str, Sequence[Cut]] = {
 
 
 def recording(path: Path, cuts: Sequence[Cut], **more: object) -> Path:
-    return set_edits(Clip(width=160, height=90, frames=PICTURES, **more).write(path), cuts)  # type: ignore[arg-type]
+    return set_edits(Clip(width=160, height=90, frames=FRAMES, **more).write(path), cuts)  # type: ignore[arg-type]
 
 
 def shown(path: Path, start_pts: int | None = None, *, damaged: bool = False) -> list[Frame]:
@@ -55,13 +55,13 @@ def shown(path: Path, start_pts: int | None = None, *, damaged: bool = False) ->
 
 
 def said(cuts: Sequence[Cut]) -> list[tuple[float, float, int]]:
-    """From when to when which picture is shown, by the list: (seconds, seconds, number)."""
+    """From when to when which frame is shown, by the list: (seconds, seconds, number)."""
     spans, now = [], 0.0
     for cut in cuts:
-        length = cut.length_s or PICTURES / FPS - (cut.from_s or 0)
+        length = cut.length_s or FRAMES / FPS - (cut.from_s or 0)
         if cut.from_s is not None:
             begin, end = cut.from_s, cut.from_s + (0 if cut.rate == 0 else length)
-            for number in range(int(begin * FPS + 1e-6), PICTURES):
+            for number in range(int(begin * FPS + 1e-6), FRAMES):
                 first, last = max(begin, number / FPS), min(end, (number + 1) / FPS)
                 if cut.rate == 0:
                     spans.append((now, now + length, number))
@@ -73,7 +73,7 @@ def said(cuts: Sequence[Cut]) -> list[tuple[float, float, int]]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_pictures_come_when_the_list_says(tmp_path: Path, name: str) -> None:
+def test_frames_come_when_the_list_says(tmp_path: Path, name: str) -> None:
     path = recording(tmp_path / "x.mp4", LISTS[name])
     info = probe(path)
     frames, expected = shown(path), said(LISTS[name])
@@ -105,7 +105,7 @@ def test_fragments_are_edited_too(tmp_path: Path) -> None:
 
 
 def test_damage_is_mended_the_same_from_wherever_the_work_goes_on(tmp_path: Path) -> None:
-    path = Clip(width=160, height=90, frames=PICTURES).write(tmp_path / "x.mp4")
+    path = Clip(width=160, height=90, frames=FRAMES).write(tmp_path / "x.mp4")
     spoil(path, [30, 62], noisy)
     set_edits(path, [Cut(0.6, 1.6), Cut(0.7, 0.5), Cut(0.6, 1.9)])
     whole = shown(path, damaged=True)
@@ -117,28 +117,28 @@ def test_damage_is_mended_the_same_from_wherever_the_work_goes_on(tmp_path: Path
 
 
 FLASHES_S = [k / 2 for k in range(6)]
-SOUNDS = {
-    "pcm.mov": Sound("pcm_s16le", FLASHES_S, 3.0, layout="mono"),
-    "aac.mp4": Sound("aac", FLASHES_S, 3.0),
-    "mp3.mp4": Sound("mp3", FLASHES_S, 3.0, rate=44_100),
+AUDIO = {
+    "pcm.mov": Audio("pcm_s16le", FLASHES_S, 3.0, layout="mono"),
+    "aac.mp4": Audio("aac", FLASHES_S, 3.0),
+    "mp3.mp4": Audio("mp3", FLASHES_S, 3.0, rate=44_100),
 }
 
 
 def flashing(number: int, width: int, height: int) -> VideoFrame:
-    frame = picture(0, width, height)
+    frame = image(0, width, height)
     np.frombuffer(frame.planes[0], np.uint8)[:] = 235 if number % (FPS // 2) == 0 else 16
     return frame
 
 
 def flashes_s(path: Path) -> list[float]:
-    """When a picture gets bright."""
+    """When a frame gets bright."""
     time_base = probe(path).video.time_base
     bright = [(float(f.pts * time_base), f.y.mean() > 120) for f in shown(path)]
     return [t for number, (t, is_bright) in enumerate(bright) if is_bright and not (number and bright[number - 1][1])]
 
 
 def beeps_s(path: Path, delivered: Path) -> list[float]:
-    """When the delivered sound gets loud."""
+    """When the delivered audio gets loud."""
     with open_media(path) as source, av.open(str(delivered), "w") as out:
         found = prescan(path, probe(path).audio, AudioPolicy())
         pump = AudioPump(path, source, found, out, Fraction(0))
@@ -156,18 +156,18 @@ def beeps_s(path: Path, delivered: Path) -> list[float]:
     return [frames[0][0] + at / rate for at in onsets]
 
 
-@pytest.mark.parametrize("name", SOUNDS)
-def test_sound_stays_with_the_picture_at_every_edit(tmp_path: Path, name: str) -> None:
-    """Each edit begins before a flash with a beep, and ends between two pictures and in the middle of a packet."""
+@pytest.mark.parametrize("name", AUDIO)
+def test_audio_stays_with_the_frame_at_every_edit(tmp_path: Path, name: str) -> None:
+    """Each edit begins before a flash with a beep, and ends between two frames and in the middle of a packet."""
     cuts = [Cut(0.337, k / 2 - 0.113) for k in (1, 2, 3, 4, 5, 2, 4, 1, 3, 5)]
-    path = recording(tmp_path / name, cuts, draw=flashing, sound=[SOUNDS[name]])
+    path = recording(tmp_path / name, cuts, draw=flashing, audio=[AUDIO[name]])
     seen, heard = flashes_s(path), beeps_s(path, tmp_path / "out.mp4")
     assert seen == pytest.approx([k * 0.337 + 0.113 for k in range(10)], abs=0.002)
     assert heard == pytest.approx(seen, abs=0.010)
 
 
 def test_subtitles_are_shown_with_their_edits(tmp_path: Path) -> None:
-    file = File(tmp_path / "x.mp4", Clip(width=160, height=90, frames=PICTURES))
+    file = File(tmp_path / "x.mp4", Clip(width=160, height=90, frames=FRAMES))
     file.text("mov_text", (0, 300, b"\0\3one"), (1500, 2000, b"\0\3two"))
     path = set_edits(file.write(), [Cut(1.0, 1.2), Cut(0.6, 0.1), Cut(0.5, 1.8)])
     remade(path, tmp_path / "out.mp4")
@@ -175,7 +175,7 @@ def test_subtitles_are_shown_with_their_edits(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_samples_times_edits(tmp_path: Path) -> None:
-    """FFmpeg's own index would have 1200 pictures, from the only keyframe on, for each of 10,000 edits: 288 MB."""
+    """FFmpeg's own index would have 1200 frames, from the only keyframe on, for each of 10,000 edits: 288 MB."""
     path = Clip(width=64, height=48, frames=1200, options={"g": "9999", "bf": "0"}).write(tmp_path / "x.mp4")
     set_edits(path, [Cut(0.04, 39.5 - k % 7 / 30) for k in range(10_000)])
     work = "info = probe(path); next(PyAvDecoder(path, info, max_surface_pixels=10**7).batches()); raise SystemError"
@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_samples_times_edits(tmp_path: Path) -> None:
 
 
 def test_edits_of_no_length_are_not_left_to_the_demuxer(tmp_path: Path) -> None:
-    """FFmpeg would index a group of pictures for each."""
+    """FFmpeg would index a group of frames for each."""
     path = recording(tmp_path / "x.mp4", [Cut(0, 2.0), Cut(0, 1.0), Cut(0.5, 0.5)])
     assert read_edit_lists(path).are_complex
     assert len(shown(path)) == 15
@@ -203,7 +203,7 @@ def test_other_speeds_and_missing_media_are_told(tmp_path: Path) -> None:
 
 
 def test_ordinary_lists_are_left_to_the_demuxer(tmp_path: Path) -> None:
-    path = Clip(frames=12, sound=[Sound(beeps_s=(), length_s=0.4, start_s=0.1)]).write(tmp_path / "x.mp4")
+    path = Clip(frames=12, audio=[Audio(beeps_s=(), length_s=0.4, start_s=0.1)]).write(tmp_path / "x.mp4")
     assert not read_edit_lists(path).are_complex
     assert read_edit_lists(path).tracks
 

@@ -28,13 +28,13 @@ from tests.fakes.pynvvideocodec import device_empty, on_device
 from tests.support.recordings import packets, write_recording
 
 
-class OnCard:
-    """NVENC's fake, for pictures in host memory."""
+class OnGPU:
+    """NVENC's fake, for frames in host memory."""
 
     def __init__(self, inner: NvencEncoder, copies: int) -> None:
         self._inner = inner
-        picture_set = inner.extradata[inner.extradata.rindex(b"\x00\x00\x00\x01") :]
-        self.name, self.extradata = inner.name, inner.extradata + copies * picture_set
+        frame_set = inner.extradata[inner.extradata.rindex(b"\x00\x00\x00\x01") :]
+        self.name, self.extradata = inner.name, inner.extradata + copies * frame_set
         self.flush = inner.flush
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
@@ -44,7 +44,7 @@ class OnCard:
 class WithNvenc(CpuBackend):
     """The CPU's parts, and NVENC's fake unless x264 is asked for."""
 
-    copies = 0  # of the picture parameter set, beside the one that is needed
+    copies = 0  # of the frame parameter set, beside the one that is needed
     asked: list[EncoderSettings] = []  # noqa: RUF012 - emptied by the fixture
     busy_from = busy_to = 0  # which of the questions find all sessions taken
 
@@ -59,11 +59,11 @@ class WithNvenc(CpuBackend):
         inner = NvencEncoder(
             width, height, fps=fps, color=color, settings=settings, sessions=sessions, empty=device_empty
         )
-        return OnCard(inner, self.copies)
+        return OnGPU(inner, self.copies)
 
 
 class OtherDriver(WithNvenc):
-    """A card whose encoder writes other headers."""
+    """A GPU whose encoder writes other headers."""
 
     copies = 1
 
@@ -88,7 +88,7 @@ class BusyAWhile(BusyMidway):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_recording(tmp_path_factory.mktemp("source") / "x.mp4", seconds=3, fps=10, size=(320, 240), sound=False)
+    return write_recording(tmp_path_factory.mktemp("source") / "x.mp4", seconds=3, fps=10, size=(320, 240), audio=False)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ BUSY = "No encoder came free in 0 s: all encoder sessions are taken (0 of 0 by t
 
 
 def assert_all_of_x264(result: JobResult, expected: Any) -> dict[str, Any]:
-    """The pictures' quality is that of x264 undisturbed, and the report says that and why."""
+    """The frames' quality is that of x264 undisturbed, and the report says that and why."""
     found = report(result)
     assert (found["status"], found["degradation"]) == ("succeeded", [])
     assert found["backends"]["encoder"] == found["output"]["video"]["encoder"] == "libx264"
@@ -200,21 +200,21 @@ def assert_all_of_x264(result: JobResult, expected: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_busy_card_lets_x264_encode_the_whole_job_and_the_report_says_so(job: Any, undisturbed: Any) -> None:
+def test_a_busy_gpu_lets_x264_encode_the_whole_job_and_the_report_says_so(job: Any, undisturbed: Any) -> None:
     expected = undisturbed(CpuBackend)
     found = assert_all_of_x264(job(AlwaysBusy), expected)
     assert found["resilience"]["started_over"] == []
-    assert len(WithNvenc.asked) == 1, "a job whose first segment is x264's asks the card no more"
+    assert len(WithNvenc.asked) == 1, "a job whose first segment is x264's asks the GPU no more"
 
 
-def test_what_was_begun_by_x264_because_the_card_was_busy_keeps_its_note(job: Any, undisturbed: Any) -> None:
+def test_what_was_begun_by_x264_because_the_gpu_was_busy_keeps_its_note(job: Any, undisturbed: Any) -> None:
     expected = undisturbed(CpuBackend)
     job(AlwaysBusy, stop=True)
     found = assert_all_of_x264(job(WithNvenc), expected)
     assert len(found["resilience"]["resumed_at_s"]) == 1
 
 
-def test_a_card_that_is_busy_midway_gives_one_stream_of_one_encoder(job: Any, undisturbed: Any) -> None:
+def test_a_gpu_that_is_busy_midway_gives_one_stream_of_one_encoder(job: Any, undisturbed: Any) -> None:
     expected = undisturbed(CpuBackend)
     found = assert_all_of_x264(job(BusyMidway), expected)
     assert found["resilience"]["started_over"] == [BUSY]
@@ -227,7 +227,7 @@ def test_a_profile_may_take_x264_at_once(job: Any) -> None:
 
 
 @pytest.mark.parametrize("policy", ["wait", "x264"])
-def test_what_the_card_has_encoded_is_worth_waiting_for_it_and_the_wait_is_told(
+def test_what_the_gpu_has_encoded_is_worth_waiting_for_it_and_the_wait_is_told(
     job: Any, undisturbed: Any, policy: str
 ) -> None:
     expected, told = undisturbed(WithNvenc), list[Progress]()
@@ -237,7 +237,7 @@ def test_what_the_card_has_encoded_is_worth_waiting_for_it_and_the_wait_is_told(
     assert {p.level for p in told} == {"normal"}
 
 
-def test_a_job_that_waits_for_the_card_can_be_stopped(job: Any, undisturbed: Any) -> None:
+def test_a_job_that_waits_for_the_gpu_can_be_stopped(job: Any, undisturbed: Any) -> None:
     expected = undisturbed(WithNvenc)
     with pytest.raises(JobStopped):
         job(BusyMidway, device={"nvenc_wait_s": 3600}, should_stop=lambda: len(WithNvenc.asked) > 1)

@@ -29,9 +29,9 @@ from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.contract.test_tone_mapping import X265
 from tests.support import tone_reference as reference
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets
-from tests.support.synth import Clip, picture
+from tests.support.synth import Clip, image
 
 COLOURS = (0.62, 0.50, 0.42), (0.30, 0.42, 0.55)  # R'G'B' of the left and the right half
 TENS = [reference.ten_bits(colour) for colour in COLOURS]
@@ -78,7 +78,7 @@ def stream_of(path: Path) -> tuple[str, str, tuple[int, int, int, int]]:
 
 
 def tile_means(path: Path) -> np.ndarray:
-    """Mean Y', Cb', Cr' in the middle of both tiles of the fifth picture, as stored."""
+    """Mean Y', Cb', Cr' in the middle of both tiles of the fifth frame, as stored."""
     with av.open(str(path)) as video:
         frame = next(f for n, f in enumerate(video.decode(video=0)) if n == 4)
     means = []
@@ -119,9 +119,9 @@ def test_kept_pq_keeps_its_static_metadata(tmp_path: Path) -> None:
     assert (color.transfer, color.mastering_display, color.content_light) == (16, display, "1200,400")
     color = output_color(probe(tmp_path / "pq.mkv").video, keep_hdr=True)
     encoder = CpuBackend().encoder(640, 360, time_base=Fraction(1, 1000), fps=Fraction(25), color=color, settings=KEEP)
-    pictures = (Frame(np.full((360, 640), n << 12, np.uint16), np.full((180, 320, 2), 2**15, np.uint16), 40 * n, 40)
+    frames = (Frame(np.full((360, 640), n << 12, np.uint16), np.full((180, 320, 2), 2**15, np.uint16), 40 * n, 40)
                 for n in range(4))  # fmt: skip
-    coded = [packet for picture in pictures for packet in encoder.encode(picture)] + encoder.flush()
+    coded = [packet for image in frames for packet in encoder.encode(image)] + encoder.flush()
     decoder = av.CodecContext.create("hevc", "r")
     decoder.extradata = encoder.extradata
     shown = [frame for packet in coded for frame in decoder.decode(av.Packet(packet.data))] + decoder.decode(None)
@@ -155,15 +155,15 @@ def test_dolby_vision_without_a_base_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@needs_card
-def test_a_card_maps_what_it_cannot_keep_and_says_so(recording: Path, tmp_path: Path) -> None:
+@needs_gpu
+def test_a_gpu_maps_what_it_cannot_keep_and_says_so(recording: Path, tmp_path: Path) -> None:
     result, report = run(spec_for(recording, tmp_path / "work", KEEP, "cuda"))
     assert stream_of(result.files.video)[1:] == ("yuv420p", (1, 1, 1, 1))
     assert [warning["code"] for warning in report["warnings"]] == ["HDR_TONEMAPPED"]
 
 
 def test_sixteen_bits_are_composed_as_eight_are() -> None:
-    frame = picture(300, 640, 360).reformat(format="nv12")
+    frame = image(300, 640, 360).reformat(format="nv12")
     y, uv = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, :640] for p in frame.planes)
     shallow = Frame(y, uv.reshape(180, 320, 2), 0, 1)
     deep = replace(shallow, y=y.astype(np.uint16) << 8, uv=shallow.uv.astype(np.uint16) << 8)
@@ -175,7 +175,7 @@ def test_sixteen_bits_are_composed_as_eight_are() -> None:
     assert (int(blank.y[0, 0]), int(blank.uv[0, 0, 0])) == (32 << 8, 128 << 8)
 
 
-def test_models_see_the_colours_of_the_mapped_picture(recording: Path) -> None:
+def test_models_see_the_colours_of_the_mapped_frame(recording: Path) -> None:
     look = sdr_look(probe(recording).video)
     assert look is not None
     y = np.full((4, 4), TENS[0][0] << 6, np.uint16)

@@ -24,16 +24,16 @@ from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 from pipeline.joining import JOINED, joined, with_warnings_of_parts
 from tests.support.chapters import cut, split_bytes
-from tests.support.synth import Clip, Sound, number_in
+from tests.support.synth import Audio, Clip, number_in
 
 FPS = Fraction(30000, 1001)
-PART_S = 24 / FPS  # two groups of pictures
-SOUND = Sound(beeps_s=(0.2, 0.7, 1.5, 2.0), length_s=2.4)
+PART_S = 24 / FPS  # two groups of frames
+AUDIO = Audio(beeps_s=(0.2, 0.7, 1.5, 2.0), length_s=2.4)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    clip = Clip(frames=72, fps=FPS, options={"g": "12", "sc_threshold": "0"}, sound=[SOUND], rotation=90)
+    clip = Clip(frames=72, fps=FPS, options={"g": "12", "sc_threshold": "0"}, audio=[AUDIO], rotation=90)
     return clip.write(tmp_path_factory.mktemp("whole") / "whole.mp4")
 
 
@@ -65,7 +65,7 @@ def test_no_packet_is_lost_or_moved_at_a_joint(kind: str, whole: Path, parts: li
     assert max(abs(at - same) for (at, _), (same, _) in zip(found, wanted, strict=True)) < 0.002
 
 
-def test_the_joined_recording_shows_every_picture_once_and_keeps_its_rotation(
+def test_the_joined_recording_shows_every_frame_once_and_keeps_its_rotation(
     whole: Path, parts: list[Path], tmp_path: Path
 ) -> None:
     path = joined_file(parts, tmp_path / "joined")
@@ -83,21 +83,21 @@ def test_the_same_parts_give_the_same_bytes(parts: list[Path], tmp_path: Path) -
     assert one == other
 
 
-def test_uncompressed_sound_is_joined(tmp_path: Path) -> None:
-    whole = Clip(frames=48, sound=[Sound("pcm_s16le", beeps_s=(0.7,), length_s=1.6)]).write(tmp_path / "whole.mov")
+def test_uncompressed_audio_is_joined(tmp_path: Path) -> None:
+    whole = Clip(frames=48, audio=[Audio("pcm_s16le", beeps_s=(0.7,), length_s=1.6)]).write(tmp_path / "whole.mov")
     parts = [tmp_path / "C0001.MOV", tmp_path / "C0002.MOV"]
     cut(whole, parts, 0.8, container="mov")
-    sound = [b"".join(decoded_sound(path)) for path in (joined_file(parts, tmp_path / "joined"), whole)]
-    assert sound[0] == sound[1]
+    audio = [b"".join(decoded_audio(path)) for path in (joined_file(parts, tmp_path / "joined"), whole)]
+    assert audio[0] == audio[1]
 
 
-def decoded_sound(path: Path) -> list[bytes]:
+def decoded_audio(path: Path) -> list[bytes]:
     with av.open(str(path)) as source:
         return [frame.to_ndarray().tobytes() for frame in source.decode(audio=0)]
 
 
-def test_mpeg_streams_are_joined_as_bytes_even_in_the_middle_of_a_picture(tmp_path: Path) -> None:
-    whole = Clip(frames=60, sound=[SOUND]).write(tmp_path / "whole.ts")
+def test_mpeg_streams_are_joined_as_bytes_even_in_the_middle_of_a_frame(tmp_path: Path) -> None:
+    whole = Clip(frames=60, audio=[AUDIO]).write(tmp_path / "whole.ts")
     parts = [tmp_path / f"0000{number}.MTS" for number in range(3)]
     split_bytes(whole, parts)
     assert all(follows(a, b, certain_names=False) for a, b in pairwise(parts))
@@ -131,9 +131,9 @@ def test_time_stamps_decide(
 @pytest.mark.parametrize(
     "other",
     [
-        Clip(frames=24, width=160, height=90, sound=[SOUND]),
+        Clip(frames=24, width=160, height=90, audio=[AUDIO]),
         Clip(frames=24),
-        Clip(frames=24, sound=[Sound(layout="mono", length_s=0.8)]),
+        Clip(frames=24, audio=[Audio(layout="mono", length_s=0.8)]),
     ],
 )
 def test_parts_of_other_parameters_are_not_joined(other: Clip, whole: Path, tmp_path: Path) -> None:
@@ -199,11 +199,11 @@ def test_the_command_joins_the_parts_among_its_files(parts: list[Path], whole: P
     assert [(item.source, item.spec.parts) for item in items] == [(part, ()) for part in parts]
 
 
-def test_sound_is_in_step_after_every_joint_though_each_part_was_encoded_alone(tmp_path: Path) -> None:
-    """Each part has an encoder delay of its own; its sound is 1.6 ms shorter than its picture."""
-    sound = Sound(beeps_s=(0.1, 1.4), length_s=1.6)
-    parts = [Clip(frames=48, fps=FPS, sound=[sound]).write(tmp_path / f"GX0{n}0001.MP4") for n in (1, 2, 3)]
-    wanted = [number * float(48 / FPS) + beep for number in range(3) for beep in sound.beeps_s]
+def test_audio_is_in_step_after_every_joint_though_each_part_was_encoded_alone(tmp_path: Path) -> None:
+    """Each part has an encoder delay of its own; its audio is 1.6 ms shorter than its frame."""
+    audio = Audio(beeps_s=(0.1, 1.4), length_s=1.6)
+    parts = [Clip(frames=48, fps=FPS, audio=[audio]).write(tmp_path / f"GX0{n}0001.MP4") for n in (1, 2, 3)]
+    wanted = [number * float(48 / FPS) + beep for number in range(3) for beep in audio.beeps_s]
     found = beeps(joined_file(parts, tmp_path / "joined"))
     assert found == pytest.approx(wanted, abs=0.002)
 

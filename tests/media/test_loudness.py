@@ -66,6 +66,6 @@ def test_silence_stays_silence(tmp_path: Path) -> None:
     assert (outcome.loudness, outcome.streams[0].packets > 50) == (None, True)
 
 
-def test_copied_sound_cannot_have_another_loudness() -> None:
+def test_copied_audio_cannot_have_another_loudness() -> None:
     with pytest.raises(ValidationError, match="audio: copy"):
         ProfileSettings(audio="copy", loudness_lufs=-23.0)

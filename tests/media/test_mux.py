@@ -1,4 +1,4 @@
-"""The finished MP4: pictures at their exact times, sound where it was, nothing lost on the way."""
+"""The finished MP4: frames at their exact times, audio where it was, nothing lost on the way."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from engines.media.probe import probe
 from engines.media.sniff import iso_boxes
 from engines.media.verify import verify_mp4
 from engines.settings import EncoderSettings
-from tests.media.test_pictures import decoded
+from tests.media.test_frames import decoded
 from tests.support.sync import by_time_stamps
-from tests.support.synth import Clip, Sound, number_in
+from tests.support.synth import Audio, Clip, number_in
 
 FLASHES_S = (0.5, 1.1, 1.7)
 SETTINGS = EncoderSettings(preset="veryfast")
@@ -40,7 +40,7 @@ AUTO = AudioPolicy()
 
 
 def flashing(fps: int, start_s: float = 0.0) -> Clip:
-    """Sixty pictures, or two seconds: white for one picture at each of ``FLASHES_S``, else dark."""
+    """Sixty frames, or two seconds: white for one frame at each of ``FLASHES_S``, else dark."""
 
     def draw(number: int, width: int, height: int) -> VideoFrame:
         frame = VideoFrame(width, height, "yuv420p")
@@ -53,13 +53,13 @@ def flashing(fps: int, start_s: float = 0.0) -> Clip:
 
 
 def flashes_and_beeps(path: Path, audio_stream: int = 0) -> tuple[list[float], list[float]]:
-    """When pictures turn white and when sound sets in, in seconds of the file's own timeline."""
+    """When frames turn white and when audio sets in, in seconds of the file's own timeline."""
     heard = by_time_stamps(path, audio_stream)
     return heard.flashes, heard.beeps
 
 
 def segments(info: MediaInfo, frames: Iterator[Frame], length: int) -> Iterator[tuple[list[EncodedPacket], bytes]]:
-    """Encode every ``length`` pictures with a fresh encoder."""
+    """Encode every ``length`` frames with a fresh encoder."""
     batch: list[Frame] = []
     for frame in frames:
         batch.append(frame)
@@ -100,7 +100,7 @@ def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO)
             file,
             source=source,
             info=info,
-            sound=listened(source, audio),
+            audio=listened(source, audio),
             extradata=parts[0][1],
             video=(p for packets, _ in parts for p in packets),
             time_base=info.video.time_base,
@@ -110,7 +110,7 @@ def remade(source: Path, out: Path, length: int = 25, audio: AudioPolicy = AUTO)
             fps=info.video.fps,
             last_duration=frames[-1].duration,
         )
-    span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base) + outcome.picture_lead_s
+    span_s = float((frames[-1].pts - frames[0].pts) * info.video.time_base) + outcome.frame_lead_s
     verify_mp4(out, expected_frames=len(frames), expected_span_s=span_s, width=frames[0].width, height=frames[0].height)
     return outcome
 
@@ -135,9 +135,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("suffix", "codec"), CASES)
-def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_audio_stays_with_the_frame(tmp_path: Path, suffix: str, codec: str) -> None:
     options = {"bf": "0"} if suffix == "wmv" else {}  # ASF's times are those of decoding
-    clip = replace(flashing(30), options=options, sound=[Sound(codec, FLASHES_S)])
+    clip = replace(flashing(30), options=options, audio=[Audio(codec, FLASHES_S)])
     source = clip.write(tmp_path / f"clip.{suffix}")
     outcome = remade(source, tmp_path / "out.mp4")
     assert outcome.mode == ("copied" if codec == "aac" else "transcoded")
@@ -158,15 +158,15 @@ def test_sound_stays_with_the_picture(tmp_path: Path, suffix: str, codec: str) -
     ],
 )
 def test_whatever_mp4_holds_is_copied_on_request(tmp_path: Path, suffix: str, codec: str) -> None:
-    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / f"clip.{suffix}")
+    source = replace(flashing(30), audio=[Audio(codec, FLASHES_S)]).write(tmp_path / f"clip.{suffix}")
     assert remade(source, tmp_path / "out.mp4", audio=AudioPolicy("copy")).mode == "copied"
     assert_in_sync(source, tmp_path / "out.mp4")
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "libmp3lame"])
-def test_in_avi_the_first_picture_and_the_first_sound_belong_together(tmp_path: Path, codec: str) -> None:
+def test_in_avi_the_first_frame_and_the_first_audio_belong_together(tmp_path: Path, codec: str) -> None:
     """FFmpeg invents presentation times for AVI, in decoding order; so the clip's own plan is what counts."""
-    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.avi")
+    source = replace(flashing(30), audio=[Audio(codec, FLASHES_S)]).write(tmp_path / "clip.avi")
     assert remade(source, tmp_path / "out.mp4").mode == "transcoded"
     flashes, beeps = flashes_and_beeps(tmp_path / "out.mp4")
     assert flashes == pytest.approx(FLASHES_S)
@@ -180,38 +180,38 @@ def test_streams_that_start_at_different_times(
 ) -> None:
     clip = flashing(20, video_start_s)
     first = round(video_start_s * 20)
-    sound = Sound(codec, FLASHES_S, start_s=audio_start_s)
-    source = replace(clip, pts=range(first, first + 40), sound=[sound]).write(tmp_path / f"clip.{suffix}")
+    audio = Audio(codec, FLASHES_S, start_s=audio_start_s)
+    source = replace(clip, pts=range(first, first + 40), audio=[audio]).write(tmp_path / f"clip.{suffix}")
     remade(source, tmp_path / "out.mp4")
     assert_in_sync(source, tmp_path / "out.mp4")
 
 
 def test_a_transport_stream_that_starts_late(tmp_path: Path) -> None:
-    sound = Sound("aac", [10 + f for f in FLASHES_S], start_s=10)
-    clip = replace(flashing(30), pts=range(300, 360), sound=[sound])
+    audio = Audio("aac", [10 + f for f in FLASHES_S], start_s=10)
+    clip = replace(flashing(30), pts=range(300, 360), audio=[audio])
     source = clip.write(tmp_path / "late.ts")
     remade(source, tmp_path / "out.mp4")
     assert_in_sync(source, tmp_path / "out.mp4")
     assert flashes_and_beeps(tmp_path / "out.mp4")[0][0] < 0.7
 
 
-def test_sound_follows_the_picture_over_a_splice(tmp_path: Path) -> None:
-    part = replace(flashing(30), sound=[Sound("mp2", FLASHES_S)]).write(tmp_path / "part.ts")
+def test_audio_follows_the_frame_over_a_splice(tmp_path: Path) -> None:
+    part = replace(flashing(30), audio=[Audio("mp2", FLASHES_S)]).write(tmp_path / "part.ts")
     source = tmp_path / "glued.ts"
     source.write_bytes(part.read_bytes() * 3)
     remade(source, tmp_path / "out.mp4")
-    (flashes, beeps), (once, sounds) = flashes_and_beeps(tmp_path / "out.mp4"), flashes_and_beeps(part)
+    (flashes, beeps), (once, audio) = flashes_and_beeps(tmp_path / "out.mp4"), flashes_and_beeps(part)
     assert len(flashes) == len(beeps) == 9
     offsets = [beep - flash for flash, beep in zip(flashes, beeps, strict=True)]
-    assert offsets == pytest.approx([beep - flash for flash, beep in zip(once, sounds, strict=True)] * 3, abs=0.001)
+    assert offsets == pytest.approx([beep - flash for flash, beep in zip(once, audio, strict=True)] * 3, abs=0.001)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_uneven_times_are_exact_in_the_sources_ticks(tmp_path: Path, suffix: str) -> None:
     times = np.cumsum([0, *(20 + 17 * (n % 5) for n in range(89))]).tolist()
-    clip = Clip(pts=times, time_base=Fraction(1, 1000), sound=[Sound()])
+    clip = Clip(pts=times, time_base=Fraction(1, 1000), audio=[Audio()])
     source = clip.write(tmp_path / f"uneven.{suffix}")
-    lead_ms = remade(source, tmp_path / "out.mp4").picture_lead_s * 1000
+    lead_ms = remade(source, tmp_path / "out.mp4").frame_lead_s * 1000
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = [(f.pts * f.time_base, number_in(_luma(f))) for f in container.decode(video=0)]
     assert [number for _, number in frames] == list(range(90))
@@ -228,12 +228,12 @@ def test_broken_rates_are_exact(tmp_path: Path) -> None:
 
 
 def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
-    sounds = [
-        Sound("aac", FLASHES_S, language="deu"),
-        Sound("pcm_s16le", FLASHES_S, language="eng", layout="mono"),
-        Sound("libmp3lame", FLASHES_S, rate=44_100),
+    audio = [
+        Audio("aac", FLASHES_S, language="deu"),
+        Audio("pcm_s16le", FLASHES_S, language="eng", layout="mono"),
+        Audio("libmp3lame", FLASHES_S, rate=44_100),
     ]
-    source = replace(flashing(30), sound=sounds, title="A talk").write(tmp_path / "three.mkv")
+    source = replace(flashing(30), audio=audio, title="A talk").write(tmp_path / "three.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert [(s.codec, s.mode, s.output_codec) for s in outcome.streams] == [
         ("aac", "copied", "aac"),
@@ -249,9 +249,9 @@ def test_every_audio_stream_is_kept_with_its_language(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "magic"), [("flac", b"fLaC"), ("libopus", b"OpusHead")])
-def test_sound_without_its_header_does_not_cost_the_video(tmp_path: Path, codec: str, magic: bytes) -> None:
+def test_audio_without_its_header_does_not_cost_the_video(tmp_path: Path, codec: str, magic: bytes) -> None:
     """MP4's index repeats the codec's header: the muxer would refuse to write one at all."""
-    source = replace(flashing(30), sound=[Sound(codec, FLASHES_S)]).write(tmp_path / "clip.mkv")
+    source = replace(flashing(30), audio=[Audio(codec, FLASHES_S)]).write(tmp_path / "clip.mkv")
     data = bytearray(source.read_bytes())
     at = data.rindex(b"\x63\xa2", 0, data.index(magic))  # CodecPrivate
     data[at : at + 2] = b"\x63\xa1"
@@ -261,27 +261,27 @@ def test_sound_without_its_header_does_not_cost_the_video(tmp_path: Path, codec:
 
 
 def test_of_very_many_audio_streams_the_first_are_taken(tmp_path: Path) -> None:
-    source = Clip(frames=30, sound=[Sound("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
+    source = Clip(frames=30, audio=[Audio("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert [stream.mode for stream in outcome.streams] == ["transcoded"] * MAX_SOURCES + ["dropped"] * 6
 
 
-def test_no_sound_stays_no_sound(tmp_path: Path) -> None:
+def test_no_audio_stays_no_audio(tmp_path: Path) -> None:
     outcome = remade(Clip().write(tmp_path / "mute.mp4"), tmp_path / "out.mp4")
     assert outcome == AudioOutcome(())
     assert outcome.mode == "none"
     assert not probe(tmp_path / "out.mp4").audio
 
 
-def test_copied_sound_is_the_same_data_without_the_run_in(tmp_path: Path) -> None:
-    source = Clip(frames=60, sound=[Sound("aac", FLASHES_S)]).write(tmp_path / "clip.mp4")
+def test_copied_audio_is_the_same_data_without_the_run_in(tmp_path: Path) -> None:
+    source = Clip(frames=60, audio=[Audio("aac", FLASHES_S)]).write(tmp_path / "clip.mp4")
     remade(source, tmp_path / "out.mp4")
     assert _audio_data(source)[1:] == _audio_data(tmp_path / "out.mp4")
 
 
-def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
+def test_gaps_in_transcoded_audio_become_silence(tmp_path: Path) -> None:
     """Three quarters of a second are missing from the packets; what follows stays in its place."""
-    source = replace(flashing(30), sound=[Sound("pcm_s16le", FLASHES_S)]).write(tmp_path / "whole.mkv")
+    source = replace(flashing(30), audio=[Audio("pcm_s16le", FLASHES_S)]).write(tmp_path / "whole.mkv")
     gapped = tmp_path / "gapped.mkv"
     with av.open(str(source)) as old, av.open(str(gapped), "w") as new:
         streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
@@ -296,10 +296,10 @@ def test_gaps_in_transcoded_sound_become_silence(tmp_path: Path) -> None:
     assert_in_sync(gapped, tmp_path / "out.mp4")
 
 
-def with_late_sound(tmp_path: Path, gap_s: int) -> Path:
-    """Sound whose second half comes ``gap_s`` late."""
+def with_late_audio(tmp_path: Path, gap_s: int) -> Path:
+    """Audio whose second half comes ``gap_s`` late."""
     source = tmp_path / "gap.mkv"
-    whole = Clip(frames=60, sound=[Sound("pcm_s16le", beeps_s=(0.5, 1.5))]).write(tmp_path / "whole.mkv")
+    whole = Clip(frames=60, audio=[Audio("pcm_s16le", beeps_s=(0.5, 1.5))]).write(tmp_path / "whole.mkv")
     with av.open(str(whole)) as taken, av.open(str(source), "w") as out:
         streams = [out.add_stream_from_template(stream) for stream in taken.streams]
         for packet in taken.demux():
@@ -313,22 +313,22 @@ def with_late_sound(tmp_path: Path, gap_s: int) -> Path:
     return source
 
 
-def test_long_gaps_in_sound_become_silence(tmp_path: Path) -> None:
-    outcome = remade(with_late_sound(tmp_path, 60), tmp_path / "out.mp4")
+def test_long_gaps_in_audio_become_silence(tmp_path: Path) -> None:
+    outcome = remade(with_late_audio(tmp_path, 60), tmp_path / "out.mp4")
     assert outcome.streams[0].packets == pytest.approx(62 * 48_000 / 1024, abs=2)
     assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 61.5], abs=0.025)
 
 
 def test_gaps_that_no_recording_has_stay_gaps(tmp_path: Path) -> None:
-    """A time stamp that is wrong by hours must not become hours of silence; the sound behind it stays where it was."""
-    outcome = remade(with_late_sound(tmp_path, 7200), tmp_path / "out.mp4")
+    """A time stamp that is wrong by hours must not become hours of silence; the audio behind it stays where it was."""
+    outcome = remade(with_late_audio(tmp_path, 7200), tmp_path / "out.mp4")
     assert outcome.mode == "transcoded"
     assert outcome.streams[0].packets < 200, "two seconds of AAC, not two hours"
     assert flashes_and_beeps(tmp_path / "out.mp4")[1] == pytest.approx([0.5, 7201.5], abs=0.025)
 
 
-def test_damaged_sound_is_skipped_and_counted(tmp_path: Path) -> None:
-    source = replace(flashing(30), sound=[Sound("wmav2", FLASHES_S)]).write(tmp_path / "clip.wmv")
+def test_damaged_audio_is_skipped_and_counted(tmp_path: Path) -> None:
+    source = replace(flashing(30), audio=[Audio("wmav2", FLASHES_S)]).write(tmp_path / "clip.wmv")
     data = bytearray(source.read_bytes())
     with av.open(str(source)) as container:
         broken = [p for p in container.demux(audio=0) if p.pts is not None and 0.8 < p.pts * p.time_base < 1.0]
@@ -342,7 +342,7 @@ def test_damaged_sound_is_skipped_and_counted(tmp_path: Path) -> None:
 
 
 def test_the_index_comes_first_and_colours_are_tagged(tmp_path: Path) -> None:
-    source = Clip(color=(1, 1, 1, 1), sound=[Sound()]).write(tmp_path / "clip.mp4")
+    source = Clip(color=(1, 1, 1, 1), audio=[Audio()]).write(tmp_path / "clip.mp4")
     remade(source, tmp_path / "out.mp4")
     data = (tmp_path / "out.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
@@ -379,7 +379,7 @@ def test_chapters_are_kept(tmp_path: Path) -> None:
 
 
 def test_the_same_segments_give_the_same_stream(tmp_path: Path) -> None:
-    source = Clip(frames=60, sound=[Sound()]).write(tmp_path / "clip.mp4")
+    source = Clip(frames=60, audio=[Audio()]).write(tmp_path / "clip.mp4")
     for name in ("one.mp4", "two.mp4"):
         remade(source, tmp_path / name)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
@@ -392,7 +392,7 @@ def assembled(source: Path, file: IO[bytes], edit: Callable[[list[EncodedPacket]
         file,
         source=source,
         info=info,
-        sound=listened(source),
+        audio=listened(source),
         extradata=extradata,
         video=edit(packets),
         width=320,
@@ -431,7 +431,7 @@ def test_what_takes_the_files_name_is_not_written_to(tmp_path: Path) -> None:
         out.rename(moved)
         out.symlink_to(victim)
 
-    source = Clip(frames=30, sound=[Sound()]).write(tmp_path / "clip.mp4")
+    source = Clip(frames=30, audio=[Audio()]).write(tmp_path / "clip.mp4")
     with out.open("wb") as file:
         assembled(source, file, planted)
     assert victim.read_bytes() == b"victim"
@@ -454,11 +454,11 @@ def test_nothing_to_write_is_an_error(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=60), st.integers(0, 3), st.randoms())
 def test_decoding_times_rise_and_are_never_late(steps: list[int], depth: int, dice: object) -> None:
-    """Any order in which no picture waits for more than ``depth`` earlier packets that are shown later."""
+    """Any order in which no frame waits for more than ``depth`` earlier packets that are shown later."""
     shown = np.cumsum(steps).tolist()
     pool: list[int] = []
     order = []
-    for pts in shown:  # a picture may run ahead of at most ``depth`` that are shown before it
+    for pts in shown:  # a frame may run ahead of at most ``depth`` that are shown before it
         pool.append(pts)
         if len(pool) > depth:
             order.append(pool.pop(dice.choice([0, len(pool) - 1])))  # type: ignore[attr-defined]

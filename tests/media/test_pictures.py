@@ -1,4 +1,4 @@
-"""Awkward pictures come out upright, whole, eight bits deep, limited in range and 4:2:0."""
+"""Awkward frames come out upright, whole, eight bits deep, limited in range and 4:2:0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.filters import output_color, planes_of
 from engines.frames import ColorTags, Frame
 from engines.media.probe import probe
-from tests.support.synth import CORNERS, Clip, combed, corners, joined, number_in, picture
+from tests.support.synth import CORNERS, Clip, combed, corners, image, joined, number_in
 
 UHD_PIXELS = 3840 * 2160
 
@@ -48,7 +48,7 @@ TURNED = {
 
 
 @pytest.mark.parametrize(("turn", "mirrored"), TURNED)
-def test_pictures_come_upright(tmp_path: Path, turn: int, mirrored: bool) -> None:
+def test_frames_come_upright(tmp_path: Path, turn: int, mirrored: bool) -> None:
     path = Clip(rotation=turn, mirrored=mirrored, frames=4).write(tmp_path / "turned.mp4")
     frame = decoded(path)[0]
     info = probe(path).video
@@ -92,7 +92,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("codec", "pix_fmt", "suffix"), FORMATS)
-def test_every_format_keeps_its_picture(tmp_path: Path, codec: str, pix_fmt: str, suffix: str) -> None:
+def test_every_format_keeps_its_frame(tmp_path: Path, codec: str, pix_fmt: str, suffix: str) -> None:
     options = {"deadline": "realtime", "cpu-used": "8"} if "vpx" in codec else {}
     path = Clip(codec=codec, pix_fmt=pix_fmt, frames=12, options=options).write(tmp_path / f"clip.{suffix}")
     frames = decoded(path)
@@ -135,7 +135,7 @@ def test_full_range_becomes_limited(tmp_path: Path) -> None:
     assert (int(y[0, 0]), int(y[-1, 0])) == pytest.approx((16, 235), abs=1)
 
 
-def test_colour_tags_follow_the_picture(tmp_path: Path) -> None:
+def test_colour_tags_follow_the_frame(tmp_path: Path) -> None:
     hdr = probe(Clip(frames=2, color=(9, 16, 9, 1)).write(tmp_path / "hdr.mp4")).video
     assert output_color(hdr) == ColorTags(1, 1, 1)
     untagged = replace(hdr, color=ColorTags())
@@ -145,7 +145,7 @@ def test_colour_tags_follow_the_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", "mp4"), ("mpeg2video", "ts")])
-def test_interlaced_pictures_lose_their_combs_and_keep_their_number(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_interlaced_frames_lose_their_combs_and_keep_their_number(tmp_path: Path, codec: str, suffix: str) -> None:
     clip = Clip(codec=codec, draw=combed, frames=40, interlaced=True, options={"b": "4M"})
     path = clip.write(tmp_path / f"fields.{suffix}")
     frames = decoded(path)
@@ -162,8 +162,8 @@ def combing(y: np.ndarray) -> float:
     return float(np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) // 2).mean())
 
 
-def test_progressive_pictures_in_an_interlaced_stream_are_untouched(tmp_path: Path) -> None:
-    """Progressive first, then interlaced: H.264 whose pictures say which they are."""
+def test_progressive_frames_in_an_interlaced_stream_are_untouched(tmp_path: Path) -> None:
+    """Progressive first, then interlaced: H.264 whose frames say which they are."""
     plain, fields = Clip(frames=24), Clip(frames=24, interlaced=True, draw=combed)
     path = joined(tmp_path / "mixed.ts", [plain, fields])
     frames = decoded(path)
@@ -184,7 +184,7 @@ def test_views_stay_valid_after_the_decoder_is_gone(tmp_path: Path) -> None:
 
 
 def test_planes_are_views_of_the_frames_memory() -> None:
-    frame = picture(3, 320, 180).reformat(format="nv12")
+    frame = image(3, 320, 180).reformat(format="nv12")
     y, uv = planes_of(frame)
     y[0, 0], uv[0, 0, 1] = 77, 99
     assert (bytes(frame.planes[0])[0], bytes(frame.planes[1])[1]) == (77, 99)

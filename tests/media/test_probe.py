@@ -22,13 +22,13 @@ from engines.errors import (
     UnsupportedCodecError,
 )
 from engines.media.probe import probe
-from tests.support.synth import Clip, Sound, combed, picture
+from tests.support.synth import Audio, Clip, combed, image
 
 FASTSTART = {"movflags": "+faststart"}
 
 
 def test_an_ordinary_recording(tmp_path: Path) -> None:
-    clip = Clip(640, 360, frames=60, fps=Fraction(30000, 1001), color=(1, 1, 1, 1), sound=[Sound(language="deu")])
+    clip = Clip(640, 360, frames=60, fps=Fraction(30000, 1001), color=(1, 1, 1, 1), audio=[Audio(language="deu")])
     info = probe(clip.write(tmp_path / "plain.mp4"))
     video, (audio,) = info.video, info.audio
     assert (video.codec, video.width, video.height, video.pix_fmt, video.bit_depth) == ("h264", 640, 360, "yuv420p", 8)
@@ -79,7 +79,7 @@ def test_uneven_spacing_is_noticed(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_transport_stream_starts_where_it_starts(tmp_path: Path) -> None:
-    info = probe(Clip(pts=range(90, 150), sound=[Sound(start_s=3.0)]).write(tmp_path / "late.ts"))
+    info = probe(Clip(pts=range(90, 150), audio=[Audio(start_s=3.0)]).write(tmp_path / "late.ts"))
     assert info.video.start_pts * info.video.time_base >= 3
     assert info.video.time_base == Fraction(1, 90_000)
 
@@ -97,9 +97,9 @@ def test_cover_art_is_not_the_video(tmp_path: Path) -> None:
         probe(_song_with_cover(tmp_path / "song.mp3"))
 
 
-def test_sound_alone(tmp_path: Path) -> None:
+def test_audio_alone(tmp_path: Path) -> None:
     path = tmp_path / "sound.m4a"
-    _write_sound(path)
+    _write_audio(path)
     with pytest.raises(NoVideoError):
         probe(path)
 
@@ -203,7 +203,7 @@ def _image(codec: str) -> bytes:
     formats = {"mjpeg": "yuvj420p", "png": "rgb24", "gif": "rgb8", "bmp": "bgr24", "tiff": "rgb24", "libwebp": "bgra"}
     context.width, context.height, context.pix_fmt = 64, 48, formats[codec]
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-    frame = picture(0, 64, 48).reformat(format=formats[codec])
+    frame = image(0, 64, 48).reformat(format=formats[codec])
     frame.pts = 0
     if codec != "gif":
         return b"".join(bytes(p) for p in context.encode(frame) + context.encode(None))
@@ -215,7 +215,7 @@ def _image(codec: str) -> bytes:
     return memory.getvalue()
 
 
-def _write_sound(path: Path) -> None:
+def _write_audio(path: Path) -> None:
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libmp3lame" if path.suffix == ".mp3" else "aac", rate=48_000)
         samples = np.zeros((2, 1152), np.float32)
@@ -227,16 +227,16 @@ def _write_sound(path: Path) -> None:
 
 
 def _song_with_cover(path: Path) -> Path:
-    """An MP3 whose ID3v2 tag carries a picture (frame APIC)."""
-    _write_sound(path)
+    """An MP3 whose ID3v2 tag carries a frame (frame APIC)."""
+    _write_audio(path)
     body = b"\x00image/png\x00\x03\x00" + _image("png")
     frame = b"APIC" + len(body).to_bytes(4, "big") + b"\x00\x00" + body
     size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
-    sound = path.read_bytes()
-    if sound.startswith(b"ID3"):
-        length = sum(byte << shift for byte, shift in zip(sound[6:10], (21, 14, 7, 0), strict=True))
-        sound = sound[10 + length :]
-    path.write_bytes(b"ID3\x03\x00\x00" + size + frame + sound)
+    audio = path.read_bytes()
+    if audio.startswith(b"ID3"):
+        length = sum(byte << shift for byte, shift in zip(audio[6:10], (21, 14, 7, 0), strict=True))
+        audio = audio[10 + length :]
+    path.write_bytes(b"ID3\x03\x00\x00" + size + frame + audio)
     with av.open(str(path)) as check:
         assert check.streams.video, "the cover must be there for the test to mean something"
     return path

@@ -26,7 +26,7 @@ from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.media.test_mux import flashes_and_beeps
 from tests.support.recordings import packets
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 LEVEL_5_1 = 51
 QUICK = {"preset": "ultrafast", "threads": 1}
@@ -66,7 +66,7 @@ def run(source: Path, work_dir: Path, *, stops: int = 0, **profile: Any) -> Done
 
 @pytest.mark.parametrize(("fps", "every", "seconds"), [(120, 2, 1), (960, 16, 0.5)])
 def test_a_fast_source_is_thinned_and_keeps_its_times(tmp_path: Path, fps: int, every: int, seconds: float) -> None:
-    clip = Clip(width=160, height=90, frames=round(fps * seconds), fps=Fraction(fps), sound=[Sound(length_s=seconds)])
+    clip = Clip(width=160, height=90, frames=round(fps * seconds), fps=Fraction(fps), audio=[Audio(length_s=seconds)])
     source = clip.write(tmp_path / "fast.mp4")
     done = run(source, tmp_path / "work")
     assert done.times_s == [Fraction(n * every, fps) for n in range(clip.frames // every)]
@@ -109,12 +109,12 @@ def test_a_constant_rate_is_exact_in_sync_and_the_same_after_a_stop(tmp_path: Pa
 
     clip = Clip(
         width=160, height=90, frames=len(UNEVEN), pts=UNEVEN, time_base=Fraction(1, 1000), draw=flashes,
-        sound=[Sound("pcm_s16le", [lit / 1000 for lit in LIT_MS], length_s=2.1)],
+        audio=[Audio("pcm_s16le", [lit / 1000 for lit in LIT_MS], length_s=2.1)],
     )  # fmt: skip
     source = clip.write(tmp_path / "uneven.mkv")
     whole = run(source, tmp_path / "whole", frame_rate="constant")
     fps = Fraction(whole.report["output"]["video"]["fps"]).limit_denominator(1001)
-    assert fps == 30, "what the header says, although the pictures are uneven"
+    assert fps == 30, "what the header says, although the frames are uneven"
     assert {b - a for a, b in pairwise(whole.times_s)} == {1 / fps}
     assert whole.report["input"]["video"]["vfr"]
     assert not whole.report["output"]["video"]["vfr"]
@@ -130,7 +130,7 @@ def test_a_constant_rate_is_exact_in_sync_and_the_same_after_a_stop(tmp_path: Pa
 
 
 def test_a_rate_that_the_header_only_guesses_is_measured(tmp_path: Path) -> None:
-    """Thinning by a wrong rate would drop pictures: FFmpeg takes these milliseconds for 1000 frames a second."""
+    """Thinning by a wrong rate would drop frames: FFmpeg takes these milliseconds for 1000 frames a second."""
     clip = Clip(
         width=160,
         height=90,
@@ -145,7 +145,7 @@ def test_a_rate_that_the_header_only_guesses_is_measured(tmp_path: Path) -> None
     assert float(probe(source).video.fps) == pytest.approx(30, rel=0.01)
 
 
-def test_the_headers_of_a_cards_encoder_name_no_higher_level() -> None:
+def test_the_headers_of_a_gpus_encoder_name_no_higher_level() -> None:
     fast = X264Encoder(
         1920, 1080, time_base=Fraction(1, 240), fps=Fraction(240), color=ColorTags(), settings=EncoderSettings(),
         threads=1,

@@ -20,7 +20,7 @@ from pipeline.runner import run_job
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.settings import SegmentSettings
 from tests.support.edit_lists import Cut, set_edits
-from tests.support.recordings import copied_sound, packets, still, walk, write_recording, write_sound
+from tests.support.recordings import copied_audio, packets, still, walk, write_audio, write_recording
 
 
 def spec_for(source, work_dir, **fields):
@@ -48,7 +48,7 @@ def finished(recording, tmp_path_factory):
     return run(spec_for(recording, tmp_path_factory.mktemp("finished")))
 
 
-def test_the_output_has_the_sources_pictures_and_sound(recording, finished):
+def test_the_output_has_the_sources_frames_and_audio(recording, finished):
     result, _ = finished
     with av.open(str(result.files.video)) as out:
         video, audio = out.streams.video[0], out.streams.audio[0]
@@ -58,7 +58,7 @@ def test_the_output_has_the_sources_pictures_and_sound(recording, finished):
     base = lambda path: [pts for pts, _, _ in sorted(packets(path))]  # noqa: E731
     assert base(result.files.video) == base(recording)
     assert [data for _, _, data in packets(result.files.video, "audio")] == [
-        data for _, _, data in copied_sound(recording)
+        data for _, _, data in copied_audio(recording)
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_happened(recording, finished, t
 
 
 def test_an_edited_recording_goes_on_as_if_nothing_had_happened(tmp_path):
-    """Edits out of order, one of which ends where a segment does; sound and picture are as long as the list says."""
+    """Edits out of order, one of which ends where a segment does; audio and frame are as long as the list says."""
     cuts = [Cut(1.0, 2.5), Cut(0.7, 0.3), Cut(0.6, 1.2)]
     source = set_edits(write_recording(tmp_path / "edited.mp4", seconds=4), cuts)
     whole, _ = run(spec_for(source, tmp_path / "whole"))
@@ -132,7 +132,7 @@ def test_an_edited_recording_goes_on_as_if_nothing_had_happened(tmp_path):
 
 
 def test_a_freeze_survives_a_resume(tmp_path):
-    """The second person walks out; wherever the tile freezes or holds, a resumed job shows the same pictures."""
+    """The second person walks out; wherever the tile freezes or holds, a resumed job shows the same frames."""
     source = write_recording(tmp_path / "leaves.mp4", seconds=5, people=(walk(0.3, 0.6, 4), walk(0.7, 1.4, 1.5)))
     whole, _ = run(spec_for(source, tmp_path / "whole"))
     for _ in range(4):
@@ -157,8 +157,8 @@ def test_other_settings_start_over(recording, tmp_path):
     assert json.loads(result.files.report.read_bytes())["resilience"]["resumed_at_s"] == []
 
 
-def test_nobody_in_the_picture_is_delivered_and_said(tmp_path):
-    source = write_recording(tmp_path / "room.mp4", seconds=1, people=(None, None), sound=False)
+def test_nobody_in_the_frame_is_delivered_and_said(tmp_path):
+    source = write_recording(tmp_path / "room.mp4", seconds=1, people=(None, None), audio=False)
     result, _ = run(spec_for(source, tmp_path / "work"))
     report = json.loads(result.files.report.read_bytes())
     assert report["identity"]["people_seen"] == 0
@@ -186,8 +186,8 @@ def test_what_is_no_video_is_explained(tmp_path, content, error):
         run(spec_for(path, tmp_path / "work"))
 
 
-def test_sound_alone_is_explained(tmp_path):
-    path = write_sound(tmp_path / "sound.m4a")
+def test_audio_alone_is_explained(tmp_path):
+    path = write_audio(tmp_path / "sound.m4a")
     with pytest.raises(NoVideoError):
         run(spec_for(path, tmp_path / "work"))
 

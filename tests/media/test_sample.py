@@ -45,13 +45,13 @@ def test_two_people_change_places_once(recording: Path, detector: cv2.FaceDetect
     assert np.count_nonzero(np.diff(order)) == 1
 
 
-def test_the_same_pictures_and_sound_every_time() -> None:
+def test_the_same_frames_and_audio_every_time() -> None:
     def first() -> np.ndarray:
-        return next(sample._pictures([sample._cut_out(sample.COLLINS), sample._cut_out(sample.HOPPER)]))
+        return next(sample._frames([sample._cut_out(sample.COLLINS), sample._cut_out(sample.HOPPER)]))
 
     assert np.array_equal(first(), first())
-    assert np.array_equal(sample._sound(), sample._sound())
-    assert 0.05 < float(np.abs(sample._sound()).max()) < 0.5
+    assert np.array_equal(sample._audio(), sample._audio())
+    assert 0.05 < float(np.abs(sample._audio()).max()) < 0.5
 
 
 def test_a_missing_portrait_is_explained() -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
 from engines.media.timeline import Slot, Timeline, step_ticks
-from tests.media.test_pictures import assert_same_tail, decoded
-from tests.support.synth import Clip, Sound, combed, number_in
+from tests.media.test_frames import assert_same_tail, decoded
+from tests.support.synth import Audio, Clip, combed, number_in
 
 UNEVEN = [0, 33, 50, 133, 200, 210, 350, 360, 400, 1000, 1001, 1050, 1090, 1200, 2200, 2210, 2250, 2300]
 MILLISECONDS = Fraction(1, 1000)
@@ -49,7 +49,7 @@ def test_a_transport_stream_keeps_its_offset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("mpeg4", "avi"), ("libx264", "avi"), ("libx264", "h264")])
-def test_without_presentation_times_pictures_follow_each_other_evenly(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_without_presentation_times_frames_follow_each_other_evenly(tmp_path: Path, codec: str, suffix: str) -> None:
     path = Clip(codec=codec, frames=40, options={"bf": "2", "g": "12"}).write(tmp_path / f"clip.{suffix}")
     frames = decoded(path)
     assert [number_in(f.y) for f in frames] == list(range(40))
@@ -64,18 +64,18 @@ def test_repeated_times_move_to_the_next_free_tick(tmp_path: Path) -> None:
     assert [f.pts for f in frames] == [0, 1, 2, 100, 101, 102, 200, 201, 202, 300]
 
 
-def test_the_last_picture_lasts_as_long_as_its_packet_says(tmp_path: Path) -> None:
+def test_the_last_frame_lasts_as_long_as_its_packet_says(tmp_path: Path) -> None:
     assert decoded(Clip(frames=5).write(tmp_path / "clip.mp4"))[-1].duration == 512
 
 
-def test_a_single_picture_has_a_duration(tmp_path: Path) -> None:
+def test_a_single_frame_has_a_duration(tmp_path: Path) -> None:
     for suffix in ("mp4", "mkv", "ts", "avi"):
         (frame,) = decoded(Clip(frames=1).write(tmp_path / f"one.{suffix}"))
         assert frame.duration > 0
 
 
-def test_pictures_that_an_edit_list_hides_do_not_come(tmp_path: Path) -> None:
-    """A recording cut without re-encoding keeps the pictures back to the keyframe, marked as not to be shown."""
+def test_frames_that_an_edit_list_hides_do_not_come(tmp_path: Path) -> None:
+    """A recording cut without re-encoding keeps the frames back to the keyframe, marked as not to be shown."""
     whole = Clip(frames=48).write(tmp_path / "whole.mp4")
     path = tmp_path / "cut.mp4"
     with av.open(str(whole)) as source, av.open(str(path), "w") as out:
@@ -120,7 +120,7 @@ def test_matroska_without_an_index(tmp_path: Path) -> None:
         ("libx264", "flv", {}),
     ],
 )
-def test_every_kind_of_group_of_pictures_resumes_exactly(
+def test_every_kind_of_group_of_frames_resumes_exactly(
     tmp_path: Path, codec: str, suffix: str, options: dict[str, str]
 ) -> None:
     path = Clip(codec=codec, frames=60, options=options).write(tmp_path / f"clip.{suffix}")
@@ -131,10 +131,10 @@ def test_every_kind_of_group_of_pictures_resumes_exactly(
 @pytest.mark.parametrize("second_starts_s", [0, 2, 4000])
 def test_recordings_glued_together_go_on_where_the_first_ends(tmp_path: Path, second_starts_s: int) -> None:
     parts = [
-        Clip(frames=90, sound=[Sound(length_s=3)]),
+        Clip(frames=90, audio=[Audio(length_s=3)]),
         Clip(
             pts=range(30 * second_starts_s, 30 * second_starts_s + 60),
-            sound=[Sound(length_s=2, start_s=second_starts_s)],
+            audio=[Audio(length_s=2, start_s=second_starts_s)],
         ),
     ]
     path = tmp_path / "glued.ts"
@@ -159,7 +159,7 @@ def rewritten(clip: Clip, path: Path, time: Callable[[int, int], int]) -> Path:
     return path
 
 
-# The timeline alone: packets in, pictures in whatever order, slots out.
+# The timeline alone: packets in, frames in whatever order, slots out.
 
 
 def packet(pts: int | None, dts: int | None = None, duration: int = 1) -> Any:
@@ -171,15 +171,15 @@ def timeline(hidden: bool = False) -> Timeline[str]:
 
 
 def drive(line: Timeline[str], times: list[int | None], order: list[int]) -> list[Slot[str]]:
-    """Announce all times, place the pictures of the given packets in the given order."""
+    """Announce all times, place the frames of the given packets in the given order."""
     numbers = [line.announce(packet(t, i)) for i, t in enumerate(times)]
-    slots = [slot for i in order for slot in line.place(numbers[i], f"picture {i}")]
+    slots = [slot for i in order for slot in line.place(numbers[i], f"frame {i}")]
     return slots + line.finish()
 
 
-def test_a_lost_picture_leaves_its_place_empty() -> None:
+def test_a_lost_frame_leaves_its_place_empty() -> None:
     slots = drive(timeline(), [0, 10, 20, 30, 40], [0, 1, 3, 4])
-    assert [(s.pts, s.picture is None) for s in slots] == [(t, t == 20) for t in (0, 10, 20, 30, 40)]
+    assert [(s.pts, s.frame is None) for s in slots] == [(t, t == 20) for t in (0, 10, 20, 30, 40)]
 
 
 def test_a_hidden_packet_leaves_no_place_unless_the_codec_complained() -> None:
@@ -192,7 +192,7 @@ def test_a_hidden_packet_leaves_no_place_unless_the_codec_complained() -> None:
 def test_times_in_decoding_order_are_dealt_out_in_order() -> None:
     slots = drive(timeline(), [0, 10, 20, 30, 40], [0, 2, 1, 4, 3])
     assert [s.pts for s in slots] == [0, 10, 20, 30, 40]
-    assert [s.picture for s in slots] == [f"picture {i}" for i in (0, 2, 1, 4, 3)]
+    assert [s.frame for s in slots] == [f"frame {i}" for i in (0, 2, 1, 4, 3)]
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=40), st.data())
@@ -202,7 +202,7 @@ def test_every_announced_time_comes_out_once_and_times_rise(times: list[int], da
     slots = drive(timeline(), list(times), kept)
     assert len(slots) == len(times)
     assert all(a.pts < b.pts for a, b in pairwise(slots))
-    assert [s.picture for s in slots if s.picture] == [f"picture {i}" for i in kept]
+    assert [s.frame for s in slots if s.frame] == [f"frame {i}" for i in kept]
     if len(set(times)) == len(times):
         assert [s.pts for s in slots] == sorted(times)
 

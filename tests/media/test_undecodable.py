@@ -1,4 +1,4 @@
-"""A recording that the card does not decode is counted, whatever becomes of it."""
+"""A recording that the GPU does not decode is counted, whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pipeline import runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
-from pipeline.telemetry.counters import Tally
+from pipeline.telemetry.counters import StatsDelta
 from tests.support.recordings import write_recording
 
 
 class Refusing(CpuBackend):
-    """A card that leaves decoding to the CPU."""
+    """A GPU that leaves decoding to the CPU."""
 
     def decoder(self, *args: Any, **options: Any) -> Decoder:
-        self.undecodable = "the card does not decode it"
+        self.undecodable = "the GPU does not decode it"
         return super().decoder(*args, **options)
 
 
@@ -30,8 +30,8 @@ class Waiting(Refusing):
     """device.undecodable: wait."""
 
     def decoder(self, *_: Any, **__: Any) -> Decoder:
-        self.undecodable = "the card does not decode it"
-        raise DeviceUnavailableError("The video cannot be decoded on the card.")
+        self.undecodable = "the GPU does not decode it"
+        raise DeviceUnavailableError("The video cannot be decoded on the GPU.")
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ class Waiting(Refusing):
 def test_it_is_counted_once_for_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: type[CpuBackend], end: type[Exception], counted: Any
 ) -> None:
-    source = write_recording(tmp_path / "x.mp4", seconds=2, fps=5, size=(320, 240), sound=False)
+    source = write_recording(tmp_path / "x.mp4", seconds=2, fps=5, size=(320, 240), audio=False)
     monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
     spec = JobSpec(
         "job", source, "x.mp4", tmp_path, profile=ProfileSettings(preset="ultrafast"),
         segments=SegmentSettings(seconds=1),
     )  # fmt: skip
-    tallies: list[Tally] = []
+    tallies: list[StatsDelta] = []
     with pytest.raises(end):
         runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True, on_tally=tallies.append)
     found = [tally.undecodable for tally in tallies if tally.undecodable]

@@ -11,14 +11,14 @@ import pytest
 
 from engines.media.verify import VerifyFailedError, verify_mp4
 from tests.media.test_damage import noisy, packets_of, spoil, zeroed
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 FASTSTART = {"movflags": "+faststart"}
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    return Clip(frames=90, sound=[Sound()], container_options=FASTSTART).write(tmp_path / "good.mp4")
+    return Clip(frames=90, audio=[Audio()], container_options=FASTSTART).write(tmp_path / "good.mp4")
 
 
 def check(path: Path, **changed: Any) -> None:
@@ -55,7 +55,7 @@ def test_what_was_not_ordered_is_refused(good: Path, changed: dict[str, Any], ke
 
 @pytest.mark.parametrize("how", [zeroed, noisy])
 @pytest.mark.parametrize("place", [3, 45, 89])
-def test_a_damaged_picture_is_refused(good: Path, how: Any, place: int) -> None:
+def test_a_damaged_frame_is_refused(good: Path, how: Any, place: int) -> None:
     spoil(good, [place], how)
     with pytest.raises(VerifyFailedError):
         check(good)
@@ -86,9 +86,9 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_file_holds_is_told_of_all_streams(tmp_path: Path) -> None:
-    sounds = [Sound(length_s=1.0), Sound(start_s=0.5, length_s=2.0)]
-    path = Clip(frames=90, sound=sounds, container_options=FASTSTART).write(tmp_path / "two.mp4")
+    audio = [Audio(length_s=1.0), Audio(start_s=0.5, length_s=2.0)]
+    path = Clip(frames=90, audio=audio, container_options=FASTSTART).write(tmp_path / "two.mp4")
     held = verify_mp4(path, expected_frames=90, expected_span_s=89 / 30, width=320, height=180)
     assert (held.video.packets, held.video.first_s, held.video.end_s) == (90, 0.0, pytest.approx(3.0, abs=0.01))
-    assert [round(sound.end_s or 0, 1) for sound in held.audio] == [1.0, 2.5]
+    assert [round(audio.end_s or 0, 1) for audio in held.audio] == [1.0, 2.5]
     assert held.subtitles == ()

@@ -1,4 +1,4 @@
-"""Which video stream is the recording: by its pictures' number and size, wherever it stands in the file."""
+"""Which video stream is the recording: by its frames' number and size, wherever it stands in the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.errors import NoVideoError
 from engines.frames import MediaInfo
 from engines.media.probe import probe
-from tests.support.synth import Clip, Sound, number_in, write_together
+from tests.support.synth import Audio, Clip, number_in, write_together
 
 RECORDING = Clip(width=320, height=180, frames=30)
 SMALL = Clip(width=160, height=90, frames=30)
@@ -41,7 +41,7 @@ def test_a_large_stream_that_is_soon_over_is_not_the_recording(tmp_path: Path) -
     title = replace(RECORDING, width=640, height=360, frames=10)
     info = probe(write_together(tmp_path / "a.mov", title, SMALL))
     assert (info.video.index, dropped(info)) == (1, [0])
-    assert "most pictures" in info.video.chosen_because
+    assert "most frames" in info.video.chosen_because
 
 
 @pytest.mark.parametrize("default", [0, 1])
@@ -91,9 +91,9 @@ def test_the_decoder_reads_the_stream_that_the_probe_chose(tmp_path: Path) -> No
     assert (middle.pts, number_in(middle.y)) == (frames[25].pts, 25)
 
 
-def test_a_picture_that_accompanies_sound_is_no_video(tmp_path: Path) -> None:
+def test_a_frame_that_accompanies_audio_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(NoVideoError):
-        probe(write_together(tmp_path / "song.mov", replace(THUMBNAIL, sound=[Sound()])))
+        probe(write_together(tmp_path / "song.mov", replace(THUMBNAIL, audio=[Audio()])))
 
 
 def test_a_file_with_one_stream_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.job import JobResult, JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
 from tests.media.test_damage import noisy, spoil
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 PROFILE = ProfileSettings(preset="ultrafast")
 
@@ -38,9 +38,9 @@ def warnings(result: JobResult) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Frames are lost at both sides of a segment's end, and later; the sound ends early."""
+    """Frames are lost at both sides of a segment's end, and later; the audio ends early."""
     path = tmp_path_factory.mktemp("source") / "damaged.mp4"
-    clip = Clip(frames=72, options={"bf": "0", "g": "6"}, fps=Fraction(24), sound=[Sound(length_s=1.5)])
+    clip = Clip(frames=72, options={"bf": "0", "g": "6"}, fps=Fraction(24), audio=[Audio(length_s=1.5)])
     clip.write(path)
     spoil(path, [21, 22, 23, 24, 25, 26, 60], noisy)
     return path

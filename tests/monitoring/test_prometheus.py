@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.monitoring.queries import RULES, dashboard_queries, rules
-from tests.support.gpu_presence import count_cards
+from tests.support.gpu_presence import count_gpus
 from tests.support.recordings import write_recording
 from tests.support.scrape import free_port
 from tests.support.service import Service
@@ -132,11 +132,11 @@ def test_dashboard_and_rules_live_on_what_the_service_shows(service: Service, po
 
 
 def _every_panel_has_data(prometheus: Prometheus) -> None:
-    of_cards = ("dualface_gpu_", "dualface_vram_used", "dualface_nvdec_", "dualface_nvenc_")
+    of_gpus = ("dualface_gpu_", "dualface_vram_used", "dualface_nvdec_", "dualface_nvenc_")
     for query in dashboard_queries():
         found = prometheus.query(query.with_variables(rate_interval="2m"))
-        if any(name in query.text for name in of_cards):
-            assert bool(found) == bool(count_cards()) or "nvenc" in query.text, query.where
+        if any(name in query.text for name in of_gpus):
+            assert bool(found) == bool(count_gpus()) or "nvenc" in query.text, query.where
         elif any(name in query.text for name in ("undecodable", "warnings_total")):  # none of this job
             assert not found, query.where
         elif query.where != "Service began":  # an annotation: there is none while a service just runs

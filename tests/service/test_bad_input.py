@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from daemon.inbox.scanner import Refusal
-from tests.support.recordings import write_recording, write_sound
+from daemon.inbox.scanner import SkipReason
+from tests.support.recordings import write_audio, write_recording
 from tests.support.service import PATIENCE_S, Service, outputs
 
 
@@ -34,7 +34,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "empty.mp4": ("EMPTY_FILE", lambda path: path.write_bytes(b"")),
     "text.mp4": ("NOT_MEDIA", lambda path: path.write_text("Dear all,\nthe interview is on the other disk.\n" * 200)),
     "no moov.mp4": ("TRUNCATED", without_moov),
-    "sound only.mp4": ("NO_VIDEO", write_sound),
+    "audio only.mp4": ("NO_VIDEO", write_audio),
     "photo.mp4": ("STILL_IMAGE", still_image),
     "noise.mkv": ("NOT_MEDIA", lambda path: path.write_bytes(np.random.default_rng(1).bytes(50_000))),
 }
@@ -101,7 +101,7 @@ def test_tricks_are_never_followed(service: Service, recording: Path) -> None:
     assert service.files("outbox") == outputs("x")
     reasons = {line["file"]: line["reason"] for line in service.events("left alone")}
     assert set(reasons) == {"link.mp4", "folder", "folder.mp4", "notes.txt", *specials}
-    assert {reasons[name] for name in specials} == {Refusal.SPECIAL.value}
+    assert {reasons[name] for name in specials} == {SkipReason.SPECIAL.value}
     assert len(service.events("left alone")) == len(reasons), "each is mentioned once"
 
 

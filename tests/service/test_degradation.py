@@ -1,4 +1,4 @@
-"""Degradation as people see it: a real service whose worker runs out of a card's memory, or of disk."""
+"""Degradation as people see it: a real service whose worker runs out of a GPU's memory, or of disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from tests.support.recordings import copied_sound, packets
+from tests.support.recordings import copied_audio, packets
 from tests.support.service import Service, fill
 
 
 def assert_whole(service: Service, recording: Path) -> None:
-    """The delivered video has the source's sound and, to a picture, its length."""
+    """The delivered video has the source's audio and, to a frame, its length."""
     video = service.root / "outbox" / "x.dual.mp4"
-    assert packets(video, "audio") == copied_sound(recording)
+    assert packets(video, "audio") == copied_audio(recording)
     times, source = (sorted(pts for pts, _, _ in packets(path)) for path in (video, recording))
     assert set(times) <= set(source)
     assert source[-1] - times[-1] <= source[1] - source[0]

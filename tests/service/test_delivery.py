@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.recordings import packets
 from tests.support.service import Service, outputs
-from tests.support.synth import Clip, Sound
+from tests.support.synth import Audio, Clip
 
 
 def test_files_are_delivered_and_everybody_is_told(service: Service, recording: Path) -> None:
@@ -78,7 +78,7 @@ def _check_journal(service: Service) -> None:
 
 
 def test_what_is_missing_is_told_on_the_page_and_in_the_journal(service: Service) -> None:
-    Clip(frames=48, sound=[Sound(length_s=0.3)]).write(service.folder / "short.mp4")
+    Clip(frames=48, audio=[Audio(length_s=0.3)]).write(service.folder / "short.mp4")
     service.start()
     (service.folder / "short.mp4").replace(service.inbox("short.mp4"))
     service.wait_for(lambda: service.exists("originals/short.mp4"), "the delivery")

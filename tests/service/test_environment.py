@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import many_files
-from tests.support.recordings import copied_sound, packets
+from tests.support.recordings import copied_audio, packets
 from tests.support.service import PATIENCE_S, Service, fill, outputs
 from tests.support.share import mounted
 
@@ -40,7 +40,7 @@ def test_a_full_disk_makes_jobs_wait_and_nothing_is_lost(
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
         assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
-        assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == copied_sound(recording)
+        assert packets(service.root / "outbox" / "x.dual.mp4", "audio") == copied_audio(recording)
         report = service.report("outbox/x.dual.report.json")
         assert (report["status"], report["resilience"]["attempts"]) == ("succeeded", 1)
         assert any("low space since" in line for line in service.notifications())

@@ -28,7 +28,7 @@ def test_jobs_are_counted_and_the_death_of_a_worker_takes_nothing_away(
     service.start()
     assert Scrape(port)("dualface_frames_total") == 0
     shutil.copy(recording, service.inbox("x.mp4"))
-    service.wait_for(lambda: Scrape(port)("dualface_frames_total") > 0, "pictures that are counted")
+    service.wait_for(lambda: Scrape(port)("dualface_frames_total") > 0, "frames that are counted")
     service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
     service.wait_for(lambda: Scrape(port)("dualface_jobs_running") == 0, "the end")
 

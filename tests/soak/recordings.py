@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.priority import priority_kept
 from tests.hostile.mutations import mutant
 from tests.hostile.originals import ORIGINALS
-from tests.support.recordings import write_recording, write_sound
+from tests.support.recordings import write_audio, write_recording
 
 _NAMES: tuple[Callable[[random.Random, int], str], ...] = (
     lambda dice, n: f"interview {n}",
@@ -59,7 +59,7 @@ class Supply:
             "short": write_recording(folder / "short.mp4", seconds=1, fps=10, size=(240, 136)).read_bytes(),
             "medium": write_recording(folder / "medium.mp4", seconds=3, fps=10, size=(320, 180)).read_bytes(),
             "long": write_recording(folder / "long.mp4", seconds=10, fps=15, size=(320, 180)).read_bytes(),
-            "sound": write_sound(folder / "sound.mp4").read_bytes(),
+            "sound": write_audio(folder / "sound.mp4").read_bytes(),
         }
         with priority_kept():
             self._originals = {o.name: o.write(folder).read_bytes() for o in ORIGINALS if o.codec.startswith("lib")}

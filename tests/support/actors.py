@@ -25,7 +25,7 @@ ON_FACE = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
 
 @dataclass
 class Actor:
-    """One person: a path of the face's centre (None: out of the picture), its height, and who hides whom."""
+    """One person: a path of the face's centre (None: out of the frame), its height, and who hides whom."""
 
     name: str
     path: Path
@@ -58,7 +58,7 @@ class Recording:
     seed: int = 7
     likeness: float = 0.8  # distance between two people's mean embeddings
     observations: list[Observation] = field(default_factory=list)
-    embedded: list[int] = field(default_factory=list)  # pts of pictures that were embedded
+    embedded: list[int] = field(default_factory=list)  # pts of frames that were embedded
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
@@ -76,7 +76,7 @@ class Recording:
             self.observations.append(Observation(i, t, faces, cut))
 
     def embed(self, pairs: Sequence[tuple[int, Face]]) -> NDArray[np.float32]:
-        """A person's mean embedding and some noise: deterministic for a face of a picture."""
+        """A person's mean embedding and some noise: deterministic for a face of a frame."""
         self.embedded += [pts for pts, _ in pairs[:1]]
         return np.array([self._embedding(pts, face) for pts, face in pairs], dtype=np.float32)
 

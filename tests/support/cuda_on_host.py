@@ -1,8 +1,8 @@
 """The parts of the CUDA backend for the contract suites, with host memory at both ends.
 
-Each comes twice: with the kernels run on the CPU (``tests.support.kernel_emulation``) and on a card. The emulated
+Each comes twice: with the kernels run on the CPU (``tests.support.kernel_emulation``) and on a GPU. The emulated
 decoder has FFmpeg's
-codec where a card has its own.
+codec where a GPU has its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from engines.cuda.compose import CudaCompositor
-from engines.cuda.decode import CardDecoder
+from engines.cuda.decode import GPUDecoder
 from engines.cuda.nvdec import DamagedPacketError, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream_protocol import DeviceWork
@@ -25,13 +25,13 @@ from engines.cuda.surfaces import Surface, upload
 from engines.frames import Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings
-from tests.support.gpu_presence import needs_card
+from tests.support.gpu_presence import needs_gpu
 from tests.support.kernel_emulation import COMPILER, EmulatedStream
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler here")
 
 
-def card_stream() -> DeviceWork:
+def gpu_stream() -> DeviceWork:
     from engines.cuda.stream import JobStream  # noqa: PLC0415  needs CuPy
 
     return JobStream(0)
@@ -39,7 +39,7 @@ def card_stream() -> DeviceWork:
 
 STREAMS = [
     pytest.param(EmulatedStream, id="cuda-emulated", marks=needs_compiler),
-    pytest.param(card_stream, id="cuda", marks=[pytest.mark.gpu, needs_card]),
+    pytest.param(gpu_stream, id="cuda", marks=[pytest.mark.gpu, needs_gpu]),
 ]
 
 
@@ -66,7 +66,7 @@ def to_host(stream: DeviceWork, frame: Frame) -> Frame:
 
 
 class HostCompositor:
-    """A device's compositor for pictures in host memory."""
+    """A device's compositor for frames in host memory."""
 
     def __init__(self, stream: DeviceWork, width: int, height: int) -> None:
         self._stream = stream
@@ -85,7 +85,7 @@ class HostCompositor:
 
 
 class HostPreprocessor:
-    """A device's preprocessor for pictures and tensors in host memory."""
+    """A device's preprocessor for frames and tensors in host memory."""
 
     def __init__(self, stream: DeviceWork, aspect: float | None = None) -> None:
         self._stream = stream
@@ -108,9 +108,9 @@ class HostPreprocessor:
 
 
 class HostDecoder:
-    """A device's decoder whose pictures come to the host."""
+    """A device's decoder whose frames come to the host."""
 
-    def __init__(self, stream: DeviceWork, decoder: CardDecoder) -> None:
+    def __init__(self, stream: DeviceWork, decoder: GPUDecoder) -> None:
         self._stream = stream
         self._decoder = decoder
 
@@ -122,7 +122,7 @@ class HostDecoder:
             yield FrameBatch(tuple(to_host(self._stream, f) for f in batch.frames), batch.time_base)
 
 
-def card_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **settings: Any) -> HostDecoder:
+def gpu_decoder(path: Path, info: MediaInfo, max_surface_pixels: int, **settings: Any) -> HostDecoder:
     """NVDEC, through the backend that jobs use."""
     from engines.cuda.backend import open_cuda  # noqa: PLC0415  needs CuPy
 
@@ -147,10 +147,10 @@ def emulated_decoder(
     on_refusal: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> HostDecoder:
-    """The decoder of a card with FFmpeg's codec, which takes what NVDEC takes."""
+    """The decoder of a GPU with FFmpeg's codec, which takes what NVDEC takes."""
     stream = EmulatedStream()
     video = info.video
-    decoder = CardDecoder(
+    decoder = GPUDecoder(
         path, info, max_surface_pixels=max_surface_pixels, stream=stream, device="emulated",
         settings=DeviceSettings(**settings), open_codec=open_codec or SoftwareCodec,
         refusal=refusal(video, 0, capabilities=usual_capabilities), on_refusal=on_refusal,
@@ -161,7 +161,7 @@ def emulated_decoder(
 class SoftwareCodec:
     """FFmpeg's decoder in the place of NVDEC: same calls, surfaces in host memory that are reused at the next.
 
-    As on a card, surfaces keep the size that they began with, whatever the stream does.
+    As on a GPU, surfaces keep the size that they began with, whatever the stream does.
     """
 
     name = "software"
@@ -189,7 +189,7 @@ def _sized(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
 
 
 def stored(frame: av.VideoFrame) -> np.ndarray:
-    """A 4:2:0 picture as NVDEC stores it: NV12, or P016 with the value in the upper bits."""
+    """A 4:2:0 frame as NVDEC stores it: NV12, or P016 with the value in the upper bits."""
     bits = frame.format.components[0].bits
     planes = [plane_of(plane, 2 if bits > 8 else 1) for plane in frame.planes]
     memory = np.concatenate([planes[0].reshape(-1), np.stack(planes[1:], axis=2).reshape(-1)])

@@ -1,4 +1,4 @@
-"""Whether there is a card to test on: tests that need one are skipped only where there is none."""
+"""Whether there is a GPU to test on: tests that need one are skipped only where there is none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import importlib
 import pytest
 
 
-def count_cards() -> int:
+def count_gpus() -> int:
     try:
         return int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
-    except Exception:  # no CuPy, no driver, no card: CuPy's errors for these have no common base
+    except Exception:  # no CuPy, no driver, no GPU: CuPy's errors for these have no common base
         return 0
 
 
-needs_card = pytest.mark.skipif(count_cards() == 0, reason="there is no NVIDIA card here")
+needs_gpu = pytest.mark.skipif(count_gpus() == 0, reason="there is no NVIDIA GPU here")

@@ -1,6 +1,6 @@
 """Runs the CUDA kernels on the CPU: the sources compiled as C++, thread blocks as fibres that meet at barriers.
 
-Slow, but it is the same source and the same Python around it, so whoever has a C++ compiler and no card sees most
+Slow, but it is the same source and the same Python around it, so whoever has a C++ compiler and no GPU sees most
 mistakes. It takes the place of ``engines.cuda.stream.JobStream``, with NumPy arrays as device memory.
 """
 

@@ -1,4 +1,4 @@
-"""Recordings whose sound names its channels, in every box that can: made from plain ones by rewriting their headers.
+"""Recordings whose audio names its channels, in every box that can: made from plain ones by rewriting their headers.
 
 Tags and labels are Apple's (CoreAudioTypes.h), speaker positions those of ISO/IEC 23091-3.
 """
@@ -14,14 +14,14 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from tests.support.synth import picture
+from tests.support.synth import image
 
 RATE = 48_000
 Wave = NDArray[np.int16]
 
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
-_SOUND_ENTRIES = {b"sowt", b"twos"}
-_ENTRY_BYTES = 36  # of QuickTime's sound sample description, version 0, before its boxes
+_AUDIO_ENTRIES = {b"sowt", b"twos"}
+_ENTRY_BYTES = 36  # of QuickTime's audio sample description, version 0, before its boxes
 
 # What Apple's tags say of the order of channels, in FFmpeg's names.
 ORDERS: dict[int, str] = {
@@ -64,19 +64,19 @@ def chnl(positions: Sequence[int]) -> bytes:
 
 
 def plain(path: Path, wave: Wave) -> Path:
-    """A recording with this sound, shape (channels, samples), of whose channels it says nothing.
+    """A recording with this audio, shape (channels, samples), of whose channels it says nothing.
 
-    MOV has pictures of 0.2 s as well; CAF and AIFF hold sound alone.
+    MOV has frames of 0.2 s as well; CAF and AIFF hold audio alone.
     """
     with av.open(str(path), "w") as out:
-        video = _add_pictures(out) if path.suffix == ".mov" else []
-        sound = out.add_stream("pcm_s16le" if path.suffix == ".mov" else "pcm_s16be", rate=RATE)
-        sound.codec_context.layout = f"{len(wave)} channels"
+        video = _add_frames(out) if path.suffix == ".mov" else []
+        audio = out.add_stream("pcm_s16le" if path.suffix == ".mov" else "pcm_s16be", rate=RATE)
+        audio.codec_context.layout = f"{len(wave)} channels"
         frame = AudioFrame.from_ndarray(
             np.ascontiguousarray(wave.T).reshape(1, -1), format="s16", layout=f"{len(wave)} channels"
         )
         frame.sample_rate, frame.pts = RATE, 0
-        for packet in [*video, *sound.encode(frame), *sound.encode(None)]:
+        for packet in [*video, *audio.encode(frame), *audio.encode(None)]:
             out.mux(packet)
     return path
 
@@ -94,7 +94,7 @@ def with_names(data: bytes, names: bytes) -> bytes:
 
 
 def named(path: Path, wave: Wave, names: bytes) -> Path:
-    """A recording with this sound and ``names`` for its channels."""
+    """A recording with this audio and ``names`` for its channels."""
     path.write_bytes(with_names(plain(path, wave).read_bytes(), names))
     return path
 
@@ -114,11 +114,11 @@ NAMES: dict[str, bytes] = {
 }
 
 
-def _add_pictures(out: av.container.OutputContainer) -> list[av.Packet]:
+def _add_frames(out: av.container.OutputContainer) -> list[av.Packet]:
     stream = out.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
     stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
     stream.codec_context.thread_count = 1
-    return [p for n in range(6) for p in stream.encode(picture(n, 160, 90))] + stream.encode(None)
+    return [p for n in range(6) for p in stream.encode(image(n, 160, 90))] + stream.encode(None)
 
 
 def _with_chunk(chunks: list[tuple[bytes, bytes]], kind: bytes, content: bytes) -> list[tuple[bytes, bytes]]:
@@ -130,7 +130,7 @@ def _with_chunk(chunks: list[tuple[bytes, bytes]], kind: bytes, content: bytes) 
 def _body(kind: bytes, body: bytes, names: bytes) -> bytes:
     if kind in _PARENTS:
         return with_names(body, names)
-    if kind == b"stsd" and body[12:16] in _SOUND_ENTRIES:
+    if kind == b"stsd" and body[12:16] in _AUDIO_ENTRIES:
         entry = body[8:]
         kept = b"".join(box(k, b) for k, b in boxes_in(entry[_ENTRY_BYTES:]) if k != b"chan")
         return body[:8] + box(entry[4:8], entry[8:_ENTRY_BYTES] + kept + names)

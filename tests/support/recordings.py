@@ -34,8 +34,8 @@ def walk(x_from: float, x_to: float, seconds: float) -> Path2D:
     return lambda t: (x_from + (x_to - x_from) * min(1.0, t / seconds), 0.5)
 
 
-def picture(t: float, people: tuple[Path2D | None, Path2D | None], width: int, height: int) -> np.ndarray:
-    """One BGR picture: the second person is behind the first."""
+def image(t: float, people: tuple[Path2D | None, Path2D | None], width: int, height: int) -> np.ndarray:
+    """One BGR frame: the second person is behind the first."""
     shade = np.linspace(60, 140, width, dtype=np.float32)
     canvas = np.repeat(np.repeat(shade[None, :, None], height, 0), 3, 2).astype(np.uint8)
     side = int(height * 0.62)
@@ -62,7 +62,7 @@ def write_recording(
     people: tuple[Path2D | None, Path2D | None] = (still(0.28), still(0.72)),
     size: tuple[int, int] = (640, 360),
     fps: int = 30,
-    sound: bool = True,
+    audio_track: bool = True,
 ) -> Path:
     """Write an H.264 recording with a stereo tone."""
     width, height = size
@@ -70,9 +70,9 @@ def write_recording(
         video = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "18"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.gop_size = fps
-        audio = out.add_stream("aac", rate=48000, layout="stereo") if sound else None
+        audio = out.add_stream("aac", rate=48000, layout="stereo") if audio_track else None
         for n in range(round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(picture(n / fps, people, width, height), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(image(n / fps, people, width, height), format="bgr24")
             frame.pts, frame.time_base = n, Fraction(1, fps)
             out.mux(video.encode(frame))
         out.mux(video.encode())
@@ -81,8 +81,8 @@ def write_recording(
     return path
 
 
-def write_sound(path: Path, *, seconds: float = 1.0) -> Path:
-    """Write a recording without a picture."""
+def write_audio(path: Path, *, seconds: float = 1.0) -> Path:
+    """Write a recording without a frame."""
     with av.open(str(path), "w") as out:
         _write_tone(out, out.add_stream("aac", rate=48000, layout="stereo"), seconds)
     return path
@@ -106,6 +106,6 @@ def packets(path: Path, kind: str = "video") -> list[tuple[int, int, bytes]]:
         return [(p.pts, p.dts, bytes(p)) for p in source.demux(stream) if p.size]
 
 
-def copied_sound(recording: Path) -> list[tuple[int, int, bytes]]:
+def copied_audio(recording: Path) -> list[tuple[int, int, bytes]]:
     """The audio packets of a recording that its output repeats: not those before time 0, which are AAC's run-in."""
     return [packet for packet in packets(recording, "audio") if packet[0] >= 0]

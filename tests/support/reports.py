@@ -62,7 +62,7 @@ def _report(seconds: float) -> dict[str, Any]:
         "identity": {"people_seen": 2, "repaired_swaps": [{"t": 2.5}]},
         "timing": {"wall_s": 4.0, "stages": {"decode": stage, "encode": stage | {"p99_ms": 16.0}}},
         "degradation": [{"from_s": 5.0, "to_s": 7.5, "level": "downscale", "reason": "little memory"}],
-        "backends": {"cpu_fallback": True, "notes": ["no <b>card</b>"]},
+        "backends": {"cpu_fallback": True, "notes": ["no <b>GPU</b>"]},
         "compute": {"backend": "cpu", "cpu_features": "avx2 fma"},
         "resilience": {"attempts": 1},
         "versions": {"python": "3.11"},

@@ -1,4 +1,4 @@
-"""Still pictures for tests: two real faces, and patterns that are known at every point between the pixels."""
+"""Still frames for tests: two real faces, and patterns that are known at every point between the pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hopper() -> np.ndarray:
 
 
 def nv12(bgr: np.ndarray) -> Frame:
-    """The picture in BT.601 of limited range; odd sizes lose a row or column."""
+    """The frame in BT.601 of limited range; odd sizes lose a row or column."""
     height, width = bgr.shape[0] // 2 * 2, bgr.shape[1] // 2 * 2
     planes = cv2.cvtColor(np.ascontiguousarray(bgr[:height, :width]), cv2.COLOR_BGR2YUV_I420)
     chroma = planes[height:].reshape(2, height // 2, width // 2)
@@ -60,7 +60,7 @@ def frame_of(scene: Scene, width: int, height: int) -> Frame:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """In dB, of 8-bit pictures."""
+    """In dB, of 8-bit frames."""
     error = np.mean((a.astype(np.float64) - b) ** 2)
     return float(10 * np.log10(255**2 / max(error, 1e-10)))
 

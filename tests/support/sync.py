@@ -1,4 +1,4 @@
-"""Flash and beep: when a picture turns white and when a tone sets in, as two kinds of players have it."""
+"""Flash and beep: when a frame turns white and when a tone sets in, as two kinds of players have it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Heard:
 
     flashes: list[float]
     beeps: list[float]
-    sound_s: float  # when it ends
-    picture_s: float
+    audio_s: float  # when it ends
+    frame_s: float
 
     def offsets(self) -> list[float]:
         """For each flash, how much later the nearest beep is."""
@@ -31,14 +31,14 @@ class Heard:
 
 def by_time_stamps(path: Path, audio_stream: int = 0) -> Heard:
     """In a player that follows time stamps and edit lists."""
-    samples, times, rate = _sound(path, {}, audio_stream)
+    samples, times, rate = _audio(path, {}, audio_stream)
     return _heard(path, {}, samples, times, rate)
 
 
 def by_counting(path: Path, audio_stream: int = 0) -> Heard:
     """In a player that plays one sample after the other from the begin, and knows no edit list."""
     options = {"ignore_editlist": "1"}
-    samples, _, rate = _sound(path, options, audio_stream)
+    samples, _, rate = _audio(path, options, audio_stream)
     return _heard(path, options, samples, np.arange(len(samples)) / rate, rate)
 
 
@@ -65,7 +65,7 @@ def _heard(
     return Heard(flashes, beeps, float(times[-1]) + 1 / rate, frames[-1][0])
 
 
-def _sound(
+def _audio(
     path: Path, options: dict[str, str], audio_stream: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], int]:
     """All samples of the loudest channel, their times and the rate."""

@@ -19,8 +19,8 @@ CORNERS = {"top left": 200, "top right": 60, "bottom left": 130, "bottom right":
 Luma = NDArray[np.uint8]
 
 
-def picture(number: int, width: int, height: int) -> VideoFrame:
-    """A yuv420p picture whose four corners differ and whose middle band spells ``number`` in black and white."""
+def image(number: int, width: int, height: int) -> VideoFrame:
+    """A yuv420p frame whose four corners differ and whose middle band spells ``number`` in black and white."""
     frame = VideoFrame(width, height, "yuv420p")
     y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes)
     top, left = y.shape[0] // 2, y.shape[1] // 2
@@ -36,7 +36,7 @@ def picture(number: int, width: int, height: int) -> VideoFrame:
 
 
 def number_in(luma: Luma) -> int:
-    """Read ``picture``'s number back."""
+    """Read ``frame``'s number back."""
     height, width = luma.shape
     row = luma[height * 7 // 16 : height * 9 // 16].mean(axis=0)
     centres = [width * (2 * bit + 1) // (2 * COUNTER_BITS) for bit in range(COUNTER_BITS)]
@@ -56,7 +56,7 @@ def corners(luma: Luma) -> dict[str, float]:
 
 
 def combed(number: int, width: int, height: int) -> VideoFrame:
-    """An interlaced picture: a bright bar that stands elsewhere in the second field."""
+    """An interlaced frame: a bright bar that stands elsewhere in the second field."""
     frame = VideoFrame(width, height, "yuv420p")
     y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes)
     y[:], u[:], v[:] = 40, 128, 128
@@ -67,7 +67,7 @@ def combed(number: int, width: int, height: int) -> VideoFrame:
 
 
 @dataclass
-class Sound:
+class Audio:
     """A track of silence with a beep at each of the given seconds."""
 
     codec: str = "aac"
@@ -107,8 +107,8 @@ class Clip:
     aspect: Fraction | None = None
     color: tuple[int, int, int, int] | None = None  # primaries, transfer, matrix, range
     interlaced: bool = False
-    draw: Callable[[int, int, int], VideoFrame] = picture
-    sound: Sequence[Sound] = ()
+    draw: Callable[[int, int, int], VideoFrame] = image
+    audio_track: Sequence[Audio] = ()
     container_options: dict[str, str] = field(default_factory=dict)
     title: str | None = None
 
@@ -117,10 +117,10 @@ class Clip:
             if self.title:
                 out.metadata["title"] = self.title
             video = self._video_stream(out)
-            audio = [_audio_stream(out, sound) for sound in self.sound]
-            packets = [(p, p.dts * p.time_base) for p in self._pictures(video)]
-            for stream, sound in zip(audio, self.sound, strict=True):
-                packets += [(p, p.dts * p.time_base) for p in _sound_packets(stream, sound)]
+            audio = [_audio_stream(out, audio_track) for audio_track in self.audio]
+            packets = [(p, p.dts * p.time_base) for p in self._frames(video)]
+            for stream, audio_track in zip(audio, self.audio, strict=True):
+                packets += [(p, p.dts * p.time_base) for p in _audio_packets(stream, audio_track)]
             for packet, _ in sorted(packets, key=lambda item: item[1]):
                 out.mux(packet)
         return path
@@ -145,7 +145,7 @@ class Clip:
             stream.set_display_rotation(-self.rotation, hflip=self.mirrored)
         return stream
 
-    def _pictures(self, stream: av.video.stream.VideoStream) -> list[av.Packet]:
+    def _frames(self, stream: av.video.stream.VideoStream) -> list[av.Packet]:
         packets = []
         for number, pts in enumerate(self.times()):
             frame = self.draw(number, self.width, self.height)
@@ -157,36 +157,39 @@ class Clip:
 
 
 def write_together(path: Path, *clips: Clip, default: int = 0, options: dict[str, str] | None = None) -> Path:
-    """One file with the pictures of several clips, each a video stream, and the sound of the first."""
+    """One file with the frames of several clips, each a video stream, and the audio of the first."""
     with av.open(str(path), "w", options=options or {}) as out:
         streams = [clip._video_stream(out) for clip in clips]
         for number, stream in enumerate(streams):
             stream.disposition = Disposition.default if number == default else Disposition(0)
-        audio = [_audio_stream(out, sound) for sound in clips[0].sound]
-        packets = [p for clip, stream in zip(clips, streams, strict=True) for p in clip._pictures(stream)]
-        packets += [p for stream, s in zip(audio, clips[0].sound, strict=True) for p in _sound_packets(stream, s)]
+        audio = [_audio_stream(out, audio_track) for audio_track in clips[0].audio]
+        packets = [p for clip, stream in zip(clips, streams, strict=True) for p in clip._frames(stream)]
+        packets += [p for stream, s in zip(audio, clips[0].audio, strict=True) for p in _audio_packets(stream, s)]
         for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
             out.mux(packet)
     return path
 
 
-def _audio_stream(out: av.container.OutputContainer, sound: Sound) -> av.audio.stream.AudioStream:
-    stream = out.add_stream(sound.codec, rate=sound.rate)
-    stream.codec_context.layout, stream.codec_context.bit_rate = sound.layout, 128_000
-    if sound.language:
-        stream.metadata["language"] = sound.language
+def _audio_stream(out: av.container.OutputContainer, audio_track: Audio) -> av.audio.stream.AudioStream:
+    stream = out.add_stream(audio_track.codec, rate=audio_track.rate)
+    stream.codec_context.layout, stream.codec_context.bit_rate = audio_track.layout, 128_000
+    if audio_track.language:
+        stream.metadata["language"] = audio_track.language
     return stream
 
 
-def _sound_packets(stream: av.audio.stream.AudioStream, sound: Sound) -> list[av.Packet]:
+def _audio_packets(stream: av.audio.stream.AudioStream, audio_track: Audio) -> list[av.Packet]:
     packets = []
-    samples = sound.samples()
+    samples = audio_track.samples()
     for first in range(0, samples.shape[1], 1024):
         block = np.ascontiguousarray(samples[:, first : first + 1024])
-        frame = AudioFrame.from_ndarray(block, format="fltp", layout=sound.layout)
-        frame.sample_rate = sound.rate
-        frame.pts, frame.time_base = first + round(sound.start_s * sound.rate), Fraction(1, sound.rate)
-        resampled = av.AudioResampler(stream.codec_context.format, sound.layout, sound.rate).resample(frame)
+        frame = AudioFrame.from_ndarray(block, format="fltp", layout=audio_track.layout)
+        frame.sample_rate = audio_track.rate
+        frame.pts, frame.time_base = (
+            first + round(audio_track.start_s * audio_track.rate),
+            Fraction(1, audio_track.rate),
+        )
+        resampled = av.AudioResampler(stream.codec_context.format, audio_track.layout, audio_track.rate).resample(frame)
         for even in resampled:
             even.pts, even.time_base = frame.pts, frame.time_base
             packets += stream.encode(even)

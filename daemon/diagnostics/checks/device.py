@@ -1,4 +1,4 @@
-"""Checks of what does the work: the backend, cards, codecs, models and engines, all asked in other programs."""
+"""Checks of what does the work: the backend, GPUs, codecs, models and engines, all asked in other programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engines.settings import DeviceSettings
 
 _GIB = 2**30
 _EXAMINE, _ENGINES, _OPENING = "engines.examine", "engines.inference.commands", "daemon.worker.backend_check"
-_CARD = Path("/dev/nvidiactl")
+_GPU = Path("/dev/nvidiactl")
 
 
 @check("backend")
@@ -21,10 +21,10 @@ def backend(context: Context) -> Finding:
     settings = context.settings.device
     found = context.ask_program(_OPENING, _without_sessions(settings))
     facts = {"configured": settings.backend, "device": found["device"], "notes": found["notes"]}
-    if found["device"] == "cpu" and settings.backend == "auto" and _CARD.exists():
+    if found["device"] == "cpu" and settings.backend == "auto" and _GPU.exists():
         return warning(
-            f"There is a card, but the work runs on the CPU: {'; '.join(found['notes'])}",
-            "See the checks driver, cards and libraries; or set device.backend to cpu.",
+            f"There is a GPU, but the work runs on the CPU: {'; '.join(found['notes'])}",
+            "See the checks driver, GPUs and libraries; or set device.backend to cpu.",
             facts=facts,
         )
     others = f" ({'; '.join(found['notes'])})" if found["notes"] else ""
@@ -49,14 +49,14 @@ def limits(context: Context) -> Finding:
 
 @check("driver")
 def driver(context: Context) -> Finding:
-    """A card needs NVIDIA's kernel module, libraries of the same version, and devices that the service may open."""
+    """A GPU needs NVIDIA's kernel module, libraries of the same version, and devices that the service may open."""
     if context.settings.device.backend == "cpu":
         return not_applicable("device.backend is cpu.")
     facts = context.ask_program(_EXAMINE, "driver")
     closed = [name for name, refused in facts["devices"].items() if refused]
     about = {key: facts[key] for key in ("kernel_module", "driver", "cuda", "devices")}
     if facts["kernel_module"] is None and not facts["cards"]:
-        return _without_card(context, "No NVIDIA driver is loaded.", about)
+        return _without_gpu(context, "No NVIDIA driver is loaded.", about)
     if closed:
         return failed(
             f"{context.user} cannot open {', '.join('/dev/' + name for name in closed)}.",
@@ -65,45 +65,45 @@ def driver(context: Context) -> Finding:
         )
     if not facts["cards"]:
         return failed(
-            f"The kernel has driver {facts['kernel_module']}, but no card answers.",
+            f"The kernel has driver {facts['kernel_module']}, but no GPU answers.",
             "Install nvidia-ml-py (the extra dualface[cuda]); after an update of the driver, restart the machine.",
             facts=about,
         )
     return ok(f"Driver {facts['driver']}, CUDA {facts['cuda']}.", facts=about)
 
 
-def _without_card(context: Context, summary: str, facts: dict[str, Any]) -> Finding:
+def _without_gpu(context: Context, summary: str, facts: dict[str, Any]) -> Finding:
     if context.settings.device.backend == "cuda":
         return failed(summary, "Install NVIDIA's driver, or set device.backend to auto or cpu.", facts=facts)
     return not_applicable(f"{summary} The work runs on the CPU.", facts=facts)
 
 
 @check("cards", needs="driver")
-def cards(context: Context) -> Finding:
-    """Which cards there are, and how full their memory is: jobs may fill it up to device.vram_guard."""
+def gpus(context: Context) -> Finding:
+    """Which GPUs there are, and how full their memory is: jobs may fill it up to device.vram_guard."""
     settings = context.settings.device
     found = context.ask_program(_EXAMINE, "driver")["cards"]
     facts = {"cards": found}
-    used = _used_cards(settings, len(found))
+    used = _used_gpus(settings, len(found))
     if max(used) >= len(found):
-        return failed(f"There is no card {max(used)}, only {len(found)}.", "Correct device.index.", facts=facts)
+        return failed(f"There is no GPU {max(used)}, only {len(found)}.", "Correct device.index.", facts=facts)
     words = "; ".join(
-        f"{card['index']}: {card['name']}, compute capability {card['compute_capability']}, "
-        f"{card['vram_used_bytes'] / _GIB:.1f} of {card['vram_total_bytes'] / _GIB:.1f} GiB in use"
-        for card in found
+        f"{gpu['index']}: {gpu['name']}, compute capability {gpu['compute_capability']}, "
+        f"{gpu['vram_used_bytes'] / _GIB:.1f} of {gpu['vram_total_bytes'] / _GIB:.1f} GiB in use"
+        for gpu in found
     )
     full = [n for n in used if found[n]["vram_used_bytes"] > settings.vram_guard * found[n]["vram_total_bytes"]]
     if full:
         taken = ", ".join(map(str, full))
         return warning(
-            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of card {taken} is taken.",
-            "End other programs on the card; jobs wait until there is room.",
+            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of GPU {taken} is taken.",
+            "End other programs on the GPU; jobs wait until there is room.",
             facts=facts,
         )
     return ok(f"{words}.", facts=facts)
 
 
-def _used_cards(settings: DeviceSettings, there: int) -> tuple[int, ...]:
+def _used_gpus(settings: DeviceSettings, there: int) -> tuple[int, ...]:
     if settings.index == "auto":
         return tuple(range(there)) or (0,)
     return settings.index if isinstance(settings.index, tuple) else (settings.index,)
@@ -131,12 +131,12 @@ def codecs_cpu(context: Context) -> Finding:
 
 @check("codecs-cuda", needs="cards")
 def codecs_cuda(context: Context) -> Finding:
-    """What the card decodes and encodes; the rest is decoded as device.undecodable says, and encoded with x264."""
-    facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.card))
+    """What the GPU decodes and encodes; the rest is decoded as device.undecodable says, and encoded with x264."""
+    facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.gpu))
     sessions = facts["nvenc"]["opened"]
     missing = f"no NVENC ({facts['nvenc']['error']}), so x264 encodes"
     encodes = f"{sessions} NVENC sessions open" if sessions else missing
-    summary = f"The card decodes {_working(facts['decode']) or 'nothing'}; {encodes}."
+    summary = f"The GPU decodes {_working(facts['decode']) or 'nothing'}; {encodes}."
     wanting = sorted(name for name, p in context.settings.profiles.items() if p.encoder == "nvenc" and not sessions)
     if wanting:
         return failed(
@@ -159,24 +159,24 @@ def _explained(broken: dict[str, str]) -> str:
 
 @check("inference")
 def inference(context: Context) -> Finding:
-    """Which runtimes can run the models: on a card TensorRT or ONNX Runtime's CUDA provider, elsewhere its CPU one."""
+    """Which runtimes can run the models: on a GPU TensorRT or ONNX Runtime's CUDA provider, elsewhere its CPU one."""
     facts = context.ask_program(_EXAMINE, "inference")
     providers = [name.removesuffix("ExecutionProvider") for name in facts["providers"]]
     summary = f"ONNX Runtime {facts['onnxruntime']} with {', '.join(providers)}; {facts['tensorrt'] or 'no TensorRT'}"
     if "CPU" not in providers:
         return failed(f"{summary}.", "Install onnxruntime again.", facts=facts)
-    if _uses_card(context) and "CUDA" not in providers:
+    if _uses_gpu(context) and "CUDA" not in providers:
         return warning(
-            f"{summary}: without its CUDA provider the card depends on TensorRT alone.",
+            f"{summary}: without its CUDA provider the GPU depends on TensorRT alone.",
             "Uninstall onnxruntime and install onnxruntime-gpu again: the one hides the other.",
             facts=facts,
         )
     return ok(f"{summary}.", facts=facts)
 
 
-def _uses_card(context: Context) -> bool:
+def _uses_gpu(context: Context) -> bool:
     backend = context.settings.device.backend
-    return backend == "cuda" or (backend == "auto" and _CARD.exists())
+    return backend == "cuda" or (backend == "auto" and _GPU.exists())
 
 
 @check("models")
@@ -189,7 +189,7 @@ def models(context: Context) -> Finding:
 
 @check("engines")
 def engines(context: Context) -> Finding:
-    """TensorRT engines are built from the models once for each kind of card; stale ones are built anew when needed."""
+    """TensorRT engines are built from the models once for each kind of GPU; stale ones are built anew when needed."""
     found = context.ask_program(_ENGINES, "list", "")
     facts = {"directory": found["directory"], "library": found["library"], "engines": found["engines"]}
     if found["library"] is None:
@@ -198,7 +198,7 @@ def engines(context: Context) -> Finding:
     if bad:
         return warning(f"{', '.join(bad)}.", "Build them again: dualface engines build", facts=facts)
     if not found["engines"]:
-        return ok("None is built yet; the first job on a card builds what it needs.", facts=facts)
+        return ok("None is built yet; the first job on a GPU builds what it needs.", facts=facts)
     words = ", ".join(f"{e['name']} for {e['target']} ({e['precision']})" for e in found["engines"])
     return ok(f"Built: {words}.", facts=facts)
 

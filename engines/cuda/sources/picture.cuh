@@ -4,7 +4,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned long long u64;
 
-const int MOST_PICTURES = 32;
+const int MOST_FRAMES = 32;
 
 // An NV12 picture in device memory; pitches are in bytes. Passed by value, so that no launch needs a copy first.
 struct Picture {
@@ -14,7 +14,7 @@ struct Picture {
 };
 
 struct Pictures {
-    Picture at[MOST_PICTURES];
+    Picture at[MOST_FRAMES];
 };
 
 struct Pair {

@@ -1,6 +1,6 @@
 """With this folder on PYTHONPATH, the first job of a service meets the trouble that the file ``TROUBLE`` plans.
 
-The file is JSON, {"encoders": [1, 2]}: the n-th openings of an encoder at which a card would run out of memory. It is
+The file is JSON, {"encoders": [1, 2]}: the n-th openings of an encoder at which a GPU would run out of memory. It is
 removed by the worker that takes it.
 """
 
@@ -16,7 +16,7 @@ if "daemon.worker.main" in sys.orig_argv and "TROUBLE" in os.environ:
     from tests.fakes.troubled import Plan
 
     def trouble() -> Exception:
-        return DeviceOutOfMemoryError("The card ran out of memory while testing.")
+        return DeviceOutOfMemoryError("The GPU ran out of memory while testing.")
 
     @functools.cache
     def plan() -> Plan:

@@ -15,13 +15,13 @@ import pytest
 from engines import versions
 from engines.compute_class import ComputeClass, cpu_features, host_class, opencv_features
 
-ON_CARD = ComputeClass(
+ON_GPU = ComputeClass(
     backend="cuda",
     machine="x86_64",
     cpu_features="avx avx2 sse",
     opencv_features="AVX SSE",
     blas="Haswell",
-    card="NVIDIA L4",
+    gpu="NVIDIA L4",
     generation="sm89",
     inference="tensorrt-rtx-fp16, tensorrt-rtx-fp16",
     versions={"av": "18.1.0", "nvidia-driver": "580.65"},
@@ -60,7 +60,7 @@ def test_opencv_without_avx2_is_another_class() -> None:
 
 def test_the_host_says_what_it_is() -> None:
     host = host_class()
-    assert (host.backend, host.card, host.inference) == ("cpu", "", "")
+    assert (host.backend, host.gpu, host.inference) == ("cpu", "", "")
     assert host.cpu_features
     assert {"dualface", "av", "ffmpeg", "numpy", "onnxruntime", "python", "libc"} <= host.versions.keys()
     assert "missing" not in host.versions.values()
@@ -70,16 +70,16 @@ def test_the_host_says_what_it_is() -> None:
 @pytest.mark.parametrize("name", [each.name for each in fields(ComputeClass)])
 def test_a_change_of_any_field_is_a_difference_that_is_named(name: str) -> None:
     other = {"av": "18.2.0", "nvidia-driver": "580.65"} if name == "versions" else "other"
-    (difference,) = replace(ON_CARD, **{name: other}).differences(ON_CARD)
+    (difference,) = replace(ON_GPU, **{name: other}).differences(ON_GPU)
     assert "other" in difference or difference == "av: 18.2.0 instead of 18.1.0"
 
 
 def test_differences_in_words() -> None:
     now = replace(
-        ON_CARD, cpu_features="avx avx2 avx512f sse", card="", versions={"av": "18.1.0", "cupy-cuda13x": "14.2.0"}
+        ON_GPU, cpu_features="avx avx2 avx512f sse", gpu="", versions={"av": "18.1.0", "cupy-cuda13x": "14.2.0"}
     )
-    assert now.differences(ON_CARD) == [
-        "card: none instead of NVIDIA L4",
+    assert now.differences(ON_GPU) == [
+        "GPU: none instead of NVIDIA L4",
         "CPU features: avx512f",
         "cupy-cuda13x: 14.2.0 instead of none",
         "nvidia-driver: none instead of 580.65",
@@ -87,19 +87,19 @@ def test_differences_in_words() -> None:
 
 
 def test_a_class_survives_the_checkpoint_and_other_versions_of_the_program() -> None:
-    kept = orjson.loads(orjson.dumps(ON_CARD.to_json()))
-    assert ComputeClass.from_json(kept) == ON_CARD
-    assert ComputeClass.from_json(kept | {"gone": 1}) == ON_CARD
-    assert ON_CARD.differences(ComputeClass.from_json({}))
+    kept = orjson.loads(orjson.dumps(ON_GPU.to_json()))
+    assert ComputeClass.from_json(kept) == ON_GPU
+    assert ComputeClass.from_json(kept | {"gone": 1}) == ON_GPU
+    assert ON_GPU.differences(ComputeClass.from_json({}))
 
 
-def test_a_card_adds_its_generation_its_libraries_and_the_driver(
+def test_a_gpu_adds_its_generation_its_libraries_and_the_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX Open Kernel Module  580.159.04  Release Build\n")
     monkeypatch.setattr(versions, "_DRIVER", tmp_path / "version")
-    found = host_class().on_card("NVIDIA H200", "sm90", "13000").with_inference("onnxruntime-cuda", "none")
-    assert (found.backend, found.card, found.generation) == ("cuda", "NVIDIA H200", "sm90")
+    found = host_class().on_gpu("NVIDIA H200", "sm90", "13000").with_inference("onnxruntime-cuda", "none")
+    assert (found.backend, found.gpu, found.generation) == ("cuda", "NVIDIA H200", "sm90")
     assert found.inference == "onnxruntime-cuda, none"
     assert (found.versions["nvidia-driver"], found.versions["cuda-driver"]) == ("580.159.04", "13000")
     assert found.versions.items() >= host_class().versions.items()
@@ -107,4 +107,4 @@ def test_a_card_adds_its_generation_its_libraries_and_the_driver(
 
 def test_a_host_without_a_driver_says_nothing_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "_DRIVER", tmp_path / "version")
-    assert "nvidia-driver" not in versions.card_versions()
+    assert "nvidia-driver" not in versions.gpu_versions()

@@ -1,4 +1,4 @@
-"""Pictures of other sizes on the canvas, and cameras that frame each in its own pixels."""
+"""Frames of other sizes on the canvas, and cameras that frame each in its own pixels."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def test_what_goes_to_the_canvas_comes_back(display: tuple[int, int]) -> None:
     assert face.box.y + face.box.h <= CANVAS[1]
     assert face.box.w / face.box.h == pytest.approx(box.w / box.h)
     assert face.box.h / face.scale == pytest.approx(box.h)
-    assert place.points_in_picture(face.landmarks)[1] == pytest.approx((box.cx, box.cy))
-    scene = place.scene_in_picture(Scene(0, 0.0, True, Seen(1, face.box), Seen(2, None), (face.box,)), display)
-    assert scene.picture == display
+    assert place.points_in_frame(face.landmarks)[1] == pytest.approx((box.cx, box.cy))
+    scene = place.scene_in_frame(Scene(0, 0.0, True, Seen(1, face.box), Seen(2, None), (face.box,)), display)
+    assert scene.frame == display
     assert scene.left is not None and scene.left.box is not None
     assert (scene.left.box.x, scene.left.box.h) == pytest.approx((box.x, box.h))
     assert scene.others[0].w == pytest.approx(box.w)
     assert scene.right == Seen(2, None)
 
 
-def test_a_tall_picture_lies_in_the_middle() -> None:
+def test_a_tall_frame_lies_in_the_middle() -> None:
     assert Placement.of((360, 640), CANVAS) == Placement(1.125, (1280 - 405) / 2, 0.0)
 
 
-def scenes(count: int, first: int, picture: tuple[int, int] | None, scale: float) -> list[Scene]:
+def scenes(count: int, first: int, frame: tuple[int, int] | None, scale: float) -> list[Scene]:
     """Two people who sit still."""
 
     def seen(person: int, x: float) -> Seen:
         return Seen(person, Rect(x * scale, 200 * scale, 120 * scale, 150 * scale))
 
     return [
-        Scene(n, n / 10, n == first and first > 0, seen(1, 260), seen(2, 900), (), picture)
+        Scene(n, n / 10, n == first and first > 0, seen(1, 260), seen(2, 900), (), frame)
         for n in range(first, first + count)
     ]
 
@@ -61,7 +61,7 @@ def test_each_part_is_framed_as_by_itself_and_a_restored_operator_goes_on() -> N
     for part in parts:
         rows += whole.observe(part)
     rows += whole.finish()
-    assert [row.picture for row in rows] == [None] * 12 + [(640, 360)] * 12 + [None] * 12
+    assert [row.frame for row in rows] == [None] * 12 + [(640, 360)] * 12 + [None] * 12
     for row in rows[12:24]:
         assert row.left.crop.x + row.left.crop.w <= 640
         assert row.left.crop.y + row.left.crop.h <= 360

@@ -20,7 +20,7 @@ from daemon.config import overrides
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.reach import NoShareError
-from daemon.status.model import Board, FailedJob, FinishedJob, RunningJob
+from daemon.status.model import FailedJob, FinishedJob, RunningJob, ServiceStatus
 from tests.support.share import make_share
 
 Dualface = Callable[..., tuple[int, str, str]]
@@ -135,7 +135,7 @@ def test_no_status_is_the_environments_fault(dualface: Dualface, share: Path) ->
 
 
 def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> None:
-    board = Board(
+    board = ServiceStatus(
         host="nas1",
         pid=1,
         state="working",

@@ -47,10 +47,10 @@ def test_nothing_is_claimed_before_it_is_known() -> None:
     ("stage", "level", "words"),
     [
         ("render", "normal", "1 fps, 1.0x realtime, 1:39 left"),
-        ("render", "downscale", "1 fps, 1.0x realtime, 1:39 left, softer pictures"),
-        ("render", "frame_skip", "1 fps, 1.0x realtime, 1:39 left, fewer and softer pictures"),
+        ("render", "downscale", "1 fps, 1.0x realtime, 1:39 left, softer frames"),
+        ("render", "frame_skip", "1 fps, 1.0x realtime, 1:39 left, fewer and softer frames"),
         ("wait", "pause", "paused: the disk [full] is full"),
-        ("verify", "downscale", "verify, softer pictures"),
+        ("verify", "downscale", "verify, softer frames"),
     ],
 )
 def test_the_bar_says_what_is_cut_down(stage: str, level: str, words: str) -> None:

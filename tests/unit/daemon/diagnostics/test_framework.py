@@ -240,8 +240,8 @@ def test_folders_on_another_mount_are_named(tmp_path: Path) -> None:
     assert "inbox" in finding.summary
 
 
-CARD = {"index": 0, "name": "RTX", "compute_capability": "8.9", "vram_total_bytes": 2**34, "vram_used_bytes": 2**30}
-DRIVER = {"kernel_module": "590.1", "devices": {"nvidiactl": ""}, "driver": "590.1", "cuda": "13.1", "cards": [CARD]}
+GPU = {"index": 0, "name": "RTX", "compute_capability": "8.9", "vram_total_bytes": 2**34, "vram_used_bytes": 2**30}
+DRIVER = {"kernel_module": "590.1", "devices": {"nvidiactl": ""}, "driver": "590.1", "cuda": "13.1", "cards": [GPU]}
 CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0, "error": "error 2"}}
 
 
@@ -259,10 +259,10 @@ CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0,
             "Install NVIDIA's driver",
         ),
         ("driver", {"driver": {**DRIVER, "devices": {"nvidia0": "denied"}}}, {}, FAILED, "/dev/nvidia0"),
-        ("driver", {"driver": {**DRIVER, "cards": []}}, {}, FAILED, "no card answers"),
+        ("driver", {"driver": {**DRIVER, "cards": []}}, {}, FAILED, "no GPU answers"),
         ("cards", {"driver": DRIVER}, {}, OK, "1.0 of 16.0 GiB"),
         ("cards", {"driver": DRIVER}, {"device": {"index": 3}}, FAILED, "device.index"),
-        ("cards", {"driver": {**DRIVER, "cards": [{**CARD, "vram_used_bytes": 2**34}]}}, {}, WARNING, "vram_guard"),
+        ("cards", {"driver": {**DRIVER, "cards": [{**GPU, "vram_used_bytes": 2**34}]}}, {}, WARNING, "vram_guard"),
         ("codecs-cuda", {"cuda": CODECS}, {}, OK, "decodes h264; no NVENC"),
         ("codecs-cuda", {"cuda": CODECS}, {"profiles": {"p": {"encoder": "nvenc"}}}, FAILED, "demand NVENC: p"),
         ("codecs-cuda", {"cuda": {**CODECS, "decode": {"h264": "no"}}}, {}, WARNING, "nothing"),

@@ -18,20 +18,20 @@ from daemon.config import loader as config
 from daemon.diagnostics import probe
 from daemon.worker import subprocess_call as child
 from engines.settings import DeviceSettings
-from tests.support.gpu_presence import count_cards
+from tests.support.gpu_presence import count_gpus
 
 GIB = 2**30
 SETTINGS = DeviceSettings()
 
 
 def measured(**changes: Any) -> dict[str, Any]:
-    """A 16-core machine with a card that has NVENC."""
+    """A 16-core machine with a GPU that has NVENC."""
     found: dict[str, Any] = {
         "cores": 16,
         "memory_bytes": 128 * GIB,
         "device": "cuda:0 (NVIDIA RTX 4090)",
         "notes": [],
-        "cards": [
+        "gpus": [
             {
                 "index": 0, "name": "NVIDIA RTX 4090", "driver": "590.1", "compute_capability": "8.9",
                 "vram_total_bytes": 24 * GIB, "vram_used_bytes": GIB,
@@ -53,31 +53,31 @@ def proposed(**changes: Any) -> dict[str, dict[str, Any]]:
     return probe.propose(measured(**changes), SETTINGS).settings
 
 
-def test_the_scarcest_part_of_a_card_says_how_many_jobs_it_carries() -> None:
+def test_the_scarcest_part_of_a_gpu_says_how_many_jobs_it_carries() -> None:
     assert proposed()["workers"]["concurrent_jobs"] == 4
     assert proposed(nvenc={"opened": 3, "error": "", "status": 10})["workers"]["concurrent_jobs"] == 3
-    card = measured()["cards"][0]
-    full = {**card, "vram_used_bytes": 14 * GIB}
-    assert proposed(cards=[full])["workers"]["concurrent_jobs"] == 1
+    gpu = measured()["gpus"][0]
+    full = {**gpu, "vram_used_bytes": 14 * GIB}
+    assert proposed(gpus=[full])["workers"]["concurrent_jobs"] == 1
     assert proposed(decode_fps={"1": 600.0, "2": 601.0})["workers"]["concurrent_jobs"] == 1
 
 
-def test_several_cards_carry_more_jobs_until_something_else_is_scarce() -> None:
-    card = measured()["cards"][0]
-    two = measured(cards=[card, {**card, "index": 1}])
+def test_several_gpus_carry_more_jobs_until_something_else_is_scarce() -> None:
+    gpu = measured()["gpus"][0]
+    two = measured(gpus=[gpu, {**gpu, "index": 1}])
     for index, jobs in (("auto", 8), ((0, 1), 8), ((1,), 4), (0, 4)):
         found = probe.propose(two, DeviceSettings(index=index))
         assert found.settings["workers"]["concurrent_jobs"] == jobs, index
-    assert "each of 2 cards" in probe.propose(two, DeviceSettings(index="auto")).reasons["workers.concurrent_jobs"]
-    fuller = measured(cards=[card, {**card, "index": 1, "vram_used_bytes": 15 * GIB}], decode_fps={"16": 3000.0})
+    assert "each of 2 GPUs" in probe.propose(two, DeviceSettings(index="auto")).reasons["workers.concurrent_jobs"]
+    fuller = measured(gpus=[gpu, {**gpu, "index": 1, "vram_used_bytes": 15 * GIB}], decode_fps={"16": 3000.0})
     alone = probe.propose(fuller, DeviceSettings(index=1)).settings["workers"]["concurrent_jobs"]
     both = probe.propose(fuller, DeviceSettings(index="auto")).settings["workers"]["concurrent_jobs"]
     assert (alone, both) == (1, 17 + 1)
-    without = measured(cards=two["cards"], nvenc={"opened": 0, "error": "no", "status": 2}, cores=12)
+    without = measured(gpus=two["gpus"], nvenc={"opened": 0, "error": "no", "status": 2}, cores=12)
     assert probe.propose(without, DeviceSettings(index="auto")).settings["workers"]["concurrent_jobs"] == 3
 
 
-def test_a_card_without_an_encoder_leaves_encoding_to_the_cores() -> None:
+def test_a_gpu_without_an_encoder_leaves_encoding_to_the_cores() -> None:
     without = {"opened": 0, "error": "NVENC returned error 2", "status": 2}
     many = {"1": 600.0, "4": 2000.0, "8": 3200.0}
     found = probe.propose(measured(nvenc=without, decode_fps=many), SETTINGS)
@@ -91,8 +91,8 @@ def test_the_batch_is_the_smallest_that_is_about_as_fast_as_any() -> None:
     assert proposed(detect_fps={"1": 200.0, "8": 150.0})["device"]["max_batch"] == 8
 
 
-def test_without_a_card_the_cores_decide_and_the_device_stays_open() -> None:
-    found = proposed(device="cpu", cards=[], nvenc=None, detect_fps={"1": 200.0, "8": 150.0})
+def test_without_a_gpu_the_cores_decide_and_the_device_stays_open() -> None:
+    found = proposed(device="cpu", gpus=[], nvenc=None, detect_fps={"1": 200.0, "8": 150.0})
     assert found == {"workers": {"concurrent_jobs": 4}, "device": {"max_batch": 8}}
 
 
@@ -242,7 +242,7 @@ def engines(*arguments: object) -> tuple[int, str]:
 
 
 def test_engines_are_built_and_listed_by_the_command(tmp_path: Path) -> None:
-    """Really built, for two generations of cards that are not here."""
+    """Really built, for two generations of GPUs that are not here."""
     code, out = engines("build", "--target", "sm89,sm120", "--cache", tmp_path, "--json")
     assert code == 0
     built = json.loads(out)
@@ -265,10 +265,10 @@ def test_a_target_that_is_none_is_explained(tmp_path: Path) -> None:
     assert "sm120" in caught.value.remedy
 
 
-def test_without_a_card_a_target_must_be_named(tmp_path: Path) -> None:
-    if count_cards():
-        pytest.skip("there is a card here to build for")
-    with pytest.raises(child.AnsweredError, match="no card here"):
+def test_without_a_gpu_a_target_must_be_named(tmp_path: Path) -> None:
+    if count_gpus():
+        pytest.skip("there is a GPU here to build for")
+    with pytest.raises(child.AnsweredError, match="no GPU here"):
         engines("build", "--cache", tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_a_part_waits_for_the_next_one_until_nothing_more_has_come(groups: Chapt
     assert run(groups, GOPRO[0]) is None
     assert set(groups.waiting()) == {GOPRO[0]}
     clock.now += QUIET_S - 1
-    groups.see(found("GX010002.MP4"), settled=False)  # the card is still being copied
+    groups.see(found("GX010002.MP4"), settled=False)  # the GPU is still being copied
     clock.now += QUIET_S - 1
     assert run(groups, GOPRO[0]) is None
     clock.now += 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.settings import ScanSettings, Settings, SettleSettings
-from daemon.inbox.inbox import FairTurns, Inbox, Intake, Pace
+from daemon.inbox.inbox import Inbox, Intake, Pace, RoundRobin
 
 
 class Clock:
@@ -216,7 +216,7 @@ def test_inboxes_take_turns_and_priority_goes_first(tmp_path: Path) -> None:
 @given(st.lists(st.sets(st.sampled_from("abcd"), min_size=1), min_size=1, max_size=60))
 def test_nobody_waits_longer_than_a_round(waiting: list[set[str]]) -> None:
     """Somebody who waits all the time is served at least once in as many choices as there are inboxes."""
-    turns = FairTurns()
+    turns = RoundRobin()
     waited = dict.fromkeys("abcd", 0)
     for keys in waiting:
         chosen = turns.choose([(key, 0) for key in sorted(keys)])

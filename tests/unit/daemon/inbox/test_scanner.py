@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from daemon.inbox import ignored_names as ignored
-from daemon.inbox.scanner import Found, LeftAlone, Refusal, Walk
+from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.share.naming import composed
 
 EXTENSIONS = ("mp4", "mov")
 
 
-def walk(inbox: Path) -> tuple[set[str], dict[str, Refusal]]:
+def walk(inbox: Path) -> tuple[set[str], dict[str, SkipReason]]:
     entries = list(Walk(inbox, EXTENSIONS))
     found = {entry.relative for entry in entries if isinstance(entry, Found)}
     return found, {entry.relative: entry.reason for entry in entries if isinstance(entry, LeftAlone)}
@@ -79,15 +79,19 @@ def test_what_tools_leave_is_left_alone_and_named_unless_there_may_be_thousands(
         (tmp_path / name / "inside.mp4").write_bytes(b"x")
     else:
         (tmp_path / name).write_bytes(b"x")
-    told = {} if row.kind is ignored.Kind.SYSTEM else {name: Refusal[row.kind.name]}
+    told = {} if row.kind is ignored.Kind.SYSTEM else {name: SkipReason[row.kind.name]}
     assert walk(tmp_path) == (set(), told)
 
 
 @pytest.mark.parametrize(
     ("folder", "reason"),
-    [("M4ROOT/SUB", Refusal.PROXY), ("Wedding.fcpbundle", Refusal.BUNDLE), ("a/iMovie.imovielibrary", Refusal.BUNDLE)],
+    [
+        ("M4ROOT/SUB", SkipReason.PROXY),
+        ("Wedding.fcpbundle", SkipReason.BUNDLE),
+        ("a/iMovie.imovielibrary", SkipReason.BUNDLE),
+    ],
 )
-def test_proxies_and_bundles_are_named_and_not_entered(folder: str, reason: Refusal, tmp_path: Path) -> None:
+def test_proxies_and_bundles_are_named_and_not_entered(folder: str, reason: SkipReason, tmp_path: Path) -> None:
     (tmp_path / folder / "deeper").mkdir(parents=True)
     (tmp_path / folder / "deeper" / "x.mp4").write_bytes(b"x")
     assert walk(tmp_path) == (set(), {folder: reason})
@@ -174,13 +178,13 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 1
     assert found == set()
     assert left == {
-        "link.mp4": Refusal.LINK,
-        "dangling.mp4": Refusal.LINK,
-        "folder-link": Refusal.LINK,
-        "loop": Refusal.LINK,
-        "folder.mp4": Refusal.FOLDER,
-        "fifo.mp4": Refusal.SPECIAL,
-        "socket.mp4": Refusal.SPECIAL,
+        "link.mp4": SkipReason.LINK,
+        "dangling.mp4": SkipReason.LINK,
+        "folder-link": SkipReason.LINK,
+        "loop": SkipReason.LINK,
+        "folder.mp4": SkipReason.FOLDER,
+        "fifo.mp4": SkipReason.SPECIAL,
+        "socket.mp4": SkipReason.SPECIAL,
     }
 
 
@@ -188,7 +192,7 @@ def test_tricks_are_refused_and_nothing_is_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK])
 def test_devices_are_refused(tmp_path: Path, kind: int) -> None:
     os.mknod(tmp_path / "device.mp4", 0o666 | kind, os.makedev(1, 5))
-    assert walk(tmp_path) == (set(), {"device.mp4": Refusal.SPECIAL})
+    assert walk(tmp_path) == (set(), {"device.mp4": SkipReason.SPECIAL})
 
 
 def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path) -> None:
@@ -204,14 +208,14 @@ def test_other_extensions_are_left_alone_with_a_reason(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     found, left = walk(tmp_path)
     assert not found
-    assert set(left.values()) == {Refusal.EXTENSION}
+    assert set(left.values()) == {SkipReason.EXTENSION}
 
 
 def test_sidecars_are_found_and_not_complained_about(tmp_path: Path) -> None:
     nearly = {"x.dualface.yaml", "X.DualFace.YAML", "x.dualface.yml", "x.dualface.yaml.txt", "x.mp4.dualface.rtf"}
     for name in (*nearly, "x.yaml", ".dualface.yaml", "x.dualface.yaml~", "x.dualface.yaml.part"):
         (tmp_path / name).write_bytes(b"x")
-    left = {"x.yaml": Refusal.EXTENSION, "x.dualface.yaml.part": Refusal.UNFINISHED}
+    left = {"x.yaml": SkipReason.EXTENSION, "x.dualface.yaml.part": SkipReason.UNFINISHED}
     assert walk(tmp_path) == (nearly, left)
 
 

@@ -11,7 +11,7 @@ import pytest
 from daemon.config.settings import RetentionSettings
 from daemon.jobs import manifest as jobs
 from daemon.jobs.manifest import Job, State
-from daemon.jobs.segment_cache import KeptStates, key_of
+from daemon.jobs.segment_cache import SegmentCache, key_of
 from daemon.share.leases import LOCK
 from daemon.share.share import Share
 from tests.support.share import claimed, make_share
@@ -29,8 +29,8 @@ def share(tmp_path: Path) -> Share:
     return make_share(tmp_path)
 
 
-def kept_of(share: Share, days: float = 7) -> KeptStates:
-    return KeptStates(share, RetentionSettings(state_days=days), Clock())
+def kept_of(share: Share, days: float = 7) -> SegmentCache:
+    return SegmentCache(share, RetentionSettings(state_days=days), Clock())
 
 
 def begun(share: Share, content: bytes = b"recording") -> Job:

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from daemon.jobs.start_conditions import Condition
 from daemon.observability.activity_log import Summary
-from daemon.observability.events import Delivered, Shown
-from daemon.status.model import Board, RunningJob
+from daemon.observability.events import Delivered, Tick
+from daemon.status.model import RunningJob, ServiceStatus
 
 RUNNING = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1)
 
@@ -19,7 +19,7 @@ def play(summary: Summary, clock: list[float], seconds: int, *running: RunningJo
     with capture_logs() as lines:
         for _ in range(seconds):
             clock[0] += 1
-            summary(Shown(Board("h", 1, running=list(running), queued=3), Condition(), []))
+            summary(Tick(ServiceStatus("h", 1, running=list(running), queued=3), Condition(), []))
     return lines
 
 

@@ -17,31 +17,31 @@ from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
 from daemon.jobs.manifest import Job, Manifest
-from daemon.jobs.start_conditions import Condition, Hindrance
-from daemon.observability.alerts import Kind, Notice, Reporter, Throttle
-from daemon.observability.events import GivenUp, Shown
-from daemon.status.model import Board, RunningJob
+from daemon.jobs.start_conditions import BlockReason, Condition
+from daemon.observability.alerts import Alert, AlertRules, Kind, Throttle
+from daemon.observability.events import JobFailed, Tick
+from daemon.status.model import RunningJob, ServiceStatus
 from daemon.worker import subprocess_call as child
 from daemon.worker.protocol import Failed
 from tests.support.mailbox import Mailbox
 
 
-def shown(hindrance: Hindrance = Hindrance.NONE, *jobs: tuple[str, str]) -> Shown:
+def shown(hindrance: BlockReason = BlockReason.NONE, *jobs: tuple[str, str]) -> Tick:
     running = [
-        RunningJob(job, f"inbox/{job}.mp4", "render", 1, 1, 1, level, 1, level_reason="the card is full")
+        RunningJob(job, f"inbox/{job}.mp4", "render", 1, 1, 1, level, 1, level_reason="the GPU is full")
         for job, level in jobs
     ]
-    return Shown(Board("here", 1, running=running), Condition(hindrance, "because of that"), [])
+    return Tick(ServiceStatus("here", 1, running=running), Condition(hindrance, "because of that"), [])
 
 
-def kinds(reporter: Reporter, *events: Shown) -> list[list[str]]:
+def kinds(reporter: AlertRules, *events: Tick) -> list[list[str]]:
     return [[notice.kind.value for notice in reporter.notices(event)] for event in events]
 
 
 def test_a_failure_names_the_file_the_reason_and_the_remedy() -> None:
     job = Job(Path("/nowhere"), Manifest("1", "inbox", "a\n\x1b[31mb.mp4", "default"))
     failure = Failed("NOT_MEDIA", "This is no video.", "Export it again.")
-    (notice,) = Reporter("here").notices(GivenUp(job, failure, "failed/b.report.json"))
+    (notice,) = AlertRules("here").notices(JobFailed(job, failure, "failed/b.report.json"))
     assert notice.kind is Kind.FAILED
     assert notice.title.startswith("inbox/a")
     assert "\n" not in notice.title + notice.brief
@@ -51,29 +51,29 @@ def test_a_failure_names_the_file_the_reason_and_the_remedy() -> None:
 
 
 def test_trouble_is_told_once_and_so_is_its_end() -> None:
-    away, fine, low = shown(Hindrance.SHARE_AWAY), shown(), shown(Hindrance.LOW_SPACE)
-    assert kinds(Reporter("here"), fine, away, away, fine, fine, low, low, fine) == [
+    away, fine, low = shown(BlockReason.SHARE_AWAY), shown(), shown(BlockReason.LOW_SPACE)
+    assert kinds(AlertRules("here"), fine, away, away, fine, fine, low, low, fine) == [
         [], ["share_away"], [], ["recovered"], [], ["low_space"], [], ["recovered"],
     ]  # fmt: skip
-    assert kinds(Reporter("here"), low, away) == [["low_space"], ["recovered", "share_away"]]
+    assert kinds(AlertRules("here"), low, away) == [["low_space"], ["recovered", "share_away"]]
 
 
 def test_a_pause_tells_nothing_about_space_but_that_the_share_is_back() -> None:
-    paused = shown(Hindrance.PAUSED)
-    assert kinds(Reporter("here"), paused, shown(Hindrance.LOW_SPACE), paused, shown()) == [
+    paused = shown(BlockReason.PAUSED)
+    assert kinds(AlertRules("here"), paused, shown(BlockReason.LOW_SPACE), paused, shown()) == [
         [], ["low_space"], [], ["recovered"],
     ]  # fmt: skip
-    assert kinds(Reporter("here"), shown(Hindrance.SHARE_AWAY), paused) == [["share_away"], ["recovered"]]
+    assert kinds(AlertRules("here"), shown(BlockReason.SHARE_AWAY), paused) == [["share_away"], ["recovered"]]
 
 
 def test_degradation_is_told_once_a_job() -> None:
-    deep = shown(Hindrance.NONE, ("a", "downscale"), ("b", "normal"))
-    deeper = shown(Hindrance.NONE, ("a", "frame_skip"), ("b", "downscale"))
-    better = shown(Hindrance.NONE, ("a", "normal"), ("b", "normal"))
-    assert kinds(Reporter("here"), better, deep, deep, deeper, better, better, deep) == [
+    deep = shown(BlockReason.NONE, ("a", "downscale"), ("b", "normal"))
+    deeper = shown(BlockReason.NONE, ("a", "frame_skip"), ("b", "downscale"))
+    better = shown(BlockReason.NONE, ("a", "normal"), ("b", "normal"))
+    assert kinds(AlertRules("here"), better, deep, deep, deeper, better, better, deep) == [
         [], ["degraded"], [], ["degraded"], ["recovered"], [], [],
     ]  # fmt: skip
-    assert kinds(Reporter("here"), deep, shown(), better) == [["degraded"], [], ["recovered"]]
+    assert kinds(AlertRules("here"), deep, shown(), better) == [["degraded"], [], ["recovered"]]
 
 
 @settings(deadline=None)
@@ -90,7 +90,7 @@ def test_nobody_is_told_more_than_once_in_the_quiet_time_and_nothing_is_forgotte
         for summary in throttle.summaries():
             sent.append((now[0], summary.kind))
             told += int(summary.title.split()[0])
-        if kind is not None and throttle.passes(Notice(kind, "t", "x", "b")):
+        if kind is not None and throttle.passes(Alert(kind, "t", "x", "b")):
             sent.append((now[0], kind))
             told += 1
     assert told == len(steps)
@@ -103,7 +103,7 @@ def test_a_summary_names_the_first_and_counts_the_rest() -> None:
     now = [0.0]
     throttle = Throttle(600, lambda: now[0])
     for number in range(9):
-        throttle.passes(Notice(Kind.FAILED, "", "", f"{number}.mp4 (NOT_MEDIA)"))
+        throttle.passes(Alert(Kind.FAILED, "", "", f"{number}.mp4 (NOT_MEDIA)"))
     now[0] = 600
     (summary,) = throttle.summaries()
     assert summary.title == "8 more in 10 minutes: files that could not be done"

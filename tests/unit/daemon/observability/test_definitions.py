@@ -20,20 +20,29 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.config.settings import MetricsSettings, Settings
 from daemon.jobs.manifest import Job, Manifest
-from daemon.jobs.start_conditions import Condition, Hindrance
+from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability import definitions as metrics
 from daemon.observability.collector import Recorder
 from daemon.observability.definitions import DEFINITIONS
-from daemon.observability.events import Audience, Delivered, Ended, Event, GivenUp, Postponed, Shown, Started
+from daemon.observability.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Delivered,
+    Event,
+    EventBus,
+    JobDeferred,
+    JobFailed,
+    Tick,
+)
 from daemon.observability.exporter import Exporter
-from daemon.observability.gpu_metrics import CardMeters
+from daemon.observability.gpu_metrics import GPUMeters
 from daemon.observability.registry import Meters
-from daemon.service.snapshot import Chronicle, _state
-from daemon.status.model import Board, History, HostLine, RunningJob
+from daemon.service.snapshot import HistoryRecorder, _state
+from daemon.status.model import History, HostLine, RunningJob, ServiceStatus
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed
-from engines.nvml import CardLoad
-from pipeline.telemetry.counters import Counting
+from engines.nvml import GPULoad
+from pipeline.telemetry.counters import StatsCollector
 from tests.support.scrape import free_port
 
 ROOT = Path(__file__).parents[4]
@@ -64,8 +73,8 @@ def job(result: dict[str, Any] | None = None) -> Job:
     return Job(Path("/nowhere"), Manifest("1", "inbox", "a.mp4", "default", result=result))
 
 
-def shown(board: Board, condition: Condition, hosts: tuple[str, ...] = ()) -> Shown:
-    return Shown(board, condition, [HostLine(f"host{n}", state, "", "normal", 0, "") for n, state in enumerate(hosts)])
+def shown(board: ServiceStatus, condition: Condition, hosts: tuple[str, ...] = ()) -> Tick:
+    return Tick(board, condition, [HostLine(f"host{n}", state, "", "normal", 0, "") for n, state in enumerate(hosts)])
 
 
 def test_every_promised_name_is_there() -> None:
@@ -73,7 +82,7 @@ def test_every_promised_name_is_there() -> None:
 
 
 @pytest.mark.parametrize("meter", DEFINITIONS, ids=lambda meter: meter.name)
-def test_definitions_follow_the_rules_of_prometheus(meter: metrics.Meter) -> None:
+def test_definitions_follow_the_rules_of_prometheus(meter: metrics.MetricDefinition) -> None:
     assert re.fullmatch(r"dualface(_[a-z]+)+", meter.name)
     assert meter.name.endswith("_total") == (meter.kind == "counter")
     assert bool(meter.bounds) == (meter.kind == "histogram")
@@ -102,12 +111,14 @@ def test_a_service_that_has_not_looked_yet_runs_nothing() -> None:
 
 def test_what_is_not_known_is_absent() -> None:
     recorder = Recorder(Settings())
-    recorder(shown(Board("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
+    recorder(shown(ServiceStatus("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
     found = samples(recorder.meters)
     assert found["dualface_share_free_bytes", ()] == 123
     assert found["dualface_inbox_files", ("ready",)] == 3
     assert found["dualface_hosts", ("idle",)] == 2
-    recorder(shown(Board("here", 1, state="share_away"), Condition(Hindrance.SHARE_AWAY, "gone"), ("working",)))
+    recorder(
+        shown(ServiceStatus("here", 1, state="share_away"), Condition(BlockReason.SHARE_AWAY, "gone"), ("working",))
+    )
     found = samples(recorder.meters)
     names = {name for name, _ in found}
     assert not {"dualface_share_free_bytes", "dualface_inbox_files", "dualface_hosts"} & names
@@ -117,23 +128,23 @@ def test_what_is_not_known_is_absent() -> None:
     assert sum(value for (name, _), value in found.items() if name == "dualface_state") == 1
 
 
-@pytest.mark.parametrize("hindrance", [*Hindrance])
+@pytest.mark.parametrize("hindrance", [*BlockReason])
 @pytest.mark.parametrize("held", [0, 1])
-def test_every_state_of_a_service_has_its_metric(hindrance: Hindrance, held: int) -> None:
+def test_every_state_of_a_service_has_its_metric(hindrance: BlockReason, held: int) -> None:
     state = _state(Condition(hindrance), running=held, held=held)
     recorder = Recorder(Settings())
-    recorder(shown(Board("here", 1, state=state), Condition(hindrance)))
+    recorder(shown(ServiceStatus("here", 1, state=state), Condition(hindrance)))
     assert samples(recorder.meters)["dualface_state", (state,)] == 1
 
 
 def test_jobs_attempts_and_failures_are_counted() -> None:
     recorder = Recorder(Settings())
     events: list[Event] = [
-        Started(job()),
-        Ended(job(), Died("SIGKILL", -9)),
-        Postponed(job(), DISK_FULL),
-        GivenUp(job(), DISK_FULL, "failed/a.report.json"),
-        GivenUp(job(), DISK_FULL, "failed/a.report.json"),
+        AttemptStarted(job()),
+        AttemptEnded(job(), Died("SIGKILL", -9)),
+        JobDeferred(job(), DISK_FULL),
+        JobFailed(job(), DISK_FULL, "failed/a.report.json"),
+        JobFailed(job(), DISK_FULL, "failed/a.report.json"),
     ]
     for event in events:
         recorder(event)
@@ -149,15 +160,15 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
     assert found["dualface_failures_in_a_row", ()] == 0
 
 
-def test_a_job_whose_recording_the_card_does_not_decode_is_counted_once_over_its_attempts() -> None:
+def test_a_job_whose_recording_the_gpu_does_not_decode_is_counted_once_over_its_attempts() -> None:
     def attempt() -> None:
-        counting = Counting()
+        counting = StatsCollector()
         counting.undecodable("prores")
         recorder.tally(job().id, counting.take())
 
     recorder = Recorder(Settings())
     attempt()
-    recorder(Postponed(job(), DISK_FULL))
+    recorder(JobDeferred(job(), DISK_FULL))
     attempt()
     assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 1
     recorder(Delivered(job({"status": "succeeded"}), "outbox/a.dual.mp4"))
@@ -168,12 +179,12 @@ def test_a_job_whose_recording_the_card_does_not_decode_is_counted_once_over_its
 def test_capacity_follows_a_reload() -> None:
     recorder = Recorder(Settings.model_validate({"workers": {"concurrent_jobs": 3}}))
     assert samples(recorder.meters)["dualface_job_slots", ()] == 3
-    recorder(Shown(Board("here", 1), Condition(), [], slots=5))
+    recorder(Tick(ServiceStatus("here", 1), Condition(), [], slots=5))
     assert samples(recorder.meters)["dualface_job_slots", ()] == 5
 
 
 def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
-    counting = Counting()
+    counting = StatsCollector()
     for _ in range(3):
         counting.queued("compose", 16, most_parts=3)
     recorder = Recorder(Settings())
@@ -184,45 +195,45 @@ def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
 
 
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
-    counting = Counting()
+    counting = StatsCollector()
     counting.queued("decode", 12, most_parts=3)
     recorder = Recorder(Settings())
     recorder.tally("1", counting.take())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)
-    recorder(shown(Board("here", 1, level="downscale", running=[running]), Condition()))
+    recorder(shown(ServiceStatus("here", 1, level="downscale", running=[running]), Condition()))
     found = samples(recorder.meters)
     assert found["dualface_queue_depth", ("decode",)] == 12
     assert found["dualface_degradation_level", ()] == 1
-    recorder(shown(Board("here", 1), Condition()))
+    recorder(shown(ServiceStatus("here", 1), Condition()))
     assert samples(recorder.meters)["dualface_queue_depth", ("decode",)] == 0
     assert samples(recorder.meters)["dualface_queue_depth_frames_count", ("decode",)] == 1
 
 
-def test_cards_show_what_their_driver_says_and_vanish_with_it() -> None:
+def test_gpus_show_what_their_driver_says_and_vanish_with_it() -> None:
     now = [0.0]
     meters = Meters(DEFINITIONS)
-    cards = CardMeters(meters, lambda: now[0])
-    cards.show([CardLoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)])
+    gpus = GPUMeters(meters, lambda: now[0])
+    gpus.show([GPULoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)])
     found = samples(meters)
     assert found["dualface_gpu_utilization_percent", ("0",)] == 97
     assert found["dualface_gpu_info", ("0", "NVIDIA H200")] == 1
     assert not any(name == "dualface_nvenc_utilization_percent" for name, _ in found)
     now[0] = 31
-    cards.expire()
+    gpus.expire()
     assert samples(meters) == samples(Meters(DEFINITIONS))
 
 
-LOAD = CardLoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)
+LOAD = GPULoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)
 SILENT = f"import time; print({json.dumps(json.dumps([asdict(LOAD)]))}, flush=True); time.sleep(600)"
 LAST_WORDS = f"print({json.dumps(json.dumps([asdict(LOAD)]))}); raise SystemExit(3)"
 
 
 @pytest.mark.parametrize("program", [SILENT, LAST_WORDS, "print('no JSON')", "import engines.nvml as n; n.main()"])
-def test_cards_are_read_from_a_program_that_may_hang_or_die(program: str) -> None:
+def test_gpus_are_read_from_a_program_that_may_hang_or_die(program: str) -> None:
     meters = Meters(DEFINITIONS)
-    cards = CardMeters(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
+    gpus = GPUMeters(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
     before = set(threading.enumerate())
-    with cards.running():
+    with gpus.running():
         if "print" in program and "JSON" not in program:
             wait_for(lambda: samples(meters).get(("dualface_nvdec_utilization_percent", ("0",))) == 55)
     wait_for(lambda: set(threading.enumerate()) <= before)
@@ -236,17 +247,17 @@ def test_a_listener_that_fails_is_left_out() -> None:
         called.append(event)
         raise RuntimeError("broken")
 
-    audience = Audience(broken, heard.append)
-    audience.tell(Started(job()))
-    audience.tell(Started(job()))
+    audience = EventBus(broken, heard.append)
+    audience.tell(AttemptStarted(job()))
+    audience.tell(AttemptStarted(job()))
     assert (len(called), len(heard)) == (1, 2)
 
 
 def test_the_history_hears_of_ends() -> None:
     history = History(5)
-    chronicle = Chronicle(history, "here")
+    chronicle = HistoryRecorder(history, "here")
     chronicle(Delivered(job({"status": "succeeded", "verdict": "fine"}), "outbox/a.dual.mp4"))
-    chronicle(GivenUp(job(), DISK_FULL, "failed/a.report.json"))
+    chronicle(JobFailed(job(), DISK_FULL, "failed/a.report.json"))
     assert [row.verdict for row in history.finished] == ["fine"]
     assert [row.code for row in history.failed] == ["DISK_FULL"]
 

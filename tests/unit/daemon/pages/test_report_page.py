@@ -34,7 +34,7 @@ def test_the_page_stands_alone_and_names_stay_text(tmp_path: Path) -> None:
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "http" not in re.sub(r'http-equiv|xmlns="[^"]*"|data:[^"]*', "", page)
     assert page.count("<svg") > 4
-    for words in ("mix-ups of the two people repaired", "Softer pictures", "still picture", "정지 화면"):
+    for words in ("mix-ups of the two people repaired", "Softer frames", "still frame", "정지 화면"):
         assert words.lower() in page.lower()
 
 
@@ -43,7 +43,7 @@ def test_the_page_is_one_of_the_jobs_files_and_of_the_wanted_languages(tmp_path:
     made = add_report_page(result, ("ko",))
     assert result.files.html is None and made.files.html is not None
     page = made.files.html.read_text()
-    assert "정지 화면" in page and "still picture" not in page and 'data-language="en"' not in page
+    assert "정지 화면" in page and "still frame" not in page and 'data-language="en"' not in page
 
 
 @pytest.mark.parametrize("seconds", [0.02, 1.0, 700.0])

@@ -15,13 +15,13 @@ from daemon.cli.batch import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
 from daemon.jobs.manifest import Job, Manifest
-from daemon.observability.alerts import Kind, Reporter
+from daemon.observability.alerts import AlertRules, Kind
 from daemon.observability.collector import Recorder
 from daemon.observability.events import Delivered
 from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
-from daemon.status.model import Board, FinishedJob
+from daemon.status.model import FinishedJob, ServiceStatus
 from daemon.status.publisher import page_of
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
@@ -33,9 +33,9 @@ HOSTILE = GAP | {"message": "<script>alert(1)</script>\u202e", "message_ko": "<b
 FACTS = {"people": 2, "warnings": [GAP]}
 
 
-def board(**facts: Any) -> Board:
+def board(**facts: Any) -> ServiceStatus:
     done = FinishedJob("k", "inbox/a.mp4", "outbox/a.dual.mp4", "a.dual.mp4", "succeeded", "fine", "now", facts=facts)
-    return Board("here", 1, finished=[done])
+    return ServiceStatus("here", 1, finished=[done])
 
 
 def delivered(facts: dict[str, Any]) -> Delivered:
@@ -86,12 +86,12 @@ def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:
 
 
 def test_people_are_told_once_a_file_and_only_of_what_lacks_something() -> None:
-    (notice,) = Reporter("here").notices(delivered({"warnings": [GAP] * 7}))
+    (notice,) = AlertRules("here").notices(delivered({"warnings": [GAP] * 7}))
     assert notice.kind is Kind.INCOMPLETE
     assert GAP["message"] in notice.text
     assert "and 2 more" in notice.text
     assert "AUDIO_GAP" in notice.brief
-    assert list(Reporter("here").notices(delivered({"people": 2}))) == []
+    assert list(AlertRules("here").notices(delivered({"people": 2}))) == []
 
 
 def test_the_metric_counts_by_code() -> None:

@@ -17,11 +17,11 @@ from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs import held_jobs as tasks
-from daemon.jobs.gpu_placement import Card
+from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import State
-from daemon.jobs.segment_cache import KeptStates
-from daemon.observability.events import Audience, Event, GivenUp
+from daemon.jobs.segment_cache import SegmentCache
+from daemon.observability.events import Event, EventBus, JobFailed
 from daemon.service.dispatcher import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share
@@ -45,8 +45,8 @@ def scheduler(share: Share) -> Iterator[Scheduler]:
             share,
             Intake(inboxes(settings, 0, clock)),
             Pool(selector, stall_timeout_s=60, clock=clock),
-            KeptStates(share, settings.retention, clock),
-            Audience(),
+            SegmentCache(share, settings.retention, clock),
+            EventBus(),
             settle_s=0,
             clock=clock,
         )
@@ -118,7 +118,7 @@ def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_
     share: Share, scheduler: Scheduler
 ) -> None:
     heard: list[Event] = []
-    scheduler._audience = Audience(heard.append)
+    scheduler._audience = EventBus(heard.append)
     removed, taken = (scheduler._tasks.hold(claimed(share, name)) for name in ("x.mp4", "y.mp4"))
     shutil.rmtree(removed.job.folder)
     leases.take_over(taken.job.folder)
@@ -126,7 +126,7 @@ def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_
         for task in (removed, taken):
             scheduler._lose(task)
     (event,) = heard
-    assert isinstance(event, GivenUp)
+    assert isinstance(event, JobFailed)
     assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
     assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
     assert scheduler.held == 0
@@ -146,11 +146,11 @@ def test_a_job_that_waits_for_space_names_the_figure_and_kept_state_goes(share: 
     assert list(share.finished.iterdir()) == []
 
 
-@pytest.mark.parametrize(("cards", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
-def test_cards_may_carry_fewer_jobs_than_there_are_slots(
-    scheduler: Scheduler, cards: int, jobs_per_card: int | str, slots: int
+@pytest.mark.parametrize(("gpus", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
+def test_gpus_may_carry_fewer_jobs_than_there_are_slots(
+    scheduler: Scheduler, gpus: int, jobs_per_card: int | str, slots: int
 ) -> None:
     settings = {"workers": {"concurrent_jobs": 8}, "device": {"jobs_per_card": jobs_per_card}}
-    scheduler._cards = [Card(number, 1) for number in range(cards)]
+    scheduler._gpus = [GPU(number, 1) for number in range(gpus)]
     scheduler.adopt(Settings.model_validate(settings), 0)
     assert scheduler.slots == slots

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.service import systemd as notify
-from daemon.service.systemd import Notifier, Pulse, watchdog_interval_s
+from daemon.service.systemd import Notifier, WatchdogThread, watchdog_interval_s
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def test_watchdog_interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turning_loop_is_alive_and_pings(systemd: socket.socket) -> None:
-    with Pulse(Notifier(), 0.05).running() as pulse:
+    with WatchdogThread(Notifier(), 0.05).running() as pulse:
         pulse.beat()
         assert systemd.recv(100) == b"WATCHDOG=1"
 
 
 def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "_FRESH_S", 0.0)
-    pulse = Pulse(Notifier(), 0.01)
+    pulse = WatchdogThread(Notifier(), 0.01)
     pulse.beat()
     answers: dict[str, bool] = {}
 

@@ -17,7 +17,7 @@ from daemon.config.settings import RetentionSettings, Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.jobs import sidecar
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.segment_cache import KeptStates, key_of
+from daemon.jobs.segment_cache import SegmentCache, key_of
 from daemon.share import leases
 from daemon.share.reach import NoShareError, check
 from daemon.share.share import SENTINEL
@@ -115,7 +115,7 @@ def test_segments(tmp_path: Path, planted: Callable[[Path], None], suffix: str) 
         assert_plain(path)
 
 
-def test_pictures(tmp_path: Path, planted: Callable[[Path], None]) -> None:
+def test_frames(tmp_path: Path, planted: Callable[[Path], None]) -> None:
     path = tmp_path / "000000000500-picture.jpg"
     planted(path)
     in_time(lambda: write_jpeg(path, np.zeros((8, 8, 3), np.uint8), 90))
@@ -153,7 +153,7 @@ def test_kept_state_comes_in_over_links(tmp_path: Path, name: str) -> None:
     elsewhere.mkdir()
     (elsewhere / "x").write_bytes(VICTIM)
     (job.folder / name).symlink_to(elsewhere)
-    KeptStates(share, RetentionSettings(), clock=lambda: 0.0).give(job)
+    SegmentCache(share, RetentionSettings(), clock=lambda: 0.0).give(job)
     assert not (job.folder / name).is_symlink()
     assert not arrived.exists()
     assert (elsewhere / "x").read_bytes() == VICTIM

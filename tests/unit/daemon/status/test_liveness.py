@@ -24,7 +24,7 @@ from daemon.share import leases, reach
 from daemon.share.leases import Lease
 from daemon.share.share import Share
 from daemon.status.liveness import NoStatusError, survey
-from daemon.status.model import Board, FailedJob, RunningJob, WaitingJob
+from daemon.status.model import FailedJob, RunningJob, ServiceStatus, WaitingJob
 from daemon.status.store import Hosts
 from tests.support.share import make_share, settings_for
 
@@ -50,7 +50,7 @@ def dead() -> int:
 
 
 def report(share: Share, host: str, state: str, *, pid: int = 0, age_s: float = 0, **more: object) -> None:
-    board = Board(host, pid or os.getpid(), state, **more)  # type: ignore[arg-type]
+    board = ServiceStatus(host, pid or os.getpid(), state, **more)  # type: ignore[arg-type]
     for row in board.running:
         hold(share, row.job, host)
     Hosts(share.hosts, share.jobs).write(board)
@@ -174,7 +174,7 @@ def test_failures_that_were_dealt_with_are_gone(share: Share, settings: Settings
 
 
 def test_only_status_json_is_read_too(share: Share, settings: Settings, dead: int) -> None:
-    (share.outbox / "status.json").write_text(json.dumps(asdict(Board(HERE, dead, "idle"))))
+    (share.outbox / "status.json").write_text(json.dumps(asdict(ServiceStatus(HERE, dead, "idle"))))
     assert not survey(share, settings).alive
 
 

@@ -19,11 +19,11 @@ from daemon.share.naming import valid_text
 from daemon.share.share import Share
 from daemon.status.model import (
     SCHEMA,
-    Board,
     FailedJob,
     FinishedJob,
     History,
     RunningJob,
+    ServiceStatus,
     WaitingJob,
     link_to,
     now,
@@ -37,8 +37,8 @@ SPEAKER = Speaker(languages("auto"))
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
 
-def board() -> Board:
-    return Board(
+def board() -> ServiceStatus:
+    return ServiceStatus(
         host="h",
         pid=1,
         state="working",
@@ -88,18 +88,18 @@ def test_what_a_job_tells_besides_is_in_words_and_its_notes_are_text(share: Shar
     shown.finished = [replace(shown.finished[0], facts=told)]
     StatusPage(share, StatusSettings(), Clock()).show(shown)
     page = (share.outbox / "status.html").read_text()
-    said = ("Nobody was found", "converted to AAC", "소리를 AAC로 변환", "parts of the sound", "그래픽 카드 대신")
+    said = ("Nobody was found", "converted to AAC", "소리를 AAC로 변환", "parts of the audio", "그래픽 카드 대신")
     assert [words in page for words in said] == [True] * len(said)
     notes = page.partition('<details class="notes">')[2].partition("</details>")[0]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in notes
     assert "<script" not in notes
 
 
-@pytest.mark.parametrize(("sound", "tone"), [("copied", None), ("none", ""), ("lost", "warn"), (None, None)])
-def test_missing_sound_is_told_and_lost_sound_stands_out(sound: str | None, tone: str | None) -> None:
+@pytest.mark.parametrize(("audio", "tone"), [("copied", None), ("none", ""), ("lost", "warn"), (None, None)])
+def test_missing_audio_is_told_and_lost_audio_stands_out(audio: str | None, tone: str | None) -> None:
     plain = list(facts.told({"people": 2}, "", SPEAKER))
-    with_sound = list(facts.told({"people": 2, "sound": sound}, "", SPEAKER))
-    assert [tone for tone, _ in with_sound[len(plain) :]] == ([] if tone is None else [tone])
+    with_audio = list(facts.told({"people": 2, "sound": audio}, "", SPEAKER))
+    assert [tone for tone, _ in with_audio[len(plain) :]] == ([] if tone is None else [tone])
 
 
 def test_any_name_can_be_shown(share: Share) -> None:
@@ -157,17 +157,17 @@ def test_reading_what_is_not_there_or_not_ours(share: Share, content: str) -> No
 def test_boards_of_other_versions_are_read_as_far_as_they_can_be() -> None:
     row = {"job": "j", "file": "f", "reason": "r", "mood": "new here"}
     newer = {"schema": SCHEMA, "host": "h", "pid": 1, "waiting": [row], "weather": "fine"}
-    assert Board.from_json(json.dumps(newer).encode()).waiting == [WaitingJob("j", "f", "r")]
+    assert ServiceStatus.from_json(json.dumps(newer).encode()).waiting == [WaitingJob("j", "f", "r")]
     for broken in ({"waiting": [{}]}, {"waiting": 3}, {"waiting": ["x"]}):
         with pytest.raises(ValueError, match="damaged"):
-            Board.from_json(json.dumps({**newer, **broken}).encode())
+            ServiceStatus.from_json(json.dumps({**newer, **broken}).encode())
 
 
-def of_host(name: str, state: str, *, at: str = "1", running: int = 0) -> Board:
+def of_host(name: str, state: str, *, at: str = "1", running: int = 0) -> ServiceStatus:
     rows = [RunningJob(f"{name}{n}", "x.mp4", "render", 1.0, 1.0, 1, "downscale", 1, name) for n in range(running)]
     finished = [FinishedJob(f"{name} done", "x.mp4", "outbox/x.mp4", "x.mp4", "succeeded", "", at, name)]
     level = "downscale" if running else "normal"
-    return Board(name, 1, state, queued=5, level=level, running=rows, finished=finished)
+    return ServiceStatus(name, 1, state, queued=5, level=level, running=rows, finished=finished)
 
 
 def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
@@ -175,7 +175,7 @@ def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
     hosts = []
     for name in "ab":
         waiting = [WaitingJob("", "inbox/x.mp4", "no", name, "CODE"), WaitingJob(name, "inbox/y.mp4", "no", name)]
-        hosts.append(Seen(Board(name, 1, waiting=waiting), silent=False))
+        hosts.append(Seen(ServiceStatus(name, 1, waiting=waiting), silent=False))
     rows = merged(hosts[0].board, hosts, listed=5).waiting
     assert sorted((row.job, row.file) for row in rows) == [
         ("", "inbox/x.mp4"),
@@ -204,7 +204,7 @@ def test_several_hosts_are_on_one_page(share: Share) -> None:
         ("b", "working", 2),
     ]
     html = (share.outbox / "status.html").read_text()
-    assert [word in html for word in ("Machines", "작업 장비", "Softer pictures", "덜 선명한 화면")] == [True] * 4
+    assert [word in html for word in ("Machines", "작업 장비", "Softer frames", "덜 선명한 화면")] == [True] * 4
 
     os.utime(share.hosts / "b.json", (0, 0))
     clock.now = 10

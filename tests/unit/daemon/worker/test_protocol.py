@@ -25,7 +25,7 @@ MESSAGES: list[Message] = [
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 names = st.sampled_from(["stage", "frames_done", "code", "message", "remedy", "files", "verdict", "counts", "device"])
-kinds = st.sampled_from(["Progress", "Tally", "Finished", "Failed", "Stopped", "Ready", "Nothing"])
+kinds = st.sampled_from(["Progress", "StatsDelta", "Finished", "Failed", "Stopped", "Ready", "Nothing"])
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

@@ -43,7 +43,7 @@ def test_cpu_time_is_told_by_a_signal() -> None:
     assert confined("while True: pass").returncode == -24  # SIGXCPU
 
 
-def test_where_a_card_may_be_used_address_space_is_free() -> None:
+def test_where_a_gpu_may_be_used_address_space_is_free() -> None:
     script = PREPARE.replace('"cpu")', '"cuda")') + "print(resource.getrlimit(resource.RLIMIT_AS)[0])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "-1"

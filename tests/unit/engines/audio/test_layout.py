@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engines.audio import layout as audio_layout
 from engines.audio.layout import ChannelPlan, channel_plan
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "sound.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "audio.md"
 
 
 def plan(layout: str, *labels: str, **more: bool) -> ChannelPlan:

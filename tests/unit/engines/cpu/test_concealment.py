@@ -1,4 +1,4 @@
-"""Stand-ins on timelines of any kind; pictures are numbers here."""
+"""Stand-ins on timelines of any kind; frames are numbers here."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cpu.concealment import StandIns
+from engines.cpu.concealment import Concealer
 from engines.media.timeline import Slot
 
 BLACK = "black"
 MS = Fraction(1, 1000)
 
 
-def fill(pictures: dict[int, float | None]) -> dict[int, Any]:
+def fill(frames: dict[int, float | None]) -> dict[int, Any]:
     """What is shown at each time in milliseconds; None marks what is lost."""
-    stand_ins: Any = StandIns(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
-    slots = [Slot(pts, 1, picture) for pts, picture in pictures.items()]
+    stand_ins: Any = Concealer(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
+    slots = [Slot(pts, 1, frame) for pts, frame in frames.items()]
     filled = list(stand_ins.fill(slots))
-    assert all(is_replaced == (pictures[slot.pts] is None) for slot, is_replaced in filled)
-    return {slot.pts: slot.picture for slot, _ in filled}
+    assert all(is_replaced == (frames[slot.pts] is None) for slot, is_replaced in filled)
+    return {slot.pts: slot.frame for slot, _ in filled}
 
 
 def lost(first: int, last: int, step: int = 50) -> dict[int, float | None]:
@@ -40,17 +40,17 @@ def test_a_longer_gap_is_interpolated_by_time() -> None:
 
 def test_a_very_long_gap_turns_black_after_a_moment() -> None:
     shown = fill({0: 1, **lost(50, 3000), 3050: 2})
-    assert [t for t, picture in shown.items() if picture == 1] == [0, *range(50, 300, 50)]
+    assert [t for t, frame in shown.items() if frame == 1] == [0, *range(50, 300, 50)]
     assert {shown[t] for t in range(300, 3001, 50)} == {BLACK}
 
 
 @pytest.mark.parametrize(("until", "expected"), [(200, 7), (1900, 7), (2500, BLACK)])
-def test_before_the_first_good_picture(until: int, expected: object) -> None:
+def test_before_the_first_good_frame(until: int, expected: object) -> None:
     shown = fill({**lost(0, until), until + 50: 7})
     assert {shown[t] for t in range(0, until + 1, 50)} == {expected}
 
 
-def test_behind_the_last_good_picture() -> None:
+def test_behind_the_last_good_frame() -> None:
     assert set(fill({0: 7, **lost(50, 1900)}).values()) == {7}
     assert set(fill({0: 7, **lost(50, 9000)}).values()) == {7, BLACK}
 
@@ -60,16 +60,16 @@ def test_nothing_comes_of_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 900), st.booleans()), min_size=2, max_size=60), st.data())
-def test_what_stands_in_depends_on_the_good_pictures_around_a_gap_alone(
+def test_what_stands_in_depends_on_the_good_frames_around_a_gap_alone(
     steps: list[tuple[int, bool]], data: st.DataObject
 ) -> None:
-    """So a run that begins with the last good picture before some place shows the same from there on."""
-    pictures: dict[int, float | None] = {0: 0}
+    """So a run that begins with the last good frame before some place shows the same from there on."""
+    frames: dict[int, float | None] = {0: 0}
     for step, good in steps:
-        pts = max(pictures) + step
-        pictures[pts] = pts if good else None
-    whole = fill(pictures)
-    assert list(whole) == list(pictures)
-    begin = data.draw(st.sampled_from([pts for pts, picture in pictures.items() if picture is not None]))
-    tail = {pts: picture for pts, picture in pictures.items() if pts >= begin}
-    assert fill(tail) == {pts: picture for pts, picture in whole.items() if pts >= begin}
+        pts = max(frames) + step
+        frames[pts] = pts if good else None
+    whole = fill(frames)
+    assert list(whole) == list(frames)
+    begin = data.draw(st.sampled_from([pts for pts, frame in frames.items() if frame is not None]))
+    tail = {pts: frame for pts, frame in frames.items() if pts >= begin}
+    assert fill(tail) == {pts: frame for pts, frame in whole.items() if pts >= begin}

@@ -1,4 +1,4 @@
-"""Model inputs from NV12 pictures, against swscale and against patterns that are known between the pixels."""
+"""Model inputs from NV12 frames, against swscale and against patterns that are known between the pixels."""
 
 import av
 import cv2
@@ -15,8 +15,8 @@ LANDMARKS = np.array([[[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]]], np.fl
 
 def _by_swscale(frame: Frame, width: int, height: int) -> np.ndarray:
     stacked = np.concatenate([frame.y, frame.uv.reshape(frame.uv.shape[0], -1)])
-    picture = av.VideoFrame.from_ndarray(stacked, format="nv12")
-    return picture.reformat(width, height, "bgr24", interpolation="AREA").to_ndarray()
+    image = av.VideoFrame.from_ndarray(stacked, format="nv12")
+    return image.reformat(width, height, "bgr24", interpolation="AREA").to_ndarray()
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (852, 480)])
@@ -35,7 +35,7 @@ def test_colours_stay_themselves():
         np.testing.assert_allclose(tensor[:, :48].mean(axis=(1, 2)), bgr, atol=3)
 
 
-def test_an_anamorphic_picture_is_shown_in_its_displayed_shape():
+def test_an_anamorphic_frame_is_shown_in_its_displayed_shape():
     upright = nv12(cv2.resize(collins(), (640, 480), interpolation=cv2.INTER_AREA))
     squeezed = nv12(cv2.resize(collins(), (480, 480), interpolation=cv2.INTER_AREA))
     displayed = CpuPreprocessor(aspect=640 / 480)
@@ -44,7 +44,7 @@ def test_an_anamorphic_picture_is_shown_in_its_displayed_shape():
     assert CpuPreprocessor().detector_input([squeezed], 320, 256)[0, :, :, 300:].max() == 0
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_frames_one_by_one():
     frames = [nv12(collins()), nv12(collins()[::-1])]
     together = CpuPreprocessor().detector_input(frames, 256, 256)
     for tensor, frame in zip(together, frames, strict=True):
@@ -59,7 +59,7 @@ def test_odd_sizes_and_padded_rows_are_read():
     assert CpuPreprocessor().thumbnails([frame], 64, 36).tolist() == np.full((1, 36, 64), 90).tolist()
 
 
-def test_a_small_picture_is_enlarged():
+def test_a_small_frame_is_enlarged():
     (tensor,) = CpuPreprocessor().detector_input([nv12(collins()[:128, :128])], 256, 256)
     assert tensor[:, :256, :256].min(axis=(1, 2)).max() < tensor.mean()
     assert tensor[:, -8:, -8:].mean() > 5
@@ -74,7 +74,7 @@ def test_thumbnails_are_the_mean_of_what_they_cover():
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.7])
 @pytest.mark.parametrize("turn_deg", [0, 20, -35])
-def test_a_chip_shows_the_picture_where_the_landmarks_say(scale, turn_deg):
+def test_a_chip_shows_the_frame_where_the_landmarks_say(scale, turn_deg):
     angle = np.deg2rad(turn_deg)
     turn = scale * 3.2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     landmarks = ((LANDMARKS - [50, 50]) @ turn.T + [500, 450]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What processes tell each other about a card: real processes, real locks, and real deaths."""
+"""What processes tell each other about a GPU: real processes, real locks, and real deaths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.cuda.cross_process import Ledger, Places
+from engines.cuda.cross_process import Ledger, Slots
 from engines.cuda.memory import MIB, VramManager, VramReading
 from engines.cuda.sessions import EncoderSessions
 from engines.errors import EncoderBusyError, VramGuardError
@@ -30,8 +30,8 @@ with ledger.deciding():
 TAKES = """
 import sys
 from pathlib import Path
-from engines.cuda.cross_process import Places
-place = Places(Path(sys.argv[1]), int(sys.argv[2])).take()
+from engines.cuda.cross_process import Slots
+place = Slots(Path(sys.argv[1]), int(sys.argv[2])).take()
 assert place is not None
 """
 COMPETES = """
@@ -123,7 +123,7 @@ def test_processes_that_decide_at_once_do_not_go_over_the_guard(tmp_path: Path) 
 
 def test_sessions_are_limited_over_all_processes(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
-    sessions = EncoderSessions(2, wait_s=0, places=Places(stem, 2))
+    sessions = EncoderSessions(2, wait_s=0, places=Slots(stem, 2))
     one = sessions.open(object)
     with another(TAKES, stem, 2), pytest.raises(EncoderBusyError):
         sessions.open(object)
@@ -139,12 +139,12 @@ def test_a_session_waits_for_another_process(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
     with another(TAKES, stem, 1) as process:
         threading.Timer(0.2, process.kill).start()
-        session = EncoderSessions(1, wait_s=30, places=Places(stem, 1)).open(object)
+        session = EncoderSessions(1, wait_s=30, places=Slots(stem, 1)).open(object)
     session.close()
 
 
 def test_an_encoder_that_does_not_open_gives_its_place_back(tmp_path: Path) -> None:
-    places = Places(tmp_path / "nvenc-0", 1)
+    places = Slots(tmp_path / "nvenc-0", 1)
     sessions = EncoderSessions(1, wait_s=0, places=places)
 
     def broken() -> object:

@@ -1,4 +1,4 @@
-"""The CUDA sources compile with NVRTC, which needs no card, and their structures are what Python takes them for."""
+"""The CUDA sources compile with NVRTC, which needs no GPU, and their structures are what Python takes them for."""
 
 import re
 
@@ -13,10 +13,10 @@ nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings and nvi
 
 GENERATIONS = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_120"]  # Ampere, Ada, Hopper, Blackwell
 STRUCTURES = {
-    "Picture": kernels.PICTURE, "Pictures": kernels.PICTURES, "Surface": kernels.SURFACE, "Chip": kernels.CHIP,
+    "Picture": kernels.FRAME, "Pictures": kernels.FRAMES, "Surface": kernels.SURFACE, "Chip": kernels.CHIP,
     "Chips": kernels.CHIPS, "Outputs": kernels.OUTPUTS, "Tile": kernels.TILE, "Tiles": kernels.TILES,
 }  # fmt: skip
-MOST_ARGUMENT_BYTES = 4096  # of one launch, on every card and driver
+MOST_ARGUMENT_BYTES = 4096  # of one launch, on every GPU and driver
 
 
 def checked(answer):
@@ -43,7 +43,7 @@ def test_every_kernel_is_known_by_name():
 
 def test_limits_are_those_of_the_sources():
     constants = dict(re.findall(r"const int (MOST_\w+) = (\d+)", kernels.source()))
-    for name in ("MOST_PICTURES", "MOST_CHIPS", "MOST_TILES"):
+    for name in ("MOST_FRAMES", "MOST_CHIPS", "MOST_TILES"):
         assert int(constants[name]) == getattr(kernels, name)
 
 

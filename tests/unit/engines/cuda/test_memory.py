@@ -1,4 +1,4 @@
-"""Who may fill the card's memory, and what running out of it is called, whoever says it."""
+"""Who may fill the GPU's memory, and what running out of it is called, whoever says it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engines.cuda.hwaccel import refused
 from engines.cuda.memory import MIB, VramManager, VramReading, stream_bytes
-from engines.cuda.nvdec import CardRefusedError
+from engines.cuda.nvdec import GPURefusedError
 from engines.device_errors import device_errors, nvenc_status, translate
 from engines.errors import DecodeFailedError, DeviceLostError, DeviceOutOfMemoryError
 from engines.frames import ColorTags, VideoInfo
@@ -21,8 +21,8 @@ from engines.frames import ColorTags, VideoInfo
 GIB = 1024 * MIB
 
 
-class Card:
-    """A card whose readings the test sets."""
+class GPU:
+    """A GPU whose readings the test sets."""
 
     def __init__(self, total: int = 10 * GIB, used: int = 0, own: int | None = 0) -> None:
         self.total, self.used, self.own = total, used, own
@@ -31,13 +31,13 @@ class Card:
         return VramReading(self.total, self.used, self.own)
 
 
-def manager(card: Card, guard: float = 0.7) -> VramManager:
-    return VramManager(card, guard=guard, fixed_bytes=GIB)
+def manager(gpu: GPU, guard: float = 0.7) -> VramManager:
+    return VramManager(gpu, guard=guard, fixed_bytes=GIB)
 
 
 def test_streams_are_admitted_up_to_the_guard() -> None:
-    card = Card()
-    vram = manager(card)
+    gpu = GPU()
+    vram = manager(gpu)
     assert vram.available_bytes() == 6 * GIB
     held = [vram.reserve(2 * GIB) for _ in range(3)]
     with pytest.raises(DeviceOutOfMemoryError, match=r"needs about 2048 MiB.* 0 MiB are left.*70%") as caught:
@@ -52,62 +52,62 @@ def test_streams_are_admitted_up_to_the_guard() -> None:
 
 
 def test_what_others_hold_is_not_ours_to_give() -> None:
-    card = Card(used=5 * GIB, own=GIB)
-    vram = manager(card)
+    gpu = GPU(used=5 * GIB, own=GIB)
+    vram = manager(gpu)
     assert vram.available_bytes() == 7 * GIB - 4 * GIB - GIB
-    card.used = 9 * GIB
+    gpu.used = 9 * GIB
     assert vram.available_bytes() < 0
     assert vram.over_guard
-    assert "over the guard of 70%" in str(vram.strain())
-    card.used = 2 * GIB
+    assert "over the guard of 70%" in str(vram.pressure_reason())
+    gpu.used = 2 * GIB
     assert vram.available_bytes() == 5 * GIB
     assert not vram.over_guard
-    assert vram.strain() is None
+    assert vram.pressure_reason() is None
     assert vram.fill() == pytest.approx(0.2)
 
 
 def test_an_estimate_that_proves_too_low_counts_against_the_next_job() -> None:
-    card = Card()
-    vram = manager(card)
+    gpu = GPU()
+    vram = manager(gpu)
     vram.reserve(GIB)
-    card.used = card.own = 6 * GIB
+    gpu.used = gpu.own = 6 * GIB
     assert vram.available_bytes() == GIB
 
 
 def test_where_the_driver_hides_owners_what_was_there_before_is_others() -> None:
-    card = Card(used=2 * GIB, own=None)
-    vram = manager(card)
+    gpu = GPU(used=2 * GIB, own=None)
+    vram = manager(gpu)
     assert vram.available_bytes() == 4 * GIB
-    card.used = 5 * GIB  # ours, as far as anybody knows
+    gpu.used = 5 * GIB  # ours, as far as anybody knows
     assert vram.available_bytes() == 2 * GIB
-    card.used = GIB
+    gpu.used = GIB
     assert vram.available_bytes() == 5 * GIB
 
 
 def test_a_stream_waits_for_another_to_end() -> None:
-    vram = manager(Card())
+    vram = manager(GPU())
     held = vram.reserve(6 * GIB)
     threading.Timer(0.1, held.close).start()
     vram.reserve(3 * GIB, wait_s=20).close()
 
 
 def test_a_stream_waits_for_another_program_to_end() -> None:
-    card = Card(used=8 * GIB)
-    vram = manager(card)
-    threading.Timer(0.1, lambda: setattr(card, "used", 0)).start()
+    gpu = GPU(used=8 * GIB)
+    vram = manager(gpu)
+    threading.Timer(0.1, lambda: setattr(gpu, "used", 0)).start()
     vram.reserve(3 * GIB, wait_s=20).close()
 
 
 def test_waiting_ends_by_the_clock_that_is_given() -> None:
     times = iter([0.0, 5.0, 31.0])
-    vram = VramManager(Card(used=9 * GIB), clock=lambda: next(times))
+    vram = VramManager(GPU(used=9 * GIB), clock=lambda: next(times))
     with pytest.raises(DeviceOutOfMemoryError):
         vram.reserve(GIB, wait_s=30)
 
 
 @given(st.lists(st.integers(0, 3 * GIB), max_size=30), st.integers(0, 8 * GIB), st.floats(0.1, 0.95))
 def test_promises_never_go_over_the_guard(needs: list[int], others: int, guard: float) -> None:
-    vram = VramManager(Card(used=others), guard=guard, fixed_bytes=GIB)
+    vram = VramManager(GPU(used=others), guard=guard, fixed_bytes=GIB)
     promised = 0
     for need in needs:
         try:
@@ -119,7 +119,7 @@ def test_promises_never_go_over_the_guard(needs: list[int], others: int, guard: 
 
 
 def test_cupys_pool_stays_under_the_guard_and_beside_the_context() -> None:
-    assert manager(Card()).pool_limit_bytes == 6 * GIB
+    assert manager(GPU()).pool_limit_bytes == 6 * GIB
 
 
 def video(width: int, height: int, bit_depth: int = 8, fps: int = 30) -> VideoInfo:
@@ -129,7 +129,7 @@ def video(width: int, height: int, bit_depth: int = 8, fps: int = 30) -> VideoIn
     )  # fmt: skip
 
 
-def test_a_streams_need_grows_with_its_pictures() -> None:
+def test_a_streams_need_grows_with_its_frames() -> None:
     def need(**of: int) -> int:
         return stream_bytes(video(**of), ring_s=1.5, ring_bytes=384 * MIB, max_surface_pixels=3840 * 2160)
 
@@ -233,9 +233,9 @@ def test_only_encoder_calls_have_an_nvenc_status() -> None:
     [
         (errno.EOPNOTSUPP, 2 * MIB, DeviceOutOfMemoryError),  # an H200 whose memory another program held
         (errno.ENOMEM, 2 * MIB, DeviceOutOfMemoryError),
-        (errno.EOPNOTSUPP, 2**36, CardRefusedError),
-        (errno.EINVAL, 2 * MIB, CardRefusedError),
+        (errno.EOPNOTSUPP, 2**36, GPURefusedError),
+        (errno.EINVAL, 2 * MIB, GPURefusedError),
     ],
 )
-def test_ffmpeg_does_not_say_that_the_card_is_full(number: int, free_bytes: int, expected: type[Exception]) -> None:
+def test_ffmpeg_does_not_say_that_the_gpu_is_full(number: int, free_bytes: int, expected: type[Exception]) -> None:
     assert type(refused(av.FFmpegError(number, "Operation not supported"), free_bytes)) is expected

@@ -31,7 +31,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return fake
 
 
-def picture(pts: int, width: int = 320, height: int = 180) -> Frame:
+def frame(pts: int, width: int = 320, height: int = 180) -> Frame:
     memory = on_device(np.full((height * 3 // 2, width), 100 + pts % 50, np.uint8))
     return Frame(memory[:height], memory[height:].reshape(height // 2, width // 2, 2), pts, 1)
 
@@ -47,7 +47,7 @@ def test_a_session_is_taken_and_given_back(library: ModuleType) -> None:
     sessions = EncoderSessions(2)
     one = encoder(sessions)
     assert (sessions.open_sessions, library.driver.open_sessions) == (1, 1)
-    one.encode(picture(0))
+    one.encode(frame(0))
     assert len(one.flush()) == 1
     assert (sessions.open_sessions, library.driver.open_sessions) == (0, 0)
 
@@ -55,7 +55,7 @@ def test_a_session_is_taken_and_given_back(library: ModuleType) -> None:
 def test_a_job_that_dies_gives_its_session_back(library: ModuleType) -> None:
     sessions = EncoderSessions(1, wait_s=0)
     dying = encoder(sessions)
-    dying.encode(picture(0))
+    dying.encode(frame(0))
     del dying
     gc.collect()
     assert (sessions.open_sessions, library.driver.open_sessions) == (0, 0)
@@ -71,7 +71,7 @@ def test_at_most_the_limit_is_open_and_waiters_are_served_in_turn(library: Modul
     def job(number: int) -> None:
         mine = encoder(sessions)
         order.append(number)
-        mine.encode(picture(0))
+        mine.encode(frame(0))
         mine.flush()
 
     threads = [threading.Thread(target=job, args=(number,)) for number in range(5)]
@@ -103,7 +103,7 @@ def test_who_waits_too_long_is_told_that_encoders_are_busy(library: ModuleType) 
 
 @pytest.mark.parametrize("status", [10, 21])
 def test_errors_10_and_21_mean_busy_and_are_tried_again(library: ModuleType, status: int) -> None:
-    """Another program holds the card's sessions, then ends."""
+    """Another program holds the GPU's sessions, then ends."""
     library.driver.limit, library.driver.status = 0, status
     sessions = EncoderSessions(4, wait_s=20)
     threading.Timer(0.2, lambda: setattr(library.driver, "limit", 8)).start()
@@ -130,7 +130,7 @@ def test_other_errors_are_encoding_errors_with_the_librarys_words(library: Modul
         encoder(EncoderSessions(4, wait_s=30))
 
 
-def test_a_picture_that_the_encoder_refuses_is_an_encoding_error(
+def test_a_frame_that_the_encoder_refuses_is_an_encoding_error(
     library: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -139,7 +139,7 @@ def test_a_picture_that_the_encoder_refuses_is_an_encoding_error(
     one = encoder(EncoderSessions(1))
     monkeypatch.setattr(library.PyNvEncoder, "Encode", refuse)
     with pytest.raises(EncodeFailedError, match="error 20"):
-        one.encode(picture(0))
+        one.encode(frame(0))
 
 
 def child_with_fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int, status: int) -> SessionProbe:
@@ -208,14 +208,14 @@ NOBODY_WAITS = DeviceSettings(index=1, nvenc_wait_s=0)
 
 
 @pytest.mark.usefixtures("places")
-def test_a_card_hands_out_as_many_encoders_as_were_counted_and_nobody_counts_again(library: ModuleType) -> None:
-    card = DeviceEncoders(NOBODY_WAITS, COUNTED, lambda *_: pytest.fail("asked"))
-    made = [_create(card) for _ in range(2)]
+def test_a_gpu_hands_out_as_many_encoders_as_were_counted_and_nobody_counts_again(library: ModuleType) -> None:
+    gpu = DeviceEncoders(NOBODY_WAITS, COUNTED, lambda *_: pytest.fail("asked"))
+    made = [_create(gpu) for _ in range(2)]
     assert [one.name for one in made] == ["h264_nvenc"] * 2
     with pytest.raises(EncoderBusyError, match="2 of 2"):
-        _create(card)
+        _create(gpu)
     assert library.driver.options[0]["gpu_id"] == 1
-    assert card.notes == ()
+    assert gpu.notes == ()
 
 
 @pytest.mark.usefixtures("places")
@@ -243,20 +243,20 @@ def test_where_nobody_has_counted_one_session_is_asked_for_and_the_driver_sets_t
         return SessionProbe(most)
 
     library.driver.limit = 2
-    card = DeviceEncoders(NOBODY_WAITS, probe=probe)
-    made = [_create(card) for _ in range(2)]
+    gpu = DeviceEncoders(NOBODY_WAITS, probe=probe)
+    made = [_create(gpu) for _ in range(2)]
     with pytest.raises(EncoderBusyError, match=r"\(2 by this process"):
-        _create(card)
+        _create(gpu)
     assert (asked, len(made)) == ([(1, 1)], 2)
 
 
 def test_no_session_at_all_means_x264(library: ModuleType) -> None:
-    card = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), COUNTED)
-    assert choose_encoder("auto", card._probed) == ("x264", "NVENC is not used: device.nvenc_max_sessions is 0")
+    gpu = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), COUNTED)
+    assert choose_encoder("auto", gpu._probed) == ("x264", "NVENC is not used: device.nvenc_max_sessions is 0")
 
 
-def _create(card: DeviceEncoders) -> NvencEncoder:
-    made = card.create(
+def _create(gpu: DeviceEncoders) -> NvencEncoder:
+    made = gpu.create(
         320, 180, time_base=Fraction(1, 30), fps=Fraction(30), color=ColorTags(), settings=EncoderSettings(), stream=77
     )
     assert isinstance(made, NvencEncoder)

@@ -1,4 +1,4 @@
-"""Engines are really built, for cards that are not here; and a model always gets an engine that runs, or an error."""
+"""Engines are really built, for GPUs that are not here; and a model always gets an engine that runs, or an error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def detector() -> bytes:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("target", ["sm89", "sm120"])
-def test_engines_are_built_without_a_card(library: Library, name: str, target: str) -> None:
+def test_engines_are_built_without_a_gpu(library: Library, name: str, target: str) -> None:
     assert len(build(MODELS[name](), target, "fp16", library)) > 500_000
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_model_is_refused(library: Library) -> None:
 
 
 @pytest.mark.parametrize(("text", "target"), [("sm89", "sm89"), (" SM120 ", "sm120")])
-def test_targets_are_card_generations(text: str, target: str) -> None:
+def test_targets_are_gpu_generations(text: str, target: str) -> None:
     assert parse_target(text) == target
 
 
@@ -80,9 +80,9 @@ def test_half_precision_finds_the_same_faces_in_the_same_places(detector: bytes)
     from engines.cpu.preprocess import CpuPreprocessor  # noqa: PLC0415
 
     frames = [nv12(collins()), nv12(hopper()[:512])]
-    pictures = CpuPreprocessor().detector_input(frames, 256, 256)
-    exact = yunet.decode(OnnxRuntimeEngine(detector).run(pictures), 256, 256)
-    rough = yunet.decode(OnnxRuntimeEngine(half_precision(detector)).run(pictures), 256, 256)
+    images = CpuPreprocessor().detector_input(frames, 256, 256)
+    exact = yunet.decode(OnnxRuntimeEngine(detector).run(images), 256, 256)
+    rough = yunet.decode(OnnxRuntimeEngine(half_precision(detector)).run(images), 256, 256)
     for one, other in zip(exact, rough, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.5)
         np.testing.assert_allclose(one.scores, other.scores, atol=0.01)
@@ -106,7 +106,7 @@ def test_an_engine_that_the_library_does_not_take_is_refused(library: Library, d
 
 
 def open_with(cache: EngineCache, detector: bytes, place: Place, find: Any, inference: str = "auto") -> choose.Chosen:
-    """As on a card, but that ONNX Runtime runs on the CPU where it takes over."""
+    """As on a GPU, but that ONNX Runtime runs on the CPU where it takes over."""
     settings = DeviceSettings.model_validate({"inference": inference})
     runtime: Any = lambda model, *_: OnnxRuntimeEngine(model)  # noqa: E731
     return open_engine("detector", detector, place, settings, cache, find=find, open_onnxruntime=runtime)
@@ -116,7 +116,7 @@ def runs(engine: Any) -> bool:
     return len(engine.run(np.zeros((1, 3, 64, 64), np.float32))) == 12
 
 
-def test_a_card_that_tensorrt_does_not_know_gets_onnxruntime_and_a_note(detector: bytes, tmp_path: Path) -> None:
+def test_a_gpu_that_tensorrt_does_not_know_gets_onnxruntime_and_a_note(detector: bytes, tmp_path: Path) -> None:
     """An H200 with TensorRT for RTX."""
     with capture_logs() as lines:
         chosen = open_with(EngineCache(tmp_path), detector, HOPPER, find_library)

@@ -1,7 +1,7 @@
 """The CUDA engine's own work - sessions by shape, memory for outputs - with ONNX Runtime's CPU provider under it.
 
 A stand-in for CuPy gives host memory that knows its address, so that ONNX Runtime reads and writes through the same
-bindings as on a card. What a card does is tested on one, in tests/contract and tests/gpu.
+bindings as on a GPU. What a GPU does is tested on one, in tests/contract and tests/gpu.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engines.inference.onnxruntime import InferenceFailedError, OnnxRuntimeEngin
 from engines.models import yunet
 
 
-class OnCard(np.ndarray):
+class OnGPU(np.ndarray):
     """Host memory with an address, as a CuPy array has it."""
 
     @property
@@ -37,8 +37,8 @@ class Stream(nullcontext[None]):
     ptr = 0
 
 
-def on_card(array: Any, dtype: Any = None) -> OnCard:
-    return np.array(array, dtype or np.float32).view(OnCard)
+def on_gpu(array: Any, dtype: Any = None) -> OnGPU:
+    return np.array(array, dtype or np.float32).view(OnGPU)
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     cupy = ModuleType("cupy")
     cupy.__dict__.update(
         cuda=SimpleNamespace(Device=lambda _: nullcontext(), Stream=Stream),
-        empty=lambda shape, dtype: on_card(np.full(shape, np.nan), dtype),
-        zeros=lambda shape, dtype: on_card(np.zeros(shape), dtype),
-        empty_like=lambda array: on_card(np.full(array.shape, np.nan)),
-        asarray=on_card,
-        ascontiguousarray=lambda array, dtype: np.ascontiguousarray(array, dtype).view(OnCard),
+        empty=lambda shape, dtype: on_gpu(np.full(shape, np.nan), dtype),
+        zeros=lambda shape, dtype: on_gpu(np.zeros(shape), dtype),
+        empty_like=lambda array: on_gpu(np.full(array.shape, np.nan)),
+        asarray=on_gpu,
+        ascontiguousarray=lambda array, dtype: np.ascontiguousarray(array, dtype).view(OnGPU),
         asnumpy=np.array,
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)
@@ -64,7 +64,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     yield opened
 
 
-def pictures(count: int, seed: int = 1, side: int = 64) -> np.ndarray:
+def frames(count: int, seed: int = 1, side: int = 64) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 255, (count, 3, side, side)).astype(np.float32)
 
 
@@ -77,8 +77,8 @@ def test_outputs_are_those_of_the_cpu_engine_whatever_came_before(
 ) -> None:
     engine, reference = CudaOnnxRuntimeEngine(yunet.load(), **options), OnnxRuntimeEngine(yunet.load())
     for seed, count in enumerate((5, 3, 8, 1, 5, 4, 17)):
-        batch = pictures(count, seed)
-        for found in (engine.run(batch), [np.array(output) for output in engine.run(on_card(batch))]):
+        batch = frames(count, seed)
+        for found in (engine.run(batch), [np.array(output) for output in engine.run(on_gpu(batch))]):
             for one, other in zip(found, reference.run(batch), strict=True):
                 np.testing.assert_allclose(one, other, atol=1e-5)
 
@@ -86,9 +86,9 @@ def test_outputs_are_those_of_the_cpu_engine_whatever_came_before(
 def test_every_shape_has_a_session_of_its_own_and_batches_have_few_lengths(sessions: list[Any]) -> None:
     engine = CudaOnnxRuntimeEngine(yunet.load(), fixed_outputs=True)
     for count in (5, 6, 7, 8, 5, 3, 8, 4, 1):
-        engine.run(on_card(pictures(count)))
+        engine.run(on_gpu(frames(count)))
     assert len(sessions) == 2  # for four and for eight
-    engine.run(on_card(pictures(5, side=96)))
+    engine.run(on_gpu(frames(5, side=96)))
     assert len(sessions) == 3
 
 
@@ -96,8 +96,8 @@ def test_sessions_that_were_not_used_for_long_are_given_up(sessions: list[Any]) 
     engine = CudaOnnxRuntimeEngine(yunet.load(), fixed_outputs=True)
     sides = [32 * (n + 1) for n in range(cuda._MOST_PLANS + 1)]
     for side in sides:
-        engine.run(on_card(pictures(4, side=side)))
-        engine.run(on_card(pictures(4, side=sides[0])))
+        engine.run(on_gpu(frames(4, side=side)))
+        engine.run(on_gpu(frames(4, side=sides[0])))
     assert len(engine._plans) == cuda._MOST_PLANS
     assert len(sessions) == len(sides)
 
@@ -105,17 +105,17 @@ def test_sessions_that_were_not_used_for_long_are_given_up(sessions: list[Any]) 
 def test_outputs_are_the_callers_unless_they_are_fixed(sessions: list[Any]) -> None:
     for options in OPTIONS:
         engine = CudaOnnxRuntimeEngine(yunet.load(), **options)
-        first = engine.run(on_card(pictures(4, 1)))
+        first = engine.run(on_gpu(frames(4, 1)))
         kept = np.array(first[0])
-        engine.run(on_card(pictures(4, 2)))
+        engine.run(on_gpu(frames(4, 2)))
         assert np.array_equal(kept, first[0]) == ("fixed_outputs" not in options)
 
 
 def test_a_failed_run_leaves_the_engine_usable(sessions: list[Any]) -> None:
     engine = CudaOnnxRuntimeEngine(yunet.load(), fixed_outputs=True)
     with pytest.raises(InferenceFailedError, match="onnxruntime-cuda failed"):
-        engine.run(on_card(np.zeros((4, 5, 64, 64))))
-    assert len(engine.run(on_card(pictures(4)))) == 12
+        engine.run(on_gpu(np.zeros((4, 5, 64, 64))))
+    assert len(engine.run(on_gpu(frames(4)))) == 12
 
 
 def test_lengths() -> None:

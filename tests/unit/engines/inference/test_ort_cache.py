@@ -8,7 +8,7 @@ from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.inference.ort_cache import open_prepared
 from engines.models import yunet
 
-PICTURE = np.random.default_rng(7).random((2, 3, 96, 160), np.float32) * 255
+FRAME = np.random.default_rng(7).random((2, 3, 96, 160), np.float32) * 255
 
 
 def never() -> bytes:
@@ -16,7 +16,7 @@ def never() -> bytes:
 
 
 def assert_same_as_the_model_itself(engine):
-    for prepared, plain in zip(engine.run(PICTURE), OnnxRuntimeEngine(yunet.load()).run(PICTURE), strict=True):
+    for prepared, plain in zip(engine.run(FRAME), OnnxRuntimeEngine(yunet.load()).run(FRAME), strict=True):
         np.testing.assert_array_equal(prepared, plain)
 
 

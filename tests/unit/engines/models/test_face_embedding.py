@@ -36,13 +36,13 @@ def chips():
     """For both people, the aligned chips of all variants, as the service makes them."""
     detector, preprocessor = OnnxRuntimeEngine(yunet.load()), CpuPreprocessor()
     return [
-        {name: _chip(detector, preprocessor, picture) for name, picture in variants(person).items()}
+        {name: _chip(detector, preprocessor, image) for name, image in variants(person).items()}
         for person in (collins(), hopper())
     ]
 
 
-def _chip(detector, preprocessor, picture):
-    frame = nv12(picture)
+def _chip(detector, preprocessor, image):
+    frame = nv12(image)
     aspect = frame.width / frame.height
     width, height = yunet.input_size(aspect, 640)
     content = yunet.content_size(aspect, width, height)
@@ -79,10 +79,10 @@ def _distances(a, b):
 @pytest.mark.parametrize("person", [0, 1])
 def test_chips_are_those_that_dlib_cuts_out(chips, embed, person):
     """dlib finds and aligns the face by itself; its chip must mean the same to the network."""
-    picture = np.ascontiguousarray((collins(), hopper())[person][..., ::-1])
+    image = np.ascontiguousarray((collins(), hopper())[person][..., ::-1])
     predictor = dlib.shape_predictor(str(LANDMARKS_BY_DLIB.locate()))
-    (face,) = dlib.get_frontal_face_detector()(picture)
-    theirs = dlib.get_face_chip(picture, predictor(picture, face)).transpose(2, 0, 1).astype(np.float32)
+    (face,) = dlib.get_frontal_face_detector()(image)
+    theirs = dlib.get_face_chip(image, predictor(image, face)).transpose(2, 0, 1).astype(np.float32)
     near, far = embed(np.stack([chips[person]["plain"], chips[1 - person]["plain"]]))
     (reference,) = embed(theirs[None])
     assert np.linalg.norm(reference - near) < 0.3

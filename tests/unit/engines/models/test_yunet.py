@@ -19,20 +19,20 @@ def engine():
     return OnnxRuntimeEngine(yunet.load())
 
 
-def _tensor(*pictures: np.ndarray) -> np.ndarray:
-    return np.stack([picture.transpose(2, 0, 1) for picture in pictures]).astype(np.float32)
+def _tensor(*frames: np.ndarray) -> np.ndarray:
+    return np.stack([frame.transpose(2, 0, 1) for frame in frames]).astype(np.float32)
 
 
-def _by_opencv(picture: np.ndarray, threshold: float) -> np.ndarray:
-    size = picture.shape[1], picture.shape[0]
-    found = cv2.FaceDetectorYN.create(str(YUNET.locate()), "", size, threshold, 0.3, 5000).detect(picture)[1]
+def _by_opencv(frame: np.ndarray, threshold: float) -> np.ndarray:
+    size = frame.shape[1], frame.shape[0]
+    found = cv2.FaceDetectorYN.create(str(YUNET.locate()), "", size, threshold, 0.3, 5000).detect(frame)[1]
     return found[np.argsort(-found[:, 14])]
 
 
-@pytest.mark.parametrize("picture", [collins, hopper])
+@pytest.mark.parametrize("frame", [collins, hopper])
 @pytest.mark.parametrize("size", [(256, 256), (320, 384), (640, 640)])
-def test_faces_are_those_that_opencv_finds(engine, picture, size):
-    scaled = cv2.resize(picture(), size, interpolation=cv2.INTER_AREA)
+def test_faces_are_those_that_opencv_finds(engine, frame, size):
+    scaled = cv2.resize(frame(), size, interpolation=cv2.INTER_AREA)
     (found,) = yunet.decode(engine.run(_tensor(scaled)), *size, score_threshold=0.6)
     expected = _by_opencv(scaled, 0.6)
     assert len(found.boxes) == len(expected) == 1
@@ -42,7 +42,7 @@ def test_faces_are_those_that_opencv_finds(engine, picture, size):
     np.testing.assert_allclose(found.landmarks.reshape(-1, 10), expected[:, 4:14], atol=1)
 
 
-def test_a_batch_keeps_its_pictures_apart(engine):
+def test_a_batch_keeps_its_frames_apart(engine):
     face = cv2.resize(collins(), (256, 256), interpolation=cv2.INTER_AREA)
     both = np.hstack([face, face])
     wall = np.full_like(both, 90)
@@ -87,7 +87,7 @@ def test_suppression_keeps_the_best_and_only_what_overlaps_nothing_better(candid
 
 
 @given(st.floats(0.2, 5), st.sampled_from([320, 640, 960]))
-def test_the_picture_fits_the_input_tightly(aspect, side):
+def test_the_frame_fits_the_input_tightly(aspect, side):
     width, height = yunet.input_size(aspect, side)
     assert width % 32 == height % 32 == 0
     assert max(width, height) == side
@@ -100,7 +100,7 @@ def test_the_picture_fits_the_input_tightly(aspect, side):
     assert abs(content_width - content_height * aspect) <= 1 + aspect
 
 
-def test_a_full_hd_picture_uses_the_whole_width():
+def test_a_full_hd_frame_uses_the_whole_width():
     assert yunet.input_size(16 / 9, 640) == (640, 384)
     assert yunet.content_size(16 / 9, 640, 384) == (640, 360)
 

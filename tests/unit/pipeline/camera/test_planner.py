@@ -30,7 +30,7 @@ def face(cx, cy=430.0, height=210.0):
 
 
 def scene(i, left=None, right=None, *, cut=False, t=None, people=(1, 2)):
-    """Picture ``i``; a person is a box, None (never seen so far) or "lost"."""
+    """Frame ``i``; a person is a box, None (never seen so far) or "lost"."""
     seen = [
         None if box is None else Seen(person, None if box == "lost" else box)
         for person, box in zip(people, (left, right), strict=True)
@@ -73,7 +73,7 @@ def has_centre(crop, box):
 
 
 def acceleration(tiles):
-    """Per direction and picture, in crop widths per second squared."""
+    """Per direction and frame, in crop widths per second squared."""
     widths = np.array([t.crop.w for t in tiles])[2:, None]
     return np.abs(np.diff(centres(tiles), 2, axis=0)) / widths * FPS**2
 
@@ -123,7 +123,7 @@ def test_a_close_face_gets_the_largest_crop():
 
 
 def walk(i):
-    """Stands, walks 700 pixels in 70 pictures, stands."""
+    """Stands, walks 700 pixels in 70 frames, stands."""
     return 500 + 10 * min(max(i - 60, 0), 70)
 
 
@@ -183,7 +183,7 @@ def two_shots(cut_at, count):
 
 
 @pytest.mark.parametrize("cut_at", [1, 37, 60, 83])
-def test_the_new_framing_is_there_on_the_first_picture_of_a_shot(cut_at):
+def test_the_new_framing_is_there_on_the_first_frame_of_a_shot(cut_at):
     rows = film(two_shots(cut_at, 120))
     for tiles in (lefts(rows), rights(rows)):
         assert len({t.crop for t in tiles[:cut_at]}) == 1
@@ -201,12 +201,12 @@ def test_nothing_before_a_cut_depends_on_what_follows_it():
 
 
 def leaving(i):
-    """Walks out of the picture on the right and comes back there."""
+    """Walks out of the frame on the right and comes back there."""
     x = 1400 + 20 * max(0, min(i, 200 - i) - 40)
     return face(x) if x < WIDTH else "lost"
 
 
-def test_who_leaves_through_the_side_is_waited_for_with_the_live_picture():
+def test_who_leaves_through_the_side_is_waited_for_with_the_live_frame():
     scenes = [scene(i, face(500), leaving(i)) for i in range(200)]
     rows = film(scenes)
     waiting = [t for t in rights(rows) if t.face is None]
@@ -297,7 +297,7 @@ def test_the_first_shot_may_lack_a_person_without_doubling_the_other():
     assert not any(has_centre(t.crop, face(560)) for t in rights(rows))
 
 
-def test_where_no_part_of_the_picture_is_free_there_is_a_placeholder():
+def test_where_no_part_of_the_frame_is_free_there_is_a_placeholder():
     rows = film([scene(i, face(960, 540, 420), None) for i in range(60)])
     assert {t.source for t in rights(rows)} == {"placeholder"}
 
@@ -318,7 +318,7 @@ def test_nobody_at_all_gives_the_two_halves():
     assert left.h == pytest.approx(HEIGHT)
 
 
-def test_freeze_shows_the_last_good_picture_from_the_first_moment():
+def test_freeze_shows_the_last_good_frame_from_the_first_moment():
     scenes = [scene(i, face(500), "lost" if 60 <= i < 150 else face(1400)) for i in range(200)]
     tiles = rights(film(scenes, missing="freeze"))
     assert {(t.source, t.still_pts) for t in tiles[60:150]} == {("frozen", 59 * TICKS)}
@@ -364,11 +364,11 @@ def test_exchanged_people_are_framed_at_once():
     assert rows[59].left.crop.cx == pytest.approx(500, abs=40)
 
 
-# Odd pictures and times
+# Odd frames and times
 
 
 @pytest.mark.parametrize(("width", "height"), [(1080, 1920), (640, 360), (320, 240), (64, 64), (3840, 2160), (65, 67)])
-def test_any_picture_has_room_for_crops(width, height):
+def test_any_frame_has_room_for_crops(width, height):
     big = height * 0.2
     scenes = [scene(i, face(width * 0.3, height * 0.4, big), face(width * 0.7, height * 0.4, big)) for i in range(40)]
     row = film(scenes, width=width, height=height)[-1]
@@ -384,7 +384,7 @@ def test_a_row_comes_out_once_the_lookahead_is_reached():
     assert rows[-1].t >= 199 / FPS - LOOKAHEAD_S - 1 / FPS
 
 
-def test_a_long_pause_between_two_pictures_is_no_reason_to_race():
+def test_a_long_pause_between_two_frames_is_no_reason_to_race():
     times = [i / FPS + (30.0 if i >= 60 else 0.0) for i in range(120)]
     scenes = [scene(i, face(500 if i < 60 else 620), face(1400), t=t) for i, t in enumerate(times)]
     tiles = lefts(film(scenes))
@@ -428,7 +428,7 @@ def stories(draw):
 
 @settings(max_examples=40, deadline=None)
 @given(stories())
-def test_every_story_is_filmed_within_the_picture_and_resumes_exactly(story):
+def test_every_story_is_filmed_within_the_frame_and_resumes_exactly(story):
     scenes, options, split = story
     rows = film(scenes, **options)
     for tile in (t for row in rows for t in (row.left, row.right)):
@@ -450,7 +450,7 @@ def test_every_story_is_filmed_within_the_picture_and_resumes_exactly(story):
 
 @settings(max_examples=30, deadline=None)
 @given(stories())
-def test_stills_show_pictures_of_that_person_that_came_before(story):
+def test_stills_show_frames_of_that_person_that_came_before(story):
     scenes, options, _ = story
     rows = film(scenes, **options)
     for side in ("left", "right"):
@@ -466,7 +466,7 @@ def test_stills_show_pictures_of_that_person_that_came_before(story):
 
 
 @given(st.integers(200 * 1024, 1700 * 1024), st.integers(320 * 1024, 960 * 1024))
-def test_a_camera_at_rest_shows_the_same_crop_in_every_picture(middle: int, width: int) -> None:
+def test_a_camera_at_rest_shows_the_same_crop_in_every_frame(middle: int, width: int) -> None:
     """Wherever it rests: also where a crop's edge lies between two steps of the grid, and rounding would decide."""
     framing = Framing(CameraSettings(), 1920, 1080)
     path = CameraPath(0.0, 0, [[width / 1024, middle / 1024, 540 + 1 / 1024]] * 40)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.camera.solver import Kinks, minimise
+from pipeline.camera.solver import PiecewiseLinearTerms, minimise
 
 TINY = 1e-9
 
@@ -16,7 +16,7 @@ def solve(rows, at, up, down, hessian=None, linear=None, of=None):
     rows = np.atleast_2d(np.asarray(rows, float))
     n = rows.shape[1]
     of = np.arange(len(rows)) if of is None else np.asarray(of)
-    kinks = Kinks(rows, of, *(np.asarray(v, float) for v in (at, up, down)))
+    kinks = PiecewiseLinearTerms(rows, of, *(np.asarray(v, float) for v in (at, up, down)))
     hessian = TINY * np.eye(n) if hessian is None else np.asarray(hessian, float)
     return minimise(hessian, np.zeros(n) if linear is None else np.asarray(linear, float), kinks, np.zeros(n))
 
@@ -56,7 +56,7 @@ def test_nothing_near_the_minimum_costs_less(seed):
     hessian, linear = root @ root.T + 0.01 * np.eye(n), rng.normal(size=n)
     rows, at = rng.normal(size=(r, n)), rng.normal(size=r)
     up, down = rng.uniform(0.01, 50, r), rng.uniform(0, 50, r)
-    found = minimise(hessian, linear, Kinks(rows, np.arange(r), at, up, down), np.zeros(n))
+    found = minimise(hessian, linear, PiecewiseLinearTerms(rows, np.arange(r), at, up, down), np.zeros(n))
 
     def cost(x):
         y = rows @ x - at

@@ -22,7 +22,7 @@ from pipeline.settings import DegradationSettings, LowestLevelSettings
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
 CLEAN = SegmentFacts(frames=300, replaced=0, latency_s=0.01)
-MEMORY = DeviceOutOfMemoryError("The card ran out of memory")
+MEMORY = DeviceOutOfMemoryError("The GPU ran out of memory")
 
 
 class Bench:
@@ -147,7 +147,7 @@ def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
     loaded, _ = checkpoints.load(tmp_path, "mark")
     assert loaded is not None
     again = Degradation(SETTINGS, tmp_path, loaded, Fraction(1, 30))
-    assert (again.level, again.reason) == (Level.DOWNSCALE, "The card ran out of memory")
+    assert (again.level, again.reason) == (Level.DOWNSCALE, "The GPU ran out of memory")
 
 
 def test_a_level_that_cannot_be_saved_holds_all_the_same(tmp_path: Path) -> None:

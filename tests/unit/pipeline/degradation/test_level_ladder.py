@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.degradation.level_ladder import LADDER, CircuitBreaker, Level, State, Trip, TripKind
+from pipeline.degradation.level_ladder import LADDER, CircuitBreaker, DegradationTrigger, Level, State, TriggerKind
 from pipeline.settings import DegradationSettings, LowestLevelSettings
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=80, probation_segments=3)
-MEMORY = Trip(TripKind.OUT_OF_MEMORY, "no memory")
+MEMORY = DegradationTrigger(TriggerKind.OUT_OF_MEMORY, "no memory")
 
 EVENTS = st.lists(
     st.one_of(
-        st.tuples(st.just("trip"), st.sampled_from(list(TripKind))),
+        st.tuples(st.just("trip"), st.sampled_from(list(TriggerKind))),
         st.tuples(st.just("clean"), st.none()),
         st.tuples(st.just("end pause"), st.none()),
         st.tuples(st.just("restart"), st.none()),
@@ -38,7 +38,7 @@ class Bench:
     def do(self, event: str, what: object = None) -> None:
         match event:
             case "trip":
-                self.breaker.record_trip(Trip(TripKind(what), f"because of {what}"))
+                self.breaker.record_trip(DegradationTrigger(TriggerKind(what), f"because of {what}"))
             case "clean" if self.breaker.level is not Level.PAUSE:  # where no segment is made
                 self.breaker.record_clean()
             case "end pause":
@@ -55,7 +55,7 @@ class Bench:
     def sink(self, level: Level) -> None:
         while self.breaker.level is not level:
             self.now += self.breaker.wait_s
-            self.do("trip", TripKind.OUT_OF_MEMORY)
+            self.do("trip", TriggerKind.OUT_OF_MEMORY)
 
     def recover(self, most: int = 100) -> int:
         """Clean segments, ten seconds each, until the level is normal; returns how many."""
@@ -104,7 +104,7 @@ def test_enough_clean_segments_always_lead_back_to_normal(events: list[tuple[str
 
 @given(EVENTS)
 def test_a_kind_of_trip_never_leads_below_its_lowest_level(events: list[tuple[str, object]]) -> None:
-    lowest = LowestLevelSettings(**{kind: "downscale" for kind in TripKind})
+    lowest = LowestLevelSettings(**{kind: "downscale" for kind in TriggerKind})
     bench = Bench(SETTINGS.model_copy(update={"lowest": lowest}))
     for event in events:
         bench.do(*event)

@@ -24,7 +24,7 @@ def new_pace(fps: Fraction | int = FPS) -> DetectorPace:
 
 
 def run(pace, seen, frames, first=0):
-    """Numbers of the pictures that the detector was run on; ``seen`` gives the faces of a picture."""
+    """Numbers of the frames that the detector was run on; ``seen`` gives the faces of a frame."""
     ran = []
     for n in range(first, first + frames):
         if pace.due([n / FPS], [False]) == [True]:
@@ -37,7 +37,7 @@ def steps(ran):
     return [b - a for a, b in pairwise(ran)]
 
 
-def test_every_third_picture_at_first_and_every_sixth_once_it_was_calm_for_a_second():
+def test_every_third_frame_at_first_and_every_sixth_once_it_was_calm_for_a_second():
     found = steps(run(new_pace(), lambda _: faces(400, 1200), 120))
     assert found[:10] == [3] * 10
     assert found[-10:] == [6] * 10
@@ -57,7 +57,7 @@ def test_people_who_walk_towards_each_other_are_calm_until_they_could_soon_meet(
     assert set(steps([n for n in ran if gap(n) < soon])) == {3}
 
 
-def test_a_face_that_is_about_to_leave_the_picture_keeps_the_rate_up():
+def test_a_face_that_is_about_to_leave_the_frame_keeps_the_rate_up():
     ran = run(new_pace(), lambda n: faces(400, 1100 + 6 * n), 115)
     assert 6 in steps(ran)
     assert set(steps([n for n in ran if 1100 + 6 * n + 100 + 6 * 15 > 1920])) == {3}
@@ -74,12 +74,12 @@ def test_it_does_not_matter_later_when_it_became_calm(became_calm):
 
 
 @pytest.mark.parametrize(("fps", "every"), [(6, 1), (24, 3), (25, 3), (Fraction(30000, 1001), 3), (50, 5), (60, 6)])
-def test_every_how_many_pictures(fps, every):
+def test_every_how_many_frames(fps, every):
     times = [float(n / Fraction(fps)) for n in range(1000)]
     assert [n for n, due in enumerate(new_pace(fps).due(times, [False] * 1000)) if due] == list(range(0, 1000, every))
 
 
-def test_calm_ends_with_the_first_picture_that_shows_another_face():
+def test_calm_ends_with_the_first_frame_that_shows_another_face():
     pace = new_pace()
     run(pace, lambda _: faces(400, 1200), 120)
     assert steps(run(pace, lambda _: faces(400, 800, 1200), 30, first=120))[:3] == [3, 3, 3]

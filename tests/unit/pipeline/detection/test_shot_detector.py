@@ -1,4 +1,4 @@
-"""Cuts: found in bright and dark pictures, not invented by movement, exposure or noise."""
+"""Cuts: found in bright and dark frames, not invented by movement, exposure or noise."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from skimage.data import astronaut, chelsea, coffee
 from pipeline.detection.shot_detector import CutDetector
 
 
-def thumbnail(picture: NDArray[np.uint8], gain: float = 1.0, shift: int = 0) -> NDArray[np.uint8]:
-    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+def thumbnail(frame: NDArray[np.uint8], gain: float = 1.0, shift: int = 0) -> NDArray[np.uint8]:
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     window = gray[40:290, 20 + shift : 380 + shift]
     small = cv2.resize(window, (64, 36), interpolation=cv2.INTER_AREA)
     return np.clip(small * gain, 0, 255).astype(np.uint8)
 
 
 def shot(
-    picture: NDArray[np.uint8], n: int, *, gain: float = 1.0, noise: float = 1.0, pan: float = 0.0
+    frame: NDArray[np.uint8], n: int, *, gain: float = 1.0, noise: float = 1.0, pan: float = 0.0
 ) -> NDArray[np.uint8]:
     rng = np.random.default_rng(3)
-    clean = np.stack([thumbnail(picture, gain, int(pan * i)) for i in range(n)]).astype(float)
+    clean = np.stack([thumbnail(frame, gain, int(pan * i)) for i in range(n)]).astype(float)
     return np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.4, 0.1])
-def test_a_cut_is_found_at_its_first_picture_however_dark(gain: float) -> None:
+def test_a_cut_is_found_at_its_first_frame_however_dark(gain: float) -> None:
     lengths = ((astronaut(), 20), (coffee(), 20), (chelsea(), 5))
-    film = np.concatenate([shot(picture, n, gain=gain) for picture, n in lengths])
+    film = np.concatenate([shot(frame, n, gain=gain) for frame, n in lengths])
     assert [i for i, cut in enumerate(CutDetector().observe(film)) if cut] == [20, 40]
 
 
-def test_the_first_picture_is_no_cut() -> None:
+def test_the_first_frame_is_no_cut() -> None:
     assert CutDetector().observe(shot(coffee(), 1)) == [False]
 
 
@@ -54,10 +54,10 @@ def test_noise_in_the_dark_is_no_cut() -> None:
     assert not any(CutDetector().observe(film))
 
 
-def test_something_that_crosses_the_picture_is_no_cut() -> None:
+def test_something_that_crosses_the_frame_is_no_cut() -> None:
     film = shot(coffee(), 30)
-    for i, picture in enumerate(film):
-        picture[:, 2 * i : 2 * i + 12] = 90
+    for i, frame in enumerate(film):
+        frame[:, 2 * i : 2 * i + 12] = 90
     assert not any(CutDetector().observe(film))
 
 

@@ -53,7 +53,7 @@ def test_overlap_of_boxes() -> None:
 
 
 def tracks_of(positions: list[list[Face]], dt: float = 0.1) -> list[list[int]]:
-    """For each picture the track of each face, in order of the faces."""
+    """For each frame the track of each face, in order of the faces."""
     tracker = ByteTrack(IdentitySettings())
     result = []
     for i, faces in enumerate(positions):

@@ -9,7 +9,7 @@ import pytest
 
 from engines.errors import ModelUnavailableError
 from engines.frames import Rect
-from pipeline.identity.recognition import Gallery, Recogniser, View
+from pipeline.identity.recognition import FaceRecognizer, Gallery, View
 from pipeline.identity.tracklets import Hit, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
@@ -41,8 +41,8 @@ def tracklet(**changes: object) -> Tracklet:
     return Tracklet(**{**values, **changes})
 
 
-def recogniser(embed: object = None) -> Recogniser:
-    return Recogniser(IdentitySettings(), embed or (lambda pairs: np.array([vector(0)] * len(pairs))), 1920, 1080)
+def recogniser(embed: object = None) -> FaceRecognizer:
+    return FaceRecognizer(IdentitySettings(), embed or (lambda pairs: np.array([vector(0)] * len(pairs))), 1920, 1080)
 
 
 def looks(
@@ -54,7 +54,7 @@ def looks(
     people: int = 2,
     complete: bool = False,
     t: float = 0.0,
-    by: Recogniser | None = None,
+    by: FaceRecognizer | None = None,
 ) -> bool:
     """Whether this face is embedded."""
     return bool((by or recogniser()).look(0, t, [Hit(1, shown or face(), crowded, covered)], {1: k}, people, complete))
@@ -194,7 +194,7 @@ def test_a_face_that_never_changes_is_not_embedded_for_ever() -> None:
     assert people.summary()["left"]["mean_similarity"] == pytest.approx(1.0)
 
 
-def test_embeddings_are_asked_for_while_their_picture_waits() -> None:
+def test_embeddings_are_asked_for_while_their_frame_waits() -> None:
     recording = Recording(
         [
             Actor("A", line((0, 500, 400), (4, 1400, 400), (8, 500, 400))),

@@ -85,7 +85,7 @@ def test_a_close_up_shows_nobody_in_the_other_tile() -> None:
     recording = Recording([a, b], cuts=[2, 4, 6])
     scenes = play(recording)
     assert not wrong(recording, scenes)
-    assert not missing(recording, scenes), "people are there from the first picture of a shot"
+    assert not missing(recording, scenes), "people are there from the first frame of a shot"
     assert all(s.right.box is NEVER for s in scenes if 2 <= s.t < 4)
     assert all(s.left.box is NEVER for s in scenes if s.t >= 6)
 
@@ -195,7 +195,7 @@ def test_a_clip_of_a_moment_still_shows_who_is_there() -> None:
     right(recording, play(recording), allowed=0.0)
 
 
-def test_a_wrong_decision_is_overturned_from_the_first_picture_not_yet_shown() -> None:
+def test_a_wrong_decision_is_overturned_from_the_first_frame_not_yet_shown() -> None:
     """The faces are exchanged at one place without any suspicion: only the embeddings can tell."""
     a = Actor("A", lambda t: (900, 420), depth=0)
     b = Actor("B", still(1500))
@@ -292,7 +292,7 @@ def test_batches_make_no_difference(sizes: list[int]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.001, 0.6), st.booleans(), st.integers(0, 2)), max_size=60), st.integers(1, 9))
-def test_each_picture_comes_out_once_in_order_whatever_the_times(
+def test_each_frame_comes_out_once_in_order_whatever_the_times(
     steps: list[tuple[float, bool, int]], batch: int
 ) -> None:
     t, observations = 0.0, []
@@ -304,7 +304,7 @@ def test_each_picture_comes_out_once_in_order_whatever_the_times(
     for i in range(0, len(observations), batch):
         scenes += people.observe(observations[i : i + batch])
         late = observations[min(i + batch, len(observations)) - 1].t - 0.7
-        assert len(scenes) == sum(o.t <= late for o in observations), "no picture waits longer than the look-ahead"
+        assert len(scenes) == sum(o.t <= late for o in observations), "no frame waits longer than the look-ahead"
     scenes += people.finish()
     assert [(s.pts, s.t, s.cut) for s in scenes] == [(o.pts, o.t, o.cut) for o in observations]
 

@@ -35,6 +35,6 @@ print(is_mapped(9 << 20), is_mapped(13 << 20))
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="not glibc 2.33 or newer")
-def test_pictures_come_from_the_heap_and_larger_blocks_do_not():
+def test_frames_come_from_the_heap_and_larger_blocks_do_not():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True", "False", "True"]

@@ -20,10 +20,8 @@ from pipeline.rendering.batcher import FairQueue, JointDetector, Member, MicroBa
 WAIT_S = 0.006
 
 
-def request(
-    member: Member, arrived_s: float = 0.0, *, pictures: int = 1, kind: str = "a", cost: float = 1.0
-) -> Request:
-    return Request(member, (member, pictures), kind, pictures, cost, arrived_s)
+def request(member: Member, arrived_s: float = 0.0, *, frames: int = 1, kind: str = "a", cost: float = 1.0) -> Request:
+    return Request(member, (member, frames), kind, frames, cost, arrived_s)
 
 
 def queue_for(members: int, max_batch: int = 8) -> FairQueue:
@@ -56,29 +54,29 @@ def test_nobody_waits_once_all_have_asked_or_a_batch_is_full() -> None:
     queue.add(request(Member(), 1.0))
     queue.add(request(Member(), 1.001))
     assert len(queue.take(1.001)) == 2
-    queue.add(request(Member(), 2.0, pictures=8))
+    queue.add(request(Member(), 2.0, frames=8))
     assert len(queue.take(2.0)) == 1
 
 
 def test_only_requests_of_one_kind_share_a_batch_and_it_is_never_too_large() -> None:
     queue = queue_for(4)
-    for kind, pictures in (("a", 5), ("b", 2), ("a", 4), ("a", 3)):
-        queue.add(request(Member(), pictures=pictures, kind=kind))
-    assert [[r.pictures for r in queue.take(1.0)] for _ in range(3)] == [[5, 3], [2], [4]]
+    for kind, frames in (("a", 5), ("b", 2), ("a", 4), ("a", 3)):
+        queue.add(request(Member(), frames=frames, kind=kind))
+    assert [[r.frames for r in queue.take(1.0)] for _ in range(3)] == [[5, 3], [2], [4]]
 
 
 def test_a_request_larger_than_a_batch_goes_alone() -> None:
     queue = queue_for(2)
-    queue.add(request(Member(), pictures=40))
-    queue.add(request(Member(), pictures=1))
-    assert [r.pictures for r in queue.take(1.0)] == [40]
+    queue.add(request(Member(), frames=40))
+    queue.add(request(Member(), frames=1))
+    assert [r.frames for r in queue.take(1.0)] == [40]
 
 
 jobs = st.lists(
     st.tuples(
         st.sampled_from([1.0, 2.0, 4.0]),  # weight
         st.floats(1, 16),  # cost of a request: 720p is 1, 4K is 9
-        st.integers(1, 8),  # pictures
+        st.integers(1, 8),  # frames
         st.sampled_from("ab"),  # size of the detector's input
     ),
     min_size=2,
@@ -114,8 +112,8 @@ def test_no_job_is_starved_by_those_that_share_batches(kinds: list[tuple[float, 
     members = [Member(weight) for weight, *_ in kinds]
 
     def ask(number: int) -> None:
-        _, cost, pictures, kind = kinds[number]
-        queue.add(request(members[number], kind=kind, pictures=pictures, cost=cost))
+        _, cost, frames, kind = kinds[number]
+        queue.add(request(members[number], kind=kind, frames=frames, cost=cost))
 
     for number in range(len(kinds)):
         ask(number)
@@ -146,10 +144,10 @@ def test_every_request_is_served_once_and_in_time(arrivals: list[tuple[int, floa
             assert all(due <= r.arrived_s + WAIT_S + 1e-12 for r in batch)
             seen.extend(batch)
 
-    for number, gap, pictures, kind in arrivals:
+    for number, gap, frames, kind in arrivals:
         run_until(now + gap)
         now += gap
-        pending.append(request(members[number], now, pictures=pictures, kind=kind))
+        pending.append(request(members[number], now, frames=frames, kind=kind))
         queue.add(pending[-1])
     run_until(now + 1)
     assert len(queue) == 0
@@ -199,12 +197,12 @@ def test_answers_reach_their_requesters(batcher) -> None:
 
     def job(number: int) -> list[int]:
         member = joint.join()
-        answers = [joint.submit(member, number * 1000 + n, kind=0, pictures=1, cost=1) for n in range(50)]
+        answers = [joint.submit(member, number * 1000 + n, kind=0, frames=1, cost=1) for n in range(50)]
         joint.leave(member)
         return answers
 
     assert in_threads(6, job) == [[(number * 1000 + n) * 2 for n in range(50)] for number in range(6)]
-    assert sum(sizes) == 300 == joint.pictures
+    assert sum(sizes) == 300 == joint.frames
     assert max(sizes) > 1
 
 
@@ -220,7 +218,7 @@ def test_an_error_reaches_only_the_request_that_caused_it(batcher) -> None:
 
     joint = batcher(run, max_wait_s=0.05)
     members = [joint.join() for _ in range(4)]
-    found = in_threads(4, lambda n: joint.submit(members[n], n, kind=0, pictures=1, cost=1))
+    found = in_threads(4, lambda n: joint.submit(members[n], n, kind=0, frames=1, cost=1))
     assert [found[0], found[1], found[3]] == [0, 1, 3]
     assert isinstance(found[2], OddError)
 
@@ -234,7 +232,7 @@ def test_a_lost_device_is_everybodys_error_and_is_not_tried_again(batcher) -> No
 
     joint = batcher(run, max_wait_s=0.05)
     members = [joint.join() for _ in range(3)]
-    found = in_threads(3, lambda n: joint.submit(members[n], n, kind=0, pictures=1, cost=1))
+    found = in_threads(3, lambda n: joint.submit(members[n], n, kind=0, frames=1, cost=1))
     assert all(isinstance(error, DeviceLostError) for error in found)
     assert sum(calls) == 3
 
@@ -243,20 +241,20 @@ def test_a_job_that_left_is_not_waited_for(batcher) -> None:
     joint = batcher(list, max_wait_s=30)
     staying, leaving = joint.join(), joint.join()
     threading.Timer(0.05, joint.leave, (leaving,)).start()
-    assert joint.submit(staying, 7, kind=0, pictures=1, cost=1) == 7
+    assert joint.submit(staying, 7, kind=0, frames=1, cost=1) == 7
 
 
 def test_nothing_is_lost_when_it_closes() -> None:
     joint = MicroBatcher(list, max_batch=8, max_wait_s=30)
     members = [joint.join() for _ in range(3)]
     threading.Timer(0.05, joint.close).start()
-    assert joint.submit(members[0], 5, kind=0, pictures=1, cost=1) == 5
+    assert joint.submit(members[0], 5, kind=0, frames=1, cost=1) == 5
     with pytest.raises(RuntimeError):
-        joint.submit(members[1], 5, kind=0, pictures=1, cost=1)
+        joint.submit(members[1], 5, kind=0, frames=1, cost=1)
 
 
 def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
-    """YuNet itself: pictures of several jobs, of two sizes, answered as if each had run alone."""
+    """YuNet itself: frames of several jobs, of two sizes, answered as if each had run alone."""
     shared = HostJoint(OnnxRuntimeEngine(yunet.load()))
     alone = OnnxRuntimeEngine(yunet.load())
     joint = batcher(shared.run_together, max_batch=6, max_wait_s=1)  # ample: on a busy machine jobs come late

@@ -29,7 +29,7 @@ def source(fps: Fraction, *, vfr: bool = False, duration_s: float | None = None)
 
 
 class FakeDecoder:
-    """Gives empty pictures of the given times; the replaced flag of every third tells them apart."""
+    """Gives empty frames of the given times; the replaced flag of every third tells them apart."""
 
     def __init__(self, times: list[int], last_duration: int = 40 * MS) -> None:
         ends = [*times[1:], times[-1] + last_duration]

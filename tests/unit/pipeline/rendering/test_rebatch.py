@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from engines.frames import Frame, FrameBatch
 from pipeline.rendering.rebatch import aligned
 
-PICTURE = np.zeros((2, 2), np.uint8), np.zeros((1, 1, 2), np.uint8)
+FRAME = np.zeros((2, 2), np.uint8), np.zeros((1, 1, 2), np.uint8)
 
 
 def batches(first: int, count: int, size: int) -> list[FrameBatch]:
-    frames = [Frame(*PICTURE, pts, 1) for pts in range(first, count)]
+    frames = [Frame(*FRAME, pts, 1) for pts in range(first, count)]
     return [FrameBatch(tuple(frames[n : n + size]), Fraction(1, 30)) for n in range(0, len(frames), size)]
 
 

@@ -27,27 +27,27 @@ def survey(first_s: float = 0.0, end_s: float = 10.0, packets: int = 100, **more
 
 def told(
     *,
-    picture: StreamSurvey | None = None,
+    frame: StreamSurvey | None = None,
     read: StreamSurvey | None = None,
     written: StreamSurvey | None = None,
     mode: Any = "copied",
     refused: int = 0,
     truncated: bool = False,
     declared_s: float | None = 10.0,
-    sound_declared_s: float | None = 10.0,
+    audio_declared_s: float | None = 10.0,
     container: str = "",
     first_pts: int = 0,
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
-    """Codes and spans for a recording of 10 s whose pictures and sound are whole but for what is given."""
+    """Codes and spans for a recording of 10 s whose frames and audio are whole but for what is given."""
     outcome = AudioOutcome((AudioStreamOutcome(1, "aac", mode, "aac", 100),), refused, {1: read or survey()})
-    finished = FinishedFile(picture or survey(), (written or survey(),), ())
+    finished = FinishedFile(frame or survey(), (written or survey(),), ())
     info: Any = SimpleNamespace(
         warnings=(),
         container=container,
         duration_s=declared_s,
         video=SimpleNamespace(duration_s=None if container else declared_s, time_base=0.001),
-        audio=[SimpleNamespace(index=1, duration_s=sound_declared_s)],
+        audio=[SimpleNamespace(index=1, duration_s=audio_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
         counters={"truncated": truncated},
@@ -63,8 +63,8 @@ def test_nothing_is_told_of_a_whole_result() -> None:
 
 def test_small_differences_are_within_the_limits() -> None:
     edges = survey(0.4, 9.3)
-    assert told(read=edges, written=edges, sound_declared_s=9.5) == []
-    assert told(picture=survey(0.0, 9.4)) == []
+    assert told(read=edges, written=edges, audio_declared_s=9.5) == []
+    assert told(frame=survey(0.0, 9.4)) == []
     assert told(written=survey(0.1, 9.9)) == []
 
 
@@ -78,14 +78,14 @@ def test_small_differences_are_within_the_limits() -> None:
         ({"read": survey(lost=[(3.0, 4.0)])}, ("AUDIO_DAMAGED", 3, 4)),
         ({"read": survey(gaps=[(3.0, 5.0)])}, ("AUDIO_GAP", 3, 5)),
         ({"refused": 3}, ("AUDIO_REFUSED", None, None)),
-        ({"read": survey(2, 10), "written": survey(2, 10), "sound_declared_s": 8.0}, ("AUDIO_STARTS_LATE", 0, 2)),
-        ({"read": survey(0, 8), "written": survey(0, 8), "sound_declared_s": 8.0}, ("AUDIO_ENDS_EARLY", 8, 10)),
-        ({"picture": survey(2, 10), "declared_s": 8.0}, ("VIDEO_STARTS_LATE", 0, 2)),
-        ({"picture": survey(0, 8), "declared_s": 8.0}, ("VIDEO_ENDS_EARLY", 8, 10)),
+        ({"read": survey(2, 10), "written": survey(2, 10), "audio_declared_s": 8.0}, ("AUDIO_STARTS_LATE", 0, 2)),
+        ({"read": survey(0, 8), "written": survey(0, 8), "audio_declared_s": 8.0}, ("AUDIO_ENDS_EARLY", 8, 10)),
+        ({"frame": survey(2, 10), "declared_s": 8.0}, ("VIDEO_STARTS_LATE", 0, 2)),
+        ({"frame": survey(0, 8), "declared_s": 8.0}, ("VIDEO_ENDS_EARLY", 8, 10)),
         ({"declared_s": 12.0}, ("VIDEO_SHORTER_THAN_DECLARED", 10, 12)),
         ({"container": "flv", "declared_s": 12.0}, ("VIDEO_SHORTER_THAN_DECLARED", 10, 12)),
-        ({"sound_declared_s": 12.0}, ("AUDIO_SHORTER_THAN_DECLARED", 10, 12)),
-        ({"truncated": True, "declared_s": 12.0, "sound_declared_s": 12.0}, ("SOURCE_TRUNCATED", 10, 12)),
+        ({"audio_declared_s": 12.0}, ("AUDIO_SHORTER_THAN_DECLARED", 10, 12)),
+        ({"truncated": True, "declared_s": 12.0, "audio_declared_s": 12.0}, ("SOURCE_TRUNCATED", 10, 12)),
         ({"truncated": True, "declared_s": None}, ("SOURCE_TRUNCATED", None, None)),
         ({"lost": ((1000, 1100), (1200, 1300))}, ("VIDEO_DAMAGED", 1.0, 1.3)),
     ],
@@ -95,14 +95,14 @@ def test_each_difference_is_told_with_its_span(given: Any, expected: tuple[str, 
 
 
 def test_a_length_for_all_streams_is_kept_by_the_longest_and_a_guessed_one_by_none() -> None:
-    assert told(container="flv", declared_s=12.0, picture=survey(0, 11.5), sound_declared_s=None) == [
+    assert told(container="flv", declared_s=12.0, frame=survey(0, 11.5), audio_declared_s=None) == [
         ("AUDIO_ENDS_EARLY", 10, 11.5)
     ]
     assert told(container="mpegts", declared_s=12.0) == []
     assert told(container="matroska,webm", declared_s=12.0, first_pts=2000) == []
 
 
-def test_sound_that_damage_has_taken_is_told_once() -> None:
+def test_audio_that_damage_has_taken_is_told_once() -> None:
     assert told(read=survey(lost=[(7.0, 10.0)]), written=survey(0, 7)) == [("AUDIO_DAMAGED", 7, 10)]
 
 

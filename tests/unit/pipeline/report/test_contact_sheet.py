@@ -21,10 +21,10 @@ from pipeline.people import Row, Tile
 from pipeline.report.contact_sheet import SheetOrder, clock_text, presence_bar, ticks, write_preview
 from pipeline.report.thumbnails import (
     FACE_SIZE,
-    PICTURE_HEIGHT,
+    FRAME_HEIGHT,
     FaceShot,
-    Moment,
-    MomentKeeper,
+    Thumbnail,
+    ThumbnailStore,
     kept_moments,
     moment_of,
 )
@@ -35,14 +35,14 @@ GAP = 8
 
 
 def make_video(path, count, *, gop=30, fps=30):
-    """A video whose brightness tells the picture's number."""
+    """A video whose brightness tells the frame's number."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "superfast", "g": str(gop), "bf": "2"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = Fraction(1, fps)
         for i in range(count):
-            picture = np.full((HEIGHT, WIDTH, 3), 20 + round(200 * i / max(1, count - 1)), np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            image = np.full((HEIGHT, WIDTH, 3), 20 + round(200 * i / max(1, count - 1)), np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = i, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -58,16 +58,16 @@ def test_snapshots_are_spread_evenly_over_the_video(tmp_path, count):
 
 
 @pytest.mark.parametrize(("count", "gop"), [(60, 30), (600, 25), (600, 300)])
-def test_snapshots_show_the_picture_of_their_time(tmp_path, count, gop):
+def test_snapshots_show_the_frame_of_their_time(tmp_path, count, gop):
     video = make_video(tmp_path / "a.mp4", count, gop=gop)
     with av.open(str(video)) as container:
-        pictures = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     for snapshot in snapshots(video, 12, HEIGHT):
-        assert (snapshot.bgr == pictures[round(snapshot.t_s * 30)]).all()
+        assert (snapshot.bgr == frames[round(snapshot.t_s * 30)]).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 11])
-def test_a_short_video_gives_every_picture_at_most_once(tmp_path, count):
+def test_a_short_video_gives_every_frame_at_most_once(tmp_path, count):
     taken = list(snapshots(make_video(tmp_path / "a.mp4", count), 12, 100))
     times = [s.t_s for s in taken]
     assert times == sorted(set(times))
@@ -102,16 +102,16 @@ def sheet_of(order, folder):
 
 
 def strip_top(moments):
-    return GAP + math.ceil(moments / 4) * (PICTURE_HEIGHT + GAP) + 12 + 2 * (FACE_SIZE + 4) + 44
+    return GAP + math.ceil(moments / 4) * (FRAME_HEIGHT + GAP) + 12 + 2 * (FACE_SIZE + 4) + 44
 
 
 @pytest.mark.parametrize(("count", "moments"), [(300, 12), (48, 12), (1, 1)])
 def test_the_sheet_is_as_wide_as_the_video_and_holds_what_there_is(tmp_path, count, moments):
     sheet = sheet_of(order_for(tmp_path, count), tmp_path)
     assert sheet.shape[1] == 1920
-    cells = [sheet[GAP + n // 4 * 272 :, GAP + n % 4 * 478 :][: PICTURE_HEIGHT - 40, 100:460] for n in range(moments)]
+    cells = [sheet[GAP + n // 4 * 272 :, GAP + n % 4 * 478 :][: FRAME_HEIGHT - 40, 100:460] for n in range(moments)]
     middles = [float(cell.mean()) for cell in cells]
-    assert middles == sorted(middles), "the pictures are in order"
+    assert middles == sorted(middles), "the frames are in order"
     assert all(a + 5 < b for a, b in itertools.pairwise(middles)), "and all different"
     for number in range(moments):
         stamp = sheet[GAP + number // 4 * 272 + 232 :, GAP + number % 4 * 478 + 6 :][:24, :60].astype(float)
@@ -119,14 +119,14 @@ def test_the_sheet_is_as_wide_as_the_video_and_holds_what_there_is(tmp_path, cou
 
 
 def test_faces_are_cut_out_of_their_tiles():
-    picture = np.zeros((1080, 1920, 3), np.uint8)
-    picture[300:500, 400:560] = 255, 0, 0
-    picture[300:500, 960 + 400 : 960 + 560] = 0, 0, 255
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[300:500, 400:560] = 255, 0, 0
+    image[300:500, 960 + 400 : 960 + 560] = 0, 0, 255
     tile = Tile(1, Rect(1200, 650, 80, 100), Rect(1000, 500, 480, 540), "detected")
-    moment = moment_of(picture, Row(0, 1.0, tile, tile))
-    assert moment.picture.shape == (264, 469, 3)
+    moment = moment_of(image, Row(0, 1.0, tile, tile))
+    assert moment.frame.shape == (264, 469, 3)
     for side, color in (("left", (255, 0, 0)), ("right", (0, 0, 255))):
-        face = moment.faces[side].picture
+        face = moment.faces[side].frame
         assert face.shape == (FACE_SIZE, FACE_SIZE, 3)
         assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == color
         assert 0.2 < (face == color).all(axis=2).mean() < 0.3
@@ -137,12 +137,12 @@ def test_faces_are_cut_out_of_their_tiles():
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
     moment = moment_of(np.zeros((1080, 1920, 3), np.uint8), Row(0, 0.0, tile, tile))
-    assert moment.faces["left"].picture.shape == (FACE_SIZE, FACE_SIZE, 3)
+    assert moment.faces["left"].frame.shape == (FACE_SIZE, FACE_SIZE, 3)
 
 
-def colors(picture, rgb):
+def colors(image, rgb):
     """The share of pixels of this colour, as near as JPEG keeps it."""
-    return float((abs(picture.astype(int) - rgb[::-1]).max(axis=2) < 30).mean())
+    return float((abs(image.astype(int) - rgb[::-1]).max(axis=2) < 30).mean())
 
 
 def test_presence_repairs_and_degradation_lie_along_the_duration(tmp_path):
@@ -194,7 +194,7 @@ def test_what_happened_at_all_is_seen(height):
 def test_a_sheet_that_is_hard_to_compress_still_stays_small(tmp_path, monkeypatch):
     noise = np.random.default_rng(1).normal(128, 20, (264, 469, 3)).astype(np.uint8)
     face = FaceShot(noise[:FACE_SIZE, :FACE_SIZE], "detected")
-    moments = [Moment(n, noise, {"left": face, "right": face}) for n in range(12)]
+    moments = [Thumbnail(n, noise, {"left": face, "right": face}) for n in range(12)]
     monkeypatch.setattr("pipeline.report.contact_sheet.kept_moments", lambda _: moments)
     sheet_of(order_for(tmp_path, 30, kept=tmp_path), tmp_path)
 
@@ -229,15 +229,15 @@ def test_times_read_like_a_clock(seconds, text):
 def test_moments_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
     tile = Tile(1, Rect(50, 50, 40, 40), Rect(0, 0, 960, 1080), "detected")
 
-    def picture(n):
+    def image(n):
         return Frame(np.full((108, 192), 2 * n, np.uint8), np.full((54, 96, 2), 128, np.uint8), n, 1)
 
     def run(folder, *parts):
         for part in parts:
             done_t = None if part.start == 0 else (part.start - 1) / 10
-            kept = MomentKeeper(folder, 10.0, done_t=done_t)
+            kept = ThumbnailStore(folder, 10.0, done_t=done_t)
             for n in part:
-                kept.offer(picture(n), Row(n, n / 10, tile, tile))
+                kept.offer(image(n), Row(n, n / 10, tile, tile))
         return {p.name: p.read_bytes() for p in folder.iterdir()}
 
     whole = run(tmp_path / "whole", range(100))
@@ -250,7 +250,7 @@ def test_moments_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
 
 def test_moments_that_a_power_cut_has_damaged_are_decoded_again(tmp_path):
     tile = Tile(1, None, Rect(0, 0, 480, 540), "held")
-    keeper = MomentKeeper(tmp_path / "kept", 1.0)
+    keeper = ThumbnailStore(tmp_path / "kept", 1.0)
     for n in range(30):
         keeper.offer(
             Frame(np.zeros((108, 192), np.uint8), np.zeros((54, 96, 2), np.uint8), n, 1), Row(n, n / 30, tile, tile)

@@ -12,7 +12,7 @@ from pipeline.report.overlay import draw_overlay
 LEFT_Y, RIGHT_Y, GREY_Y = 170, 173, 180
 
 
-def picture(width, height):
+def frame(width, height):
     """Noise, so that any change shows."""
     rng = np.random.default_rng(3)
     y = rng.integers(20, 120, (height, width), np.uint8)
@@ -40,14 +40,14 @@ def luma(frame, points, scale=1.0):
 
 
 def test_faces_and_crops_are_drawn_where_they_are():
-    drawn = draw_overlay(picture(1280, 720), row(LEFT, RIGHT), (Rect(600, 100, 40, 50),), width=1280, height=720)
+    drawn = draw_overlay(frame(1280, 720), row(LEFT, RIGHT), (Rect(600, 100, 40, 50),), width=1280, height=720)
     assert luma(drawn, edges(LEFT.face) + edges(LEFT.crop)) == {LEFT_Y}
     assert luma(drawn, edges(RIGHT.face) + edges(RIGHT.crop)) == {RIGHT_Y}
     assert luma(drawn, edges(Rect(600, 100, 40, 50))) == {GREY_Y}
 
 
-def test_the_source_and_the_rest_of_the_picture_stay_as_they_are():
-    source = picture(1280, 720)
+def test_the_source_and_the_rest_of_the_frame_stay_as_they_are():
+    source = frame(1280, 720)
     before = source.y.copy(), source.uv.copy()
     drawn = draw_overlay(source, row(LEFT, RIGHT), width=1280, height=720)
     assert (source.y == before[0]).all()
@@ -58,21 +58,21 @@ def test_the_source_and_the_rest_of_the_picture_stay_as_they_are():
 
 
 def test_a_smaller_surface_is_drawn_to_scale():
-    drawn = draw_overlay(picture(640, 360), row(LEFT, RIGHT), width=1280, height=720)
+    drawn = draw_overlay(frame(640, 360), row(LEFT, RIGHT), width=1280, height=720)
     assert luma(drawn, edges(LEFT.crop)[:1] + edges(LEFT.crop)[2:3], 0.5) == {LEFT_Y}
 
 
 def test_a_placeholder_has_no_crop_to_draw():
     nobody = Tile(None, None, Rect(100, 200, 320, 360), "placeholder")
-    source = picture(1280, 720)
+    source = frame(1280, 720)
     drawn = draw_overlay(source, row(nobody, RIGHT), width=1280, height=720)
     assert (drawn.y[200:, :700] == source.y[200:, :700]).all()
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 67), (1080, 1920), (321, 241)])
-def test_boxes_may_reach_out_of_any_picture(width, height):
+def test_boxes_may_reach_out_of_any_frame(width, height):
     tile = Tile(1, Rect(-30, -20, width, height), Rect(width - 20, height - 20, 80, 90), "held")
-    source = picture(width, height)
+    source = frame(width, height)
     padded = Frame(np.pad(source.y, ((0, 0), (0, 7)))[:, :width], source.uv, 1, 1)
     drawn = draw_overlay(padded, row(tile, tile), (Rect(width, height, 5, 5),), width=width, height=height)
     assert drawn.y.shape == source.y.shape

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from daemon.observability.definitions import DEFINITIONS
 from daemon.observability.registry import Meters
 from daemon.worker.protocol import decode, encode
-from pipeline.telemetry.counters import SECONDS, Counting, Spread, Tally
+from pipeline.telemetry.counters import SECONDS, Histogram, StatsCollector, StatsDelta
 
 durations = st.floats(0, 10, allow_nan=False)
 
@@ -20,14 +20,14 @@ durations = st.floats(0, 10, allow_nan=False)
 @settings(deadline=None)
 @given(st.lists(st.tuples(durations, st.integers(1, 32)), max_size=30), st.integers(0, 30))
 def test_however_often_it_is_told_the_sums_are_the_same(batches: list[tuple[float, int]], cut: int) -> None:
-    whole, parts, added = Counting(), Counting(), Spread.over(SECONDS)
-    for number, (seconds, pictures) in enumerate(batches):
-        whole.stage("decode", seconds, pictures)
-        parts.stage("decode", seconds, pictures)
+    whole, parts, added = StatsCollector(), StatsCollector(), Histogram.over(SECONDS)
+    for number, (seconds, frames) in enumerate(batches):
+        whole.stage("decode", seconds, frames)
+        parts.stage("decode", seconds, frames)
         if number == cut:
             added.add(parts.take().stages["decode"])
-    added.add(parts.take().stages.get("decode", Spread.over(SECONDS)))
-    told = whole.take().stages.get("decode", Spread.over(SECONDS))
+    added.add(parts.take().stages.get("decode", Histogram.over(SECONDS)))
+    told = whole.take().stages.get("decode", Histogram.over(SECONDS))
     assert added.counts == told.counts
     assert added.sum == pytest.approx(told.sum)
 
@@ -35,7 +35,7 @@ def test_however_often_it_is_told_the_sums_are_the_same(batches: list[tuple[floa
 @settings(deadline=None)
 @given(st.lists(durations, max_size=50))
 def test_a_value_lies_in_the_bucket_that_prometheus_expects(values: list[float]) -> None:
-    spread = Spread.over(SECONDS)
+    spread = Histogram.over(SECONDS)
     for value in values:
         spread.put(SECONDS, value)
     for bound in SECONDS:  # "le": not above
@@ -43,8 +43,8 @@ def test_a_value_lies_in_the_bucket_that_prometheus_expects(values: list[float])
     assert sum(spread.counts) == len(values)
 
 
-def test_the_latency_of_a_picture_is_the_work_of_all_stages_on_it() -> None:
-    counting = Counting()
+def test_the_latency_of_a_frame_is_the_work_of_all_stages_on_it() -> None:
+    counting = StatsCollector()
     counting.spent([0, 1, 2, 3], 0.04)
     counting.spent([0, 1], 0.04)
     counting.done([0, 1])
@@ -53,8 +53,8 @@ def test_the_latency_of_a_picture_is_the_work_of_all_stages_on_it() -> None:
     assert latency.counts[bisect_left(SECONDS, 0.03)] == 2
 
 
-def test_pictures_that_are_left_out_are_forgotten() -> None:
-    counting = Counting()
+def test_frames_that_are_left_out_are_forgotten() -> None:
+    counting = StatsCollector()
     for pts in range(1000):
         counting.spent([pts], 0.001)
         if pts % 2:
@@ -63,8 +63,8 @@ def test_pictures_that_are_left_out_are_forgotten() -> None:
     assert not counting._spent
 
 
-def test_waiting_pictures_are_counted_when_they_come_and_go() -> None:
-    counting = Counting()
+def test_waiting_frames_are_counted_when_they_come_and_go() -> None:
+    counting = StatsCollector()
     counting.queued("decode", 4, most_parts=3)
     counting.queued("decode", 4, most_parts=3)
     counting.taken("decode", 4)
@@ -75,12 +75,12 @@ def test_waiting_pictures_are_counted_when_they_come_and_go() -> None:
     assert counting.take().waiting == {"decode": 0}
 
 
-@pytest.mark.parametrize("pictures", [4, 16])
-def test_how_full_a_queue_is_does_not_depend_on_how_many_pictures_travel_together(pictures: int) -> None:
-    counting = Counting()
+@pytest.mark.parametrize("frames", [4, 16])
+def test_how_full_a_queue_is_does_not_depend_on_how_many_frames_travel_together(frames: int) -> None:
+    counting = StatsCollector()
     for _ in range(3):
-        counting.queued("compose", pictures, most_parts=3)
-    counting.taken("compose", pictures)
+        counting.queued("compose", frames, most_parts=3)
+    counting.taken("compose", frames)
     counting.queued("compose", 0, most_parts=3)  # a segment's end takes a place, too
     fills = counting.take().fills["compose"]
     assert fills.sum == pytest.approx(1 / 3 + 2 / 3 + 1 + 1)
@@ -88,7 +88,7 @@ def test_how_full_a_queue_is_does_not_depend_on_how_many_pictures_travel_togethe
 
 
 def test_an_undecodable_recording_is_told_once() -> None:
-    counting = Counting()
+    counting = StatsCollector()
     counting.undecodable("prores")
     assert counting.take().undecodable == {"prores": 1}
     counting.undecodable("prores")
@@ -96,7 +96,7 @@ def test_an_undecodable_recording_is_told_once() -> None:
 
 
 def test_a_tally_survives_the_pipe() -> None:
-    counting = Counting()
+    counting = StatsCollector()
     counting.stage("encode", 0.5, 4)
     counting.stage("encode", 0.5, 0)
     counting.queued("compose", 4, most_parts=3)
@@ -110,11 +110,11 @@ wrong = st.sampled_from([-1, -0.5, float("nan"), float("inf"), None, True, "7", 
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(Tally.__slots__)), wrong)
+@given(st.sampled_from(sorted(StatsDelta.__slots__)), wrong)
 def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) -> None:
     if name in ("stages", "queues", "waiting", "fills", "undecodable"):
         value = {"decode": value}
-    line = json.dumps({"kind": "Tally", **json.loads(encode(Tally()))} | {name: value}).encode()
+    line = json.dumps({"kind": "StatsDelta", **json.loads(encode(StatsDelta()))} | {name: value}).encode()
     with pytest.raises(ValueError, match=r".*"):
         decode(line)
 
@@ -124,7 +124,7 @@ def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) ->
 def test_labels_stay_few_whatever_a_worker_says(names: list[str]) -> None:
     meters = Meters(DEFINITIONS)
     for name in names:
-        meters.spread("dualface_stage_seconds", Spread([0] * (len(SECONDS) + 1)), name)
+        meters.spread("dualface_stage_seconds", Histogram([0] * (len(SECONDS) + 1)), name)
         meters.count("dualface_retries_total", name)
     families = {family.name: family for family in meters.collect()}
     stages = {sample.labels["stage"] for sample in families["dualface_stage_seconds"].samples}

@@ -15,9 +15,9 @@ def test_percentiles_are_right_within_five_percent():
     assert timer.total_s == pytest.approx(500.5)
 
 
-def test_a_batch_counts_per_picture():
+def test_a_batch_counts_per_frame():
     timer = StageTimer()
-    timer.add(0.8, pictures=8)
+    timer.add(0.8, frames=8)
     assert timer.percentile_ms(50) == pytest.approx(100, rel=0.05)
 
 
