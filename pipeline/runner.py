@@ -110,7 +110,7 @@ class _Job:
         try:
             return self._run()
         finally:
-            self._on_tally(self._clock.counting.take())
+            self._on_tally(self._clock.stats_collector.take())
 
     def _run(self) -> JobResult:
         self._on_progress(Progress("probe"))
@@ -189,7 +189,7 @@ class _Job:
             outcome = self._go(rate, checkpoint, degradation)
             if outcome is not None:
                 return outcome
-            self._clock.counting.broke_off()
+            self._clock.stats_collector.broke_off()
             release_memory()
             trim_heap()
 
@@ -315,7 +315,7 @@ class _Job:
         self._on_progress(replace(progress, render_s=self._render_s))
         if time.monotonic() - self._told_at >= _TELL_EVERY_S:
             self._told_at = time.monotonic()
-            self._on_tally(self._clock.counting.take())
+            self._on_tally(self._clock.stats_collector.take())
 
     def _level(self) -> dict[str, Any]:
         degradation = self._degradation

@@ -29,7 +29,7 @@ def chosen_hosts(share: Share, settings: Settings, named: list[str], *, everywhe
     Raises:
         WhichHostError: one of them has never reported on this share.
     """
-    known = sorted(standing.seen.board.host for standing in survey(share, settings).standings)
+    known = sorted(host_health.seen.board.host for host_health in survey(share, settings).host_healths)
     told = f"Services of this share: {', '.join(known)}."
     if everywhere:
         return known
@@ -50,8 +50,8 @@ def wait_until_idle(share: Share, settings: Settings, hosts: list[str]) -> None:
         typer.echo("Not waiting any longer; it goes on by itself. See: dualface status", err=True)
         raise typer.Exit(1) from None
     for host in hosts:
-        standing = _standing(share, settings, host)
-        typer.echo(standing.verdict or f"{host} is {standing.seen.board.state}: nothing is in work there.")
+        host_health = _host_health(share, settings, host)
+        typer.echo(host_health.verdict or f"{host} is {host_health.seen.board.state}: nothing is in work there.")
 
 
 def warn_if_nobody_listens(share: Share, settings: Settings) -> None:
@@ -62,14 +62,14 @@ def warn_if_nobody_listens(share: Share, settings: Settings) -> None:
         typer.echo(f"{error.message} {error.remedy}", err=True)
     else:
         if not found.alive:
-            typer.echo("\n".join(standing.verdict for standing in found.standings), err=True)
+            typer.echo("\n".join(host_health.verdict for host_health in found.host_healths), err=True)
 
 
 def _busy(share: Share, settings: Settings, host: str) -> str:
     """What a host still has in work, in words; "" where that is nothing."""
-    standing = _standing(share, settings, host)
-    board = standing.seen.board
-    return "" if standing.verdict or _rests(board, share) else escape(f"{host}: {board.line()}")
+    host_health = _host_health(share, settings, host)
+    board = host_health.seen.board
+    return "" if host_health.verdict or _rests(board, share) else escape(f"{host}: {board.line()}")
 
 
 def _rests(board: ServiceStatus, share: Share) -> bool:
@@ -79,6 +79,6 @@ def _rests(board: ServiceStatus, share: Share) -> bool:
     return board.state == "drained" or (board.state in _RESTING and not board.running)
 
 
-def _standing(share: Share, settings: Settings, host: str) -> HostHealth:
-    standings = survey(share, settings).standings
-    return next(standing for standing in standings if standing.seen.board.host == host)
+def _host_health(share: Share, settings: Settings, host: str) -> HostHealth:
+    host_healths = survey(share, settings).host_healths
+    return next(host_health for host_health in host_healths if host_health.seen.board.host == host)

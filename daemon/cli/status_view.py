@@ -56,7 +56,7 @@ def as_dict(survey: Survey) -> dict[str, Any]:
     """status.json of now, with what was found out about each service."""
     hosts = [
         {**asdict(s.seen.line()), "alive": s.seen.live, "age_s": round(s.age_s), "verdict": s.verdict}
-        for s in survey.standings
+        for s in survey.host_healths
     ]
     return {**asdict(survey.board), "alive": survey.alive, "hosts": hosts}
 
@@ -95,12 +95,12 @@ def _head(survey: Survey) -> Iterator[RenderableType]:
     counts += [f"{board.settling} still arriving"] if board.settling else []
     counts += [f"{len(board.ignored)} left alone"] if board.ignored else []
     yield f"  {', '.join(counts)}, quality level {board.level}"
-    for standing in survey.standings:
-        if standing.verdict:
-            yield f"  [red]{escape(standing.verdict)}[/]"
+    for host_health in survey.host_healths:
+        if host_health.verdict:
+            yield f"  [red]{escape(host_health.verdict)}[/]"
         else:
-            line = standing.seen.line()
-            yield f"  {escape(line.host)}: {_state(line.state)}, reported {round(standing.age_s)} s ago"
+            line = host_health.seen.line()
+            yield f"  {escape(line.host)}: {_state(line.state)}, reported {round(host_health.age_s)} s ago"
     yield from (f"  [yellow]{escape(note)}[/]" for note in board.notes)
 
 

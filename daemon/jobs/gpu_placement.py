@@ -40,7 +40,7 @@ def has_room(gpus: Sequence[GPU], busy: Sequence[int | None], most: int) -> bool
     return not gpus or bool(_open_gpus(gpus, busy, most))
 
 
-def place(gpus: Sequence[GPU], busy: Sequence[int | None], most: int, shunned: int | None = None) -> int | None:
+def place(gpus: Sequence[GPU], busy: Sequence[int | None], most: int, avoid_gpu: int | None = None) -> int | None:
     """The number of the GPU with the most free slots, then the most memory; None without GPUs.
 
     Args:
@@ -50,7 +50,7 @@ def place(gpus: Sequence[GPU], busy: Sequence[int | None], most: int, shunned: i
     free = _open_gpus(gpus, busy, most)
     if not free:
         return None
-    return min(free, key=lambda gpu: (gpu.index == shunned, busy.count(gpu.index), -gpu.free_bytes)).index
+    return min(free, key=lambda gpu: (gpu.index == avoid_gpu, busy.count(gpu.index), -gpu.free_bytes)).index
 
 
 def _open_gpus(gpus: Sequence[GPU], busy: Sequence[int | None], most: int) -> list[GPU]:

@@ -19,7 +19,7 @@ from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
 from daemon.status.model import now
-from daemon.status.store import read_board
+from daemon.status.store import read_status_file
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError, StorageError
@@ -125,8 +125,8 @@ class Tasks:
 
     def has_others(self) -> bool:
         """Whether another service is at work on the share: it may have done a lost job already."""
-        boards = (read_board(path) for path in self._share.hosts.glob("*.json") if path.stem != self.lease.host)
-        return any(board is not None and board.state != "stopped" for board in boards)
+        statuses = (read_status_file(path) for path in self._share.hosts.glob("*.json") if path.stem != self.lease.host)
+        return any(board is not None and board.state != "stopped" for board in statuses)
 
     def confirm(self, task: Task) -> None:
         """Make sure that a job is still ours, before something is done that others see.

@@ -45,12 +45,12 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A hindrance and its reason in words; ``values`` are the numbers and the person's text in it.
+    """A block reason and its reason in words; ``values`` are the numbers and the person's text in it.
 
-    ``free_bytes`` is the share's free space, where that is known; ``since`` is when the hindrance began.
+    ``free_bytes`` is the share's free space, where that is known; ``since`` is when the block began.
     """
 
-    hindrance: BlockReason = BlockReason.NONE
+    block_reason: BlockReason = BlockReason.NONE
     reason: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     free_bytes: int | None = None
@@ -104,7 +104,7 @@ class Conditions:
             self._check_identity()
             self._restore_folders()
             self._check_inner_mounts()
-            self._change(self._hindrance())
+            self._change(self._block_reason())
         except (ShareAwayError, OSError) as exc:
             self.lost(exc)
         return self.now
@@ -141,7 +141,7 @@ class Conditions:
             self._split = self._torn()
             self._split_look_at = self._clock() + SOON_S
 
-    def _hindrance(self) -> Condition:
+    def _block_reason(self) -> Condition:
         free, total = self._share.free_bytes(), self._share.total_bytes()
         if self._split:
             return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=free)
@@ -162,10 +162,10 @@ class Conditions:
 
     def _change(self, condition: Condition) -> None:
         since = self.now.since
-        if condition.hindrance is not self.now.hindrance:
-            since = "" if condition.hindrance is BlockReason.NONE else now()
-            level = log.warning if condition.hindrance in _CHECKS else log.info
-            name = _CHECKS.get(condition.hindrance)
+        if condition.block_reason is not self.now.block_reason:
+            since = "" if condition.block_reason is BlockReason.NONE else now()
+            level = log.warning if condition.block_reason in _CHECKS else log.info
+            name = _CHECKS.get(condition.block_reason)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}
-            level("condition changed", hindrance=condition.hindrance.value, reason=condition.reason, **remedy)
+            level("condition changed", hindrance=condition.block_reason.value, reason=condition.reason, **remedy)
         self.now = replace(condition, since=since)

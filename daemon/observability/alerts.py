@@ -66,9 +66,9 @@ class AlertRules:
         return Alert(Kind.FAILED, f"{file} could not be done", text, f"{file} ({failure.code})")
 
     def _condition(self, condition: Condition) -> Iterator[Alert]:
-        if condition.hindrance is BlockReason.PAUSED and self._trouble is BlockReason.LOW_SPACE:
+        if condition.block_reason is BlockReason.PAUSED and self._trouble is BlockReason.LOW_SPACE:
             return  # whether there is space is not looked at while somebody pauses the service
-        trouble = condition.hindrance if condition.hindrance in _TROUBLES else None
+        trouble = condition.block_reason if condition.block_reason in _TROUBLES else None
         before, self._trouble = self._trouble, trouble
         if before is not None and trouble is not before:
             yield self._recovered(_TROUBLES[before].better)

@@ -44,23 +44,23 @@ class Recorder:
         self._show_state("stopped")
         self.meters.set("dualface_up", 0)
 
-    def tally(self, job: str, tally: StatsDelta) -> None:
+    def stats(self, job: str, stats: StatsDelta) -> None:
         """Add what a worker has done since it last told."""
         meters = self.meters
-        meters.count("dualface_frames_total", by=tally.frames)
-        meters.count("dualface_dropped_frames_total", by=tally.dropped_frames)
-        meters.count("dualface_replaced_frames_total", by=tally.replaced_frames)
-        meters.count("dualface_output_bytes_total", by=tally.output_bytes)
-        meters.spread("dualface_frame_latency_seconds", tally.latency)
-        for stage, seconds in tally.stages.items():
-            meters.spread("dualface_stage_seconds", seconds, stage)
-        for stage, depths in tally.queues.items():
-            meters.spread("dualface_queue_depth_frames", depths, stage)
-        for stage, fills in tally.fills.items():
-            meters.spread("dualface_queue_fill_ratio", fills, stage)
-        for codec in tally.undecodable:
+        meters.count("dualface_frames_total", by=stats.frames)
+        meters.count("dualface_dropped_frames_total", by=stats.dropped_frames)
+        meters.count("dualface_replaced_frames_total", by=stats.replaced_frames)
+        meters.count("dualface_output_bytes_total", by=stats.output_bytes)
+        meters.histogram("dualface_frame_latency_seconds", stats.latency)
+        for stage, seconds in stats.stages.items():
+            meters.histogram("dualface_stage_seconds", seconds, stage)
+        for stage, depths in stats.queues.items():
+            meters.histogram("dualface_queue_depth_frames", depths, stage)
+        for stage, fills in stats.fills.items():
+            meters.histogram("dualface_queue_fill_ratio", fills, stage)
+        for codec in stats.undecodable:
             self._count_undecodable(job, codec)
-        self._waiting[job] = tally.waiting
+        self._waiting[job] = stats.waiting
 
     def notified(self, result: str) -> None:
         """A notification was sent, held back and so on."""
@@ -94,7 +94,7 @@ class Recorder:
 
     def _shown(self, event: Tick) -> None:
         board, condition = event.board, event.condition
-        away = condition.hindrance is BlockReason.SHARE_AWAY
+        away = condition.block_reason is BlockReason.SHARE_AWAY
         self._beat()
         self._show_state(board.state)
         self._show_queues({row.job for row in board.running})

@@ -59,7 +59,7 @@ class Meters(Collector):
     def __init__(self, definitions: tuple[MetricDefinition, ...]) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[str, dict[Labels, float]] = {}
-        self._spreads: dict[str, dict[Labels, Histogram]] = {}
+        self._histograms: dict[str, dict[Labels, Histogram]] = {}
         self._definitions = {meter.name: meter for meter in definitions}
         for meter in definitions:
             self._begin(meter)
@@ -91,12 +91,12 @@ class Meters(Collector):
         with self._lock:
             self._numbers[name] = dict(values)
 
-    def spread(self, name: str, more: Histogram, *labels: str) -> None:
+    def histogram(self, name: str, more: Histogram, *labels: str) -> None:
         """Add the counts of another process to a histogram."""
         with self._lock:
-            spreads = self._spreads[name]
-            labels = self._bounded(name, labels, spreads)
-            spreads.setdefault(labels, Histogram.over(self._definitions[name].bounds)).add(more)
+            histograms = self._histograms[name]
+            labels = self._bounded(name, labels, histograms)
+            histograms.setdefault(labels, Histogram.over(self._definitions[name].bounds)).add(more)
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks for."""
@@ -109,8 +109,8 @@ class Meters(Collector):
     def _begin(self, meter: MetricDefinition) -> None:
         labels = _every(list(meter.labels.values()))
         self._numbers[meter.name] = dict.fromkeys(labels, 0.0) if meter.kind == "counter" else {}
-        spreads = {each: Histogram.over(meter.bounds) for each in labels} if meter.kind == "histogram" else {}
-        self._spreads[meter.name] = spreads
+        histograms = {each: Histogram.over(meter.bounds) for each in labels} if meter.kind == "histogram" else {}
+        self._histograms[meter.name] = histograms
 
     def _bounded(self, name: str, labels: Labels, known: Mapping[Labels, object]) -> Labels:
         """The labels, or OTHER in place of all where they are not foreseen or too many by now."""
@@ -122,8 +122,8 @@ class Meters(Collector):
         family = meter.family()
         if isinstance(family, HistogramMetricFamily):
             names = [*(str(float(bound)) for bound in meter.bounds), "+Inf"]
-            for labels, spread in self._spreads[meter.name].items():
-                family.add_metric(labels, list(zip(names, accumulate(spread.counts), strict=True)), spread.sum)
+            for labels, histogram in self._histograms[meter.name].items():
+                family.add_metric(labels, list(zip(names, accumulate(histogram.counts), strict=True)), histogram.sum)
         else:
             for labels, value in self._numbers[meter.name].items():
                 family.add_metric(labels, value)

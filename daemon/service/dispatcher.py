@@ -76,7 +76,7 @@ class Scheduler:
         intake: Intake,
         pool: Pool,
         kept: SegmentCache,
-        audience: EventBus,
+        events: EventBus,
         *,
         settle_s: float,
         clock: Clock,
@@ -87,7 +87,7 @@ class Scheduler:
         self._intake = intake
         self._pool = pool
         self._kept = kept
-        self._audience = audience
+        self._events = events
         self._delivery = Delivery(share)
         self._quiet = SettleTracker(quiet_s=settle_s, empty_s=settle_s, polls=settings.settle.polls, clock=clock)
         self._gpus = gpus
@@ -208,7 +208,7 @@ class Scheduler:
                 words = f"{failure.message} ({mib(self._share.free_bytes())} free)"
                 failure = replace(failure, message=words)
         task.wait(failure)
-        self._audience.tell(JobDeferred(task.job, failure))
+        self._events.tell(JobDeferred(task.job, failure))
 
     def _lose(self, task: Task) -> None:
         """The job's directory has gone: another host has it, or somebody has removed it.
@@ -224,7 +224,7 @@ class Scheduler:
             return
         failure = Failed.of(JobRemovedError(f"The job directory {task.job.folder.name} has been removed."))
         task.log.warning("job directory has gone", code=failure.code, reason=failure.message, remedy=failure.remedy)
-        self._audience.tell(JobFailed(task.job, failure, ""))
+        self._events.tell(JobFailed(task.job, failure, ""))
 
     # -- one step of one job, by its state
 
@@ -284,7 +284,7 @@ class Scheduler:
         for warned in warnings_in(result.get("facts", {})):
             told = {key: warned.get(key) for key in ("stream", "from_s", "to_s")}
             task.log.warning("the result lacks something", code=warned["code"], reason=warned["message"], **told)
-        self._audience.tell(Delivered(task.job, video))
+        self._events.tell(Delivered(task.job, video))
         self._step(task)
 
     def _fail(self, task: Task) -> None:
@@ -293,7 +293,7 @@ class Scheduler:
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
         why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
         task.log.warning("job failed", stage="failed", **why, report=printable(report))
-        self._audience.tell(JobFailed(task.job, failure, report))
+        self._events.tell(JobFailed(task.job, failure, report))
         self._step(task)
 
     # -- work
@@ -325,8 +325,8 @@ class Scheduler:
 
     def _gpu_for(self, task: Task) -> GPU | None:
         """Where it goes on; after trouble on one GPU, on another."""
-        shunned = task.job.manifest.card if task.code else None
-        index = placement.place(self._calm_gpus(), self._busy(), self._jobs_per_gpu(), shunned)
+        avoid_gpu = task.job.manifest.card if task.code else None
+        index = placement.place(self._calm_gpus(), self._busy(), self._jobs_per_gpu(), avoid_gpu)
         return next((gpu for gpu in self._gpus if gpu.index == index), None)
 
     def _make_room(self) -> None:
@@ -368,7 +368,7 @@ class Scheduler:
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
         on_gpu = {} if gpu is None else {"gpu": gpu.index}
-        self._audience.tell(AttemptStarted(job))
+        self._events.tell(AttemptStarted(job))
         task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_gpu)
 
     def _count_attempt(self, job: Job) -> None:
@@ -447,7 +447,7 @@ class Scheduler:
         outcome = self._judge(outcome)
         if not (isinstance(outcome, Failed) and outcome.code in STORAGE_TROUBLE):  # waiting for space is no work
             task.end()
-        self._audience.tell(AttemptEnded(task.job, outcome))
+        self._events.tell(AttemptEnded(task.job, outcome))
         decision = policy.after_worker(
             task.job.manifest,
             outcome,

@@ -76,27 +76,27 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     identity = share.prepare()
     recheck_share(settings)
     known_shares.remember(share, identity)
-    pulse = WatchdogThread(notifier, watchdog_interval_s())
+    watchdog = WatchdogThread(notifier, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
-        WakeupPipe() as alarm,
-        signals(alarm) as (stop, reload_request),
+        WakeupPipe() as wakeup,
+        signals(wakeup) as (stop, reload_request),
         selectors.DefaultSelector() as selector,
-        pulse.running(),
+        watchdog.running(),
         observing(settings) as (recorder, listeners),
     ):
-        selector.register(alarm, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
         pool = Pool(
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
-            on_tally=recorder.tally,
+            on_tally=recorder.stats,
         )
         notifier.status("Checking the backend")
-        gpus = _check_backend(settings, pool, selector, pulse, stop)
+        gpus = _check_backend(settings, pool, selector, watchdog, stop)
         reloading = Reloading(settings, reload_request, reread)
-        loop = _Loop(reloading, share, identity, pool, selector, alarm, stop, notifier, pulse, listeners, gpus)
-        with _events(settings, share, alarm):
+        loop = _Loop(reloading, share, identity, pool, selector, wakeup, stop, notifier, watchdog, listeners, gpus)
+        with _events(settings, share, wakeup):
             loop.run()
 
 
@@ -109,7 +109,7 @@ def _tell_of_lost_state(share: Share) -> None:
 
 
 def _check_backend(
-    settings: Settings, pool: Pool, selector: selectors.BaseSelector, pulse: WatchdogThread, stop: StopRequest
+    settings: Settings, pool: Pool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
 ) -> list[GPU]:
     """Let a short-lived worker open the backend; returns the GPUs that work.
 
@@ -120,7 +120,7 @@ def _check_backend(
     deadline = time.monotonic() + settings.workers.start_timeout_s
     outcome: Outcome | None = None
     while outcome is None and not stop:
-        pulse.beat()
+        watchdog.beat()
         if time.monotonic() > deadline:
             pool.kill(_CHECK)
         selector.select(_TICK_S)
@@ -149,14 +149,14 @@ def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> Backend
 
 
 @contextmanager
-def _events(settings: Settings, share: Share, alarm: WakeupPipe) -> Iterator[None]:
+def _events(settings: Settings, share: Share, wakeup: WakeupPipe) -> Iterator[None]:
     """inotify as an alarm clock, where it can be trusted to see everything or at least does no harm."""
     kind = file_system(share.jobs)
     if settings.scan.events == "off" or is_network(kind):
         log.info("share is polled", file_system=kind, events=False)
         yield
         return
-    with watching(list(share.inboxes), alarm) as works:
+    with watching(list(share.inboxes), wakeup) as works:
         log.info("share is polled", file_system=kind, events=works)
         yield
 
@@ -177,10 +177,10 @@ class _Loop:
         identity: ShareIdentity,
         pool: Pool,
         selector: selectors.BaseSelector,
-        alarm: WakeupPipe,
+        wakeup: WakeupPipe,
         stop: StopRequest,
         notifier: Notifier,
-        pulse: WatchdogThread,
+        watchdog: WatchdogThread,
         listeners: Sequence[Listener],
         gpus: Sequence[GPU],
     ) -> None:
@@ -191,15 +191,15 @@ class _Loop:
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
         history.restore(Hosts(share.hosts, share.jobs).read(host))
-        audience = EventBus(HistoryRecorder(history, host), *listeners)
+        events = EventBus(HistoryRecorder(history, host), *listeners)
         self._reloading = reloading
         self._share = share
         self._pool = pool
         self._selector = selector
-        self._alarm = alarm
+        self._wakeup = wakeup
         self._stop = stop
         self._notifier = notifier
-        self._pulse = pulse
+        self._watchdog = watchdog
         self._inbox_trouble = ""
         self._kept = SegmentCache(share, settings.retention, clock)
         self._conditions = Conditions(
@@ -207,10 +207,10 @@ class _Loop:
         )
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._scheduler = Scheduler(
-            settings, share, self._intake, pool, self._kept, audience, settle_s=quiet_s, clock=clock, gpus=gpus
+            settings, share, self._intake, pool, self._kept, events, settle_s=quiet_s, clock=clock, gpus=gpus
         )
-        self._bulletin = StatusPublisher(
-            settings, share, self._scheduler, self._intake, history, notifier, audience, clock
+        self._publisher = StatusPublisher(
+            settings, share, self._scheduler, self._intake, history, notifier, events, clock
         )
         self._retention = Retention(share.originals, settings.retention, clock)
         self._failed = FailedFolder(
@@ -234,26 +234,26 @@ class _Loop:
             self._shut_down()
 
     def _turn(self) -> None:
-        self._pulse.beat()
-        if self._alarm.silence():
+        self._watchdog.beat()
+        if self._wakeup.silence():
             self._intake.wake()
         if self._reloading.asked():
             self._reload()
-        with self._pulse.share_io():
+        with self._watchdog.share_io():
             self._scheduler.listen()
             condition = self._conditions.look()
-            if condition.hindrance is not BlockReason.SHARE_AWAY:
-                self._work(condition.hindrance)
-            self._bulletin.show(self._conditions.now)
+            if condition.block_reason is not BlockReason.SHARE_AWAY:
+                self._work(condition.block_reason)
+            self._publisher.show(self._conditions.now)
 
-    def _work(self, hindrance: BlockReason) -> None:
-        may_claim = hindrance is BlockReason.NONE
+    def _work(self, block_reason: BlockReason) -> None:
+        may_claim = block_reason is BlockReason.NONE
         try:
             self._scan()
             self._scheduler.advance(
-                may_start=may_claim or hindrance is BlockReason.DRAINING,
+                may_start=may_claim or block_reason is BlockReason.DRAINING,
                 may_claim=may_claim,
-                may_resume=hindrance is BlockReason.LOW_SPACE,
+                may_resume=block_reason is BlockReason.LOW_SPACE,
             )
             self._retention.advance()
             self._failed.advance()
@@ -280,7 +280,7 @@ class _Loop:
         """Take a changed configuration over, as far as that is possible; a wrong one changes nothing."""
         self._notifier.reloading()
         before = self._reloading.settings
-        self._bulletin.notes = self._reloading.take()
+        self._publisher.notes = self._reloading.take()
         self._adopt(before, self._reloading.settings)
         self._notifier.ready()
 
@@ -293,10 +293,10 @@ class _Loop:
         self._pool.stall_timeout_s = settings.workers.stall_timeout_s
         self._conditions.settings = settings.share
         self._kept.settings = self._retention.settings = settings.retention
-        self._bulletin.page.adopt(settings.status)
+        self._publisher.page.adopt(settings.status)
 
     def _sleep_s(self) -> float:
-        if self._conditions.now.hindrance is BlockReason.SHARE_AWAY:
+        if self._conditions.now.block_reason is BlockReason.SHARE_AWAY:
             return _TICK_S
         return min(_TICK_S, max(0.0, self._intake.next_at - time.monotonic()))
 
@@ -315,12 +315,12 @@ class _Loop:
         log.info("service stopped")
 
     def _turn_down(self, phase: str) -> None:
-        self._pulse.beat()
-        self._alarm.silence()
-        with self._pulse.share_io():
+        self._watchdog.beat()
+        self._wakeup.silence()
+        with self._watchdog.share_io():
             self._scheduler.listen()
             try:
                 self._scheduler.advance(may_start=False)
             except (ShareAwayError, OSError) as exc:
                 self._conditions.lost(exc)
-            self._bulletin.show(self._conditions.now, phase=phase, at_once=phase == "stopped")
+            self._publisher.show(self._conditions.now, phase=phase, at_once=phase == "stopped")

@@ -104,10 +104,10 @@ class StatusPublisher:
         intake: Intake,
         history: History,
         notifier: Notifier,
-        audience: EventBus,
+        events: EventBus,
         clock: Clock,
     ) -> None:
-        self._audience = audience
+        self._events = events
         self._scheduler = scheduler
         self._intake = intake
         self._history = history
@@ -121,8 +121,8 @@ class StatusPublisher:
         condition = self._with_jobs(condition)
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._audience.tell(Tick(board, condition, self.page.hosts, self._scheduler.slots))
-        if condition.hindrance is BlockReason.SHARE_AWAY or not (at_once or self.page.due):
+        self._events.tell(Tick(board, condition, self.page.hosts, self._scheduler.slots))
+        if condition.block_reason is BlockReason.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)
         try:
@@ -134,7 +134,7 @@ class StatusPublisher:
 
     def _with_jobs(self, condition: Condition) -> Condition:
         """The condition, or the want of space that jobs have met where the share as a whole shows none."""
-        if condition.hindrance not in (BlockReason.NONE, BlockReason.DRAINING):
+        if condition.block_reason not in (BlockReason.NONE, BlockReason.DRAINING):
             return condition
         found = list(self._scheduler.lacking_space())
         if not found:
@@ -196,10 +196,10 @@ def _name(inbox: Inbox, relative: str) -> str:
 
 
 def _state(condition: Condition, *, running: int, held: int) -> str:
-    if condition.hindrance is BlockReason.DRAINING and not held:
+    if condition.block_reason is BlockReason.DRAINING and not held:
         return "drained"
-    if condition.hindrance is not BlockReason.NONE:
-        return condition.hindrance.value
+    if condition.block_reason is not BlockReason.NONE:
+        return condition.block_reason.value
     return "working" if running else "idle"
 
 

@@ -65,12 +65,12 @@ class WakeupPipe(FileSystemEventHandler):
 
 
 @contextmanager
-def watching(folders: list[Path], alarm: WakeupPipe) -> Iterator[bool]:
+def watching(folders: list[Path], pipe: WakeupPipe) -> Iterator[bool]:
     """Let inotify ring the alarm while the block runs; True if it does, False where polling must be enough."""
     observer = Observer()
     try:
         for folder in folders:
-            observer.schedule(alarm, str(folder), recursive=True)
+            observer.schedule(pipe, str(folder), recursive=True)
         observer.start()
     except OSError as exc:
         log.warning(
@@ -122,13 +122,13 @@ class ReloadRequest:
 
 
 @contextmanager
-def signals(alarm: WakeupPipe) -> Iterator[tuple[StopRequest, ReloadRequest]]:
+def signals(pipe: WakeupPipe) -> Iterator[tuple[StopRequest, ReloadRequest]]:
     """Collect signals while the block runs; each also rings the alarm."""
     stop, reload = StopRequest(), ReloadRequest()
     handlers: dict[int, Callable[[int, FrameType | None], None]]
     handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    wakeup = signal.set_wakeup_fd(alarm.signal_fd(), warn_on_full_buffer=False)
+    wakeup = signal.set_wakeup_fd(pipe.signal_fd(), warn_on_full_buffer=False)
     try:
         yield stop, reload
     finally:

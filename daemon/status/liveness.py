@@ -21,7 +21,7 @@ from daemon.share.leases import host_name
 from daemon.share.reach import check
 from daemon.share.share import Share
 from daemon.status.model import JSON_NAME, ServiceStatus
-from daemon.status.store import SILENT_S, Seen, merged, read_board
+from daemon.status.store import SILENT_S, Seen, merged, read_status_file
 
 _ROOM_TO_REPORT_BYTES = 2**20
 _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"
@@ -54,11 +54,11 @@ class Survey:
     """All services of the share. ``board`` is what they say together; ``alive`` whether one of them runs."""
 
     board: ServiceStatus
-    standings: tuple[HostHealth, ...]
+    host_healths: tuple[HostHealth, ...]
 
     @property
     def alive(self) -> bool:
-        return any(standing.seen.live for standing in self.standings)
+        return any(host_health.seen.live for host_health in self.host_healths)
 
 
 def survey(share: Share, settings: Settings) -> Survey:
@@ -69,15 +69,15 @@ def survey(share: Share, settings: Settings) -> Survey:
         NoStatusError: no service has ever reported.
     """
     check(share)
-    standings = tuple(sorted(_standings(share, settings), key=lambda standing: standing.age_s))
-    if not standings:
+    host_healths = tuple(sorted(_host_healths(share, settings), key=lambda host_health: host_health.age_s))
+    if not host_healths:
         raise NoStatusError(f"No service has reported on the share {share.root} yet.")
-    seen = [standing.seen for standing in standings]
+    seen = [host_health.seen for host_health in host_healths]
     board = merged(seen[0].board, seen, listed=settings.status.finished_listed)
     if not any(one.live for one in seen):
         board = replace(board, state="stopped" if board.state == "stopped" else "silent")
     failed = [job for job in board.failed if not job.report or os.path.lexists(share.root / job.report)]
-    return Survey(replace(board, failed=failed, notes=[*board.notes, *_full_disk(share)]), standings)
+    return Survey(replace(board, failed=failed, notes=[*board.notes, *_full_disk(share)]), host_healths)
 
 
 def _full_disk(share: Share) -> Iterator[str]:
@@ -90,16 +90,16 @@ def _full_disk(share: Share) -> Iterator[str]:
         )
 
 
-def _standings(share: Share, settings: Settings) -> Iterator[HostHealth]:
+def _host_healths(share: Share, settings: Settings) -> Iterator[HostHealth]:
     for path in list(share.hosts.glob("*.json")) or [share.outbox / JSON_NAME]:
-        board = read_board(path)
+        board = read_status_file(path)
         with suppress(FileNotFoundError):
             age_s = max(0.0, time.time() - path.stat().st_mtime)
             if board is not None:
-                yield _standing(board, age_s, host_name(settings.leases), share.jobs)
+                yield _host_health(board, age_s, host_name(settings.leases), share.jobs)
 
 
-def _standing(board: ServiceStatus, age_s: float, here: str, jobs: Path) -> HostHealth:
+def _host_health(board: ServiceStatus, age_s: float, here: str, jobs: Path) -> HostHealth:
     verdict = _verdict(board, age_s, here)
     seen = Seen(board, silent=bool(verdict) and board.state != "stopped")
     return HostHealth(seen.without_lost(jobs), age_s, verdict)

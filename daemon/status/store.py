@@ -93,7 +93,7 @@ class Hosts:
 
     def read(self, host: str) -> ServiceStatus | None:
         """What a host has written last; None where that cannot be read."""
-        return read_board(self._path(host))
+        return read_status_file(self._path(host))
 
     def stamps(self) -> dict[str, int]:
         """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
@@ -108,7 +108,7 @@ class Hosts:
         stamps = self.stamps()
         now_ns = max(stamps.values(), default=0)
         for name, stamp_ns in stamps.items():
-            board = read_board(self._folder / name)
+            board = read_status_file(self._folder / name)
             if board is not None and board.host != own.host:
                 silent = board.state != "stopped" and now_ns - stamp_ns > SILENT_S * 1e9
                 yield Seen(board, silent=silent).without_lost(self._jobs)
@@ -153,7 +153,7 @@ def merged(base: ServiceStatus, seen: Sequence[Seen], *, listed: int) -> Service
     )
 
 
-def read_board(path: Path) -> ServiceStatus | None:
+def read_status_file(path: Path) -> ServiceStatus | None:
     """What a service has written; None where that cannot be read."""
     try:
         return ServiceStatus.from_json(read_plain(path, LARGEST_BYTES))

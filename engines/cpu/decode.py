@@ -115,11 +115,11 @@ class PyAvDecoder:
 
     def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Upright], bool]]:
         """Slots from ``start_pts`` on, lost places filled; the flag says which were."""
-        stand_ins = Concealer(self._info.video.time_base, self._converter(), self._blended, self._black)
-        for slot, is_replaced in stand_ins.fill(self._slots(start_pts)):
+        concealer = Concealer(self._info.video.time_base, self._converter(), self._blended, self._black)
+        for slot, is_replaced in concealer.fill(self._slots(start_pts)):
             if start_pts is None or slot.pts >= start_pts:
                 yield slot, is_replaced
-        if not stand_ins.found_any:
+        if not concealer.found_any:
             raise DecodeFailedError("No frame of the file could be decoded.")
 
     def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:

@@ -115,15 +115,15 @@ class PathPlanner:
         weights = _weights(path.knots(known.times), count)
         seconds = _durations(known.times)
 
-        def plan(axis: int, wishes: CropConstraints, least: Array, most: Array) -> Array:
+        def plan(axis: int, constraints: CropConstraints, least: Array, most: Array) -> Array:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
             edge = None if axis == 0 else float(least[-1])
-            return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, wishes, least, most), unit, edge)
+            return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, constraints, least, most), unit, edge)
 
-        wishes = framing.width_wishes(known.faces, known.others)
-        scale = float(fixed[-1, 0]) if len(fixed) else wishes.usual()
+        constraints = framing.width_wishes(known.faces, known.others)
+        scale = float(fixed[-1, 0]) if len(fixed) else constraints.usual()
         widest = np.full(count, framing.widest)
-        widths = plan(0, wishes, widest / 16, widest)
+        widths = plan(0, constraints, widest / 16, widest)
         seen_widths = weights @ widths
         half = widths / 2
         xs = plan(1, framing.x_wishes(known.faces, known.others, seen_widths), half, framing.width - half)
@@ -131,24 +131,24 @@ class PathPlanner:
         ys = plan(2, framing.y_wishes(known.faces, seen_widths), half, framing.height - half)
         return np.stack([widths, xs, ys], axis=1)
 
-    def _plan_axis(self, fixed: Array, demand: PathProblem, unit: float, edge: float | None) -> Array:
-        count, done = len(demand.least), len(fixed)
-        rest = _rest(fixed, demand, edge)
+    def _plan_axis(self, fixed: Array, problem: PathProblem, unit: float, edge: float | None) -> Array:
+        count, done = len(problem.least), len(fixed)
+        rest = _rest(fixed, problem, edge)
         if rest is not None:
             return np.concatenate([fixed, np.full(count - done, rest)])
-        start = float(fixed[-1]) if done else demand.wishes.usual()
-        found = cheapest((fixed - start) / unit, demand.measured(start, unit), self._settings) * unit + start
-        free = np.clip(np.round(found * _GRID) / _GRID, demand.least[done:], demand.most[done:])
+        start = float(fixed[-1]) if done else problem.constraints.usual()
+        found = cheapest((fixed - start) / unit, problem.measured(start, unit), self._settings) * unit + start
+        free = np.clip(np.round(found * _GRID) / _GRID, problem.least[done:], problem.most[done:])
         return np.concatenate([fixed, free])
 
 
-def _rest(fixed: Array, demand: PathProblem, edge: float | None) -> float | None:
+def _rest(fixed: Array, problem: PathProblem, edge: float | None) -> float | None:
     """Where the camera can stand still throughout, or None. ``edge``: how far the crop reaches from its middle."""
-    soft = demand.wishes.soft
-    low = max([float(demand.least.max()), *soft.lo])
-    high = min([float(demand.most.min()), *soft.hi])
+    soft = problem.constraints.soft
+    low = max([float(problem.least.max()), *soft.lo])
+    high = min([float(problem.most.min()), *soft.hi])
     if not len(fixed):
-        start = _even(min(max(demand.wishes.usual(), low), high), low, high)
+        start = _even(min(max(problem.constraints.usual(), low), high), low, high)
         return None if low > high else _settled(start, edge, low, high)
     here = float(fixed[-1])
     still = bool(np.all(fixed[1 - _ORDER :] == here))

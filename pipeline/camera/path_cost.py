@@ -42,7 +42,7 @@ class PathProblem:
 
     weights: Array
     seconds: Array
-    wishes: CropConstraints
+    constraints: CropConstraints
     least: Array
     most: Array
 
@@ -52,37 +52,41 @@ class PathProblem:
         def band(b: Band) -> Band:
             return Band((b.lo - start) / unit, (b.hi - start) / unit)
 
-        want = (self.wishes.want - start) / unit
-        wishes = CropConstraints(want, band(self.wishes.near), band(self.wishes.soft), band(self.wishes.hard))
-        return PathProblem(self.weights, self.seconds, wishes, (self.least - start) / unit, (self.most - start) / unit)
+        want = (self.constraints.want - start) / unit
+        constraints = CropConstraints(
+            want, band(self.constraints.near), band(self.constraints.soft), band(self.constraints.hard)
+        )
+        return PathProblem(
+            self.weights, self.seconds, constraints, (self.least - start) / unit, (self.most - start) / unit
+        )
 
 
-def cheapest(fixed: Array, demand: PathProblem, settings: CameraSettings) -> Array:
+def cheapest(fixed: Array, problem: PathProblem, settings: CameraSettings) -> Array:
     """The control points that follow the ``fixed`` ones, shape (C - len(fixed),), all in crop widths."""
-    count, done = len(demand.least), len(fixed)
+    count, done = len(problem.least), len(fixed)
     hessian = _smoothness(count)
-    kinks = _kinks(demand, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
-    already = (kinks.rows[:, :done] @ fixed)[kinks.of]
-    free = PiecewiseLinearTerms(kinks.rows[:, done:], kinks.of, kinks.at - already, kinks.up, kinks.down)
+    terms = _kinks(problem, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
+    already = (terms.rows[:, :done] @ fixed)[terms.of]
+    free = PiecewiseLinearTerms(terms.rows[:, done:], terms.of, terms.at - already, terms.up, terms.down)
     start = np.full(count - done, fixed[-1] if done else 0.0)
     return minimise(hessian[done:, done:], hessian[done:, :done] @ fixed, free, start)
 
 
-def _kinks(demand: PathProblem, fastest: float, strongest: float) -> PiecewiseLinearTerms:
+def _kinks(problem: PathProblem, fastest: float, strongest: float) -> PiecewiseLinearTerms:
     """The prices of moving, of the limits, and of what the frames wish for."""
-    count = len(demand.least)
+    count = len(problem.least)
     speed, acceleration, _ = _differences(count)
-    rows = np.concatenate([speed, acceleration, np.eye(count), demand.weights])
+    rows = np.concatenate([speed, acceleration, np.eye(count), problem.weights])
     speeds, accelerations, points, seen = np.split(np.arange(len(rows)), np.cumsum([count - 1, count - 2, count]))
-    wishes = demand.wishes
+    constraints = problem.constraints
     terms: list[_Term] = [
         (speeds, 0.0, _PAN, _PAN),
         *_between(speeds, -fastest, fastest, _LIMIT),
         *_between(accelerations, -strongest, strongest, _LIMIT),
-        *_between(points, demand.least, demand.most, _FRAME),
-        *_between(seen, wishes.near.lo, wishes.near.hi, _OFF_CENTRE * demand.seconds),
-        *_between(seen, wishes.soft.lo, wishes.soft.hi, _OUT * demand.seconds),
-        *_between(seen, wishes.hard.lo, wishes.hard.hi, _CUT_OFF * demand.seconds),
+        *_between(points, problem.least, problem.most, _FRAME),
+        *_between(seen, constraints.near.lo, constraints.near.hi, _OFF_CENTRE * problem.seconds),
+        *_between(seen, constraints.soft.lo, constraints.soft.hi, _OUT * problem.seconds),
+        *_between(seen, constraints.hard.lo, constraints.hard.hi, _CUT_OFF * problem.seconds),
     ]
     at, up, down = (np.concatenate([t[k] + np.zeros(len(t[0])) for t in terms]) for k in (1, 2, 3))
     return PiecewiseLinearTerms(rows, np.concatenate([t[0] for t in terms]), at, up, down)

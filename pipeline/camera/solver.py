@@ -30,28 +30,28 @@ class PiecewiseLinearTerms:
     down: Array
 
 
-def minimise(hessian: Array, linear: Array, kinks: PiecewiseLinearTerms, start: Array) -> Array:
+def minimise(hessian: Array, linear: Array, terms: PiecewiseLinearTerms, start: Array) -> Array:
     """Minimise ``x @ hessian @ x / 2 + linear @ x`` plus the kinks' costs; all shapes (N,) or (N, N).
 
     A primal-dual interior point method in the form used for quantile regression, where the dual of every kink is one
     number between ``-down`` and ``up`` (Portnoy and Koenker, "The Gaussian hare and the Laplacian tortoise", 1997).
     ``hessian`` must be positive definite.
     """
-    x, rows, of = start.copy(), kinks.rows, kinks.of
-    y = (rows @ x)[of] - kinks.at
+    x, rows, of = start.copy(), terms.rows, terms.of
+    y = (rows @ x)[of] - terms.at
     slack = 0.1 * (1 + np.abs(y))
     above, below = np.maximum(y, 0) + slack, np.maximum(-y, 0) + slack
-    dual = (kinks.up - kinks.down) / 2
+    dual = (terms.up - terms.down) / 2
 
     def gathered(values: Array) -> Array:
         sums: Array = np.bincount(of, values, len(rows)).astype(np.float64, copy=False)
         return sums
 
     for _ in range(_ITERATIONS):
-        to_up, to_down = kinks.up - dual, kinks.down + dual
+        to_up, to_down = terms.up - dual, terms.down + dual
         gap = float(above @ to_up + below @ to_down) / (2 * len(of))
         gradient = hessian @ x + linear + gathered(dual) @ rows
-        residual = (rows @ x)[of] - kinks.at - above + below
+        residual = (rows @ x)[of] - terms.at - above + below
         if gap < _GAP and np.abs(gradient).max() < 1e-4 and np.abs(residual).max() < 1e-5:
             break
         target = _CENTRING * gap

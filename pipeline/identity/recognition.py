@@ -122,7 +122,7 @@ class FaceRecognizer:
         self.activations += bool(vectors)
         return {h.tracklet for h in wanted} if vectors else set()
 
-    def earn(self) -> None:
+    def refill_budget(self) -> None:
         """One more frame has passed: the budget for views grows."""
         self._tokens = min(TOKENS, self._tokens + self._settings.reid_share)
 

@@ -44,8 +44,8 @@ class PeopleResolver:
         self._lookahead_s = lookahead_s
         self._builder = TrackletBuilder(settings)
         self._assigner = Assigner(settings, width)
-        self._founding = SubjectSelector(settings, width, height)
-        self._recogniser = FaceRecognizer(settings, embed, width, height)
+        self._selector = SubjectSelector(settings, width, height)
+        self._recognizer = FaceRecognizer(settings, embed, width, height)
         self._record = IdentityRecord()
         self._scenes = SceneMaker(settings, width, by_position=assignment == "position")
         self._waiting: list[Waiting] = []
@@ -74,14 +74,14 @@ class PeopleResolver:
 
     def summary(self) -> dict[str, Any]:
         """The report's identity section; see ``IdentityRecord.summary``."""
-        return self._record.summary(self._people, self._recogniser)
+        return self._record.summary(self._people, self._recognizer)
 
     def state(self) -> dict[str, Any]:
         """Everything that later decisions depend on, as JSON can hold it."""
         return {
             "builder": self._builder.state(),
-            "founding": self._founding.state(),
-            "recogniser": self._recogniser.state(),
+            "founding": self._selector.state(),
+            "recogniser": self._recognizer.state(),
             "record": self._record.state(),
             "scenes": self._scenes.state(),
             "waiting": [w.state() for w in self._waiting],
@@ -96,8 +96,8 @@ class PeopleResolver:
         tracklets = [Tracklet.restored(k) for k in state["tracklets"]]
         self._tracklets = {k.id: k for k in tracklets}
         self._builder.restore(state["builder"], self._tracklets)
-        self._founding.restore(state["founding"])
-        self._recogniser.restore(state["recogniser"])
+        self._selector.restore(state["founding"])
+        self._recognizer.restore(state["recogniser"])
         self._record = IdentityRecord.restored(state["record"])
         self._scenes.restore(state["scenes"])
         self._waiting = [Waiting.restored(w) for w in state["waiting"]]
@@ -106,21 +106,21 @@ class PeopleResolver:
 
     @property
     def _people(self) -> list[Person]:
-        return self._founding.people
+        return self._selector.people
 
     # Taking in
 
     def _take(self, frame: Observation) -> None:
         if frame.cut:
             self._builder.cut()
-        self._recogniser.earn()
+        self._recognizer.refill_budget()
         spots = None if frame.faces is None else self._track(frame)
         self._waiting.append(Waiting(frame.pts, frame.t, frame.cut, self._builder.shot, spots))
 
     def _track(self, frame: Observation) -> tuple[Spot, ...]:
         hits, born = self._builder.step(frame.t, _leading(frame.faces or ()), frame.cut)
         self._tracklets.update((k.id, k) for k in born)
-        embedded = self._recogniser.look(
+        embedded = self._recognizer.look(
             frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
         for number in embedded:
@@ -150,20 +150,20 @@ class PeopleResolver:
         labels = {k.id: k.person() for k in self._tracklets.values()}
         boxes = self._scenes.locate(self._waiting, labels)
         if boxes[0].box and boxes[1].box:
-            self._founding.settle_sides(frame.shot, boxes[0].box.cx, boxes[1].box.cx)
+            self._selector.settle_sides(frame.shot, boxes[0].box.cx, boxes[1].box.cx)
         self._record.returned([seen.box for seen in boxes])
         return self._scenes.scene(frame, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
 
     def _decide(self, frame: Waiting, final: bool) -> None:
         window = list(self._tracklets.values())
-        founded = self._founding.found(window, self._rejects(window), final)
-        for tracklet in founded:
-            self._founded(tracklet)
+        selected = self._selector.found(window, self._rejects(window), final)
+        for tracklet in selected:
+            self._selected(tracklet)
         if not self._people:
             return
         people = [k for k in window if k.label in (1, 2) and k.margin >= CERTAIN]
         undecided = [k for k in window if k.label == UNDECIDED and not self._is_third(k, people)]
-        if self._dirty or founded or undecided:
+        if self._dirty or selected or undecided:
             self._assign(window)
             self._dirty = False
         for tracklet in window:
@@ -184,9 +184,9 @@ class PeopleResolver:
         nats = {k.id: self._assigner.appearance(k, 1) for k in window}
         return {number: n is not None and n < UNLIKE for number, n in nats.items()}
 
-    def _founded(self, tracklet: Tracklet) -> None:
+    def _selected(self, tracklet: Tracklet) -> None:
         tracklet.margin = CLEAR
-        self._record.founded(tracklet)
+        self._record.selected(tracklet)
         self._enrol(tracklet)
 
     def _assign(self, window: Sequence[Tracklet]) -> None:
@@ -214,7 +214,7 @@ class PeopleResolver:
         """Evidence contradicts what has been shown: change it from here on."""
         before, tracklet.label = tracklet.label, label
         if before != STRANGER:
-            self._recogniser.move(tracklet, before)
+            self._recognizer.move(tracklet, before)
         self._record.overturned(tracklet, before, self._waiting[0].t)
 
     def _commit(self, tracklet: Tracklet) -> None:
@@ -225,15 +225,15 @@ class PeopleResolver:
     def _enrol(self, tracklet: Tracklet) -> None:
         if tracklet.label != UNDECIDED:
             self._record.compare(tracklet)
-            self._recogniser.enrol(tracklet)
+            self._recognizer.enrol(tracklet)
 
     def _note_presence(self, frame: Waiting) -> None:
         """Count who was there, and give strangers their due: a person's place, or an identity that motion had lost."""
         seconds = min(LONGEST_STEP_S, frame.t - self._detected_t)
         self._detected_t = frame.t
         tracklets = [self._tracklets[s.tracklet] for s in frame.spots or ()]
-        strangers = self._founding.note(tracklets, seconds)
-        successor = self._founding.successor(strangers)
+        strangers = self._selector.note(tracklets, seconds)
+        successor = self._selector.successor(strangers)
         if successor is not None:
             self._succeed(*successor)
             return
@@ -241,11 +241,11 @@ class PeopleResolver:
             self._give_back(stranger)
 
     def _give_back(self, stranger: Tracklet) -> None:
-        away = [p.number for p in self._founding.vacancies(stranger) if self._is_free(p.number, stranger)]
+        away = [p.number for p in self._selector.vacancies(stranger) if self._is_free(p.number, stranger)]
         looks = {k: self._assigner.appearance(stranger, k) for k in away}
-        if self._recogniser.active:
+        if self._recognizer.active:
             away = [k for k in away if (nats := looks[k]) is not None and nats >= UNLIKE]
-        if not away or (len(away) > 1 and not self._recogniser.active):
+        if not away or (len(away) > 1 and not self._recognizer.active):
             return
         stranger.label = max(away, key=lambda k: looks[k] or 0.0)
         stranger.margin = stranger.leaning = 0.0
@@ -256,14 +256,14 @@ class PeopleResolver:
 
     def _succeed(self, stranger: Tracklet, person: Person) -> None:
         """A stranger takes a person's number: nothing of the predecessor's is kept."""
-        self._founding.replace(stranger, person)
+        self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
             if tracklet.person() == person.number:
                 tracklet.label = STRANGER
         stranger.label, stranger.margin = person.number, CLEAR
         self._anchors[person.number - 1] = None
         self._scenes.forget(person.number)
-        self._recogniser.begin(person.number)
+        self._recognizer.begin(person.number)
         self._record.succeeded(stranger, self._waiting[0].t)
         self._enrol(stranger)
 

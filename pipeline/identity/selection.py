@@ -34,8 +34,8 @@ class Person:
     number: int
     side: Side
     certain_side: bool
-    founded_shot: int
-    founded_s: float
+    selection_shot: int
+    selected_s: float
     shot: int = -1
     height: float = 0.0
     quality: float = 0.0
@@ -91,7 +91,7 @@ class SubjectSelector:
     def settle_sides(self, shot: int, x1: float, x2: float) -> None:
         """Both people are seen together, at these centres: their order decides where nothing else did."""
         unsettled = [p for p in self.people if not p.certain_side]
-        if unsettled and all(p.founded_shot != shot for p in unsettled):
+        if unsettled and all(p.selection_shot != shot for p in unsettled):
             first, second = self.people
             first.side, second.side = ("left", "right") if x1 <= x2 else ("right", "left")
         for person in unsettled:
@@ -144,7 +144,7 @@ class SubjectSelector:
         person.weight = self._strangers.pop(stranger.track)
         person.shot, person.height = stranger.shot, stranger.height
         if other.weight < YOUNG_S * other.height:
-            other.certain_side, other.founded_shot = False, -1
+            other.certain_side, other.selection_shot = False, -1
         self.people.sort(key=lambda p: p.number)
 
     def state(self) -> dict[str, Any]:

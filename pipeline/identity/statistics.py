@@ -54,7 +54,7 @@ class IdentityRecord:
     suspected_t: float = -1e9
     person_of_track: list[list[int]] = field(default_factory=list)  # latest tracks and whose they were
 
-    def founded(self, tracklet: Tracklet) -> None:
+    def selected(self, tracklet: Tracklet) -> None:
         """A tracklet has become one of the two people: nothing to doubt yet."""
         self._remember(tracklet)
 
@@ -114,7 +114,7 @@ class IdentityRecord:
         for i, box in enumerate(boxes):
             self.present[i] += box is not None
 
-    def summary(self, people: Sequence[Person], recogniser: FaceRecognizer) -> dict[str, Any]:
+    def summary(self, people: Sequence[Person], recognizer: FaceRecognizer) -> dict[str, Any]:
         """The report's identity section; times in seconds since the first frame.
 
         ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
@@ -133,11 +133,11 @@ class IdentityRecord:
             "repaired_swaps": deepcopy(self.repaired),
             "repaired_swaps_total": self.repaired_total,
             "replaced_people": deepcopy(self.replaced),
-            "reid_activation_ratio": round(recogniser.activations / frames, 4),
+            "reid_activation_ratio": round(recognizer.activations / frames, 4),
             "both_visible_ratio": round(self.both / frames, 4),
             "confidence": round(math.exp(self.log_confidence), 4),
-            "reidentification": recogniser.condition,
-            "reidentification_error": recogniser.failure,
+            "reidentification": recognizer.condition,
+            "reidentification_error": recognizer.failure,
         }
 
     def state(self) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def _counting_undecodable(job: StreamJob) -> Iterator[None]:
         yield
     finally:
         if job.backend.undecodable:
-            job.clock.counting.undecodable(job.info.video.codec)
+            job.clock.stats_collector.undecodable(job.info.video.codec)
 
 
 def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
@@ -278,7 +278,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         new_encoder=lambda: _encoder(job, decoder.color),
         on_frames=job.on_frames,
         should_stop=job.should_stop,
-        counting=job.clock.counting,
+        stats_collector=job.clock.stats_collector,
     ).run()
     if renewed:
         forget_moments(job.spec.work_dir / FOLDER)

@@ -116,7 +116,7 @@ class Renderer:
     should_stop: StopCheck
     degradation: Degradation
     pressure_reason: Callable[[], str | None]
-    _thinning: FrameSkipper = field(init=False)
+    _frame_skipper: FrameSkipper = field(init=False)
     _latency: StageTimer = field(init=False)
     _replaced_frames: int = field(init=False)
     _lost: list[tuple[int, int]] = field(init=False, default_factory=list)  # of the segment that is being written
@@ -128,7 +128,7 @@ class Renderer:
         self._replaced_frames = int(counters.get("replaced_frames", 0))
         self._cpu_fallback = bool(counters.get("cpu_fallback", False))
         self._last_save = time.monotonic()
-        self._thinning = FrameSkipper(
+        self._frame_skipper = FrameSkipper(
             self.degradation.workload.frame_step,
             analysed_pts=self.checkpoint.analysis.get("analysed_pts"),
             skipped=self.checkpoint.skipped,
@@ -153,13 +153,13 @@ class Renderer:
             self._encode_segments(painted)
 
     def _watch(self, stage: str, depth: int) -> Callable[[Sized, int], None]:
-        counting, most = self.clock.counting, depth + 1  # one more is made, and waits for its place
+        stats_collector, most = self.clock.stats_collector, depth + 1  # one more is made, and waits for its place
 
         def watch(part: Sized, sign: int) -> None:
             if sign > 0:
-                counting.queued(stage, len(part), most_parts=most)
+                stats_collector.queued(stage, len(part), most_parts=most)
             else:
-                counting.taken(stage, len(part))
+                stats_collector.taken(stage, len(part))
 
         return watch
 
@@ -175,7 +175,7 @@ class Renderer:
                 return
             seconds, reading_s = time.perf_counter() - begin, storage.waited_s() - read_before_s
             self.clock.add("decode", seconds, len(batch))
-            self.clock.counting.spent([frame.pts for frame in batch.frames], max(0.0, seconds - reading_s))
+            self.clock.stats_collector.spent([frame.pts for frame in batch.frames], max(0.0, seconds - reading_s))
             yield batch
 
     def _chunks(self, batches: Iterable[FrameBatch]) -> Iterator[Chunk]:
@@ -195,17 +195,17 @@ class Renderer:
             yield Chunk(segment, [], self._boundary([]))
 
     def _all_planned(self, batches: Iterable[FrameBatch]) -> Iterator[list[Planned]]:
-        for batch in self._thinning.thin(batches):
+        for batch in self._frame_skipper.thin(batches):
             begin = time.perf_counter()
             planned = self.analysis.push(batch)
-            self.clock.counting.spent([frame.pts for frame in batch.frames], time.perf_counter() - begin)
+            self.clock.stats_collector.spent([frame.pts for frame in batch.frames], time.perf_counter() - begin)
             yield planned
         yield self.analysis.finish()
 
     def _boundary(self, undelivered: list[Row]) -> Boundary:
         next_pts = undelivered[0].pts if undelivered else None
-        skipped = self._thinning.settle(next_pts)
-        return Boundary(next_pts, self.analysis.state(undelivered), skipped, self._thinning.skipped)
+        skipped = self._frame_skipper.settle(next_pts)
+        return Boundary(next_pts, self.analysis.state(undelivered), skipped, self._frame_skipper.skipped)
 
     def _painted(self, chunks: Iterable[Chunk]) -> Iterator[Painted]:
         for chunk in chunks:
@@ -214,7 +214,7 @@ class Renderer:
             images = self.painter.paint_all([planned.frame for planned in chunk.planned], shown)
             seconds = time.perf_counter() - begin
             self.clock.add("compose", seconds, len(images))
-            self.clock.counting.spent(chunk.pts, seconds)
+            self.clock.stats_collector.spent(chunk.pts, seconds)
             frames = [planned.frame for planned in chunk.planned if planned.frame.replaced]
             replaced = [(frame.pts, frame.pts + frame.duration) for frame in frames]
             rows = [planned.row for planned in chunk.planned]
@@ -228,7 +228,7 @@ class Renderer:
                 boundary = self._encode_segment(encoder, writer, first, painted)
                 stopping = self.should_stop()
                 record = self._at_level(writer.finish(), boundary)
-            self.clock.counting.written(output_bytes=record.bytes, dropped=record.skipped)
+            self.clock.stats_collector.written(output_bytes=record.bytes, dropped=record.skipped)
             self.checkpoint.segments.append(record)
             changed = self.degradation.judge(self._facts(record, self._replaced_frames - replaced_before))
             self._save(boundary, encoder)
@@ -278,11 +278,11 @@ class Renderer:
 
     def _count(self, part: Painted, seconds: float, encoding_s: float) -> None:
         self.clock.add("encode", seconds, len(part))
-        counting = self.clock.counting
-        counting.spent(part.pts, encoding_s)
-        for latency_s in counting.done(part.pts):
+        stats_collector = self.clock.stats_collector
+        stats_collector.spent(part.pts, encoding_s)
+        for latency_s in stats_collector.done(part.pts):
             self._latency.add(latency_s)
-        counting.written(frames=len(part), replaced=len(part.replaced))
+        stats_collector.written(frames=len(part), replaced=len(part.replaced))
 
     def _save(self, boundary: Boundary, encoder: Encoder) -> None:
         checkpoint = self.checkpoint

@@ -36,7 +36,7 @@ class Renewal:
     new_encoder: Callable[[], Encoder]
     on_frames: Callable[[int, float], None]
     should_stop: StopCheck
-    counting: StatsCollector
+    stats_collector: StatsCollector
 
     def run(self) -> int:
         """Render each segment again that does not show what it should; returns how many.
@@ -75,7 +75,7 @@ class Renewal:
                 writer.finish(), level=record.level, reason=record.reason, skipped=record.skipped, lost=record.lost
             )
             self.checkpoint.segments[position] = renewed
-        self.counting.written(frames=renewed.frames, output_bytes=renewed.bytes)
+        self.stats_collector.written(frames=renewed.frames, output_bytes=renewed.bytes)
         self.checkpoint.save(self.work_dir)
         segments.remove(self._directory, record)
         self.on_frames(first_frame + record.frames, rows[-1].t)

@@ -16,9 +16,9 @@ class TilePainter:
     ``display`` is the displayed size of frames that name none.
     """
 
-    def __init__(self, compositor: Compositor, stills: StillStore, *, display: Size) -> None:
+    def __init__(self, compositor: Compositor, freeze_frames: StillStore, *, display: Size) -> None:
         self._compositor = compositor
-        self._stills = stills
+        self._freeze_frames = freeze_frames
         self._display = display
 
     def paint(self, frame: Frame, row: Row) -> Frame:
@@ -33,16 +33,16 @@ class TilePainter:
     def _composition(self, frame: Frame, row: Row) -> Composition:
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
-        self._stills.remember(frame)
+        self._freeze_frames.remember(frame)
         return Composition(left, right, frame.pts, frame.duration)
 
     def _source(self, side: Side, tile: Tile, frame: Frame) -> TileSource:
         if tile.source == "placeholder":
             return TileSource(frame, None)
         if tile.still_pts is not None:
-            frame = self._stills.still(side, tile.still_pts)
+            frame = self._freeze_frames.still(side, tile.still_pts)
         else:
-            self._stills.thaw(side)
+            self._freeze_frames.thaw(side)
         return TileSource(frame, self._surface_rect(tile.crop, frame))
 
     def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:

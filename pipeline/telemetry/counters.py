@@ -91,10 +91,10 @@ class StatsDelta:
             dropped_frames=int(_amount(body["dropped_frames"])),
             output_bytes=int(_amount(body["output_bytes"])),
             latency=Histogram.from_json(body["latency"], SECONDS),
-            stages={stage: Histogram.from_json(spread, SECONDS) for stage, spread in body["stages"].items()},
-            queues={stage: Histogram.from_json(spread, FRAMES) for stage, spread in body["queues"].items()},
+            stages={stage: Histogram.from_json(histogram, SECONDS) for stage, histogram in body["stages"].items()},
+            queues={stage: Histogram.from_json(histogram, FRAMES) for stage, histogram in body["queues"].items()},
             waiting={stage: int(_amount(count)) for stage, count in body["waiting"].items()},
-            fills={stage: Histogram.from_json(spread, SHARES) for stage, spread in body["fills"].items()},
+            fills={stage: Histogram.from_json(histogram, SHARES) for stage, histogram in body["fills"].items()},
             undecodable={codec: int(_amount(count)) for codec, count in body["undecodable"].items()},
         )
 
@@ -111,7 +111,7 @@ class StatsCollector:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tally = StatsDelta()
+        self._stats = StatsDelta()
         self._waiting: dict[str, int] = {}
         self._parts: dict[str, int] = {}  # that wait; frames travel in parts
         self._undecodable: set[str] = set()
@@ -120,18 +120,18 @@ class StatsCollector:
     def take(self) -> StatsDelta:
         """The sums since the last call."""
         with self._lock:
-            taken, self._tally = self._tally, StatsDelta()
+            taken, self._stats = self._stats, StatsDelta()
             taken.waiting = dict(self._waiting)
             return taken
 
     def stage(self, stage: str, seconds: float, frames: int) -> None:
         """A stage has worked on so many frames; it may also have worked on none."""
         with self._lock:
-            spread = self._tally.stages.setdefault(stage, Histogram.over(SECONDS))
+            histogram = self._stats.stages.setdefault(stage, Histogram.over(SECONDS))
             if frames:
-                spread.put(SECONDS, seconds / frames, frames)
+                histogram.put(SECONDS, seconds / frames, frames)
             else:
-                spread.sum += seconds
+                histogram.sum += seconds
 
     def spent(self, pts: Sequence[int], seconds: float) -> None:
         """So much work went into these frames together."""
@@ -148,7 +148,7 @@ class StatsCollector:
         with self._lock:
             spent = [self._spent.pop(each, 0.0) for each in pts]
             for seconds in spent:
-                self._tally.latency.put(SECONDS, seconds)
+                self._stats.latency.put(SECONDS, seconds)
             while self._spent and (oldest := next(iter(self._spent))) < pts[-1]:
                 del self._spent[oldest]
         return spent
@@ -165,9 +165,9 @@ class StatsCollector:
         with self._lock:
             depth = self._waiting[stage] = self._waiting.get(stage, 0) + frames
             parts = self._parts[stage] = self._parts.get(stage, 0) + 1
-            self._tally.fills.setdefault(stage, Histogram.over(SHARES)).put(SHARES, parts / most_parts)
+            self._stats.fills.setdefault(stage, Histogram.over(SHARES)).put(SHARES, parts / most_parts)
             if frames:
-                self._tally.queues.setdefault(stage, Histogram.over(FRAMES)).put(FRAMES, depth)
+                self._stats.queues.setdefault(stage, Histogram.over(FRAMES)).put(FRAMES, depth)
 
     def taken(self, stage: str, frames: int) -> None:
         """The next stage has taken a part of so many frames."""
@@ -180,12 +180,12 @@ class StatsCollector:
         with self._lock:
             if codec not in self._undecodable:
                 self._undecodable.add(codec)
-                self._tally.undecodable[codec] = 1
+                self._stats.undecodable[codec] = 1
 
     def written(self, *, output_bytes: int = 0, frames: int = 0, replaced: int = 0, dropped: int = 0) -> None:
         with self._lock:
-            tally = self._tally
-            tally.frames += frames
-            tally.replaced_frames += replaced
-            tally.dropped_frames += dropped
-            tally.output_bytes += output_bytes
+            stats = self._stats
+            stats.frames += frames
+            stats.replaced_frames += replaced
+            stats.dropped_frames += dropped
+            stats.output_bytes += output_bytes

@@ -58,7 +58,7 @@ class JobClock:
 
     def __init__(self) -> None:
         self.timers = {stage: StageTimer() for stage in self.STAGES}
-        self.counting = StatsCollector()
+        self.stats_collector = StatsCollector()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -72,7 +72,7 @@ class JobClock:
     def add(self, stage: str, seconds: float, frames: int = 1) -> None:
         with self._lock:
             self.timers[stage].add(seconds, frames)
-        self.counting.stage(stage, seconds, frames)
+        self.stats_collector.stage(stage, seconds, frames)
 
     def state(self) -> dict[str, Any]:
         with self._lock:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.boards import HOSTILE, STATES, ago, busy, done, empty, write
 from tests.browser.contrast import CONTRASTS
+from tests.browser.service_statuses import HOSTILE, STATES, ago, busy, done, empty, write
 
 Visit = Callable[..., Any]
 

@@ -52,10 +52,10 @@ def _quiet() -> None:
 
 
 def _judged(name: str, folder: Path) -> Verdict:
-    signal.alarm(_LONGEST_S)  # a codec that hangs hears nothing else
+    signal.wakeup(_LONGEST_S)  # a codec that hangs hears nothing else
     try:
         return judge(_BY_NAME[name], folder / name)
     except Exception as error:
         return Verdict(name, (f"the judge fails: {type(error).__name__}: {error}",))
     finally:
-        signal.alarm(0)
+        signal.wakeup(0)

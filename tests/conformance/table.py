@@ -7,9 +7,9 @@ from tests.conformance import (
     rows_codecs,
     rows_containers,
     rows_damage,
-    rows_frame,
     rows_streams,
     rows_time,
+    rows_video,
 )
 from tests.conformance.row import Row
 
@@ -18,8 +18,8 @@ SECTIONS: dict[str, list[Row]] = {
     "Video codecs": rows_codecs.ROWS,
     "Sound": rows_audio.ROWS,
     "Times": rows_time.ROWS,
-    "Geometry": rows_frame.GEOMETRY,
-    "Colour": rows_frame.COLOUR,
+    "Geometry": rows_video.GEOMETRY,
+    "Colour": rows_video.COLOUR,
     "Streams and description": rows_streams.ROWS,
     "Damage, and what is no recording": rows_damage.ROWS,
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# All checks on a card, and the measurements, in one call of at most LIMIT_S (530) seconds: tests/gpu/run_all.sh [PART...]
-# Parts, in this order unless named: service contract card soak batching bench engines probe; and pair, for two cards.
+# All checks on a GPU, and the measurements, in one call of at most LIMIT_S (530) seconds: tests/gpu/run_all.sh [PART...]
+# Parts, in this order unless named: service contract gpu soak batching bench engines probe; and pair, for two GPUs.
 # Logs go to $OUT, or to ./gpu-logs where that is not set; summary.log has one line for each part.
-# Nothing may be skipped for want of a card.
+# Nothing may be skipped for want of a GPU.
 # shellcheck disable=SC2317  # parts are called by their names
 set -uo pipefail
 self=$(realpath "$0")
@@ -14,7 +14,7 @@ failed=0
 
 tests() {   # PATHS AND ARGUMENTS...
     python3 -m pytest -m gpu -p no:cacheprovider --durations=8 "$@" | tee /dev/fd/2 |
-        { ! grep "^SKIPPED.*no NVIDIA card" >/dev/null; }
+        { ! grep "^SKIPPED.*no NVIDIA GPU" >/dev/null; }
 }
 
 beside() {   # several processes, where pytest can
@@ -24,9 +24,9 @@ beside() {   # several processes, where pytest can
 service() { tests -s tests/gpu/test_service.py; }
 # shellcheck disable=SC2046  # nothing, or one word
 contract() { tests $(beside) tests/contract tests/media; }
-card() { tests -s tests/gpu --ignore=tests/gpu/test_{service,soak,two_cards}.py; }
+gpu() { tests -s tests/gpu --ignore=tests/gpu/test_{service,soak,two_gpus}.py; }
 soak() { tests -s tests/gpu/test_soak.py; }
-pair() { tests -s tests/gpu/test_two_cards.py; }
+pair() { tests -s tests/gpu/test_two_gpus.py; }
 batching() { python3 -m tests.gpu.bench_batching; }
 bench() { python3 -m tests.gpu.bench_gpu --json "$OUT/bench.json" | grep -v "takes the place"; }
 engines() { python3 -m engines.inference.commands bench ""; }
@@ -52,6 +52,6 @@ if [[ ${1:-} == --only ]]; then
     exit
 fi
 said "$(nvidia-smi --query-gpu=name,driver_version,memory.used,memory.total --format=csv,noheader 2>&1)"
-[[ $# -gt 0 ]] || set -- service contract card soak batching bench engines probe
+[[ $# -gt 0 ]] || set -- service contract gpu soak batching bench engines probe
 for name in "$@"; do part "$name"; done
 exit $failed

@@ -47,8 +47,8 @@ def test_it_is_counted_once_for_an_attempt(
         "job", source, "x.mp4", tmp_path, profile=ProfileSettings(preset="ultrafast"),
         segments=SegmentSettings(seconds=1),
     )  # fmt: skip
-    tallies: list[StatsDelta] = []
+    stats_deltas: list[StatsDelta] = []
     with pytest.raises(end):
-        runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True, on_tally=tallies.append)
-    found = [tally.undecodable for tally in tallies if tally.undecodable]
+        runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True, on_tally=stats_deltas.append)
+    found = [stats.undecodable for stats in stats_deltas if stats.undecodable]
     assert found == ([counted] if counted else [])

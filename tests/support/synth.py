@@ -108,7 +108,7 @@ class Clip:
     color: tuple[int, int, int, int] | None = None  # primaries, transfer, matrix, range
     interlaced: bool = False
     draw: Callable[[int, int, int], VideoFrame] = image
-    audio_track: Sequence[Audio] = ()
+    audio: Sequence[Audio] = ()
     container_options: dict[str, str] = field(default_factory=dict)
     title: str | None = None
 
@@ -117,9 +117,9 @@ class Clip:
             if self.title:
                 out.metadata["title"] = self.title
             video = self._video_stream(out)
-            audio = [_audio_stream(out, audio_track) for audio_track in self.audio]
+            streams = [_audio_stream(out, audio_track) for audio_track in self.audio]
             packets = [(p, p.dts * p.time_base) for p in self._frames(video)]
-            for stream, audio_track in zip(audio, self.audio, strict=True):
+            for stream, audio_track in zip(streams, self.audio, strict=True):
                 packets += [(p, p.dts * p.time_base) for p in _audio_packets(stream, audio_track)]
             for packet, _ in sorted(packets, key=lambda item: item[1]):
                 out.mux(packet)

@@ -46,8 +46,8 @@ def test_a_full_gpu_gets_nothing_and_two_full_gpus_stop_the_starts() -> None:
 
 
 def test_after_trouble_on_one_gpu_a_job_goes_on_on_another_if_there_is_room() -> None:
-    assert place(TWO, [0], 2, shunned=1) == 0
-    assert place(TWO, [0, 0], 2, shunned=1) == 1
+    assert place(TWO, [0], 2, avoid_gpu=1) == 0
+    assert place(TWO, [0, 0], 2, avoid_gpu=1) == 1
 
 
 def test_without_gpus_only_slots_count() -> None:
@@ -64,9 +64,9 @@ def test_slots_are_spread_evenly_unless_set(wanted: int, slots: int, gpus: int, 
 
 
 @given(memory=st.lists(st.integers(0, 80), min_size=1, max_size=4), most=st.integers(1, 4),
-       jobs=st.integers(0, 20), shunned=st.none() | numbers)  # fmt: skip
+       jobs=st.integers(0, 20), avoid_gpu=st.none() | numbers)  # fmt: skip
 def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
-    memory: list[int], most: int, jobs: int, shunned: int | None
+    memory: list[int], most: int, jobs: int, avoid_gpu: int | None
 ) -> None:
     gpus = [GPU(index, free * GIB) for index, free in enumerate(memory)]
     busy: list[int | None] = []
@@ -75,8 +75,8 @@ def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
     counts = [busy.count(gpu.index) for gpu in gpus]
     assert sum(counts) == min(jobs, most * len(gpus))
     assert max(counts) - min(counts) <= 1
-    if has_room(gpus, busy, most) and any(c.index != shunned and busy.count(c.index) < most for c in gpus):
-        assert place(gpus, busy, most, shunned) not in (shunned, None)
+    if has_room(gpus, busy, most) and any(c.index != avoid_gpu and busy.count(c.index) < most for c in gpus):
+        assert place(gpus, busy, most, avoid_gpu) not in (avoid_gpu, None)
 
 
 def test_index_may_be_a_number_a_list_or_auto() -> None:

@@ -26,12 +26,12 @@ from daemon.worker.protocol import Failed
 from tests.support.mailbox import Mailbox
 
 
-def shown(hindrance: BlockReason = BlockReason.NONE, *jobs: tuple[str, str]) -> Tick:
+def shown(block_reason: BlockReason = BlockReason.NONE, *jobs: tuple[str, str]) -> Tick:
     running = [
         RunningJob(job, f"inbox/{job}.mp4", "render", 1, 1, 1, level, 1, level_reason="the GPU is full")
         for job, level in jobs
     ]
-    return Tick(ServiceStatus("here", 1, running=running), Condition(hindrance, "because of that"), [])
+    return Tick(ServiceStatus("here", 1, running=running), Condition(block_reason, "because of that"), [])
 
 
 def kinds(reporter: AlertRules, *events: Tick) -> list[list[str]]:

@@ -128,12 +128,12 @@ def test_what_is_not_known_is_absent() -> None:
     assert sum(value for (name, _), value in found.items() if name == "dualface_state") == 1
 
 
-@pytest.mark.parametrize("hindrance", [*BlockReason])
+@pytest.mark.parametrize("block_reason", [*BlockReason])
 @pytest.mark.parametrize("held", [0, 1])
-def test_every_state_of_a_service_has_its_metric(hindrance: BlockReason, held: int) -> None:
-    state = _state(Condition(hindrance), running=held, held=held)
+def test_every_state_of_a_service_has_its_metric(block_reason: BlockReason, held: int) -> None:
+    state = _state(Condition(block_reason), running=held, held=held)
     recorder = Recorder(Settings())
-    recorder(shown(ServiceStatus("here", 1, state=state), Condition(hindrance)))
+    recorder(shown(ServiceStatus("here", 1, state=state), Condition(block_reason)))
     assert samples(recorder.meters)["dualface_state", (state,)] == 1
 
 
@@ -162,9 +162,9 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
 
 def test_a_job_whose_recording_the_gpu_does_not_decode_is_counted_once_over_its_attempts() -> None:
     def attempt() -> None:
-        counting = StatsCollector()
-        counting.undecodable("prores")
-        recorder.tally(job().id, counting.take())
+        stats_collector = StatsCollector()
+        stats_collector.undecodable("prores")
+        recorder.stats(job().id, stats_collector.take())
 
     recorder = Recorder(Settings())
     attempt()
@@ -184,21 +184,21 @@ def test_capacity_follows_a_reload() -> None:
 
 
 def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
-    counting = StatsCollector()
+    stats_collector = StatsCollector()
     for _ in range(3):
-        counting.queued("compose", 16, most_parts=3)
+        stats_collector.queued("compose", 16, most_parts=3)
     recorder = Recorder(Settings())
-    recorder.tally("1", counting.take())
+    recorder.stats("1", stats_collector.take())
     found = samples(recorder.meters)
     assert found["dualface_queue_fill_ratio_count", ("compose",)] == 3
     assert found["dualface_queue_fill_ratio_sum", ("compose",)] == pytest.approx(2)
 
 
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
-    counting = StatsCollector()
-    counting.queued("decode", 12, most_parts=3)
+    stats_collector = StatsCollector()
+    stats_collector.queued("decode", 12, most_parts=3)
     recorder = Recorder(Settings())
-    recorder.tally("1", counting.take())
+    recorder.stats("1", stats_collector.take())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)
     recorder(shown(ServiceStatus("here", 1, level="downscale", running=[running]), Condition()))
     found = samples(recorder.meters)
@@ -247,17 +247,17 @@ def test_a_listener_that_fails_is_left_out() -> None:
         called.append(event)
         raise RuntimeError("broken")
 
-    audience = EventBus(broken, heard.append)
-    audience.tell(AttemptStarted(job()))
-    audience.tell(AttemptStarted(job()))
+    events = EventBus(broken, heard.append)
+    events.tell(AttemptStarted(job()))
+    events.tell(AttemptStarted(job()))
     assert (len(called), len(heard)) == (1, 2)
 
 
 def test_the_history_hears_of_ends() -> None:
     history = History(5)
-    chronicle = HistoryRecorder(history, "here")
-    chronicle(Delivered(job({"status": "succeeded", "verdict": "fine"}), "outbox/a.dual.mp4"))
-    chronicle(JobFailed(job(), DISK_FULL, "failed/a.report.json"))
+    recorder = HistoryRecorder(history, "here")
+    recorder(Delivered(job({"status": "succeeded", "verdict": "fine"}), "outbox/a.dual.mp4"))
+    recorder(JobFailed(job(), DISK_FULL, "failed/a.report.json"))
     assert [row.verdict for row in history.finished] == ["fine"]
     assert [row.code for row in history.failed] == ["DISK_FULL"]
 

@@ -118,7 +118,7 @@ def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_
     share: Share, scheduler: Scheduler
 ) -> None:
     heard: list[Event] = []
-    scheduler._audience = EventBus(heard.append)
+    scheduler._events = EventBus(heard.append)
     removed, taken = (scheduler._tasks.hold(claimed(share, name)) for name in ("x.mp4", "y.mp4"))
     shutil.rmtree(removed.job.folder)
     leases.take_over(taken.job.folder)

@@ -47,15 +47,15 @@ def test_watchdog_interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turning_loop_is_alive_and_pings(systemd: socket.socket) -> None:
-    with WatchdogThread(Notifier(), 0.05).running() as pulse:
-        pulse.beat()
+    with WatchdogThread(Notifier(), 0.05).running() as watchdog:
+        watchdog.beat()
         assert systemd.recv(100) == b"WATCHDOG=1"
 
 
 def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "_FRESH_S", 0.0)
-    pulse = WatchdogThread(Notifier(), 0.01)
-    pulse.beat()
+    watchdog = WatchdogThread(Notifier(), 0.01)
+    watchdog.beat()
     answers: dict[str, bool] = {}
 
     main, deadline = threading.get_native_id(), time.monotonic() + 60
@@ -64,7 +64,7 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
         time.sleep(0.1)
         while blocks and not notify._sleeps_in_kernel(main) and time.monotonic() < deadline:
             time.sleep(0.01)
-        answers[name] = pulse.is_alive()
+        answers[name] = watchdog.is_alive()
 
     for name, marked, blocks in (
         ("blocked on the share", True, True),
@@ -74,7 +74,7 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
         asking = threading.Thread(target=ask, args=(name,), kwargs={"blocks": blocks})
         asking.start()
         if marked:
-            with pulse.share_io():
+            with watchdog.share_io():
                 _spend(asking, blocks=blocks)
         else:
             _spend(asking, blocks=blocks)

@@ -78,12 +78,12 @@ def conditions(share: Share, **share_settings: int) -> Conditions:
 def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     watched = conditions(share)
-    assert watched.look().hindrance is BlockReason.NONE
+    assert watched.look().block_reason is BlockReason.NONE
     share.state.rename(tmp_path / ".elsewhere")
-    assert watched.look().hindrance is BlockReason.SHARE_AWAY
-    assert watched.look().hindrance is BlockReason.SHARE_AWAY
+    assert watched.look().block_reason is BlockReason.SHARE_AWAY
+    assert watched.look().block_reason is BlockReason.SHARE_AWAY
     (tmp_path / ".elsewhere").rename(share.state)
-    assert watched.look().hindrance is BlockReason.NONE
+    assert watched.look().block_reason is BlockReason.NONE
 
 
 def test_a_share_that_stays_away_is_looked_for_ever_more_rarely(
@@ -126,13 +126,13 @@ def test_a_mount_is_noticed_at_once(tmp_path: Path) -> None:
     watched = Conditions(share, share.identity(), kept, settings, lambda: now)
     with mounted(share.root):  # an empty file system hides it
         now += 2
-        assert watched.look().hindrance is BlockReason.SHARE_AWAY
+        assert watched.look().block_reason is BlockReason.SHARE_AWAY
         for _ in range(10):
             watched.lost(ShareAwayError("still away"))
         now += 2
-        assert watched.look().hindrance is BlockReason.SHARE_AWAY
+        assert watched.look().block_reason is BlockReason.SHARE_AWAY
     assert not watched._away.due
-    assert watched.look().hindrance is BlockReason.NONE
+    assert watched.look().block_reason is BlockReason.NONE
 
 
 def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / folder)
     share.failed.write_text("somebody's")
     with capture_logs() as lines:
-        assert watched.look().hindrance is BlockReason.NONE
-        assert watched.look().hindrance is BlockReason.NONE
+        assert watched.look().block_reason is BlockReason.NONE
+        assert watched.look().block_reason is BlockReason.NONE
     assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
     assert share.failed.read_text() == "somebody's"
     told = [line["folder"] for line in lines if line["event"] == "folder had gone, made again"]
@@ -165,7 +165,7 @@ def test_no_folder_is_made_where_a_share_was_a_moment_ago(tmp_path: Path, monkey
         return identity
 
     monkeypatch.setattr(share, "identity", recognised)
-    assert watched.look().hindrance is BlockReason.SHARE_AWAY
+    assert watched.look().block_reason is BlockReason.SHARE_AWAY
     assert list(share.root.iterdir()) == []
 
 
@@ -186,13 +186,13 @@ def test_a_mount_inside_the_share_is_looked_at_when_it_comes_and_until_it_goes(
 
     settings, clock = settings_for(tmp_path), Clock()
     watched = Conditions(share, share.identity(), SegmentCache(share, settings.retention, clock), settings, clock, torn)
-    assert (watched.look().hindrance, looks) == (BlockReason.NONE, [])
+    assert (watched.look().block_reason, looks) == (BlockReason.NONE, [])
     table.write_text(above + over)
-    assert (watched.look().hindrance, watched.now.reason) == (BlockReason.SHARE_SPLIT, "Files cannot be renamed.")
+    assert (watched.look().block_reason, watched.now.reason) == (BlockReason.SHARE_SPLIT, "Files cannot be renamed.")
     found[0] = ""
-    assert watched.look().hindrance is BlockReason.NONE, "it is looked at again"
+    assert watched.look().block_reason is BlockReason.NONE, "it is looked at again"
     table.write_text(above)
-    assert watched.look().hindrance is BlockReason.NONE
+    assert watched.look().block_reason is BlockReason.NONE
     watched.look()
     assert len(looks) == 3
 
@@ -211,11 +211,11 @@ def test_pause_file_and_its_reason(tmp_path: Path) -> None:
     watched = conditions(share)
     share.pause_file.write_text("maintenance\nuntil noon\n")
     assert watched.look().reason == "maintenance until noon"
-    assert watched.now.hindrance is BlockReason.PAUSED
+    assert watched.now.block_reason is BlockReason.PAUSED
     share.pause_file.unlink()
-    assert watched.look().hindrance is BlockReason.NONE
+    assert watched.look().block_reason is BlockReason.NONE
     share.pause_file.mkdir()
-    assert watched.look().hindrance is BlockReason.PAUSED
+    assert watched.look().block_reason is BlockReason.PAUSED
 
 
 def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     seen = []
     for free in (150, 99, 150, 199, 200, 150):
         monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
-        seen.append(watched.look().hindrance is BlockReason.LOW_SPACE)
+        seen.append(watched.look().block_reason is BlockReason.LOW_SPACE)
     assert seen == [False, True, True, True, False, False]
 
 

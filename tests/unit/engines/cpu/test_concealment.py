@@ -18,9 +18,9 @@ MS = Fraction(1, 1000)
 
 def fill(frames: dict[int, float | None]) -> dict[int, Any]:
     """What is shown at each time in milliseconds; None marks what is lost."""
-    stand_ins: Any = Concealer(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
+    concealer: Any = Concealer(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
     slots = [Slot(pts, 1, frame) for pts, frame in frames.items()]
-    filled = list(stand_ins.fill(slots))
+    filled = list(concealer.fill(slots))
     assert all(is_replaced == (frames[slot.pts] is None) for slot, is_replaced in filled)
     return {slot.pts: slot.frame for slot, _ in filled}
 

@@ -16,9 +16,9 @@ def solve(rows, at, up, down, hessian=None, linear=None, of=None):
     rows = np.atleast_2d(np.asarray(rows, float))
     n = rows.shape[1]
     of = np.arange(len(rows)) if of is None else np.asarray(of)
-    kinks = PiecewiseLinearTerms(rows, of, *(np.asarray(v, float) for v in (at, up, down)))
+    terms = PiecewiseLinearTerms(rows, of, *(np.asarray(v, float) for v in (at, up, down)))
     hessian = TINY * np.eye(n) if hessian is None else np.asarray(hessian, float)
-    return minimise(hessian, np.zeros(n) if linear is None else np.asarray(linear, float), kinks, np.zeros(n))
+    return minimise(hessian, np.zeros(n) if linear is None else np.asarray(linear, float), terms, np.zeros(n))
 
 
 def test_equal_prices_on_both_sides_find_the_median():

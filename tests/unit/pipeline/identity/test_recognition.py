@@ -41,7 +41,7 @@ def tracklet(**changes: object) -> Tracklet:
     return Tracklet(**{**values, **changes})
 
 
-def recogniser(embed: object = None) -> FaceRecognizer:
+def recognizer(embed: object = None) -> FaceRecognizer:
     return FaceRecognizer(IdentitySettings(), embed or (lambda pairs: np.array([vector(0)] * len(pairs))), 1920, 1080)
 
 
@@ -57,7 +57,7 @@ def looks(
     by: FaceRecognizer | None = None,
 ) -> bool:
     """Whether this face is embedded."""
-    return bool((by or recogniser()).look(0, t, [Hit(1, shown or face(), crowded, covered)], {1: k}, people, complete))
+    return bool((by or recognizer()).look(0, t, [Hit(1, shown or face(), crowded, covered)], {1: k}, people, complete))
 
 
 def test_distance_is_the_mean_of_the_two_nearest_views() -> None:
@@ -79,7 +79,7 @@ def test_a_gallery_keeps_several_different_views_per_direction_and_its_first() -
 
 
 def test_views_follow_a_repair() -> None:
-    r = recogniser()
+    r = recognizer()
     k = tracklet(label=1, margin=9.0, views=[(2, vector(0.0)), (2, vector(1.0))])
     r.enrol(k)
     assert len(r.galleries[0].views) == 2
@@ -89,7 +89,7 @@ def test_views_follow_a_repair() -> None:
 
 
 def test_doubtful_faces_do_not_enter_a_gallery() -> None:
-    r = recogniser()
+    r = recognizer()
     r.enrol(tracklet(label=1, margin=0.5, views=[(2, vector(0.0))]))
     assert r.galleries[0].views == []
 
@@ -125,7 +125,7 @@ def test_a_covered_face_is_not_looked_at_and_a_crowded_one_teaches_nothing() -> 
 
 
 def test_looking_ends_when_it_is_clear_who_it_is() -> None:
-    r = recogniser()
+    r = recognizer()
     r.galleries[0].add(View(2, 5, vector(0.05)))
     r.galleries[1].add(View(2, 6, vector(2.0)))
     k = tracklet()
@@ -133,7 +133,7 @@ def test_looking_ends_when_it_is_clear_who_it_is() -> None:
 
 
 def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
-    r = recogniser()
+    r = recognizer()
     r.galleries[0].add(View(2, 5, vector(0.45)))
     r.galleries[1].add(View(2, 6, vector(-0.5)))
     k = tracklet()
@@ -141,7 +141,7 @@ def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
 
 
 def test_a_new_direction_of_a_known_head_is_learned_once() -> None:
-    r = recogniser()
+    r = recognizer()
     for i in range(6):
         r.galleries[0].add(View(2, i, vector(0.4 * i)))
     k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-5.0)

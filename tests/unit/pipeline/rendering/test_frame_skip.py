@@ -23,8 +23,8 @@ def batches(times: Sequence[int], size: int) -> list[FrameBatch]:
     return [FrameBatch(tuple(frames[n : n + size]), Fraction(1, 30)) for n in range(0, len(frames), size)]
 
 
-def passed(thinning: FrameSkipper, given: list[FrameBatch]) -> list[tuple[int, int]]:
-    return [(f.pts, f.duration) for batch in thinning.thin(given) for f in batch.frames]
+def passed(frame_skipper: FrameSkipper, given: list[FrameBatch]) -> list[tuple[int, int]]:
+    return [(f.pts, f.duration) for batch in frame_skipper.thin(given) for f in batch.frames]
 
 
 def test_nothing_is_touched_where_nothing_is_left_out() -> None:
@@ -34,12 +34,12 @@ def test_nothing_is_touched_where_nothing_is_left_out() -> None:
 
 @given(TIMES, st.integers(1, 8), st.integers(2, 4))
 def test_what_passes_covers_the_whole_time(times: list[int], size: int, step: int) -> None:
-    thinning = FrameSkipper(step)
-    shown = passed(thinning, batches(times, size))
+    frame_skipper = FrameSkipper(step)
+    shown = passed(frame_skipper, batches(times, size))
     assert [pts for pts, _ in shown] == times[::step]
     assert sum(duration for _, duration in shown) == times[-1] + 5 - times[0]
     assert all(a + d == b for (a, d), (b, _) in pairwise(shown))
-    assert thinning.settle(None) == len(times) - len(shown)
+    assert frame_skipper.settle(None) == len(times) - len(shown)
 
 
 @given(TIMES, st.data())
@@ -49,9 +49,9 @@ def test_a_resumed_stream_leaves_out_the_same(times: list[int], data: st.DataObj
     resume, analysed = sorted(data.draw(st.tuples(*[st.integers(0, len(whole) - 1)] * 2)))
     next_pts, analysed_pts = whole[resume][0], whole[analysed][0]
     skipped = sorted(set(times) - {pts for pts, _ in whole})
-    thinning = FrameSkipper(2, analysed_pts=analysed_pts, skipped=[pts for pts in skipped if pts > next_pts])
-    assert passed(thinning, batches([t for t in times if t >= next_pts], 3)) == whole[resume:]
-    assert thinning.settle(None) == sum(pts > next_pts for pts in skipped)
+    frame_skipper = FrameSkipper(2, analysed_pts=analysed_pts, skipped=[pts for pts in skipped if pts > next_pts])
+    assert passed(frame_skipper, batches([t for t in times if t >= next_pts], 3)) == whole[resume:]
+    assert frame_skipper.settle(None) == sum(pts > next_pts for pts in skipped)
 
 
 @given(TIMES, st.data())
@@ -65,14 +65,14 @@ def test_frames_that_were_analysed_pass_whatever_the_step_is_now(times: list[int
 
 
 def test_counts_belong_to_the_segment_in_which_a_frame_would_have_been() -> None:
-    thinning = FrameSkipper(2)
-    passed(thinning, batches(range(10), 3))
-    assert (thinning.settle(4), thinning.skipped) == (2, [5, 7, 9])
-    assert (thinning.settle(None), thinning.skipped) == (3, [])
+    frame_skipper = FrameSkipper(2)
+    passed(frame_skipper, batches(range(10), 3))
+    assert (frame_skipper.settle(4), frame_skipper.skipped) == (2, [5, 7, 9])
+    assert (frame_skipper.settle(None), frame_skipper.skipped) == (3, [])
 
 
 def test_what_was_left_out_at_the_very_end_stays_out_and_counts() -> None:
     """All was analysed when the level rose: nothing that comes behind the last frame that passed can be shown."""
-    thinning = FrameSkipper(1, analysed_pts=40, skipped=[10, 30, 50])
-    assert [pts for pts, _ in passed(thinning, batches(range(0, 60, 10), 4))] == [0, 20, 40]
-    assert thinning.settle(None) == 3
+    frame_skipper = FrameSkipper(1, analysed_pts=40, skipped=[10, 30, 50])
+    assert [pts for pts, _ in passed(frame_skipper, batches(range(0, 60, 10), 4))] == [0, 20, 40]
+    assert frame_skipper.settle(None) == 3

@@ -35,75 +35,75 @@ def test_however_often_it_is_told_the_sums_are_the_same(batches: list[tuple[floa
 @settings(deadline=None)
 @given(st.lists(durations, max_size=50))
 def test_a_value_lies_in_the_bucket_that_prometheus_expects(values: list[float]) -> None:
-    spread = Histogram.over(SECONDS)
+    histogram = Histogram.over(SECONDS)
     for value in values:
-        spread.put(SECONDS, value)
+        histogram.put(SECONDS, value)
     for bound in SECONDS:  # "le": not above
-        assert sum(spread.counts[: bisect_left(SECONDS, bound) + 1]) == sum(value <= bound for value in values)
-    assert sum(spread.counts) == len(values)
+        assert sum(histogram.counts[: bisect_left(SECONDS, bound) + 1]) == sum(value <= bound for value in values)
+    assert sum(histogram.counts) == len(values)
 
 
 def test_the_latency_of_a_frame_is_the_work_of_all_stages_on_it() -> None:
-    counting = StatsCollector()
-    counting.spent([0, 1, 2, 3], 0.04)
-    counting.spent([0, 1], 0.04)
-    counting.done([0, 1])
-    latency = counting.take().latency
+    stats_collector = StatsCollector()
+    stats_collector.spent([0, 1, 2, 3], 0.04)
+    stats_collector.spent([0, 1], 0.04)
+    stats_collector.done([0, 1])
+    latency = stats_collector.take().latency
     assert latency.sum == pytest.approx(0.06)
     assert latency.counts[bisect_left(SECONDS, 0.03)] == 2
 
 
 def test_frames_that_are_left_out_are_forgotten() -> None:
-    counting = StatsCollector()
+    stats_collector = StatsCollector()
     for pts in range(1000):
-        counting.spent([pts], 0.001)
+        stats_collector.spent([pts], 0.001)
         if pts % 2:
-            counting.done([pts])
-    assert counting.take().latency.counts[bisect_left(SECONDS, 0.001)] == 500
-    assert not counting._spent
+            stats_collector.done([pts])
+    assert stats_collector.take().latency.counts[bisect_left(SECONDS, 0.001)] == 500
+    assert not stats_collector._spent
 
 
 def test_waiting_frames_are_counted_when_they_come_and_go() -> None:
-    counting = StatsCollector()
-    counting.queued("decode", 4, most_parts=3)
-    counting.queued("decode", 4, most_parts=3)
-    counting.taken("decode", 4)
-    first = counting.take()
-    counting.taken("decode", 4)
+    stats_collector = StatsCollector()
+    stats_collector.queued("decode", 4, most_parts=3)
+    stats_collector.queued("decode", 4, most_parts=3)
+    stats_collector.taken("decode", 4)
+    first = stats_collector.take()
+    stats_collector.taken("decode", 4)
     assert first.waiting == {"decode": 4}
     assert first.queues["decode"].sum == 4 + 8
-    assert counting.take().waiting == {"decode": 0}
+    assert stats_collector.take().waiting == {"decode": 0}
 
 
 @pytest.mark.parametrize("frames", [4, 16])
 def test_how_full_a_queue_is_does_not_depend_on_how_many_frames_travel_together(frames: int) -> None:
-    counting = StatsCollector()
+    stats_collector = StatsCollector()
     for _ in range(3):
-        counting.queued("compose", frames, most_parts=3)
-    counting.taken("compose", frames)
-    counting.queued("compose", 0, most_parts=3)  # a segment's end takes a place, too
-    fills = counting.take().fills["compose"]
+        stats_collector.queued("compose", frames, most_parts=3)
+    stats_collector.taken("compose", frames)
+    stats_collector.queued("compose", 0, most_parts=3)  # a segment's end takes a place, too
+    fills = stats_collector.take().fills["compose"]
     assert fills.sum == pytest.approx(1 / 3 + 2 / 3 + 1 + 1)
     assert fills.counts == [0, 1, 1, 0, 2, 0]
 
 
 def test_an_undecodable_recording_is_told_once() -> None:
-    counting = StatsCollector()
-    counting.undecodable("prores")
-    assert counting.take().undecodable == {"prores": 1}
-    counting.undecodable("prores")
-    assert counting.take().undecodable == {}
+    stats_collector = StatsCollector()
+    stats_collector.undecodable("prores")
+    assert stats_collector.take().undecodable == {"prores": 1}
+    stats_collector.undecodable("prores")
+    assert stats_collector.take().undecodable == {}
 
 
 def test_a_tally_survives_the_pipe() -> None:
-    counting = StatsCollector()
-    counting.stage("encode", 0.5, 4)
-    counting.stage("encode", 0.5, 0)
-    counting.queued("compose", 4, most_parts=3)
-    counting.undecodable("prores")
-    counting.written(frames=4, replaced=1, dropped=2, output_bytes=12345)
-    tally = counting.take()
-    assert decode(encode(tally)) == tally
+    stats_collector = StatsCollector()
+    stats_collector.stage("encode", 0.5, 4)
+    stats_collector.stage("encode", 0.5, 0)
+    stats_collector.queued("compose", 4, most_parts=3)
+    stats_collector.undecodable("prores")
+    stats_collector.written(frames=4, replaced=1, dropped=2, output_bytes=12345)
+    stats = stats_collector.take()
+    assert decode(encode(stats)) == stats
 
 
 wrong = st.sampled_from([-1, -0.5, float("nan"), float("inf"), None, True, "7", [], {}])
@@ -124,7 +124,7 @@ def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) ->
 def test_labels_stay_few_whatever_a_worker_says(names: list[str]) -> None:
     meters = Meters(DEFINITIONS)
     for name in names:
-        meters.spread("dualface_stage_seconds", Histogram([0] * (len(SECONDS) + 1)), name)
+        meters.histogram("dualface_stage_seconds", Histogram([0] * (len(SECONDS) + 1)), name)
         meters.count("dualface_retries_total", name)
     families = {family.name: family for family in meters.collect()}
     stages = {sample.labels["stage"] for sample in families["dualface_stage_seconds"].samples}
