@@ -9,8 +9,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from daemon.clock import Clock
 from daemon.config.settings import RetrySettings
-from daemon.inbox.stability import Clock
 
 SOON_S = 30.0  # the longest wait after trouble of the storage: work goes on within a minute of its end
 

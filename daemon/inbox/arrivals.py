@@ -16,10 +16,11 @@ from typing import BinaryIO
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.errors import DaemonError
 from daemon.inbox import ignored_names as ignored
 from daemon.inbox.scanner import Found
-from daemon.inbox.stability import Clock, Signature
+from daemon.inbox.stability import Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 from daemon.status.model import now

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from daemon.clock import Clock
 from daemon.inbox.chapter_names import ChapterName, chapter_name
 from daemon.inbox.scanner import Found
-from daemon.inbox.stability import Clock
 from daemon.status.model import now
 
 

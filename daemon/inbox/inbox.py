@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
@@ -20,7 +21,7 @@ from daemon.inbox.permissions import PermissionHolds
 from daemon.inbox.ready_queue import ByAge
 from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
-from daemon.inbox.stability import Clock, SettleTracker
+from daemon.inbox.stability import SettleTracker
 from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.errors import (
     DaemonError,
     FileUnreadableError,
@@ -16,7 +17,6 @@ from daemon.errors import (
     MoveRefusedError,
     OtherFileSystemError,
 )
-from daemon.inbox.stability import Clock
 from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-Clock = Callable[[], float]
+from daemon.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

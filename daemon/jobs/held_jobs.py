@@ -10,9 +10,9 @@ from pathlib import Path
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
+from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
-from daemon.inbox.stability import Clock
 from daemon.jobs import recovery
 from daemon.jobs.manifest import Job, folders
 from daemon.share import leases

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.config.settings import RetentionSettings
 from daemon.files import write_plain
-from daemon.inbox.stability import Clock
 from daemon.jobs.manifest import MANIFEST, Job, remove_path
 from daemon.share.leases import LEASE
 from daemon.share.rename import FileMark

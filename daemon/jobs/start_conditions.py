@@ -10,9 +10,9 @@ from typing import Any
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
+from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
-from daemon.inbox.stability import Clock
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.share import mounts
 from daemon.share.leases import host_name

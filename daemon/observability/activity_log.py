@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.inbox.stability import Clock
+from daemon.clock import Clock
 from daemon.observability.events import Delivered, Event, JobFailed, Tick
 from daemon.status.model import ServiceStatus
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from daemon.clock import Clock
 from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
-from daemon.inbox.stability import Clock
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import Delivered, Event, JobFailed, Tick
 from daemon.pages.warnings_text import warnings_in

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from daemon.inbox.stability import Clock
+from daemon.clock import Clock
 from daemon.observability.registry import Labels, Meters
 from engines.nvml import GPULoad
 

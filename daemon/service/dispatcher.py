@@ -14,6 +14,7 @@ from itertools import islice
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
+from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.errors import (
     DaemonError,
@@ -27,7 +28,7 @@ from daemon.errors import (
 from daemon.inbox import joints
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox, Intake
-from daemon.inbox.stability import Clock, SettleTracker, Signature
+from daemon.inbox.stability import SettleTracker, Signature
 from daemon.jobs import claim as claims
 from daemon.jobs import gpu_placement as placement
 from daemon.jobs import outcome_policy as policy

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.errors import SourceGoneError
 from daemon.files import read_json
-from daemon.inbox.stability import Clock
 from daemon.share.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
 from daemon.status.model import History
 from pipeline.report.model import SCHEMA

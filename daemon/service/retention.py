@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.config.settings import RetentionSettings
-from daemon.inbox.stability import Clock
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 

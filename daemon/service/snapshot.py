@@ -8,9 +8,9 @@ from pathlib import PurePath
 
 import structlog
 
+from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.inbox import Inbox, Intake
-from daemon.inbox.stability import Clock
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import BlockReason, Condition

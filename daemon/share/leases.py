@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from daemon.clock import Clock
 from daemon.config.settings import LeaseSettings
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.files import open_lock, overwrite_plain, read_json, write_plain
-from daemon.inbox.stability import Clock
 from engines.errors import ExplainedError
 from pipeline.durable import FULL, storage_errors
 from pipeline.errors import StorageError

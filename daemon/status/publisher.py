@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from daemon.clock import Clock
 from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
-from daemon.inbox.stability import Clock
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.share.share import Share

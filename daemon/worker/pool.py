@@ -18,7 +18,7 @@ from typing import IO, TypeAlias
 import structlog
 
 from daemon import logs
-from daemon.inbox.stability import Clock
+from daemon.clock import Clock
 from daemon.worker.protocol import (
     STOP,
     Check,
