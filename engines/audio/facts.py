@@ -110,7 +110,7 @@ class StreamFacts:
             return "it has gaps or overlaps"
         first_s = self.kept_from_s if self.drops_run_in else self.heard_s
         if max(self.heard_s - origin, abs(first_s - origin)) > TOLERANCE_S:
-            return "it does not begin with the frame"
+            return "it does not begin with the video"
         return None
 
 

@@ -177,7 +177,7 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     """An MP4 to be filled and closed by the caller.
 
     FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
-    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between audio and frame
+    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between audio and video
     exact. Frames that are reordered are not delayed for it: some players do not know the edit list that makes up for
     that, and show the frame late.
     """

@@ -1,7 +1,7 @@
 """Recordings glued together: transport and program streams whose clock jumps in the middle.
 
 Broadcast recorders and ``cat`` leave such files. The later part is moved to where the earlier one ends, as players do;
-all streams by the same amount, so that audio stays with the frame.
+all streams by the same amount, so that audio stays with the video.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def verify_mp4(
 
 @dataclass(slots=True)
 class _Survey:
-    """All packets of a file: the frame's times in decoding order and where its keyframes are, and all streams."""
+    """All packets of a file: the times of the frames in decoding order and where its keyframes are, and all streams."""
 
     time_base: Fraction
     streams: dict[int, tuple[str, StreamSurvey]]

@@ -29,7 +29,7 @@ COMMON_FPS = tuple(
 _NEAR = Fraction(1, 100)  # rates that differ by less are the same: clocks of recorders are not exact
 _LITTLE = Fraction(7, 5)  # times max_fps: of a source up to here, one frame in a few is left out, not every second
 _JITTER = Fraction(3, 4)  # of the shortest allowed step: frames of an uneven source may come so much too early
-_LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between audio and frame
+_LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between audio and video
 _LOOK_BACK_S = (1, 10, 100, None)  # how far before a place to look for the frame that is shown there; None: the start
 
 

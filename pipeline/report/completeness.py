@@ -16,7 +16,7 @@ from engines.media_warnings import MediaWarning, media_warning
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
 
-# How far source and result, or audio and frame, may lie apart before people are told.
+# How far source and result, or audio and video, may lie apart before people are told.
 EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on it is noticed
 WRITTEN_S = 0.25  # audio read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
 DECLARED_SHARE = 0.01  # headers count in average frame durations, which drift with a variable rate ...

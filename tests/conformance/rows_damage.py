@@ -121,7 +121,7 @@ ROWS = [
          spoil=_with(b"", Random(3).randbytes(5000))),
     _row("mp4-zeros-after", "Zeros behind an MP4, as preallocated files have", "the zeros are left alone", Film(),
          spoil=_with(b"", bytes(100_000))),
-    _row("ts-glued", "Two transport streams glued together", "one after the other, frame and audio together",
+    _row("ts-glued", "Two transport streams glued together", "one after the other, video and audio together",
          Film("a.ts", options=_P, frames=48, voices=(Voice("mp2", length_s=1.92),)),
          spoil=lambda path: path.write_bytes(path.read_bytes() * 2) and None, times_s=_times(96),
          numbers=[*range(48), *range(48)], heard=[track(0, _AAC, length_s=3.84)]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
+import json
 import shutil
 import threading
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from tests.support.recordings import packets
 from tests.support.service import Service
 
 MIB = 2**20
@@ -93,3 +96,15 @@ class Watch:
             if found:
                 self.seen.append(found)
             time.sleep(_SAMPLE_S)
+
+
+def rows(result):
+    return [json.loads(line) for line in gzip.decompress(result.files.tracks.read_bytes()).splitlines()]
+
+
+def report(result):
+    return json.loads(result.files.report.read_bytes())
+
+
+def times(path):
+    return sorted(pts for pts, _, _ in packets(path))

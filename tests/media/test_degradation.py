@@ -24,7 +24,7 @@ from pipeline.report.model import json_schema
 from pipeline.segments.segment import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
-from tests.media.test_damage import spoil, zeroed
+from tests.support.damage import spoil, zeroed
 from tests.support.recordings import packets, write_recording
 
 FPS, SECONDS = 11, 6  # an odd number of frames in a segment

@@ -21,12 +21,12 @@ from engines.errors import IndexTooLargeError
 from engines.frames import Frame
 from engines.media.container import open_media
 from engines.media.probe import probe
-from tests.media.test_bombs import outcome
-from tests.media.test_damage import noisy, spoil
-from tests.media.test_description import File, texts
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
+from tests.support.damage import noisy, spoil
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.layout_boxes import box
+from tests.support.movies import File, texts
+from tests.support.outcomes import outcome
 from tests.support.synth import Audio, Clip, image, number_in
 
 FPS, FRAMES = 30, 90

@@ -27,11 +27,11 @@ from pipeline.job import JobSpec
 from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.contract.test_tone_mapping import X265
 from tests.support import tone_reference as reference
 from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets
 from tests.support.synth import Clip, image
+from tests.support.tone_reference import X265
 
 COLOURS = (0.62, 0.50, 0.42), (0.30, 0.42, 0.55)  # R'G'B' of the left and the right half
 TENS = [reference.ten_bits(colour) for colour in COLOURS]

@@ -12,8 +12,8 @@ from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
 from engines.media.probe import probe
 from pipeline.settings import ProfileSettings
-from tests.media.test_channels import Voices, record, tones
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
+from tests.support.voices import Voices, record, tones
 
 TOLERANCE_LU = 0.3
 AAC_OVERSHOOT_DB = 1.5

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
 from engines.media.timeline import Slot, Timeline, step_ticks
-from tests.media.test_frames import assert_same_tail, decoded
+from tests.support.decoding import assert_same_tail, decoded
 from tests.support.synth import Audio, Clip, combed, number_in
 
 UNEVEN = [0, 33, 50, 133, 200, 210, 350, 360, 400, 1000, 1001, 1050, 1090, 1200, 2200, 2210, 2250, 2300]

@@ -27,8 +27,8 @@ from pipeline.durable import make_folder, replacing, write_durably
 from pipeline.report.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
+from tests.support.rows import row
 from tests.support.share import LEASE, finished, make_share
-from tests.unit.pipeline.segments.test_segment import row
 
 PLANTED = ("link", "hard link", "dangling", "pipe")
 VICTIM = b"somebody else's"

@@ -39,7 +39,7 @@ def told(
     first_pts: int = 0,
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
-    """Codes and spans for a recording of 10 s whose frames and audio are whole but for what is given."""
+    """Codes and spans for a recording of 10 s whose video and audio are whole but for what is given."""
     outcome = AudioOutcome((AudioStreamOutcome(1, "aac", mode, "aac", 100),), refused, {1: read or survey()})
     finished = FinishedFile(frame or survey(), (written or survey(),), ())
     info: Any = SimpleNamespace(
