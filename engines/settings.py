@@ -57,7 +57,7 @@ class DeviceSettings(Section):
             ge=1,
             le=32,
             description="Most frames that go through the detector together",
-            json_schema_extra={"unit": "pictures"},
+            json_schema_extra={"unit": "frames"},
         ),
     ] = 16
     max_wait_ms: Annotated[
