@@ -88,7 +88,7 @@ ROWS = [
          spoil=boxes.spoiled("audio", None, boxes.zeros), warnings=["AUDIO_STREAM_EMPTY"], heard=[]),
     _row("audio-short", "Audio that ends 2 s before the frame", "as in the recording, and it is said",
          Film("a.mkv", frames=75), warnings=["AUDIO_ENDS_EARLY"]),
-    _row("picture-short", "A frame that ends 2 s before the audio", "as in the recording, and it is said",
+    _row("frame-short", "A frame that ends 2 s before the audio", "as in the recording, and it is said",
          Film("a.mkv", voices=(Voice(length_s=3.0),)), warnings=["VIDEO_ENDS_EARLY"]),
     _row("audio-hole", "A hole of 1.5 s in the audio", "as in the recording, and it is said",
          Film("a.mkv", frames=75, voices=(Voice(length_s=3.0, holes_s=(1.0, 2.5)),)), warnings=["AUDIO_GAP"],
