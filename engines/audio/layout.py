@@ -23,7 +23,7 @@ from typing import Literal
 
 from av.audio.layout import AudioLayout
 
-from engines.audio.channel_layouts import Labels, native_order
+from engines.containers.channel_layouts import Labels, native_order
 
 Rule = Literal["kept", "positions", "discrete"]
 Gains = tuple[tuple[float, ...], ...]

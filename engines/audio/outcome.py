@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engines.audio.loudness import Loudness
-from engines.media.survey import StreamSurvey
+from engines.containers.survey import StreamSurvey
 from engines.media_warnings import MediaWarning
 
 Mode = Literal["copied", "transcoded", "dropped"]

@@ -8,11 +8,11 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from engines.audio.channel_layouts import Labels
 from engines.audio.facts import Format, StreamFacts
 from engines.audio.layout import channel_plan
 from engines.audio.line import LinePlan, LineRule
 from engines.audio.policy import AudioPolicy
+from engines.containers.channel_layouts import Labels
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 

@@ -22,8 +22,8 @@ from engines.audio.loudness import Loudness, MetricDefinition
 from engines.audio.plan import plan_lines
 from engines.audio.policy import AudioPolicy, codec_name
 from engines.audio.reader import AudioReader
+from engines.containers.demux import open_media
 from engines.frames import AudioInfo
-from engines.media.container import open_media
 
 MAX_SOURCES = 64  # professional recordings have up to 32; a muxer's memory grows with each
 MIX_PEAK_DBTP = -1.0  # what a mix is turned down to

@@ -18,7 +18,7 @@ from engines.audio.policy import codec_name
 from engines.audio.prescan import Line, Prescan
 from engines.audio.reader import AudioReader, Read
 from engines.audio.tracks import CopyTrack, EncodedTrack
-from engines.media.survey import Span, StreamSurvey
+from engines.containers.survey import Span, StreamSurvey
 
 MIXED = "several microphones are mixed"
 

@@ -15,10 +15,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.channel_layouts import decode
+from engines.containers.channel_layouts import decode
+from engines.containers.demux import PacketReader
+from engines.containers.edit_lists import read_edit_lists
 from engines.edits.audio import EditedAudio, edited_audio
-from engines.edits.lists import read_edit_lists
-from engines.media.container import PacketReader
 
 # AAC begins with a run-in. A list of several edits that starts with the very first packet does not say whether the
 # other tracks were moved for it; halfway between, neither error is heard.

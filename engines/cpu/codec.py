@@ -17,11 +17,11 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.containers.demux import pixel_limit
 from engines.cpu.filters import Frame
 from engines.cpu.geometry import GeometryNotes
 from engines.edits.video import is_hidden
 from engines.frames import VideoInfo
-from engines.media.container import pixel_limit
 from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.media.timeline import Slot, Timeline, step_ticks
 

@@ -11,6 +11,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from engines.containers.edit_lists import read_edit_lists
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
@@ -18,7 +19,6 @@ from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
-from engines.edits.lists import read_edit_lists
 from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo

@@ -16,9 +16,9 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.channel_layouts import decode
-from engines.edits.lists import Edit, EditLists, Edits
-from engines.media.container import PacketReader, open_media
+from engines.containers.channel_layouts import decode
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import Edit, EditLists, Edits
 
 RUN_IN_S = Fraction(1, 2)  # decoded before an edit: MP3's reservoir reaches back a quarter of a second
 

@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.edits.lists import EditLists
+from engines.containers.edit_lists import EditLists
 from engines.frames import AudioInfo, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning, media_warning
 

@@ -11,8 +11,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.edits.lists import EditLists, Edits
-from engines.media.container import PacketReader
+from engines.containers.demux import PacketReader
+from engines.containers.edit_lists import EditLists, Edits
 
 
 def edited_texts(container: InputContainer, streams: list[Stream], lists: EditLists) -> Iterator[Packet[Stream]]:

@@ -16,8 +16,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.edits.lists import Edit, Edits, edit_at
-from engines.media.container import PacketReader
+from engines.containers.demux import PacketReader
+from engines.containers.edit_lists import Edit, Edits, edit_at
 
 KeyframeAt = Callable[[int], int | None]
 

@@ -15,9 +15,9 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from engines.containers.demux import open_media
+from engines.containers.mp4_index import reject_unreasonable
 from engines.errors import MediaError
-from engines.media.container import open_media
-from engines.media.mp4_index import reject_unreasonable
 from engines.media.video_choice import choose_video
 
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part

@@ -12,9 +12,9 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.containers.demux import PacketReader, open_media
 from engines.errors import MediaError
 from engines.media.chapters import STREAMED, av_streams
-from engines.media.container import PacketReader, open_media
 from engines.media.video_choice import choose_video
 
 _CHUNK_BYTES = 1 << 20

@@ -28,9 +28,9 @@ from engines.audio.outcome import AudioOutcome
 from engines.audio.place import TOLERANCE_S
 from engines.audio.prescan import Prescan
 from engines.audio.pump import AudioPump
+from engines.containers.demux import open_media
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
-from engines.media.container import open_media
 from engines.media.timeline import step_ticks
 from engines.metadata.subtitles import SubtitlePump
 from engines.metadata.tags import copy_description

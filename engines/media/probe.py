@@ -16,16 +16,16 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.audio.channel_layouts import Labels, native_labels
+from engines.containers.channel_layouts import Labels, native_labels
+from engines.containers.demux import PacketReader, open_labelled, open_media, pixel_limit
+from engines.containers.edit_lists import read_edit_lists
+from engines.containers.mp4_index import reject_unreasonable
 from engines.cpu.color import brightest, known, tags_of, with_static_metadata
 from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.edits.info import as_edited
-from engines.edits.lists import read_edit_lists
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
 from engines.media import orientation
-from engines.media.container import PacketReader, open_labelled, open_media, pixel_limit
-from engines.media.mp4_index import reject_unreasonable
 from engines.media.orientation import Orientation, displayed_size
 from engines.media.other_streams import captions_within, left_behind
 from engines.media.video_choice import choose_video

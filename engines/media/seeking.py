@@ -20,9 +20,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.edits.lists import Edits, read_edit_lists
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import Edits, read_edit_lists
 from engines.edits.video import EditedPackets, Entry, entry_before
-from engines.media.container import PacketReader, open_media
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}

@@ -12,9 +12,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from engines.containers.demux import only_video, open_media
 from engines.errors import DecodeFailedError
 from engines.frames import Plane
-from engines.media.container import only_video, open_media
 
 _SNAP_SHARE = 0.25  # of the spacing: a keyframe so near is taken instead of the exact moment
 _FRAMES_TO_SKIP = 20  # per snapshot: in such videos frames that no other depends on are not decoded

@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from engines.containers.demux import PacketReader, only_video, open_media
+from engines.containers.survey import StreamSurvey
 from engines.errors import EngineError, MediaError
-from engines.media.container import PacketReader, only_video, open_media
-from engines.media.survey import StreamSurvey
 
 TOLERANCE_S = 0.005
 KINDS = ("video", "audio", "subtitle")

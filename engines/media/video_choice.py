@@ -17,8 +17,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from engines.containers.demux import PacketReader, open_media
 from engines.errors import NotMediaError, NoVideoError
-from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 
 STILL_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls"}

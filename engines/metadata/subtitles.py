@@ -24,9 +24,9 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from engines.edits.lists import read_edit_lists
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import read_edit_lists
 from engines.edits.text import edited_texts
-from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.tags import copy_traits
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.media.sniff import iso_boxes
+from engines.containers.sniff import iso_boxes
 
 _FORM = re.compile(r"\s*(\d{1,2}):(\d{1,2}):(\d{1,2})([:;.])(\d{1,3})\s*$")
 # QuickTime File Format, "Timecode sample description": flags, then time scale and frame duration.

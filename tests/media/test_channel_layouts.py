@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from engines.audio.channel_layouts import Labels, native_labels
 from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
 from engines.audio.pump import AudioPump
-from engines.media.container import open_labelled, open_media
+from engines.containers.channel_layouts import Labels, native_labels
+from engines.containers.demux import open_labelled, open_media
 from engines.media.probe import probe
 from tests.hostile import layouts
 from tests.hostile.allocators import checking_allocators, run_checked
@@ -117,7 +117,7 @@ def test_frames_with_an_order_of_their_own_are_decoded_safely(tmp_path: Path, al
     path = named(tmp_path / "x.mov", np.zeros((8, 48_000), np.int16), chan(128 << 16 | 8))
     code = f"""
 import av
-from engines.audio.channel_layouts import decode
+from engines.containers.channel_layouts import decode
 with av.open({str(path)!r}) as c:
     s = c.streams.audio[0]
     frames = [f for p in c.demux(s) for f in decode(s, p)]

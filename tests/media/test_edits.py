@@ -15,11 +15,11 @@ from av.video.frame import VideoFrame
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
 from engines.audio.pump import AudioPump
+from engines.containers.demux import open_media
+from engines.containers.edit_lists import MAX_EDITS, read_edit_lists
 from engines.cpu.decode import PyAvDecoder
-from engines.edits.lists import MAX_EDITS, read_edit_lists
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
-from engines.media.container import open_media
 from engines.media.probe import probe
 from tests.media.test_bombs import outcome
 from tests.media.test_damage import noisy, spoil

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import MAX_SOURCES, Prescan, prescan
+from engines.containers.sniff import iso_boxes
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
 from engines.media.mux import assemble_mp4, decoding_times
 from engines.media.probe import probe
-from engines.media.sniff import iso_boxes
 from engines.media.verify import verify_mp4
 from engines.settings import EncoderSettings
 from tests.media.test_frames import decoded

@@ -12,15 +12,15 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from engines.audio.channel_layouts import Labels, take_custom_orders
-from engines.edits.lists import read_edit_lists
+from engines.containers import flv_clock, splices
+from engines.containers.channel_layouts import Labels, take_custom_orders
+from engines.containers.edit_lists import read_edit_lists
+from engines.containers.flv_clock import FlvClock
+from engines.containers.missing_times import MissingTimes
+from engines.containers.sniff import reject_hopeless, why_unreadable
+from engines.containers.source_file import SourceFile
+from engines.containers.splices import Splices
 from engines.errors import NoVideoError
-from engines.media import flv_clock, splices
-from engines.media.flv_clock import FlvClock
-from engines.media.missing_times import MissingTimes
-from engines.media.sniff import reject_hopeless, why_unreadable
-from engines.media.source_file import SourceFile
-from engines.media.splices import Splices
 
 # Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
 DEMUXERS = (
@@ -41,7 +41,7 @@ def pixel_limit(pixels: int) -> dict[str, str]:
 
 
 def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
-    """Open a file for demuxing; if its edit lists are complex (``engines.edits.lists``), as if it had none.
+    """Open a file for demuxing; if its edit lists are complex (``engines.containers.edit_lists``), as if it had none.
 
     Args:
         max_pixels: larger frames are not decoded while the streams' parameters are found out.

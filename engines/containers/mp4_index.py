@@ -2,7 +2,7 @@
 
 FFmpeg keeps an entry of 24 bytes for every sample. Their number can be written down without a byte of data behind it,
 so that a file of a few kilobytes takes gigabytes. Boxes: ISO/IEC 14496-12. Lists of edits cost nothing by the sample
-(``engines.edits.lists``), but many that show samples for which there is no room in the file make up no recording.
+(``engines.containers.edit_lists``), but many that show samples for which the file has no room make up no recording.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from engines.containers.sniff import iso_boxes
 from engines.errors import IndexTooLargeError, UnsupportedCodecError
-from engines.media.sniff import iso_boxes
 
 MAX_ENTRIES = 2**25  # twelve hours at 700 frames a second; 800 MB
 _PARENTS = {

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from engines.containers.mp4_index import IndexBox, movie_boxes
 from engines.errors import IndexTooLargeError
-from engines.media.mp4_index import IndexBox, movie_boxes
 
 FOREVER = 2**60  # ticks: the end of an edit that does not say when it ends
 MAX_EDITS = 2**17  # one for each frame of an hour

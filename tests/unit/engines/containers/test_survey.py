@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.media.survey import MOST_SPANS, StreamSurvey, merged
+from engines.containers.survey import MOST_SPANS, StreamSurvey, merged
 
 
 def packet(pts: int | None, duration: int, dts: int | None = None) -> av.Packet:
