@@ -71,7 +71,7 @@ def open_labelled(
 
 
 def only_video(container: InputContainer) -> VideoStream:
-    """The video stream of a file that we wrote; of others' files, ``engines.media.video_choice`` knows which."""
+    """The video stream of a file that we wrote; of others' files, ``engines.video.stream_choice`` knows which."""
     if not container.streams.video:
         raise NoVideoError("The file holds no video.")
     return container.streams.video[0]

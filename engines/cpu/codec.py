@@ -19,11 +19,11 @@ from av.stream import Stream
 
 from engines.containers.demux import pixel_limit
 from engines.cpu.filters import Frame
-from engines.cpu.geometry import GeometryNotes
 from engines.edits.video import is_hidden
 from engines.frames import VideoInfo
-from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.media.timeline import Slot, Timeline, step_ticks
+from engines.video.geometry import GeometryNotes
+from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.video.timeline import Slot, Timeline, step_ticks
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}

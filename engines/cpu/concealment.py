@@ -16,7 +16,7 @@ import numpy as np
 
 from engines.cpu.filters import Upright
 from engines.frames import Plane
-from engines.media.timeline import Slot
+from engines.video.timeline import Slot
 
 REPEAT_S = Fraction(1, 4)  # a gap up to here repeats; of a very long one, this much
 BLEND_S = Fraction(2)  # a gap up to here is interpolated

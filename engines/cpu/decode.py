@@ -12,8 +12,8 @@ from engines.cpu.concealment import Concealer, black, blended
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
-from engines.media.seeking import Feed, feed_from
-from engines.media.timeline import Slot, step_ticks
+from engines.video.seeking import Feed, feed_from
+from engines.video.timeline import Slot, step_ticks
 
 RUN_UPS = (2, 8, 32, None)  # keyframes to go back before a start in the middle; None: the start of the file
 

@@ -18,14 +18,14 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from engines.cpu.color import RANGE_FULL, UNSPECIFIED, known, tags_of
 from engines.cpu.cube import DEEP_FORMAT, deep, mapped
-from engines.cpu.geometry import Geometries, Geometry, fitting
 from engines.cpu.graph import build_graph, samples_of
 from engines.frames import ColorTags, Plane, Size, VideoInfo
-from engines.media.orientation import Orientation
-from engines.media.timeline import Slot
 from engines.tone_map import ToneSource, tone_source
+from engines.video.color import RANGE_FULL, UNSPECIFIED, known, tags_of
+from engines.video.geometry import Geometries, Geometry, fitting
+from engines.video.orientation import Orientation
+from engines.video.timeline import Slot
 
 Frame: TypeAlias = VideoFrame
 Planes: TypeAlias = tuple[Plane, Plane]

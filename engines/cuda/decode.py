@@ -22,9 +22,9 @@ from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
-from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.media.timeline import Slot, Timeline, step_ticks
 from engines.settings import DeviceSettings
+from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.video.timeline import Slot, Timeline, step_ticks
 
 log = structlog.get_logger(__name__)
 

@@ -10,12 +10,12 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cpu.color import known, tags_of
-from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
-from engines.cpu.keyframes import decoded_alone
 from engines.cuda.vp9 import explicit_sizes
 from engines.frames import VideoInfo
-from engines.media import orientation
+from engines.video import orientation
+from engines.video.color import known, tags_of
+from engines.video.geometry import UNKNOWN_ASPECT, first_orientation
+from engines.video.keyframes import decoded_alone
 
 _START_CODE = b"\x00\x00\x01"
 _ORIENTATION = 47  # SEI payload type of H.264 and HEVC

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from engines.containers.demux import open_media
 from engines.containers.mp4_index import reject_unreasonable
 from engines.errors import MediaError
-from engines.media.video_choice import choose_video
+from engines.video.stream_choice import choose_video
 
 STREAMED = {"mpegts", "mpeg"}  # parts that follow each other as bytes: the clock goes on from part to part
 REMUXED = {"mov,mp4,m4a,3gp,3g2,mj2"}  # parts whose clocks begin at zero

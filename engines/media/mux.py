@@ -31,9 +31,9 @@ from engines.audio.pump import AudioPump
 from engines.containers.demux import open_media
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
-from engines.media.timeline import step_ticks
 from engines.metadata.subtitles import SubtitlePump
 from engines.metadata.tags import copy_description
+from engines.video.timeline import step_ticks
 
 UNKNOWN_REORDER_DEPTH = 16  # the most that H.264 allows
 TAIL_PACKETS = 64  # kept back at the end, where the last frames' durations are settled

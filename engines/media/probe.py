@@ -20,16 +20,16 @@ from engines.containers.channel_layouts import Labels, native_labels
 from engines.containers.demux import PacketReader, open_labelled, open_media, pixel_limit
 from engines.containers.edit_lists import read_edit_lists
 from engines.containers.mp4_index import reject_unreasonable
-from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.geometry import UNKNOWN_ASPECT
 from engines.edits.info import as_edited
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
-from engines.media import orientation
-from engines.media.orientation import Orientation, displayed_size
 from engines.media.other_streams import captions_within, left_behind
-from engines.media.video_choice import choose_video
 from engines.media_warnings import MediaWarning, media_warning
+from engines.video import orientation
+from engines.video.color import brightest, known, tags_of, with_static_metadata
+from engines.video.geometry import UNKNOWN_ASPECT
+from engines.video.orientation import Orientation, displayed_size
+from engines.video.stream_choice import choose_video
 
 FIELD_ORDERS_INTERLACED = range(2, 6)  # AVFieldOrder TT, BB, TB, BT
 DOLBY_VISION_TAGS = {"dvh1", "dvhe"}  # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from engines.cpu.color import with_static_metadata
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.filters import output_color
 from engines.cpu.small_sdr import sdr_look
@@ -22,6 +21,7 @@ from engines.protocols import TileSource
 from engines.registry import CpuBackend
 from engines.settings import DeviceSettings
 from engines.tone_map import ToneSource
+from engines.video.color import with_static_metadata
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.rendering.hdr import hdr_warnings, keeps_hdr

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
-from engines.media.timeline import Slot, Timeline, step_ticks
+from engines.video.timeline import Slot, Timeline, step_ticks
 from tests.media.test_frames import assert_same_tail, decoded
 from tests.support.synth import Audio, Clip, combed, number_in
 

@@ -12,10 +12,10 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from engines.cpu.keyframes import KeyframeAspects
 from engines.frames import Size, VideoInfo
-from engines.media import orientation
-from engines.media.orientation import Orientation, displayed_size
+from engines.video import orientation
+from engines.video.keyframes import KeyframeAspects
+from engines.video.orientation import Orientation, displayed_size
 
 UNKNOWN_ASPECT = Fraction(0)  # of a stream whose first frame could not be decoded: the container's counts
 MOST_STRETCH = 10  # no display has pixels so wide or so narrow: such an aspect is damage
