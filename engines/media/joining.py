@@ -14,7 +14,7 @@ from av.stream import Stream
 
 from engines.containers.demux import PacketReader, open_media
 from engines.errors import MediaError
-from engines.media.chapters import STREAMED, av_streams
+from engines.media.split_recording import STREAMED, av_streams
 from engines.video.stream_choice import choose_video
 
 _CHUNK_BYTES = 1 << 20
