@@ -14,9 +14,9 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.layout import LFE_NAMES, channel_names
+from engines.audio.aligner import TOLERANCE_S, Samples
+from engines.audio.channel_mapping import LFE_NAMES, channel_names
 from engines.audio.loudness import PACKED
-from engines.audio.place import TOLERANCE_S, Samples
 from engines.containers.channel_layouts import Labels
 
 BASS_HZ = 250  # LFE ends at 120 Hz; filters are not steep

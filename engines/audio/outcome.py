@@ -24,7 +24,7 @@ class AudioStreamOutcome:
         skipped_packets: of the source, damaged.
         sources: all streams of the source that are heard in it.
         channels, layout: of the output.
-        rule: how channels became those of the output, a name of ``engines.audio.layout``.
+        rule: how channels became those of the output, a name of ``engines.audio.channel_mapping``.
         gain_db: by which a mix was turned down so that it cannot clip.
         reason: why it was not copied.
         loudness: of the output; None where it is too short or silent.

@@ -17,11 +17,11 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from engines.audio.facts import StreamFacts
-from engines.audio.line import AudioLine, LinePlan
 from engines.audio.loudness import Loudness, MetricDefinition
-from engines.audio.plan import plan_lines
+from engines.audio.mixer import AudioLine, LinePlan
 from engines.audio.policy import AudioPolicy, codec_name
 from engines.audio.reader import AudioReader
+from engines.audio.track_plan import plan_lines
 from engines.containers.demux import open_media
 from engines.frames import AudioInfo
 

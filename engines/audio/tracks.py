@@ -14,8 +14,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.audio.facts import StreamFacts
-from engines.audio.line import AudioLine
 from engines.audio.loudness import MetricDefinition
+from engines.audio.mixer import AudioLine
 from engines.audio.outcome import AudioStreamOutcome
 from engines.audio.policy import codec_name
 from engines.audio.prescan import Line

@@ -24,10 +24,10 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from engines.audio.aligner import TOLERANCE_S
 from engines.audio.outcome import AudioOutcome
-from engines.audio.place import TOLERANCE_S
+from engines.audio.output import AudioPump
 from engines.audio.prescan import Prescan
-from engines.audio.pump import AudioPump
 from engines.containers.demux import open_media
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo

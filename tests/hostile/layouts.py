@@ -18,9 +18,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from engines.audio.output import AudioPump
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
 from engines.containers.channel_layouts import decode
 from engines.containers.demux import open_media
 from engines.errors import ExplainedError

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from engines.audio.outcome import AudioOutcome
+from engines.audio.output import AudioPump
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
 from engines.containers.channel_layouts import Labels, native_labels
 from engines.containers.demux import open_labelled, open_media
 from engines.media.probe import probe

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from engines.audio.output import AudioPump
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
 from engines.containers.demux import open_media
 from engines.containers.edit_lists import MAX_EDITS, read_edit_lists
 from engines.cpu.decode import PyAvDecoder

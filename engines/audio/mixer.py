@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from engines.audio.layout import ChannelPlan, channel_plan
-from engines.audio.place import PlacedAudio, Samples, packed_frame, samples_of
+from engines.audio.aligner import PlacedAudio, Samples, packed_frame, samples_of
+from engines.audio.channel_mapping import ChannelPlan, channel_plan
 from engines.containers.channel_layouts import Labels
 
 LineRule = Literal["kept", "positions", "discrete", "mixed"]
@@ -27,7 +27,7 @@ class LinePlan:
     Attributes:
         sources: the streams that are heard in it, by index.
         rate, layout: of the track.
-        rule: a name of ``engines.audio.layout``, or "mixed": all of several mono streams on both sides.
+        rule: a name of ``engines.audio.channel_mapping``, or "mixed": all of several mono streams on both sides.
         microphones: the streams whose channel named LFE carries more than bass.
         labels: for each of ``sources``, what the file says of its channels.
     """

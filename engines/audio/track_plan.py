@@ -8,9 +8,9 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
+from engines.audio.channel_mapping import channel_plan
 from engines.audio.facts import Format, StreamFacts
-from engines.audio.layout import channel_plan
-from engines.audio.line import LinePlan, LineRule
+from engines.audio.mixer import LinePlan, LineRule
 from engines.audio.policy import AudioPolicy
 from engines.containers.channel_layouts import Labels
 

@@ -12,7 +12,7 @@ from av.audio.layout import AudioLayout
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from engines.audio.layout import ChannelPlan
+from engines.audio.channel_mapping import ChannelPlan
 from engines.audio.loudness import PACKED
 
 TOLERANCE_S = Fraction(1, 100)  # less is the rounding of time stamps; more is heard, or adds up to it

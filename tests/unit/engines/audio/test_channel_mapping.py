@@ -9,8 +9,8 @@ from av.audio.layout import AudioLayout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.audio import layout as audio_layout
-from engines.audio.layout import ChannelPlan, channel_plan
+from engines.audio import channel_mapping as audio_layout
+from engines.audio.channel_mapping import ChannelPlan, channel_plan
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "audio.md"
 
