@@ -18,8 +18,8 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from engines.cpu.cube import DEEP_FORMAT, deep, mapped
 from engines.cpu.graph import build_graph, samples_of
+from engines.cpu.tone_lut import DEEP_FORMAT, deep, mapped
 from engines.frames import ColorTags, Plane, Size, VideoInfo
 from engines.tone_map import ToneSource, tone_source
 from engines.video.color import RANGE_FULL, UNSPECIFIED, known, tags_of

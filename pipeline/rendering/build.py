@@ -12,7 +12,7 @@ import structlog
 
 from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_look
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning

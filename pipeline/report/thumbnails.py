@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.small_sdr import SdrLook
+from engines.cpu.sdr_preview import SdrLook
 from engines.frames import Frame, Rect, on_host
 from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError

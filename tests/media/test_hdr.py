@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.filters import output_color
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_look
 from engines.frames import ColorTags, Frame, Rect
 from engines.media.probe import probe
 from engines.protocols import TileSource
