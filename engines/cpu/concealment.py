@@ -41,7 +41,7 @@ class Concealer:
     black: Callable[[Upright], Upright]
     _before: Slot[Upright] | None = None  # the last good one
     _gap: list[Slot[Any]] = field(default_factory=list)  # what is lost since, while it is not given up
-    _dark: Upright | None = None  # what is shown since it is
+    _black_frame: Upright | None = None  # what is shown since it is
 
     @property
     def found_any(self) -> bool:
@@ -64,8 +64,8 @@ class Concealer:
             yield from self._repeated(self._before)
 
     def _lost(self, slot: Slot[Any]) -> Iterator[Filled]:
-        if self._dark is not None:
-            yield _with(slot, self._dark)
+        if self._black_frame is not None:
+            yield _with(slot, self._black_frame)
             return
         self._gap.append(slot)
         if self._before is not None and self._lasts_s(slot.pts) > BLEND_S:
@@ -74,15 +74,15 @@ class Concealer:
     def _give_up(self, before: Slot[Upright]) -> Iterator[Filled]:
         """The gap is a very long one."""
         assert before.frame is not None
-        self._dark = self.black(before.frame)
+        self._black_frame = self.black(before.frame)
         for slot in self._gap:
-            yield _with(slot, before.frame if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
+            yield _with(slot, before.frame if self._lasts_s(slot.pts) < REPEAT_S else self._black_frame)
         self._gap = []
 
     def _end_gap(self, good: Slot[Upright]) -> Iterator[Filled]:
         if self._gap:
             yield from self._bridged(self._before, good)
-        self._before, self._dark = good, None
+        self._before, self._black_frame = good, None
 
     def _bridged(self, before: Slot[Upright] | None, after: Slot[Upright]) -> Iterator[Filled]:
         assert after.frame is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from engines.containers.sniff import is_cut_off
+from engines.containers.sniff import is_truncated
 from engines.cpu.codec import CodecRun
 from engines.cpu.concealment import Concealer, black, blended
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
@@ -148,7 +148,7 @@ class PyAvDecoder:
                 yield from before
                 yield from first
                 yield from slots
-                self.truncated = run.broken_end or is_cut_off(self._path)
+                self.truncated = run.broken_end or is_truncated(self._path)
                 return
 
 

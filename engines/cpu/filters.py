@@ -19,10 +19,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from engines.cpu.graph import build_graph, samples_of
-from engines.cpu.tone_lut import DEEP_FORMAT, deep, mapped
+from engines.cpu.tone_lut import TEN_BIT_FORMAT, ten_bit_graph, tone_mapping_graph
 from engines.frames import ColorTags, Plane, Size, VideoInfo
 from engines.tone_map import ToneSource, tone_source
-from engines.video.color import RANGE_FULL, UNSPECIFIED, known, tags_of
+from engines.video.color import RANGE_FULL, UNSPECIFIED, merge_tags, tags_of
 from engines.video.geometry import Geometries, Geometry, fitting
 from engines.video.orientation import Orientation
 from engines.video.timeline import Slot
@@ -82,13 +82,13 @@ def surface_size(info: VideoInfo, max_pixels: int) -> Size:
 def planes_of(frame: VideoFrame) -> Planes:
     """Views of an NV12 or P010 frame's memory, which live as long as the arrays do."""
     luma, chroma = frame.planes
-    kind = np.uint16 if frame.format.name == DEEP_FORMAT else np.uint8
+    kind = np.uint16 if frame.format.name == TEN_BIT_FORMAT else np.uint8
     y = samples_of(luma, kind)[:, : frame.width]
     uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, : (frame.width + 1) // 2]
     return y, uv
 
 
-def _looked_up(samples: Plane, table: Plane) -> Plane:
+def _apply_table(samples: Plane, table: Plane) -> Plane:
     return cast(Plane, cv2.LUT(samples, table))
 
 
@@ -121,14 +121,14 @@ class Converter:
             return Upright(*planes_of(self._as_nv12(self._filtered(frame, geometry))), geometry.display)
         y, uv = planes_of(self._as_nv12(frame))
         if frame.color_range == RANGE_FULL or frame.format.name == "yuvj420p":
-            y, uv = _looked_up(y, LIMITED_LUMA), _looked_up(uv, LIMITED_CHROMA)
+            y, uv = _apply_table(y, LIMITED_LUMA), _apply_table(uv, LIMITED_CHROMA)
         return Upright(y, uv, geometry.display)
 
     def _note_colors(self, frame: VideoFrame) -> None:
         colors = frame.color_primaries, frame.color_trc, frame.colorspace
         if colors != self._colors:
             self._colors = colors
-            self._tone = tone_source(known(tags_of(frame), self._video.color), self._video.peak_cd_m2)
+            self._tone = tone_source(merge_tags(tags_of(frame), self._video.color), self._video.peak_cd_m2)
 
     def _as_nv12(self, frame: VideoFrame) -> VideoFrame:
         if frame.format.name == "nv12":
@@ -142,7 +142,7 @@ class Converter:
         return (
             frame.format.name in ("yuv420p", "yuvj420p", "nv12")
             and (frame.width, frame.height) == geometry.surface
-            and geometry.held == _UPRIGHT
+            and geometry.orientation == _UPRIGHT
             and self._tone is None
         )
 
@@ -154,18 +154,19 @@ class Converter:
         return self._graph.vpull()
 
     def _build(self, frame: VideoFrame, geometry: Geometry) -> Graph:
-        width, height = geometry.surface[::-1] if geometry.held.swaps_sides else geometry.surface
+        width, height = geometry.surface[::-1] if geometry.orientation.swaps_sides else geometry.surface
+        rotation = geometry.orientation.filters()
         if self._keep_hdr:
-            return deep(frame, self._matrix(frame), (width, height), geometry.held.filters())
+            return ten_bit_graph(frame, self._matrix(frame), (width, height), rotation)
         if self._tone is not None:
-            return mapped(frame, self._tone, self._matrix(frame), (width, height), geometry.held.filters())
+            return tone_mapping_graph(frame, self._tone, self._matrix(frame), (width, height), rotation)
         rgb = frame.format.is_rgb or frame.format.name == "pal8"
         scale = f"{width}:{height}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
         scale += ":out_color_matrix=bt709" if rgb else ""
-        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *geometry.held.filters()])
+        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *rotation])
 
     def _matrix(self, frame: VideoFrame) -> int:
-        return known(tags_of(frame), self._video.color).matrix
+        return merge_tags(tags_of(frame), self._video.color).matrix
 
 
 class Deinterlacer:
@@ -200,7 +201,7 @@ class Deinterlacer:
             yield from self._follow(slot.frame)
             self._push(slot.frame)
         self._pending.append(slot)
-        yield from self._settled()
+        yield from self._ready()
 
     def _follow(self, frame: VideoFrame) -> Iterator[Slot[Frame]]:
         """Make sure the graph fits the frame: a first graph, or a new one after the size changed."""
@@ -221,7 +222,7 @@ class Deinterlacer:
         self._clock += 1
         self._graph.vpush(frame)
 
-    def _settled(self) -> Iterator[Slot[Frame]]:
+    def _ready(self) -> Iterator[Slot[Frame]]:
         while True:
             while self._pending and self._pending[0].frame is None:
                 yield self._pending.popleft()
@@ -243,7 +244,7 @@ class Deinterlacer:
     def _drain(self) -> Iterator[Slot[Frame]]:
         if self._graph is not None:
             self._graph.vpush(None)
-        yield from self._settled()
+        yield from self._ready()
         yield from self._pending
         self._pending.clear()
         self._graph, self._key = None, None

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.sdr_preview import SdrLook
+from engines.cpu.sdr_preview import SdrPreview
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
@@ -20,13 +20,13 @@ _ROWS_AVERAGED = 10  # of the frame, for each row of a thumbnail
 class CpuPreprocessor:
     """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
 
-    def __init__(self, aspect: float | None = None, look: SdrLook | None = None) -> None:
+    def __init__(self, aspect: float | None = None, preview: SdrPreview | None = None) -> None:
         """``aspect`` is the displayed frame's width to height where frames name none; None: their own counts.
 
-        ``look`` makes SDR of frames that are P010.
+        ``preview`` makes SDR of frames that are P010.
         """
         self._aspect = aspect
-        self._look = look
+        self._preview = preview
         self._batch = np.zeros((0, 3, 0, 0), np.float32)
         self._content = 0, 0
 
@@ -39,7 +39,7 @@ class CpuPreprocessor:
         fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
         batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
         for image, frame in zip(batch, frames, strict=True):
-            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._look))):
+            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._preview))):
                 image[channel, :fit_h, :fit_w] = values
         return batch
 
@@ -64,8 +64,8 @@ class CpuPreprocessor:
         """
         rows = [frame.y[:: max(1, frame.height // height // _ROWS_AVERAGED)] for frame in frames]
         small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in rows]
-        if self._look is not None:
-            small = [self._look.luma(np.asarray(image)) for image in small]
+        if self._preview is not None:
+            small = [self._preview.luma(np.asarray(image)) for image in small]
         return np.stack(small).astype(np.uint8, copy=False)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ class CpuPreprocessor:
         chips = np.empty((len(landmarks), 3, size, size), np.float32)
         plans = plan_chips(frames, landmarks, size, self._aspect)
         for chip, frame, plan in zip(chips, frames, plans, strict=True):
-            chip[:] = _warped(frame, plan, size, self._look)[..., ::-1].transpose(2, 0, 1)
+            chip[:] = _warped(frame, plan, size, self._preview)[..., ::-1].transpose(2, 0, 1)
         return chips
 
     def candidates(self, outputs: Sequence[NDArray[np.float32]], score_threshold: float) -> Candidates:
@@ -139,21 +139,21 @@ def _plan(transform: NDArray[np.float64], size: int, width: int, height: int) ->
     return ChipPlan(left, top, across, down, columns, rows, inside)
 
 
-def _warped(frame: Frame, plan: ChipPlan, size: int, look: SdrLook | None) -> Plane:
+def _warped(frame: Frame, plan: ChipPlan, size: int, preview: SdrPreview | None) -> Plane:
     x0, y0, x1, y1 = plan.left, plan.top, plan.left + plan.width, plan.top + plan.height
     part = replace(frame, y=frame.y[y0:y1, x0:x1], uv=frame.uv[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2])
     return cv2.warpAffine(  # type: ignore[return-value]
-        _small_bgr(part, plan.columns, plan.rows, look), plan.transform, (size, size),
+        _small_bgr(part, plan.columns, plan.rows, preview), plan.transform, (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
 
 
-def _small_bgr(frame: Frame, width: int, height: int, look: SdrLook | None) -> Plane:
+def _small_bgr(frame: Frame, width: int, height: int, preview: SdrPreview | None) -> Plane:
     """The whole frame in ``width`` x ``height``, both even."""
     y = _scaled(frame.y, width, height)
     uv = _scaled(frame.uv, width // 2, height // 2)
-    if look is not None:
-        return look.bgr(y, uv)
+    if preview is not None:
+        return preview.bgr(y, uv)
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12)  # type: ignore[return-value]
 
 

@@ -15,7 +15,7 @@ from engines.tone_map import ToneSource, table, to_sdr, tone_source
 _STEPS = 256  # P010's upper byte
 
 
-class SdrLook:
+class SdrPreview:
     """Makes 8-bit SDR of P010 samples; a colour is that of the nearest node of the table.
 
     Args:
@@ -43,10 +43,10 @@ class SdrLook:
         return np.asarray(cv2.LUT((y >> 8).astype(np.uint8), _grey_table(self._source)), np.uint8)
 
 
-def sdr_look(video: VideoInfo) -> SdrLook | None:
+def sdr_preview(video: VideoInfo) -> SdrPreview | None:
     """For frames of a stream whose HDR is kept; None where it is SDR of usual colours."""
     source = tone_source(video.color, video.peak_cd_m2)
-    return None if source is None else SdrLook(source, video.color)
+    return None if source is None else SdrPreview(source, video.color)
 
 
 @functools.lru_cache(maxsize=2)

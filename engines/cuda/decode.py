@@ -12,7 +12,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.containers.edit_lists import read_edit_lists
-from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
+from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, HIDDEN_NUMBER, KEYFRAMES_BEFORE_DAMAGE
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
 from engines.cuda.headers import HeaderWatch
@@ -78,7 +78,7 @@ class GPURun:
                 raise GPURefusedError(CHANGES)
             if self._is_behind_the_end(packet):
                 raise GPURefusedError(TRIMMED)
-            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
+            packet.pts = HIDDEN_NUMBER if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
@@ -110,8 +110,8 @@ class GPURun:
         try:
             frames = self._codec.decode(packet)
         except DamagedPacketError:
-            return self._timeline.complain()
-        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != NOT_SHOWN]
+            return self._timeline.report_error()
+        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
         return [slot for slots in placed for slot in slots]
 
     def _kept(self, surface: Surface) -> Upright:

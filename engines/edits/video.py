@@ -31,7 +31,7 @@ def is_hidden(packet: Packet[Stream]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReadStart:
     """Where reading begins: in which edit, and at the keyframe with which media time; None: where the edit begins."""
 
     number: int = 0
@@ -48,19 +48,19 @@ class EditedPackets:
         broken_end: the demuxer gave up before the end of the file.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, edits: Edits, entry: Entry) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, edits: Edits, start: ReadStart) -> None:
         self._container = container
         self._stream = stream
         self._edits = edits
-        self._entry = entry
+        self._start = start
         self._shortest = int(_SHORTEST_S / (stream.time_base or 1))
         self.broken_end = False
 
     def __iter__(self) -> Iterator[Packet[Stream] | None]:
-        for number in range(self._entry.number, len(self._edits)):
-            if number > self._entry.number:
+        for number in range(self._start.number, len(self._edits)):
+            if number > self._start.number:
                 yield None
-            begun = self._entry.keyframe if number == self._entry.number else None
+            begun = self._start.keyframe if number == self._start.number else None
             yield from self._shown(self._edits[number], begun)
 
     def _shown(self, edit: Edit, keyframe: int | None) -> Iterator[Packet[Stream]]:
@@ -110,7 +110,7 @@ class EditedPackets:
         self.broken_end = self.broken_end or reader.broken_end
 
 
-def entry_before(edits: Edits, time: int, keyframes_back: int, keyframe_at: KeyframeAt) -> Entry:
+def read_start_before(edits: Edits, time: int, keyframes_back: int, keyframe_at: KeyframeAt) -> ReadStart:
     """Where to begin so that ``keyframes_back`` keyframes come before what is presented at ``time``.
 
     The beginning of an edit counts as a keyframe.
@@ -125,10 +125,10 @@ def entry_before(edits: Edits, time: int, keyframes_back: int, keyframe_at: Keyf
         while (shown := keyframe_at(target)) is not None and shown > edit.media_start:
             keyframes_back, target = keyframes_back - 1, shown - 1
             if not keyframes_back:
-                return Entry(number, shown)
+                return ReadStart(number, shown)
         keyframes_back -= 1
         if not keyframes_back or not number:
-            return Entry(number)
+            return ReadStart(number)
         number -= 1
         target = edits[number].media_end - 1
 

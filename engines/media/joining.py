@@ -14,7 +14,7 @@ from av.stream import Stream
 
 from engines.containers.demux import PacketReader, open_media
 from engines.errors import MediaError
-from engines.media.split_recording import STREAMED, av_streams
+from engines.media.split_recording import STREAMED, joined_streams
 from engines.video.stream_choice import choose_video
 
 _CHUNK_BYTES = 1 << 20
@@ -83,14 +83,14 @@ class _Remux:
 
     def _begin(self, out: OutputContainer, source: InputContainer) -> None:
         out.metadata.update(source.metadata)
-        for stream in av_streams(source):
+        for stream in joined_streams(source):
             track = out.add_stream_from_template(stream)
             track.time_base = stream.time_base
             track.metadata.update(stream.metadata)
             self._ends.append(None)
 
     def _copy(self, out: OutputContainer, source: InputContainer, video: Stream, *, is_first: bool) -> None:
-        streams = av_streams(source)
+        streams = joined_streams(source)
         if len(streams) != len(self._ends):
             raise PartsDifferError("The parts of the recording do not hold the same streams.")
         shift = Fraction(0) if is_first else self._at - _start(video)

@@ -26,12 +26,12 @@ from av.video.stream import VideoStream
 
 from engines.audio.aligner import TOLERANCE_S
 from engines.audio.outcome import AudioOutcome
-from engines.audio.output import AudioPump
+from engines.audio.output import AudioOutput
 from engines.audio.prescan import Prescan
 from engines.containers.demux import open_media
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
-from engines.metadata.subtitles import SubtitlePump
+from engines.metadata.subtitles import SubtitleOutput
 from engines.metadata.tags import copy_description
 from engines.video.timeline import step_ticks
 
@@ -107,25 +107,25 @@ def assemble_mp4(
     first = next(packets, None)
     if first is None:
         raise EncodeFailedError("There is no frame to write.")
-    with open_media(source) as container, _writing(out, track) as output:
+    with open_media(source) as container, _open_output(out, track) as output:
         origin_ticks = _origin_ticks(first.pts, track.time_base, audio)
         origin, lead_s = origin_ticks * track.time_base, (first.pts - origin_ticks) * track.time_base
         first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
-        pump = AudioPump(source, container, audio, output, origin)
+        audio_output = AudioOutput(source, container, audio, output, origin)
         chosen = cast(VideoStream, container.streams[info.video.index])
         described = copy_description(
             source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
         )
-        subtitles = SubtitlePump(source, container, output, origin)
+        subtitles = SubtitleOutput(source, container, output, origin)
         depth = reorder_depth(track.extradata, first, track.codec)
         ordered = decoding_times(chain([first], packets), depth, track.step)
         frames = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        refused = _interleave(output, frames, pump.packets(), subtitles.packets())
+        refused = _interleave(output, frames, audio_output.packets(), subtitles.packets())
         refused += not _accepted(output.close)
-    if refused and not pump.outcome.streams and subtitles.is_empty:
+    if refused and not audio_output.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    outcome = pump.outcome
+    outcome = audio_output.outcome
     warnings = (*outcome.warnings, *described, *subtitles.warnings)
     return replace(outcome, refused_packets=refused, warnings=warnings, frame_lead_s=float(lead_s))
 
@@ -173,7 +173,7 @@ def reorder_depth(extradata: bytes, keyframe: EncodedPacket, codec: str = "h264"
 
 
 @contextmanager
-def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
+def _open_output(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     """An MP4 to be filled and closed by the caller.
 
     FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
@@ -189,13 +189,13 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     try:
         yield output
     except BaseException:
-        _lead_nowhere(out)  # before closing, which would move the index of gigabytes to their front
+        _redirect_to_null(out)  # before closing, which would move the index of gigabytes to their front
         with suppress(av.FFmpegError):
             output.close()
         raise
 
 
-def _lead_nowhere(file: IO[bytes]) -> None:
+def _redirect_to_null(file: IO[bytes]) -> None:
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), file.fileno(), inheritable=False)
 

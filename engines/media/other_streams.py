@@ -15,7 +15,7 @@ from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.subtitles import text_streams
 
 
-def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
+def dropped_streams(container: InputContainer) -> tuple[MediaWarning, ...]:
     """A warning for each stream of subtitles that is left, one for all data streams, one for all attachments."""
     kept = {stream.index for stream in text_streams(container)}
     lost = [stream for stream in container.streams.subtitles if stream.index not in kept]
@@ -31,7 +31,7 @@ def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
     return tuple(warnings)
 
 
-def captions_within(frame: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
+def embedded_captions(frame: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
     """A warning where frames carry closed captions (CEA-608 or 708), which broadcasters hide in them."""
     carried = cast(Iterable[SideData], frame.side_data) if frame else ()
     has_captions = any(item.type == Type.A53_CC for item in carried)

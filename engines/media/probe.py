@@ -17,18 +17,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from engines.containers.channel_layouts import Labels, native_labels
-from engines.containers.demux import PacketReader, open_labelled, open_media, pixel_limit
+from engines.containers.demux import PacketReader, open_media, open_with_channel_labels, pixel_limit
 from engines.containers.edit_lists import read_edit_lists
-from engines.containers.mp4_index import reject_unreasonable
+from engines.containers.mp4_index import reject_oversized_index
 from engines.edits.info import as_edited
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
-from engines.media.other_streams import captions_within, left_behind
+from engines.media.other_streams import dropped_streams, embedded_captions
 from engines.media_warnings import MediaWarning, media_warning
-from engines.video import orientation
-from engines.video.color import brightest, known, tags_of, with_static_metadata
+from engines.video.color import merge_tags, peak_luminance, tags_of, with_static_metadata
 from engines.video.geometry import UNKNOWN_ASPECT
-from engines.video.orientation import Orientation, displayed_size
+from engines.video.orientation import Orientation, displayed_size, frame_orientation
 from engines.video.stream_choice import choose_video
 
 FIELD_ORDERS_INTERLACED = range(2, 6)  # AVFieldOrder TT, BB, TB, BT
@@ -54,9 +53,9 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
         EncryptedMediaError, IndexTooLargeError: why this file cannot be worked on.
         OSError: the storage failed.
     """
-    reject_unreasonable(path)
+    reject_oversized_index(path)
     lists = read_edit_lists(path)
-    container, labels = open_labelled(path, max_pixels=max_pixels)
+    container, labels = open_with_channel_labels(path, max_pixels=max_pixels)
     with container:
         choice = choose_video(container, path)
         stream = choice.stream
@@ -72,13 +71,13 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             duration_s=_container_duration(container, stream),
             video=replace(
                 _video_info(stream, frame, size, color, _times(stream, path), max_pixels),
-                chosen_because=choice.because,
+                chosen_because=choice.reason,
             ),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
             warnings=(
                 *choice.warnings,
-                *left_behind(container),
-                *captions_within(frame, stream.index),
+                *dropped_streams(container),
+                *embedded_captions(frame, stream.index),
                 *_color_warnings(stream),
             ),
         )
@@ -145,9 +144,9 @@ def _video_info(
 ) -> VideoInfo:
     """``color`` is what the container says; the frame knows better, where it says anything."""
     context = stream.codec_context
-    held = (orientation.of_frame(frame) if frame else None) or Orientation()
+    orientation = (frame_orientation(frame) if frame else None) or Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    width, height = displayed_size(*coded, aspect, held)
+    width, height = displayed_size(*coded, aspect, orientation)
     pixel_format = frame.format if frame else context.format
     time_base = stream.time_base or Fraction(1, 90_000)
     return VideoInfo(
@@ -161,16 +160,16 @@ def _video_info(
         fps=_frame_rate(stream, _seen_rate(times, time_base)),
         vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
-        rotation_deg=held.clockwise_deg,
+        rotation_deg=orientation.clockwise_deg,
         sample_aspect=aspect,
         interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(frame and frame.interlaced_frame),
         time_base=time_base,
         start_pts=_start_pts(times, stream),
         duration_s=_seconds(stream.duration, time_base),
-        color=with_static_metadata(known(tags_of(frame), color), frame) if frame else color,
-        mirrored=held.mirrored,
+        color=with_static_metadata(merge_tags(tags_of(frame), color), frame) if frame else color,
+        mirrored=orientation.mirrored,
         coded_aspect=context.sample_aspect_ratio if frame else UNKNOWN_ASPECT,
-        peak_cd_m2=brightest(frame) if frame else None,
+        peak_cd_m2=peak_luminance(frame) if frame else None,
         max_pixels=max_pixels,
         index=stream.index,
     )

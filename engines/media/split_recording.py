@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from engines.containers.demux import open_media
-from engines.containers.mp4_index import reject_unreasonable
+from engines.containers.mp4_index import reject_oversized_index
 from engines.errors import MediaError
 from engines.video.stream_choice import choose_video
 
@@ -32,7 +32,7 @@ _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class RecordingPart:
     """What is compared of one file. Times in seconds; None where the file does not say.
 
     Attributes:
@@ -65,29 +65,29 @@ def follows(first: Path, second: Path, *, certain_names: bool) -> bool:
         OSError: the storage failed.
     """
     try:
-        a, b = describe(first), describe(second)
+        a, b = describe_part(first), describe_part(second)
     except (MediaError, av.FFmpegError):
         return False
     if a.container != b.container or a.container not in STREAMED | REMUXED or a.parameters != b.parameters:
         return False
-    said = list(_evidence(a, b, certain_names=certain_names))
+    said = list(_timestamp_checks(a, b, certain_names=certain_names))
     return all(said) and (any(said) or certain_names)
 
 
-def describe(path: Path) -> Chapter:
+def describe_part(path: Path) -> RecordingPart:
     """Read a file's headers.
 
     Raises:
         MediaError: it cannot be worked on.
     """
-    reject_unreasonable(path)
+    reject_oversized_index(path)
     with open_media(path) as container:
         video = choose_video(container, path).stream
         start_s, end_s = _span(container, video)
         is_streamed = container.format.name in STREAMED
-        return Chapter(
+        return RecordingPart(
             container.format.name,
-            tuple(_parameters(stream, is_streamed) for stream in av_streams(container)),
+            tuple(_parameters(stream, is_streamed) for stream in joined_streams(container)),
             start_s,
             end_s,
             _created_s(container, video),
@@ -95,14 +95,14 @@ def describe(path: Path) -> Chapter:
         )
 
 
-def av_streams(container: InputContainer) -> list[Stream]:
+def joined_streams(container: InputContainer) -> list[Stream]:
     """The streams that are joined: video without cover art and thumbnails, audio, and texts such as DJI's telemetry."""
     video = [stream for stream in container.streams.video if not stream.disposition & _FRAME_FLAGS]
     texts = [stream for stream in container.streams.subtitles if stream.codec_context.name == "mov_text"]
     return sorted([*video, *container.streams.audio, *texts], key=lambda stream: stream.index)
 
 
-def _evidence(a: Chapter, b: Chapter, *, certain_names: bool) -> Iterator[bool]:
+def _timestamp_checks(a: RecordingPart, b: RecordingPart, *, certain_names: bool) -> Iterator[bool]:
     """What each kind of time stamp says that both files have."""
     if a.container in STREAMED:
         gap_s = (b.start_s - a.end_s + _WRAP_S / 2) % _WRAP_S - _WRAP_S / 2

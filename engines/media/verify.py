@@ -142,12 +142,12 @@ def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) 
         if keyframes_only:
             packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)
         try:
-            return sum(_good(stream, packet) for packet in packets) + _good(stream, None)
+            return sum(_intact_frames(stream, packet) for packet in packets) + _intact_frames(stream, None)
         except av.FFmpegError as error:
             raise VerifyFailedError(f"The finished file does not decode: {error.strerror}.") from error
 
 
-def _good(stream: VideoStream, packet: Packet[Stream] | None) -> int:
+def _intact_frames(stream: VideoStream, packet: Packet[Stream] | None) -> int:
     return sum(not frame.is_corrupt for frame in stream.decode(packet))
 
 

@@ -61,7 +61,7 @@ def _is_text(stream: SubtitleStream) -> bool:
     return bool(Properties(codec.properties) & Properties.TEXT_SUB) and codec.canonical_name not in _CLOSED_CAPTIONS
 
 
-class SubtitlePump:
+class SubtitleOutput:
     """Reads the text subtitles of a source and gives their packets for the output, in order of time.
 
     Args:
@@ -100,13 +100,13 @@ class SubtitlePump:
             read = edited_texts(container, streams, lists) if lists.are_complex else PacketReader(container, streams)
             for packet in read:
                 if packet.pts is not None:
-                    yield from self._settled(packet.pts * packet.time_base)
+                    yield from self._ready_until(packet.pts * packet.time_base)
                 yield from self._tracks[packet.stream_index].take(packet)
-            yield from self._settled(float("inf"))
+            yield from self._ready_until(float("inf"))
 
-    def _settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+    def _ready_until(self, moment_s: Fraction | float) -> Iterator[Timed]:
         """Texts that wait for nothing more, so that they are written near the frames that they are shown with."""
-        return heapq.merge(*(t.settled(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
+        return heapq.merge(*(t.ready_until(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
 
 
 class _Track(Protocol):
@@ -114,7 +114,7 @@ class _Track(Protocol):
 
     def take(self, packet: Packet[Stream]) -> Iterator[Timed]: ...
 
-    def settled(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
+    def ready_until(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
 
 
 class _CopyTrack:
@@ -141,7 +141,7 @@ class _CopyTrack:
         packet.stream = self._target
         yield start * packet.time_base, packet
 
-    def settled(self, _: Fraction | float, /) -> Iterator[Timed]:
+    def ready_until(self, _: Fraction | float, /) -> Iterator[Timed]:
         return iter(())
 
 
@@ -154,7 +154,7 @@ class Cue:
     text: bytes
 
 
-class Flattener:
+class CueFlattener:
     """Makes cues that may overlap, in order of their starts, into cues that do not."""
 
     def __init__(self) -> None:
@@ -163,14 +163,14 @@ class Flattener:
 
     def take(self, cue: Cue) -> Iterator[Cue]:
         """Add a cue; yields what is certain. What lies before 0, or before cues that were given out, is cut off."""
-        yield from self.settled(cue.start)
+        yield from self.ready_until(cue.start)
         if self._active and self._now < cue.start:
             yield self._shown_until(cue.start)
         self._now = max(self._now, cue.start)
         if cue.end > self._now:
             self._active.append(cue)
 
-    def settled(self, moment: Fraction | float) -> Iterator[Cue]:
+    def ready_until(self, moment: Fraction | float) -> Iterator[Cue]:
         """What ends by a moment before which no cue begins any more."""
         while self._active and (end := min(cue.end for cue in self._active)) <= moment:
             yield self._shown_until(end)
@@ -192,7 +192,7 @@ class _TextTrack:
         copy_traits(source, self._target)
         self._encoder = _encoder()
         self._origin = origin
-        self._flat = Flattener()
+        self._flat = CueFlattener()
         self.lost = 0
 
     def take(self, packet: Packet[Stream]) -> Iterator[Timed]:
@@ -204,9 +204,9 @@ class _TextTrack:
             length = round((packet.duration or 0) * packet.time_base * 1000) or UNKNOWN_LENGTH_MS
             yield from self._encoded(self._flat.take(Cue(start, start + length, text)))
 
-    def settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
+    def ready_until(self, moment_s: Fraction | float) -> Iterator[Timed]:
         """Texts that end by a moment of the source before which none begins any more."""
-        return self._encoded(self._flat.settled((moment_s - self._origin) * 1000))
+        return self._encoded(self._flat.ready_until((moment_s - self._origin) * 1000))
 
     def _text(self, packet: Packet[Stream]) -> bytes | None:
         """A packet's text with its override tags; None where it cannot be read."""

@@ -30,13 +30,13 @@ def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
     )
 
 
-def known(tags: ColorTags, otherwise: ColorTags) -> ColorTags:
+def merge_tags(tags: ColorTags, otherwise: ColorTags) -> ColorTags:
     """The second tags with all that the first ones say; a range is always said."""
     said = {name: tag for name in ("primaries", "transfer", "matrix") if (tag := getattr(tags, name)) != UNSPECIFIED}
     return replace(otherwise, full_range=tags.full_range, **said)
 
 
-def brightest(frame: VideoFrame) -> float | None:
+def peak_luminance(frame: VideoFrame) -> float | None:
     """Brightest white of the content in cd/m2: the mastering display's, or MaxCLL where that is less. None: unknown."""
     luminance, light = _mastering_luminance(frame), _light_levels(frame)
     said = [luminance[1] if luminance else 0.0, light[0] if light else 0]
@@ -61,7 +61,7 @@ def _mastering_display(frame: VideoFrame) -> str:
 
 
 def _mastering_luminance(frame: VideoFrame) -> tuple[float, float] | None:
-    """Darkest and brightest level of the mastering display, cd/m2."""
+    """Darkest and peak_luminance level of the mastering display, cd/m2."""
     numbers = _mastering_numbers(frame)
     if numbers is None or not numbers[-1]:
         return None
@@ -74,7 +74,7 @@ def _mastering_numbers(frame: VideoFrame) -> tuple[int, ...] | None:
 
 
 def _light_levels(frame: VideoFrame) -> tuple[int, int] | None:
-    """MaxCLL and MaxFALL; 0 is "not known"."""
+    """MaxCLL and MaxFALL; 0 is "not merge_tags"."""
     data = _side_data(frame, Type.CONTENT_LIGHT_LEVEL)
     return _LIGHT.unpack(data[: _LIGHT.size]) if len(data) >= _LIGHT.size else None
 

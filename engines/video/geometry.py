@@ -13,9 +13,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from engines.frames import Size, VideoInfo
-from engines.video import orientation
 from engines.video.keyframes import KeyframeAspects
-from engines.video.orientation import Orientation, displayed_size
+from engines.video.orientation import Orientation, displayed_size, frame_orientation
 
 UNKNOWN_ASPECT = Fraction(0)  # of a stream whose first frame could not be decoded: the container's counts
 MOST_STRETCH = 10  # no display has pixels so wide or so narrow: such an aspect is damage
@@ -26,18 +25,18 @@ class Geometry:
     """How a stored frame becomes one of our own.
 
     Attributes:
-        held: what makes it upright.
+        orientation: what makes it upright.
         surface: size of the upright frame, pixel aspect left alone.
         display: as ``Frame.display``.
     """
 
-    held: Orientation
+    orientation: Orientation
     surface: Size
     display: Size | None
 
 
 class Geometries:
-    """The geometry of every frame of one stream, once ``GeometryNotes`` has seen it.
+    """The geometry of every frame of one stream, once ``GeometryTracker`` has seen it.
 
     Args:
         max_pixels: larger surfaces are scaled down, aspect kept.
@@ -54,14 +53,14 @@ class Geometries:
         key = frame.width, frame.height, noted if isinstance(noted, _Noted) else self._usual
         geometry = self._known.get(key)
         if geometry is None:
-            geometry = self._known[key] = self._worked_out(*key)
+            geometry = self._known[key] = self._work_out(*key)
         return geometry
 
-    def _worked_out(self, width: int, height: int, noted: _Noted) -> Geometry:
-        video, held = self._video, noted.held
-        surface = fitting(*((height, width) if held.swaps_sides else (width, height)), self._max_pixels)
-        display = displayed_size(width, height, noted.aspect or video.sample_aspect, held)
-        return Geometry(held, surface, None if display == (video.width, video.height) else display)
+    def _work_out(self, width: int, height: int, noted: _Noted) -> Geometry:
+        video, orientation = self._video, noted.orientation
+        surface = fitting(*((height, width) if orientation.swaps_sides else (width, height)), self._max_pixels)
+        display = displayed_size(width, height, noted.aspect or video.sample_aspect, orientation)
+        return Geometry(orientation, surface, None if display == (video.width, video.height) else display)
 
 
 def fitting(width: int, height: int, max_pixels: int) -> Size:
@@ -81,10 +80,10 @@ class _Noted:
     """What is noted on a frame. ``aspect`` is None where it is what the stream began with."""
 
     aspect: Fraction | None
-    held: Orientation
+    orientation: Orientation
 
 
-class GeometryNotes:
+class GeometryTracker:
     """Notes on frames, as they leave the codec, where pixel aspect or orientation are not what they were at first.
 
     The codec tells the aspect of the frames that it decodes, which are some ahead of those that it puts out. A new
@@ -96,12 +95,12 @@ class GeometryNotes:
     def __init__(self, context: VideoCodecContext, video: VideoInfo) -> None:
         self._aspects = KeyframeAspects(context)
         self._first_aspect = video.coded_aspect
-        self._first_held = first_orientation(video)
+        self._first_orientation = first_orientation(video)
         self._aspect = self._first_aspect
-        self._held = Orientation()
+        self._orientation = Orientation()
         # A frame's side data, once looked at, keep it in a reference cycle: so each angle is looked up once, and
         # none, which may be upside down and mirrored, is taken for what the stream began with.
-        none = self._first_held if self._first_held == Orientation(180, mirrored=True) else Orientation()
+        none = self._first_orientation if self._first_orientation == Orientation(180, mirrored=True) else Orientation()
         self._by_angle = {0: none}
         self._begun = False
 
@@ -120,16 +119,16 @@ class GeometryNotes:
         self._begun = True
         self._aspect = aspect
         if frame.rotation or begins:
-            self._held = self._orientation(frame)
-        if self._aspect != self._first_aspect or self._held != self._first_held:
+            self._orientation = self._orientation_of(frame)
+        if self._aspect != self._first_aspect or self._orientation != self._first_orientation:
             # One object for each frame: PyAV forgets it as soon as the first frame that has it is gone.
-            frame.opaque = _Noted(self._changed_aspect(), self._held)
+            frame.opaque = _Noted(self._changed_aspect(), self._orientation)
         return frame
 
-    def _orientation(self, frame: VideoFrame) -> Orientation:
+    def _orientation_of(self, frame: VideoFrame) -> Orientation:
         angle = frame.rotation
         if angle not in self._by_angle:
-            self._by_angle[angle] = orientation.of_frame(frame) or Orientation()
+            self._by_angle[angle] = frame_orientation(frame) or Orientation()
         return self._by_angle[angle]
 
     def _changed_aspect(self) -> Fraction | None:

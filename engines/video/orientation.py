@@ -36,7 +36,7 @@ class Orientation:
         return [*turn, *([("hflip", "")] if self.mirrored else [])]
 
 
-def from_matrix(matrix: bytes) -> Orientation:
+def _from_matrix(matrix: bytes) -> Orientation:
     """Read nine 32-bit numbers, row by row (a b u, c d v, x y w); a slanted matrix counts as upright.
 
     A stored point (x, y) is shown at (a x + c y, b x + d y), y downwards.
@@ -51,16 +51,16 @@ def from_matrix(matrix: bytes) -> Orientation:
     return Orientation()
 
 
-def of_frame(frame: VideoFrame) -> Orientation | None:
+def frame_orientation(frame: VideoFrame) -> Orientation | None:
     """Orientation from a frame's side data; None where it has none.
 
     The container's word comes with every frame, the codec's (H.264, HEVC) perhaps with keyframes alone.
     """
     matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
-    return from_matrix(matrices[0]) if matrices else None
+    return _from_matrix(matrices[0]) if matrices else None
 
 
-def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> Size:
+def displayed_size(width: int, height: int, aspect: Fraction, orientation: Orientation) -> Size:
     """Size in square pixels, upright, of a stored frame; the stored height is kept."""
     shown = (max(1, round(width * aspect)), height)
-    return (shown[1], shown[0]) if held.swaps_sides else shown
+    return (shown[1], shown[0]) if orientation.swaps_sides else shown

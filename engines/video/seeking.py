@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from engines.containers.demux import PacketReader, open_media
 from engines.containers.edit_lists import Edits, read_edit_lists
-from engines.edits.video import EditedPackets, Entry, entry_before
+from engines.edits.video import EditedPackets, ReadStart, read_start_before
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
@@ -85,11 +85,11 @@ def _edited(feed: Feed, edits: Edits, start_pts: int | None, keyframes_back: int
         first = _keyframe_at(feed, target)
         return None if first is None else first.pts
 
-    entry = Entry()
+    start = ReadStart()
     if start_pts is not None and keyframes_back is not None and edits:
-        entry = entry_before(edits, start_pts, keyframes_back, keyframe_at)
-    feed.reader = EditedPackets(feed.container, feed.stream, edits, entry)
-    feed.packets, feed.from_start = iter(feed.reader), entry == Entry()
+        start = read_start_before(edits, start_pts, keyframes_back, keyframe_at)
+    feed.reader = EditedPackets(feed.container, feed.stream, edits, start)
+    feed.packets, feed.from_start = iter(feed.reader), start == ReadStart()
     return feed
 
 

@@ -36,7 +36,7 @@ class VideoChoice:
     """The chosen stream, why it was chosen, and what is said of the streams that were not."""
 
     stream: VideoStream
-    because: str
+    reason: str
     warnings: tuple[MediaWarning, ...]
 
 
@@ -70,7 +70,7 @@ def choose_video(container: InputContainer, path: Path) -> VideoChoice:
         raise _no_video(container)
     chosen = max(moving, key=lambda c: _rank(c, moving))
     left = [c for c in moving if c is not chosen]
-    return VideoChoice(chosen.stream, _because(chosen, left, len(container.streams.video)), _warnings(left))
+    return VideoChoice(chosen.stream, _reason(chosen, left, len(container.streams.video)), _warnings(left))
 
 
 def _rank(candidate: _Candidate, moving: list[_Candidate]) -> tuple[bool, bool, int, bool, int]:
@@ -100,14 +100,14 @@ def _is_still_codec(stream: VideoStream) -> bool:
 
 def _frames(streams: list[VideoStream], path: Path) -> list[int]:
     """How many frames each stream has, as far as it takes to compare them."""
-    told = [_told(stream) for stream in streams]
+    known_counts = [_frames_from_header(stream) for stream in streams]
     if len(streams) < 2:
-        return [n or UNKNOWN for n in told]
-    known = [n for n in told if n is not None]
-    return known if len(known) == len(streams) else _counted(path, streams)
+        return [n or UNKNOWN for n in known_counts]
+    known = [n for n in known_counts if n is not None]
+    return known if len(known) == len(streams) else _count_packets(path, streams)
 
 
-def _told(stream: VideoStream) -> int | None:
+def _frames_from_header(stream: VideoStream) -> int | None:
     """What the header says, else what follows from the stream's own duration; None where it has none."""
     duration_s = _own_duration_s(stream)
     if stream.frames:
@@ -128,7 +128,7 @@ def _own_duration_s(stream: VideoStream) -> float | None:
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
-def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
+def _count_packets(path: Path, streams: list[VideoStream]) -> list[int]:
     """Packets of each stream in the first part of the file; a stream that begins behind it counts as a longer one."""
     counts: Counter[int] = Counter()
     with open_media(path) as again:
@@ -138,7 +138,7 @@ def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
     return [counts[s.index] or (0 if whole_file or _is_still_codec(s) else UNKNOWN) for s in streams]
 
 
-def _because(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> str:
+def _reason(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> str:
     if video_streams == 1:
         return "It is the only video stream."
     if not left:

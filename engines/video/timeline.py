@@ -23,20 +23,20 @@ from av.stream import Stream
 
 PATIENCE_FRAMES = 8  # a skipped frame may still come within this many: more than codecs in use reorder
 
-PictureT = TypeVar("PictureT")
+FrameT = TypeVar("FrameT")
 
 
 @dataclass(slots=True)
-class Slot(Generic[PictureT]):
+class Slot(Generic[FrameT]):
     """One place on the timeline. ``frame`` is None where it was lost; ``duration`` is the packet's, 0 if unknown."""
 
     pts: int
     duration: int
-    frame: PictureT | None
+    frame: FrameT | None
 
 
 @dataclass(slots=True)
-class Timeline(Generic[PictureT]):
+class Timeline(Generic[FrameT]):
     """Collects announcements and frames, gives out slots in order of pts, pts strictly rising.
 
     Args:
@@ -50,12 +50,12 @@ class Timeline(Generic[PictureT]):
     in_order_only: bool = False
     _announced: list[tuple[int, int, int]] = field(default_factory=list)  # heap of (time, packet number, duration)
     _times: dict[int, int] = field(default_factory=dict)  # packet number -> time
-    _waiting: deque[tuple[int, PictureT | None]] = field(default_factory=deque)  # (time, frame)
+    _waiting: deque[tuple[int, FrameT | None]] = field(default_factory=deque)  # (time, frame)
     _packets: int = 0
     _last_dts: int | None = None
     _last_pts: int | None = None
-    _latest: int | None = None  # largest time among the frames so far
-    _complaints: int = 0
+    _latest_time: int | None = None  # largest time among the frames so far
+    _errors: int = 0
     _in_order: bool = False  # times are not the frames' own
 
     def announce(self, packet: Packet[Stream]) -> int:
@@ -71,39 +71,39 @@ class Timeline(Generic[PictureT]):
         heapq.heappush(self._announced, (time, number, packet.duration or 0))
         return number
 
-    def complain(self) -> list[Slot[PictureT]]:
+    def report_error(self) -> list[Slot[FrameT]]:
         """Note that the codec refused a packet; returns the slots that are now certain.
 
         Where frames cannot be told apart by their times, the loss is booked where it was noticed.
         """
-        self._complaints += 1
-        return self._give_up() if self._in_order and self._announced else []
+        self._errors += 1
+        return self._drop_earliest() if self._in_order and self._announced else []
 
-    def place(self, number: int | None, frame: PictureT | None) -> list[Slot[PictureT]]:
+    def place(self, number: int | None, frame: FrameT | None) -> list[Slot[FrameT]]:
         """Take the frame of packet ``number``, None if it is damaged; returns the slots that are now certain."""
         time = None if number is None else self._times.pop(number, None)
         if time is None:
             self._in_order = True
-            time = self._latest if self._latest is not None else 0
-        if self._latest is not None and time < self._latest:
+            time = self._latest_time if self._latest_time is not None else 0
+        if self._latest_time is not None and time < self._latest_time:
             self._in_order = True
-        self._latest = time if self._latest is None else max(time, self._latest)
+        self._latest_time = time if self._latest_time is None else max(time, self._latest_time)
         self._waiting.append((time, frame))
-        return self._settle(PATIENCE_FRAMES)
+        return self._match_frames(PATIENCE_FRAMES)
 
-    def finish(self) -> list[Slot[PictureT]]:
+    def finish(self) -> list[Slot[FrameT]]:
         """The rest: whatever was announced and has not come is lost."""
-        slots = self._settle(0)
+        slots = self._match_frames(0)
         while self._announced:
-            slots += self._give_up()
+            slots += self._drop_earliest()
         self._waiting.clear()
         return slots
 
     def _next_time(self) -> int:
         return 0 if self._last_dts is None else self._last_dts + self.step
 
-    def _settle(self, patience: int) -> list[Slot[PictureT]]:
-        slots: list[Slot[PictureT]] = []
+    def _match_frames(self, patience: int) -> list[Slot[FrameT]]:
+        slots: list[Slot[FrameT]] = []
         while self._waiting and self._announced:
             time, frame = self._waiting[0]
             earliest, _, duration = self._announced[0]
@@ -114,21 +114,21 @@ class Timeline(Generic[PictureT]):
             elif time < earliest:
                 self._waiting.popleft()  # given up before it came
             elif len(self._waiting) > patience:
-                slots += self._give_up()
+                slots += self._drop_earliest()
             else:
                 break
         return slots
 
-    def _give_up(self) -> list[Slot[PictureT]]:
+    def _drop_earliest(self) -> list[Slot[FrameT]]:
         """Drop the earliest announcement: its frame is lost, or there never was one."""
         time, number, duration = heapq.heappop(self._announced)
         self._times.pop(number, None)
-        if self.hidden_packets and not self._complaints:
+        if self.hidden_packets and not self._errors:
             return []
-        self._complaints = max(0, self._complaints - 1)
+        self._errors = max(0, self._errors - 1)
         return [self._slot(time, duration, None)]
 
-    def _slot(self, time: int, duration: int, frame: PictureT | None) -> Slot[PictureT]:
+    def _slot(self, time: int, duration: int, frame: FrameT | None) -> Slot[FrameT]:
         pts = time if self._last_pts is None else max(time, self._last_pts + 1)
         self._last_pts = pts
         return Slot(pts, duration, frame)

@@ -70,5 +70,5 @@ def test_negative_times_of_flv(read: list[int], true: list[int]) -> None:
     clock = FlvClock()
     packets = [packet(time, time) for time in read]
     for given_packet in packets:
-        clock.mend(given_packet)
+        clock.correct(given_packet)
     assert [(p.pts, p.dts) for p in packets] == [(time, time) for time in true]
