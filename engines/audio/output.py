@@ -14,10 +14,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
-from engines.audio.policy import codec_name
 from engines.audio.prescan import PlannedTrack, Prescan
 from engines.audio.reader import AudioReader, DecodedPacket
 from engines.audio.tracks import CopyTrack, EncodedTrack
+from engines.containers.streams import codec_name
 from engines.containers.survey import Span, StreamSurvey
 
 MIXED = "several microphones are mixed"

@@ -10,6 +10,8 @@ from typing import Literal
 import av
 from av.audio.stream import AudioStream
 
+from engines.containers.streams import codec_name
+
 AudioMode = Literal["auto", "copy", "aac", "aac-stereo"]
 
 AUTO_COPIED = {"aac"}  # what every common player and editor plays in MP4
@@ -37,19 +39,15 @@ class AudioPolicy:
     def refusal(self, stream: AudioStream) -> str | None:
         """Return why a stream with such a header is not copied; None if it may be copied."""
         if self.mode not in ("auto", "copy"):
-            return f"the profile asks for {self.mode}"
+            return f"the audio mode is {self.mode}"
         if self.loudness_lufs is not None:
-            return "the profile sets a loudness"
+            return "a loudness is set"
         name = codec_name(stream)
         if name not in (AUTO_COPIED if self.mode == "auto" else MP4_HOLDS):
             return f"{name} in MP4 is not played everywhere" if name in MP4_HOLDS else f"MP4 does not hold {name}"
         if name == "aac" and self.mode == "auto" and not _is_among(stream.profile, PLAYED_AAC):
             return f"AAC {stream.profile} is not played everywhere"
         return None if _has_valid_header(stream) else "its header is damaged"
-
-
-def codec_name(stream: AudioStream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
 
 
 def _is_among(profile: str | None, names: Collection[str]) -> bool:

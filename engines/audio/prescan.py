@@ -19,10 +19,11 @@ from av.audio.stream import AudioStream
 from engines.audio.facts import StreamFacts
 from engines.audio.loudness import Loudness, LoudnessMeter
 from engines.audio.mixer import TrackMixer
-from engines.audio.policy import AudioPolicy, codec_name
+from engines.audio.policy import AudioPolicy
 from engines.audio.reader import AudioReader
 from engines.audio.track_plan import TrackPlan, plan_tracks
 from engines.containers.demux import open_media
+from engines.containers.streams import codec_name
 from engines.frames import AudioInfo
 
 MAX_SOURCES = 64  # professional recordings have up to 32; the muxer's memory grows with each

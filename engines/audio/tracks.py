@@ -17,8 +17,8 @@ from engines.audio.facts import StreamFacts
 from engines.audio.loudness import LoudnessMeter
 from engines.audio.mixer import TrackMixer
 from engines.audio.outcome import AudioStreamOutcome
-from engines.audio.policy import codec_name
 from engines.audio.prescan import PlannedTrack
+from engines.containers.streams import codec_name
 from engines.metadata.tags import copy_traits
 
 AAC_BITS_PER_CHANNEL = 96_000

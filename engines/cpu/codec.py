@@ -113,6 +113,6 @@ class CodecRun:
         except av.FFmpegError:
             self._damaged = True
             return self._timeline.report_error()
-        shown = (frame for frame in self._geometry.noted(frames) if frame.pts != HIDDEN_NUMBER)
+        shown = (frame for frame in self._geometry.tag(frames) if frame.pts != HIDDEN_NUMBER)
         placed = (self._timeline.place(frame.pts, None if frame.is_corrupt else frame) for frame in shown)
         return [slot for slots in placed for slot in slots]

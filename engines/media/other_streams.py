@@ -8,9 +8,9 @@ from typing import cast
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData, Type
 from av.stream import Discard, Stream
-from av.subtitles.stream import SubtitleStream
 from av.video.frame import VideoFrame
 
+from engines.containers.streams import codec_name
 from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.subtitles import text_streams
 
@@ -21,7 +21,7 @@ def dropped_streams(container: InputContainer) -> tuple[MediaWarning, ...]:
     lost = [stream for stream in container.streams.subtitles if stream.index not in kept]
     data = [stream for stream in container.streams if _is_lost_data(stream, container)]
     attachments = [stream for stream in container.streams if stream.type == "attachment"]
-    warnings = [media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=_codec(stream)) for stream in lost]
+    warnings = [media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=codec_name(stream)) for stream in lost]
     if data:
         only = data[0].index if len(data) == 1 else None
         listed = ", ".join(str(stream.index) for stream in data)
@@ -43,7 +43,3 @@ def _is_lost_data(stream: Stream, container: InputContainer) -> bool:
     if stream.type not in ("data", "unknown") or "timecode" in stream.metadata:
         return False
     return not (stream.discard == Discard.all and container.chapters())
-
-
-def _codec(stream: SubtitleStream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"

@@ -20,6 +20,7 @@ from engines.containers.channel_layouts import Labels, native_labels
 from engines.containers.demux import PacketReader, open_media, open_with_channel_labels, pixel_limit
 from engines.containers.edit_lists import read_edit_lists
 from engines.containers.mp4_index import reject_oversized_index
+from engines.containers.streams import codec_name
 from engines.edits.info import as_edited
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
@@ -232,7 +233,7 @@ def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context  # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
-        codec=context.codec.canonical_name if context else "unknown",
+        codec=codec_name(stream),
         sample_rate=context.sample_rate if context else 0,
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),

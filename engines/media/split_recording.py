@@ -12,11 +12,12 @@ from typing import Any
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engines.containers.demux import open_media
 from engines.containers.mp4_index import reject_oversized_index
+from engines.containers.streams import STILL_IMAGES
 from engines.errors import MediaError
 from engines.video.stream_choice import choose_video
 
@@ -27,7 +28,6 @@ _CLOCK_TOLERANCE_S = 0.5  # the streams of one file are not cut at the same fram
 _CREATION_TOLERANCE_S = 3.0  # whole seconds, of a file that is begun before its first frame
 _TIMECODE_TOLERANCE_S = 1.0
 _DAY_S = 86_400
-_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d+)")
 
 
@@ -97,7 +97,7 @@ def describe_part(path: Path) -> RecordingPart:
 
 def joined_streams(container: InputContainer) -> list[Stream]:
     """The streams that are joined: video without cover art and thumbnails, audio, and texts such as DJI's telemetry."""
-    video = [stream for stream in container.streams.video if not stream.disposition & _FRAME_FLAGS]
+    video = [stream for stream in container.streams.video if not stream.disposition & STILL_IMAGES]
     texts = [stream for stream in container.streams.subtitles if stream.codec_context.name == "mov_text"]
     return sorted([*video, *container.streams.audio, *texts], key=lambda stream: stream.index)
 

@@ -12,9 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
+from engines.containers.streams import STILL_IMAGES
 from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.timecode import has_timecode, timecode_at
 
@@ -32,7 +33,6 @@ OTHER_NAMES = {
 }
 _DEGREES = re.compile(r"[+-]\d{1,2}(\.\d*)?[+-]\d{1,3}(\.\d*)?(?![\d.])")  # ISO 6709, annex H
 _APPLE = "com.apple.quicktime."
-_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 def copy_description(
@@ -83,7 +83,7 @@ def copy_traits(source: Stream, target: Stream) -> None:
     for key in ("language", "title"):
         if source.metadata.get(key):
             target.metadata[key] = source.metadata[key]
-    target.disposition = source.disposition & ~_FRAME_FLAGS
+    target.disposition = source.disposition & ~STILL_IMAGES
 
 
 def _copy_chapters(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:

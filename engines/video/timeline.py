@@ -1,13 +1,12 @@
-"""Puts decoded frames in their places on the timeline that the container's packets announce.
+"""Assign decoded frames to the times that the container's packets announce.
 
-A packet's number, not its timestamp, travels through the codec, so a frame always leads back to its packet. The
-packets say which times there must be; a time whose frame never comes is a lost frame. Two kinds of stream need a
-second thought:
+A packet's number, not its timestamp, goes through the codec, so each frame is matched to its packet. The packets define
+which times there must be; a time whose frame never comes is a lost frame. Two kinds of stream are exceptions:
 
-* the container stores no presentation times (AVI), or stores them in decoding order: then the n-th frame that the
-  codec puts out gets the n-th smallest time;
-* packets without a frame are legal (hidden reference frames of VP8 and VP9, packed MPEG-4, single fields): there a
-  frame that never comes counts as lost only if the codec complained.
+* the container stores no presentation times (AVI), or stores them in decoding order: then the n-th frame of the codec
+  gets the n-th smallest time;
+* packets without a frame are legal (hidden reference frames of VP8 and VP9, packed MPEG-4, single fields): then a
+  missing frame counts as lost only if the codec reported an error.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from typing import Generic, TypeVar
 from av.packet import Packet
 from av.stream import Stream
 
-PATIENCE_FRAMES = 8  # a skipped frame may still come within this many: more than codecs in use reorder
+PATIENCE_FRAMES = 8  # a missing frame may still come within this many: more than codecs reorder
 
 FrameT = TypeVar("FrameT")
 
 
 @dataclass(slots=True)
 class Slot(Generic[FrameT]):
-    """One place on the timeline. ``frame`` is None where it was lost; ``duration`` is the packet's, 0 if unknown."""
+    """One position on the timeline. ``frame`` is None if it was lost; ``duration`` is the packet's, 0 if unknown."""
 
     pts: int
     duration: int
@@ -37,12 +36,12 @@ class Slot(Generic[FrameT]):
 
 @dataclass(slots=True)
 class Timeline(Generic[FrameT]):
-    """Collects announcements and frames, gives out slots in order of pts, pts strictly rising.
+    """Takes packets and frames, and returns slots in order of pts, which strictly rise.
 
     Args:
         step: ticks between frames, for packets without any timestamp.
         hidden_packets: whether packets without a frame are legal in this stream.
-        in_order_only: the container has no presentation times, whatever the demuxer makes of them.
+        in_order_only: the container has no presentation times, even if the demuxer invents some.
     """
 
     step: int
@@ -56,10 +55,10 @@ class Timeline(Generic[FrameT]):
     _last_pts: int | None = None
     _latest_time: int | None = None  # largest time among the frames so far
     _errors: int = 0
-    _in_order: bool = False  # times are not the frames' own
+    _in_order: bool = False  # times are assigned in order, not by packet
 
     def announce(self, packet: Packet[Stream]) -> int:
-        """Note a packet's time; returns the number to send through the codec in place of its pts."""
+        """Record a packet's time; return the number to send through the codec in place of its pts."""
         number = self._packets
         self._packets += 1
         self._in_order = self._in_order or self.in_order_only or packet.pts is None
@@ -72,15 +71,15 @@ class Timeline(Generic[FrameT]):
         return number
 
     def report_error(self) -> list[Slot[FrameT]]:
-        """Note that the codec refused a packet; returns the slots that are now certain.
+        """Record that the codec refused a packet; return the slots that are now complete.
 
-        Where frames cannot be told apart by their times, the loss is booked where it was noticed.
+        If frames cannot be matched by their times, the loss counts at the current position.
         """
         self._errors += 1
         return self._drop_earliest() if self._in_order and self._announced else []
 
     def place(self, number: int | None, frame: FrameT | None) -> list[Slot[FrameT]]:
-        """Take the frame of packet ``number``, None if it is damaged; returns the slots that are now certain."""
+        """Take the frame of packet ``number``, None if it is damaged; return the slots that are now complete."""
         time = None if number is None else self._times.pop(number, None)
         if time is None:
             self._in_order = True
@@ -92,7 +91,7 @@ class Timeline(Generic[FrameT]):
         return self._match_frames(PATIENCE_FRAMES)
 
     def finish(self) -> list[Slot[FrameT]]:
-        """The rest: whatever was announced and has not come is lost."""
+        """Return the remaining slots; announced frames that did not come are lost."""
         slots = self._match_frames(0)
         while self._announced:
             slots += self._drop_earliest()
@@ -112,7 +111,7 @@ class Timeline(Generic[FrameT]):
                 heapq.heappop(self._announced)
                 slots.append(self._slot(earliest, duration, frame))
             elif time < earliest:
-                self._waiting.popleft()  # given up before it came
+                self._waiting.popleft()  # counted as lost before it came
             elif len(self._waiting) > patience:
                 slots += self._drop_earliest()
             else:
@@ -120,7 +119,7 @@ class Timeline(Generic[FrameT]):
         return slots
 
     def _drop_earliest(self) -> list[Slot[FrameT]]:
-        """Drop the earliest announcement: its frame is lost, or there never was one."""
+        """Drop the earliest announced time: its frame is lost or never existed."""
         time, number, duration = heapq.heappop(self._announced)
         self._times.pop(number, None)
         if self.hidden_packets and not self._errors:
@@ -135,5 +134,5 @@ class Timeline(Generic[FrameT]):
 
 
 def step_ticks(fps: Fraction, time_base: Fraction) -> int:
-    """Ticks between frames at a steady rate, at least one."""
+    """Return the ticks between frames at a constant rate, at least one."""
     return max(1, round(1 / (fps * time_base)))
