@@ -19,7 +19,7 @@ from engines.audio.mixer import TrackMixer
 from engines.audio.outcome import AudioStreamOutcome
 from engines.audio.prescan import PlannedTrack
 from engines.containers.streams import codec_name
-from engines.metadata.tags import copy_traits
+from engines.metadata.tags import copy_track_metadata
 
 AAC_BITS_PER_CHANNEL = 96_000
 MIX_NAME = "All microphones"
@@ -32,7 +32,7 @@ class CopyTrack:
         self, source: AudioStream, facts: StreamFacts, planned: PlannedTrack, output: OutputContainer, origin: Fraction
     ) -> None:
         self._target: Stream = output.add_stream_from_template(source)
-        copy_traits(source, self._target)
+        copy_track_metadata(source, self._target)
         ticks = source.time_base or Fraction(1)
         self._shift = round(origin / ticks)
         self._first_pts = round((facts.copy_from_s or origin) / ticks) if facts.drops_priming else None
@@ -82,7 +82,7 @@ class EncodedTrack:
         self._target.codec_context.layout = plan.layout
         channels = self._target.codec_context.channels
         self._target.codec_context.bit_rate = AAC_BITS_PER_CHANNEL * channels
-        copy_traits(source, self._target)
+        copy_track_metadata(source, self._target)
         if len(plan.sources) > 1:
             self._target.metadata["title"] = MIX_NAME
         self._has_begun = False

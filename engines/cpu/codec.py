@@ -1,9 +1,9 @@
-"""One run of a codec over the packets of a feed: slots out, whatever the packets hold.
+"""Run a codec over the packets of a feed and return slots, also for damaged packets.
 
-Decoding is frame-threaded, and strict, until the codec first complains. What FFmpeg's threads make of damaged frames,
-and of those that refer to them, differs from run to run, and so does what they say about it. A single thread makes the
-same of them every time, so it decodes the rest of the file, leniently, from a keyframe before the damage on. (It also
-gives the frames behind an error while the codec drains, to which PyAV has no way with several threads.)
+Decoding is frame-threaded and strict until the first error. How FFmpeg's threads decode damaged frames, and frames that
+refer to them, differs from run to run, and so do their errors. A single thread gives the same result every time, so it
+decodes the rest of the file, leniently, from a keyframe before the damage. (It also returns the frames after an error
+during a flush, which PyAV cannot get with several threads.)
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from engines.video.timeline import Slot, Timeline, step_ticks
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}
-HIDDEN_NUMBER = -1  # in place of a packet's number: an edit list hides its frame
+HIDDEN_NUMBER = -1  # instead of a packet's number: an edit list hides its frame
 KEYFRAMES_BEFORE_DAMAGE = 2
 
 
 class CodecRun:
-    """Decodes a feed to its end; the codec's work releases the GIL.
+    """Decodes a feed to its end; decoding releases the GIL.
 
     Args:
-        threads: 0 chooses from the cores.
+        threads: 0 chooses by the number of cores.
 
     Attributes:
-        broken_end: the demuxer gave up before the end of the file; known when the slots are exhausted.
+        broken_end: whether the demuxer stopped before the end of the file; valid when the slots are exhausted.
     """
 
     def __init__(self, path: Path, video: VideoInfo, feed: Feed, threads: int) -> None:
@@ -49,7 +49,7 @@ class CodecRun:
         self._context = feed.stream.codec_context
         self._context.thread_type = "AUTO"
         self._context.thread_count = threads
-        self._context.flags |= Flags.output_corrupt  # damage is ours to see, not the codec's to hide
+        self._context.flags |= Flags.output_corrupt  # damage is reported instead of hidden
         strict = {"err_detect": "explode"} if threads != 1 else {}
         self._context.options = strict | pixel_limit(video.max_pixels)
         self._timeline: Timeline[Frame] = Timeline(
@@ -62,7 +62,7 @@ class CodecRun:
         self.broken_end = False
 
     def slots(self) -> Iterator[Slot[Frame]]:
-        """One slot per frame that the packets announce, in order of pts; lost and damaged ones without a frame."""
+        """Yield one slot per announced frame, in order of pts; lost and damaged ones have no frame."""
         if self._threads == 1:
             yield from self._decode_all()
             return
@@ -81,7 +81,7 @@ class CodecRun:
             yield from held
 
     def _redecode_in_one_thread(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Frame]]:
-        """The slots after ``last_pts``, decoded with one thread."""
+        """Yield the slots after ``last_pts``, decoded with one thread."""
         self._feed.close()
         with feed_from(self._path, self._video.index, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
             run = CodecRun(self._path, self._video, feed, threads=1)
