@@ -22,7 +22,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_preview
 from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
@@ -156,7 +156,7 @@ class CpuBackend:
         )
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
-        look = sdr_look(info.video) if keep_hdr else None
+        look = sdr_preview(info.video) if keep_hdr else None
         return CpuPreprocessor(info.video.width / info.video.height, look)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:

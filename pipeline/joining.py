@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from engines.frames import MediaInfo
-from engines.media.joining import join
+from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe
 from pipeline.durable import replacing
 from pipeline.errors import DiskFullError, JobStopped
@@ -23,6 +23,13 @@ _MIB = 2**20
 log = structlog.get_logger(__name__)
 
 
+class PartsNotJoinedError(PartsDifferError):
+    """The parts of a job cannot be joined; a profile may leave them apart."""
+
+    code = "PARTS_DIFFER"
+    remedy = "Drop the parts one after another, each after the one before is taken, or set the profile's join to never."
+
+
 def joined(spec: JobSpec, on_share: Callable[[float], None], should_stop: Callable[[], bool]) -> JobSpec:
     """The order with one source, which is made of the parts where an earlier attempt has not done that.
 
@@ -32,7 +39,8 @@ def joined(spec: JobSpec, on_share: Callable[[float], None], should_stop: Callab
     Raises:
         DiskFullError: there is no room for a second copy of the parts.
         JobStopped: asked to stop; what is written so far is dropped.
-        MediaError: a part cannot be read, or does not fit the others.
+        PartsNotJoinedError: the parts do not fit together.
+        MediaError: a part cannot be read.
     """
     if not spec.parts:
         return spec
@@ -66,5 +74,8 @@ def _write(spec: JobSpec, target: Path, on_share: Callable[[float], None], shoul
             raise JobStopped("the job was asked to stop while its parts were joined")
         on_share(share)
 
-    with replacing(target) as file:
-        join([spec.source, *spec.parts], file, tick)
+    try:
+        with replacing(target) as file:
+            join([spec.source, *spec.parts], file, tick)
+    except PartsDifferError as error:
+        raise PartsNotJoinedError(error.message) from error

@@ -24,7 +24,7 @@ def compared(order: Compare) -> Compared:
     Raises:
         OSError: the storage failed.
     """
-    from engines.media.chapters import follows  # noqa: PLC0415 - the service itself must never load codecs
+    from engines.media.split_recording import follows  # noqa: PLC0415 - the service itself must never load codecs
     from pipeline.durable import storage_errors  # noqa: PLC0415 - with the above
 
     confinement.limit(order.limits, "cpu")

@@ -57,7 +57,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """The order to say whether one recording goes on in another file; see ``engines.media.chapters.follows``."""
+    """The order to say whether one recording goes on in another file; see ``engines.media.split_recording.follows``."""
 
     first: Path
     second: Path

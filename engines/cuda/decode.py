@@ -11,20 +11,20 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, KEYFRAMES_BEFORE_DAMAGE, NOT_SHOWN
+from engines.containers.edit_lists import read_edit_lists
+from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, HIDDEN_NUMBER, KEYFRAMES_BEFORE_DAMAGE
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
 from engines.cuda.headers import HeaderWatch
 from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.stream_protocol import DeviceWork
 from engines.cuda.surfaces import Surface, SurfaceConverter, upload
-from engines.edits.lists import read_edit_lists
 from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
-from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.media.timeline import Slot, Timeline, step_ticks
 from engines.settings import DeviceSettings
+from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.video.timeline import Slot, Timeline, step_ticks
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class GPURun:
                 raise GPURefusedError(CHANGES)
             if self._is_behind_the_end(packet):
                 raise GPURefusedError(TRIMMED)
-            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
+            packet.pts = HIDDEN_NUMBER if is_hidden(packet) else self._timeline.announce(packet)
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._timeline.finish()
@@ -110,8 +110,8 @@ class GPURun:
         try:
             frames = self._codec.decode(packet)
         except DamagedPacketError:
-            return self._timeline.complain()
-        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != NOT_SHOWN]
+            return self._timeline.report_error()
+        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
         return [slot for slots in placed for slot in slots]
 
     def _kept(self, surface: Surface) -> Upright:

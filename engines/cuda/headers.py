@@ -10,12 +10,12 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cpu.color import known, tags_of
-from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
-from engines.cpu.keyframes import decoded_alone
 from engines.cuda.vp9 import explicit_sizes
 from engines.frames import VideoInfo
-from engines.media import orientation
+from engines.video.color import merge_tags, tags_of
+from engines.video.geometry import UNKNOWN_ASPECT, first_orientation
+from engines.video.keyframes import decoded_alone
+from engines.video.orientation import frame_orientation
 
 _START_CODE = b"\x00\x00\x01"
 _ORIENTATION = 47  # SEI payload type of H.264 and HEVC
@@ -80,8 +80,8 @@ class HeaderWatch:
         return (
             (frame.width, frame.height) == self._size
             and video.coded_aspect in (aspect, UNKNOWN_ASPECT)
-            and orientation.of_frame(frame) in (None, first_orientation(video))
-            and known(tags_of(frame), video.color) == video.color
+            and frame_orientation(frame) in (None, first_orientation(video))
+            and merge_tags(tags_of(frame), video.color) == video.color
         )
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_preview
 from engines.errors import DecodeFailedError
 from engines.frames import ColorTags, Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning
@@ -258,7 +258,7 @@ def _moments(job: StreamJob, start_pts: int) -> ThumbnailStore:
     segments = job.checkpoint.segments
     done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
     folder = job.spec.work_dir / FOLDER
-    look = sdr_look(job.info.video) if job.keeps_hdr else None
+    look = sdr_preview(job.info.video) if job.keeps_hdr else None
     return ThumbnailStore(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engines.containers import source_file as storage
+from engines.containers.survey import merged
 from engines.frames import Frame, FrameBatch
-from engines.media import source_file as storage
-from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.triggers import SegmentFacts

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engines.audio.outcome import AudioStreamOutcome
+from engines.containers.survey import NEARBY_S, StreamSurvey, merged
 from engines.frames import MediaInfo
-from engines.media.survey import NEARBY_S, StreamSurvey, merged
 from engines.media_warnings import MediaWarning, media_warning
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ WRITTEN_S = 0.25  # audio read but not found in the result: an AAC frame at 8 kH
 DECLARED_SHARE = 0.01  # headers count in average frame durations, which drift with a variable rate ...
 DECLARED_S = 1.0  # ... and are rounded, or include the longer of two streams
 DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # one length for all streams in the header, not guessed
-# A gap in the audio: engines.media.survey.GAP_S. One undecodable frame or packet is told; spans as in NEARBY_S are one.
+# A gap in the audio: engines.containers.survey.GAP_S. One lost frame or packet counts; spans as in NEARBY_S are one.
 
 
 def warnings_of(

@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 import pipeline.runner
+from engines.containers.source_file import SourceFile
 from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EncoderBusyError
-from engines.media.source_file import SourceFile
 from pipeline.corrections import parse
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.media.probe import probe
-from engines.metadata.subtitles import Cue, Flattener
+from engines.metadata.subtitles import Cue, CueFlattener
 from engines.metadata.tags import tags_of
 from tests.support.assembly import remade
 from tests.support.movies import CLIP, MS, File, texts
@@ -223,10 +223,10 @@ def test_flattening_shows_at_every_moment_what_the_cues_show(cues: list[Cue]) ->
 
 
 def _flattened(cues: list[Cue]) -> Iterator[Cue]:
-    flattener = Flattener()
+    flattener = CueFlattener()
     for cue in cues:
         yield from flattener.take(cue)
-    yield from flattener.settled(float("inf"))
+    yield from flattener.ready_until(float("inf"))
 
 
 def test_what_mp4_cannot_hold_is_named(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from engines.audio.output import AudioOutput
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
+from engines.containers.demux import open_media
+from engines.containers.edit_lists import MAX_EDITS, read_edit_lists
 from engines.cpu.decode import PyAvDecoder
-from engines.edits.lists import MAX_EDITS, read_edit_lists
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
-from engines.media.container import open_media
 from engines.media.probe import probe
 from tests.support.assembly import remade
 from tests.support.damage import noisy, spoil
@@ -141,7 +141,7 @@ def beeps_s(path: Path, delivered: Path) -> list[float]:
     """When the delivered audio gets loud."""
     with open_media(path) as source, av.open(str(delivered), "w") as out:
         found = prescan(path, probe(path).audio, AudioPolicy())
-        pump = AudioPump(path, source, found, out, Fraction(0))
+        pump = AudioOutput(path, source, found, out, Fraction(0))
         for _, packet in pump.packets():
             out.mux(packet)
     assert pump.outcome.mode == "transcoded"

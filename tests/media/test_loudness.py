@@ -21,7 +21,7 @@ AAC_OVERSHOOT_DB = 1.5
 
 def found(path: Path) -> Loudness:
     """What is measured of a file's first audio stream."""
-    loudness = prescan(path, probe(path).audio, AudioPolicy()).lines[0].loudness
+    loudness = prescan(path, probe(path).audio, AudioPolicy()).tracks[0].loudness
     assert loudness is not None
     return loudness
 

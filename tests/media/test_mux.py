@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import MAX_SOURCES
+from engines.containers.sniff import iso_boxes
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket
 from engines.media.mux import assemble_mp4, decoding_times
 from engines.media.probe import probe
-from engines.media.sniff import iso_boxes
 from tests.support.assembly import _segment, flashes_and_beeps, listened, remade
 from tests.support.decoding import decoded
 from tests.support.synth import Audio, Clip, number_in

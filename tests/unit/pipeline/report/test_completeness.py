@@ -12,7 +12,7 @@ import pytest
 from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import Prescan
-from engines.media.survey import StreamSurvey
+from engines.containers.survey import StreamSurvey
 from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
 from pipeline.report.completeness import warnings_of

@@ -1,4 +1,4 @@
-"""Channel layouts in an order of their own, read without harm.
+"""Read channel layouts in custom order without corrupting the heap.
 
 FFmpeg keeps such a layout (``AV_CHANNEL_ORDER_CUSTOM``) as a table on the heap. PyAV 17 and 18 copy the table's address
 into every ``AudioLayout`` and free the table with that object, although the codec context or the frame still owns it,
@@ -39,7 +39,7 @@ class NativeOrder:
 
     Attributes:
         layout: the layout that then holds, "FL+FR+FC+LFE+SL+SR".
-        sources: for each of its channels, the number of the stored channel that belongs there.
+        sources: for each of its channels, the number of the stored channel.
     """
 
     layout: str
@@ -47,23 +47,25 @@ class NativeOrder:
 
 
 def take_custom_orders(container: InputContainer) -> dict[int, Labels]:
-    """Leave no stream a layout in an order of its own; returns, by index, what the channels of those streams are."""
-    return {stream.index: labels for stream in container.streams.audio if (labels := _taken(stream)) is not None}
+    """Remove custom channel orders from all streams; return the channel labels of those streams, by index."""
+    return {
+        stream.index: labels for stream in container.streams.audio if (labels := _take_custom_order(stream)) is not None
+    }
 
 
 def native_labels(stream: AudioStream) -> Labels | None:
-    """FFmpeg's names of a stream's channels ("FL", "LFE"), None where nothing says what they are."""
+    """Return FFmpeg's names of a stream's channels ("FL", "LFE"); None if they are unknown."""
     if stream.codec_context is None:
         return None
-    layout = _kept(stream.codec_context.layout)
+    layout = _never_freed(stream.codec_context.layout)
     is_stated = layout.nb_channels > 0 and layout.name != _unstated(layout.nb_channels)
     return _labels(layout) if is_stated else None
 
 
 def native_order(layout: AudioLayout, labels: Labels | None) -> NativeOrder | None:
-    """How channels are to be put in order, if their layout leaves that open and ``labels`` tells.
+    """Return how to put channels in FFmpeg's order, if only ``labels`` names them.
 
-    None also where a label repeats ("UNK": the file does not say) or has no place in FFmpeg's order.
+    None also if a label repeats ("UNK": the file does not say) or has no place in FFmpeg's order.
     """
     count = layout.nb_channels
     if labels is None or layout.name != _unstated(count) or len(labels) != count:
@@ -75,7 +77,7 @@ def native_order(layout: AudioLayout, labels: Labels | None) -> NativeOrder | No
 
 
 def decode(stream: AudioStream, packet: Packet[Stream] | None) -> list[AudioFrame]:
-    """What ``stream.decode`` gives, safe to use and to drop.
+    """Return the frames of ``stream.decode``, safe to use and to free.
 
     Raises:
         av.FFmpegError: the codec refuses the packet.
@@ -83,26 +85,26 @@ def decode(stream: AudioStream, packet: Packet[Stream] | None) -> list[AudioFram
     frames = stream.decode(packet)
     for frame in frames:
         if _may_have_table(frame.layout):
-            _kept(frame.layout)
+            _never_freed(frame.layout)
     return frames
 
 
-def _taken(stream: AudioStream) -> Labels | None:
+def _take_custom_order(stream: AudioStream) -> Labels | None:
     context = stream.codec_context  # None where no decoder knows the codec
-    layout = _kept(context.layout) if context is not None else None
+    layout = _never_freed(context.layout) if context is not None else None
     if layout is None or not _may_have_table(layout):
         return None
-    context.layout = _unstated(layout.nb_channels)  # PyAV forgets the table here, and frees nothing
+    context.layout = _unstated(layout.nb_channels)  # PyAV drops the table here and frees nothing
     return _labels(layout)
 
 
 def _may_have_table(layout: AudioLayout) -> bool:
-    """Whether a layout may be a table: it has no name of its own, but a list of channels; PyAV does not say which."""
+    """Return whether a layout may have a table: it has no name, only a list of channels; PyAV does not say."""
     return " (" in layout.name or layout.name.startswith("ambisonic")
 
 
-def _kept(layout: AudioLayout) -> AudioLayout:
-    """The same layout, which from now on is never freed: some bytes for each."""
+def _never_freed(layout: AudioLayout) -> AudioLayout:
+    """Return the layout after making sure that it is never freed; each leaks some bytes."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
     return layout
 

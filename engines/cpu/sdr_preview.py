@@ -1,4 +1,4 @@
-"""SDR stand-ins of HDR frames for whom a small or rough one is enough: the models, cut detection, previews."""
+"""Convert HDR frames to rough SDR for the models, cut detection and previews."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engines.tone_map import ToneSource, table, to_sdr, tone_source
 _STEPS = 256  # P010's upper byte
 
 
-class SdrLook:
-    """Makes 8-bit SDR of P010 samples; a colour is that of the nearest node of the table.
+class SdrPreview:
+    """Converts P010 samples to 8-bit SDR; each colour is that of the nearest node of the table.
 
     Args:
-        color: of the frames, limited range.
+        color: tags of the frames, limited range.
     """
 
     def __init__(self, source: ToneSource, color: ColorTags) -> None:
@@ -27,7 +27,7 @@ class SdrLook:
         self._kr, self._kb = (0.2126, 0.0722) if color.matrix == 1 else (0.2627, 0.0593)
 
     def bgr(self, y: NDArray[Any], uv: NDArray[Any]) -> Plane:
-        """A frame in BGR from planes of P010, (H, W) and (H / 2, W / 2, 2)."""
+        """Return a BGR image (H, W, 3) of P010 planes (H, W) and (H / 2, W / 2, 2)."""
         chroma = cv2.resize(uv, (y.shape[1], y.shape[0]), interpolation=cv2.INTER_LINEAR)
         luma = (y.astype(np.float32) / _STEPS - 16) / 219
         u, v = np.moveaxis((np.asarray(chroma, np.float32) / _STEPS - 128) / 224, 2, 0)
@@ -39,14 +39,14 @@ class SdrLook:
         return np.asarray(values[nodes], np.uint8)
 
     def luma(self, y: NDArray[Any]) -> Plane:
-        """Luma of 8 bits, limited range, as that of greys."""
+        """Return 8-bit limited-range luma, mapped as for greys."""
         return np.asarray(cv2.LUT((y >> 8).astype(np.uint8), _grey_table(self._source)), np.uint8)
 
 
-def sdr_look(video: VideoInfo) -> SdrLook | None:
-    """For frames of a stream whose HDR is kept; None where it is SDR of usual colours."""
+def sdr_preview(video: VideoInfo) -> SdrPreview | None:
+    """Return a converter for a stream whose HDR is kept; None if the stream is SDR."""
     source = tone_source(video.color, video.peak_cd_m2)
-    return None if source is None else SdrLook(source, video.color)
+    return None if source is None else SdrPreview(source, video.color)
 
 
 @functools.lru_cache(maxsize=2)

@@ -9,14 +9,14 @@ from av.audio.layout import AudioLayout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.audio import layout as audio_layout
-from engines.audio.layout import ChannelPlan, channel_plan
+from engines.audio import channel_mapping as audio_layout
+from engines.audio.channel_mapping import ChannelMapping, map_channels
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "audio.md"
 
 
-def plan(layout: str, *labels: str, **more: bool) -> ChannelPlan:
-    return channel_plan(AudioLayout(layout), labels or None, **more)
+def plan(layout: str, *labels: str, **more: bool) -> ChannelMapping:
+    return map_channels(AudioLayout(layout), labels or None, **more)
 
 
 def test_the_document_has_the_codes_table() -> None:

@@ -1,4 +1,4 @@
-"""Which channels the result has, and how those of the source become them.
+"""Decide the channels of the result and how the source's channels are mapped to them.
 
 | rule      | source                                            | result                                            |
 |-----------|---------------------------------------------------|---------------------------------------------------|
@@ -9,9 +9,9 @@
 | discrete  | a channel named LFE that carries more than bass   | likewise                                          |
 
 Where stereo is asked for (profile field ``audio: aac-stereo``), or the layout changes midway, named layouts are mapped
-by "positions" and mono to both sides. A mix is turned down as far as the peak of its sum demands, all channels alike,
-and no further. No channel is taken for LFE because of its number. -3 dB are those of ITU-R BS.775; other than there,
-LFE is heard in stereo.
+by "positions" and mono to both sides. A mix is attenuated only as far as the peak of its sum requires, all channels
+alike. No channel is taken for LFE because of its number. The -3 dB follow ITU-R BS.775; unlike there, LFE is part of
+stereo.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Literal
 
 from av.audio.layout import AudioLayout
 
-from engines.audio.channel_layouts import Labels, native_order
+from engines.containers.channel_layouts import Labels, native_order
 
 Rule = Literal["kept", "positions", "discrete"]
 Gains = tuple[tuple[float, ...], ...]
@@ -46,7 +46,7 @@ _PLACES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelPlan:
+class ChannelMapping:
     """How a source's channels become those of the result.
 
     Attributes:
@@ -59,38 +59,38 @@ class ChannelPlan:
     gains: Gains
 
     def pan(self, scale: float) -> str:
-        """The arguments of FFmpeg's filter ``pan``, all gains multiplied by ``scale``."""
+        """Return the arguments of FFmpeg's filter ``pan``, all gains multiplied by ``scale``."""
         rows = ("+".join(f"{g * scale:.9f}*c{n}" for n, g in enumerate(row) if g) for row in self.gains)
         return "|".join([self.layout, *(f"c{number}={row}" for number, row in enumerate(rows))])
 
 
-def channel_plan(
+def map_channels(
     layout: AudioLayout, labels: Labels | None, *, stereo: bool = False, lfe_is_microphone: bool = False
-) -> ChannelPlan:
-    """The row of the table above that is true for a layout.
+) -> ChannelMapping:
+    """Return the mapping of a layout, by the table above.
 
     Args:
-        labels: what the file says of the channels where the layout does not (``AudioInfo.channel_labels``).
-        stereo: the result is to be stereo.
-        lfe_is_microphone: the channel named LFE, if there is one, carries more than bass.
+        labels: the channel labels that the file gives where the layout does not (``AudioInfo.channel_labels``).
+        stereo: whether the result must be stereo.
+        lfe_is_microphone: whether the channel named LFE, if there is one, has more than bass.
     """
     names, kept, order = _named(layout, labels)
     if not _is_trusted(names, lfe_is_microphone):
         return _unnamed(layout.nb_channels, stereo)
     if kept and (kept == "stereo" or not stereo):
-        return ChannelPlan("kept", kept, _picked(order))
+        return ChannelMapping("kept", kept, _picked(order))
     if kept == "mono":
         return _same_on_both_sides("kept", 1)
-    return ChannelPlan("positions", "stereo", _sides([_PLACES[name] for name in names]))
+    return ChannelMapping("positions", "stereo", _sides([_PLACES[name] for name in names]))
 
 
 def channel_names(layout: AudioLayout, labels: Labels | None) -> Labels:
-    """The names of channels in the order in which they are stored."""
+    """Return the names of the channels in stored order."""
     return _named(layout, labels)[0]
 
 
 def _named(layout: AudioLayout, labels: Labels | None) -> tuple[Labels, str | None, tuple[int, ...]]:
-    """Names of the channels as stored, the layout of AAC that they are, if any, and where each of its channels is."""
+    """Return the names as stored, the AAC layout that they form, if any, and the position of each of its channels."""
     order = native_order(layout, labels)
     if order is not None and labels is not None:
         return labels, KEPT.get(AudioLayout(order.layout).name), order.sources
@@ -102,14 +102,14 @@ def _is_trusted(names: Sequence[str], lfe_is_microphone: bool) -> bool:
     return all(name in _PLACES and not (lfe_is_microphone and name in LFE_NAMES) for name in names)
 
 
-def _unnamed(channels: int, stereo: bool) -> ChannelPlan:
+def _unnamed(channels: int, stereo: bool) -> ChannelMapping:
     if channels in UNNAMED and not (stereo and channels == 1):
-        return ChannelPlan("kept", UNNAMED[channels], _picked(range(channels)))
+        return ChannelMapping("kept", UNNAMED[channels], _picked(range(channels)))
     return _same_on_both_sides("kept" if channels == 1 else "discrete", channels)
 
 
-def _same_on_both_sides(rule: Rule, channels: int) -> ChannelPlan:
-    return ChannelPlan(rule, "stereo", _sides([(1.0, 1.0)] * channels))
+def _same_on_both_sides(rule: Rule, channels: int) -> ChannelMapping:
+    return ChannelMapping(rule, "stereo", _sides([(1.0, 1.0)] * channels))
 
 
 def _sides(places: Sequence[tuple[float, float]]) -> Gains:
@@ -117,5 +117,5 @@ def _sides(places: Sequence[tuple[float, float]]) -> Gains:
 
 
 def _picked(sources: Sequence[int]) -> Gains:
-    """The result's channels are these of the source."""
+    """Return gains that pass these channels of the source on."""
     return tuple(tuple(float(channel == source) for channel in range(len(sources))) for source in sources)

@@ -1,4 +1,4 @@
-"""Opening files that strangers made: local demuxers only, typed errors, and a reader that survives damage."""
+"""Open untrusted media files with local demuxers only and typed errors, and read their packets despite damage."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from engines.audio.channel_layouts import Labels, take_custom_orders
-from engines.edits.lists import read_edit_lists
+from engines.containers import flv_clock, splices
+from engines.containers.channel_layouts import Labels, take_custom_orders
+from engines.containers.edit_lists import read_edit_lists
+from engines.containers.flv_clock import FlvClock
+from engines.containers.missing_times import MissingTimes
+from engines.containers.sniff import reject_empty_or_still, unreadable_error
+from engines.containers.source_file import SourceFile
+from engines.containers.splices import Splices
 from engines.errors import NoVideoError
-from engines.media import flv_clock, splices
-from engines.media.flv_clock import FlvClock
-from engines.media.missing_times import MissingTimes
-from engines.media.sniff import reject_hopeless, why_unreadable
-from engines.media.source_file import SourceFile
-from engines.media.splices import Splices
 
-# Playlists (hls, concat, dash) are left out on purpose: they would make us open other files or hosts.
+# Playlists (hls, concat, dash) are left out because they make the demuxer open other files or hosts.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,flv,live_flv,asf,asf_o,ogg,mxf,gxf,"
     "nut,ivf,h264,hevc,obu,av1,dv,rm,wtv,nsv,y4m,yuv4mpegpipe,mjpeg,gif,apng,swf,"
@@ -36,55 +36,55 @@ _ALIGNMENT_PIXELS = 2**22  # codecs round sizes up before they compare
 
 
 def pixel_limit(pixels: int) -> dict[str, str]:
-    """The option that keeps a codec from ever making room for larger frames."""
+    """Return the option that keeps a codec from allocating larger frames."""
     return {"max_pixels": str(pixels + _ALIGNMENT_PIXELS)}
 
 
 def open_media(path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True) -> InputContainer:
-    """Open a file for demuxing; if its edit lists are complex (``engines.edits.lists``), as if it had none.
+    """Open a file for demuxing; complex edit lists (``engines.containers.edit_lists``) are ignored.
 
     Args:
-        max_pixels: larger frames are not decoded while the streams' parameters are found out.
-        decode: False: no frame is decoded for that; sizes are found out all the same.
+        max_pixels: while FFmpeg reads the streams' parameters, it decodes no larger frames.
+        decode: if False, it decodes no frame at all; sizes are known all the same.
 
     Raises:
         EmptyFileError, StillImageError, NotMediaError, TruncatedFileError, IndexTooLargeError: what is wrong with the
             content.
         OSError: the storage failed.
     """
-    return open_labelled(path, max_pixels=max_pixels, decode=decode)[0]
+    return open_with_channel_labels(path, max_pixels=max_pixels, decode=decode)[0]
 
 
-def open_labelled(
+def open_with_channel_labels(
     path: Path, *, max_pixels: int = MAX_PIXELS, decode: bool = True
 ) -> tuple[InputContainer, dict[int, Labels]]:
-    """As ``open_media``; also gives, by index, what the channels are of audio streams with an order of their own."""
-    reject_hopeless(path)
+    """Open a file as ``open_media`` does; also return the channel labels of audio streams in custom order, by index."""
+    reject_empty_or_still(path)
     options = OPEN_OPTIONS | pixel_limit(max_pixels) | ({} if decode else {"skip_frame": "all"})
     if read_edit_lists(path).are_complex:
         options |= IGNORE_EDITS
     try:
         container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
-        raise why_unreadable(path, _words(error)) from error
+        raise unreadable_error(path, _error_text(error)) from error
     return container, take_custom_orders(container)
 
 
 def only_video(container: InputContainer) -> VideoStream:
-    """The video stream of a file that we wrote; of others' files, ``engines.media.video_choice`` knows which."""
+    """Return the video stream of a file that we wrote; for other files use ``engines.video.stream_choice``."""
     if not container.streams.video:
         raise NoVideoError("The file holds no video.")
     return container.streams.video[0]
 
 
 class PacketReader:
-    """Reads the packets of some streams to the end, over damage, jumps of the clock and missing times.
+    """Reads the packets of some streams to the end, despite damage, clock jumps and missing times.
 
-    The other streams are not read at all where the format allows it. Iterating raises OSError where the storage fails.
+    Other streams are not read at all where the format allows it. Iterating raises OSError if the storage fails.
 
     Attributes:
-        errors: how often the demuxer complained.
-        broken_end: the demuxer gave up before the end of the file.
+        errors: number of errors of the demuxer.
+        broken_end: whether the demuxer stopped before the end of the file.
     """
 
     def __init__(self, container: InputContainer, streams: list[Stream]) -> None:
@@ -110,10 +110,10 @@ class PacketReader:
             try:
                 for packet in self._container.demux(self._read):
                     if packet.size == 0 and packet.dts is None and packet.pts is None:
-                        continue  # PyAV's sign to flush
+                        continue  # PyAV's marker to flush
                     in_a_row = 0
                     if self._clock is not None:
-                        self._clock.mend(packet)
+                        self._clock.correct(packet)
                     if packet.stream_index in self._wanted:
                         yield from self._missing[packet.stream_index].take(packet)
             except av.FFmpegError:
@@ -128,17 +128,17 @@ class PacketReader:
 
 
 def _clock(container_format: str) -> Splices | FlvClock | None:
-    """What makes the times of all streams one timeline, in formats whose clock may jump."""
+    """Return what joins the times of all streams to one timeline, for formats whose clock may jump."""
     if container_format in splices.FORMATS:
         return Splices()
     return FlvClock() if container_format in flv_clock.FORMATS else None
 
 
 def _step_s(stream: Stream) -> Fraction | None:
-    """Between packets, where the stream has a rate of its own."""
+    """Return the time between packets, if the stream has a frame rate."""
     rate = stream.average_rate if isinstance(stream, VideoStream) else None
     return 1 / rate if rate else None
 
 
-def _words(error: av.FFmpegError) -> str:
+def _error_text(error: av.FFmpegError) -> str:
     return error.strerror or type(error).__name__

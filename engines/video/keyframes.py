@@ -1,4 +1,4 @@
-"""What keyframes say by themselves, decoded apart from their stream."""
+"""Decode single keyframes apart from their stream, to get the pixel aspect of each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-MOST_KEPT = 128  # keyframes that a codec may hold back: more than threads and reordering
+MOST_DELAYED = 128  # keyframes inside a codec: more than threads and reordering
 
 
 def decoded_alone(packet: Packet[Stream], source: VideoCodecContext) -> tuple[VideoFrame, Fraction | None] | None:
-    """The frame of a keyframe and its pixel aspect; None where it cannot be decoded.
+    """Return the frame of a keyframe and its pixel aspect; None if it cannot be decoded.
 
     Args:
-        source: tells the codec, and the stream's header.
+        source: context of the same codec with the stream's header.
     """
     context: Any = CodecContext.create(source.name, "r")
     assert isinstance(context, VideoCodecContext)
@@ -35,24 +35,24 @@ def decoded_alone(packet: Packet[Stream], source: VideoCodecContext) -> tuple[Vi
 
 
 class KeyframeAspects:
-    """The pixel aspect of each keyframe that leaves a codec.
+    """Finds the pixel aspect of each keyframe that a codec returns.
 
-    A codec tells the aspect of the last frame that it gave. Where it gives several keyframes at once, as it does when
-    it drains, those before the last are decoded apart. With many threads that may be the whole of a short recording.
+    A codec reports the aspect of the last frame that it returned. If it returns several keyframes at once, as when it
+    is flushed, those before the last are decoded apart. With many threads that may be all of a short recording.
     """
 
     def __init__(self, context: VideoCodecContext) -> None:
         self._context = context
         self._begun = False
-        self._held: deque[tuple[int | None, Packet[Stream]]] = deque(maxlen=MOST_KEPT)
+        self._held: deque[tuple[int | None, Packet[Stream]]] = deque(maxlen=MOST_DELAYED)
 
     def expect(self, packet: Packet[Stream]) -> None:
-        """Note a packet that goes into the codec."""
+        """Record a packet that goes into the codec."""
         if packet.is_keyframe:
             self._held.append((packet.pts, packet))
 
     def of(self, frames: Sequence[VideoFrame]) -> dict[int, Fraction | None]:
-        """The aspects of the keyframes, and of the very first frame, among those given at once, by their places."""
+        """Return the aspects of the keyframes and of the very first frame, by position in ``frames``."""
         places = [place for place, frame in enumerate(frames) if frame.key_frame or not (place or self._begun)]
         self._begun = self._begun or bool(frames)
         packets = [self._taken(frames[place].pts) for place in places]
@@ -60,7 +60,7 @@ class KeyframeAspects:
         return aspects | {place: self._context.sample_aspect_ratio for place in places[-1:]}
 
     def _taken(self, pts: int | None) -> Packet[Stream] | None:
-        """The packet of a frame; those before it gave none."""
+        """Return the packet of a frame and forget all earlier packets."""
         numbers = [number for number, _ in self._held]
         if pts not in numbers:
             return None

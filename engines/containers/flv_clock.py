@@ -1,7 +1,7 @@
-"""Negative times in FLV, whose clock is a signed number of 32 bits that readers take for an unsigned one.
+"""Correct negative times in FLV: its clock is a signed 32-bit number that readers take for an unsigned one.
 
-Some writers (FFmpeg) drop the sign as well: then -1 ms reads as 2**31 - 1, and the first time that is not negative as
-2**32, because FFmpeg's reader takes the step back for a wrap of the clock.
+Some writers (FFmpeg) also drop the sign bit: then -1 ms reads as 2**31 - 1, and the first non-negative time as 2**32,
+because FFmpeg's reader takes the step back for a wrap of the clock.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ MOST_NEGATIVE_MS = 2**20  # 17 minutes; recordings that have run for 24 days are
 
 
 class FlvClock:
-    """Takes the packets of all streams in the file's order; where the first one's time is negative, mends them all."""
+    """Takes the packets of all streams in file order; if the first time is negative, corrects all of them."""
 
     def __init__(self) -> None:
         self._is_negative: bool | None = None
 
-    def mend(self, packet: Packet[Stream]) -> None:
+    def correct(self, packet: Packet[Stream]) -> None:
         if packet.dts is None:
             return
         if self._is_negative is None:

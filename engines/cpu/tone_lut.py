@@ -1,4 +1,4 @@
-"""Tone mapping on the CPU: FFmpeg's ``lut3d`` with a table of ``engines.tone_map``, in floats up to the dither."""
+"""Tone mapping on the CPU: FFmpeg's ``lut3d`` with a table of ``engines.tone_map``, in floats until the dither."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from engines.cpu.graph import build_graph
 from engines.frames import Size
 from engines.tone_map import ToneSource, table
 
-DEEP_FORMAT = "p010le"
-MOST_THREADS = 4  # the filters cut a frame into bands; what comes out is the same for any number
+TEN_BIT_FORMAT = "p010le"
+MOST_THREADS = 4  # the filters split a frame into bands; the result does not depend on their number
 _FLAGS = "flags=bicubic+accurate_rnd+full_chroma_int"
 _MATRICES = {1: "bt709", 5: "bt470", 6: "smpte170m", 7: "smpte240m"}  # H.273 to swscale; all others: BT.2020
 
 
-def mapped(frame: VideoFrame, source: ToneSource, matrix: int, size: Size, turning: list[tuple[str, str]]) -> Graph:
-    """A chain that makes limited-range BT.709 yuv420p of frames like ``frame``.
+def tone_mapping_graph(
+    frame: VideoFrame, source: ToneSource, matrix: int, size: Size, rotation: list[tuple[str, str]]
+) -> Graph:
+    """Return a chain that makes limited-range BT.709 yuv420p of frames like ``frame``.
 
     Args:
-        matrix: of the frames, H.273.
-        size: to which they are scaled first.
-        turning: filters that make them upright, applied last.
+        matrix: matrix coefficients of the frames, H.273.
+        size: (width, height) to which they are scaled first.
+        rotation: filters that make them upright, applied last.
     """
     with tempfile.NamedTemporaryFile("w", prefix="dualface-", suffix=".cube") as file:
         file.write(_text(source))
@@ -36,16 +38,16 @@ def mapped(frame: VideoFrame, source: ToneSource, matrix: int, size: Size, turni
                 ("scale", _scale(size, matrix)), ("format", "gbrpf32le"),
                 ("lut3d", f"file={_quoted(file.name)}:interp=tetrahedral"),
                 ("scale", f"{_FLAGS}:sws_dither=bayer:out_range=limited:out_color_matrix=bt709"),
-                ("format", "yuv420p"), *turning,
+                ("format", "yuv420p"), *rotation,
             ],
             threads=min(MOST_THREADS, os.cpu_count() or 1),
         )  # fmt: skip
 
 
-def deep(frame: VideoFrame, matrix: int, size: Size, turning: list[tuple[str, str]]) -> Graph:
-    """A chain that makes limited-range P010 of BT.2020's matrix, all else unchanged. Arguments as for ``mapped``."""
+def ten_bit_graph(frame: VideoFrame, matrix: int, size: Size, rotation: list[tuple[str, str]]) -> Graph:
+    """Return a chain that makes limited-range P010 with BT.2020's matrix; arguments as for ``tone_mapping_graph``."""
     scale = f"{_scale(size, matrix)}:out_range=limited:out_color_matrix=bt2020"
-    return build_graph(frame, [("scale", scale), ("format", "yuv420p10le"), *turning, ("format", DEEP_FORMAT)])
+    return build_graph(frame, [("scale", scale), ("format", "yuv420p10le"), *rotation, ("format", TEN_BIT_FORMAT)])
 
 
 def _scale(size: Size, matrix: int) -> str:
@@ -54,7 +56,7 @@ def _scale(size: Size, matrix: int) -> str:
 
 @functools.lru_cache(maxsize=2)
 def _text(source: ToneSource) -> str:
-    """The table as a .cube file (Adobe, Cube LUT Specification 1.0): red changes fastest."""
+    """Return the table as a .cube file (Adobe, Cube LUT Specification 1.0); red changes fastest."""
     values = table(source)
     rows = values.transpose(2, 1, 0, 3).reshape(-1, 3).tolist()
     lines = "\n".join(f"{r:.7g} {g:.7g} {b:.7g}" for r, g, b in rows)
@@ -62,5 +64,5 @@ def _text(source: ToneSource) -> str:
 
 
 def _quoted(path: str) -> str:
-    """A file's name as libavfilter wants it in a list of options."""
+    """Escape a file name for a list of libavfilter options."""
     return "".join(f"\\{c}" if c in "\\':[],;" else c for c in path)

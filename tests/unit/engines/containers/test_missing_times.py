@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.media.flv_clock import PERIOD_MS, FlvClock
-from engines.media.missing_times import MOST_PACKETS, MissingTimes
+from engines.containers.flv_clock import PERIOD_MS, FlvClock
+from engines.containers.missing_times import MOST_PACKETS, MissingTimes
 
 MILLISECOND = Fraction(1, 1000)
 STEP_S = Fraction(1, 30)
@@ -70,5 +70,5 @@ def test_negative_times_of_flv(read: list[int], true: list[int]) -> None:
     clock = FlvClock()
     packets = [packet(time, time) for time in read]
     for given_packet in packets:
-        clock.mend(given_packet)
+        clock.correct(given_packet)
     assert [(p.pts, p.dts) for p in packets] == [(time, time) for time in true]

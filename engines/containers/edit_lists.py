@@ -1,18 +1,18 @@
-"""Edit lists of MP4 and MOV: which part of a track's media is presented when (ISO/IEC 14496-12, 8.6.5 and 8.6.6).
+"""Read edit lists of MP4 and MOV: which part of a track's media plays when (ISO/IEC 14496-12, 8.6.5 and 8.6.6).
 
 FFmpeg applies a list by rewriting its index: an entry of 24 bytes for each sample of each edit, and for all samples
-before it from its keyframe on. It cuts audio at packets, so that it drifts against the frame by up to 20 ms an edit.
-One edit, perhaps behind a pause, it presents exactly; that is left to it. Where a track has more, the demuxer ignores
-all lists of the file, and ``edited_video``, ``edited_sound`` and ``edited_text`` apply them, in memory for the edits
-(and texts) alone. Whoever else reads packets of such a file sees times of the media.
+before it from its keyframe on. It cuts audio at packets, so audio drifts against video by up to 20 ms per edit. It
+presents a single edit, also after a pause, exactly; such lists are left to it. If a track has more edits, the demuxer
+ignores all lists of the file, and ``engines.edits`` applies them; that takes memory only for the edits and the texts.
+Other readers of such a file get times of the media.
 
-What a list may hold, and what is made of it:
+What a list may contain, and how it is presented:
 
-* a pause (media time -1): the frame before it stays, there is silence;
-* a still (rate 0): the frame at its media time is held, there is silence;
-* any other rate than 1: presented at rate 1 for as long as the edit says, with a warning;
-* media that is not there: as a pause, with a warning;
-* media presented twice, overlapping, or out of order: as the list says;
+* a pause (media time -1): the frame before it stays, with silence;
+* a still (rate 0): the frame at its media time stays, with silence;
+* any rate other than 1: rate 1 for the duration of the edit, with a warning;
+* media that does not exist: a pause, with a warning;
+* media presented twice, overlapping, or out of order: as listed;
 * a last edit without a duration: to the end of the media.
 """
 
@@ -25,22 +25,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from engines.containers.mp4_index import IndexBox, movie_boxes, uint32
 from engines.errors import IndexTooLargeError
-from engines.media.mp4_index import IndexBox, movie_boxes
 
-FOREVER = 2**60  # ticks: the end of an edit that does not say when it ends
+FOREVER = 2**60  # ticks: the end of an edit without a duration
 MAX_EDITS = 2**17  # one for each frame of an hour
 _RATE_1 = 0x10000
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One stretch of the presentation that shows media; all in ticks of the track.
+    """One section of the presentation that shows media; all in ticks of the track.
 
     Attributes:
         start, end: on the presentation's timeline.
-        media_start: of the media, which goes on as the presentation does.
-        still: what the media shows at ``media_start`` is held until ``end``.
+        media_start: on the media's timeline, which advances with the presentation.
+        still: the frame at ``media_start`` stays until ``end``.
     """
 
     start: int
@@ -52,8 +52,8 @@ class Edit:
     def media_end(self) -> int:
         return self.media_start + (1 if self.still else self.end - self.start)
 
-    def goes_on(self, later: Edit) -> bool:
-        """Whether a later one shows what follows, without a break."""
+    def continues_as(self, later: Edit) -> bool:
+        """Return whether a later edit continues this one without a break."""
         return not self.still and not later.still and (self.end, self.media_end) == (later.start, later.media_start)
 
 
@@ -63,18 +63,18 @@ WHOLE: Edits = (Edit(0, FOREVER, 0),)
 
 @dataclass(slots=True)
 class TrackEdits:
-    """What one track's list says, besides what is presented of it."""
+    """The edits of one track, and counts for warnings."""
 
     timescale: int
-    media_ticks: int  # as the header says; 0: it does not
+    media_ticks: int  # from the header; 0: unknown
     edits: Edits = ()
-    shows: int = 0  # how many lines of the list show media, be it for no time at all
-    other_rates: int = 0  # how many edits ask for another speed
-    beyond_media: int = 0  # how many show what the file does not hold
+    shows: int = 0  # number of list entries that show media, also those of no duration
+    other_rates: int = 0  # number of edits with another speed
+    beyond_media: int = 0  # number of edits of media that does not exist
 
     @property
     def end(self) -> int | None:
-        """When the presentation ends, in ticks; None where nothing says it."""
+        """End of the presentation, in ticks; None if it is unknown."""
         if not self.edits:
             return None
         last = self.edits[-1]
@@ -90,23 +90,23 @@ class TrackEdits:
 
 @dataclass(frozen=True, slots=True)
 class EditLists:
-    """Those of a file.
+    """The edit lists of a file.
 
     Attributes:
-        tracks: by the track's number, which is the ``id`` of FFmpeg's stream.
-        are_complex: they are ours to apply, for every track of the file.
+        tracks: by track number, which is the ``id`` of FFmpeg's stream.
+        are_complex: whether ``engines.edits`` applies them, for every track, instead of FFmpeg.
     """
 
     tracks: dict[int, TrackEdits]
     are_complex: bool
 
     def of(self, track: int) -> Edits:
-        """A track's edits in order; tracks without a list are presented as they are."""
+        """Return a track's edits in order; a track without a list is presented whole."""
         return self.tracks[track].edits if track in self.tracks else WHOLE
 
 
 def read_edit_lists(path: Path) -> EditLists:
-    """The edit lists of a file; there are none in other formats.
+    """Return the edit lists of a file; files of other formats have none.
 
     Raises:
         IndexTooLargeError: a list is longer than any recording's.
@@ -115,19 +115,19 @@ def read_edit_lists(path: Path) -> EditLists:
     movie = _Movie()
     with path.open("rb") as file:
         for box in movie_boxes(file):
-            movie.note(box, file)
+            movie.add(box, file)
     lists = [(track.number, track.presented(movie.timescale)) for track in movie.tracks if track.entries]
     return EditLists(dict(lists), any(track.is_complex for _, track in lists))
 
 
 def edit_at(edits: Edits, time: int) -> int:
-    """The number of the edit that presents a time, or of the last one before it."""
+    """Return the number of the edit that presents a time, or of the last one before it."""
     return max(0, bisect_right(edits, time, key=lambda edit: edit.start) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One line of a list: ``duration`` in the movie's ticks, ``media_time`` in the track's; negative: a pause."""
+    """One entry of a list: ``duration`` in the movie's ticks, ``media_time`` in the track's; negative: a pause."""
 
     duration: int
     media_time: int
@@ -142,11 +142,11 @@ class _Track:
     entries: list[_Entry] = field(default_factory=list)
 
     def presented(self, movie_timescale: int) -> TrackEdits:
-        """The entries on the presentation's timeline."""
+        """Return the entries on the presentation's timeline."""
         track = TrackEdits(self.timescale, self.media_ticks, shows=sum(e.media_time >= 0 for e in self.entries))
         edits: list[Edit] = []
         for edit in self._edits(track, self.timescale or 1, movie_timescale or 1):
-            if edits and edits[-1].goes_on(edit):
+            if edits and edits[-1].continues_as(edit):
                 edits[-1] = replace(edits[-1], end=edit.end)
             else:
                 edits.append(edit)
@@ -154,7 +154,7 @@ class _Track:
         return track
 
     def _edits(self, track: TrackEdits, timescale: int, movie_timescale: int) -> Iterator[Edit]:
-        """Beginnings are rounded one by one, so that errors do not add up."""
+        """Yield the edits; each start is rounded by itself, so that errors do not add up."""
         elapsed = 0
         for number, entry in enumerate(self.entries):
             start = _rounded(elapsed * timescale, movie_timescale)
@@ -168,11 +168,11 @@ class _Track:
                 continue
             track.other_rates += entry.rate not in (0, _RATE_1)
             edit = Edit(start, end, entry.media_time, still=entry.rate == 0)
-            track.beyond_media += self._lacks(edit, timescale)
+            track.beyond_media += self._exceeds_media(edit, timescale)
             yield edit
 
-    def _lacks(self, edit: Edit, timescale: int) -> bool:
-        """Whether half a second of an edit's media is not there; fragments do not say in advance."""
+    def _exceeds_media(self, edit: Edit, timescale: int) -> bool:
+        """Return whether more than half a second of an edit's media is missing; unknown for fragments."""
         return bool(self.media_ticks) and edit.end < FOREVER and edit.media_end > self.media_ticks + timescale // 2
 
 
@@ -181,18 +181,18 @@ class _Movie:
     timescale: int = 0
     tracks: list[_Track] = field(default_factory=list)
 
-    def note(self, box: IndexBox, file: BinaryIO) -> None:
-        """Take in one box."""
+    def add(self, box: IndexBox, file: BinaryIO) -> None:
+        """Record one box."""
         wide = box.head[:1] == b"\1"
         track = self.tracks[-1] if self.tracks else _Track()
         if box.kind == b"mvhd":
-            self.timescale = _number(box.head, 20 if wide else 12)
+            self.timescale = uint32(box.head, 20 if wide else 12)
         elif box.kind == b"trak":
             self.tracks.append(_Track())
         elif box.kind == b"tkhd":
-            track.number = _number(box.head, 20 if wide else 12)
+            track.number = uint32(box.head, 20 if wide else 12)
         elif box.kind == b"mdhd":
-            track.timescale = _number(box.head, 20 if wide else 12)
+            track.timescale = uint32(box.head, 20 if wide else 12)
             track.media_ticks = int.from_bytes(box.head[24:32] if wide else box.head[16:20], "big")
         elif box.kind == b"elst":
             track.entries = list(_entries(box, file, wide=wide))
@@ -200,7 +200,7 @@ class _Movie:
 
 def _entries(box: IndexBox, file: BinaryIO, *, wide: bool) -> Iterator[_Entry]:
     line = struct.Struct(">QqI" if wide else ">IiI")
-    count = min(_number(box.head, 4), max(0, box.size - 8) // line.size)
+    count = min(uint32(box.head, 4), max(0, box.size - 8) // line.size)
     if count > MAX_EDITS:
         raise IndexTooLargeError(f"The file's index has a list of {count:,} edits, which no recording has.")
     file.seek(box.offset + 8)
@@ -211,7 +211,3 @@ def _entries(box: IndexBox, file: BinaryIO, *, wide: bool) -> Iterator[_Entry]:
 
 def _rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
-
-
-def _number(body: bytes, at: int) -> int:
-    return int.from_bytes(body[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""What a stream and its frames say about their colours."""
+"""Read the colour tags and HDR metadata of a stream and its frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIGHT = struct.Struct("=2I")  # AVContentLightMetadata: MaxCLL, MaxFALL
 
 
 def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
-    """Colour tags as a codec or a frame has them."""
+    """Return the colour tags of a codec or a frame."""
     pixel_format = source.format
     return ColorTags(
         primaries=int(source.color_primaries),
@@ -30,21 +30,21 @@ def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
     )
 
 
-def known(tags: ColorTags, otherwise: ColorTags) -> ColorTags:
-    """The second tags with all that the first ones say; a range is always said."""
+def merge_tags(tags: ColorTags, otherwise: ColorTags) -> ColorTags:
+    """Return ``otherwise``, overridden by all specified tags of ``tags``; its range always counts."""
     said = {name: tag for name in ("primaries", "transfer", "matrix") if (tag := getattr(tags, name)) != UNSPECIFIED}
     return replace(otherwise, full_range=tags.full_range, **said)
 
 
-def brightest(frame: VideoFrame) -> float | None:
-    """Brightest white of the content in cd/m2: the mastering display's, or MaxCLL where that is less. None: unknown."""
+def peak_luminance(frame: VideoFrame) -> float | None:
+    """Return the brightest white in cd/m2: the mastering display's, or MaxCLL if that is less. None: unknown."""
     luminance, light = _mastering_luminance(frame), _light_levels(frame)
     said = [luminance[1] if luminance else 0.0, light[0] if light else 0]
     return min((float(peak) for peak in said if peak > 0), default=None)
 
 
 def with_static_metadata(tags: ColorTags, frame: VideoFrame) -> ColorTags:
-    """The tags with what a frame says about its mastering display and its brightness."""
+    """Return the tags with a frame's mastering display and content light level."""
     light = _light_levels(frame)
     content_light = f"{light[0]},{light[1]}" if light else ""
     return replace(tags, mastering_display=_mastering_display(frame), content_light=content_light)
@@ -61,7 +61,7 @@ def _mastering_display(frame: VideoFrame) -> str:
 
 
 def _mastering_luminance(frame: VideoFrame) -> tuple[float, float] | None:
-    """Darkest and brightest level of the mastering display, cd/m2."""
+    """Darkest and peak_luminance level of the mastering display, cd/m2."""
     numbers = _mastering_numbers(frame)
     if numbers is None or not numbers[-1]:
         return None
@@ -74,7 +74,7 @@ def _mastering_numbers(frame: VideoFrame) -> tuple[int, ...] | None:
 
 
 def _light_levels(frame: VideoFrame) -> tuple[int, int] | None:
-    """MaxCLL and MaxFALL; 0 is "not known"."""
+    """MaxCLL and MaxFALL; 0 is "not merge_tags"."""
     data = _side_data(frame, Type.CONTENT_LIGHT_LEVEL)
     return _LIGHT.unpack(data[: _LIGHT.size]) if len(data) >= _LIGHT.size else None
 

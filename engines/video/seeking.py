@@ -1,9 +1,8 @@
-"""Where to begin reading so that decoding from the middle gives exactly the frames of a run from the start.
+"""Open a stream in the middle so that decoding gives exactly the frames of a run from the start.
 
-Only MP4 and Matroska are trusted to seek: their packets carry exact times of their own. In the other formats times are
-worked out while reading, so reading starts at the beginning and the packets before the keyframe are thrown away unread
-by the codec, which costs a pass over the file but no decoding. AVI has no presentation times at all and is decoded from
-the start.
+The decoder seeks only in MP4 and Matroska, whose packets carry exact times. In the other formats times are computed
+while reading, so reading starts at the beginning and the packets before the keyframe are discarded, which takes a pass
+over the file but no decoding. AVI has no presentation times at all and is decoded from the start.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.edits.lists import Edits, read_edit_lists
-from engines.edits.video import EditedPackets, Entry, entry_before
-from engines.media.container import PacketReader, open_media
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import Edits, read_edit_lists
+from engines.edits.video import EditedPackets, ReadStart, read_start_before
 
 SEEKABLE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
@@ -32,7 +31,7 @@ NO_PRESENTATION_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
 class Feed:
     """Packets of the video stream from a keyframe on. Close it, or use it as a context manager.
 
-    None among the packets: the codec is to give what it still holds, and to begin anew.
+    None among the packets means that the codec must be flushed.
     """
 
     container: InputContainer
@@ -41,11 +40,11 @@ class Feed:
     packets: Iterator[Packet[Stream] | None]
     from_start: bool
     path: Path
-    start_pts: int | None = None  # as asked for
+    start_pts: int | None = None  # as requested
     keyframes_back: int | None = None
 
     def reopened(self) -> Feed:
-        """The same packets once more."""
+        """Return a new feed of the same packets."""
         return feed_from(self.path, self.stream.index, self.start_pts, self.keyframes_back)
 
     def __enter__(self) -> Feed:
@@ -59,7 +58,7 @@ class Feed:
 
 
 def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int | None) -> Feed:
-    """Open the stream ``index`` of a file ``keyframes_back`` keyframes before ``start_pts``; None: at its beginning."""
+    """Open the stream ``index`` of a file ``keyframes_back`` keyframes before ``start_pts``; None: at its start."""
     lists = read_edit_lists(path)
     feed = _open(path, index)
     feed.start_pts, feed.keyframes_back = start_pts, keyframes_back
@@ -79,17 +78,17 @@ def feed_from(path: Path, index: int, start_pts: int | None, keyframes_back: int
 
 
 def _edited(feed: Feed, edits: Edits, start_pts: int | None, keyframes_back: int | None) -> Feed:
-    """The feed as its edit list presents it."""
+    """Return the feed as its edit list presents it."""
 
     def keyframe_at(target: int) -> int | None:
         first = _keyframe_at(feed, target)
         return None if first is None else first.pts
 
-    entry = Entry()
+    start = ReadStart()
     if start_pts is not None and keyframes_back is not None and edits:
-        entry = entry_before(edits, start_pts, keyframes_back, keyframe_at)
-    feed.reader = EditedPackets(feed.container, feed.stream, edits, entry)
-    feed.packets, feed.from_start = iter(feed.reader), entry == Entry()
+        start = read_start_before(edits, start_pts, keyframes_back, keyframe_at)
+    feed.reader = EditedPackets(feed.container, feed.stream, edits, start)
+    feed.packets, feed.from_start = iter(feed.reader), start == ReadStart()
     return feed
 
 
@@ -101,7 +100,7 @@ def _open(path: Path, index: int) -> Feed:
 
 
 def _seek_back(feed: Feed, start_pts: int, keyframes_back: int) -> bool:
-    """Seek keyframe by keyframe; False where the container did not lead to a keyframe at or before the place."""
+    """Seek back keyframe by keyframe; return False if a seek did not find a keyframe at or before its target."""
     target = start_pts
     for _ in range(keyframes_back):
         first = _keyframe_at(feed, target)
@@ -133,7 +132,7 @@ def _is_first(stream: VideoStream, packet: Packet[Stream]) -> bool:
 
 
 def _packets_before(path: Path, index: int, start_pts: int, keyframes_back: int) -> int:
-    """How many packets come before the ``keyframes_back``-th last keyframe at or before ``start_pts``."""
+    """Return the number of packets before the ``keyframes_back``-th last keyframe at or before ``start_pts``."""
     keyframes = [0]
     with _open(path, index) as feed:
         for number, packet in enumerate(feed.packets):

@@ -1,8 +1,8 @@
-"""Which of several video streams is the recording: the one with frames in number and in size, whatever its place.
+"""Choose the video stream that is the recording, by number and size of its frames.
 
-Cover art and thumbnails are never it: those that the container marks, and those that it does not, which are known by
-their few frames. Of the others, those with at least half as many frames as the longest may be chosen, and of these
-the largest frame is; the stream that the file marks as default, and then the first, goes before equals.
+Cover art and thumbnails are never chosen; those that the container does not mark have few frames. Of the other streams,
+those with at least half as many frames as the longest are candidates, and the one with the largest frame wins. Among
+equals, the stream that the file marks as default wins, then the first.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.streams import STILL_IMAGES, codec_name
 from engines.errors import NotMediaError, NoVideoError
-from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
 
 STILL_CODECS = {"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls"}
 FEW_FRAMES = 5
-FEW_SHARE = 0.02  # of the longest stream's: thumbnails of chapters, one in some seconds
+FEW_SHARE = 0.02  # of the longest stream's frames: chapter thumbnails, one every few seconds
 ENOUGH_SHARE = 0.5  # of the longest stream's frames
 UNKNOWN = FEW_FRAMES + 1  # more than a thumbnail has
-SAMPLE_PACKETS = 600  # read where the container does not say how many frames there are
+SAMPLE_PACKETS = 600  # read if the container does not give the number of frames
 _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 @dataclass(frozen=True, slots=True)
 class VideoChoice:
-    """The chosen stream, why it was chosen, and what is said of the streams that were not."""
+    """The chosen stream, the reason, and warnings about the other streams."""
 
     stream: VideoStream
-    because: str
+    reason: str
     warnings: tuple[MediaWarning, ...]
 
 
@@ -57,20 +57,20 @@ class _Candidate:
 
 
 def choose_video(container: InputContainer, path: Path) -> VideoChoice:
-    """Choose by what the headers say; where they do not, and there is a choice, a bounded part of the file is read.
+    """Choose by the headers; if they are incomplete and there are several streams, read a bounded part of the file.
 
     Raises:
-        NotMediaError, NoVideoError: there is no video stream, or nothing but frames that accompany audio.
+        NotMediaError, NoVideoError: there is no video stream, or only still images that accompany audio.
         OSError: the storage failed.
     """
-    streams = [s for s in container.streams.video if not s.disposition & _FRAME_FLAGS]
+    streams = [s for s in container.streams.video if not s.disposition & STILL_IMAGES]
     candidates = [_Candidate(s, n) for s, n in zip(streams, _frames(streams, path), strict=True)]
     moving = [c for c in candidates if not _is_thumbnail(c, candidates)]
     if not moving or (_is_single_still(moving) and _has_audio(container)):
         raise _no_video(container)
     chosen = max(moving, key=lambda c: _rank(c, moving))
     left = [c for c in moving if c is not chosen]
-    return VideoChoice(chosen.stream, _because(chosen, left, len(container.streams.video)), _warnings(left))
+    return VideoChoice(chosen.stream, _reason(chosen, left, len(container.streams.video)), _warnings(left))
 
 
 def _rank(candidate: _Candidate, moving: list[_Candidate]) -> tuple[bool, bool, int, bool, int]:
@@ -95,20 +95,20 @@ def _is_single_still(moving: list[_Candidate]) -> bool:
 
 
 def _is_still_codec(stream: VideoStream) -> bool:
-    return _codec(stream) in STILL_CODECS
+    return codec_name(stream) in STILL_CODECS
 
 
 def _frames(streams: list[VideoStream], path: Path) -> list[int]:
-    """How many frames each stream has, as far as it takes to compare them."""
-    told = [_told(stream) for stream in streams]
+    """Return the number of frames of each stream, exact enough to compare them."""
+    known_counts = [_frames_from_header(stream) for stream in streams]
     if len(streams) < 2:
-        return [n or UNKNOWN for n in told]
-    known = [n for n in told if n is not None]
-    return known if len(known) == len(streams) else _counted(path, streams)
+        return [n or UNKNOWN for n in known_counts]
+    known = [n for n in known_counts if n is not None]
+    return known if len(known) == len(streams) else _count_packets(path, streams)
 
 
-def _told(stream: VideoStream) -> int | None:
-    """What the header says, else what follows from the stream's own duration; None where it has none."""
+def _frames_from_header(stream: VideoStream) -> int | None:
+    """Return the header's number, or one derived from the stream's duration; None if it has none."""
     duration_s = _own_duration_s(stream)
     if stream.frames:
         return stream.frames
@@ -118,7 +118,7 @@ def _told(stream: VideoStream) -> int | None:
 
 
 def _own_duration_s(stream: VideoStream) -> float | None:
-    """Of this stream alone. Matroska has it in a tag, and not in its header."""
+    """Return the duration of this stream alone. Matroska has it in a tag, not in the header."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tags = (value for key, value in stream.metadata.items() if key.upper().split("-")[0] == "DURATION")
@@ -128,8 +128,8 @@ def _own_duration_s(stream: VideoStream) -> float | None:
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
-def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
-    """Packets of each stream in the first part of the file; a stream that begins behind it counts as a longer one."""
+def _count_packets(path: Path, streams: list[VideoStream]) -> list[int]:
+    """Count packets in the first part of the file; a stream that starts after it counts as longer than a thumbnail."""
     counts: Counter[int] = Counter()
     with open_media(path) as again:
         reader = PacketReader(again, [again.streams[stream.index] for stream in streams])
@@ -138,7 +138,7 @@ def _counted(path: Path, streams: list[VideoStream]) -> list[int]:
     return [counts[s.index] or (0 if whole_file or _is_still_codec(s) else UNKNOWN) for s in streams]
 
 
-def _because(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> str:
+def _reason(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> str:
     if video_streams == 1:
         return "It is the only video stream."
     if not left:
@@ -158,12 +158,9 @@ def _because(chosen: _Candidate, left: list[_Candidate], video_streams: int) -> 
 
 def _warnings(left: list[_Candidate]) -> tuple[MediaWarning, ...]:
     return tuple(
-        media_warning("VIDEO_STREAM_DROPPED", stream=c.stream.index, codec=_codec(c.stream), size=c.size) for c in left
+        media_warning("VIDEO_STREAM_DROPPED", stream=c.stream.index, codec=codec_name(c.stream), size=c.size)
+        for c in left
     )
-
-
-def _codec(stream: VideoStream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
 
 
 def _has_audio(container: InputContainer) -> bool:

@@ -1,4 +1,4 @@
-"""Which way is up: the display matrix of ISO/IEC 14496-12, section 8.3.2, reduced to eight ways to hold a camera."""
+"""The orientation of a frame: the display matrix of ISO/IEC 14496-12, 8.3.2, reduced to eight orientations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engines.frames import Size
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored frame becomes upright: turned clockwise, then mirrored left to right."""
+    """How a stored frame becomes upright: rotated clockwise, then mirrored left to right."""
 
     clockwise_deg: int = 0
     mirrored: bool = False
@@ -26,7 +26,7 @@ class Orientation:
         return self.clockwise_deg in (90, 270)
 
     def filters(self) -> list[tuple[str, str]]:
-        """libavfilter's (name, arguments), in order; empty for an upright frame."""
+        """Return libavfilter's (name, arguments) in order; empty for an upright frame."""
         turn = {
             0: [],
             90: [("transpose", "clock")],
@@ -36,8 +36,8 @@ class Orientation:
         return [*turn, *([("hflip", "")] if self.mirrored else [])]
 
 
-def from_matrix(matrix: bytes) -> Orientation:
-    """Read nine 32-bit numbers, row by row (a b u, c d v, x y w); a slanted matrix counts as upright.
+def _from_matrix(matrix: bytes) -> Orientation:
+    """Return the orientation of a matrix of nine 32-bit numbers (a b u, c d v, x y w); a slanted one counts as upright.
 
     A stored point (x, y) is shown at (a x + c y, b x + d y), y downwards.
     """
@@ -51,16 +51,16 @@ def from_matrix(matrix: bytes) -> Orientation:
     return Orientation()
 
 
-def of_frame(frame: VideoFrame) -> Orientation | None:
-    """Orientation from a frame's side data; None where it has none.
+def frame_orientation(frame: VideoFrame) -> Orientation | None:
+    """Return the orientation in a frame's side data; None if it has none.
 
-    The container's word comes with every frame, the codec's (H.264, HEVC) perhaps with keyframes alone.
+    The container's orientation comes with every frame, the codec's (H.264, HEVC) perhaps only with keyframes.
     """
     matrices = [bytes(item) for item in cast(Iterable[SideData], frame.side_data) if item.type == Type.DISPLAYMATRIX]
-    return from_matrix(matrices[0]) if matrices else None
+    return _from_matrix(matrices[0]) if matrices else None
 
 
-def displayed_size(width: int, height: int, aspect: Fraction, held: Orientation) -> Size:
-    """Size in square pixels, upright, of a stored frame; the stored height is kept."""
+def displayed_size(width: int, height: int, aspect: Fraction, orientation: Orientation) -> Size:
+    """Return the upright size of a stored frame in square pixels; the stored height stays."""
     shown = (max(1, round(width * aspect)), height)
-    return (shown[1], shown[0]) if held.swaps_sides else shown
+    return (shown[1], shown[0]) if orientation.swaps_sides else shown

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.media.survey import MOST_SPANS, StreamSurvey, merged
+from engines.containers.survey import MOST_SPANS, StreamSurvey, merged
 
 
 def packet(pts: int | None, duration: int, dts: int | None = None) -> av.Packet:
@@ -45,7 +45,7 @@ def test_only_long_gaps_are_noted() -> None:
 def test_losses_near_each_other_are_one() -> None:
     survey = StreamSurvey()
     for begin in (0.0, 0.3, 5.0, 0.1):
-        survey.lose(1, (begin, begin + 0.1))
+        survey.add_lost(1, (begin, begin + 0.1))
     assert survey.lost_packets == 4
     assert survey.lost == [(0.0, 0.4), (5.0, 5.1)]
 

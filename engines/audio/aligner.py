@@ -1,4 +1,4 @@
-"""Decoded audio on the output's timeline: one sample after the other, so that counting them tells the time as well."""
+"""Align decoded audio with the output's timeline: no gaps, no overlaps, so that the sample count is the time."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from av.audio.layout import AudioLayout
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from engines.audio.layout import ChannelPlan
+from engines.audio.channel_mapping import ChannelMapping
 from engines.audio.loudness import PACKED
 
-TOLERANCE_S = Fraction(1, 100)  # less is the rounding of time stamps; more is heard, or adds up to it
-LONGEST_FILL_S = 3600  # a longer gap stays one: its time stamp is more likely wrong than true
+TOLERANCE_S = Fraction(1, 100)  # smaller differences are rounding of time stamps; larger ones are audible
+LONGEST_FILL_S = 3600  # a longer gap is not filled: its time stamp is probably wrong
 
 Samples = NDArray[np.float32]
 
 
-class PlacedAudio:
-    """One source stream as interleaved float samples of one rate and layout; sample n is heard at n / ``rate``.
+class AudioAligner:
+    """Converts one source stream to interleaved float samples of one rate and layout; sample n plays at n / ``rate``.
 
-    Gaps become silence, overlaps and what lies before 0 are cut; once begun, differences up to ``TOLERANCE_S`` are left
-    alone.
+    Gaps become silence; overlaps and samples before 0 are cut. After the first sample, differences up to
+    ``TOLERANCE_S`` are ignored.
 
     Attributes:
-        refused: how many frames FFmpeg's filters did not take.
+        refused: number of frames that FFmpeg's filters refused.
 
     Args:
-        rate, layout: of the frames that come out.
-        plan: how the channels of a frame become those of ``layout``; frames may change.
-        scale: a factor for all of them.
-        origin: seconds of the source's clock at which the output begins.
+        rate, layout: of the returned frames.
+        mapping: returns how the channels of a frame become those of ``layout``; frames may differ.
+        scale: factor for all samples.
+        origin: start of the output, in seconds of the source's clock.
     """
 
     def __init__(
-        self, rate: int, layout: str, plan: Callable[[AudioFrame], ChannelPlan], *, scale: float, origin: Fraction
+        self, rate: int, layout: str, mapping: Callable[[AudioFrame], ChannelMapping], *, scale: float, origin: Fraction
     ) -> None:
         self._rate = rate
         self._layout = layout
         self._channels = AudioLayout(layout).nb_channels
-        self._plan = plan
+        self._mapping = mapping
         self._scale = scale
         self._origin = origin
         self._graph: Graph | None = None
         self._key: tuple[object, ...] = ()
-        self._next = 0  # the sample that is wanted next
+        self._next = 0  # number of the next sample
         self._has_begun = False
         self.refused = 0
 
     def take(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """The frames that are certain now."""
+        """Yield the aligned frames that are complete."""
         try:
             yield from self._take(frame)
-        except (av.FFmpegError, ValueError):  # a layout that only the codec knows, for example
+        except (av.FFmpegError, ValueError):  # for example a layout that only the codec knows
             self.refused += 1
             self._graph, self._key = None, ()
 
     def finish(self) -> Iterator[AudioFrame]:
-        """What the resampler has kept back."""
+        """Yield what the resampler still holds."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pulled(self._graph)
@@ -74,20 +74,20 @@ class PlacedAudio:
             self._graph, self._key = self._build(frame), key
         assert self._graph is not None
         pts, time_base = frame.pts, frame.time_base
-        frame.pts, frame.time_base = self._place(frame), Fraction(1, frame.sample_rate)
+        frame.pts, frame.time_base = self._position(frame), Fraction(1, frame.sample_rate)
         self._graph.push(frame)
-        frame.pts = pts  # other tracks may need it as well
+        frame.pts = pts  # other tracks may use the frame as well
         if time_base is not None:
             frame.time_base = time_base
         yield from self._pulled(self._graph)
 
-    def _place(self, frame: AudioFrame) -> int | None:
+    def _position(self, frame: AudioFrame) -> int | None:
         if frame.pts is None or frame.time_base is None:
             return None
         return round((frame.pts * frame.time_base - self._origin) * frame.sample_rate)
 
     def _build(self, frame: AudioFrame) -> Graph:
-        """Channels are mixed as floats, where a sum cannot overflow, and by our own table alone."""
+        """Mix channels as floats, which cannot overflow, and by our own table alone."""
         graph = Graph()
         graph.link_nodes(
             graph.add_abuffer(
@@ -97,7 +97,7 @@ class PlacedAudio:
                 time_base=Fraction(1, frame.sample_rate),
             ),
             graph.add("aformat", "sample_fmts=fltp"),
-            graph.add("pan", self._plan(frame).pan(self._scale)),
+            graph.add("pan", self._mapping(frame).pan(self._scale)),
             graph.add("aresample", f"{self._rate}"),
             graph.add("aformat", f"sample_fmts={PACKED}:channel_layouts={self._layout}"),
             graph.add("abuffersink"),
@@ -111,9 +111,9 @@ class PlacedAudio:
             except (BlockingIOError, EOFError):
                 return
             assert isinstance(frame, AudioFrame)
-            yield from self._placed(frame)
+            yield from self._align(frame)
 
-    def _placed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+    def _align(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         late = 0 if frame.pts is None else frame.pts - self._next
         tolerance = TOLERANCE_S * self._rate if self._has_begun else 0
         self._has_begun = True
@@ -144,12 +144,12 @@ class PlacedAudio:
 
 
 def samples_of(frame: AudioFrame) -> Samples:
-    """The samples of a packed float frame, in shape (samples, channels)."""
+    """Return the samples of a packed float frame, shape (samples, channels)."""
     return np.asarray(frame.to_ndarray(), np.float32).reshape(frame.samples, -1)
 
 
 def packed_frame(samples: Samples, layout: str, rate: int) -> AudioFrame:
-    """A frame of interleaved samples, given in shape (samples, channels)."""
+    """Return a frame of interleaved samples, given in shape (samples, channels)."""
     frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format=PACKED, layout=layout)
     frame.sample_rate = rate
     return frame

@@ -1,8 +1,8 @@
-"""Reading a file for FFmpeg, so that trouble of the storage is never taken for the file's.
+"""Read a file for FFmpeg so that storage errors are told apart from damage of the file.
 
-FFmpeg's own reader tells the demuxers of a failed read, and those make of it what they like: an error, the end of the
-file, a damaged stretch. They also say EIO themselves, of files that end too early. Here a failed read raises in Python,
-and PyAV raises that exception from the call that it came up in, whatever the demuxer has made of it.
+With FFmpeg's own reader, each demuxer treats a failed read in its own way: as an error, as the end of the file or as
+damage. Demuxers also report EIO for files that end too early. Here a failed read raises in Python, and PyAV raises that
+exception from the call in which it occurred, whatever the demuxer did with the error.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ _waited = threading.local()
 
 
 def waited_s() -> float:
-    """Time that the calling thread has spent in reads of source files so far."""
+    """Return the seconds that the calling thread has spent in reads of source files."""
     return float(getattr(_waited, "seconds", 0.0))
 
 
 class SourceFile:
-    """A file open for reading; satisfies what PyAV asks of a file object. Closed with its last reference."""
+    """A file open for reading, as a file object for PyAV. It is closed with its last reference."""
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path.absolute())  # for the formats that are recognised by their names, too
+        self.name = str(path.absolute())  # some formats are also recognised by the file's name
         self._file = path.open("rb", buffering=0)
 
     def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes, none at the end.
+        """Return up to ``size`` bytes; none at the end.
 
         Raises:
             OSError: the storage failed.
@@ -40,7 +40,7 @@ class SourceFile:
             _waited.seconds = waited_s() + time.perf_counter() - begin
 
     def seek(self, offset: int, whence: int) -> int:
-        """The new position, or a negative error number for one that no file has: then the content is wrong.
+        """Return the new position, or a negative error number if it is impossible, which means damaged content.
 
         Raises:
             OSError: the storage failed.

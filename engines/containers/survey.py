@@ -1,4 +1,4 @@
-"""What packets a stream really holds. The same measure is taken of the source and of the finished file."""
+"""Count and time span of a stream's packets, for the source and for the finished file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 GAP_S = 1.0  # between two packets; voice codecs leave out silence for up to 0.4 s (Opus DTX over RTP)
-NEARBY_S = 0.5  # losses that people take for one
-MOST_SPANS = 20  # that are kept of one kind: neither memory nor a list of warnings may grow with the damage
-MOST_GAPS = 1000  # likewise, before they are merged
+NEARBY_S = 0.5  # losses closer than this count as one
+MOST_SPANS = 20  # of one kind: neither memory nor the list of warnings may grow with the damage
+MOST_GAPS = 1000  # before they are merged
 
 Span: TypeAlias = tuple[float, float]
 NumberT = TypeVar("NumberT", int, float)
@@ -21,13 +21,13 @@ NumberT = TypeVar("NumberT", int, float)
 
 @dataclass(slots=True)
 class StreamSurvey:
-    """Count and times of one stream's packets, in seconds less ``origin_s``.
+    """Count and times of one stream's packets, in seconds after ``origin_s``.
 
     Attributes:
-        first_s, end_s: begin of the first packet and end of the last, in order of time; None without packets.
-        gaps: stretches of more than ``GAP_S`` without a packet, in a stream whose packets come in order of time.
-        lost: stretches whose packets could not be used.
-        lost_packets: how many those were.
+        first_s, end_s: start of the earliest packet and end of the latest; None without packets.
+        gaps: spans of more than ``GAP_S`` without a packet, in a stream whose packets come in order of time.
+        lost: spans whose packets could not be used.
+        lost_packets: number of those packets.
     """
 
     origin_s: float = 0.0
@@ -43,24 +43,24 @@ class StreamSurvey:
         return 0.0 if self.first_s is None or self.end_s is None else self.end_s - self.first_s
 
     def span(self, packet: Packet[Stream]) -> Span:
-        """When a packet begins and ends; one without a time begins where the one before ended."""
+        """Return start and end of a packet; one without a time starts at the end of the one before."""
         time_base, time = packet.time_base or Fraction(1), packet.pts if packet.pts is not None else packet.dts
         begin_s = (self.end_s or 0.0) if time is None else float(time * time_base) - self.origin_s
         return begin_s, begin_s + float((packet.duration or 0) * time_base)
 
     def add(self, packet: Packet[Stream]) -> None:
-        self.note(*self.span(packet))
+        self.add_span(*self.span(packet))
 
-    def note(self, begin_s: float, end_s: float) -> None:
-        """Count a packet, or a frame, by its times."""
+    def add_span(self, begin_s: float, end_s: float) -> None:
+        """Count one packet or frame by its times."""
         if self.end_s is not None and begin_s - self.end_s > GAP_S and len(self.gaps) < MOST_GAPS:
             self.gaps.append((self.end_s, begin_s))
         self.packets += 1
         self.first_s = begin_s if self.first_s is None else min(self.first_s, begin_s)
         self.end_s = end_s if self.end_s is None else max(self.end_s, end_s)
 
-    def lose(self, packets: int, span: Span) -> None:
-        """Note packets that could not be used."""
+    def add_lost(self, packets: int, span: Span) -> None:
+        """Count packets that could not be used."""
         self.lost_packets += packets
         self.lost = merged([*self.lost, span], NEARBY_S)
 
@@ -68,7 +68,7 @@ class StreamSurvey:
 def merged(
     spans: Iterable[tuple[NumberT, NumberT]], least_gap: float, most: int = MOST_SPANS
 ) -> list[tuple[NumberT, NumberT]]:
-    """The spans in order, those at most ``least_gap`` apart as one; further apart where more than ``most`` are left."""
+    """Merge spans up to ``least_gap`` apart, in order; the gap doubles until at most ``most`` spans are left."""
     joined = _joined(sorted(spans), least_gap)
     while len(joined) > most:
         least_gap *= 2

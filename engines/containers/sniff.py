@@ -1,6 +1,6 @@
-"""What a file's first bytes give away before any library parses it.
+"""Recognise a file by its first bytes, before any library parses it.
 
-FFmpeg answers "invalid data" to a text file, a photograph and half a copied recording alike; a user needs to know which
+FFmpeg reports "invalid data" for a text file, a photograph and an incomplete copy alike; the user needs to know which
 one it is. Magic numbers are those of the formats' specifications; boxes are ISO/IEC 14496-12.
 """
 
@@ -33,8 +33,8 @@ CONTAINER_MAGIC = (EBML_MAGIC, b"RIFF", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"O
 BOX_TYPES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"uuid", b"pnot"}
 
 
-def reject_hopeless(path: Path) -> None:
-    """Raise for what no demuxer needs to look at: an empty file or a still image. OSErrors pass through."""
+def reject_empty_or_still(path: Path) -> None:
+    """Raise EmptyFileError or StillImageError for a file that no demuxer needs to open. OSErrors pass through."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
@@ -43,8 +43,8 @@ def reject_hopeless(path: Path) -> None:
         raise StillImageError("The file is a still image.")
 
 
-def why_unreadable(path: Path, detail: str) -> MediaError:
-    """The error for a file that the demuxer refused with ``detail``."""
+def unreadable_error(path: Path, detail: str) -> MediaError:
+    """Return the error for a file that the demuxer refused with the message ``detail``."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if _is_iso_media(head):
@@ -56,26 +56,28 @@ def why_unreadable(path: Path, detail: str) -> MediaError:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a file's outermost structure (MP4, Matroska, AVI) says.
+    """Result of reading a file's outermost structure (MP4, Matroska, AVI).
 
     Attributes:
-        cut_off: it promises more bytes than there are.
-        lacks_index: an MP4 whose end is reached without an index (moov) or a fragment (moof).
+        cut_off: the structure declares more bytes than the file has.
+        lacks_index: an MP4 has neither an index (moov) nor a fragment (moof).
     """
 
     cut_off: bool = False
     lacks_index: bool = False
 
 
-def is_cut_off(path: Path) -> bool:
-    """Whether the file's outermost structure (MP4, Matroska, AVI) promises more bytes than there are; garbage behind it
-    promises nothing."""
+def is_truncated(path: Path) -> bool:
+    """Return whether the outermost structure (MP4, Matroska, AVI) declares more bytes than the file has.
+
+    Garbage after the structure does not count.
+    """
     with path.open("rb") as file:
         return outline(file).cut_off
 
 
 def outline(file: BinaryIO, most_boxes: int = MAX_BOXES) -> Outline:
-    """Look at the outermost structure, a few bytes for each of its first boxes. OSErrors pass through."""
+    """Read the outermost structure, a few bytes for each of its first boxes. OSErrors pass through."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     end = file.seek(0, os.SEEK_END)
@@ -94,7 +96,7 @@ def _iso_outline(file: BinaryIO, end: int, most_boxes: int) -> Outline:
 
 
 def _matroska_end(head: bytes) -> int:
-    """Where the Segment ends (RFC 8794 lengths, RFC 9559 elements); 0 if that is left open, as in live recordings."""
+    """Return the end of the Segment (RFC 8794 lengths, RFC 9559 elements); 0 if unknown, as in live recordings."""
     at = head.find(SEGMENT_ID)
     if at < 0 or at + 5 > len(head):
         return 0
