@@ -159,8 +159,8 @@ def cuda(index: int) -> dict[str, Any]:
     Raises:
         DeviceUnavailableError: it cannot be asked.
     """
-    from engines.cuda.nvdec import CODECS  # noqa: PLC0415  needs a GPU
-    from engines.cuda.sessions import probe_sessions  # noqa: PLC0415
+    from engines.cuda.decoding.nvdec import CODECS  # noqa: PLC0415  needs a GPU
+    from engines.cuda.encoding.sessions import probe_sessions  # noqa: PLC0415
 
     if importlib.util.find_spec("PyNvVideoCodec") is None:
         raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", doctor_check="libraries")
@@ -176,7 +176,7 @@ def _stream(codec: str, bits: int) -> str:
 
 
 def _gpu_decodes(index: int, codec: str, bits: int) -> str:
-    from engines.cuda.nvdec import capabilities  # noqa: PLC0415  as above
+    from engines.cuda.decoding.nvdec import capabilities  # noqa: PLC0415  as above
 
     try:
         return "" if capabilities(index, codec, bits)["supported"] else "not supported"

@@ -29,7 +29,7 @@ import psutil
 import structlog
 
 from engines.cuda.device_mask import see_only
-from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library

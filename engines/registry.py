@@ -21,7 +21,7 @@ from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
 from engines.cpu.small_sdr import sdr_look
-from engines.cuda.sessions import SessionProbe
+from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.ort_cache import open_prepared

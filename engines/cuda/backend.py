@@ -18,14 +18,14 @@ from av.video.stream import VideoStream
 from engines.cache_dir import default_cache_dir
 from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
-from engines.cuda.decode import GPUCodec, GPUDecoder
+from engines.cuda.decoding.decoder import GPUCodec, GPUDecoder
+from engines.cuda.decoding.hwaccel import HwaccelCodec
+from engines.cuda.decoding.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.device_mask import number_of
-from engines.cuda.encode import DeviceEncoders
-from engines.cuda.hwaccel import HwaccelCodec
+from engines.cuda.encoding.nvenc import DeviceEncoders
+from engines.cuda.encoding.sessions import SessionProbe
 from engines.cuda.memory import Reservation, admit, open_manager
-from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
-from engines.cuda.sessions import SessionProbe
 from engines.cuda.stream import JobStream
 from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from engines.cuda.cross_process import Ledger, Slots
+from engines.cuda.encoding.sessions import EncoderSessions
 from engines.cuda.memory import MIB, VramManager, VramReading
-from engines.cuda.sessions import EncoderSessions
 from engines.errors import EncoderBusyError, VramGuardError
 
 GIB = 1024 * MIB

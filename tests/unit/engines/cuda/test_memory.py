@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.cuda.hwaccel import refused
+from engines.cuda.decoding.hwaccel import refused
+from engines.cuda.decoding.nvdec import GPURefusedError
 from engines.cuda.memory import MIB, VramManager, VramReading, stream_bytes
-from engines.cuda.nvdec import GPURefusedError
 from engines.device_errors import device_errors, nvenc_status, translate
 from engines.errors import DecodeFailedError, DeviceLostError, DeviceOutOfMemoryError
 from engines.frames import ColorTags, VideoInfo

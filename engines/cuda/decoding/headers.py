@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from engines.cpu.color import known, tags_of
 from engines.cpu.geometry import UNKNOWN_ASPECT, first_orientation
 from engines.cpu.keyframes import decoded_alone
-from engines.cuda.vp9 import explicit_sizes
+from engines.cuda.decoding.vp9 import explicit_sizes
 from engines.frames import VideoInfo
 from engines.media import orientation
 
