@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from engines.nvml import GPUWatch
 from tests.support.service import Service
 
 MIB = 2**20
@@ -54,17 +54,11 @@ def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[
 
 def used_bytes(index: int = 0) -> int:
     """The GPU's memory that is in use, by whomever."""
-    return int(_memory(index).used)
+    return int(GPUWatch().read()[index].vram_used_bytes or 0)
 
 
 def total_bytes(index: int = 0) -> int:
-    return int(_memory(index).total)
-
-
-def _memory(index: int) -> Any:
-    nvml = importlib.import_module("pynvml")
-    nvml.nvmlInit()
-    return nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index))
+    return int(GPUWatch().read()[index].vram_total_bytes or 0)
 
 
 class Watch:
