@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engines.cuda.sessions import SessionProbe
+from engines.cuda.encoding.sessions import SessionProbe
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from daemon.worker import sandbox as confinement
 from daemon.worker.protocol import Check, Ready
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.cuda.device_mask import see_only
-from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
 from engines.errors import ExplainedError
 from engines.json_answer import answer
 from engines.settings import DeviceSettings

@@ -13,7 +13,7 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cuda.headers import HeaderWatch
+from engines.cuda.decoding.headers import HeaderWatch
 from engines.frames import Frame, Size
 from engines.media.probe import probe
 from engines.video.seeking import feed_from

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import json
 import shutil
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from engines.nvml import GPUWatch
 from tests.support.recordings import packets
 from tests.support.service import Service
 
@@ -57,17 +57,11 @@ def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[
 
 def used_bytes(index: int = 0) -> int:
     """The GPU's memory that is in use, by whomever."""
-    return int(_memory(index).used)
+    return int(GPUWatch().read()[index].vram_used_bytes or 0)
 
 
 def total_bytes(index: int = 0) -> int:
-    return int(_memory(index).total)
-
-
-def _memory(index: int) -> Any:
-    nvml = importlib.import_module("pynvml")
-    nvml.nvmlInit()
-    return nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index))
+    return int(GPUWatch().read()[index].vram_total_bytes or 0)
 
 
 class Watch:

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cuda.nvdec import GPURefusedError
+from engines.cuda.decoding.nvdec import GPURefusedError
 from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import Frame
 from engines.media.probe import probe

@@ -22,7 +22,7 @@ from daemon.worker.protocol import Ready, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
 from engines.cuda.device_mask import see_only
-from engines.cuda.sessions import SessionProbe
+from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
 from tests.support.share import LEASE, claimed, make_share

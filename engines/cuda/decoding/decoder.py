@@ -15,10 +15,10 @@ from engines.containers.edit_lists import read_edit_lists
 from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, HIDDEN_NUMBER, KEYFRAMES_BEFORE_DAMAGE
 from engines.cpu.decode import PyAvDecoder, Run
 from engines.cpu.filters import Converter, Upright
-from engines.cuda.headers import HeaderWatch
-from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
+from engines.cuda.decoding.headers import HeaderWatch
+from engines.cuda.decoding.nvdec import DamagedPacketError, GPURefusedError
+from engines.cuda.decoding.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.stream_protocol import DeviceWork
-from engines.cuda.surfaces import Surface, SurfaceConverter, upload
 from engines.edits.video import is_hidden
 from engines.errors import DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class GPUCodec(Protocol):
-    """A decoding session; see ``engines.cuda.nvdec.NvdecCodec``."""
+    """A decoding session; see ``engines.cuda.decoding.nvdec.NvdecCodec``."""
 
     name: str
 

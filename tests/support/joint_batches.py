@@ -1,4 +1,7 @@
-"""Joins the detector requests of all jobs of a device into batches, fairly and without long waits."""
+"""Joins the detector requests of several jobs of a process into batches, fairly and without long waits.
+
+The service does not work like this, since every job has a process of its own: ``tests.gpu.bench_batching`` compares.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,10 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from engines.errors import DeviceLostError
-from engines.protocols import EnginePort, InferenceEngine, SharedEngine
-from engines.registry import Backend
-from engines.settings import DeviceSettings
 
-Outputs = list[Any]
 RunTogether = Callable[[Sequence[Any]], Sequence[Any]]
 
 
@@ -142,7 +141,7 @@ class MicroBatcher:
             self._queue.members += 1
         return Member(weight)
 
-    def leave(self, member: Member) -> None:  # noqa: ARG002  symmetry: the queue only counts them
+    def leave(self, member: Member) -> None:
         with self._changed:
             self._queue.members -= 1
             self._changed.notify_all()
@@ -205,16 +204,26 @@ class MicroBatcher:
                 request.answer.set_result(answer)
 
 
+class Port(Protocol):
+    """A job's side of a shared engine, such as ``tests.support.shared_engine.EnginePort``."""
+
+    name: str
+
+    def offer(self, batch: Any) -> Any: ...
+
+    def take(self, answer: Any) -> list[Any]: ...
+
+
 class JointDetector:
     """The detector of one job, run together with those of others. Satisfies ``engines.protocols.InferenceEngine``."""
 
-    def __init__(self, batcher: MicroBatcher, port: EnginePort, *, weight: float = 1.0) -> None:
+    def __init__(self, batcher: MicroBatcher, port: Port, *, weight: float = 1.0) -> None:
         self.name = port.name
         self._batcher = batcher
         self._port = port
         self._member = batcher.join(weight)
 
-    def run(self, batch: Any) -> Outputs:
+    def run(self, batch: Any) -> list[Any]:
         """Outputs for an input of shape (N, 3, H, W); inputs of the same H and W share batches."""
         frames, _, height, width = batch.shape
         answer = self._batcher.submit(
@@ -229,19 +238,3 @@ class JointDetector:
     def close(self) -> None:
         """Let the others no longer wait for this job."""
         self._batcher.leave(self._member)
-
-
-_batchers: dict[SharedEngine, MicroBatcher] = {}
-_opening = threading.Lock()
-
-
-def open_detector(backend: Backend, settings: DeviceSettings) -> InferenceEngine:
-    """The detector of a job: its own, or its part in the one that all jobs of this process share."""
-    if settings.batching == "separate":
-        return backend.detector()
-    shared, port = backend.shared_detector()
-    with _opening:
-        if shared not in _batchers:
-            wait_s = settings.max_wait_ms / 1000
-            _batchers[shared] = MicroBatcher(shared.run_together, max_batch=settings.max_batch, max_wait_s=wait_s)
-    return JointDetector(_batchers[shared], port)

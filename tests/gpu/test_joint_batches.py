@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.errors import DeviceLostError, EngineError
-from engines.inference.joint import HostJoint
+from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import yunet
-from pipeline.rendering.batcher import FairQueue, JointDetector, Member, MicroBatcher, Request
+from tests.support.gpu_presence import needs_gpu
+from tests.support.joint_batches import FairQueue, JointDetector, Member, MicroBatcher, Request
+from tests.support.shared_engine import SharedEngine
 
 WAIT_S = 0.006
 
@@ -253,11 +255,28 @@ def test_nothing_is_lost_when_it_closes() -> None:
         joint.submit(members[1], 5, kind=0, frames=1, cost=1)
 
 
+class HostPort:
+    """Host memory needs no events."""
+
+    name = "host"
+
+    def offer(self, batch: np.ndarray) -> np.ndarray:
+        return batch
+
+    def take(self, answer: list[np.ndarray]) -> list[np.ndarray]:
+        return answer
+
+
 def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
     """YuNet itself: frames of several jobs, of two sizes, answered as if each had run alone."""
-    shared = HostJoint(OnnxRuntimeEngine(yunet.load()))
     alone = OnnxRuntimeEngine(yunet.load())
-    joint = batcher(shared.run_together, max_batch=6, max_wait_s=1)  # ample: on a busy machine jobs come late
+
+    def run_together(parts: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        outputs = alone.run(np.concatenate(parts))
+        ends = np.cumsum([len(part) for part in parts])
+        return [[o[end - len(part) : end] for o in outputs] for part, end in zip(parts, ends, strict=True)]
+
+    joint = batcher(run_together, max_batch=6, max_wait_s=1)  # ample: on a busy machine jobs come late
     noise = np.random.default_rng(3)
     inputs = [
         [noise.uniform(0, 255, (1 + n % 3, 3, 64, 96 if n % 2 else 64)).astype(np.float32) for _ in range(6)]
@@ -265,8 +284,7 @@ def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
     ]
 
     def job(number: int) -> list[list[np.ndarray]]:
-        detector = JointDetector(joint, shared.port())
-        assert detector.name == "onnxruntime-cpu"
+        detector = JointDetector(joint, HostPort())
         answers = [detector.run(batch) for batch in inputs[number]]
         detector.close()
         return answers
@@ -275,3 +293,44 @@ def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
         for batch, outputs in zip(given_inputs, answers, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(outputs, alone.run(batch), strict=True))
     assert joint.batches < 24
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_jobs_that_share_a_detector_find_what_they_would_alone() -> None:
+    """Six threads, each with a stream of its own; inputs are overwritten as soon as the stream allows."""
+    cupy = pytest.importorskip("cupy")
+    joint = SharedEngine(lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream))
+    batcher = MicroBatcher(joint.run_together, max_batch=16, max_wait_s=0.006)
+    reference = OnnxRuntimeEngine(yunet.load(), threads=4)
+    failures: list[str] = []
+
+    def job(number: int) -> None:
+        with cupy.cuda.Device(0):
+            stream = cupy.cuda.Stream(non_blocking=True)
+            detector = JointDetector(batcher, joint.port(stream.ptr))
+            size = (192, 320) if number % 2 else (384, 640)
+            for n in range(8):
+                batch = (
+                    np.random.default_rng(100 * number + n).uniform(0, 255, (1 + n % 4, 3, *size)).astype(np.float32)
+                )
+                with stream:
+                    given = cupy.asarray(batch)
+                    outputs = detector.run(given)
+                    given[...] = 0
+                    found = [cupy.asnumpy(output) for output in outputs]
+                expected = reference.run(batch)
+                worst = max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
+                if worst > 0.02:
+                    failures.append(f"job {number}, batch {n}: {worst}")
+            detector.close()
+
+    threads = [threading.Thread(target=job, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+    batcher.close()
+    assert failures == []
+    assert batcher.batches < 48

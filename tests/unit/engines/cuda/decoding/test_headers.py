@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.cuda.headers import messages, nal_units
+from engines.cuda.decoding.headers import messages, nal_units
 
 UNITS = [b"\x67sequence", b"\x68picture", b"\x65slice of it"]
 

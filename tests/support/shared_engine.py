@@ -1,4 +1,7 @@
-"""One model for all jobs of a device: inputs of several streams in, joined into one batch, outputs back to each."""
+"""One model on a GPU for several jobs of a process: their inputs are joined into one batch, outputs go back to each.
+
+The service does not work like this, since every job has a process of its own: ``tests.gpu.bench_batching`` compares.
+"""
 
 from __future__ import annotations
 
@@ -9,62 +12,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines.cuda_streams import stream_of
 from engines.device_errors import device_errors
 from engines.inference.device import DeviceEngine
-from engines.protocols import InferenceEngine
 
-_IN_FLIGHT = 2  # batches given to the GPU before the oldest is waited for: more only delay, and none would grow
-
-
-class HostJoint:
-    """Shares an engine of the CPU. Satisfies ``engines.protocols.SharedEngine``."""
-
-    def __init__(self, engine: InferenceEngine) -> None:
-        self._engine = engine
-        self.name = engine.name
-
-    def run_together(self, parts: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
-        """One list of outputs for each input; inputs differ in their number of frames alone."""
-        outputs = self._engine.run(np.concatenate(parts) if len(parts) > 1 else parts[0])
-        ends = np.cumsum([len(part) for part in parts])
-        return [[o[end - len(part) : end] for o in outputs] for part, end in zip(parts, ends, strict=True)]
-
-    def port(self) -> HostPort:
-        return HostPort(self.name)
-
-
-class HostPort:
-    """A job's side of ``HostJoint``: host memory needs no care. Satisfies ``engines.protocols.EnginePort``."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def offer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return batch
-
-    def take(self, answer: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        return answer
+_IN_FLIGHT = 2  # batches given to the GPU before the oldest is waited for: more would only delay
 
 
 @dataclass(frozen=True, slots=True)
 class DevicePart:
-    """An array of the GPU, or several, and the event after which they may be read."""
+    """An array on the GPU, or several, and the event after which they may be read."""
 
     arrays: Any
     ready: Any
 
 
-class DeviceJoint:
-    """Shares an engine of a GPU. It has a stream of its own. Satisfies ``engines.protocols.SharedEngine``.
+class SharedEngine:
+    """An engine with a CUDA stream of its own, used by one thread alone.
 
-    Nothing waits on the host but for the GPU to keep up: streams wait for each other by events.
+    The host only waits until the GPU keeps up: streams wait for each other by events.
     """
 
     def __init__(self, open_on: Callable[[int], DeviceEngine]) -> None:
-        """``open_on`` opens the engine on a CUstream that is given to it, on the current device."""
+        """``open_on`` opens the engine on the CUstream that it is given, on the current device."""
         self._cupy = importlib.import_module("cupy")
         self._own_stream = self._cupy.cuda.Stream(non_blocking=True)
         self._engine = open_on(int(self._own_stream.ptr))
@@ -72,7 +43,7 @@ class DeviceJoint:
         self._in_flight: deque[Any] = deque()
 
     def run_together(self, parts: Sequence[DevicePart]) -> list[DevicePart]:
-        """One answer for each input; inputs differ in their number of frames alone."""
+        """Return one answer for each input; inputs differ only in their number of frames."""
         with self._engine.current(), device_errors("running the shared detector"):
             for part in parts:
                 self._own_stream.wait_event(part.ready)
@@ -86,13 +57,9 @@ class DeviceJoint:
             for array, end in zip(arrays, ends, strict=True)
         ]  # fmt: skip
 
-    def close(self) -> None:
-        """Give the model's memory back; nothing may be run afterwards."""
-        self._engine.close()
-
-    def port(self, stream: int) -> DevicePort:
-        """``stream``: CUstream of the job."""
-        return DevicePort(self.name, self._engine, stream)
+    def port(self, stream: int) -> EnginePort:
+        """Return the side of a job whose CUstream is ``stream``."""
+        return EnginePort(self.name, self._engine, stream)
 
     def _keep_up(self, done: Any) -> None:
         """Wait for an earlier batch, so that requests gather here while the GPU is busy, and not behind it."""
@@ -101,8 +68,8 @@ class DeviceJoint:
             self._in_flight.popleft().synchronize()
 
 
-class DevicePort:
-    """A job's side of ``DeviceJoint``. Satisfies ``engines.protocols.EnginePort``."""
+class EnginePort:
+    """A job's side of a ``SharedEngine``."""
 
     def __init__(self, name: str, engine: DeviceEngine, stream: int) -> None:
         self.name = name
@@ -111,11 +78,12 @@ class DevicePort:
         self._stream = stream_of(stream)
 
     def offer(self, batch: Any) -> DevicePart:
+        """Make an input readable by the thread that runs the batches."""
         with self._engine.current(), device_errors("handing frames to the detector"):
             return DevicePart(batch, self._stream.record(self._cuda.Event(disable_timing=True)))
 
     def take(self, answer: DevicePart) -> list[Any]:
-        """The outputs, ready in the order of the job's stream.
+        """Return the outputs, ready in the order of the job's stream.
 
         Their memory belongs to the engine's stream: wait for what reads them before letting go of them.
         """

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.cuda.surfaces import Surface
+from engines.cuda.decoding.surfaces import Surface
 from engines.device_errors import device_errors
 from engines.errors import EngineError
 from engines.frames import VideoInfo

@@ -51,7 +51,7 @@ class SessionProbe:
 
 def probe_sessions(index: int, most: int = MOST_PROBED) -> SessionProbe:
     """Open sessions in a process of its own until one is refused: a driver that crashes takes only that along."""
-    command = [sys.executable, "-m", "engines.cuda.session_probe", str(index), str(most)]
+    command = [sys.executable, "-m", "engines.cuda.encoding.session_probe", str(index), str(most)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False)

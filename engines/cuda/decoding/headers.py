@@ -10,7 +10,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cuda.vp9 import explicit_sizes
+from engines.cuda.decoding.vp9 import explicit_sizes
 from engines.frames import VideoInfo
 from engines.video.color import merge_tags, tags_of
 from engines.video.geometry import UNKNOWN_ASPECT, first_orientation

@@ -15,8 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.cuda.nvdec import DamagedPacketError, GPURefusedError
-from engines.cuda.surfaces import Surface
+from engines.cuda.decoding.nvdec import DamagedPacketError, GPURefusedError
+from engines.cuda.decoding.surfaces import Surface
 from engines.errors import DeviceOutOfMemoryError
 from engines.frames import VideoInfo
 
@@ -26,7 +26,7 @@ _FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # what FFmpeg says on a full GPU; the 
 
 
 class HwaccelCodec:
-    """FFmpeg's decoder with the GPU as its accelerator. As ``engines.cuda.nvdec.NvdecCodec``.
+    """FFmpeg's decoder with the GPU as its accelerator. As ``engines.cuda.decoding.nvdec.NvdecCodec``.
 
     Args:
         ready: waits until FFmpeg's work on the GPU is done, which uses the default stream, and ours.

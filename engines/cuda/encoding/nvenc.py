@@ -20,8 +20,8 @@ from av.packet import Packet
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cuda.cross_process import Slots, shared_directory
 from engines.cuda.device_mask import number_of
-from engines.cuda.download import DownloadingEncoder
-from engines.cuda.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.encoding.download import DownloadingEncoder
+from engines.cuda.encoding.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
 from engines.cuda_streams import stream_of
 from engines.device_errors import device_errors
 from engines.errors import EncodeFailedError, EngineError

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from engines.cuda.compose import draw_tiles
+from engines.cuda.decoding.tone import ToneTable, white_and_middle
 from engines.cuda.device_frames import DevicePlanes, empty_planes, frame_bytes, one, split
 from engines.cuda.kernels import SURFACE
 from engines.cuda.stream_protocol import DeviceWork
-from engines.cuda.tone import ToneTable, white_and_middle
 from engines.frames import Frame, Plane, Rect, VideoInfo
 from engines.protocols import TileSource
 from engines.tone_map import tone_source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.cuda.vp9 import explicit_sizes
+from engines.cuda.decoding.vp9 import explicit_sizes
 
 SYNC = f"{0x498342:024b}"
 SIZE = f"{639:016b}{359:016b}"
