@@ -27,7 +27,8 @@ from daemon.share.leases import Lease
 from daemon.share.naming import printable, valid_text
 from daemon.share.rename import FileMark, has_gone
 from engines.errors import ExplainedError
-from pipeline.durable import sync_directory, write_durably
+from engines.files import sync_directory
+from pipeline.durable import write_durably
 
 MANIFEST = "job.json"
 SOURCE = "source"

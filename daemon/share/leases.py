@@ -19,9 +19,10 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.settings import LeaseSettings
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.files import open_lock, overwrite_plain, read_json, write_plain
+from daemon.files import open_lock, overwrite_plain, read_json
 from engines.errors import ExplainedError
-from pipeline.durable import FULL, storage_errors
+from engines.files import FULL, replace_file
+from pipeline.durable import storage_errors
 from pipeline.errors import StorageError
 
 LEASE = "lease.json"
@@ -67,24 +68,21 @@ def write(folder: Path, lease: Lease) -> None:
     """
     with storage_errors("renewing a lease"):
         try:
-            _replace(folder / LEASE, json.dumps(asdict(lease)).encode())
+            _replace(folder / LEASE, json.dumps(asdict(lease)).encode(), lease.host)
         except FileNotFoundError as exc:
             if read(folder) == lease:  # only the reply got lost
                 return
             raise _lost(folder) from exc
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, host: str) -> None:
     """Atomically; where the disk is full, in place: a host that seems to have gone would lose its jobs."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        write_plain(part, content)
+        replace_file(path, content, writer=host)
     except OSError as exc:
         if exc.errno not in FULL or not path.exists():
             raise
         overwrite_plain(path, content)
-    else:
-        part.replace(path)
 
 
 def confirm(folder: Path, lease: Lease) -> None:

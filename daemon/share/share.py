@@ -31,8 +31,8 @@ from daemon.share.mounts import mount_of
 from daemon.share.naming import composed, original_name
 from daemon.share.rename import move_no_replace, open_folder
 from daemon.status.model import HTML_NAME, JSON_NAME
+from engines.files import FULL, sync_directory
 from pipeline.degradation.space import mib
-from pipeline.durable import FULL, sync_directory
 
 SENTINEL = "share.json"
 LARGEST_BYTES = 10_000  # of the sentinel

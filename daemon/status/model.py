@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from daemon.config.settings import OUTBOX_DIR
-from daemon.files import read_json, write_plain
+from daemon.files import read_json
 from daemon.pages.i18n import clock
 
 SCHEMA = "dualface.status/1"
@@ -255,13 +255,6 @@ def read_status(root: Path) -> dict[str, Any] | None:
 def severity(level: str) -> int:
     """The rank of a degradation level, 0 for normal."""
     return LEVELS.index(level) if level in LEVELS else 0
-
-
-def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
-    part = path.with_name(f".{path.name}.{writer}.part")
-    write_plain(part, content, mode=mode)
-    part.replace(path)
 
 
 def now() -> str:

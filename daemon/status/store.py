@@ -13,7 +13,8 @@ from pathlib import Path
 from daemon.files import read_plain
 from daemon.jobs.manifest import folders
 from daemon.share import leases
-from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, replace_file, severity
+from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, severity
+from engines.files import replace_file
 
 SILENT_S = 180.0  # a service that runs writes every minute
 STATES = (  # the most telling first
@@ -89,7 +90,7 @@ class Hosts:
             OSError: it cannot be written.
         """
         content = json.dumps(asdict(board), indent=1, ensure_ascii=False).encode()
-        replace_file(self._path(board.host), content, board.host)
+        replace_file(self._path(board.host), content, writer=board.host)
 
     def read(self, host: str) -> ServiceStatus | None:
         """What a host has written last; None where that cannot be read."""
