@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.errors import DaemonError
+from daemon.layout import DRAIN_SUFFIX
 from daemon.share.share import Share
 from engines.files import replace_file
 
@@ -87,7 +88,7 @@ def _signed(reason: str) -> str:
 
 
 def _drains(share: Share) -> list[Path]:
-    return sorted(share.hosts.glob("*.drain"))
+    return sorted(share.hosts.glob(f"*{DRAIN_SUFFIX}"))
 
 
 def _remove(path: Path) -> None:

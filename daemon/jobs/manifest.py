@@ -22,6 +22,7 @@ from typing import Any
 
 from daemon.files import NO_PLAIN_FILE, read_plain
 from daemon.jobs import manifest_checks
+from daemon.layout import LEASE_FILE, LOCK_FILE, MANIFEST, PART, SIDECAR, SOURCE
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.naming import printable, valid_text
@@ -30,10 +31,6 @@ from engines.errors import ExplainedError
 from engines.files import sync_directory
 from pipeline.durable import write_durably
 
-MANIFEST = "job.json"
-SOURCE = "source"
-SIDECAR = "sidecar.yaml"
-PART = "part-"  # and the number of a part of the recording, from 0002
 FORMAT = 1
 _LARGEST_BYTES = 10_000_000
 
@@ -230,7 +227,7 @@ class Job:
         Raises:
             OSError, DiskFullError, StorageError: not now; call again later.
         """
-        self.clear(but={MANIFEST, SIDECAR, leases.LEASE, leases.LOCK, *(path.name for path in self.recordings)})
+        self.clear(but={MANIFEST, SIDECAR, LEASE_FILE, LOCK_FILE, *(path.name for path in self.recordings)})
         self.manifest = replace(
             self.manifest, result=None, error=None, checkpoint=None, strikes=0, interruptions=0, worked_s=0.0
         )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
+from daemon.layout import STATE_DIR
 from daemon.share.share import Share, ShareIdentity
 from engines.cache_dir import default_cache_dir
 from engines.files import replace_file

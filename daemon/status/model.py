@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from daemon.config.settings import OUTBOX_DIR
 from daemon.files import read_json
+from daemon.layout import OUTBOX_DIR, STATUS_JSON
 from daemon.pages.i18n import clock
 
 SCHEMA = "dualface.status/1"
-JSON_NAME = "status.json"
-HTML_NAME = "status.html"
 LARGEST_BYTES = 20_000_000
 LEVELS = ("normal", "downscale", "frame_skip", "pause")
 
@@ -246,7 +244,7 @@ def read_status(root: Path) -> dict[str, Any] | None:
     ``updated_at`` is at most about a minute old while the service runs and the share answers.
     """
     try:
-        status = read_json(root / OUTBOX_DIR / JSON_NAME, LARGEST_BYTES)
+        status = read_json(root / OUTBOX_DIR / STATUS_JSON, LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None

@@ -14,9 +14,9 @@ from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.jobs import sidecar
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.segment_cache import SegmentCache, key_of
+from daemon.layout import LEASE_FILE, SENTINEL
 from daemon.share import leases
 from daemon.share.reach import NoShareError, check
-from daemon.share.share import SENTINEL
 from pipeline.corrections import CorrectionsError
 from tests.support.planted import VICTIM, assert_plain, in_time, plant
 from tests.support.share import LEASE, finished, make_share
@@ -26,7 +26,7 @@ def test_leases(tmp_path: Path, planted: Callable[[Path], None]) -> None:
     planted(tmp_path / ".lease.json.this-host.part")
     in_time(lambda: leases.write(tmp_path, LEASE))
     assert leases.read(tmp_path) == LEASE
-    assert_plain(tmp_path / leases.LEASE)
+    assert_plain(tmp_path / LEASE_FILE)
 
 
 @pytest.mark.parametrize("name", ["segments", "preview", "checkpoint.json"])
