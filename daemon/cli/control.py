@@ -4,7 +4,6 @@ machine that has the share, and lasts over restarts.
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from daemon.errors import DaemonError
 from daemon.layout import DRAIN_SUFFIX
 from daemon.share.share import Share
+from daemon.user import user_name
 from engines.files import replace_file
 
 
@@ -72,18 +72,10 @@ def resume(share: Share) -> list[str]:
     return ended
 
 
-def who() -> str:
-    """The person at the keyboard, also behind sudo."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user number without a name
-        return f"user {os.getuid()}"
-
-
 def _signed(reason: str) -> str:
     """A reason that explains itself to whoever finds it months later."""
     when = time.strftime("%Y-%m-%d %H:%M %Z")
-    whence = f"{who()} on {socket.gethostname()}, {when}"
+    whence = f"{user_name()} on {socket.gethostname()}, {when}"
     return f"{' '.join(reason.split())} ({whence})" if reason.strip() else f"by {whence}"
 
 
