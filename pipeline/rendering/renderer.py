@@ -11,11 +11,11 @@ from typing import Any
 
 from engines.containers import source_file as storage
 from engines.containers.survey import merged
+from engines.files import make_folder
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Decoder, Encoder
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.triggers import SegmentFacts
-from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row
