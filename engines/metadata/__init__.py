@@ -1,4 +1,4 @@
-"""What MP4 keeps beside frames and audio: tags, chapters, timecode and text subtitles.
+"""Tags, chapters, timecode and text subtitles, copied into the output.
 
-Begin at `tags.py`.
+Imports `containers` and `edits`. Begin at `tags.py`.
 """
