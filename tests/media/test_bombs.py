@@ -100,7 +100,7 @@ def test_a_header_that_understates_the_frame(tmp_path: Path) -> None:
 
 
 def outcome(path: Path, work: str, most_mib: int) -> str:
-    """Return the name of the error raised in a process with limited memory growth."""
+    """The name of the error that the work ends with, in a process whose memory it may make grow by so much."""
     script = f"""
 from pathlib import Path
 from engines.cpu.decode import PyAvDecoder

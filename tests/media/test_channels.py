@@ -107,7 +107,7 @@ def delivered(tmp_path: Path, suffix: str, *streams: Voices, mode: AudioMode = "
 
 
 def tones(count: int) -> list[float]:
-    """Frequencies that are easy to tell apart and that AAC keeps."""
+    """Apart enough to be told from each other, and where AAC keeps them all."""
     return [400.0 + 110 * number for number in range(count)]
 
 

@@ -28,7 +28,7 @@ HEADER = b"[Script Info]\nScriptType: v4.00+\n[Events]\nFormat: Layer, Start, En
 
 
 class File:
-    """A recording that is written packet by packet, with any streams beside the video."""
+    """A recording that is written packet by packet, with whatever streams beside the frame."""
 
     def __init__(self, path: Path, clip: Clip = CLIP) -> None:
         self.path, self._clip = path, clip
