@@ -25,7 +25,8 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket, Frame, MediaInfo
-from engines.media.mux import assemble_mp4, decoding_times
+from engines.media.decoding_times import decoding_times
+from engines.media.mux import assemble_mp4
 from engines.media.probe import probe
 from engines.media.verify import verify_mp4
 from engines.settings import EncoderSettings
