@@ -1,4 +1,4 @@
-"""Frames and packets as they travel between the engines: NV12, with exact timestamps."""
+"""Frames, packets and descriptions of media, which all engines exchange."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Size: TypeAlias = tuple[int, int]  # width, height
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One frame, 8-bit NV12, upright. Its size may be another one than that of the frame before.
+    """One upright frame in 8-bit NV12. Its size may differ from that of the frame before.
 
-    Where HDR is kept it is P010 instead: 16 bits for each sample, of which the upper ten count.
+    If HDR is kept, it is P010 instead: 16 bits for each sample, of which the upper ten are used.
 
     Attributes:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
         uv: chroma, shape (ceil(H / 2), ceil(W / 2), 2), U before V.
-        pts: presentation time in ticks of the stream's time base, as the container says.
-        duration: ticks until the next frame; the last one's is a best guess, never 0.
-        replaced: this frame stands in for one that could not be decoded.
-        display: width and height when shown in square pixels; None is what ``VideoInfo`` says.
+        pts: presentation time in ticks of the stream's time base, from the container.
+        duration: ticks until the next frame; an estimate for the last one, never 0.
+        replaced: whether this frame replaces one that could not be decoded.
+        display: displayed width and height in square pixels; None: those of ``VideoInfo``.
     """
 
     y: Plane
@@ -52,7 +52,7 @@ class Frame:
 
 
 def on_host(frame: Frame) -> Frame:
-    """The same frame with its planes in host memory; a copy where they are on a device."""
+    """Return the frame with its planes in host memory; planes on a device are copied."""
     planes = [plane.get() if hasattr(plane, "get") else plane for plane in (frame.y, frame.uv)]
     return replace(frame, y=planes[0], uv=planes[1])
 
@@ -92,7 +92,7 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPacket:
-    """One encoded frame. ``pts`` is in the time base of the frames that went in."""
+    """One encoded frame. ``pts`` is in the time base of the encoder's input."""
 
     data: bytes
     pts: int
@@ -103,7 +103,7 @@ class EncodedPacket:
 class ColorTags:
     """Colour description as H.273 code points; 2 means unspecified.
 
-    ``mastering_display`` (SMPTE ST 2086) and ``content_light`` (MaxCLL, MaxFALL) are in x265's words, "" if unknown.
+    ``mastering_display`` (SMPTE ST 2086) and ``content_light`` (MaxCLL, MaxFALL) are in x265's notation, "" if unknown.
     """
 
     primaries: int = 2
@@ -116,11 +116,10 @@ class ColorTags:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One audio stream as its header describes it.
+    """Description of an audio stream, from its header.
 
-    ``channel_labels`` are FFmpeg's names of the channels in the order in which they are stored ("FL", "LFE"; "UNK" for
-    one of which the file says nothing), None where the file says nothing of any: then they are discrete.
-    ``engines.containers.channel_layouts.native_order`` says how they become FFmpeg's order.
+    ``channel_labels`` are FFmpeg's names of the channels in stored order ("FL", "LFE"; "UNK" if the file does not name
+    the channel); None if the file names none: then the channels are discrete.
     """
 
     index: int
@@ -134,16 +133,16 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """The chosen video stream as its header describes it.
+    """Description of the chosen video stream, from its header and first frame.
 
-    ``width`` and ``height`` are those of the displayed frame: rotation and pixel aspect applied. ``coded_width``
-    and ``coded_height`` are the stored frame's. ``frames_from_header`` is None where the container does not say.
-    Frames of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
-    ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
+    ``width`` and ``height`` are those of the displayed frame, after rotation and pixel aspect. ``coded_width`` and
+    ``coded_height`` are those of the stored frame. ``frames_from_header`` is None if the container does not give it.
+    If the size changes midway, frames of more than ``max_pixels`` are not decoded and count as damaged. ``index`` is
+    the stream's index in the file; ``chosen_because`` is one sentence with the reason for the choice.
 
-    Where size, pixel aspect or orientation change midway, all this is about the first frame; ``Frame.display`` tells
-    the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
-    that stays the same, the container's counts. ``peak_cd_m2`` is the brightest white of PQ video as metadata tells it.
+    If size, pixel aspect or orientation change midway, this describes the first frame, and ``Frame.display`` the
+    others. ``sample_aspect`` is the container's, ``coded_aspect`` the codec's (None: unknown); the container's applies
+    until the codec's changes. ``peak_cd_m2`` is the brightest white of PQ video, from metadata.
     """
 
     codec: str
@@ -173,11 +172,11 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a file holds."""
+    """Description of a file."""
 
     container: str
     bytes: int
     duration_s: float | None
     video: VideoInfo
     audio: tuple[AudioInfo, ...]
-    warnings: tuple[MediaWarning, ...] = ()  # what is known before any work not to come into the result
+    warnings: tuple[MediaWarning, ...] = ()  # about parts of the file that the result will not have

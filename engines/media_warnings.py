@@ -1,4 +1,4 @@
-"""What a result lacks of its source, or holds in another way: every code with its words in English and Korean."""
+"""Warnings about what a result lacks or holds in another form: each code with its texts in English and Korean."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "손상된 소리 {count}개 조각을 결과에 담지 못했습니다.",
     ),
     "AUDIO_INCOMPLETE": (
-        "Audio of audio stream {stream} is missing in the result{span}.",
+        "Audio of stream {stream} is missing in the result{span}.",
         "결과에 {stream}번 오디오 스트림의 소리가{span} 빠져 있습니다.",
     ),
     "AUDIO_GAP": (
@@ -41,31 +41,31 @@ WORDS: dict[str, tuple[str, str]] = {
         "원본의 {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "AUDIO_STARTS_LATE": (
-        "In the recording itself, audio stream {stream} begins after the frame: there is no audio{span}.",
+        "In the recording itself, audio stream {stream} begins after the video: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 늦게 시작합니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_ENDS_EARLY": (
-        "In the recording itself, audio stream {stream} ends before the frame: there is no audio{span}.",
+        "In the recording itself, audio stream {stream} ends before the video: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 먼저 끝납니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_SHORTER_THAN_DECLARED": (
-        "The file announces more audio than it holds: audio stream {stream} has none{span}.",
+        "The file declares more audio than it holds: audio stream {stream} has none{span}.",
         "파일 정보보다 소리가 짧습니다. {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "VIDEO_DAMAGED": (
-        "The frame could not be decoded{span}: other frames stand in for it.",
+        "The video could not be decoded{span}: other frames replace it.",
         "영상을{span} 읽을 수 없어 다른 화면으로 대신했습니다.",
     ),
     "VIDEO_STARTS_LATE": (
-        "In the recording itself, the frame begins after audio stream {stream}: there is none{span}.",
+        "In the recording itself, the video begins after audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 늦게 시작합니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_ENDS_EARLY": (
-        "In the recording itself, the frame ends before audio stream {stream}: there is none{span}.",
+        "In the recording itself, the video ends before audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 먼저 끝납니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_SHORTER_THAN_DECLARED": (
-        "The file announces more frame than it holds: there is none{span}.",
+        "The file declares more video than it holds: there is none{span}.",
         "파일 정보보다 영상이 짧습니다.{span} 영상이 없습니다.",
     ),
     "SOURCE_TRUNCATED": (
@@ -113,12 +113,12 @@ WORDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class MediaWarning:
-    """One thing that is in the source and not, or not as it was, in the result.
+    """One part of the source that the result lacks or holds in another form.
 
     Attributes:
         code: machine code, a key of ``WORDS``.
-        stream: index of the stream in the source; None where the whole file is meant.
-        from_s, to_s: the stretch of the result's timeline, in seconds; None where it is not known or is all of it.
+        stream: index of the stream in the source; None for the whole file.
+        from_s, to_s: the span on the result's timeline, in seconds; None if it is unknown or everything.
         message: one sentence in English.
         message_ko: the same in Korean.
     """
@@ -137,10 +137,10 @@ class MediaWarning:
 def media_warning(
     code: str, *, stream: int | None = None, from_s: float | None = None, to_s: float | None = None, **values: Any
 ) -> MediaWarning:
-    """A warning with its words filled in.
+    """Return a warning with its texts filled in.
 
     Args:
-        values: what the placeholders of the code's words stand for, besides ``stream`` and ``span``.
+        values: values of the placeholders besides ``stream`` and ``span``.
     """
     english, korean = WORDS[code]
     span_en, span_ko = _span_words(from_s, to_s)

@@ -1,4 +1,4 @@
-"""Audio: what a recording holds, the rules for channels and codecs, and the tracks of the result.
+"""The audio of the output: decoding, the rules for channels and codecs, loudness, and the output's tracks.
 
-Imports `engines.media` and `engines.edits`. Begin at `pump.py`; `policy.py` and `layout.py` hold the rules.
+Imports `containers`, `edits` and `metadata`. Begin at `prescan.py`, which plans, and `output.py`, which writes.
 """

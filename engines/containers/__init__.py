@@ -1,4 +1,4 @@
-"""Container files as demuxers read them: opening, packets, index, edit lists, and clocks that need repair.
+"""Container files: opening, packets, the index of MP4, edit lists, channel layouts, and repair of damaged clocks.
 
-Imports the top level of `engines` only. Begin at `demux.py`.
+Imports only the top level of `engines`. Begin at `demux.py`, then `sniff.py` and `edit_lists.py`.
 """

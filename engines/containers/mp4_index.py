@@ -38,7 +38,7 @@ class IndexBox:
 
 @dataclass(slots=True)
 class _Track:
-    """The numbers that one track declared."""
+    """The numbers that one track declares."""
 
     is_audio: bool = False
     in_steps_of_one: bool = False

@@ -1,1 +1,4 @@
-"""The CPU backend: PyAV, OpenCV, NumPy."""
+"""The CPU backend: decoding with FFmpeg, model inputs, composition and encoding.
+
+Imports `containers`, `edits`, `video` and `models`. Begin at `decode.py`, then `compose.py` and `encode.py`.
+"""

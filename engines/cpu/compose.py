@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 class CpuCompositor:
-    """Composes with OpenCV on the planes of NV12; the reference for every other compositor.
+    """Composes with OpenCV on the planes of NV12; other compositors must agree with it.
 
     Per plane and axis, with coordinates in which sample i covers [i, i + 1), a crop that begins at ``e`` and is
     ``size`` long becomes ``out`` samples:
@@ -34,21 +34,21 @@ class CpuCompositor:
        m j + m - 1, rounded to 8 bits; e and size are divided by m. For m = 1, or size < out, nothing happens.
     2. filter: with s = size / out, r = max(1, s), n = floor(e) held inside the plane and g = e - n,
        S(j) = sum over k of A(n + j + k) w(k), where w(k) is the Lanczos kernel of three lobes at (k - g) / r,
-       divided by the sum of all w. So one pass moves by the fraction of a sample and takes away what the tile
-       cannot hold. Indices outside the plane repeat its edge. For g = 0 and r = 1 nothing happens.
+       divided by the sum of all w. So one pass shifts by the fraction of a sample and removes frequencies that
+       the tile cannot hold. Indices outside the plane repeat its edge. For g = 0 and r = 1 nothing happens.
     3. sample: T(i) = sum over j of S(j) q((i + 1/2) s - 1/2 - j), where q is the cubic kernel with a = -3/4.
        S ends one sample beyond the crop; indices outside repeat its ends.
 
     Between 2 and 3 numbers are 32-bit floats, or 8 bits where 2 has nothing to do; T is rounded to 8 bits.
 
-    P010 goes the same way, with 16 bits wherever 8 are spoken of here.
+    P010 is processed in the same way, with 16 bits instead of 8.
 
     Chroma is sited as H.264's default says, left horizontally and centred vertically (chroma_sample_loc_type 0), in
     source and result alike: the chroma of a crop begins at x / 2 + (1 - s) / 4 and at y / 2, and is half as long.
 
-    As the move happens once per frame and not per pixel, a slowly moving crop moves every pixel alike, and one that
-    rests on whole pixels is as sharp as can be. It is also the fastest way with OpenCV: two tiles of a 1080p frame
-    take 5 ms on one core, with warpAffine 6 ms (linear) or 30 ms (cubic), with Pillow 16 ms.
+    The shift is applied once per frame and not per pixel, so a slowly moving crop moves all pixels alike, and a crop on
+    whole pixels stays sharp. It is also the fastest method with OpenCV: two tiles of a 1080p frame take 5 ms on one
+    core, with warpAffine 6 ms (linear) or 30 ms (cubic), with Pillow 16 ms.
     """
 
     name = "opencv"

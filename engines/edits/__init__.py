@@ -1,4 +1,4 @@
-"""Edit lists of MP4 and MOV: read once, applied to video, audio and text.
+"""Edit lists of MP4 and MOV, applied to the video, audio and text of a file.
 
-Begin at `lists.py`.
+Imports `containers`, where `edit_lists.py` reads the lists. Begin at `video.py`.
 """

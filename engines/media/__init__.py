@@ -1,4 +1,5 @@
-"""Containers: probing, demux index, seeking, audio, muxing and verification. No frame is drawn here.
+"""Whole files: probing, joining parts, writing the finished MP4, verifying it, and snapshots of it.
 
-Imports the top level of `engines` only. Begin at `container.py`, then `probe.py`.
+Imports `containers`, `edits`, `video`, `metadata` and `audio`; the CPU and CUDA backends import none of it.
+Begin at `probe.py`, then `mux.py`.
 """

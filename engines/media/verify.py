@@ -103,7 +103,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
     with open_media(path) as container:
         stream = only_video(container)
         size = (stream.codec_context.width, stream.codec_context.height)
-        _require(size == (width, height), f"the frame is {size[0]}x{size[1]}, not {width}x{height}")
+        _require(size == (width, height), f"its frames are {size[0]}x{size[1]}, not {width}x{height}")
         streams = [s for s in container.streams if s.type in KINDS and (s.type != "video" or s is stream)]
         survey = _Survey(stream.time_base or Fraction(1), {s.index: (s.type, StreamSurvey()) for s in streams})
         reader = PacketReader(container, streams)

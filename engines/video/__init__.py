@@ -1,4 +1,4 @@
-"""Facts about a video stream, the same for every decoder: choice, seeking, timeline, geometry, colours.
+"""A video stream before it is decoded, for every decoder: choice, seeking, timeline, geometry, colour tags.
 
-Imports `containers` and `edits`. Begin at `seeking.py`.
+Imports `containers` and `edits`. Begin at `seeking.py` and `timeline.py`.
 """

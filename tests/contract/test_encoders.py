@@ -17,7 +17,7 @@ from engines.cpu.filters import planes_of
 from engines.cuda.encoding.nvenc import NvencEncoder
 from engines.cuda.encoding.sessions import EncoderSessions
 from engines.frames import ColorTags, EncodedPacket, Frame
-from engines.media.mux import decoding_times, reorder_depth
+from engines.media.decoding_times import decoding_times, reorder_depth
 from engines.protocols import Encoder
 from engines.settings import EncoderSettings
 from tests.fakes import pynvvideocodec

@@ -1,4 +1,4 @@
-"""Small files that claim to be enormous: refused from what they claim, before memory or time is spent on it."""
+"""Small files that declare enormous contents are refused before they take memory or time."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def many_samples_in_a_fragment(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [many_samples, many_edits, many_samples_in_a_fragment])
-def test_an_index_without_end_is_refused_unread(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_an_endless_index_is_refused_unread(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "bomb.mp4")
     assert outcome(tmp_path / "bomb.mp4", "probe(path)", most_mib=50) == IndexTooLargeError.__name__
     with pytest.raises(IndexTooLargeError, match="samples"):
@@ -189,7 +189,7 @@ def test_a_length_that_no_header_tells(tmp_path: Path, pts: list[int]) -> None:
 
 
 def test_a_last_frame_without_end(tmp_path: Path) -> None:
-    """Half a second, then one frame for days; the header keeps quiet about it."""
+    """Half a second, then one frame for days, which the header does not say."""
     path = clip(tmp_path / "last.mp4", options={"bf": "0"})
     path.write_bytes(with_boxes(path.read_bytes(), {b"stts": full(2, 5, 512, 1, 2**31 - 1)}))
     with pytest.raises(ExplainedError) as caught:

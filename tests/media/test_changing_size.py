@@ -1,4 +1,4 @@
-"""Whole jobs on a recording that grows, and changes its pixels' shape and its orientation, on the way."""
+"""Whole jobs on a recording whose size, pixel aspect and orientation change midway."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_debug_video_has_every_frame_in_one_size(finished) -> None:
     assert frames[-1][:, :80].mean() < 5  # bars beside the tall frame
 
 
-def test_what_is_round_stays_round(finished) -> None:
+def test_round_shapes_stay_round(finished) -> None:
     for number, frame in enumerate(shown(finished.files.video)):
         for tile in (frame[:, :960], frame[:, 960:]):
             _, _, width, height = cv2.boundingRect((cv2.blur(tile, (3, 3)) > 190).astype(np.uint8))
@@ -136,9 +136,7 @@ def test_rows_are_in_pixels_of_the_frame_that_they_belong_to(finished) -> None:
             assert w == pytest.approx(width / 2, abs=1)
 
 
-def test_a_stopped_job_goes_on_as_if_nothing_had_happened(
-    recording: Path, finished, backend: str, tmp_path: Path
-) -> None:
+def test_a_stopped_job_gives_the_same_result(recording: Path, finished, backend: str, tmp_path: Path) -> None:
     """Stopped at the end of every segment: before, between and behind the changes."""
     spec = spec_for(recording, tmp_path / "work", backend)
     for _ in range(len(PARTS) * PER_PART // FPS):

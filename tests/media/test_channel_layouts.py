@@ -1,4 +1,4 @@
-"""Audio that names its channels: each one arrives in its place, and no heap is corrupted on the way."""
+"""Audio with channel labels: each channel arrives in its place, and the heap stays intact."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def delivered(source: Path, target: Path) -> AudioOutcome:
 
 
 def loudest_hz(path: Path) -> dict[str, float]:
-    """What each channel of a delivered track mostly holds."""
+    """Return the dominant tone of each channel of a delivered track."""
     with av.open(str(path)) as out:
         labels = [channel.name for channel in out.streams.audio[0].codec_context.layout.channels]
         packed = av.AudioResampler(format="flt")  # PyAV reads beyond the planes of eight channels
@@ -102,7 +102,7 @@ def test_the_checking_allocator_catches_what_pyav_does(tmp_path: Path, allocator
 
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
-def test_spoiled_layouts_corrupt_no_heap(allocator: str) -> None:
+def test_damaged_layouts_do_not_corrupt_the_heap(allocator: str) -> None:
     count = 150
     done = run_checked(["-m", "tests.hostile.layouts", "--count", str(count), "--seed", "2026"], allocator, 300)
     assert (done.returncode, done.stderr) == (0, "")

@@ -74,7 +74,7 @@ def test_channels_without_names_are_all_heard_equally(tmp_path: Path, suffix: st
     assert stream.loudness is not None and stream.loudness.true_peak_dbtp <= -0.9, "the sum does not clip"
 
 
-def test_a_mix_is_turned_down_no_more_than_its_peak_demands(tmp_path: Path) -> None:
+def test_a_mix_is_attenuated_no_more_than_its_peak_requires(tmp_path: Path) -> None:
     stream = delivered(tmp_path, "mov", Voices([400, 500, *[0] * 11])).streams[0]
     assert stream.gain_db == 0
     assert levels_dbfs(tmp_path / "out.mp4", [400, 500]) == pytest.approx(-20, abs=LEVEL_TOLERANCE_DB)
@@ -166,8 +166,8 @@ def test_everything_becomes_stereo_on_request(tmp_path: Path, layout: str | None
     assert levels_dbfs(tmp_path / "out.mp4", voices.tones_hz).max(axis=1).min() > -20 - 3 - LEVEL_TOLERANCE_DB
 
 
-def test_the_source_says_what_it_is(tmp_path: Path) -> None:
-    """So that the tests above are of what they say."""
+def test_the_sources_of_these_tests_have_the_intended_layouts(tmp_path: Path) -> None:
+    """Otherwise the tests above would test something else."""
     assert probe(record(tmp_path / "a.mov", Voices(tones(6)))).audio[0].channel_labels is None
     named = probe(record(tmp_path / "b.mov", Voices(tones(6), "5.1"))).audio[0].channel_labels
     assert named is not None and "LFE" in named

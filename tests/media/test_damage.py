@@ -87,7 +87,7 @@ def test_damage_in_an_interlaced_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", [1, 2, 5, 9])
 def test_damage_at_the_very_end(tmp_path: Path, last: int) -> None:
-    """The codec meets the error while it drains; the frames behind it must come all the same."""
+    """The codec meets the error while it is flushed; the frames after it must still come."""
     path = Clip(frames=48).write(tmp_path / "clip.mp4")
     times = shown_times(path)
     spoil(path, [48 - last], zeroed)
@@ -108,7 +108,7 @@ def test_frames_before_the_first_good_one_show_that_one(tmp_path: Path) -> None:
     assert_same_tail(path, (0, 6, 11, 12))
 
 
-def test_a_longer_gap_moves_over_to_the_next_good_frame(tmp_path: Path) -> None:
+def test_a_longer_gap_blends_into_the_next_good_frame(tmp_path: Path) -> None:
     path = Clip(frames=96, options={"bf": "0"}).write(tmp_path / "clip.mp4")
     spoil(path, range(20, 70), zeroed)
     frames, _ = decode_and_count(path)
@@ -185,7 +185,7 @@ def test_random_damage_everywhere_never_crashes(tmp_path: Path, suffix: str) -> 
         ]
 
 
-def test_a_file_without_one_good_frame(tmp_path: Path) -> None:
+def test_a_file_without_any_good_frame(tmp_path: Path) -> None:
     path = Clip(frames=24).write(tmp_path / "clip.mp4")
     info = probe(path)
     spoil(path, range(24), zeroed)

@@ -1,4 +1,4 @@
-"""What a file says about itself: in the result too, or named in a warning."""
+"""Tags, chapters, timecode and subtitles of a file are in the result or named in a warning."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_names_of_other_containers_are_understood() -> None:
     ],
 )
 def test_timecode_is_kept(tmp_path: Path, fps: Fraction, begin: int, timecode: str, kept: str) -> None:
-    """A frame that begins later than its audio: the timecode's track, like the source's, begins with the audio."""
+    """If the video begins later than its audio, the timecode track begins with the audio, as in the source."""
     clip = replace(CLIP, fps=fps, pts=range(begin, begin + 60), audio=[Audio()])
     with recopied(clip.write(tmp_path / "plain.mov"), tmp_path / "tc.mov") as streams:
         streams[0].metadata["timecode"] = timecode
@@ -105,7 +105,7 @@ def test_a_timecode_that_counts_every_second_frame_stays_at_its_moment(tmp_path:
         assert result.streams.data[0].metadata["timecode"] == "02:04:06:08"
 
 
-def test_where_the_audio_begins_first_the_timecode_is_that_of_its_begin(tmp_path: Path) -> None:
+def test_the_timecode_is_that_of_the_audio_if_it_begins_first(tmp_path: Path) -> None:
     """Matroska has no track for it: its timecode is that of the first frame, which comes half a second later."""
     clip = replace(CLIP, options={"bf": "0"}, pts=range(15, 75), audio=[Audio("pcm_s16le")])
     with recopied(clip.write(tmp_path / "plain.mkv"), tmp_path / "tc.mkv") as streams:
@@ -115,7 +115,7 @@ def test_where_the_audio_begins_first_the_timecode_is_that_of_its_begin(tmp_path
         assert [s.metadata.get("timecode") for s in result.streams.data] == ["01:02:02:19"]
 
 
-def test_chapters_before_the_begin_are_left_and_the_others_moved(tmp_path: Path) -> None:
+def test_chapters_before_the_start_are_dropped_and_the_others_moved(tmp_path: Path) -> None:
     clip = replace(CLIP, pts=range(30, 90))
     file = File(tmp_path / "a.mkv", clip)
     file.out.set_chapters([
@@ -169,7 +169,7 @@ def test_timed_text_is_copied_with_its_styles(tmp_path: Path) -> None:
     ("suffix", "codec", "prefix"),
     [("mkv", "subrip", b""), ("mp4", "mov_text", b"\x00\x03"), ("mov", "mov_text", b"\x00\x03")],
 )
-def test_subtitles_move_with_the_frame_and_are_cut_at_its_begin(
+def test_subtitles_move_with_the_video_and_are_cut_at_its_start(
     tmp_path: Path, suffix: str, codec: str, prefix: bytes
 ) -> None:
     file = File(tmp_path / f"a.{suffix}", replace(CLIP, pts=range(30, 90)))
@@ -213,7 +213,7 @@ def _cues() -> st.SearchStrategy[list[Cue]]:
 
 
 @given(_cues())
-def test_flattening_shows_at_every_moment_what_the_cues_show(cues: list[Cue]) -> None:
+def test_flattened_cues_show_the_same_texts_at_every_time(cues: list[Cue]) -> None:
     flat = list(_flattened(cues))
     assert all(a.end <= b.start for a, b in pairwise(flat))
     for moment in range(0, 270):
@@ -248,7 +248,7 @@ def test_data_is_named(tmp_path: Path) -> None:
     assert [(w.code, w.stream) for w in probe(file.write()).warnings] == [("DATA_STREAMS_DROPPED", 1)]
 
 
-def test_closed_captions_within_the_frames_are_named(tmp_path: Path) -> None:
+def test_closed_captions_in_the_frames_are_named(tmp_path: Path) -> None:
     """ATSC A/53 captions travel in a user data SEI of each frame."""
     plain = replace(CLIP, frames=5).write(tmp_path / "plain.ts")
     body = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x20\xff"
@@ -279,7 +279,7 @@ def test_text_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     assert texts(tmp_path / "out.mp4") == [(100, 600, "good")]
 
 
-def test_each_tracks_language_and_use_are_kept(tmp_path: Path) -> None:
+def test_each_tracks_language_and_disposition_are_kept(tmp_path: Path) -> None:
     clip = replace(CLIP, audio=[Audio(language="eng"), Audio("pcm_s16le", language="kor")])
     plain = clip.write(tmp_path / "plain.mkv")
     with recopied(plain, tmp_path / "a.mkv") as streams:

@@ -1,4 +1,4 @@
-"""Edit lists with more than one edit: what is shown and heard is what they say, from wherever the work goes on."""
+"""Edit lists with more than one edit are presented as they say, also after a resume at any time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def said(cuts: Sequence[Cut]) -> list[tuple[float, float, int]]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_frames_come_when_the_list_says(tmp_path: Path, name: str) -> None:
+def test_frames_have_the_times_of_the_list(tmp_path: Path, name: str) -> None:
     path = recording(tmp_path / "x.mp4", LISTS[name])
     info = probe(path)
     frames, expected = shown(path), said(LISTS[name])
@@ -88,7 +88,7 @@ def test_frames_come_when_the_list_says(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jump cuts", "out of order", "the same again", "a still"])
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_work_that_goes_on_anywhere_shows_the_same(tmp_path: Path, name: str, codec: str) -> None:
+def test_decoding_from_any_time_shows_the_same(tmp_path: Path, name: str, codec: str) -> None:
     options = {"x265-params": "log-level=none:keyint=12:bframes=2"} if codec == "libx265" else {}
     path = recording(tmp_path / "x.mp4", LISTS[name], codec=codec, options=options)
     whole = shown(path)
@@ -104,7 +104,7 @@ def test_fragments_are_edited_too(tmp_path: Path) -> None:
     assert [number_in(frame.y) for frame in shown(path)] == [number for _, _, number in said(LISTS["out of order"])]
 
 
-def test_damage_is_mended_the_same_from_wherever_the_work_goes_on(tmp_path: Path) -> None:
+def test_damage_is_concealed_the_same_from_any_start(tmp_path: Path) -> None:
     path = Clip(width=160, height=90, frames=FRAMES).write(tmp_path / "x.mp4")
     spoil(path, [30, 62], noisy)
     set_edits(path, [Cut(0.6, 1.6), Cut(0.7, 0.5), Cut(0.6, 1.9)])
@@ -157,7 +157,7 @@ def beeps_s(path: Path, delivered: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("name", AUDIO)
-def test_audio_stays_with_the_frame_at_every_edit(tmp_path: Path, name: str) -> None:
+def test_audio_and_video_stay_in_sync_at_every_edit(tmp_path: Path, name: str) -> None:
     """Each edit begins before a flash with a beep, and ends between two frames and in the middle of a packet."""
     cuts = [Cut(0.337, k / 2 - 0.113) for k in (1, 2, 3, 4, 5, 2, 4, 1, 3, 5)]
     path = recording(tmp_path / name, cuts, draw=flashing, audio=[AUDIO[name]])
@@ -189,14 +189,14 @@ def test_edits_of_no_length_are_not_left_to_the_demuxer(tmp_path: Path) -> None:
     assert len(shown(path)) == 15
 
 
-def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
+def test_an_endless_list_is_refused(tmp_path: Path) -> None:
     path = Clip(width=64, height=48, frames=6).write(tmp_path / "x.mp4")
     set_edits(path, [Cut(0.1, 0.0)] * (MAX_EDITS + 1))
     with pytest.raises(IndexTooLargeError, match="edits"):
         probe(path)
 
 
-def test_other_speeds_and_missing_media_are_told(tmp_path: Path) -> None:
+def test_other_speeds_and_missing_media_give_warnings(tmp_path: Path) -> None:
     path = recording(tmp_path / "x.mp4", [Cut(0.5, 0.0, rate=2), Cut(0.5, 2.0, rate=0.5), Cut(1.5, 2.5)])
     assert [(w.code, w.stream) for w in probe(path).warnings] == [("EDIT_SPEED_IGNORED", 0), ("EDIT_BEYOND_MEDIA", 0)]
     assert len(shown(path)) == 45
@@ -209,7 +209,7 @@ def test_ordinary_lists_are_left_to_the_demuxer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 40, struct.pack(">II", 0, 2**32 - 1) + b"\x7f" * 13])
-def test_spoiled_lists_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
+def test_damaged_lists_are_read_as_far_as_possible(tmp_path: Path, content: bytes) -> None:
     trak = box(b"trak", box(b"edts", box(b"elst", content)))
     path = tmp_path / "x.mp4"
     path.write_bytes(box(b"ftyp", b"isom") + box(b"moov", trak))

@@ -1,4 +1,4 @@
-"""What is taken by its extension can be opened: the containers behind the rarer ones."""
+"""Every accepted extension can be opened, also those of rare containers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAL_DV = (720, 576)
         ("dv", "dv", "dvvideo"),
     ],
 )
-def test_it_is_taken_and_opens(extension: str, container: str, codec: str, tmp_path: Path) -> None:
+def test_an_extension_is_accepted_and_opens(extension: str, container: str, codec: str, tmp_path: Path) -> None:
     assert extension in ScanSettings().extensions
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")

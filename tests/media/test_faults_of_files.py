@@ -1,6 +1,4 @@
-"""What is wrong with a file never passes for trouble of the storage, which is waited out; nor that for what is wrong
-with a file, which would be delivered without the rest.
-"""
+"""Damage of a file is never taken for an error of the storage, nor the reverse; jobs wait only for the storage."""
 
 from __future__ import annotations
 
@@ -91,10 +89,8 @@ def _packets(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS - {"mov", "mp4"}))
-def test_a_file_that_is_cut_off_is_no_trouble_of_the_storage(
-    recordings: dict[str, Path], kind: str, tmp_path: Path
-) -> None:
-    """Demuxers say EIO of some of these."""
+def test_a_truncated_file_is_not_a_storage_error(recordings: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    """Demuxers report EIO for some of these."""
     content = recordings[kind].read_bytes()
     for part in (0.5, 0.7, 0.9):
         cut = tmp_path / f"{part}.{kind}"
@@ -110,12 +106,12 @@ def test_a_file_that_cannot_be_opened_any_more(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [-1, 2**63, 2**64])
-def test_a_place_that_no_file_has_is_the_content_s_fault(clip: Path, offset: int) -> None:
+def test_an_impossible_position_counts_as_damaged_content(clip: Path, offset: int) -> None:
     assert SourceFile(clip).seek(offset, 0) < 0
 
 
 @pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])
-def test_a_box_beyond_the_end_of_the_world(clip: Path, size: int) -> None:
+def test_a_box_beyond_any_file_position(clip: Path, size: int) -> None:
     """No file position is that large: seeking there is an error of the system."""
     data = clip.read_bytes()
     at = data.index(b"mdat") - 4

@@ -1,4 +1,4 @@
-"""Awkward frames come out upright, whole, eight bits deep, limited in range and 4:2:0."""
+"""Unusual frames are converted to upright, complete, 8-bit limited-range 4:2:0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of one recording: recognised by their time stamps, joined without losing a packet, in step at every joint."""
+"""Parts of one recording: recognised by their time stamps, joined without losing a packet, in sync at every joint."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_parts_of_other_parameters_are_not_joined(other: Clip, whole: Path, tmp_
     assert not follows(whole, path, certain_names=True)
 
 
-def test_what_cannot_be_read_follows_nothing(whole: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_follows_nothing(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(whole.read_bytes()[:3000])
     assert not follows(whole, tmp_path / "b.mp4", certain_names=True)
 
@@ -167,7 +167,7 @@ def test_a_job_joins_its_parts_once(parts: list[Path], tmp_path: Path) -> None:
     assert joined(spec, shares.append, lambda: False).source.stat() == before
 
 
-def test_a_job_that_is_stopped_or_lacks_room_leaves_no_half(
+def test_a_job_that_is_stopped_or_lacks_room_leaves_no_partial_file(
     parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = order(parts, tmp_path / "work")
@@ -179,7 +179,7 @@ def test_a_job_that_is_stopped_or_lacks_room_leaves_no_half(
         joined(spec, lambda _: None, lambda: False)
 
 
-def test_streams_of_the_parts_that_are_left_behind_are_named(
+def test_dropped_streams_of_the_parts_are_named(
     parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = order(parts, tmp_path / "work")
@@ -199,8 +199,8 @@ def test_the_command_joins_the_parts_among_its_files(parts: list[Path], whole: P
     assert [(item.source, item.spec.parts) for item in items] == [(part, ()) for part in parts]
 
 
-def test_audio_is_in_step_after_every_joint_though_each_part_was_encoded_alone(tmp_path: Path) -> None:
-    """Each part has an encoder delay of its own; its audio is 1.6 ms shorter than its frame."""
+def test_audio_is_in_sync_after_every_joint_of_separately_encoded_parts(tmp_path: Path) -> None:
+    """Each part has an encoder delay of its own; its audio is 1.6 ms shorter than its video."""
     audio = Audio(beeps_s=(0.1, 1.4), length_s=1.6)
     parts = [Clip(frames=48, fps=FPS, audio=[audio]).write(tmp_path / f"GX0{n}0001.MP4") for n in (1, 2, 3)]
     wanted = [number * float(48 / FPS) + beep for number in range(3) for beep in audio.beeps_s]

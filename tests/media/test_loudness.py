@@ -1,4 +1,4 @@
-"""Measured loudness is in every outcome; on request it is what was asked for."""
+"""Every outcome has the measured loudness; it meets the target if one is set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AAC_OVERSHOOT_DB = 1.5
 
 
 def found(path: Path) -> Loudness:
-    """What is measured of a file's first audio stream."""
+    """Return the measured loudness of a file's first audio stream."""
     loudness = prescan(path, probe(path).audio, AudioPolicy()).tracks[0].loudness
     assert loudness is not None
     return loudness
@@ -40,7 +40,7 @@ def test_a_tone_measures_as_ebu_says(tmp_path: Path, codec: str) -> None:
 @pytest.mark.parametrize(
     ("mode", "layout", "target"), [("auto", "stereo", -16.0), ("aac", "5.1", -23.0), ("aac-stereo", "mono", -30.0)]
 )
-def test_the_loudness_that_was_asked_for(tmp_path: Path, mode: str, layout: str, target: float) -> None:
+def test_the_loudness_target_is_met(tmp_path: Path, mode: str, layout: str, target: float) -> None:
     hz = {"mono": [500], "stereo": [500, 900], "5.1": [500, 700, 900, 60, 1100, 1300]}[layout]
     source = record(tmp_path / "quiet.mov", Voices(hz, layout, amplitude=0.02))
     outcome = remade(source, tmp_path / "out.mp4", audio=AudioPolicy(mode, target))  # type: ignore[arg-type]

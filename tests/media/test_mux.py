@@ -23,7 +23,8 @@ from engines.audio.prescan import MAX_SOURCES
 from engines.containers.sniff import iso_boxes
 from engines.errors import EncodeFailedError
 from engines.frames import EncodedPacket
-from engines.media.mux import assemble_mp4, decoding_times
+from engines.media.decoding_times import decoding_times
+from engines.media.mux import assemble_mp4
 from engines.media.probe import probe
 from tests.support.assembly import _segment, flashes_and_beeps, listened, remade
 from tests.support.decoding import decoded
@@ -66,7 +67,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("suffix", "codec"), CASES)
-def test_audio_stays_with_the_frame(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_audio_stays_in_sync_with_the_video(tmp_path: Path, suffix: str, codec: str) -> None:
     options = {"bf": "0"} if suffix == "wmv" else {}  # ASF's times are those of decoding
     clip = replace(flashing(30), options=options, audio=[Audio(codec, FLASHES_S)])
     source = clip.write(tmp_path / f"clip.{suffix}")
@@ -126,7 +127,7 @@ def test_a_transport_stream_that_starts_late(tmp_path: Path) -> None:
     assert flashes_and_beeps(tmp_path / "out.mp4")[0][0] < 0.7
 
 
-def test_audio_follows_the_frame_over_a_splice(tmp_path: Path) -> None:
+def test_audio_follows_the_video_over_a_splice(tmp_path: Path) -> None:
     part = replace(flashing(30), audio=[Audio("mp2", FLASHES_S)]).write(tmp_path / "part.ts")
     source = tmp_path / "glued.ts"
     source.write_bytes(part.read_bytes() * 3)
@@ -191,7 +192,7 @@ def test_audio_without_its_header_does_not_cost_the_video(tmp_path: Path, codec:
     assert outcome.mode != "copied"
 
 
-def test_of_very_many_audio_streams_the_first_are_taken(tmp_path: Path) -> None:
+def test_only_the_first_of_very_many_audio_streams_are_kept(tmp_path: Path) -> None:
     source = Clip(frames=30, audio=[Audio("pcm_s16le", length_s=0.1, rate=8000)] * 70).write(tmp_path / "many.mkv")
     outcome = remade(source, tmp_path / "out.mp4")
     assert [stream.mode for stream in outcome.streams] == ["transcoded"] * MAX_SOURCES + ["dropped"] * 6
@@ -204,7 +205,7 @@ def test_no_audio_stays_no_audio(tmp_path: Path) -> None:
     assert not probe(tmp_path / "out.mp4").audio
 
 
-def test_copied_audio_is_the_same_data_without_the_run_in(tmp_path: Path) -> None:
+def test_copied_audio_is_the_same_data_without_the_priming(tmp_path: Path) -> None:
     source = Clip(frames=60, audio=[Audio("aac", FLASHES_S)]).write(tmp_path / "clip.mp4")
     remade(source, tmp_path / "out.mp4")
     assert _audio_data(source)[1:] == _audio_data(tmp_path / "out.mp4")
@@ -251,7 +252,7 @@ def test_long_gaps_in_audio_become_silence(tmp_path: Path) -> None:
 
 
 def test_gaps_that_no_recording_has_stay_gaps(tmp_path: Path) -> None:
-    """A time stamp that is wrong by hours must not become hours of silence; the audio behind it stays where it was."""
+    """A time stamp that is wrong by hours must not become hours of silence; the audio after it keeps its time."""
     outcome = remade(with_late_audio(tmp_path, 7200), tmp_path / "out.mp4")
     assert outcome.mode == "transcoded"
     assert outcome.streams[0].packets < 200, "two seconds of AAC, not two hours"

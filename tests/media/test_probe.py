@@ -1,4 +1,4 @@
-"""What ``probe`` says about files, good and hopeless."""
+"""Descriptions of good files, and errors for unusable ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_uneven_spacing_is_noticed(tmp_path: Path, suffix: str) -> None:
     assert not probe(Clip(frames=60).write(tmp_path / f"even.{suffix}")).video.vfr
 
 
-def test_a_transport_stream_starts_where_it_starts(tmp_path: Path) -> None:
+def test_a_transport_stream_keeps_its_start(tmp_path: Path) -> None:
     info = probe(Clip(pts=range(90, 150), audio=[Audio(start_s=3.0)]).write(tmp_path / "late.ts"))
     assert info.video.start_pts * info.video.time_base >= 3
     assert info.video.time_base == Fraction(1, 90_000)
@@ -167,14 +167,14 @@ def test_encrypted_tracks(tmp_path: Path) -> None:
         probe(Clip(frames=5, container_options=key).write(tmp_path / "protected.mp4"))
 
 
-def test_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_codec(tmp_path: Path) -> None:
     path = Clip(frames=5).write(tmp_path / "odd.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzq9"))
     with pytest.raises(UnsupportedCodecError):
         probe(path)
 
 
-def test_every_refusal_tells_people_what_to_do(tmp_path: Path) -> None:
+def test_every_error_has_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "note.mp4"
     path.write_text("no video")
     with pytest.raises(MediaError) as caught:
@@ -184,7 +184,7 @@ def test_every_refusal_tells_people_what_to_do(tmp_path: Path) -> None:
     assert not caught.value.retryable
 
 
-def test_trouble_with_the_storage_is_not_the_files_fault(tmp_path: Path) -> None:
+def test_a_storage_error_is_not_taken_for_damage(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         probe(tmp_path / "gone.mp4")
     with pytest.raises(IsADirectoryError):
@@ -227,7 +227,7 @@ def _write_audio(path: Path) -> None:
 
 
 def _song_with_cover(path: Path) -> Path:
-    """An MP3 whose ID3v2 tag carries a frame (frame APIC)."""
+    """An MP3 whose ID3v2 tag has a picture (frame APIC)."""
     _write_audio(path)
     body = b"\x00image/png\x00\x03\x00" + _image("png")
     frame = b"APIC" + len(body).to_bytes(4, "big") + b"\x00\x00" + body

@@ -88,7 +88,7 @@ def test_the_highest_rate_that_a_profile_allows_stays_within_level_5_1(tmp_path:
     assert done.report["output"]["video"]["thinned_from_fps"] is None
 
 
-def test_a_stopped_job_thins_on_where_it_was(tmp_path: Path) -> None:
+def test_a_stopped_job_continues_thinning(tmp_path: Path) -> None:
     source = Clip(width=160, height=90, frames=250, fps=Fraction(120)).write(tmp_path / "fast.mp4")
     whole = run(source, tmp_path / "whole")
     parts = run(source, tmp_path / "parts", stops=2)

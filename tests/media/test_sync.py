@@ -72,7 +72,7 @@ def rewritten(source: Path, path: Path, change: Callable[[av.Packet], bool], **o
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100, 22_050])
-def test_aac_is_copied_without_its_run_in(tmp_path: Path, rate: int) -> None:
+def test_aac_is_copied_without_its_priming(tmp_path: Path, rate: int) -> None:
     source = replace(flashing(), audio=[beeping(rate=rate)]).write(tmp_path / "a.mp4")
     outcome = in_sync(source, tmp_path)
     assert (outcome.mode, outcome.frame_lead_s) == ("copied", 0)
@@ -97,8 +97,8 @@ def test_every_edit(tmp_path: Path) -> None:
     assert heard.audio_s == pytest.approx(15 * 0.437, abs=0.03)
 
 
-def test_edits_that_do_not_say_where_aac_begins(tmp_path: Path) -> None:
-    """They play the run-in: the source itself is late by one packet, or not at all; nobody can tell."""
+def test_edits_that_do_not_declare_the_priming_of_aac(tmp_path: Path) -> None:
+    """They play the priming: the source itself is late by one packet or not at all, which is unknown."""
     plain = replace(flashing(), audio=[beeping()]).write(tmp_path / "a.mp4")
     source = rewritten(plain, tmp_path / "b.mp4", lambda packet: True, use_editlist="0", avoid_negative_ts="make_zero")
     outcome = in_sync(set_edits(source, [Cut(0.9, 0), Cut(0.9, 1.2)]), tmp_path, flashes=4)
@@ -149,7 +149,7 @@ def test_audio_that_begins_later_or_earlier(tmp_path: Path, late_s: float) -> No
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv"])
-def test_negative_times_shift_frame_and_audio_together(tmp_path: Path, suffix: str) -> None:
+def test_negative_times_shift_video_and_audio_together(tmp_path: Path, suffix: str) -> None:
     """Matroska's reader gives no time to frames before 0, FLV's one that is 24 days late."""
     plain = replace(flashing(), audio=[beeping()]).write(tmp_path / "a.mp4")
 

@@ -1,4 +1,4 @@
-"""Times come out as the container has them; where it has none or nonsense, as the documentation promises."""
+"""Frames keep the container's times; missing or invalid times are replaced as documented."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_every_kind_of_group_of_frames_resumes_exactly(
 
 
 @pytest.mark.parametrize("second_starts_s", [0, 2, 4000])
-def test_recordings_glued_together_go_on_where_the_first_ends(tmp_path: Path, second_starts_s: int) -> None:
+def test_concatenated_recordings_continue_where_the_first_ends(tmp_path: Path, second_starts_s: int) -> None:
     parts = [
         Clip(frames=90, audio=[Audio(length_s=3)]),
         Clip(
@@ -148,7 +148,7 @@ def test_recordings_glued_together_go_on_where_the_first_ends(tmp_path: Path, se
 
 
 def rewritten(clip: Clip, path: Path, time: Callable[[int, int], int]) -> Path:
-    """A clip without B-frames, stored again with times of one's own."""
+    """A clip without B-frames, stored again with given times."""
     part = clip.write(path.with_name("part" + path.suffix))
     with av.open(str(part)) as source, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(source.streams.video[0], opaque=True)
@@ -177,19 +177,19 @@ def drive(line: Timeline[str], times: list[int | None], order: list[int]) -> lis
     return slots + line.finish()
 
 
-def test_a_lost_frame_leaves_its_place_empty() -> None:
+def test_a_lost_frame_leaves_an_empty_slot() -> None:
     slots = drive(timeline(), [0, 10, 20, 30, 40], [0, 1, 3, 4])
     assert [(s.pts, s.frame is None) for s in slots] == [(t, t == 20) for t in (0, 10, 20, 30, 40)]
 
 
-def test_a_hidden_packet_leaves_no_place_unless_the_codec_complained() -> None:
+def test_a_hidden_packet_leaves_no_slot_unless_the_codec_reported_an_error() -> None:
     assert len(drive(timeline(hidden=True), [0, 10, 20, 30], [0, 1, 3])) == 3
     line = timeline(hidden=True)
     line.report_error()
     assert len(drive(line, [0, 10, 20, 30], [0, 1, 3])) == 4
 
 
-def test_times_in_decoding_order_are_dealt_out_in_order() -> None:
+def test_times_in_decoding_order_are_assigned_in_order() -> None:
     slots = drive(timeline(), [0, 10, 20, 30, 40], [0, 2, 1, 4, 3])
     assert [s.pts for s in slots] == [0, 10, 20, 30, 40]
     assert [s.frame for s in slots] == [f"frame {i}" for i in (0, 2, 1, 4, 3)]

@@ -48,7 +48,7 @@ def test_uneven_times_pass(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("keyframes_only", [False, True])
-def test_what_was_not_ordered_is_refused(good: Path, changed: dict[str, Any], keyframes_only: bool) -> None:
+def test_unexpected_contents_are_refused(good: Path, changed: dict[str, Any], keyframes_only: bool) -> None:
     with pytest.raises(VerifyFailedError):
         check(good, keyframes_only=keyframes_only, **changed)
 
@@ -85,7 +85,7 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
         check(path)
 
 
-def test_what_the_file_holds_is_told_of_all_streams(tmp_path: Path) -> None:
+def test_the_contents_of_all_streams_are_returned(tmp_path: Path) -> None:
     audio = [Audio(length_s=1.0), Audio(start_s=0.5, length_s=2.0)]
     path = Clip(frames=90, audio=audio, container_options=FASTSTART).write(tmp_path / "two.mp4")
     held = verify_mp4(path, expected_frames=90, expected_span_s=89 / 30, width=320, height=180)

@@ -1,4 +1,4 @@
-"""Which video stream is the recording: by its frames' number and size, wherever it stands in the file."""
+"""The video stream is chosen by number and size of its frames, at any position in the file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dropped(info: MediaInfo) -> list[int | None]:
     return [warning.stream for warning in info.warnings if warning.code in CODES]
 
 
-def test_a_thumbnail_that_nothing_marks_is_neither_chosen_nor_missed(tmp_path: Path) -> None:
+def test_an_unmarked_thumbnail_is_neither_chosen_nor_missed(tmp_path: Path) -> None:
     info = probe(write_together(tmp_path / "a.mov", THUMBNAIL, RECORDING))
     assert (info.video.index, info.video.codec, dropped(info)) == (1, "h264", [])
     assert "thumbnails" in info.video.chosen_because
@@ -61,7 +61,7 @@ def test_thumbnails_of_chapters_are_not_the_recording(tmp_path: Path) -> None:
     [(replace(THUMBNAIL, width=1280, height=720), []), (SMALL, [0])],
     ids=["still", "small"],
 )
-def test_where_the_header_tells_nothing_a_part_of_the_file_is_read(
+def test_a_part_of_the_file_is_read_if_the_header_says_nothing(
     tmp_path: Path, first: Clip, dropped_streams: list[int]
 ) -> None:
     """As live streams are written: without counts and durations."""
@@ -91,7 +91,7 @@ def test_the_decoder_reads_the_stream_that_the_probe_chose(tmp_path: Path) -> No
     assert (middle.pts, number_in(middle.y)) == (frames[25].pts, 25)
 
 
-def test_a_frame_that_accompanies_audio_is_no_video(tmp_path: Path) -> None:
+def test_a_still_image_beside_audio_is_not_a_video(tmp_path: Path) -> None:
     with pytest.raises(NoVideoError):
         probe(write_together(tmp_path / "song.mov", replace(THUMBNAIL, audio=[Audio()])))
 

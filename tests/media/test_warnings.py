@@ -1,4 +1,4 @@
-"""What a damaged recording's job tells is the same after a stop, and after a correction that renders segments again."""
+"""Warnings of a damaged recording are the same after a stop and after a correction that renders segments again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_resumed_job_tells_the_same(damaged: Path, tmp_path: Path) -> None:
+def test_a_resumed_job_gives_the_same_warnings(damaged: Path, tmp_path: Path) -> None:
     whole = run(damaged, tmp_path / "whole")
     found = warnings(whole)
     assert [w["code"] for w in found] == ["VIDEO_DAMAGED", "VIDEO_DAMAGED", "AUDIO_ENDS_EARLY"]
@@ -57,7 +57,7 @@ def test_a_resumed_job_tells_the_same(damaged: Path, tmp_path: Path) -> None:
     assert warnings(run(damaged, tmp_path / "stopped", stops=2)) == found
 
 
-def test_a_correction_keeps_what_is_told(damaged: Path, tmp_path: Path) -> None:
+def test_a_correction_keeps_the_warnings(damaged: Path, tmp_path: Path) -> None:
     found = warnings(run(damaged, tmp_path / "job"))
     corrected = run(damaged, tmp_path / "job", corrections=parse("swap: true"))
     assert warnings(corrected) == found

@@ -1,4 +1,4 @@
-"""The table of channels: in the code, in the document, and as it works."""
+"""The channel mapping follows the table in its docstring and in docs/audio.md."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_rows(layout: str, rule: str, result: str) -> None:
     assert (found.rule, found.layout) == (rule, result)
 
 
-def test_labels_tell_what_the_layout_does_not() -> None:
+def test_labels_name_channels_that_the_layout_does_not() -> None:
     """Film order: L C R Ls Rs LFE."""
     found = plan("6 channels", "FL", "FC", "FR", "SL", "SR", "LFE")
     assert (found.rule, found.layout) == ("kept", "5.1")
@@ -55,7 +55,7 @@ def test_labels_tell_what_the_layout_does_not() -> None:
 
 
 @pytest.mark.parametrize("labels", [("FL", "FR", "UNK"), ("FL", "FL", "FC"), ("FL", "FR")])
-def test_labels_that_do_not_tell_are_not_trusted(labels: tuple[str, ...]) -> None:
+def test_incomplete_labels_are_ignored(labels: tuple[str, ...]) -> None:
     assert plan("3 channels", *labels).rule == "discrete"
 
 

@@ -1,4 +1,4 @@
-"""Packets without a time lead up to the first ones that have one."""
+"""Packets without a time get evenly spaced times before the first packet with a time."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_packets_with_times_pass_at_once() -> None:
     for number in range(50):
         given_packet = packet(33 * number)
         assert missing.take(given_packet) == [given_packet]
-    assert missing.take(late := packet(None)) == [late], "only the head is mended"
+    assert missing.take(late := packet(None)) == [late], "only the first packets get times"
 
 
 @given(st.integers(1, 60), st.integers(0, 40))
-def test_times_lead_up_evenly(unknown: int, known: int) -> None:
+def test_missing_times_are_evenly_spaced(unknown: int, known: int) -> None:
     packets = [packet(None) for _ in range(unknown)] + [packet(round(n * 1000 / 30)) for n in range(known)]
     out = through(packets)
     assert out == packets, "none is lost, and their order stays"
@@ -43,8 +43,8 @@ def test_times_lead_up_evenly(unknown: int, known: int) -> None:
     assert [p.pts for p in out] == [round(Fraction((n - unknown + first) * 1000, 30)) for n in range(unknown + known)]
 
 
-def test_reordered_packets_lead_up_to_the_earliest() -> None:
-    """The first one with a time is often not the first that is shown."""
+def test_times_of_reordered_packets_precede_the_earliest() -> None:
+    """The first packet with a time is often not the first in presentation order."""
     out = through([packet(None), packet(None), packet(100), packet(None), packet(33), packet(0), packet(67)])
     assert sorted(p.pts for p in out) == [-100, -67, -33, 0, 33, 67, 100]
 

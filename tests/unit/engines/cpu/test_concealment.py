@@ -1,4 +1,4 @@
-"""Stand-ins on timelines of any kind; frames are numbers here."""
+"""Replacements of lost frames on any timeline; frames are numbers here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS = Fraction(1, 1000)
 
 
 def fill(frames: dict[int, float | None]) -> dict[int, Any]:
-    """What is shown at each time in milliseconds; None marks what is lost."""
+    """Return the shown frame at each time in milliseconds; None marks a lost one."""
     concealer: Any = Concealer(MS, convert=lambda p: p, blend=lambda a, b, w: ("blend", a, b, w), black=lambda _: BLACK)
     slots = [Slot(pts, 1, frame) for pts, frame in frames.items()]
     filled = list(concealer.fill(slots))
@@ -50,20 +50,20 @@ def test_before_the_first_good_frame(until: int, expected: object) -> None:
     assert {shown[t] for t in range(0, until + 1, 50)} == {expected}
 
 
-def test_behind_the_last_good_frame() -> None:
+def test_after_the_last_good_frame() -> None:
     assert set(fill({0: 7, **lost(50, 1900)}).values()) == {7}
     assert set(fill({0: 7, **lost(50, 9000)}).values()) == {7, BLACK}
 
 
-def test_nothing_comes_of_nothing() -> None:
+def test_a_stream_without_a_good_frame_yields_nothing() -> None:
     assert fill(lost(0, 500)) == {}
 
 
 @given(st.lists(st.tuples(st.integers(1, 900), st.booleans()), min_size=2, max_size=60), st.data())
-def test_what_stands_in_depends_on_the_good_frames_around_a_gap_alone(
+def test_replacements_depend_only_on_the_good_frames_around_a_gap(
     steps: list[tuple[int, bool]], data: st.DataObject
 ) -> None:
-    """So a run that begins with the last good frame before some place shows the same from there on."""
+    """So a run that begins at the last good frame before a time shows the same from there on."""
     frames: dict[int, float | None] = {0: 0}
     for step, good in steps:
         pts = max(frames) + step

@@ -1,4 +1,4 @@
-"""Model inputs from NV12 frames, against swscale and against patterns that are known between the pixels."""
+"""Model inputs made of NV12 frames, compared with swscale and with analytic patterns."""
 
 import av
 import cv2
@@ -20,7 +20,7 @@ def _by_swscale(frame: Frame, width: int, height: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (852, 480)])
-def test_the_detector_sees_what_swscale_would_make(size):
+def test_the_detector_input_agrees_with_swscale(size):
     frame = nv12(cv2.resize(collins(), size, interpolation=cv2.INTER_CUBIC))
     (tensor,) = CpuPreprocessor().detector_input([frame], 640, 384)
     height = 360
@@ -28,7 +28,7 @@ def test_the_detector_sees_what_swscale_would_make(size):
     assert not tensor[:, height:].any()
 
 
-def test_colours_stay_themselves():
+def test_colours_are_kept():
     for bgr in ((20, 40, 200), (200, 120, 30), (128, 128, 128), (255, 255, 255), (0, 0, 0)):
         frame = nv12(np.full((96, 128, 3), bgr, np.uint8))
         (tensor,) = CpuPreprocessor().detector_input([frame], 64, 64)
@@ -44,7 +44,7 @@ def test_an_anamorphic_frame_is_shown_in_its_displayed_shape():
     assert CpuPreprocessor().detector_input([squeezed], 320, 256)[0, :, :, 300:].max() == 0
 
 
-def test_a_batch_is_its_frames_one_by_one():
+def test_a_batch_equals_its_frames_one_by_one():
     frames = [nv12(collins()), nv12(collins()[::-1])]
     together = CpuPreprocessor().detector_input(frames, 256, 256)
     for tensor, frame in zip(together, frames, strict=True):
@@ -74,7 +74,7 @@ def test_thumbnails_are_the_mean_of_what_they_cover():
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.7])
 @pytest.mark.parametrize("turn_deg", [0, 20, -35])
-def test_a_chip_shows_the_frame_where_the_landmarks_say(scale, turn_deg):
+def test_a_chip_shows_the_part_of_the_frame_at_the_landmarks(scale, turn_deg):
     angle = np.deg2rad(turn_deg)
     turn = scale * 3.2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     landmarks = ((LANDMARKS - [50, 50]) @ turn.T + [500, 450]).astype(np.float32)

@@ -40,7 +40,7 @@ def test_timecodes_are_moved(
 
 
 @given(st.integers(0, 2_589_407), st.sampled_from([NTSC, 2 * NTSC, Fraction(25), Fraction(30)]))
-def test_moving_there_and_back_changes_nothing(frames: int, fps: Fraction) -> None:
+def test_moving_forth_and_back_changes_nothing(frames: int, fps: Fraction) -> None:
     begin = "00:00:00;00" if fps.denominator > 1 else "00:00:00:00"
     moved = shifted(begin, frames / fps, fps, fps)
     assert moved is not None
