@@ -19,9 +19,9 @@ from av.packet import Packet
 
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cuda.cross_process import Slots, shared_directory
-from engines.cuda.device_mask import number_of
 from engines.cuda.encoding.download import DownloadingEncoder
 from engines.cuda.encoding.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.gpu_selection import settings_number
 from engines.cuda_streams import stream_of
 from engines.device_errors import device_errors
 from engines.errors import EncodeFailedError, EngineError
@@ -126,7 +126,7 @@ class DeviceEncoders:
             limit = self._limit()
             places = None
             if limit is not None:
-                places = Slots(shared_directory() / f"nvenc-{number_of(self._device.gpu)}", limit)
+                places = Slots(shared_directory() / f"nvenc-{settings_number(self._device.gpu)}", limit)
             self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
         return self._sessions
 
