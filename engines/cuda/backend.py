@@ -21,7 +21,7 @@ from engines.cuda.compose import CudaCompositor
 from engines.cuda.decoding.decoder import GPUCodec, GPUDecoder
 from engines.cuda.decoding.hwaccel import HwaccelCodec
 from engines.cuda.decoding.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
-from engines.cuda.encoding.nvenc import DeviceEncoders
+from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.sessions import SessionProbe
 from engines.cuda.gpu_selection import settings_number
 from engines.cuda.memory import Reservation, admit, open_manager
