@@ -26,8 +26,8 @@ import av
 import numpy as np
 import psutil
 
-from engines.cuda.device_mask import see_only
 from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.gpu_selection import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library

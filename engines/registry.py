@@ -195,15 +195,6 @@ def open_backend(
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
 
 
-def named_gpus(device: DeviceSettings) -> tuple[int, ...]:
-    """The numbers of the GPUs that the settings name. Where "auto" finds none it is 0: opening that tells why."""
-    if isinstance(device.index, tuple):
-        return tuple(dict.fromkeys(device.index))
-    if device.index != "auto" or device.backend == "cpu" or importlib.util.find_spec("cupy") is None:
-        return (device.gpu,)
-    return importlib.import_module("engines.cuda.backend").all_gpus() or (0,)
-
-
 def release_memory() -> None:
     """Give memory that no backend's part holds any more back to the devices."""
     gc.collect()  # an error's traceback is a cycle, and holds frames

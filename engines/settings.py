@@ -30,7 +30,7 @@ class DeviceSettings(Section):
     jobs_per_card: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
         Field(
-            description="Most jobs on one GPU; auto spreads workers.concurrent_jobs evenly",
+            description="Most jobs on one GPU; auto spreads the jobs evenly",
             json_schema_extra={"unit": "jobs"},
         ),
     ] = "auto"
@@ -85,14 +85,19 @@ class DeviceSettings(Section):
     ] = True
 
     @property
-    def gpu(self) -> int:
-        """The one GPU to work on: the first where several may be used."""
+    def gpus(self) -> tuple[int, ...]:
+        """Numbers of the GPUs that are named, each once; empty for auto, which means all."""
         if self.index == "auto":
-            return 0
-        return self.index if isinstance(self.index, int) else self.index[0]
+            return ()
+        return (self.index,) if isinstance(self.index, int) else tuple(dict.fromkeys(self.index))
+
+    @property
+    def gpu(self) -> int:
+        """The number of the first GPU that may be used."""
+        return self.gpus[0] if self.gpus else 0
 
     def on_gpu(self, index: int) -> DeviceSettings:
-        """The same for one GPU."""
+        """Return these settings for one GPU."""
         return self.model_copy(update={"index": index})
 
 

@@ -105,10 +105,7 @@ def _jobs(measured: dict[str, Any], device: DeviceSettings) -> tuple[int, str]:
 
 
 def _used(gpus: list[dict[str, Any]], device: DeviceSettings) -> list[dict[str, Any]]:
-    if device.index == "auto":
-        return gpus
-    numbers = device.index if isinstance(device.index, tuple) else (device.index,)
-    return [gpu for number, gpu in enumerate(gpus) if number in numbers]
+    return [gpu for number, gpu in enumerate(gpus) if number in device.gpus] if device.gpus else gpus
 
 
 def _fitting(gpu: dict[str, Any], guard: float) -> int:

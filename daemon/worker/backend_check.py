@@ -16,8 +16,8 @@ from daemon.errors import ResourceLimitError
 from daemon.worker import sandbox as confinement
 from daemon.worker.protocol import GPU, BackendReady, CheckBackend
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
-from engines.cuda.device_mask import see_only
 from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.gpu_selection import named_gpus, see_only
 from engines.errors import ExplainedError
 from engines.json_answer import answer
 from engines.settings import DeviceSettings
@@ -38,8 +38,6 @@ def ready(order: CheckBackend) -> BackendReady:
 
 def _opened(device: DeviceSettings) -> BackendReady:
     """Open all GPUs that are named. One that does not work is left out, as long as another does."""
-    from engines.registry import named_gpus  # noqa: PLC0415 - the service itself must never load codecs
-
     if isinstance(device.index, int):
         return _opened_one(device)
     found: list[BackendReady] = []
@@ -62,7 +60,7 @@ def _opened_elsewhere(device: DeviceSettings) -> BackendReady:
 
 
 def _opened_one(device: DeviceSettings) -> BackendReady:
-    from engines.registry import open_backend  # noqa: PLC0415 - as above
+    from engines.registry import open_backend  # noqa: PLC0415 - the service itself must never load codecs
 
     seen = see_only(device)
     with closing(open_backend(seen)) as backend:

@@ -43,7 +43,7 @@ from daemon.worker.protocol import (
     encode,
     receive_order,
 )
-from engines.cuda.device_mask import see_only
+from engines.cuda.gpu_selection import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, JobStopped, PipelineError, StorageError

@@ -21,9 +21,9 @@ from engines.cuda.compose import CudaCompositor
 from engines.cuda.decoding.decoder import GPUCodec, GPUDecoder
 from engines.cuda.decoding.hwaccel import HwaccelCodec
 from engines.cuda.decoding.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
-from engines.cuda.device_mask import number_of
-from engines.cuda.encoding.nvenc import DeviceEncoders
+from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.sessions import SessionProbe
+from engines.cuda.gpu_selection import settings_number
 from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
@@ -60,7 +60,7 @@ def open_cuda(
     try:
         gpus = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
-        gpu = number_of(settings.gpu)
+        gpu = settings_number(settings.gpu)
         raise DeviceUnavailableError(f"CUDA does not start for GPU {gpu}: {error}") from error
     if settings.gpu >= gpus:
         raise DeviceUnavailableError(
@@ -74,14 +74,6 @@ def open_cuda(
         raise
     except Exception as error:  # as above
         raise DeviceUnavailableError(f"the kernels do not run: {error}") from error
-
-
-def all_gpus() -> tuple[int, ...]:
-    """The numbers of all GPUs that CUDA sees; none where it does not start."""
-    try:
-        return tuple(range(cupy.cuda.runtime.getDeviceCount()))
-    except Exception:  # as above
-        return ()
 
 
 class CudaBackend:
@@ -106,7 +98,7 @@ class CudaBackend:
         self.stream = _take_stream(settings.gpu)
         self._bytes_before = self.stream.bytes_to_host
         name, self._target = _describe(settings.gpu)
-        self.device = f"cuda:{number_of(settings.gpu)} ({name})"
+        self.device = f"cuda:{settings_number(settings.gpu)} ({name})"
         self.compute_class = host_class().on_gpu(name, self._target, str(cupy.cuda.runtime.driverGetVersion()))
         self._has_nvdec = has_nvdec
         if not self._has_nvdec:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from engines.cpu.encode import X264Encoder
+from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.download import DownloadingEncoder
-from engines.cuda.encoding.nvenc import DeviceEncoders
 from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
 from engines.errors import EncoderMissingError
 from engines.frames import ColorTags, EncodedPacket, Frame

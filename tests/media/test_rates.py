@@ -16,7 +16,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from engines.cpu.encode import X264Encoder
-from engines.cuda.encoding.nvenc import tagged
+from engines.cuda.encoding.h264_headers import tagged
 from engines.frames import ColorTags
 from engines.media.probe import probe
 from engines.settings import EncoderSettings

@@ -84,7 +84,7 @@ def gpus(context: Context) -> Finding:
     settings = context.settings.device
     found = context.ask_program(_EXAMINE, "driver")["cards"]
     facts = {"cards": found}
-    used = _used_gpus(settings, len(found))
+    used = settings.gpus or tuple(range(len(found))) or (0,)
     if max(used) >= len(found):
         return failed(f"There is no GPU {max(used)}, only {len(found)}.", "Correct device.index.", facts=facts)
     words = "; ".join(
@@ -101,12 +101,6 @@ def gpus(context: Context) -> Finding:
             facts=facts,
         )
     return ok(f"{words}.", facts=facts)
-
-
-def _used_gpus(settings: DeviceSettings, there: int) -> tuple[int, ...]:
-    if settings.index == "auto":
-        return tuple(range(there)) or (0,)
-    return settings.index if isinstance(settings.index, tuple) else (settings.index,)
 
 
 @check("codecs-cpu")

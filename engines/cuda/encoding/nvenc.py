@@ -1,11 +1,8 @@
-"""Encoding frames that lie in the GPU's memory: with NVENC, or with x264 where the GPU has no encoder."""
+"""H.264 by the GPU's encoder, NVENC, through PyNvVideoCodec."""
 
 from __future__ import annotations
 
 import importlib
-import io
-import re
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,21 +10,14 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-import av
-from av.bitstream import BitStreamFilterContext
-from av.packet import Packet
-
-from engines.cpu.encode import X264Encoder, gop_frames
-from engines.cuda.cross_process import Slots, shared_directory
-from engines.cuda.device_mask import number_of
-from engines.cuda.encoding.download import DownloadingEncoder
-from engines.cuda.encoding.sessions import EncoderSessions, Session, SessionProbe, choose_encoder, probe_sessions
+from engines.cpu.encode import gop_frames
+from engines.cuda.encoding.h264_headers import tagged, without_sequence_headers
+from engines.cuda.encoding.sessions import EncoderSessions, Session
 from engines.cuda_streams import stream_of
 from engines.device_errors import device_errors
 from engines.errors import EncodeFailedError, EngineError
 from engines.frames import ColorTags, EncodedPacket, Frame
-from engines.protocols import Encoder
-from engines.settings import DeviceSettings, EncoderSettings
+from engines.settings import EncoderSettings
 
 # x264's names for speed, and the NVENC preset in about the same place of its range (P1 fastest, P7 best).
 PRESETS = {
@@ -41,101 +31,9 @@ PRESETS = {
     "slower": "P6",
     "veryslow": "P7",
 }
-LEVEL_MAX = 51  # level_idc of 5.1, the highest that common hardware plays
-_TRY_S = 1.0  # how long a session is waited for before the job is asked whether it still wants one
 _IDR = 3  # NV_ENC_PIC_TYPE_IDR
-_SPS = 7
-_SEQUENCE_HEADERS = {_SPS, 8}  # nal_unit_type of SPS and PPS (H.264, table 7-1)
-_START_CODE = b"\x00\x00\x00\x01"
-_ANY_START_CODE = re.compile(b"\x00?\x00\x00\x01")
 
 Empty = Callable[[tuple[int, int]], Any]
-
-
-class DeviceEncoders:
-    """Makes the encoders of one GPU, as settings and GPU allow.
-
-    Args:
-        counted: the GPU's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
-            there is one, since a count would take those of other jobs away for a moment, and miss those in use.
-
-    Attributes:
-        notes: why NVENC is not in use, for the report.
-    """
-
-    def __init__(
-        self,
-        device: DeviceSettings,
-        counted: SessionProbe | None = None,
-        probe: Callable[[int, int], SessionProbe] = probe_sessions,
-    ) -> None:
-        self._device = device
-        self._probe = probe
-        self._counted = counted
-        self._found = counted
-        self._sessions: EncoderSessions | None = None
-        self._asking = threading.Lock()
-        self.notes: tuple[str, ...] = ()
-
-    def create(
-        self,
-        width: int,
-        height: int,
-        *,
-        time_base: Fraction,
-        fps: Fraction,
-        color: ColorTags,
-        settings: EncoderSettings,
-        stream: int = 0,
-    ) -> Encoder:
-        """An encoder for frames on the GPU. ``stream`` is the CUstream on which they are drawn.
-
-        Raises:
-            EncoderBusyError: no NVENC session came free within a second; whoever wants one may ask again.
-            EncoderMissingError: NVENC is demanded, and the GPU has none.
-        """
-        with self._asking:
-            kind, note = choose_encoder(settings.encoder, self._probed)
-            if note and note not in self.notes:
-                self.notes = (*self.notes, note)
-            sessions = self._shared_sessions() if kind == "nvenc" else None
-        if sessions is not None:
-            return NvencEncoder(
-                width, height, fps=fps, color=color, settings=settings, sessions=sessions,
-                index=self._device.gpu, stream=stream,
-            )  # fmt: skip
-        inner = X264Encoder(
-            width, height, time_base=time_base, fps=fps, color=color, settings=settings, threads=settings.threads
-        )
-        return DownloadingEncoder(inner, width, height, index=self._device.gpu, stream=stream)
-
-    def give_spare_places_back(self) -> None:
-        """Leave the places that no open encoder uses to other processes: the job needs none for now."""
-        if self._sessions is not None:
-            self._sessions.give_spare_places_back()
-
-    def _probed(self) -> SessionProbe:
-        if self._device.nvenc_max_sessions == 0:
-            return SessionProbe(0, "device.nvenc_max_sessions is 0")
-        if self._found is None:
-            self._found = self._probe(self._device.gpu, 1)
-        return self._found
-
-    def _shared_sessions(self) -> EncoderSessions:
-        if self._sessions is None:
-            limit = self._limit()
-            places = None
-            if limit is not None:
-                places = Slots(shared_directory() / f"nvenc-{number_of(self._device.gpu)}", limit)
-            self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
-        return self._sessions
-
-    def _limit(self) -> int | None:
-        """Sessions that all jobs on the GPU may hold; None leaves that to the driver."""
-        if self._device.nvenc_max_sessions != "auto":
-            return self._device.nvenc_max_sessions
-        counted = self._counted
-        return counted.opened or None if counted and counted.error else None  # without an error there are more
 
 
 class NvencEncoder:
@@ -288,37 +186,6 @@ def encoder_options(fps: Fraction, settings: EncoderSettings) -> dict[str, Any]:
         "bf": 0,
         "fps": float(fps),
     }
-
-
-def tagged(headers: bytes, color: ColorTags) -> bytes:
-    """SPS and PPS (Annex B) with the colour description in them, which the library's options cannot express.
-
-    The level is at most 5.1, which 1920x1080 at 120 frames a second stays within.
-    """
-    tags = (
-        f"h264_metadata=colour_primaries={color.primaries}:transfer_characteristics={color.transfer}"
-        f":matrix_coefficients={color.matrix}:video_full_range_flag={int(color.full_range)}"
-    )
-    if _level(headers) > LEVEL_MAX:
-        tags += f":level={LEVEL_MAX / 10}"
-    try:
-        with av.open(io.BytesIO(), "w", format="h264") as scratch:
-            stream = scratch.add_stream("libx264", rate=25)  # only tells the filter which codec it is
-            return b"".join(bytes(packet) for packet in BitStreamFilterContext(tags, stream).filter(Packet(headers)))
-    except av.FFmpegError as error:
-        raise EncodeFailedError(f"NVENC's headers cannot be read: {error}") from error
-
-
-def _level(headers: bytes) -> int:
-    """level_idc of the SPS (H.264, 7.3.2.1.1); 0 where there is none."""
-    units = [unit for unit in _ANY_START_CODE.split(headers) if len(unit) > 3]
-    return next((unit[3] for unit in units if unit[0] & 31 == _SPS), 0)
-
-
-def without_sequence_headers(data: bytes) -> bytes:
-    """An access unit (Annex B) without the parameter sets that NVENC repeats before every keyframe."""
-    units = [unit for unit in _ANY_START_CODE.split(data) if unit]
-    return b"".join(_START_CODE + unit for unit in units if unit[0] & 31 not in _SEQUENCE_HEADERS)
 
 
 def _open(sessions: EncoderSessions, create: Callable[[], Any]) -> Session[Any]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import types
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from daemon.config.settings import Settings
 from daemon.jobs.gpu_placement import has_room, jobs_per_card, place
@@ -21,9 +16,7 @@ from daemon.worker import backend_check as opening
 from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
-from engines.cuda.device_mask import see_only
 from engines.cuda.encoding.sessions import SessionProbe
-from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
 from tests.support.share import LEASE, claimed, make_share
 
@@ -79,23 +72,6 @@ def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
         assert place(gpus, busy, most, avoid_gpu) not in (avoid_gpu, None)
 
 
-def test_index_may_be_a_number_a_list_or_auto() -> None:
-    assert [DeviceSettings.model_validate({"index": index}).gpu for index in (3, [2, 5], "auto")] == [3, 2, 0]
-    assert DeviceSettings.model_validate({"index": [2, 5]}).on_gpu(5).index == 5
-    for wrong in (-1, 64, [], [0, 99], "all"):
-        with pytest.raises(ValidationError):
-            DeviceSettings.model_validate({"index": wrong})
-
-
-def test_named_gpus_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "engines.cuda.backend", types.SimpleNamespace(all_gpus=lambda: (0, 1, 2)))
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: name == "cupy")
-    named = [registry.named_gpus(DeviceSettings(index=index)) for index in (2, (1, 4), "auto")]
-    assert named == [(2,), (1, 4), (0, 1, 2)]
-    assert registry.named_gpus(DeviceSettings(index=(3, 3))) == (3,)
-    assert registry.named_gpus(DeviceSettings(index="auto", backend="cpu")) == (0,)
-
-
 def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(device: DeviceSettings) -> BackendReady:
         if device.index == 1:
@@ -116,33 +92,6 @@ def test_a_program_of_its_own_opens_each_of_several_gpus() -> None:
     assert all("CUDA is not used" in note for note in ready.notes)
     with pytest.raises(AnsweredError, match="CUDA is set as the device"):
         opening._opened(DeviceSettings(backend="cuda", index=(62, 63)))
-
-
-SEES = """
-import os, sys
-from engines.cuda.device_mask import number_of, see_only
-from engines.settings import DeviceSettings
-device = see_only(DeviceSettings(index=int(sys.argv[1])))
-print(device.gpu, number_of(device.gpu), os.environ.get("CUDA_VISIBLE_DEVICES"))
-"""
-
-
-@pytest.mark.parametrize(
-    ("index", "visible", "seen"),
-    [(0, "", "0 0 "), (1, "", "0 1 1"), (1, "4,6", "0 1 6"), (0, "4,6", "0 0 4,6"), (1, "GPU-aa,GPU-bb", "0 1 GPU-bb")],
-)
-def test_a_worker_sees_its_gpu_alone_under_the_number_that_people_know(index: int, visible: str, seen: str) -> None:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", SEES, str(index)], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.rstrip("\n") == seen
-
-
-def test_a_gpu_that_the_environment_hides_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    with pytest.raises(DeviceUnavailableError, match="no CUDA device 1"):
-        see_only(DeviceSettings(index=1))
 
 
 class Opened:

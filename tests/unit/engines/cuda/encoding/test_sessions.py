@@ -14,7 +14,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from engines.cuda.encoding.nvenc import DeviceEncoders, NvencEncoder, encoder_options, without_sequence_headers
+from engines.cuda.encoding.device_encoders import DeviceEncoders
+from engines.cuda.encoding.h264_headers import without_sequence_headers
+from engines.cuda.encoding.nvenc import NvencEncoder, encoder_options
 from engines.cuda.encoding.sessions import EncoderSessions, SessionProbe, choose_encoder, probe_sessions
 from engines.errors import DeviceUnavailableError, EncodeFailedError, EncoderBusyError, EncoderMissingError
 from engines.frames import ColorTags, Frame
@@ -200,7 +202,7 @@ def test_the_policy_names_the_encoder_and_why() -> None:
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Places that no other process of this machine knows of."""
-    monkeypatch.setattr("engines.cuda.encoding.nvenc.shared_directory", lambda: tmp_path)
+    monkeypatch.setattr("engines.cuda.encoding.device_encoders.shared_directory", lambda: tmp_path)
 
 
 COUNTED = SessionProbe(2, "NVENC returned error 10", 10)
