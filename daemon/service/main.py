@@ -89,7 +89,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
-            on_tally=recorder.stats,
+            on_stats=recorder.stats,
         )
         notifier.status("Checking the backend")
         gpus = _check_backend(settings, pool, selector, watchdog, stop)
@@ -289,7 +289,7 @@ class _Loop:
         if _of_inboxes(before) != _of_inboxes(settings):
             self._intake.inboxes = inboxes(settings, quiet_s, time.monotonic)
         self._scheduler.adopt(settings, quiet_s)
-        self._pool.stall_timeout_s = settings.workers.stall_timeout_s
+        self._pool.adopt(stall_timeout_s=settings.workers.stall_timeout_s)
         self._conditions.settings = settings.share
         self._kept.settings = self._retention.settings = settings.retention
         self._publisher.page.adopt(settings.status)
