@@ -121,7 +121,7 @@ class Tasks:
 
     def is_elsewhere(self, task: Task) -> bool:
         """Whether the directory of a lost job is there under another name, which a taker has given it."""
-        return any(leases.first_name(folder.name) == task.job.id for folder in folders(self._share.jobs))
+        return any(leases.job_id_of(folder.name) == task.job.id for folder in folders(self._share.jobs))
 
     def has_others(self) -> bool:
         """Whether another service is at work on the share: it may have done a lost job already."""

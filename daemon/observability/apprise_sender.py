@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from daemon.errors import DaemonError
-from daemon.worker import sandbox as confinement
+from daemon.worker import sandbox
 from engines.json_answer import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
@@ -81,7 +81,7 @@ def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) ->
 
 def main() -> None:
     """Entry point."""
-    confinement.die_with(os.getppid())
+    sandbox.die_with(os.getppid())
     order = json.load(sys.stdin)
     answer(lambda: deliver(order))
 

@@ -120,7 +120,7 @@ class Announcer:
         order = json.dumps({**message, "urls": urls, "timeout_s": timeout_s}).encode()
         try:
             answer: dict[str, str] = child.ask(
-                "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _START_S, given=order
+                "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _START_S, stdin=order
             )
         except child.ChildFailedError as error:
             return dict.fromkeys(urls, error.message)

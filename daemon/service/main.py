@@ -70,11 +70,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     notifier = Notifier()
     share = Share(settings)
-    known_shares.expect(share)
+    known_shares.check_mounted(share)
     _tell_of_lost_state(share)
     identity = share.prepare()
     recheck_share(settings)
-    known_shares.remember(share, identity)
+    known_shares.record(share, identity)
     watchdog = WatchdogThread(notifier, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
@@ -89,7 +89,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
-            on_tally=recorder.stats,
+            on_stats=recorder.stats,
         )
         notifier.status("Checking the backend")
         gpus = _check_backend(settings, pool, selector, watchdog, stop)
@@ -101,10 +101,10 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
 
 def _tell_of_lost_state(share: Share) -> None:
     """Say that the service's own folder has gone since a service last reported, and what was in it."""
-    board = read_status(share.root) if share.is_bereft() else None
+    board = read_status(share.root) if share.is_state_removed() else None
     if board is not None:
         files = [row.get("file") for row in (*board.get("running", []), *board.get("waiting", []))]
-        log.warning("begun anew", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
+        log.warning("begun anew", reason=share.state_removed_message, files=files, remedy=StateRemovedError.remedy)
 
 
 def _check_backend(
@@ -289,7 +289,7 @@ class _Loop:
         if _of_inboxes(before) != _of_inboxes(settings):
             self._intake.inboxes = inboxes(settings, quiet_s, time.monotonic)
         self._scheduler.adopt(settings, quiet_s)
-        self._pool.stall_timeout_s = settings.workers.stall_timeout_s
+        self._pool.adopt(stall_timeout_s=settings.workers.stall_timeout_s)
         self._conditions.settings = settings.share
         self._kept.settings = self._retention.settings = settings.retention
         self._publisher.page.adopt(settings.status)

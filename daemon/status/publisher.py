@@ -14,7 +14,7 @@ from daemon.clock import Clock
 from daemon.config.settings import StatusSettings
 from daemon.layout import FAILED_DIR, OUTBOX_DIR, STATUS_HTML, STATUS_JSON
 from daemon.pages import facts, html
-from daemon.pages.i18n import Speaker, Word, languages
+from daemon.pages.i18n import Translator, Word, languages
 from daemon.share.share import Share
 from daemon.status.model import HostLine, ServiceStatus, now
 from daemon.status.store import Hosts
@@ -43,7 +43,7 @@ class StatusPage:
     def adopt(self, settings: StatusSettings) -> None:
         """Go on with other settings."""
         self._settings = settings
-        self._speaker = Speaker(languages(settings.language))
+        self._speaker = Translator(languages(settings.language))
 
     @property
     def due(self) -> bool:
@@ -79,7 +79,7 @@ class StatusPage:
         replace_file(self._outbox / STATUS_HTML, page_of(page, self._speaker), writer=writer)
 
 
-def page_of(board: ServiceStatus, t: Speaker) -> bytes:
+def page_of(board: ServiceStatus, t: Translator) -> bytes:
     """The status page that shows a board."""
     is_today = [_date(job.at) == _date(board.updated_at) for job in board.finished]
     return html.render(
@@ -99,16 +99,16 @@ def page_of(board: ServiceStatus, t: Speaker) -> bytes:
         said=_said(board),
         state=Word(f"state.{board.state}"),
         title=_title(board, t),
-        facts=lambda job: list(facts.told(job.facts, job.verdict, t)),
-        warned=lambda job: facts.warned(job.facts, t),
+        facts=lambda job: list(facts.statements(job.facts, job.verdict, t)),
+        warned=lambda job: facts.warnings(job.facts, t),
         what=lambda code, message: t.error(code, "what", message),
         remedy=lambda code, text: t.error(code, "do", text),
         inside=lambda path: str(PurePath(path).relative_to(OUTBOX_DIR)),
     )
 
 
-def _title(board: ServiceStatus, t: Speaker) -> str:
-    return f"{Word(f'state.{board.state}').words(t.languages[0])}: dualface"
+def _title(board: ServiceStatus, t: Translator) -> str:
+    return f"{Word(f'state.{board.state}').text(t.languages[0])}: dualface"
 
 
 def _said(board: ServiceStatus) -> str:

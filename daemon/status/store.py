@@ -65,7 +65,7 @@ class Seen:
 def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
     """Which of these jobs a host holds by their leases; what cannot be read says nothing against it."""
     try:
-        found = {leases.first_name(folder.name): folder for folder in folders(jobs)} if named else {}
+        found = {leases.job_id_of(folder.name): folder for folder in folders(jobs)} if named else {}
     except OSError:
         return named
     told = {job: leases.read(found[job]) for job in named & found.keys()}
