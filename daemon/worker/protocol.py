@@ -57,7 +57,13 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class CompareFiles:
-    """The order to compare two files: does one recording continue in the other (``engines.media.split_recording.follows``)?"""
+    """The order to compare two files: does one recording continue in the other?
+
+    See ``engines.media.split_recording.follows``.
+    """
+
+    See ``engines.media.split_recording.follows``.
+    """
 
     first: Path
     second: Path
