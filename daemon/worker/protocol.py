@@ -62,9 +62,6 @@ class CompareFiles:
     See ``engines.media.split_recording.follows``.
     """
 
-    See ``engines.media.split_recording.follows``.
-    """
-
     first: Path
     second: Path
     certain_names: bool
