@@ -12,6 +12,7 @@ from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 from pipeline.telemetry.counters import StatsDelta
+from pipeline.workdir import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class JobSpec:
     parts: tuple[Path, ...] = ()
     part_names: tuple[str, ...] = ()
     nvenc: SessionProbe | None = None
+
+    @property
+    def paths(self) -> WorkDir:
+        """The files in the work directory."""
+        return WorkDir(self.work_dir)
 
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.

@@ -16,7 +16,6 @@ from pipeline.durable import replacing
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 
-JOINED = "joined"  # in the work directory, whole or not there
 _SPARE_BYTES = 64 * 2**20
 _MIB = 2**20
 
@@ -36,7 +35,7 @@ def joined(spec: JobSpec, on_share: Callable[[float], None], should_stop: Callab
     """
     if not spec.parts:
         return spec
-    target = spec.work_dir / JOINED
+    target = spec.paths.joined
     if not target.exists():
         _check_room(spec)
         _write(spec, target, on_share, should_stop)

@@ -34,7 +34,7 @@ from pipeline.report.common import MODELS, facts
 from pipeline.report.contact_sheet import SheetOrder, write_preview
 from pipeline.report.debug_video import write_debug_video
 from pipeline.report.success import Evidence, success_report
-from pipeline.report.thumbnails import FOLDER, forget_moments
+from pipeline.report.thumbnails import forget_moments
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.segments.checkpoint import Checkpoint
@@ -261,8 +261,8 @@ class _Job:
         if reason is None:
             return Checkpoint(mark, self._spec.job_id)
         log.info("job starts over", reason=reason)
-        shutil.rmtree(self._spec.work_dir / "segments", ignore_errors=True)
-        forget_moments(self._spec.work_dir / FOLDER)
+        shutil.rmtree(self._spec.paths.segments, ignore_errors=True)
+        forget_moments(self._spec.paths.thumbnails)
         self._clock = JobClock()
         return Checkpoint(mark, self._spec.job_id, started_over=[reason])
 
@@ -277,7 +277,7 @@ class _Job:
     def _assemble(self, info: MediaInfo, checkpoint: Checkpoint, color: ColorTags) -> Assembled:
         return assemble(
             AssemblyOrder(
-                work_dir=self._spec.work_dir,
+                paths=self._spec.paths,
                 source=self._spec.source,
                 info=info,
                 checkpoint=checkpoint,
@@ -333,7 +333,7 @@ class _Job:
         report = success_report(self._spec, evidence)
         document = report.to_json()
         preview = self._preview(evidence, document)
-        path = self._spec.work_dir / "output.report.json"
+        path = self._spec.paths.output("report")
         write_durably(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
         assembled = evidence.assembled
         return JobResult(
@@ -347,13 +347,13 @@ class _Job:
         )
 
     def _preview(self, evidence: Evidence, report: dict[str, Any]) -> Path:
-        out = self._spec.work_dir / "output.preview.jpg"
+        out = self._spec.paths.output("preview")
         assembled = evidence.assembled
         order = SheetOrder(
             video=assembled.video,
             tracks=assembled.tracks,
             duration_s=assembled.duration_s,
-            kept=self._spec.work_dir / FOLDER,
+            kept=self._spec.paths.thumbnails,
             identity=report["identity"],
             degradation=report["degradation"],
             warnings=[warned["message"] for warned in report["warnings"]],
@@ -365,7 +365,7 @@ class _Job:
     def _debug(self, evidence: Evidence) -> Path | None:
         if not self._spec.debug_overlay:
             return None
-        out = self._spec.work_dir / "output.debug.mp4"
+        out = self._spec.paths.output("debug")
         write_debug_video(
             out,
             source=self._spec.source,

@@ -29,7 +29,6 @@ from daemon.errors import DaemonError
 from daemon.inbox import joints, sidecar_names
 from daemon.inbox.chapter_names import chapter_name
 from daemon.jobs import sidecar
-from daemon.jobs.delivery import FAILURE_REPORT
 from daemon.jobs.job_spec import report_languages
 from daemon.jobs.outcome_policy import explain
 from daemon.pages.warnings_text import warnings_in
@@ -44,10 +43,10 @@ from pipeline.durable import storage_errors, write_durably
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
 from pipeline.report.common import failure_report
+from pipeline.workdir import FAILURE_REPORT, OUTPUT_SUFFIXES
 
 _STATE_DIR = ".dualface"
 _POLL_S = 0.2
-_KINDS = ("video", "tracks", "preview", "debug", "html", "report")  # the report last: it says "complete"
 
 log = structlog.get_logger(__name__)
 
@@ -361,7 +360,7 @@ def publish(item: Item, outcome: Finished, output: Path) -> Path:
         OSError: the output directory refuses them.
     """
     work_dir = item.spec.work_dir
-    kinds = [kind for kind in _KINDS if kind in outcome.files]
+    kinds = [kind for kind in OUTPUT_SUFFIXES if kind in outcome.files]
     names_for = names_in(output, output_names, item.source.name)
     while True:
         names = names_for(first_free(output, names_for))

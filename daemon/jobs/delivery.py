@@ -29,11 +29,9 @@ from daemon.share.naming import (
 from daemon.share.rename import FileMark, make_dirs, move_once, sure_mark
 from daemon.share.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
+from pipeline.workdir import ALWAYS_MADE, FAILURE_REPORT, OUTPUT_SUFFIXES, PUBLISHED_REPORT
 
-PUBLISHED_REPORT = "published.report.json"
-FAILURE_REPORT = "failure.report.json"
 _LARGEST_BYTES = 50_000_000  # of a report
-_OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
 Planner: TypeAlias = Callable[[Job, PurePath, dict[str, str]], list[Move]]
@@ -134,14 +132,12 @@ def _decide(job: Job, moves: list[Move], planned: list[Move]) -> None:
 
 def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
     files = (job.manifest.result or {}).get("files", {})
-    missing = [kind for kind in ("video", "tracks", "preview", "report") if kind not in files]
+    missing = [kind for kind in ALWAYS_MADE if kind not in files]
     if missing:
         raise InvalidOutputError(f"The job ended without its {', '.join(missing)}.")
     _write_report(job, job.folder / files["report"], str(folder / names["video"]))
-    outputs = {kind: files[kind] for kind in _OUTPUT_ORDER if kind in files}
-    return [
-        _move(job, kind, name, folder / names[kind]) for kind, name in (*outputs.items(), ("report", PUBLISHED_REPORT))
-    ]
+    outputs = {kind: files[kind] for kind in OUTPUT_SUFFIXES if kind in files} | {"report": PUBLISHED_REPORT}
+    return [_move(job, kind, name, folder / names[kind]) for kind, name in outputs.items()]
 
 
 def _with_parts(job: Job, make_names: Namer) -> Namer:

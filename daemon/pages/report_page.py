@@ -17,8 +17,8 @@ from pipeline.durable import write_durably
 from pipeline.job import JobResult
 from pipeline.report import plots
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
+from pipeline.workdir import WorkDir
 
-NAME = "output.report.html"
 _BIN_S = 0.5  # no plot is finer, and an hour takes no more room than some minutes
 _MOST_BINS = 400
 _SECTIONS = (
@@ -32,7 +32,7 @@ def add_report_page(result: JobResult, languages: Sequence[Language]) -> JobResu
     Raises:
         OSError: the work directory cannot be read or written.
     """
-    path = result.files.report.with_name(NAME)
+    path = WorkDir(result.files.report.parent).output("html")
     write_durably(path, page_of(result, Speaker(languages)))
     return replace(result, files=replace(result.files, html=path))
 

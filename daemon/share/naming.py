@@ -11,6 +11,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+from pipeline.workdir import OUTPUT_SUFFIXES
+
 NamesFor: TypeAlias = Callable[[int], dict[str, str]]
 Namer: TypeAlias = Callable[[str, int, int], dict[str, str]]
 
@@ -18,15 +20,6 @@ NAME_MAX_BYTES = 255  # of most file systems; some that encrypt names have less 
 _ROOM_BYTES = 40  # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
 
 SIDECAR_SUFFIX = ".dualface.yaml"
-
-OUTPUT_SUFFIXES = {
-    "video": ".mp4",
-    "tracks": ".tracks.jsonl.gz",
-    "preview": ".preview.jpg",
-    "debug": ".debug.mp4",
-    "html": ".report.html",
-    "report": ".report.json",
-}
 
 
 def composed(name: str) -> str:

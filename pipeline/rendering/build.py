@@ -38,7 +38,7 @@ from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import Renderer, batch_size
 from pipeline.rendering.rerender import Renewal
 from pipeline.rendering.tile_renderer import TilePainter
-from pipeline.report.thumbnails import FOLDER, ThumbnailStore, forget_moments
+from pipeline.report.thumbnails import ThumbnailStore, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings
@@ -257,7 +257,7 @@ def _renderer(
 def _moments(job: StreamJob, start_pts: int) -> ThumbnailStore:
     segments = job.checkpoint.segments
     done_t = (segments[-1].last_pts - start_pts) * float(job.info.video.time_base) if segments else None
-    folder = job.spec.work_dir / FOLDER
+    folder = job.spec.paths.thumbnails
     look = sdr_look(job.info.video) if job.keeps_hdr else None
     return ThumbnailStore(folder, job.info.video.duration_s or job.info.duration_s, done_t=done_t, look=look)
 
@@ -281,7 +281,7 @@ def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
         stats_collector=job.clock.stats_collector,
     ).run()
     if renewed:
-        forget_moments(job.spec.work_dir / FOLDER)
+        forget_moments(job.spec.paths.thumbnails)
         log.info("segments corrected", renewed=renewed, kept=len(job.checkpoint.segments) - renewed)
 
 

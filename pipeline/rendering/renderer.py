@@ -27,6 +27,7 @@ from pipeline.report.thumbnails import ThumbnailStore
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.telemetry.timing import JobClock, StageTimer
+from pipeline.workdir import WorkDir
 
 _FRAME_BYTES = 6_250_000  # from here on fewer travel together
 
@@ -165,7 +166,7 @@ class Renderer:
 
     @property
     def _segments_dir(self) -> Path:
-        return self.work_dir / "segments"
+        return WorkDir(self.work_dir).segments
 
     def _timed(self, decoded: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         while True:

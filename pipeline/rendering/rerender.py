@@ -18,6 +18,7 @@ from pipeline.segments import segment as segments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord, SegmentWriter
 from pipeline.telemetry.counters import StatsCollector
+from pipeline.workdir import WorkDir
 
 _DEPTH = 16
 _BATCH = 4
@@ -56,7 +57,7 @@ class Renewal:
 
     @property
     def _directory(self) -> Path:
-        return self.work_dir / "segments"
+        return WorkDir(self.work_dir).segments
 
     def _renew(self, position: int, record: SegmentRecord, rows: list[Row], first_frame: int) -> None:
         if self.should_stop():

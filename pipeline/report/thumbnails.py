@@ -22,7 +22,6 @@ from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES
 
 COUNT = 12
-FOLDER = "preview"
 FRAME_HEIGHT = 264
 FACE_SIZE = 146
 

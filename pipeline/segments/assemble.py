@@ -19,13 +19,14 @@ from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import read_packets, tracks_path
+from pipeline.workdir import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
 class AssemblyOrder:
     """What is to be assembled."""
 
-    work_dir: Path
+    paths: WorkDir
     source: Path
     info: MediaInfo
     checkpoint: Checkpoint
@@ -60,7 +61,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
         JobStopped: asked to stop; assembly starts over next time, from the finished segments.
         DiskFullError, StorageError: the work directory cannot be written.
     """
-    video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
+    video, tracks = order.paths.output("video"), order.paths.output("tracks")
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
         audio_track = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
@@ -112,7 +113,7 @@ def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
         if order.should_stop():
             raise JobStopped("the job was asked to stop while its output was assembled")
         order.on_stage("assemble", float((record.last_pts - first_pts) * order.info.video.time_base))
-        yield from read_packets(order.work_dir / "segments", record)
+        yield from read_packets(order.paths.segments, record)
 
 
 def _verify(order: AssemblyOrder, video: Path, lead_s: float) -> FinishedFile:
@@ -132,5 +133,5 @@ def _join_tracks(order: AssemblyOrder, tracks: Path) -> None:
     """Concatenate the segments' gzip members: together they are one gzip file (RFC 1952, section 2.2)."""
     with replacing(tracks) as out:
         for record in order.checkpoint.segments:
-            with tracks_path(order.work_dir / "segments", record).open("rb") as member:
+            with tracks_path(order.paths.segments, record).open("rb") as member:
                 shutil.copyfileobj(member, out)

@@ -11,9 +11,9 @@ import orjson
 
 from pipeline.durable import write_durably
 from pipeline.segments.segment import SegmentRecord, is_intact
+from pipeline.workdir import WorkDir
 
 FORMAT = 1
-FILE_NAME = "checkpoint.json"
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class Checkpoint:
             "sha256": hashlib.sha256(payload).hexdigest(),
             "body": orjson.Fragment(payload),
         }
-        write_durably(work_dir / FILE_NAME, orjson.dumps(envelope))
+        write_durably(WorkDir(work_dir).checkpoint, orjson.dumps(envelope))
 
 
 def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | None]:
@@ -104,7 +104,8 @@ def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | Non
     Returns:
         The checkpoint, or None and the reason why the job must start over (None too where there was no earlier one).
     """
-    path = work_dir / FILE_NAME
+    paths = WorkDir(work_dir)
+    path = paths.checkpoint
     if not path.exists():
         return None, None
     body = _verified_body(path)
@@ -117,7 +118,7 @@ def load(work_dir: Path, fingerprint: str) -> tuple[Checkpoint | None, str | Non
         checkpoint = Checkpoint(segments=segments, **body)
     except (KeyError, TypeError):  # fields come and go
         return None, "another version of the program wrote the checkpoint"
-    folder = work_dir / "segments"
+    folder = paths.segments
     if folder.is_symlink() or not all(is_intact(folder, s) for s in segments):
         return None, "a finished segment is missing or damaged"
     return checkpoint, None

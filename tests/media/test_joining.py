@@ -22,7 +22,7 @@ from engines.media.probe import probe
 from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
-from pipeline.joining import JOINED, joined, with_warnings_of_parts
+from pipeline.joining import joined, with_warnings_of_parts
 from tests.support.chapters import cut, split_bytes
 from tests.support.synth import Audio, Clip, number_in
 
@@ -161,7 +161,7 @@ def test_a_job_joins_its_parts_once(parts: list[Path], tmp_path: Path) -> None:
     spec = order(parts, tmp_path / "work")
     shares: list[float] = []
     first = joined(spec, shares.append, lambda: False)
-    assert first.source == spec.work_dir / JOINED
+    assert first.source == spec.paths.joined
     assert shares
     before = first.source.stat()
     assert joined(spec, shares.append, lambda: False).source.stat() == before

@@ -19,6 +19,7 @@ from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord
 from pipeline.settings import DegradationSettings, LowestLevelSettings
+from pipeline.workdir import CHECKPOINT
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
 CLEAN = SegmentFacts(frames=300, replaced=0, latency_s=0.01)
@@ -151,7 +152,7 @@ def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_level_that_cannot_be_saved_holds_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / checkpoints.FILE_NAME / "in the way").mkdir(parents=True)
+    (tmp_path / CHECKPOINT / "in the way").mkdir(parents=True)
     assert Bench(tmp_path).fail() is Level.DOWNSCALE
 
 

@@ -24,6 +24,7 @@ from pipeline.segments.segment import (
     remove,
     tracks_path,
 )
+from pipeline.workdir import CHECKPOINT
 
 PACKETS = [
     EncodedPacket(b"key", 0, True),
@@ -149,7 +150,7 @@ def test_another_fingerprint_starts_over(tmp_path):
 def test_a_damaged_checkpoint_starts_over(tmp_path):
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
-    path = tmp_path / checkpoints.FILE_NAME
+    path = tmp_path / CHECKPOINT
     raw = path.read_bytes()
     for damaged in (raw[:-10], raw.replace(b"3072", b"3073"), b"", b"[]", b'{"format": 1}'):
         path.write_bytes(damaged)
@@ -160,7 +161,7 @@ def test_a_damaged_checkpoint_starts_over(tmp_path):
 
 def test_a_checkpoint_of_another_shape_starts_over(tmp_path):
     digest = hashlib.sha256(b"[]").hexdigest()
-    (tmp_path / checkpoints.FILE_NAME).write_bytes(orjson.dumps({"format": 1, "sha256": digest, "body": []}))
+    (tmp_path / CHECKPOINT).write_bytes(orjson.dumps({"format": 1, "sha256": digest, "body": []}))
     assert checkpoints.load(tmp_path, "f") == (None, "the checkpoint is damaged")
 
 
@@ -178,7 +179,7 @@ def test_a_checkpoint_of_another_version_of_the_program_starts_over(tmp_path, pl
     """Fields come and go: where hosts are updated one after another, the older one may get the job."""
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
-    path = tmp_path / checkpoints.FILE_NAME
+    path = tmp_path / CHECKPOINT
     body = json.loads(path.read_bytes())["body"]
     if place == "none":
         del body["segments"]
