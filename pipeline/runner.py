@@ -30,11 +30,11 @@ from pipeline.rendering.allocator import keep_in_heap, settle_allocator, trim_he
 from pipeline.rendering.build import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome, render_stream
 from pipeline.rendering.encoder_factory import EncoderChangedError, use_x264
 from pipeline.rendering.frame_rate import OutputRate, output_rate
+from pipeline.rendering.thumbnails import forget_moments
 from pipeline.report.common import MODELS, facts
 from pipeline.report.contact_sheet import SheetOrder, write_preview
 from pipeline.report.debug_video import write_debug_video
 from pipeline.report.success import Evidence, success_report
-from pipeline.report.thumbnails import forget_moments
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
 from pipeline.segments.checkpoint import Checkpoint

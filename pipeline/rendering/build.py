@@ -37,8 +37,8 @@ from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import Renderer, batch_size
 from pipeline.rendering.rerender import Renewal
+from pipeline.rendering.thumbnails import ThumbnailStore, forget_moments
 from pipeline.rendering.tile_renderer import TilePainter
-from pipeline.report.thumbnails import ThumbnailStore, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid
 from pipeline.settings import LookaheadSettings

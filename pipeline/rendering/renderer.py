@@ -22,8 +22,8 @@ from pipeline.people import Row
 from pipeline.rendering.analysis import Analysis, Planned
 from pipeline.rendering.frame_skip import FrameSkipper
 from pipeline.rendering.stage import Stage
+from pipeline.rendering.thumbnails import ThumbnailStore
 from pipeline.rendering.tile_renderer import TilePainter
-from pipeline.report.thumbnails import ThumbnailStore
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
 from pipeline.telemetry.timing import JobClock, StageTimer

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from engines.media.snapshots import snapshots
 from pipeline.durable import write_durably
 from pipeline.people import Side, Source
-from pipeline.report.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, kept_moments, moment_of
+from pipeline.rendering.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, kept_moments, moment_of
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 LARGEST_BYTES = 600_000

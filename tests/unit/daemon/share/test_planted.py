@@ -24,7 +24,7 @@ from daemon.share.share import SENTINEL
 from engines.frames import EncodedPacket
 from pipeline.corrections import CorrectionsError
 from pipeline.durable import make_folder, replacing, write_durably
-from pipeline.report.thumbnails import write_jpeg
+from pipeline.rendering.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
 from tests.support.share import LEASE, finished, make_share

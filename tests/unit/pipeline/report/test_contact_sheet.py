@@ -18,8 +18,7 @@ from engines.errors import MediaError
 from engines.frames import Frame, Rect
 from engines.media.snapshots import snapshots
 from pipeline.people import Row, Tile
-from pipeline.report.contact_sheet import SheetOrder, clock_text, presence_bar, ticks, write_preview
-from pipeline.report.thumbnails import (
+from pipeline.rendering.thumbnails import (
     FACE_SIZE,
     FRAME_HEIGHT,
     FaceShot,
@@ -28,6 +27,7 @@ from pipeline.report.thumbnails import (
     kept_moments,
     moment_of,
 )
+from pipeline.report.contact_sheet import SheetOrder, clock_text, presence_bar, ticks, write_preview
 from pipeline.segments.tracks_file import TrackSummary
 
 WIDTH, HEIGHT = 384, 216
