@@ -1,6 +1,6 @@
-"""Files that are either wholly there or not there at all, also after a crash or a power cut.
+"""Writes files atomically and durably: after a crash or a power cut they are complete or not there.
 
-Others may put things where we write: what lies in the way goes, and links and pipes are never written to.
+Other users may put files into the same folder. Whatever is in the way is removed; links and pipes are never written to.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import IO
 from pipeline.errors import DiskFullError, StorageError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without fsync for directories
+_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # of file systems without that
 
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that a user can read.
+    """Convert errors of the operating system to errors for people; ``what`` begins their message.
 
     Raises:
         DiskFullError: the file system or the quota is full.
@@ -34,16 +34,16 @@ def storage_errors(what: str) -> Iterator[None]:
 
 
 def sync_directory(path: Path) -> bool:
-    """Make the names in a directory durable; False where the file system knows no way to do that.
+    """Make the names in a directory durable; return False if the file system does not support that.
 
     Raises:
-        OSError: it knows one and failed.
+        OSError: it supports that and failed.
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
     except OSError as exc:
-        if exc.errno not in _CANNOT_SYNC:
+        if exc.errno not in _NO_DIRECTORY_SYNC:
             raise
         return False
     finally:
@@ -52,17 +52,17 @@ def sync_directory(path: Path) -> bool:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder where there is none; what else has this name goes, links too."""
+    """Make a folder if there is none; remove a file or link with this name."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
     path.mkdir(exist_ok=True)
 
 
 def open_new(path: Path) -> IO[bytes]:
-    """A new file, open for writing, in place of whatever has this name; but folders stay.
+    """Open a new file for writing, in place of any file or link with this name.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made, or a folder has this name.
     """
     path.unlink(missing_ok=True)
     return path.open("xb")
@@ -79,7 +79,7 @@ def commit(file: IO[bytes], final: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of another, atomically and durably, when the block ends without an error."""
+    """Open a new file that replaces ``path`` atomically and durably if the block ends without an error."""
     part = path.with_name(path.name + ".part")
     try:
         with open_new(part) as file:

@@ -1,4 +1,4 @@
-"""Assembly: finished segments and the source's audio become the files that are delivered."""
+"""Assembles video and tracks from finished segments and the source's audio, and verifies the video."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.mux import assemble_mp4
 from engines.media.verify import FinishedFile, verify_mp4
 from pipeline.durable import replacing, storage_errors
-from pipeline.errors import JobStopped
-from pipeline.job import StopCheck
+from pipeline.interruption import Interruption
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import read_packets, tracks_path
 from pipeline.workdir import WorkDir
@@ -24,7 +23,11 @@ from pipeline.workdir import WorkDir
 
 @dataclass(frozen=True, slots=True)
 class AssemblyOrder:
-    """What is to be assembled."""
+    """What is to be assembled.
+
+    Attributes:
+        on_stage: called with "listen", "assemble" or "verify", and the seconds of the recording that are done.
+    """
 
     paths: WorkDir
     source: Path
@@ -34,15 +37,17 @@ class AssemblyOrder:
     height: int
     color: ColorTags
     audio: AudioPolicy
-    on_stage: Callable[[str, float], None]  # "listen", "assemble" or "verify", and the seconds that it has done
-    should_stop: StopCheck
+    on_stage: Callable[[str, float], None]
+    interruption: Interruption
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """Files in the work directory, complete and checked.
+    """Files in the work directory, complete and verified.
 
-    ``audio`` is what the source's was found to hold, ``finished`` what the video file really does.
+    Attributes:
+        audio: what became of the source's audio.
+        finished: what the video file holds, read from the file.
     """
 
     video: Path
@@ -54,11 +59,11 @@ class Assembled:
 
 
 def assemble(order: AssemblyOrder) -> Assembled:
-    """Make and check the files that are delivered.
+    """Make and verify the video and the tracks.
 
     Raises:
-        VerifyFailedError: the finished video is not what was rendered.
-        JobStopped: asked to stop; assembly starts over next time, from the finished segments.
+        VerifyFailedError: the finished video does not hold what was rendered.
+        JobStopped: a stop is requested; the next attempt assembles again.
         DiskFullError, StorageError: the work directory cannot be written.
     """
     video, tracks = order.paths.output("video"), order.paths.output("tracks")
@@ -72,7 +77,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
 
 
 def _span_s(order: AssemblyOrder) -> float:
-    """From the first frame's pts to the last one's."""
+    """Return the time from the first frame's pts to the last one's."""
     segments = order.checkpoint.segments
     return float((segments[-1].last_pts - segments[0].first_pts) * order.info.video.time_base)
 
@@ -102,16 +107,14 @@ def _mux(order: AssemblyOrder, audio_track: Prescan, video: Path) -> AudioOutcom
 
 
 def _listening(order: AssemblyOrder, seconds: float) -> None:
-    if order.should_stop():
-        raise JobStopped("the job was asked to stop while it listened to the audio")
+    order.interruption.check("while it listened to the audio")
     order.on_stage("listen", seconds)
 
 
 def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
     first_pts = order.checkpoint.segments[0].first_pts
     for record in order.checkpoint.segments:
-        if order.should_stop():
-            raise JobStopped("the job was asked to stop while its output was assembled")
+        order.interruption.check("while its output was assembled")
         order.on_stage("assemble", float((record.last_pts - first_pts) * order.info.video.time_base))
         yield from read_packets(order.paths.segments, record)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engines.frames import EncodedPacket, Rect
 from pipeline.people import Row, Tile
 from pipeline.segments import checkpoint as checkpoints
-from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.checkpoint import Checkpoint, Counters
 from pipeline.segments.segment import (
     SegmentGrid,
     SegmentWriter,
@@ -120,7 +120,7 @@ def sample_checkpoint(record) -> Checkpoint:
         next_pts=3072,
         complete=False,
         analysis={"gallery": [0.1, 1 / 3, 2.0], "none": None},
-        counters={"decode_errors": 1},
+        counters=Counters(replaced_frames=1, truncated=True),
         wall_s=1.5,
     )
 
