@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from engines.frames import Frame, FrameBatch, Size
 from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.shot_detector import CutDetector
+from pipeline.detection.shot_detector import ShotDetector
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.telemetry.timing import JobClock
@@ -46,10 +46,10 @@ class Analysis:
         self,
         *,
         finder: FaceFinder,
-        cuts: CutDetector,
+        cuts: ShotDetector,
         people: PeopleResolver,
         cameras: CameraOperator,
-        pace: DetectorPace,
+        pace: DetectionSchedule,
         start_pts: int,
         seconds_per_tick: float,
         clock: JobClock,

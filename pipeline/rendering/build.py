@@ -21,9 +21,9 @@ from engines.registry import Backend
 from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS, Workload
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.shot_detector import CutDetector
+from pipeline.detection.shot_detector import ShotDetector
 from pipeline.errors import ComputeClassChangedError, JobStopped
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.job import JobSpec, StopCheck
@@ -204,14 +204,14 @@ def _analysis(job: StreamJob, finder: FaceFinder, first_pts: int) -> tuple[Peopl
     )
     analysis = Analysis(
         finder=finder,
-        cuts=CutDetector(),
+        cuts=ShotDetector(),
         people=people,
         cameras=cameras,
         clock=job.clock,
         start_pts=first_pts,
         seconds_per_tick=float(video.time_base),
         canvas=(video.width, video.height),
-        pace=DetectorPace(profile.detect, video.fps, video.width),
+        pace=DetectionSchedule(profile.detect, video.fps, video.width),
     )
     embedder.analysis = analysis
     return people, analysis
