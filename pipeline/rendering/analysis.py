@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from engines.frames import Frame, FrameBatch, Size
 from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.shot_detector import CutDetector
+from pipeline.detection.shot_detector import ShotDetector
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.telemetry.timing import JobTelemetry
@@ -46,10 +46,10 @@ class Analysis:
         self,
         *,
         finder: FaceFinder,
-        cuts: CutDetector,
+        shot_detector: ShotDetector,
         people: PeopleResolver,
         cameras: CameraOperator,
-        pace: DetectorPace,
+        schedule: DetectionSchedule,
         start_pts: int,
         seconds_per_tick: float,
         telemetry: JobTelemetry,
@@ -57,10 +57,10 @@ class Analysis:
         pending_frames: dict[int, Frame],
     ) -> None:
         self._finder = finder
-        self._cuts = cuts
+        self._shot_detector = shot_detector
         self._people = people
         self._cameras = cameras
-        self._pace = pace
+        self._schedule = schedule
         self.start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
         self._telemetry = telemetry
@@ -103,16 +103,16 @@ class Analysis:
     def _observe(self, frames: Sequence[Frame]) -> list[Observation]:
         with self._telemetry.measure("detect", len(frames)):
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
-            likely = self._pace.due(times, [False] * len(frames))
+            likely = self._schedule.due(times, [False] * len(frames))
             thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
             changes = self._changes(frames)
-            cuts = [cut or change for cut, change in zip(self._cuts.observe(thumbnails), changes, strict=True)]
-            due = self._pace.due(times, cuts)
+            cuts = [cut or change for cut, change in zip(self._shot_detector.observe(thumbnails), changes, strict=True)]
+            due = self._schedule.due(times, cuts)
             if due != likely:
                 found = self._finder.complete(frames, due, found)
             for t, faces in zip(times, found, strict=True):
                 if faces is not None:
-                    self._pace.note(t, faces)
+                    self._schedule.note(t, faces)
             return [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
@@ -137,10 +137,10 @@ class Analysis:
             undelivered: decided rows of frames behind the boundary at which the job would resume.
         """
         return {
-            "cuts": self._cuts.state(),
+            "cuts": self._shot_detector.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
-            "pace": self._pace.state(),
+            "pace": self._schedule.state(),
             "analysed_pts": self._analysed_pts,
             "display": self._display,
             "finished": self._finished,
@@ -148,10 +148,10 @@ class Analysis:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._cuts.restore(state["cuts"])
+        self._shot_detector.restore(state["cuts"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
-        self._pace.restore(state["pace"])
+        self._schedule.restore(state["pace"])
         self._analysed_pts = state["analysed_pts"]
         self._display = size_from_json(state["display"])
         self._finished = state["finished"]

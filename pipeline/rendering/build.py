@@ -16,9 +16,9 @@ from engines.frames import Frame, FrameBatch
 from engines.protocols import Compositor, Decoder
 from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.shot_detector import CutDetector
+from pipeline.detection.shot_detector import ShotDetector
 from pipeline.errors import ComputeClassChangedError
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.limits import within_duration
@@ -155,14 +155,14 @@ def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[Peopl
     )
     analysis = Analysis(
         finder=finder,
-        cuts=CutDetector(),
+        shot_detector=ShotDetector(),
         people=people,
         cameras=cameras,
         telemetry=job.telemetry,
         start_pts=start_pts,
         seconds_per_tick=float(video.time_base),
         canvas=(video.width, video.height),
-        pace=DetectorPace(profile.detect, video.fps, video.width),
+        schedule=DetectionSchedule(profile.detect, video.fps, video.width),
         pending_frames=pending_frames,
     )
     if job.checkpoint.analysis:
