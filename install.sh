@@ -14,7 +14,7 @@ Usage:
   sudo ./install.sh uninstall             remove what `service` has installed; the share's files stay
 Options:
   --dry-run    print every step and change nothing
-  --cuda       install what an NVIDIA card needs, --cpu: what the CPU needs; without either, --cuda where there is a card
+  --cuda       install what an NVIDIA GPU needs, --cpu: what the CPU needs; without either, --cuda where there is a GPU
 Environment:
   PYTHON       the Python to use, 3.11 or newer
   VENV         where demo and test install to, instead of ./.venv

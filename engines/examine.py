@@ -6,7 +6,6 @@ than looked up in a list.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
 import shutil
@@ -28,8 +27,8 @@ from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
-from engines.measure import gpus
 from engines.media.probe import probe
+from engines.nvml import cuda_version, describe_gpus
 from engines.priority import priority_kept
 from engines.settings import EncoderSettings
 from engines.versions import driver_version
@@ -59,7 +58,7 @@ _OPTIONS = {"dnxhd": {"profile": "dnxhr_sq"}, "libx265": {"x265-params": "log-le
 
 def cpu() -> dict[str, Any]:
     """What PyAV decodes and encodes here, each tried on a small sample; "" is success, else the reason."""
-    with tempfile.TemporaryDirectory(prefix="dualface-doctor-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dualface-examine-") as folder:
         decoded = {codec: _decode_sample(codec, Path(folder)) for codec in _SAMPLES}
     return {
         "decode": decoded,
@@ -119,12 +118,12 @@ def _tried(action: Callable[[], object]) -> str:
 
 def driver() -> dict[str, Any]:
     """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the GPUs that NVML sees."""
-    found = gpus()
+    found = describe_gpus()
     return {
         "kernel_module": driver_version(),
         "devices": {name: _openable(Path("/dev") / name) for name in _DEVICES if (Path("/dev") / name).exists()},
         "driver": found[0].driver if found else None,
-        "cuda": _cuda_version() if found else None,
+        "cuda": cuda_version() if found else None,
         "cards": [
             {
                 "index": gpu.index,
@@ -138,19 +137,8 @@ def driver() -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
-
-
 def _openable(path: Path) -> str:
     return _tried(lambda: path.open("rb+", buffering=0).close())
-
-
-def _cuda_version() -> str | None:
-    """The newest CUDA that the driver speaks."""
-    nvml = importlib.import_module("pynvml")
-    number = int(nvml.nvmlSystemGetCudaDriverVersion())
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def cuda(index: int) -> dict[str, Any]:
@@ -159,8 +147,8 @@ def cuda(index: int) -> dict[str, Any]:
     Raises:
         DeviceUnavailableError: it cannot be asked.
     """
-    from engines.cuda.nvdec import CODECS  # noqa: PLC0415  needs a GPU
-    from engines.cuda.sessions import probe_sessions  # noqa: PLC0415
+    from engines.cuda.decoding.nvdec import CODECS  # noqa: PLC0415  needs a GPU
+    from engines.cuda.encoding.sessions import probe_sessions  # noqa: PLC0415
 
     if importlib.util.find_spec("PyNvVideoCodec") is None:
         raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", doctor_check="libraries")
@@ -176,7 +164,7 @@ def _stream(codec: str, bits: int) -> str:
 
 
 def _gpu_decodes(index: int, codec: str, bits: int) -> str:
-    from engines.cuda.nvdec import capabilities  # noqa: PLC0415  as above
+    from engines.cuda.decoding.nvdec import capabilities  # noqa: PLC0415  as above
 
     try:
         return "" if capabilities(index, codec, bits)["supported"] else "not supported"

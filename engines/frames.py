@@ -120,7 +120,7 @@ class AudioInfo:
 
     ``channel_labels`` are FFmpeg's names of the channels in the order in which they are stored ("FL", "LFE"; "UNK" for
     one of which the file says nothing), None where the file says nothing of any: then they are discrete.
-    ``engines.audio.channel_layouts.native_order`` says how they become FFmpeg's order.
+    ``engines.containers.channel_layouts.native_order`` says how they become FFmpeg's order.
     """
 
     index: int

@@ -6,7 +6,6 @@ measured that jobs use: decoders of the backend, its detector, and its encoder.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import queue
@@ -26,15 +25,15 @@ from typing import Any
 import av
 import numpy as np
 import psutil
-import structlog
 
 from engines.cuda.device_mask import see_only
-from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
 from engines.media.probe import probe
+from engines.nvml import GPUDescription, describe_gpus
 from engines.registry import Backend, open_backend
 from engines.settings import DeviceSettings, EncoderSettings
 
@@ -49,20 +48,6 @@ _MEASURED_S = 0.6
 _OPENING_S, _DECODING_S = 90.0, 120.0  # the longest that decoders may take
 _ENCODED_FRAMES = 120
 
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class GPU:
-    """A GPU as NVML describes it; no context is created on it."""
-
-    index: int
-    name: str
-    driver: str
-    compute_capability: str
-    vram_total_bytes: int
-    vram_used_bytes: int
-
 
 @dataclass(slots=True)
 class Measured:
@@ -75,7 +60,7 @@ class Measured:
     memory_bytes: int
     device: str
     notes: list[str]
-    gpus: list[GPU] = field(default_factory=list)
+    gpus: list[GPUDescription] = field(default_factory=list)
     nvenc: SessionProbe | None = None
     tensorrt: str | None = None
     decoder: str = ""
@@ -84,26 +69,6 @@ class Measured:
     detect_fps: dict[int, float] = field(default_factory=dict)
     encoder: str = ""
     encode_fps: float = 0.0
-
-
-def gpus() -> list[GPU]:
-    """All GPUs that NVML sees; none where there is no driver."""
-    try:
-        nvml = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-    except Exception as error:  # no package, no driver: NVMLError derives from Exception alone
-        log.debug("no GPUs", reason=str(error))
-        return []
-    driver = nvml.nvmlSystemGetDriverVersion()
-    return [_gpu(nvml, index, driver) for index in range(nvml.nvmlDeviceGetCount())]
-
-
-def _gpu(nvml: Any, index: int, driver: str) -> GPU:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    name = nvml.nvmlDeviceGetName(handle)
-    return GPU(index, name, driver, f"{major}.{minor}", int(memory.total), int(memory.used))
 
 
 def measure(settings: DeviceSettings) -> Measured:
@@ -117,7 +82,7 @@ def measure(settings: DeviceSettings) -> Measured:
     with closing(open_backend(settings)) as backend, tempfile.TemporaryDirectory(prefix="dualface-probe-") as folder:
         clip = Path(folder) / "clip.mp4"
         make_clip(clip)
-        found = Measured(cores, psutil.virtual_memory().total, backend.device, [], gpus())
+        found = Measured(cores, psutil.virtual_memory().total, backend.device, [], describe_gpus())
         found.tensorrt = f"{library.name} {library.version}" if library else None
         found.nvenc = probe_sessions(settings.gpu) if backend.device != "cpu" else None
         found.decoder, found.decode_fps = _decoders(clip, settings, most=2 * cores)

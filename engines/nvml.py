@@ -1,8 +1,8 @@
-"""What the driver's management library says of the GPUs: a look from outside that needs no CUDA context.
+"""What the driver's management library (NVML) says of the GPUs, without a CUDA context. Nothing else uses pynvml.
 
-As a program, ``python -m engines.nvml SECONDS`` prints the load of all GPUs as a line of JSON every so often, until
-its standard output is closed; it ends at once where there are none. The library loads the driver into its process and
-may hang with it, so a service lets this program look.
+As a program, ``python -m engines.nvml SECONDS`` prints the load of all GPUs as a line of JSON every so many seconds,
+until its standard output is closed; it ends at once if there are none. NVML loads the driver into its process and may
+hang with it, so a service lets this program look.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import structlog
+
+from engines.errors import DeviceUnavailableError
 
 T = TypeVar("T")
 
@@ -25,8 +27,20 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class GPUDescription:
+    """A GPU: what it is, and its memory. ``index`` is NVML's number, which may differ from CUDA's."""
+
+    index: int
+    name: str
+    driver: str
+    compute_capability: str
+    vram_total_bytes: int
+    vram_used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class GPULoad:
-    """One GPU at one moment; None where the GPU or its driver does not say.
+    """One GPU at one moment; None for what the GPU or its driver does not say.
 
     Attributes:
         index: NVML's number, which may differ from CUDA's.
@@ -41,26 +55,85 @@ class GPULoad:
     nvenc_percent: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class VramReading:
+    """A GPU's memory at one moment.
+
+    Attributes:
+        own_bytes: this process's share, None if the driver hides it.
+        by_process: what each process holds, by process id, as far as the driver says.
+    """
+
+    total_bytes: int
+    used_bytes: int
+    own_bytes: int | None = None
+    by_process: Mapping[int, int] = field(default_factory=dict)
+
+
+ReadVram = Callable[[], VramReading]
+
+
+def describe_gpus() -> list[GPUDescription]:
+    """Return all GPUs that NVML sees; none without a driver or its Python package."""
+    try:
+        nvml = _opened()
+    except DeviceUnavailableError as error:
+        log.debug("no GPUs", reason=error.message)
+        return []
+    driver = nvml.nvmlSystemGetDriverVersion()
+    return [_described(nvml, index, driver) for index in range(nvml.nvmlDeviceGetCount())]
+
+
+def cuda_version() -> str:
+    """Return the newest version of CUDA that the driver supports, "13.0".
+
+    Raises:
+        DeviceUnavailableError: there is no driver.
+    """
+    number = int(_opened().nvmlSystemGetCudaDriverVersion())
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def vram_reader(pci_bus_id: str) -> ReadVram:
+    """Return what reads a GPU's memory; a reading takes about a tenth of a millisecond.
+
+    Args:
+        pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers GPUs in another order.
+
+    Raises:
+        DeviceUnavailableError: NVML does not start, or does not know the GPU.
+    """
+    nvml = _opened()
+    try:
+        gpu = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
+    except Exception as error:  # NVMLError derives from Exception alone
+        raise DeviceUnavailableError(f"NVML does not know the GPU {pci_bus_id}: {error}") from error
+
+    def read() -> VramReading:
+        memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
+        by_process = _bytes_by_process(nvml, gpu)
+        return VramReading(int(memory.total), int(memory.used), by_process.get(os.getpid()), by_process)
+
+    return read
+
+
 class GPUWatch:
-    """Reads all GPUs. Without the driver or its Python package there are none."""
+    """Reads the load of all GPUs. Without the driver or its Python package there are none."""
 
     def __init__(self) -> None:
         self._nvml: Any = None
         try:
-            nvml = importlib.import_module("pynvml")
-            nvml.nvmlInit()
-        except Exception as error:  # no package, no driver: NVMLError derives from Exception alone
-            log.debug("no GPUs to watch", reason=str(error))
-        else:
-            self._nvml = nvml
+            self._nvml = _opened()
+        except DeviceUnavailableError as error:
+            log.debug("no GPUs to watch", reason=error.message)
 
     def read(self) -> list[GPULoad]:
-        """The load of each GPU. May take long where a driver is in trouble."""
+        """Return the load of each GPU. May take long while a driver is in trouble."""
         if self._nvml is None:
             return []
-        return [self._gpu(index) for index in range(self._ask(self._nvml.nvmlDeviceGetCount) or 0)]
+        return [self._load(index) for index in range(self._ask(self._nvml.nvmlDeviceGetCount) or 0)]
 
-    def _gpu(self, index: int) -> GPULoad:
+    def _load(self, index: int) -> GPULoad:
         nvml = self._nvml
         gpu = nvml.nvmlDeviceGetHandleByIndex(index)
         load = self._ask(lambda: nvml.nvmlDeviceGetUtilizationRates(gpu))
@@ -82,6 +155,33 @@ class GPUWatch:
             return question()
         except self._nvml.NVMLError:
             return None
+
+
+def _opened() -> Any:
+    """Return the library, ready for use.
+
+    Raises:
+        DeviceUnavailableError: there is no package, or no driver that works.
+    """
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception as error:  # as above
+        raise DeviceUnavailableError(f"NVML does not start: {error}") from error
+    return nvml
+
+
+def _described(nvml: Any, index: int, driver: str) -> GPUDescription:
+    gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(gpu)
+    memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
+    name = nvml.nvmlDeviceGetName(gpu)
+    return GPUDescription(index, name, driver, f"{major}.{minor}", int(memory.total), int(memory.used))
+
+
+def _bytes_by_process(nvml: Any, gpu: Any) -> dict[int, int]:
+    processes = nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
+    return {int(p.pid): int(p.usedGpuMemory) for p in processes if p.usedGpuMemory is not None}
 
 
 def main() -> None:

@@ -56,30 +56,6 @@ class InferenceEngine(Protocol):
     def close(self) -> None: ...
 
 
-class SharedEngine(Protocol):
-    """One model for all jobs of a process: their inputs, joined into one batch. Used by one thread alone."""
-
-    name: str
-
-    def run_together(self, offered: Sequence[Any]) -> Sequence[Any]:
-        """One answer for each input that a port has offered; inputs differ in their number of frames alone."""
-        ...
-
-
-class EnginePort(Protocol):
-    """A job's side of a shared engine."""
-
-    name: str
-
-    def offer(self, batch: Tensor) -> Any:
-        """Make an input readable by the thread that runs the batches."""
-        ...
-
-    def take(self, answer: Any) -> list[Tensor]:
-        """Make an answer readable by the job."""
-        ...
-
-
 class Preprocessor(Protocol):
     """Makes model inputs from NV12 frames, and keeps of the detector's outputs what the host is to see."""
 

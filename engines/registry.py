@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import gc
 import importlib
 import importlib.util
 import sys
-import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -22,14 +20,13 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.cpu.small_sdr import sdr_look
-from engines.cuda.sessions import SessionProbe
+from engines.cpu.sdr_preview import sdr_preview
+from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
-from engines.inference.joint import HostJoint
 from engines.inference.ort_cache import open_prepared
 from engines.models import face_embedding, yunet
-from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
+from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 from engines.tone_map import tone_source
 
@@ -77,10 +74,6 @@ class Backend(Protocol):
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         """YuNet; ``engines.models.yunet.decode`` reads its outputs."""
-        ...
-
-    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
-        """The detector that all jobs of this process share, and this job's side of it."""
         ...
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
@@ -142,11 +135,6 @@ class CpuBackend:
     def detector(self, *, threads: int = 1) -> InferenceEngine:
         return open_prepared(yunet.NAME, yunet.load, cache_dir=self._cache_dir, threads=threads)
 
-    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
-        with _opening:
-            shared = _shared_detector(self._cache_dir)
-        return shared, shared.port()
-
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
         return open_prepared(
             face_embedding.NAME,
@@ -156,7 +144,7 @@ class CpuBackend:
         )
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
-        look = sdr_look(info.video) if keep_hdr else None
+        look = sdr_preview(info.video) if keep_hdr else None
         return CpuPreprocessor(info.video.width / info.video.height, look)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
@@ -181,14 +169,6 @@ class CpuBackend:
 
     def close(self) -> None:
         """The CPU holds nothing beyond its parts."""
-
-
-_opening = threading.Lock()
-
-
-@functools.cache
-def _shared_detector(cache_dir: Path | None) -> HostJoint:
-    return HostJoint(open_prepared(yunet.NAME, yunet.load, cache_dir=cache_dir))
 
 
 def open_backend(

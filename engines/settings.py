@@ -47,28 +47,15 @@ class DeviceSettings(Section):
         Literal["cpu", "wait", "fail"],
         Field(description="A stream that the GPU cannot decode: decode it on the CPU, let the job wait, or fail it"),
     ] = "cpu"
-    batching: Annotated[
-        Literal["joint", "separate"],
-        Field(description="separate: every job has a detector; joint: jobs of one process share one and its batches"),
-    ] = "separate"
     max_batch: Annotated[
         int,
         Field(
             ge=1,
             le=32,
             description="Most frames that go through the detector together",
-            json_schema_extra={"unit": "pictures"},
+            json_schema_extra={"unit": "frames"},
         ),
     ] = 16
-    max_wait_ms: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=100,
-            description="Longest time that a frame waits for others to share a detector batch with",
-            json_schema_extra={"unit": "ms"},
-        ),
-    ] = 6.0
     inference: Annotated[
         Literal["auto", "tensorrt", "onnxruntime"],
         Field(description="Runtime of the models on a GPU; auto takes TensorRT where it works, else ONNX Runtime"),

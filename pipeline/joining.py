@@ -9,10 +9,10 @@ from pathlib import Path
 
 import structlog
 
+from engines.files import replacing
 from engines.frames import MediaInfo
-from engines.media.joining import join
+from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe
-from pipeline.durable import replacing
 from pipeline.errors import DiskFullError
 from pipeline.interruption import Interruption
 from pipeline.job import JobSpec
@@ -21,6 +21,13 @@ _SPARE_BYTES = 64 * 2**20
 _MIB = 2**20
 
 log = structlog.get_logger(__name__)
+
+
+class PartsNotJoinedError(PartsDifferError):
+    """The parts of a job cannot be joined; a profile may leave them apart."""
+
+    code = "PARTS_DIFFER"
+    remedy = "Drop the parts one after another, each after the one before is taken, or set the profile's join to never."
 
 
 def join_parts(spec: JobSpec, on_share: Callable[[float], None], interruption: Interruption) -> JobSpec:
@@ -32,7 +39,8 @@ def join_parts(spec: JobSpec, on_share: Callable[[float], None], interruption: I
     Raises:
         DiskFullError: there is no space for a second copy of the parts.
         JobStopped: a stop is requested; what is written so far is dropped.
-        MediaError: a part cannot be read, or does not fit the others.
+        PartsNotJoinedError: the parts do not fit together.
+        MediaError: a part cannot be read.
     """
     if not spec.parts:
         return spec
@@ -65,5 +73,8 @@ def _write(spec: JobSpec, target: Path, on_share: Callable[[float], None], inter
         interruption.check("while its parts were joined")
         on_share(share)
 
-    with replacing(target) as file:
-        join([spec.source, *spec.parts], file, tick)
+    try:
+        with replacing(target) as file:
+            join([spec.source, *spec.parts], file, tick)
+    except PartsDifferError as error:
+        raise PartsNotJoinedError(error.message) from error

@@ -2,7 +2,7 @@
 
 The people are real portraits in the public domain that two Python packages carry (extra ``demo``): Eileen Collins
 in scikit-image and Grace Hopper in matplotlib. They are cut out, set before a drawn room and moved. Every call gives
-the same frames and audio. Run as ``python -m pipeline.sample FILE``.
+the same video and audio. Run as ``python -m pipeline.sample FILE``.
 """
 
 from __future__ import annotations

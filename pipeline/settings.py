@@ -207,7 +207,7 @@ class IdentitySettings(Section):
             ge=1,
             le=600,
             description="Position mode: frames that people stay exchanged before the tiles follow",
-            json_schema_extra={"unit": "pictures"},
+            json_schema_extra={"unit": "frames"},
         ),
     ] = 15
     position_margin: Annotated[

@@ -1,6 +1,6 @@
 """Names of the files and folders in a job's work directory.
 
-The source, the manifest, the lease and the lock of a job on a share are beside them; `daemon` names those.
+The service has more files in it, such as the source and the lease; ``daemon.layout`` names those.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ OUTPUT_SUFFIXES = {
     "report": ".report.json",
 }
 ALWAYS_MADE = ("video", "tracks", "preview", "report")  # the others are made on request
-PUBLISHED_REPORT = "published.report.json"  # the report with what only delivery knows
-FAILURE_REPORT = "failure.report.json"
 
 _OUTPUT_STEM = "output"
 _JOINED = "joined"

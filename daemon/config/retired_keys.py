@@ -12,6 +12,8 @@ RETIRED: dict[keys.Path, str] = {
     ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the frame's quality; see"
     " encoder_busy in the profiles and device.nvenc_fallback",
     ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the frame's quality: the job waits",
+    ("device", "batching"): "every job has a process and a detector of its own",
+    ("device", "max_wait_ms"): "every job has a process and a detector of its own, so no frame waits for others",
 }
 
 log = structlog.get_logger(__name__)

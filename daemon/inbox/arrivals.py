@@ -24,7 +24,7 @@ from daemon.inbox.stability import Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 from daemon.status.model import now
-from engines.media import sniff
+from engines.containers import sniff
 
 _BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
 _MOST_TAIL_BYTES = 65_536  # the least that copies through SMB write at once

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError, SplitShareError
 from daemon.files import NO_PLAIN_FILE, read_json
-from daemon.jobs.manifest import PART, Job, Move, State
+from daemon.jobs.manifest import Job, Move, State
+from daemon.layout import FAILURE_REPORT, PART, PUBLISHED_REPORT
 from daemon.share.naming import (
     Namer,
     failed_names,
@@ -29,7 +30,7 @@ from daemon.share.rename import FileMark, make_dirs, move_once, sure_mark
 from daemon.share.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 from pipeline.report.writer import add_delivery, encode_report, write_report
-from pipeline.workdir import ALWAYS_MADE, FAILURE_REPORT, OUTPUT_SUFFIXES, PUBLISHED_REPORT
+from pipeline.workdir import ALWAYS_MADE, OUTPUT_SUFFIXES
 
 _LARGEST_BYTES = 50_000_000  # of a report
 

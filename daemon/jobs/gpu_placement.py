@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from engines.cuda.sessions import SessionProbe
-
-
-@dataclass(frozen=True, slots=True)
-class GPU:
-    """A GPU that opened at the service's start.
-
-    Attributes:
-        index: CUDA's number.
-        free_bytes: memory below the guard that nobody used then.
-        nvenc: its encoder sessions, counted then; None where they are not to be used.
-    """
-
-    index: int
-    free_bytes: int
-    nvenc: SessionProbe | None = None
+from daemon.worker.protocol import GPU
 
 
 def jobs_per_card(wanted: int | Literal["auto"], slots: int, gpus: int) -> int:

@@ -25,7 +25,6 @@ from daemon.errors import (
     ShareAwayError,
     SourceGoneError,
 )
-from daemon.inbox import joints
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import SettleTracker, Signature
@@ -35,7 +34,6 @@ from daemon.jobs import outcome_policy as policy
 from daemon.jobs import recovery
 from daemon.jobs.claim import Candidate, is_quiet
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks
 from daemon.jobs.job_spec import job_slots, job_spec, work_order
 from daemon.jobs.manifest import Job, State
@@ -46,8 +44,9 @@ from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share
-from daemon.worker.pool import Died, Outcome, Pool, Stalled
-from daemon.worker.protocol import Compare, Compared, Failed, Stopped
+from daemon.worker import chapter_check
+from daemon.worker.pool import Died, Outcome, Stalled, WorkerPool
+from daemon.worker.protocol import GPU, CompareFiles, Failed, FilesCompared, Stopped
 from engines.errors import ExplainedError
 from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors
@@ -75,7 +74,7 @@ class Scheduler:
         settings: Settings,
         share: Share,
         intake: Intake,
-        pool: Pool,
+        pool: WorkerPool,
         kept: SegmentCache,
         events: EventBus,
         *,
@@ -412,9 +411,9 @@ class Scheduler:
         found = ((inbox, joint) for inbox in self._intake.inboxes if (joint := inbox.open_joint()))
         for inbox, joint in islice(found, 1):
             first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
-            order = Compare(first, second, joint.certain_names, self._settings.workers.limits)
+            order = CompareFiles(first, second, joint.certain_names, self._settings.workers.limits)
             try:
-                self._pool.start(_COMPARISON, order, log, longest_s=joints.TIMEOUT_S)
+                self._pool.start(_COMPARISON, order, log, longest_s=chapter_check.TIMEOUT_S)
                 self._comparing = inbox, joint
             except OSError as exc:
                 log.warning("parts cannot be compared", reason=str(exc), retry_in_s=round(self._comparisons.fail(), 1))
@@ -430,7 +429,7 @@ class Scheduler:
             log.warning("parts cannot be compared", reason=outcome.message, retry_in_s=round(wait_s, 1))
             return
         self._comparisons.succeed()
-        follows = isinstance(outcome, Compared) and outcome.follows
+        follows = isinstance(outcome, FilesCompared) and outcome.follows
         inbox.decide(joint, follows=follows)
         pair = {"file": printable(joint.first.relative), "next": printable(joint.second.relative)}
         log.info("parts compared", **pair, follows=follows)

@@ -18,7 +18,6 @@ from daemon.config.settings import Settings
 from daemon.diagnostics.checks.at_start import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.inbox.inbox import Intake, inboxes
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.outcome_policy import explain
 from daemon.jobs.segment_cache import SegmentCache
@@ -37,8 +36,8 @@ from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status.model import History, read_status
 from daemon.status.store import Hosts
-from daemon.worker.pool import Died, Outcome, Pool
-from daemon.worker.protocol import Check, Failed, Ready
+from daemon.worker.pool import Died, Outcome, WorkerPool
+from daemon.worker.protocol import GPU, BackendReady, CheckBackend, Failed
 
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3
@@ -86,7 +85,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         observing(settings) as (recorder, listeners),
     ):
         selector.register(wakeup, selectors.EVENT_READ)
-        pool = Pool(
+        pool = WorkerPool(
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
@@ -109,14 +108,14 @@ def _tell_of_lost_state(share: Share) -> None:
 
 
 def _check_backend(
-    settings: Settings, pool: Pool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
+    settings: Settings, pool: WorkerPool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
 ) -> list[GPU]:
     """Let a short-lived worker open the backend; returns the GPUs that work.
 
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
     """
-    pool.start(_CHECK, Check(settings.device, settings.workers.limits), log)
+    pool.start(_CHECK, CheckBackend(settings.device, settings.workers.limits), log)
     deadline = time.monotonic() + settings.workers.start_timeout_s
     outcome: Outcome | None = None
     while outcome is None and not stop:
@@ -125,7 +124,7 @@ def _check_backend(
             pool.kill(_CHECK)
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
-    if isinstance(outcome, Ready):
+    if isinstance(outcome, BackendReady):
         sessions = [gpu.nvenc.opened if gpu.nvenc else 0 for gpu in outcome.gpus]
         log.info("backend works", device=outcome.device, gpus=len(outcome.gpus), encoder_sessions=sessions)
         return list(outcome.gpus)
@@ -175,7 +174,7 @@ class _Loop:
         reloading: Reloading,
         share: Share,
         identity: ShareIdentity,
-        pool: Pool,
+        pool: WorkerPool,
         selector: selectors.BaseSelector,
         wakeup: WakeupPipe,
         stop: StopRequest,

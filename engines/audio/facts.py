@@ -1,4 +1,4 @@
-"""What one pass over a decoded audio stream shows, and its header does not tell."""
+"""Facts about an audio stream that its header does not give and that decoding shows."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.channel_layouts import Labels
-from engines.audio.layout import LFE_NAMES, channel_names
+from engines.audio.aligner import TOLERANCE_S, Samples
+from engines.audio.channel_mapping import LFE_NAMES, channel_names
 from engines.audio.loudness import PACKED
-from engines.audio.place import TOLERANCE_S, Samples
+from engines.containers.channel_layouts import Labels
 
 BASS_HZ = 250  # LFE ends at 120 Hz; filters are not steep
 NOT_BASS_SHARE = 0.1  # of a channel's energy
-HEAD_PACKETS = 64  # that a decoder may hold back
+HEAD_PACKETS = 64  # the most that a decoder delays
 
 Format = tuple[str, int, int]  # layout's name, channels, rate
 
 
 @dataclass(slots=True)
 class StreamFacts:
-    """What a pass over one stream has shown.
+    """Facts about one decoded stream.
 
     Attributes:
-        labels: what the file says of its channels.
-        heard_s: when its first sample is heard, on the source's clock; None where nothing could be decoded.
+        labels: the channel labels that the file gives.
+        starts_s: time of the first sample, on the source's clock; None if nothing could be decoded.
         formats: all layouts and rates, in order of appearance.
-        drift_s: the most that time stamps and the number of samples before them disagree.
-        kept_from_s: when the first packet begins that is heard, or None like ``heard_s``.
-        is_edited: what is heard of it is cut by an edit list of several parts.
+        drift_s: largest difference between a time stamp and the number of samples before it.
+        copy_from_s: start of the first packet with audible samples, or None like ``starts_s``.
+        is_edited: whether an edit list of several parts cuts the audio.
     """
 
     codec: str
     labels: Labels | None = None
     is_edited: bool = False
-    heard_s: Fraction | None = None
+    starts_s: Fraction | None = None
     formats: list[Format] = field(default_factory=list)
     drift_s: Fraction = Fraction(0)
-    kept_from_s: Fraction | None = None
+    copy_from_s: Fraction | None = None
     _head: deque[tuple[Fraction, Fraction]] = field(default_factory=lambda: deque(maxlen=HEAD_PACKETS))
-    lfe: LfeProbe | None = None
+    lfe: LfeSpectrum | None = None
     _end_s: Fraction = Fraction(0)  # by the number of samples
 
     def note_packet(self, packet: Packet[Stream]) -> None:
-        if packet.pts is not None and self.kept_from_s is None:
+        if packet.pts is not None and self.copy_from_s is None:
             begin_s = packet.pts * packet.time_base
             self._head.append((begin_s, begin_s + (packet.duration or 0) * packet.time_base))
 
@@ -60,8 +60,8 @@ class StreamFacts:
         if key not in self.formats:
             self.formats.append(key)
         time_s = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
-        if self.heard_s is None:
-            self._begin(time_s)
+        if self.starts_s is None:
+            self._record_start(time_s)
         elif time_s is not None:
             self.drift_s = max(self.drift_s, abs(time_s - self._end_s))
         self._end_s += Fraction(frame.samples, frame.sample_rate)
@@ -71,15 +71,15 @@ class StreamFacts:
         names = channel_names(frame.layout, self.labels)
         channel = next((number for number, name in enumerate(names) if name in LFE_NAMES), None)
         if channel is not None:
-            self.lfe = self.lfe or LfeProbe()
+            self.lfe = self.lfe or LfeSpectrum()
             with suppress(av.FFmpegError, ValueError):  # a layout that only the codec knows
                 self.lfe.note(frame, channel)
 
-    def _begin(self, time_s: Fraction | None) -> None:
-        """Note the first audio. Before it there are packets that hold nothing but the codec's run-in."""
+    def _record_start(self, time_s: Fraction | None) -> None:
+        """Record the first audio. Packets before it hold only the codec's priming."""
         first_s = self._head[0][0] if self._head else Fraction(0)
-        self.heard_s = self._end_s = first_s if time_s is None else time_s
-        self.kept_from_s = next((begin for begin, end in self._head if end > self.heard_s), self.heard_s)
+        self.starts_s = self._end_s = first_s if time_s is None else time_s
+        self.copy_from_s = next((begin for begin, end in self._head if end > self.starts_s), self.starts_s)
 
     @property
     def is_microphone(self) -> bool:
@@ -87,20 +87,20 @@ class StreamFacts:
         return self.lfe is not None and self.lfe.share > NOT_BASS_SHARE
 
     @property
-    def drops_run_in(self) -> bool:
-        """Whether a copy leaves out the packets before ``kept_from_s``, which players without edit lists would play.
+    def drops_priming(self) -> bool:
+        """Whether a copy leaves out the packets before ``copy_from_s``, which players without edit lists would play.
 
-        The first one kept fades in, for want of the one before. Other codecs begin with less, or need it.
+        The first packet of the copy fades in, as the one before is missing. Other codecs have less priming or need it.
         """
         return self.codec == "aac"
 
     def copy_refusal(self, origin: Fraction) -> str | None:
-        """Why the stream cannot be copied so that it is in sync also for players that do not follow time stamps.
+        """Return why a copy would be out of sync in players that ignore time stamps; None if it would not.
 
         Args:
-            origin: when the output begins, on the source's clock.
+            origin: start of the output, on the source's clock.
         """
-        if self.heard_s is None or self.kept_from_s is None:
+        if self.starts_s is None or self.copy_from_s is None:
             return "nothing of it can be decoded"
         if self.is_edited:
             return "an edit list cuts it"
@@ -108,15 +108,15 @@ class StreamFacts:
             return "its layout or rate changes midway"
         if self.drift_s > TOLERANCE_S:
             return "it has gaps or overlaps"
-        first_s = self.kept_from_s if self.drops_run_in else self.heard_s
-        if max(self.heard_s - origin, abs(first_s - origin)) > TOLERANCE_S:
-            return "it does not begin with the frame"
+        first_s = self.copy_from_s if self.drops_priming else self.starts_s
+        if max(self.starts_s - origin, abs(first_s - origin)) > TOLERANCE_S:
+            return "it does not begin with the video"
         return None
 
 
 @dataclass(slots=True)
-class LfeProbe:
-    """Tells bass from a microphone in the channel that is named LFE."""
+class LfeSpectrum:
+    """Measures how much of the channel named LFE is more than bass, as in a microphone's signal."""
 
     _all: float = 0.0
     _high: float = 0.0
@@ -125,7 +125,7 @@ class LfeProbe:
 
     @property
     def share(self) -> float:
-        """Of the energy that is not bass."""
+        """Share of the energy above the bass, 0 to 1."""
         return self._high / self._all if self._all > 0 else 0.0
 
     def note(self, frame: AudioFrame, channel: int) -> None:

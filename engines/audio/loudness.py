@@ -20,14 +20,14 @@ PACKED = "flt"  # PyAV reads planes of at most seven planar channels
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """What EBU R 128 measures of a whole stream."""
+    """Measurement of a whole stream by EBU R 128."""
 
     integrated_lufs: float
     range_lu: float
     true_peak_dbtp: float
 
     def turned(self, gain_db: float) -> Loudness:
-        """The same audio, louder by ``gain_db``."""
+        """Return the loudness after a gain of ``gain_db``."""
         return replace(
             self,
             integrated_lufs=round(self.integrated_lufs + gain_db, 2),
@@ -35,13 +35,13 @@ class Loudness:
         )
 
 
-class MetricDefinition:
-    """Passes audio through and measures it; brings it to a target loudness before that, if there is one.
+class LoudnessMeter:
+    """Passes audio through and measures it; first brings it to a target loudness, if one is given.
 
     Args:
-        sample_format: of the frames that come out; those that go in are ``PACKED``.
-        target_lufs, source: the second pass: what is wanted, and what the first pass measured. Turning it up or down
-            evenly is enough unless its peaks would pass ``TRUE_PEAK_MAX_DBTP``; then loudnorm works dynamically.
+        sample_format: of the returned frames; the given ones are ``PACKED``.
+        target_lufs, source: for the second pass: the target, and the measurement of the first pass. A constant gain is
+            enough unless peaks would exceed ``TRUE_PEAK_MAX_DBTP``; then loudnorm works dynamically.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MetricDefinition:
 
     @property
     def loudness(self) -> Loudness | None:
-        """Of all that has come out; None where it is too short, or silent."""
+        """Loudness of all returned frames; None if they are too short or silent."""
         integrated, peak = (float(self._found.get(f"lavfi.r128.{key}", "nan")) for key in ("I", "true_peak"))
         if not isfinite(integrated) or integrated <= SILENCE_LUFS or not peak > 0:
             return None
@@ -93,7 +93,7 @@ class MetricDefinition:
 
 
 def _normalisation(target_lufs: float, source: Loudness, rate: int) -> list[tuple[str, str]]:
-    """The filters of the second pass. loudnorm asks for the relative gate as well, which ebur128 does not tell."""
+    """Return the filters of the second pass. loudnorm also needs the relative gate, which ebur128 does not report."""
     width = max(0.01, source.range_lu)
     arguments = {
         "I": target_lufs, "TP": TRUE_PEAK_MAX_DBTP, "LRA": min(RANGE_MAX_LU, max(RANGE_MIN_LU, width)),

@@ -1,4 +1,4 @@
-"""What became of the audio of a recording, for the report and for the comparison before delivery."""
+"""The outcome of a recording's audio, for the report and for the comparison before delivery."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engines.audio.loudness import Loudness
-from engines.media.survey import StreamSurvey
+from engines.containers.survey import StreamSurvey
 from engines.media_warnings import MediaWarning
 
 Mode = Literal["copied", "transcoded", "dropped"]
@@ -19,15 +19,15 @@ class AudioStreamOutcome:
 
     Attributes:
         index: of the stream in the source; of the first one where several are mixed.
-        mode: "dropped" means that no decoder knows it, or that there are too many.
-        packets: that were written.
-        skipped_packets: of the source, damaged.
-        sources: all streams of the source that are heard in it.
+        mode: "dropped" means that there is no decoder, or that there are too many streams.
+        packets: number of written packets.
+        skipped_packets: number of damaged packets of the source.
+        sources: all streams of the source that it contains.
         channels, layout: of the output.
-        rule: how channels became those of the output, a name of ``engines.audio.layout``.
-        gain_db: by which a mix was turned down so that it cannot clip.
-        reason: why it was not copied.
-        loudness: of the output; None where it is too short or silent.
+        rule: how channels were mapped, a rule of ``engines.audio.channel_mapping``.
+        gain_db: gain of a mix that keeps it from clipping.
+        reason: why the stream was not copied.
+        loudness: of the output; None if it is too short or silent.
     """
 
     index: int
@@ -47,13 +47,13 @@ class AudioStreamOutcome:
 
 @dataclass(frozen=True, slots=True)
 class AudioOutcome:
-    """What became of the audio. ``mode`` is "transcoded" as soon as one stream was.
+    """The outcome of all audio streams. ``mode`` is "transcoded" if at least one stream was.
 
     Attributes:
-        streams: those of the output in its order, then those left out.
-        refused_packets: damaged in a way that only the muxer noticed.
-        read: what the source really held, by the stream's index, on the output's timeline.
-        picture_lead_s: how much longer the first frame is shown because audio begins before it.
+        streams: those of the output in its order, then the dropped ones.
+        refused_packets: number of damaged packets that only the muxer refused.
+        read: the packets that the source really holds, by stream index, on the output's timeline.
+        frame_lead_s: how much longer the first frame is shown because audio begins before it.
     """
 
     streams: tuple[AudioStreamOutcome, ...] = ()
@@ -71,10 +71,10 @@ class AudioOutcome:
 
     @property
     def skipped_packets(self) -> int:
-        """All damaged packets that were left out."""
+        """Number of all damaged packets that were left out."""
         return self.refused_packets + sum(stream.skipped_packets for stream in self.streams)
 
     @property
     def loudness(self) -> Loudness | None:
-        """Of the first audio stream, which players take."""
+        """Loudness of the first audio stream, which players choose."""
         return next((stream.loudness for stream in self.streams if stream.mode != "dropped"), None)

@@ -1,4 +1,4 @@
-"""Which audio streams are copied into the result as they are, and why the others are encoded anew."""
+"""Decide which audio streams are copied into the result, and why the others are encoded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Literal
 import av
 from av.audio.stream import AudioStream
 
+from engines.containers.streams import codec_name
+
 AudioMode = Literal["auto", "copy", "aac", "aac-stereo"]
 
 AUTO_COPIED = {"aac"}  # what every common player and editor plays in MP4
@@ -20,11 +22,11 @@ CODECS_WITH_HEADER = {"alac", "flac", "opus"}  # which MP4 repeats in its index
 
 @dataclass(frozen=True, slots=True)
 class AudioPolicy:
-    """What a profile wants of the audio.
+    """The audio settings of a job.
 
     Attributes:
-        mode: auto copies AAC; copy whatever MP4 holds; aac and aac-stereo copy nothing.
-        loudness_lufs: the integrated loudness that every stream is brought to; None leaves it.
+        mode: auto copies AAC; copy copies whatever MP4 holds; aac and aac-stereo copy nothing.
+        loudness_lufs: target for the integrated loudness of every stream; None leaves it unchanged.
     """
 
     mode: AudioMode = "auto"
@@ -35,29 +37,25 @@ class AudioPolicy:
         return self.mode == "aac-stereo"
 
     def refusal(self, stream: AudioStream) -> str | None:
-        """Why a stream with such a header is not copied; None where it may be."""
+        """Return why a stream with such a header is not copied; None if it may be copied."""
         if self.mode not in ("auto", "copy"):
-            return f"the profile asks for {self.mode}"
+            return f"the audio mode is {self.mode}"
         if self.loudness_lufs is not None:
-            return "the profile sets a loudness"
+            return "a loudness is set"
         name = codec_name(stream)
         if name not in (AUTO_COPIED if self.mode == "auto" else MP4_HOLDS):
             return f"{name} in MP4 is not played everywhere" if name in MP4_HOLDS else f"MP4 does not hold {name}"
         if name == "aac" and self.mode == "auto" and not _is_among(stream.profile, PLAYED_AAC):
             return f"AAC {stream.profile} is not played everywhere"
-        return None if _is_written(stream) else "its header is damaged"
-
-
-def codec_name(stream: AudioStream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+        return None if _has_valid_header(stream) else "its header is damaged"
 
 
 def _is_among(profile: str | None, names: Collection[str]) -> bool:
     return profile is None or profile in names
 
 
-def _is_written(stream: AudioStream) -> bool:
-    """Whether the muxer takes the stream's header; a damaged one would make it refuse the whole file."""
+def _has_valid_header(stream: AudioStream) -> bool:
+    """Return whether the muxer accepts the stream's header; with a damaged one it refuses the whole file."""
     if codec_name(stream) not in CODECS_WITH_HEADER:
         return True
     try:

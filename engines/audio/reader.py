@@ -1,4 +1,4 @@
-"""The audio of a recording, decoded, in the order of the file or, where edit lists cut it, in that of time."""
+"""Decode the audio of a recording, in file order or, where edit lists cut it, in order of time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.channel_layouts import decode
+from engines.containers.channel_layouts import decode
+from engines.containers.demux import PacketReader
+from engines.containers.edit_lists import read_edit_lists
 from engines.edits.audio import EditedAudio, edited_audio
-from engines.edits.lists import read_edit_lists
-from engines.media.container import PacketReader
 
 # AAC begins with a run-in. A list of several edits that starts with the very first packet does not say whether the
 # other tracks were moved for it; halfway between, neither error is heard.
@@ -26,14 +26,13 @@ UNKNOWN_RUN_IN_S = Fraction(1, 100)
 
 
 @dataclass(slots=True)
-class Read:
-    """What comes of one stream at a time.
+class DecodedPacket:
+    """One packet of a stream, and its decoded frames.
 
     Attributes:
         index: of the stream.
-        packet: None for what a codec still held, and where edit lists cut the audio.
-        frames: what it decodes to.
-        refused: how many packets were refused by the codec.
+        packet: None for frames that the codec gives at the end, and where edit lists cut the audio.
+        refused: number of packets that the codec refused.
     """
 
     index: int
@@ -46,11 +45,11 @@ class AudioReader:
     """Reads and decodes some audio streams; iterating raises OSError where the storage fails.
 
     Args:
-        path: the file; ``container`` is that, opened for this purpose alone.
-        decoded: indices of the streams that are decoded; of the others there are packets only.
+        path: the file; ``container`` is the same file, opened for this purpose alone.
+        decoded: indices of the streams to decode; the others yield packets only.
 
     Attributes:
-        is_edited: edit lists cut the audio, so that there are frames only.
+        is_edited: whether edit lists cut the audio; then it yields frames without packets.
     """
 
     def __init__(
@@ -63,31 +62,31 @@ class AudioReader:
         self._edited = edited_audio(path, container, self._lists)
         self.is_edited = bool(self._edited)
 
-    def __iter__(self) -> Iterator[Read]:
-        return self._heard() if self.is_edited else self._read()
+    def __iter__(self) -> Iterator[DecodedPacket]:
+        return self._edited_frames() if self.is_edited else self._read()
 
-    def _read(self) -> Iterator[Read]:
+    def _read(self) -> Iterator[DecodedPacket]:
         for packet in PacketReader(self._container, list(self._streams.values())):
             index = packet.stream_index
-            yield self._decode(index, packet) if index in self._decoded else Read(index, packet)
+            yield self._decode(index, packet) if index in self._decoded else DecodedPacket(index, packet)
         for index in self._streams:
             if index in self._decoded:
                 yield self._decode(index, None)
 
-    def _decode(self, index: int, packet: Packet[Stream] | None) -> Read:
+    def _decode(self, index: int, packet: Packet[Stream] | None) -> DecodedPacket:
         try:
-            frames = decode(self._streams[index], packet)
-            return Read(index, packet, [frame for frame in frames if frame.samples > 0 and frame.sample_rate > 0])
+            frames = [f for f in decode(self._streams[index], packet) if f.samples > 0 and f.sample_rate > 0]
+            return DecodedPacket(index, packet, frames)
         except (av.FFmpegError, ValueError):
-            return Read(index, packet, refused=int(packet is not None))
+            return DecodedPacket(index, packet, refused=int(packet is not None))
 
-    def _heard(self) -> Iterator[Read]:
-        """Of each stream what its edits let be heard, those of all streams in order of time."""
+    def _edited_frames(self) -> Iterator[DecodedPacket]:
+        """Yield the frames that each stream's edits present, of all streams in order of time."""
         streams = (self._cut(index, self._edited[index]) for index in self._streams)
         for _, index, frame in heapq.merge(*streams, key=lambda heard: heard[:2]):
-            yield Read(index, None, [frame])
+            yield DecodedPacket(index, None, [frame])
         for index in self._streams:
-            yield Read(index, refused=self._edited[index].skipped_packets)
+            yield DecodedPacket(index, refused=self._edited[index].skipped_packets)
 
     def _cut(self, index: int, audio: EditedAudio) -> Iterator[tuple[float, int, AudioFrame]]:
         late = self._is_late(self._streams[index])

@@ -1,9 +1,9 @@
-"""One run of a codec over the packets of a feed: slots out, whatever the packets hold.
+"""Run a codec over the packets of a feed and return slots, also for damaged packets.
 
-Decoding is frame-threaded, and strict, until the codec first complains. What FFmpeg's threads make of damaged frames,
-and of those that refer to them, differs from run to run, and so does what they say about it. A single thread makes the
-same of them every time, so it decodes the rest of the file, leniently, from a keyframe before the damage on. (It also
-gives the frames behind an error while the codec drains, to which PyAV has no way with several threads.)
+Decoding is frame-threaded and strict until the first error. How FFmpeg's threads decode damaged frames, and frames that
+refer to them, differs from run to run, and so do their errors. A single thread gives the same result every time, so it
+decodes the rest of the file, leniently, from a keyframe before the damage. (It also returns the frames after an error
+during a flush, which PyAV cannot get with several threads.)
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.containers.demux import pixel_limit
 from engines.cpu.filters import Frame
-from engines.cpu.geometry import GeometryNotes
 from engines.edits.video import is_hidden
 from engines.frames import VideoInfo
-from engines.media.container import pixel_limit
-from engines.media.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
-from engines.media.timeline import Slot, Timeline, step_ticks
+from engines.video.geometry import GeometryTracker
+from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.video.timeline import Slot, Timeline, step_ticks
 
 # Not AV1: each of its packets is a temporal unit, which has exactly one shown frame (AV1 specification, 7.5).
 CODECS_WITH_HIDDEN_PACKETS = {"vp8", "vp9", "mpeg4", "msmpeg4v3", "h263"}
-NOT_SHOWN = -1  # in place of a packet's number: an edit list hides its frame
+HIDDEN_NUMBER = -1  # instead of a packet's number: an edit list hides its frame
 KEYFRAMES_BEFORE_DAMAGE = 2
 
 
 class CodecRun:
-    """Decodes a feed to its end; the codec's work releases the GIL.
+    """Decodes a feed to its end; decoding releases the GIL.
 
     Args:
-        threads: 0 chooses from the cores.
+        threads: 0 chooses by the number of cores.
 
     Attributes:
-        broken_end: the demuxer gave up before the end of the file; known when the slots are exhausted.
+        broken_end: whether the demuxer stopped before the end of the file; valid when the slots are exhausted.
     """
 
     def __init__(self, path: Path, video: VideoInfo, feed: Feed, threads: int) -> None:
@@ -49,7 +49,7 @@ class CodecRun:
         self._context = feed.stream.codec_context
         self._context.thread_type = "AUTO"
         self._context.thread_count = threads
-        self._context.flags |= Flags.output_corrupt  # damage is ours to see, not the codec's to hide
+        self._context.flags |= Flags.output_corrupt  # damage is reported instead of hidden
         strict = {"err_detect": "explode"} if threads != 1 else {}
         self._context.options = strict | pixel_limit(video.max_pixels)
         self._timeline: Timeline[Frame] = Timeline(
@@ -57,18 +57,18 @@ class CodecRun:
             hidden_packets=video.interlaced or video.codec in CODECS_WITH_HIDDEN_PACKETS,
             in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
         )
-        self._notes = GeometryNotes(self._context, video)
+        self._geometry = GeometryTracker(self._context, video)
         self._damaged = False
         self.broken_end = False
 
     def slots(self) -> Iterator[Slot[Frame]]:
-        """One slot per frame that the packets announce, in order of pts; lost and damaged ones without a frame."""
+        """Yield one slot per announced frame, in order of pts; lost and damaged ones have no frame."""
         if self._threads == 1:
-            yield from self._all()
+            yield from self._decode_all()
             return
         last_pts: int | None = None
         held: deque[Slot[Frame]] = deque()  # frames that may refer to a later, damaged one
-        for slot in self._all():
+        for slot in self._decode_all():
             held.append(slot)
             if self._damaged:
                 break
@@ -76,34 +76,34 @@ class CodecRun:
                 last_pts = held[0].pts
                 yield held.popleft()
         if self._damaged:
-            yield from self._carefully(last_pts, held[0].pts if held else last_pts)
+            yield from self._redecode_in_one_thread(last_pts, held[0].pts if held else last_pts)
         else:
             yield from held
 
-    def _carefully(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Frame]]:
-        """The slots after ``last_pts``, decoded with one thread."""
+    def _redecode_in_one_thread(self, last_pts: int | None, from_pts: int | None) -> Iterator[Slot[Frame]]:
+        """Yield the slots after ``last_pts``, decoded with one thread."""
         self._feed.close()
         with feed_from(self._path, self._video.index, from_pts, KEYFRAMES_BEFORE_DAMAGE) as feed:
             run = CodecRun(self._path, self._video, feed, threads=1)
             yield from (slot for slot in run.slots() if last_pts is None or slot.pts > last_pts)
             self.broken_end = run.broken_end
 
-    def _all(self) -> Iterator[Slot[Frame]]:
+    def _decode_all(self) -> Iterator[Slot[Frame]]:
         for packet in self._feed.packets:
             if packet is None:
-                yield from self._noting_damage(self._decode(None))
+                yield from self._note_damage(self._decode(None))
                 self._context.flush_buffers()
                 continue
             if packet.size == 0:
                 continue  # AVI's "show the last frame again"
-            packet.pts = NOT_SHOWN if is_hidden(packet) else self._timeline.announce(packet)
-            self._notes.expect(packet)
-            yield from self._noting_damage(self._decode(packet))
-        yield from self._noting_damage(self._decode(None))
-        yield from self._noting_damage(self._timeline.finish())
+            packet.pts = HIDDEN_NUMBER if is_hidden(packet) else self._timeline.announce(packet)
+            self._geometry.expect(packet)
+            yield from self._note_damage(self._decode(packet))
+        yield from self._note_damage(self._decode(None))
+        yield from self._note_damage(self._timeline.finish())
         self.broken_end = self._feed.reader.broken_end
 
-    def _noting_damage(self, slots: list[Slot[Frame]]) -> list[Slot[Frame]]:
+    def _note_damage(self, slots: list[Slot[Frame]]) -> list[Slot[Frame]]:
         self._damaged = self._damaged or any(slot.frame is None for slot in slots)
         return slots
 
@@ -112,7 +112,7 @@ class CodecRun:
             frames = self._context.decode(packet)
         except av.FFmpegError:
             self._damaged = True
-            return self._timeline.complain()
-        shown = (frame for frame in self._notes.noted(frames) if frame.pts != NOT_SHOWN)
+            return self._timeline.report_error()
+        shown = (frame for frame in self._geometry.tag(frames) if frame.pts != HIDDEN_NUMBER)
         placed = (self._timeline.place(frame.pts, None if frame.is_corrupt else frame) for frame in shown)
         return [slot for slots in placed for slot in slots]

@@ -1,4 +1,4 @@
-"""Two tiles side by side, cut out of NV12 frames with sub-pixel accuracy."""
+"""Compose two tiles side by side from crops of NV12 frames with sub-pixel accuracy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACEHOLDER_LUMA = 32
 PLACEHOLDER_CHROMA = 128
 
 _LOBES = 3  # of the Lanczos kernel
-_LEAST_SHIFT = 1 / 512  # in samples; a smaller shift changes no 8-bit frame
+_LEAST_SHIFT = 1 / 512  # in samples; a smaller shift does not change an 8-bit frame
 _INSIDE_SLACK = 1e-3  # how far a crop may reach outside by rounding, in pixels
 
 Floats = NDArray[np.float32]
@@ -61,7 +61,7 @@ class CpuCompositor:
         self._last: dict[str, tuple[TileSource, Plane, Plane]] = {}
 
     def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
-        """Draw both tiles. The planes of the result are contiguous, chroma right behind luma in memory.
+        """Draw both tiles. The planes of the result are contiguous, chroma directly after luma in memory.
 
         Raises:
             ValueError: a crop is empty or reaches outside its frame.
@@ -76,11 +76,11 @@ class CpuCompositor:
         return Frame(y, uv, pts, duration, replaced=left.frame.replaced or right.frame.replaced)
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw frames one after the other."""
+        """Draw frames one by one."""
         return [self.compose(c.left, c.right, c.pts, c.duration) for c in compositions]
 
     def _tile(self, side: str, source: TileSource, y: Plane, uv: Plane) -> None:
-        """Draw one tile, or copy what was drawn last where that shows the same, as a frozen tile does."""
+        """Draw one tile, or copy the last one if it shows the same crop of the same frame, as a frozen tile does."""
         last = self._last.get(side)
         if last is not None and last[0].frame is source.frame and last[0].crop == source.crop:
             y[:], uv[:] = last[1:]
@@ -100,13 +100,13 @@ class CpuCompositor:
 
 
 def chroma_crop(crop: Rect, tile_width: int) -> Rect:
-    """The crop in samples of the chroma plane, for a tile that is ``tile_width`` luma samples wide."""
+    """Return the crop in samples of the chroma plane, for a tile of ``tile_width`` luma samples."""
     siting = (1 - crop.w / tile_width) / 4
     return Rect(crop.x / 2 + siting, crop.y / 2, crop.w / 2, crop.h / 2)
 
 
 def check_crop(crop: Rect, frame: Frame) -> None:
-    """Raise ValueError where a crop is empty or reaches outside its frame."""
+    """Raise ValueError if a crop is empty or reaches outside its frame."""
     inside = (
         min(crop.x, crop.y) >= -_INSIDE_SLACK
         and crop.x + crop.w <= frame.width + _INSIDE_SLACK
@@ -118,7 +118,7 @@ def check_crop(crop: Rect, frame: Frame) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taps:
-    """Weights of a filter along one axis; the one at ``own`` lies on the sample itself."""
+    """Weights of a filter along one axis; the weight at index ``own`` applies to the sample itself."""
 
     weights: Floats
     own: int
@@ -161,7 +161,7 @@ class _Axis:
 
     @property
     def span(self) -> slice:
-        """The source samples that are read."""
+        """The range of source samples to read."""
         return slice((self.first - self.lead) * self.block, (self.first + self.count) * self.block)
 
     @property
@@ -170,11 +170,11 @@ class _Axis:
 
     @property
     def sampled(self) -> slice:
-        """The blocks that are sampled, counted from the first that is read."""
+        """The range of blocks to sample, counted from the first that is read."""
         return slice(self.lead, self.lead + self.cells)
 
     def taps(self) -> _Taps:
-        """The filter's weights."""
+        """Return the weights of the filter."""
         stretch = max(1.0, self.scale)
         if stretch == 1 and abs(self.shift) < _LEAST_SHIFT:
             return _Taps(np.ones(1, np.float32), 0)
@@ -186,7 +186,7 @@ class _Axis:
 
 
 class _Resampler:
-    """Draws crops of single planes. Keeps its buffers: fresh pages for each frame would take half as long again."""
+    """Draws crops of single planes. Buffers are reused: fresh pages for each frame would take half as long again."""
 
     def __init__(self) -> None:
         self._channels = {np.dtype(kind): (_Buffer(kind), _Buffer(kind)) for kind in (np.uint8, np.uint16)}
@@ -210,7 +210,7 @@ class _Resampler:
             self._draw_channels(blocks, taps, h, v, tile)
 
     def _draw_channels(self, blocks: Plane, taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
-        """OpenCV takes half as long for two channels one after the other as for both at once."""
+        """Draw two channels one by one, which takes OpenCV half as long as both at once."""
         channels = [buffer.of(blocks.shape[:2]) for buffer in self._channels[blocks.dtype]]
         parts = [np.empty(tile.shape[:2], tile.dtype) for _ in channels]
         for channel, part in zip(cv2.split(blocks, channels), parts, strict=True):
@@ -221,7 +221,7 @@ class _Resampler:
         self._sample(self._filter(blocks, *taps)[v.sampled, h.sampled], h, v, tile)
 
     def _filter(self, blocks: NDArray[Any], x: _Taps, y: _Taps) -> NDArray[Any]:
-        """Floats, or the blocks themselves where there is nothing to filter."""
+        """Return filtered floats, or the blocks themselves if there is nothing to filter."""
         if x.is_identity and y.is_identity:
             return blocks
         target = self._filtered.of(blocks.shape)
@@ -242,7 +242,7 @@ class _Resampler:
 
 
 def _round(drawn: NDArray[Any], tile: Plane) -> None:
-    """Fill a tile with the nearest of its values; what was drawn is overwritten."""
+    """Round ``drawn`` to the values of a tile; ``drawn`` is overwritten."""
     if drawn.dtype == tile.dtype:
         tile[:] = drawn
     elif tile.itemsize > 1:
@@ -253,7 +253,7 @@ def _round(drawn: NDArray[Any], tile: Plane) -> None:
 
 
 class _Buffer:
-    """Memory that grows to what is needed and stays."""
+    """Memory that grows to the largest size requested."""
 
     def __init__(self, kind: type[np.generic]) -> None:
         self._flat: NDArray[Any] = np.empty(0, kind)

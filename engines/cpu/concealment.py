@@ -1,7 +1,7 @@
-"""What stands in for frames that cannot be decoded, by how long the damage lasts.
+"""Replace frames that cannot be decoded, depending on how long the gap lasts.
 
-A short gap repeats the last good frame, which hardly anybody notices. In a longer one that moves over to the next
-good frame instead of jumping. A very long one turns black after a moment: a still would claim that nothing happened.
+A short gap repeats the last good frame. A longer one blends into the next good frame, so that nothing jumps. A very
+long one turns black after a moment, because a still frame would look like an undamaged recording.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from engines.cpu.filters import Upright
 from engines.frames import Plane
-from engines.media.timeline import Slot
+from engines.video.timeline import Slot
 
 REPEAT_S = Fraction(1, 4)  # a gap up to here repeats; of a very long one, this much
 BLEND_S = Fraction(2)  # a gap up to here is interpolated
@@ -27,31 +27,31 @@ Filled = tuple[Slot[Upright], bool]
 
 @dataclass(slots=True)
 class Concealer:
-    """Fills the lost places of one stream. Depends on the good frames around a gap alone.
+    """Fills the lost slots of one stream. The result depends only on the good frames around a gap.
 
     Attributes:
-        convert: makes planes of a decoded frame.
-        blend: makes a frame between two, given the weight of the second.
-        black: makes a black one of the size of a given one.
+        convert: converts a decoded frame to planes.
+        blend: mixes two frames, given the weight of the second, 0 to 1.
+        black: returns a black frame of the size of a given one.
     """
 
     time_base: Fraction
     convert: Callable[[Any], Upright]
     blend: Callable[[Upright, Upright, float], Upright]
     black: Callable[[Upright], Upright]
-    _before: Slot[Upright] | None = None  # the last good one
-    _gap: list[Slot[Any]] = field(default_factory=list)  # what is lost since, while it is not given up
-    _dark: Upright | None = None  # what is shown since it is
+    _before: Slot[Upright] | None = None  # the last good slot
+    _gap: list[Slot[Any]] = field(default_factory=list)  # lost slots since then, until the gap is a very long one
+    _black_frame: Upright | None = None  # what is shown in a very long gap
 
     @property
     def found_any(self) -> bool:
-        """Whether there was one good frame so far."""
+        """Whether there was at least one good frame."""
         return self._before is not None
 
     def fill(self, slots: Iterable[Slot[Any]]) -> Iterator[Filled]:
-        """All slots with frames; the flag says which stand in for others.
+        """Yield all slots with frames; the flag says which frames are replacements.
 
-        A stream without one good frame yields nothing.
+        A stream without any good frame yields nothing.
         """
         for slot in slots:
             if slot.frame is None:
@@ -64,25 +64,25 @@ class Concealer:
             yield from self._repeated(self._before)
 
     def _lost(self, slot: Slot[Any]) -> Iterator[Filled]:
-        if self._dark is not None:
-            yield _with(slot, self._dark)
+        if self._black_frame is not None:
+            yield _with(slot, self._black_frame)
             return
         self._gap.append(slot)
         if self._before is not None and self._lasts_s(slot.pts) > BLEND_S:
-            yield from self._give_up(self._before)
+            yield from self._fill_long_gap(self._before)
 
-    def _give_up(self, before: Slot[Upright]) -> Iterator[Filled]:
-        """The gap is a very long one."""
+    def _fill_long_gap(self, before: Slot[Upright]) -> Iterator[Filled]:
+        """Fill a very long gap."""
         assert before.frame is not None
-        self._dark = self.black(before.frame)
+        self._black_frame = self.black(before.frame)
         for slot in self._gap:
-            yield _with(slot, before.frame if self._lasts_s(slot.pts) < REPEAT_S else self._dark)
+            yield _with(slot, before.frame if self._lasts_s(slot.pts) < REPEAT_S else self._black_frame)
         self._gap = []
 
     def _end_gap(self, good: Slot[Upright]) -> Iterator[Filled]:
         if self._gap:
             yield from self._bridged(self._before, good)
-        self._before, self._dark = good, None
+        self._before, self._black_frame = good, None
 
     def _bridged(self, before: Slot[Upright] | None, after: Slot[Upright]) -> Iterator[Filled]:
         assert after.frame is not None
@@ -107,7 +107,7 @@ class Concealer:
         self._gap = []
 
     def _lasts_s(self, end_pts: int) -> Fraction:
-        """How long the gap lasts, if it ends there."""
+        """Return how long the gap lasts if it ends at ``end_pts``."""
         return (end_pts - self._gap[0].pts) * self.time_base
 
 
@@ -116,7 +116,7 @@ def _with(slot: Slot[Any], frame: Upright | None) -> Filled:
 
 
 def blended(before: Upright, after: Upright, weight: float) -> Upright:
-    """Two frames, mixed; ``weight`` is that of the second. Of two sizes the first alone: there is no way between."""
+    """Mix two frames by the weight of the second, 0 to 1; return the first if their sizes differ."""
     if before.y.shape != after.y.shape or before.display != after.display:
         return before
     y, uv = (cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b in zip(before[:2], after[:2], strict=True))
@@ -128,7 +128,7 @@ def _plane(array: Any) -> Plane:
 
 
 def black(like: Upright) -> Upright:
-    """A black frame of the size of another."""
+    """Return a black frame of the size of another."""
     step = 1 << (8 * like.y.itemsize - 8)
     y, uv = np.full(like.y.shape, _BLACK * step, like.y.dtype), np.full(like.uv.shape, _GREY * step, like.uv.dtype)
     return Upright(y, uv, like.display)

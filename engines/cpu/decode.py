@@ -1,4 +1,4 @@
-"""Decoding through PyAV: FFmpeg's codecs on the CPU."""
+"""Decode video on the CPU with FFmpeg's codecs, through PyAV."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from engines.containers.sniff import is_truncated
 from engines.cpu.codec import CodecRun
 from engines.cpu.concealment import Concealer, black, blended
 from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
-from engines.media.seeking import Feed, feed_from
-from engines.media.sniff import is_cut_off
-from engines.media.timeline import Slot, step_ticks
+from engines.video.seeking import Feed, feed_from
+from engines.video.timeline import Slot, step_ticks
 
-RUN_UPS = (2, 8, 32, None)  # keyframes to go back before a start in the middle; None: the start of the file
+RUN_UPS = (2, 8, 32, None)  # keyframes to start before ``start_pts``; None: the start of the file
 
 
 class Run(Protocol):
-    """Decodes a feed. ``broken_end``: the demuxer gave up early; known when the slots are exhausted."""
+    """Decodes a feed. ``broken_end``: the demuxer stopped early; valid when the slots are exhausted."""
 
     @property
     def broken_end(self) -> bool: ...
 
 
 class PyAvDecoder:
-    """Decodes one video stream into upright NV12 frames, SDR all. Satisfies ``engines.protocols.Decoder``.
+    """Decodes one video stream into upright SDR frames in NV12. Satisfies ``engines.protocols.Decoder``.
 
     Args:
         path: the file.
-        info: what ``probe`` said about it.
-        max_surface_pixels: larger frames are scaled down, aspect kept; each has its own size if the stream changes.
-        threads: decoder threads; 0 chooses from the cores.
-        keep_hdr: frames come as P010 in the stream's own colours.
+        info: what ``probe`` returned for it.
+        max_surface_pixels: larger frames are scaled down, each by its own size; the aspect stays.
+        threads: decoder threads; 0 chooses by the number of cores.
+        keep_hdr: return P010 frames in the stream's own colours.
 
     Attributes:
-        color: tags that are true for the frames that come out (limited range, never RGB or HDR).
-        truncated: the file ended before its header said, known after the last batch.
+        color: tags of the returned frames (limited range, never RGB; HDR only with ``keep_hdr``).
+        truncated: whether the file is shorter than its header says; valid after the last batch.
 
-    Timestamps are the container's, whatever its rate does. Frames without a presentation time (AVI) get the packets'
-    times in order; a time that repeats moves to the next free tick. The last frame's duration is its packet's, or
-    that of the frame before.
+    Timestamps are the container's, at any rate. Frames without a presentation time (AVI) get the packets' times in
+    order; a repeated time moves to the next free tick. The last frame's duration is its packet's, or that of the frame
+    before.
 
-    ``engines.cpu.concealment`` says what stands in for lost and damaged frames. The output
-    from ``start_pts`` on is identical to the same stretch of an uninterrupted run: decoding starts at least two
-    keyframes earlier, and as far back as it takes to find a good frame.
+    ``engines.cpu.concealment`` replaces lost and damaged frames. The output from ``start_pts`` on is identical to the
+    same part of an uninterrupted run: decoding starts at least two keyframes earlier, and as far back as needed to
+    find a good frame.
     """
 
     name = "pyav"
     device = "cpu"
-    cpu_fallback = False  # this is the CPU's decoder, not somebody's stand-in
+    cpu_fallback = False  # this is the CPU backend, not a fallback
 
     def __init__(
         self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
@@ -95,7 +95,7 @@ class PyAvDecoder:
             yield FrameBatch(tuple(batch), self._info.video.time_base, self.device)
 
     def _frames(self, start_pts: int | None) -> Iterator[Frame]:
-        """Add durations, which are known one frame later."""
+        """Yield frames with durations, which are known one frame later."""
         held: tuple[Slot[Upright], bool] | None = None
         step = step_ticks(self._info.video.fps, self._info.video.time_base)
         for slot, is_replaced in self._filled(start_pts):
@@ -114,7 +114,7 @@ class PyAvDecoder:
         return Frame(y, uv, slot.pts, duration, is_replaced, display)
 
     def _filled(self, start_pts: int | None) -> Iterator[tuple[Slot[Upright], bool]]:
-        """Slots from ``start_pts`` on, lost places filled; the flag says which were."""
+        """Yield slots from ``start_pts`` on with lost frames replaced; the flag says which were."""
         concealer = Concealer(self._info.video.time_base, self._converter(), self._blended, self._black)
         for slot, is_replaced in concealer.fill(self._slots(start_pts)):
             if start_pts is None or slot.pts >= start_pts:
@@ -129,16 +129,16 @@ class PyAvDecoder:
         return black(like)
 
     def _converter(self) -> Callable[[Any], Upright]:
-        """Makes upright planes of what ``_decoded`` yields."""
+        """Return a function that converts what ``_decoded`` yields to upright planes."""
         return Converter(self._info.video, self._max_pixels, keep_hdr=self._keep_hdr).convert
 
     def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
-        """The feed's frames in their places, without combs."""
+        """Return the feed's deinterlaced frames in their slots."""
         run = CodecRun(self._path, self._info.video, feed, self._threads)
         return run, Deinterlacer(self._info.video.interlaced).run(run.slots())
 
     def _slots(self, start_pts: int | None) -> Iterator[Slot[Any]]:
-        """Slots from ``start_pts`` on, led by the last good one before it, whose frame may have to stand in."""
+        """Yield slots from ``start_pts`` on, preceded by the last good one, whose frame may be a replacement."""
         for keyframes_back in RUN_UPS:
             with feed_from(self._path, self._info.video.index, start_pts, keyframes_back) as feed:
                 run, slots = self._decoded(feed)
@@ -148,13 +148,16 @@ class PyAvDecoder:
                 yield from before
                 yield from first
                 yield from slots
-                self.truncated = run.broken_end or is_cut_off(self._path)
+                self.truncated = run.broken_end or is_truncated(self._path)
                 return
 
 
 def _run_up(slots: Iterator[Slot[Any]], start_pts: int | None) -> tuple[list[Slot[Any]], list[Slot[Any]]]:
-    """Take slots up to the first from ``start_pts`` on; returns the last good one before it with what is lost behind
-    that, and it."""
+    """Take slots up to the first at or after ``start_pts``.
+
+    Returns:
+        The last good slot before it with the lost ones after that, and the slot itself, each as a list.
+    """
     before: list[Slot[Any]] = []
     for slot in slots:
         if start_pts is None or slot.pts >= start_pts:

@@ -1,4 +1,4 @@
-"""Encoding with x264 through PyAV."""
+"""Encode H.264 with x264, through PyAV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engines.settings import EncoderSettings
 
 GOP_S = 8
 GOP_FRAMES_MIN, GOP_FRAMES_MAX = 12, 600
-LOOKAHEAD_FRAMES = 15  # x264 holds about 7 MB for each at 1080p; "slow" asks for 50 and gains next to nothing by them
+LOOKAHEAD_FRAMES = 15  # x264 holds about 7 MB for each at 1080p; the 50 of "slow" hardly improve quality
 _QUICK_PRESETS = ("ultrafast", "superfast", "veryfast")  # look ahead less than that
 RANGE_LIMITED, RANGE_FULL = 1, 2
 
@@ -25,14 +25,14 @@ RANGE_LIMITED, RANGE_FULL = 1, 2
 class X264Encoder:
     """libx264, H.264 High, 4:2:0, from NV12. Satisfies ``engines.protocols.Encoder``.
 
-    The same frames give the same packets every time, for a given number of threads. x264 works with frame threads:
-    PyAV's default, sliced threads, costs quality and speed.
+    The same frames give the same packets every time, for a given number of threads. x264 uses frame threads: PyAV's
+    default, sliced threads, costs quality and speed.
 
     Args:
-        width, height: size of every frame that will come.
-        time_base: of the frames' pts, which may be unevenly spaced.
-        fps: mean rate; it only steers rate control and the distance of keyframes.
-        threads: of the encoder; 0 lets x264 choose from the cores, which makes output depend on the machine.
+        width, height: size of all frames.
+        time_base: time base of the frames' pts, which may be unevenly spaced.
+        fps: mean rate, used only for rate control and the distance of keyframes.
+        threads: encoder threads; 0 chooses by the number of cores, so that the output depends on the machine.
 
     Raises:
         EncodeFailedError: x264 refused the parameters or a frame.
@@ -73,11 +73,11 @@ class X264Encoder:
         self.extradata: bytes = context.extradata or b""
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next frame, in order of pts; returns what is ready, in decoding order."""
+        """Encode the next frame in order of pts; return the packets that are ready, in decoding order."""
         return self._send(self._as_video_frame(frame))
 
     def flush(self) -> list[EncodedPacket]:
-        """The remaining packets. The encoder cannot be used afterwards."""
+        """Return the remaining packets. The encoder cannot be used afterwards."""
         return self._send(None)
 
     def _send(self, image: VideoFrame | None) -> list[EncodedPacket]:
@@ -111,7 +111,7 @@ def _options(settings: EncoderSettings) -> dict[str, str]:
 
 
 def _one_block(frame: Frame) -> Plane | None:
-    """The frame as one array (H * 3 / 2, W), without copying, if its planes follow each other in one allocation."""
+    """Return the frame as one array (H * 3 / 2, W) without copying if its planes are adjacent in memory, else None."""
     block = frame.y.base
     if not isinstance(block, np.ndarray) or block is not frame.uv.base or block.nbytes != frame.nbytes:
         return None
@@ -121,5 +121,5 @@ def _one_block(frame: Frame) -> Plane | None:
 
 
 def gop_frames(fps: Fraction) -> int:
-    """Largest distance of keyframes: eight seconds, within reason."""
+    """Return the largest distance of keyframes: eight seconds, within limits."""
     return min(GOP_FRAMES_MAX, max(GOP_FRAMES_MIN, round(fps * GOP_S)))

@@ -1,4 +1,4 @@
-"""Encoding HDR with x265 through PyAV: HEVC Main 10."""
+"""Encode HDR as HEVC Main 10 with x265, through PyAV."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engines.frames import ColorTags, Frame
 from engines.settings import EncoderSettings
 
 _FRAME_THREADS_MAX = 4
-_TO_TEN_BITS = 6  # P010 has its ten bits on top
+_TO_TEN_BITS = 6  # P010 has its ten bits at the top
 
 
 class X265Encoder(X264Encoder):
     """libx265, HEVC Main 10, 4:2:0, from P010. Satisfies ``engines.protocols.Encoder``.
 
-    Arguments and promises are those of ``X264Encoder``; only the options and the frames are others.
+    Arguments and guarantees are those of ``X264Encoder``; only options and frame format differ.
     """
 
     name = "libx265"
@@ -46,6 +46,6 @@ class X265Encoder(X264Encoder):
 
 
 def _ten_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:
-    """The nearest values of 10 bits."""
+    """Return samples rounded to 10 bits."""
     half = 1 << (_TO_TEN_BITS - 1)
     return np.asarray((np.minimum(samples, 2**16 - 1 - half) + np.uint16(half)) >> _TO_TEN_BITS, np.uint16)

@@ -1,8 +1,8 @@
-"""From whatever a codec puts out to upright 8-bit NV12 of one size: swscale and libavfilter, each frame at most once.
+"""Convert decoded frames to upright 8-bit NV12 with swscale and libavfilter, and deinterlace them.
 
-Full-range frames become limited range, RGB becomes BT.709, and so do HDR and BT.2020 (``engines.tone_map``), so that
-one set of tags, ``output_color``, is true for everything that comes out. More than 8 bits are dithered (ordered, 8x8)
-to 8, after all else.
+Full-range frames become limited range; RGB, HDR and BT.2020 become BT.709 (``engines.tone_map``), so that one set of
+tags, ``output_color``, holds for all converted frames. More than 8 bits are dithered to 8 (ordered, 8x8) as the last
+step.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from engines.cpu.color import RANGE_FULL, UNSPECIFIED, known, tags_of
-from engines.cpu.cube import DEEP_FORMAT, deep, mapped
-from engines.cpu.geometry import Geometries, Geometry, fitting
 from engines.cpu.graph import build_graph, samples_of
+from engines.cpu.tone_lut import TEN_BIT_FORMAT, ten_bit_graph, tone_mapping_graph
 from engines.frames import ColorTags, Plane, Size, VideoInfo
-from engines.media.orientation import Orientation
-from engines.media.timeline import Slot
 from engines.tone_map import ToneSource, tone_source
+from engines.video.color import RANGE_FULL, UNSPECIFIED, merge_tags, tags_of
+from engines.video.geometry import Geometries, Geometry, fitting
+from engines.video.orientation import Orientation
+from engines.video.timeline import Slot
 
 Frame: TypeAlias = VideoFrame
 Planes: TypeAlias = tuple[Plane, Plane]
@@ -49,10 +49,9 @@ class Upright(NamedTuple):
 
 
 def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
-    """Colour tags of the frames that come out: the source's, limited range, never RGB; HDR or BT.2020 only if kept.
+    """Return the colour tags of converted frames: limited range, never RGB; HDR or BT.2020 only with ``keep_hdr``.
 
-    Untagged standard-definition video is BT.601 by every player's convention; in a 1080-line output it would be taken
-    for BT.709, so it gets its tag here.
+    Players take untagged standard-definition video for BT.601, but a 1080-line output for BT.709; so it is tagged here.
     """
     if tone_source(info.color) is not None:
         return kept_color(info.color) if keep_hdr else BT709
@@ -65,14 +64,14 @@ def output_color(info: VideoInfo, *, keep_hdr: bool = False) -> ColorTags:
 
 
 def kept_color(tags: ColorTags) -> ColorTags:
-    """Tags of HDR that is kept: complete, as players guess differently."""
+    """Return complete tags for HDR that is kept, because players guess missing ones differently."""
     primaries = 9 if tags.primaries == UNSPECIFIED else tags.primaries
     transfer = 14 if tags.transfer == UNSPECIFIED else tags.transfer
     return replace(tags, primaries=primaries, transfer=transfer, matrix=9, full_range=False)
 
 
 def surface_size(info: VideoInfo, max_pixels: int) -> Size:
-    """Size of the first upright frame, pixel aspect left alone: the stored one, or the largest even one that fits."""
+    """Return the upright size of the first frame with its stored pixel aspect, scaled down to ``max_pixels``."""
     width, height = info.coded_width, info.coded_height
     if info.rotation_deg in (90, 270):
         width, height = height, width
@@ -80,25 +79,25 @@ def surface_size(info: VideoInfo, max_pixels: int) -> Size:
 
 
 def planes_of(frame: VideoFrame) -> Planes:
-    """Views of an NV12 or P010 frame's memory, which live as long as the arrays do."""
+    """Return views of an NV12 or P010 frame's memory, which lives as long as the views."""
     luma, chroma = frame.planes
-    kind = np.uint16 if frame.format.name == DEEP_FORMAT else np.uint8
+    kind = np.uint16 if frame.format.name == TEN_BIT_FORMAT else np.uint8
     y = samples_of(luma, kind)[:, : frame.width]
     uv = samples_of(chroma, kind).reshape(chroma.height, -1, 2)[:, : (frame.width + 1) // 2]
     return y, uv
 
 
-def _looked_up(samples: Plane, table: Plane) -> Plane:
+def _apply_table(samples: Plane, table: Plane) -> Plane:
     return cast(Plane, cv2.LUT(samples, table))
 
 
 class Converter:
-    """Turns decoded frames into upright NV12, each of the size that its own geometry says.
+    """Converts decoded frames to upright NV12, each in the size of its own geometry.
 
     Args:
-        video: what the stream's first frame is.
-        max_pixels: larger frames are scaled down, aspect kept.
-        keep_hdr: make P010 of the stream's own colours instead.
+        video: description of the stream's first frame.
+        max_pixels: larger frames are scaled down; the aspect stays.
+        keep_hdr: convert to P010 in the stream's own colours instead.
     """
 
     def __init__(self, video: VideoInfo, max_pixels: int, *, keep_hdr: bool = False) -> None:
@@ -112,7 +111,7 @@ class Converter:
         self._tone: ToneSource | None = None
 
     def convert(self, frame: VideoFrame) -> Upright:
-        """NV12 planes of a frame; may be views of the codec's own memory, so treat them as read-only."""
+        """Return the NV12 planes of a frame, possibly read-only views of the codec's memory."""
         geometry = self._geometries.of(frame)
         if self._keep_hdr:
             return Upright(*planes_of(self._filtered(frame, geometry)), geometry.display)
@@ -121,19 +120,19 @@ class Converter:
             return Upright(*planes_of(self._as_nv12(self._filtered(frame, geometry))), geometry.display)
         y, uv = planes_of(self._as_nv12(frame))
         if frame.color_range == RANGE_FULL or frame.format.name == "yuvj420p":
-            y, uv = _looked_up(y, LIMITED_LUMA), _looked_up(uv, LIMITED_CHROMA)
+            y, uv = _apply_table(y, LIMITED_LUMA), _apply_table(uv, LIMITED_CHROMA)
         return Upright(y, uv, geometry.display)
 
     def _note_colors(self, frame: VideoFrame) -> None:
         colors = frame.color_primaries, frame.color_trc, frame.colorspace
         if colors != self._colors:
             self._colors = colors
-            self._tone = tone_source(known(tags_of(frame), self._video.color), self._video.peak_cd_m2)
+            self._tone = tone_source(merge_tags(tags_of(frame), self._video.color), self._video.peak_cd_m2)
 
     def _as_nv12(self, frame: VideoFrame) -> VideoFrame:
         if frame.format.name == "nv12":
             return frame
-        color_range = int(frame.color_range)  # the same on both sides: samples are only rearranged
+        color_range = int(frame.color_range)  # equal on both sides: samples are only rearranged
         return self._reformatter.reformat(
             frame, format="nv12", src_color_range=color_range, dst_color_range=color_range, threads=1
         )
@@ -142,7 +141,7 @@ class Converter:
         return (
             frame.format.name in ("yuv420p", "yuvj420p", "nv12")
             and (frame.width, frame.height) == geometry.surface
-            and geometry.held == _UPRIGHT
+            and geometry.orientation == _UPRIGHT
             and self._tone is None
         )
 
@@ -154,25 +153,26 @@ class Converter:
         return self._graph.vpull()
 
     def _build(self, frame: VideoFrame, geometry: Geometry) -> Graph:
-        width, height = geometry.surface[::-1] if geometry.held.swaps_sides else geometry.surface
+        width, height = geometry.surface[::-1] if geometry.orientation.swaps_sides else geometry.surface
+        rotation = geometry.orientation.filters()
         if self._keep_hdr:
-            return deep(frame, self._matrix(frame), (width, height), geometry.held.filters())
+            return ten_bit_graph(frame, self._matrix(frame), (width, height), rotation)
         if self._tone is not None:
-            return mapped(frame, self._tone, self._matrix(frame), (width, height), geometry.held.filters())
+            return tone_mapping_graph(frame, self._tone, self._matrix(frame), (width, height), rotation)
         rgb = frame.format.is_rgb or frame.format.name == "pal8"
         scale = f"{width}:{height}:flags=bicubic+accurate_rnd:sws_dither=bayer:out_range=limited"
         scale += ":out_color_matrix=bt709" if rgb else ""
-        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *geometry.held.filters()])
+        return build_graph(frame, [("scale", scale), ("format", "yuv420p"), *rotation])
 
     def _matrix(self, frame: VideoFrame) -> int:
-        return known(tags_of(frame), self._video.color).matrix
+        return merge_tags(tags_of(frame), self._video.color).matrix
 
 
 class Deinterlacer:
-    """bwdif on frames flagged as interlaced, one frame out per frame in; untouched ones pass.
+    """Applies bwdif to frames flagged as interlaced, one frame out per frame in; other frames pass unchanged.
 
-    It sets in with the first flagged frame and is primed with the one before, so that a frame looks the same
-    wherever decoding began. bwdif looks one frame ahead, which delays slots by one.
+    It starts at the first flagged frame, after being fed the frame before, so that the result does not depend on where
+    decoding began. bwdif needs the next frame, which delays slots by one.
     """
 
     def __init__(self, interlaced: bool) -> None:
@@ -185,25 +185,25 @@ class Deinterlacer:
         self._clock = 0
 
     def run(self, slots: Iterator[Slot[Frame]]) -> Iterator[Slot[Frame]]:
-        """Deinterlace a stream of slots; lost frames pass in their places."""
+        """Yield the deinterlaced slots; lost frames pass unchanged."""
         for slot in slots:
             self._active = self._active or bool(slot.frame and slot.frame.interlaced_frame)
             if self._active:
-                yield from self._through(slot)
+                yield from self._deinterlace(slot)
             else:
                 self._previous = slot.frame or self._previous
                 yield slot
         yield from self._drain()
 
-    def _through(self, slot: Slot[Frame]) -> Iterator[Slot[Frame]]:
+    def _deinterlace(self, slot: Slot[Frame]) -> Iterator[Slot[Frame]]:
         if slot.frame is not None:
-            yield from self._follow(slot.frame)
+            yield from self._fit_graph(slot.frame)
             self._push(slot.frame)
         self._pending.append(slot)
-        yield from self._settled()
+        yield from self._ready()
 
-    def _follow(self, frame: VideoFrame) -> Iterator[Slot[Frame]]:
-        """Make sure the graph fits the frame: a first graph, or a new one after the size changed."""
+    def _fit_graph(self, frame: VideoFrame) -> Iterator[Slot[Frame]]:
+        """Build a graph for the frame if there is none, or after the size changed."""
         key = _key_of(frame)
         if key == self._key:
             return
@@ -221,7 +221,7 @@ class Deinterlacer:
         self._clock += 1
         self._graph.vpush(frame)
 
-    def _settled(self) -> Iterator[Slot[Frame]]:
+    def _ready(self) -> Iterator[Slot[Frame]]:
         while True:
             while self._pending and self._pending[0].frame is None:
                 yield self._pending.popleft()
@@ -243,7 +243,7 @@ class Deinterlacer:
     def _drain(self) -> Iterator[Slot[Frame]]:
         if self._graph is not None:
             self._graph.vpush(None)
-        yield from self._settled()
+        yield from self._ready()
         yield from self._pending
         self._pending.clear()
         self._graph, self._key = None, None

@@ -1,4 +1,4 @@
-"""Chains of libavfilter filters, and the memory of what goes through them."""
+"""Build chains of libavfilter filters, and view the memory of frames."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 
 def samples_of(plane: VideoPlane, kind: type[np.generic]) -> NDArray[Any]:
-    """A plane's memory, shape (rows, samples in a row and its padding)."""
+    """Return a view of a plane's memory, shape (rows, samples in a row with padding)."""
     rows = np.frombuffer(memoryview(plane), kind)
     return rows.reshape(plane.height, plane.line_size // rows.itemsize)
 
 
 def build_graph(frame: VideoFrame, filters: list[tuple[str, str]], *, threads: int = 1) -> Graph:
-    """A chain of libavfilter filters that takes frames like ``frame``."""
+    """Return a chain of libavfilter filters for frames like ``frame``."""
     graph = Graph()
     graph.threads = threads
     source = graph.add(

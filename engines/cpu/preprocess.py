@@ -1,4 +1,4 @@
-"""Model inputs from NV12 frames, made at the small size so that no frame is ever converted in full."""
+"""Make model inputs of NV12 frames, scaling before colour conversion so that no frame is converted in full."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.small_sdr import SdrLook
+from engines.cpu.sdr_preview import SdrPreview
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
@@ -18,35 +18,37 @@ _ROWS_AVERAGED = 10  # of the frame, for each row of a thumbnail
 
 
 class CpuPreprocessor:
-    """Scales the planes with OpenCV and converts what is left as BT.601 of limited range."""
+    """Scales planes with OpenCV, then converts them as BT.601 of limited range."""
 
-    def __init__(self, aspect: float | None = None, look: SdrLook | None = None) -> None:
-        """``aspect`` is the displayed frame's width to height where frames name none; None: their own counts.
+    def __init__(self, aspect: float | None = None, preview: SdrPreview | None = None) -> None:
+        """Create a preprocessor.
 
-        ``look`` makes SDR of frames that are P010.
+        Args:
+            aspect: width to height of displayed frames that do not give it; None: that of the stored frame.
+            preview: converts P010 frames to SDR.
         """
         self._aspect = aspect
-        self._look = look
+        self._preview = preview
         self._batch = np.zeros((0, 3, 0, 0), np.float32)
         self._content = 0, 0
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
-        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
+        """Return frames scaled to fit, top left, with black padding: shape (N, 3, height, width), BGR 0..255.
 
-        ``engines.models.yunet.content_size`` of the displayed aspect, which is the same for all frames of a call, says
-        how large the frame is in there. The memory is used again by the next call.
+        ``engines.models.yunet.content_size`` of the displayed aspect, equal for all frames of a call, gives their size
+        in the input. The next call reuses the memory.
         """
         fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
         batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
         for image, frame in zip(batch, frames, strict=True):
-            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._look))):
+            for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._preview))):
                 image[channel, :fit_h, :fit_w] = values
         return batch
 
     def _buffer(self, count: int, width: int, height: int, content: tuple[int, int]) -> NDArray[np.float32]:
-        """Memory for a batch, kept from call to call: fresh pages would cost more than what is written to them.
+        """Return memory for a batch, reused from call to call: fresh pages would cost more than writing them.
 
-        While the content's size stays the same, the padding stays black.
+        While the content's size does not change, the padding stays black.
         """
         fits = self._batch.shape[0] >= count and self._batch.shape[2:] == (height, width)
         if not fits or content != self._content:
@@ -54,38 +56,38 @@ class CpuPreprocessor:
         return self._batch[:count]
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """What makes luma frames for cut detection, shape (N, height, width), area-averaged, when it is called."""
+        """Return a function that returns ``thumbnails`` of the same arguments."""
         return lambda: self.thumbnails(frames, width, height)
 
     def thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.uint8]:
-        """Luma frames for cut detection, shape (N, height, width), area-averaged.
+        """Return area-averaged luma for cut detection, shape (N, height, width).
 
-        Of large frames every n-th row is read: ten rows for each of the thumbnail's say what all would.
+        Of large frames only every n-th row is read: ten rows for each row of the thumbnail are enough.
         """
         rows = [frame.y[:: max(1, frame.height // height // _ROWS_AVERAGED)] for frame in frames]
         small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in rows]
-        if self._look is not None:
-            small = [self._look.luma(np.asarray(image)) for image in small]
+        if self._preview is not None:
+            small = [self._preview.luma(np.asarray(image)) for image in small]
         return np.stack(small).astype(np.uint8, copy=False)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
+        """Return aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
-        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
+        ``landmarks`` has shape (N, 5, 2), in pixels of the frame with the same index, in YuNet's order.
         """
         chips = np.empty((len(landmarks), 3, size, size), np.float32)
         plans = plan_chips(frames, landmarks, size, self._aspect)
         for chip, frame, plan in zip(chips, frames, plans, strict=True):
-            chip[:] = _warped(frame, plan, size, self._look)[..., ::-1].transpose(2, 0, 1)
+            chip[:] = _warped(frame, plan, size, self._preview)[..., ::-1].transpose(2, 0, 1)
         return chips
 
     def candidates(self, outputs: Sequence[NDArray[np.float32]], score_threshold: float) -> Candidates:
-        """What of the detector's outputs may be a face."""
+        """Return the face candidates in the detector's outputs."""
         return candidates(outputs, score_threshold)
 
 
 def shown_aspect(frame: Frame, usual: float | None) -> float:
-    """Width to height of a frame when shown; ``usual`` is that of frames that name none."""
+    """Return the displayed width to height of a frame; ``usual`` applies to frames that do not give it."""
     if frame.display is not None:
         return frame.display[0] / frame.display[1]
     return usual or frame.width / frame.height
@@ -93,13 +95,12 @@ def shown_aspect(frame: Frame, usual: float | None) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChipPlan:
-    """How a chip is cut out: the part of the frame that holds it is shrunk by area, so that a bilinear warp never
-    skips pixels, and then warped.
+    """How a chip is cut out: its part of the frame is shrunk by area, so that the bilinear warp skips no pixels.
 
     Attributes:
         left, top, width, height: the part of the frame, in pixels, all even.
-        columns, rows: what it is shrunk to, both even.
-        transform: (2, 3), pixels of the chip to those of the shrunk part.
+        columns, rows: size of the shrunk part, both even.
+        transform: (2, 3), from pixels of the chip to pixels of the shrunk part.
     """
 
     left: int
@@ -114,7 +115,7 @@ class ChipPlan:
 def plan_chips(
     frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int, aspect: float | None
 ) -> list[ChipPlan]:
-    """Plans for faces: ``landmarks`` (N, 5, 2), each in pixels of its frame; ``aspect`` as in ``CpuPreprocessor``."""
+    """Return plans for faces; ``landmarks`` (N, 5, 2) in pixels of the frames, ``aspect`` as in ``CpuPreprocessor``."""
     plans = []
     for frame, points in zip(frames, landmarks, strict=True):
         stretch = shown_aspect(frame, aspect) * frame.height / frame.width
@@ -125,7 +126,7 @@ def plan_chips(
 
 
 def _plan(transform: NDArray[np.float64], size: int, width: int, height: int) -> ChipPlan:
-    """The plan for a chip whose pixels ``transform`` (2, 3) takes to those of the frame; a little is added around."""
+    """Return the plan of a chip with a margin; ``transform`` (2, 3) maps its pixels to those of the frame."""
     corners = transform[:, :2] @ np.array([[0, 0, size, size], [0, size, 0, size]]) + transform[:, 2:]
     limit = np.array([width, height]) // 2 * 2
     first = np.clip(np.floor(corners.min(axis=1) / 2) * 2 - 4, 0, limit - 2).astype(int)
@@ -139,21 +140,21 @@ def _plan(transform: NDArray[np.float64], size: int, width: int, height: int) ->
     return ChipPlan(left, top, across, down, columns, rows, inside)
 
 
-def _warped(frame: Frame, plan: ChipPlan, size: int, look: SdrLook | None) -> Plane:
+def _warped(frame: Frame, plan: ChipPlan, size: int, preview: SdrPreview | None) -> Plane:
     x0, y0, x1, y1 = plan.left, plan.top, plan.left + plan.width, plan.top + plan.height
     part = replace(frame, y=frame.y[y0:y1, x0:x1], uv=frame.uv[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2])
     return cv2.warpAffine(  # type: ignore[return-value]
-        _small_bgr(part, plan.columns, plan.rows, look), plan.transform, (size, size),
+        _small_bgr(part, plan.columns, plan.rows, preview), plan.transform, (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
 
 
-def _small_bgr(frame: Frame, width: int, height: int, look: SdrLook | None) -> Plane:
-    """The whole frame in ``width`` x ``height``, both even."""
+def _small_bgr(frame: Frame, width: int, height: int, preview: SdrPreview | None) -> Plane:
+    """Return the whole frame as BGR in ``width`` x ``height``, both even."""
     y = _scaled(frame.y, width, height)
     uv = _scaled(frame.uv, width // 2, height // 2)
-    if look is not None:
-        return look.bgr(y, uv)
+    if preview is not None:
+        return preview.bgr(y, uv)
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12)  # type: ignore[return-value]
 
 

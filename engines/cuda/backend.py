@@ -18,24 +18,22 @@ from av.video.stream import VideoStream
 from engines.cache_dir import default_cache_dir
 from engines.compute_class import host_class
 from engines.cuda.compose import CudaCompositor
-from engines.cuda.decode import GPUCodec, GPUDecoder
+from engines.cuda.decoding.decoder import GPUCodec, GPUDecoder
+from engines.cuda.decoding.hwaccel import HwaccelCodec
+from engines.cuda.decoding.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.device_mask import number_of
-from engines.cuda.encode import DeviceEncoders
-from engines.cuda.hwaccel import HwaccelCodec
+from engines.cuda.encoding.nvenc import DeviceEncoders
+from engines.cuda.encoding.sessions import SessionProbe
 from engines.cuda.memory import Reservation, admit, open_manager
-from engines.cuda.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.preprocess import CudaPreprocessor
-from engines.cuda.sessions import SessionProbe
 from engines.cuda.stream import JobStream
 from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
-from engines.inference.device import DeviceEngine
-from engines.inference.joint import DeviceJoint
 from engines.inference.select import Place, open_engine
 from engines.models import face_embedding, yunet
-from engines.protocols import Compositor, Decoder, Encoder, EnginePort, InferenceEngine, Preprocessor, SharedEngine
+from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 
 _spare_streams: dict[int, list[JobStream]] = {}
@@ -151,14 +149,6 @@ class CudaBackend:
         """YuNet, on the job's stream; outputs stay on the GPU."""
         return self._engine("detector", yunet.load())
 
-    def shared_detector(self) -> tuple[SharedEngine, EnginePort]:
-        """YuNet on a stream of its own; outputs stay on the GPU."""
-        with _spares:
-            shared, notes = _shared_detector(self._settings, self._cache_dir, self._target)
-        for note in notes:
-            self._note(note)
-        return shared, shared.port(self.stream.handle)
-
     def embedder(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002
         """The face embedding, on the job's stream; outputs are brought to the host."""
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
@@ -266,24 +256,6 @@ def _finds_nvdec() -> bool:
 
 def _engine_cache(cache_dir: Path | None) -> EngineCache:
     return EngineCache(None if cache_dir is None else cache_dir / "engines")
-
-
-@functools.cache
-def _shared_detector(
-    settings: DeviceSettings, cache_dir: Path | None, target: str
-) -> tuple[DeviceJoint, tuple[str, ...]]:
-    """The detector of all jobs of the process, and why it is not a better one."""
-    notes: list[str] = []
-
-    def open_on(stream: int) -> DeviceEngine:
-        place = Place(settings.gpu, target, stream)
-        cache = _engine_cache(cache_dir)
-        chosen = open_engine("detector", yunet.load(), place, settings, cache, fixed_outputs=False)
-        notes.extend(chosen.notes)
-        return chosen.engine
-
-    with device_errors("opening the shared detector"), cupy.cuda.Device(settings.gpu):
-        return DeviceJoint(open_on), tuple(notes)
 
 
 @functools.cache

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -17,6 +15,7 @@ import structlog
 from engines.cuda.cross_process import Ledger, shared_directory
 from engines.errors import DeviceUnavailableError, VramGuardError
 from engines.frames import VideoInfo
+from engines.nvml import ReadVram, VramReading, vram_reader
 from engines.settings import DeviceSettings
 
 MIB = 2**20
@@ -32,55 +31,7 @@ _ADMISSION_WAIT_S = 30.0
 _WAIT_STEP_S = 1.0  # other processes give memory back without telling us
 
 
-@dataclass(frozen=True, slots=True)
-class VramReading:
-    """What the driver says at one moment.
-
-    Attributes:
-        own_bytes: this process's share, None where the driver hides it.
-        by_process: what each process holds, by process id, as far as the driver says.
-    """
-
-    total_bytes: int
-    used_bytes: int
-    own_bytes: int | None = None
-    by_process: Mapping[int, int] = field(default_factory=dict)
-
-
-ReadVram = Callable[[], VramReading]
-
 log = structlog.get_logger(__name__)
-
-
-def nvml_reader(pci_bus_id: str) -> ReadVram:
-    """Reads a GPU's memory through NVML, at about a tenth of a millisecond a time.
-
-    Args:
-        pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers GPUs in another order.
-
-    Raises:
-        DeviceUnavailableError: NVML does not know the GPU.
-    """
-    try:
-        nvml = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-        gpu = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
-    except (ImportError, OSError, RuntimeError) as error:
-        raise DeviceUnavailableError(f"The GPU's memory cannot be read: {error}") from error
-    except Exception as error:  # NVMLError derives from Exception alone
-        raise DeviceUnavailableError(f"NVML does not know the GPU {pci_bus_id}: {error}") from error
-
-    def read() -> VramReading:
-        memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
-        by_process = _bytes_by_process(nvml, gpu)
-        return VramReading(int(memory.total), int(memory.used), by_process.get(os.getpid()), by_process)
-
-    return read
-
-
-def _bytes_by_process(nvml: Any, gpu: Any) -> dict[int, int]:
-    processes = nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
-    return {int(p.pid): int(p.usedGpuMemory) for p in processes if p.usedGpuMemory is not None}
 
 
 def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int, max_surface_pixels: int) -> int:
@@ -185,12 +136,8 @@ class VramManager:
         reading = self._read()
         return reading.used_bytes / reading.total_bytes
 
-    @property
-    def over_guard(self) -> bool:
-        return self.fill() > self._guard
-
     def pressure_reason(self) -> str | None:
-        """The same in words, None under the guard."""
+        """Return what is wrong in words while the GPU is fuller than the guard allows, else None."""
         fill = self.fill()
         if fill <= self._guard:
             return None
@@ -251,7 +198,7 @@ def open_manager(settings: DeviceSettings) -> VramManager:
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise DeviceUnavailableError(f"There is no CUDA device {settings.gpu}: {error}") from error
     try:
-        read = nvml_reader(bus_id)
+        read = vram_reader(bus_id)
     except DeviceUnavailableError as error:
         log.info("memory is read without NVML", reason=error.message)
         read = functools.partial(_runtime_reading, cupy, settings.gpu)

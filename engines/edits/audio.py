@@ -1,4 +1,4 @@
-"""The audio of a stream as its edit list lets it be heard, cut to the sample."""
+"""Decode the audio of a stream as its edit list presents it, cut to the sample."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.audio.channel_layouts import decode
-from engines.edits.lists import Edit, EditLists, Edits
-from engines.media.container import PacketReader, open_media
+from engines.containers.channel_layouts import decode
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import Edit, EditLists, Edits
 
-RUN_IN_S = Fraction(1, 2)  # decoded before an edit: MP3's reservoir reaches back a quarter of a second
+PREROLL_S = Fraction(1, 2)  # decoded before an edit: MP3's bit reservoir reaches back a quarter of a second
 
 
 class EditedAudio:
     """Decodes one stream, edit by edit.
 
     Args:
-        path: the file; it is opened again, because each stream is read at a place of its own.
-        index: of the audio stream.
+        path: the file; it is opened again, because each stream is read at its own position.
+        index: index of the audio stream.
 
     Attributes:
-        skipped_packets: how many the codec refused.
+        skipped_packets: number of packets that the codec refused.
     """
 
     def __init__(self, path: Path, index: int, edits: Edits) -> None:
@@ -41,7 +41,7 @@ class EditedAudio:
         self.skipped_packets = 0
 
     def frames(self) -> Iterator[AudioFrame]:
-        """Frames with times of the presentation, in samples.
+        """Yield frames with times of the presentation, in samples.
 
         Raises:
             OSError: the storage failed.
@@ -50,13 +50,15 @@ class EditedAudio:
             stream = cast(AudioStream, container.streams[self._index])
             for edit in self._edits:
                 if not edit.still:
-                    yield from self._heard(container, stream, edit)
+                    yield from self._edit_frames(container, stream, edit)
 
-    def _heard(self, container: InputContainer, stream: AudioStream, edit: Edit) -> Iterator[AudioFrame]:
-        place = _Place()
+    def _edit_frames(self, container: InputContainer, stream: AudioStream, edit: Edit) -> Iterator[AudioFrame]:
+        position = _Position()
         for packet in _packets(container, stream, edit):
             for frame in self._decoded(stream, packet):
-                cut = _cut(frame, place.of(frame), _Span.of(edit, stream.time_base or Fraction(1), frame.sample_rate))
+                cut = _cut(
+                    frame, position.of(frame), _SampleRange.of(edit, stream.time_base or Fraction(1), frame.sample_rate)
+                )
                 if cut is not None:
                     yield cut
         stream.codec_context.flush_buffers()
@@ -70,47 +72,47 @@ class EditedAudio:
 
 
 def edited_audio(path: Path, container: InputContainer, lists: EditLists) -> dict[int, EditedAudio]:
-    """What is to be heard of each audio stream, by index; empty where FFmpeg applies the lists."""
+    """Return the edited audio of each stream, by index; empty if FFmpeg applies the lists."""
     if not lists.are_complex:
         return {}
     return {s.index: EditedAudio(path, s.index, lists.of(s.id)) for s in container.streams.audio}
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where frames lie in the media, in samples: one behind the other, unless the time base tells otherwise."""
+class _Position:
+    """Position of frames in the media, in samples: each follows the one before unless its time stamp differs."""
 
     _next: int | None = None
 
     def of(self, frame: AudioFrame) -> int:
         time_base = frame.time_base or Fraction(1, frame.sample_rate)
-        told = self._next or 0 if frame.pts is None else round(frame.pts * time_base * frame.sample_rate)
-        is_next = self._next is not None and abs(told - self._next) <= time_base * frame.sample_rate
-        place = self._next if is_next and self._next is not None else told
+        stated = self._next or 0 if frame.pts is None else round(frame.pts * time_base * frame.sample_rate)
+        is_next = self._next is not None and abs(stated - self._next) <= time_base * frame.sample_rate
+        place = self._next if is_next and self._next is not None else stated
         self._next = place + frame.samples
         return place
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """An edit in samples."""
+class _SampleRange:
+    """An edit, in samples."""
 
     begin: int
     end: int
     presented: int
 
     @classmethod
-    def of(cls, edit: Edit, time_base: Fraction, rate: int) -> _Span:
-        """Ends are rounded on the presentation's timeline, where edits follow each other."""
+    def of(cls, edit: Edit, time_base: Fraction, rate: int) -> _SampleRange:
+        """Convert an edit; ends are rounded on the presentation's timeline, where edits follow each other."""
         begin, presented = round(edit.media_start * time_base * rate), round(edit.start * time_base * rate)
         return cls(begin, begin + round(edit.end * time_base * rate) - presented, presented)
 
 
 def _packets(container: InputContainer, stream: AudioStream, edit: Edit) -> Iterator[Packet[Stream] | None]:
-    """The packets of an edit with a run-in, and None, for what the codec still holds."""
-    run_in = round(RUN_IN_S / (stream.time_base or Fraction(1)))
+    """Yield the packets of an edit after a preroll, and then None to flush the codec."""
+    preroll = round(PREROLL_S / (stream.time_base or Fraction(1)))
     try:
-        container.seek(edit.media_start - run_in, stream=stream, backward=True)
+        container.seek(edit.media_start - preroll, stream=stream, backward=True)
     except av.FFmpegError:
         return
     for packet in PacketReader(container, [stream]):
@@ -120,8 +122,8 @@ def _packets(container: InputContainer, stream: AudioStream, edit: Edit) -> Iter
     yield None
 
 
-def _cut(frame: AudioFrame, place: int, span: _Span) -> AudioFrame | None:
-    """The part of a frame that lies in a span, with its time of the presentation."""
+def _cut(frame: AudioFrame, place: int, span: _SampleRange) -> AudioFrame | None:
+    """Return the part of a frame that lies in a range, with its time of the presentation."""
     first, last = max(0, span.begin - place), min(frame.samples, span.end - place)
     if first >= last:
         return None
@@ -131,7 +133,7 @@ def _cut(frame: AudioFrame, place: int, span: _Span) -> AudioFrame | None:
 
 
 def _part(frame: AudioFrame, first: int, last: int) -> AudioFrame:
-    """Some samples of a frame; FFmpeg copies them, whatever their format and number of channels."""
+    """Return some samples of a frame; FFmpeg's filter copies any format and number of channels."""
     graph = Graph()
     time_base = Fraction(1, frame.sample_rate)
     graph.link_nodes(

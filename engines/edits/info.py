@@ -1,4 +1,4 @@
-"""What ``probe`` says of a file, as its edit lists present it."""
+"""Adapt the description of a file to its edit lists."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.edits.lists import EditLists
+from engines.containers.edit_lists import EditLists
 from engines.frames import AudioInfo, MediaInfo, VideoInfo
 from engines.media_warnings import MediaWarning, media_warning
 
 
 def as_edited(info: MediaInfo, lists: EditLists, container: InputContainer, video: VideoStream) -> MediaInfo:
-    """The description with the lists' lengths, if they are ours to apply, and with warnings of what is not done."""
+    """Return the description with the lists' durations, if ``engines.edits`` applies them, and with warnings."""
     streams: list[Stream] = [video, *container.streams.audio]
     info = replace(info, warnings=(*info.warnings, *_warnings(lists, streams)))
     if not lists.are_complex:
@@ -32,7 +32,7 @@ def _video(info: VideoInfo, lists: EditLists, stream: Stream) -> VideoInfo:
     edits = lists.of(stream.id)
     return replace(
         info,
-        vfr=True,  # frames at the edits' ends are shown for less long
+        vfr=True,  # frames at the ends of edits are shown for a shorter time
         frames_from_header=None,
         start_pts=edits[0].start if edits else info.start_pts,
         duration_s=_length_s(lists, stream.id, info.duration_s),
@@ -49,7 +49,7 @@ def _length_s(lists: EditLists, track: int, otherwise: float | None) -> float | 
 
 
 def _end_s(lists: EditLists, track: int) -> float | None:
-    """When the presentation of a track ends; None where nothing says it."""
+    """Return the end of a track's presentation in seconds; None if it is unknown."""
     edited = lists.tracks.get(track)
     return edited.end / edited.timescale if edited and edited.end is not None and edited.timescale else None
 

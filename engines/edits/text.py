@@ -1,4 +1,4 @@
-"""The text subtitles of a stream when its edit list shows them."""
+"""Present text subtitles as their stream's edit list shows them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from engines.edits.lists import EditLists, Edits
-from engines.media.container import PacketReader
+from engines.containers.demux import PacketReader
+from engines.containers.edit_lists import EditLists, Edits
 
 
 def edited_texts(container: InputContainer, streams: list[Stream], lists: EditLists) -> Iterator[Packet[Stream]]:
-    """The packets of all streams, in order of their times on the presentation's timeline; texts are kept in memory."""
+    """Yield the packets of all streams in order of presentation; all texts are held in memory."""
     texts: dict[int, list[Packet[Stream]]] = {stream.index: [] for stream in streams}
     for packet in PacketReader(container, streams):
         if packet.pts is not None and packet.size:
@@ -26,7 +26,7 @@ def edited_texts(container: InputContainer, streams: list[Stream], lists: EditLi
 
 
 def _shown(stream: Stream, texts: list[Packet[Stream]], edits: Edits) -> Iterator[Packet[Stream]]:
-    """The part of each text that an edit shows, edit by edit."""
+    """Yield the part of each text that an edit shows, edit by edit."""
     texts.sort(key=_start)
     for edit in (edit for edit in edits if not edit.still):
         for number in range(max(0, bisect_right(texts, edit.media_start, key=_start) - 1), len(texts)):
@@ -40,7 +40,7 @@ def _shown(stream: Stream, texts: list[Packet[Stream]], edits: Edits) -> Iterato
 
 
 def _copy(stream: Stream, text: Packet[Stream], start: int, length: int) -> Packet[Stream]:
-    """An edit list may show a text more than once."""
+    """Return a copy of a packet with other times; an edit list may show a text more than once."""
     packet: Packet[Stream] = Packet(bytes(text))
     packet.stream, packet.time_base = stream, stream.time_base or Fraction(1)
     packet.pts = packet.dts = start

@@ -35,11 +35,12 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-OpenOrt = Callable[[bytes, Place, bool], DeviceEngine]
+OpenOrt = Callable[[bytes, Place], DeviceEngine]
 
 
-def _open_onnxruntime(model: bytes, place: Place, fixed_outputs: bool) -> DeviceEngine:
-    return CudaOnnxRuntimeEngine(model, index=place.index, stream=place.stream, fixed_outputs=fixed_outputs)
+def _open_onnxruntime(model: bytes, place: Place) -> DeviceEngine:
+    """Its outputs hold until the next run: a job reads them on the same stream before."""
+    return CudaOnnxRuntimeEngine(model, index=place.index, stream=place.stream, fixed_outputs=True)
 
 
 def open_engine(
@@ -49,7 +50,6 @@ def open_engine(
     settings: DeviceSettings,
     cache: EngineCache,
     *,
-    fixed_outputs: bool = True,
     find: Callable[[], Library | None] = find_library,
     open_onnxruntime: OpenOrt = _open_onnxruntime,
 ) -> Chosen:
@@ -58,14 +58,13 @@ def open_engine(
     Args:
         name: of the model, as in ``build.MODELS``.
         model: the ONNX file.
-        fixed_outputs: outputs need not hold longer than until the next run: they are read on the same stream before.
 
     Raises:
         DeviceUnavailableError: TensorRT is demanded and does not work; or nothing does.
         DeviceOutOfMemoryError: the GPU has no memory left.
     """
     if settings.inference == "onnxruntime":
-        return Chosen(open_onnxruntime(model, place, fixed_outputs))
+        return Chosen(open_onnxruntime(model, place))
     try:
         library = _required(find())
         return Chosen(_open_tensorrt(name, model, place, settings.precision, cache, library))
@@ -73,9 +72,7 @@ def open_engine(
         if settings.inference == "tensorrt":
             raise DeviceUnavailableError(f"inference: tensorrt is set, but {error.message}") from error
         log.info("ONNX Runtime takes the place of TensorRT", model=name, reason=error.message)
-        return Chosen(
-            open_onnxruntime(model, place, fixed_outputs), (f"TensorRT does not run the {name}: {error.message}",)
-        )
+        return Chosen(open_onnxruntime(model, place), (f"TensorRT does not run the {name}: {error.message}",))
 
 
 def _required(library: Library | None) -> Library:

@@ -1,4 +1,4 @@
-"""Parts of one recording made into one file, as they are: no frame and no audio is decoded or encoded."""
+"""Join the parts of one recording into one file; no frame and no audio is decoded or encoded."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from engines.containers.demux import PacketReader, open_media
 from engines.errors import MediaError
-from engines.media.chapters import STREAMED, av_streams
-from engines.media.container import PacketReader, open_media
-from engines.media.video_choice import choose_video
+from engines.media.split_recording import STREAMED, joined_streams
+from engines.video.stream_choice import choose_video
 
 _CHUNK_BYTES = 1 << 20
 _TICK_PACKETS = 256
 
 
 class PartsDifferError(MediaError):
+    """The parts cannot be joined without decoding them."""
+
     code = "PARTS_DIFFER"
-    remedy = "Drop the parts one after another, each after the one before is taken, or set the profile's join to never."
+    remedy = "Process the parts one by one."
 
 
 def join(parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
     """Write all parts as one recording.
 
-    MPEG streams go on from part to part as bytes, so they are put together as bytes: even a frame that was cut in two
-    is whole again. Others are remuxed into a MOV, the clock of each part set on by the length of the video before it.
+    MPEG streams continue from part to part as bytes, so their bytes are concatenated: even a frame that was cut in two
+    is whole again. Others are remuxed into a MOV; each part starts where the video before it ends.
 
     Args:
         target: an empty file, open for writing and seeking.
-        tick: called now and then with the share that is done; what it raises goes through.
+        tick: called from time to time with the share that is done, 0 to 1; its exceptions pass through.
 
     Raises:
-        MediaError: a part cannot be read, or PartsDifferError.
+        PartsDifferError: the parts do not fit together.
+        MediaError: a part cannot be read.
         OSError: the storage failed.
     """
     with open_media(parts[0]) as first:
@@ -59,7 +62,7 @@ def _concatenate(parts: list[Path], target: IO[bytes], tick: Callable[[float], N
 
 
 class _Remux:
-    """Copies packets; times are exact, since every track keeps its time base."""
+    """Copies packets; times are exact, because every track keeps its time base."""
 
     def __init__(self, parts: list[Path], target: IO[bytes], tick: Callable[[float], None]) -> None:
         self._parts = parts
@@ -67,12 +70,12 @@ class _Remux:
         self._tick = tick
         self._total = sum(part.stat().st_size for part in parts)
         self._done = 0
-        self._at = Fraction(0)  # where the next part begins
-        self._ends: list[Fraction | None] = []  # of each track, so far
-        self._joint: list[Fraction | None] = []  # the same when the part began that is being copied
+        self._at = Fraction(0)  # start of the next part
+        self._ends: list[Fraction | None] = []  # end of each track so far
+        self._joint: list[Fraction | None] = []  # end of each track at the start of the current part
 
     def run(self) -> None:
-        options = {"fflags": "+bitexact"}  # the same parts give the same bytes, so that a job can resume
+        options = {"fflags": "+bitexact"}  # the same parts give the same bytes, so that a job can resume with them
         with av.open(self._target, "w", format="mov", options=options) as out:
             for number, part in enumerate(self._parts):
                 with open_media(part) as source:
@@ -83,14 +86,14 @@ class _Remux:
 
     def _begin(self, out: OutputContainer, source: InputContainer) -> None:
         out.metadata.update(source.metadata)
-        for stream in av_streams(source):
+        for stream in joined_streams(source):
             track = out.add_stream_from_template(stream)
             track.time_base = stream.time_base
             track.metadata.update(stream.metadata)
             self._ends.append(None)
 
     def _copy(self, out: OutputContainer, source: InputContainer, video: Stream, *, is_first: bool) -> None:
-        streams = av_streams(source)
+        streams = joined_streams(source)
         if len(streams) != len(self._ends):
             raise PartsDifferError("The parts of the recording do not hold the same streams.")
         shift = Fraction(0) if is_first else self._at - _start(video)
@@ -110,10 +113,10 @@ class _Remux:
                 self._tick((self._done + (packet.pos or 0)) / max(self._total, 1))
 
     def _mux(self, out: OutputContainer, packet: Packet[Stream], track: int, shift: Fraction) -> Fraction | None:
-        """Copy one packet; returns the end of what it shows, None where it is left out.
+        """Copy one packet; return the end of its presentation, None if it is left out.
 
-        Audio of two parts may overlap by less than a packet, as it is cut at packets and frames are not: what
-        overlaps by more than half of one is left out, so that audio is never off by more than that (11 ms of AAC).
+        Audio of two parts may overlap by less than a packet, because it is cut at packets. A packet that overlaps by
+        more than half is left out, so that audio is never off by more than that (11 ms of AAC).
         """
         if packet.pts is None or packet.dts is None:
             raise PartsDifferError("A part of the recording has packets without time stamps.")

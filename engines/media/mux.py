@@ -1,4 +1,4 @@
-"""Putting the finished file together: video packets of all segments and the source's audio, in one MP4."""
+"""Write the finished MP4: the video packets of all segments, and audio, subtitles and tags of the source."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from engines.audio.aligner import TOLERANCE_S
 from engines.audio.outcome import AudioOutcome
-from engines.audio.place import TOLERANCE_S
+from engines.audio.output import AudioOutput
 from engines.audio.prescan import Prescan
-from engines.audio.pump import AudioPump
+from engines.containers.demux import open_media
 from engines.errors import EncodeFailedError
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
-from engines.media.container import open_media
-from engines.media.timeline import step_ticks
-from engines.metadata.subtitles import SubtitlePump
-from engines.metadata.tags import copy_description
+from engines.metadata.subtitles import SubtitleOutput
+from engines.metadata.tags import copy_metadata
+from engines.video.timeline import step_ticks
 
-UNKNOWN_REORDER_DEPTH = 16  # the most that H.264 allows
-TAIL_PACKETS = 64  # kept back at the end, where the last frames' durations are settled
+TAIL_PACKETS = 64  # held back until the durations of the last frames are known
 MOVIE_TIMESCALE_MAX = 10_000_000
 HEVC_VPS = 32  # nal_unit_type
 _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
@@ -44,7 +43,7 @@ _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 
 @dataclass(frozen=True, slots=True)
 class _VideoTrack:
-    """The video stream to be written."""
+    """Parameters of the video stream."""
 
     width: int
     height: int
@@ -55,7 +54,7 @@ class _VideoTrack:
 
     @property
     def codec(self) -> str:
-        """The encoder's headers begin with a set that only HEVC has (VPS), or with H.264's first (SPS)."""
+        """The encoder's headers begin with HEVC's VPS or with H.264's SPS."""
         kind = self.extradata.lstrip(b"\x00")[1:2] or b"\x00"
         return "hevc" if kind[0] >> 1 & 63 == HEVC_VPS else "h264"
 
@@ -81,22 +80,21 @@ def assemble_mp4(
 ) -> AudioOutcome:
     """Write an MP4 whose index comes first.
 
-    All streams keep the source's timeline, less one common origin: the moment when the first of them begins. A
-    frame's time differs from the source's by exactly that origin, in the same time base; where audio begins before
-    the first frame, that is shown from the beginning. No stream needs an edit list to be in its place: composition
-    times may be negative, the codec's run-in is left out, gaps in the audio are filled. Memory does not grow with
-    length.
+    All streams keep the source's timeline, less one common origin: the start of the first of them. A frame's time
+    differs from the source's by exactly that origin, in the same time base; if audio begins before the first frame,
+    that frame is shown from the start. No stream needs an edit list: composition times may be negative, the audio
+    codec's priming is left out, and gaps in the audio are filled. Memory does not grow with length.
 
     Args:
         out: an empty file; its contents are complete when this returns, but not synced to disk.
-        source: where the audio, the subtitles and the description come from; ``info`` is what ``probe`` said about it,
-            ``audio`` what ``prescan`` did.
+        source: the file with the audio, the subtitles and the tags; ``info`` is what ``probe`` returned for it,
+            ``audio`` what ``prescan`` returned.
         extradata: the encoder's parameter sets.
         video: packets in decoding order; every segment starts with a keyframe and is later than those before.
-        time_base: of the packets, which is the source's.
-        last_duration: ticks that the last frame is shown.
+        time_base: of the packets, equal to the source's.
+        last_duration: duration of the last frame in ticks.
 
-    After any error, also one that ``video`` raises, the file is of no use and ``out`` no longer leads to it.
+    After any error, also one that ``video`` raises, the file is unusable and ``out`` no longer refers to it.
 
     Raises:
         EncodeFailedError: there is no video packet, or the packets' order makes no valid stream.
@@ -107,25 +105,23 @@ def assemble_mp4(
     first = next(packets, None)
     if first is None:
         raise EncodeFailedError("There is no frame to write.")
-    with open_media(source) as container, _writing(out, track) as output:
+    with open_media(source) as container, _open_output(out, track) as output:
         origin_ticks = _origin_ticks(first.pts, track.time_base, audio)
         origin, lead_s = origin_ticks * track.time_base, (first.pts - origin_ticks) * track.time_base
         first = replace(first, pts=origin_ticks)
         stream = _add_video(output, track)
-        pump = AudioPump(source, container, audio, output, origin)
+        audio_output = AudioOutput(source, container, audio, output, origin)
         chosen = cast(VideoStream, container.streams[info.video.index])
-        described = copy_description(
-            source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps
-        )
-        subtitles = SubtitlePump(source, container, output, origin)
+        described = copy_metadata(source, container, output, video=chosen, target=stream, origin=origin, fps=track.fps)
+        subtitles = SubtitleOutput(source, container, output, origin)
         depth = reorder_depth(track.extradata, first, track.codec)
         ordered = decoding_times(chain([first], packets), depth, track.step)
         frames = _video_packets(ordered, stream, track, origin_ticks, last_duration)
-        refused = _interleave(output, frames, pump.packets(), subtitles.packets())
+        refused = _interleave(output, frames, audio_output.packets(), subtitles.packets())
         refused += not _accepted(output.close)
-    if refused and not pump.outcome.streams and subtitles.is_empty:
+    if refused and not audio_output.outcome.streams and subtitles.is_empty:
         raise EncodeFailedError(f"MP4 does not take {refused} of the encoder's packets.")
-    outcome = pump.outcome
+    outcome = audio_output.outcome
     warnings = (*outcome.warnings, *described, *subtitles.warnings)
     return replace(outcome, refused_packets=refused, warnings=warnings, frame_lead_s=float(lead_s))
 
@@ -139,11 +135,11 @@ class TimedPacket:
 
 
 def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> Iterator[TimedPacket]:
-    """Give packets in decoding order rising decoding times, none later than its pts.
+    """Give packets in decoding order rising decoding times, none later than the packet's pts.
 
     The n-th packet is decoded when the (n - depth)-th frame is shown, the first ones ``step`` ticks apart before
-    that. With at most ``depth`` earlier packets shown later (what ``max_num_reorder_frames`` in H.264 says) that is
-    always in time, however uneven the frames are spaced.
+    that. If at most ``depth`` earlier packets are shown later (``max_num_reorder_frames`` of H.264), that is
+    always in time, however unevenly the frames are spaced.
     """
     shown: list[int] = []
     start: int | None = None
@@ -159,9 +155,9 @@ def decoding_times(packets: Iterable[EncodedPacket], depth: int, step: int) -> I
 
 
 def reorder_depth(extradata: bytes, keyframe: EncodedPacket, codec: str = "h264") -> int:
-    """How many frames may precede one in decoding order and follow it in time, as the parameter sets say.
+    """Return how many frames may precede one in decoding order and follow it in time, by the parameter sets.
 
-    A decoder tells only when it has seen a frame that uses them.
+    A decoder reports it only after it has decoded a frame that uses them.
     """
     context = CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
@@ -173,13 +169,12 @@ def reorder_depth(extradata: bytes, keyframe: EncodedPacket, codec: str = "h264"
 
 
 @contextmanager
-def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
-    """An MP4 to be filled and closed by the caller.
+def _open_output(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
+    """Open an MP4 that the caller fills and closes.
 
-    FFmpeg opens it through the descriptor, and once more when it puts the index first: others may have given its name
-    to something else. Edit lists count in the movie's time scale: a fine one keeps the offset between audio and frame
-    exact. Frames that are reordered are not delayed for it: some players do not know the edit list that makes up for
-    that, and show the frame late.
+    FFmpeg opens it by its descriptor, also when it moves the index to the front, because another file may have its
+    name by then. Edit lists count in the movie's time scale: a fine one keeps the offset between audio and video exact.
+    Reordered frames are not delayed: some players ignore the edit list that compensates for that, and show them late.
     """
     scale = track.time_base.denominator
     while scale < 10_000:
@@ -189,19 +184,19 @@ def _writing(out: IO[bytes], track: _VideoTrack) -> Iterator[OutputContainer]:
     try:
         yield output
     except BaseException:
-        _lead_nowhere(out)  # before closing, which would move the index of gigabytes to their front
+        _redirect_to_null(out)  # before closing, which would rewrite gigabytes to move the index to the front
         with suppress(av.FFmpegError):
             output.close()
         raise
 
 
-def _lead_nowhere(file: IO[bytes]) -> None:
+def _redirect_to_null(file: IO[bytes]) -> None:
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), file.fileno(), inheritable=False)
 
 
 def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
-    """A stream for packets that are already encoded; a template spares opening an encoder."""
+    """Add a stream for encoded packets; with a template no encoder is opened."""
     with av.open(io.BytesIO(), "w", format="mp4") as scratch:
         template = scratch.add_stream(_ENCODERS[track.codec], rate=track.fps, width=track.width, height=track.height)
         assert isinstance(template, VideoStream)
@@ -210,7 +205,7 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
     context.extradata = track.extradata
     context.framerate = track.fps
     if track.codec == "hevc":
-        context.codec_tag = "hvc1"  # QuickTime knows no other
+        context.codec_tag = "hvc1"  # the only tag that QuickTime plays
     context.color_primaries, context.color_trc = track.color.primaries, track.color.transfer
     context.colorspace, context.color_range = track.color.matrix, 2 if track.color.full_range else 1
     stream.time_base = track.time_base
@@ -218,9 +213,9 @@ def _add_video(output: OutputContainer, track: _VideoTrack) -> VideoStream:
 
 
 def _origin_ticks(first_pts: int, time_base: Fraction, audio: Prescan) -> int:
-    """The earliest beginning of any stream, in whole ticks of the video's time base.
+    """Return the earliest start of any stream, in whole ticks of the video's time base.
 
-    Audio that begins less than a packet before the frame does not count: the first frame would last longer for it.
+    Audio that begins less than a packet before the video does not count: the first frame would last longer for it.
     """
     starts = [floor(start / time_base) for start in audio.starts_s() if first_pts * time_base - start > TOLERANCE_S]
     return min([first_pts, *starts])
@@ -253,10 +248,10 @@ def _as_packet(
 
 
 def _interleave(output: OutputContainer, *streams: Iterator[tuple[Fraction, Packet[Stream]]]) -> int:
-    """Write all packets in order of time; returns how many the muxer refused.
+    """Write all packets in order of time; return how many the muxer refused.
 
-    Damaged audio is refused when it is written, which may be some packets after it was handed over. Frames come from
-    our own encoder; were one refused all the same, verification would find it missing.
+    The muxer refuses damaged audio when it writes it, possibly some packets later. Frames come from our own encoder;
+    verification would find one missing if it were refused.
     """
     packets = (packet for _, packet in heapq.merge(*streams, key=lambda timed: timed[0]))
     return sum(not _accepted(partial(output.mux, packet)) for packet in packets)

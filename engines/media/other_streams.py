@@ -1,4 +1,4 @@
-"""What the output lacks, neither frame nor audio, and nothing that an MP4 holds for every player."""
+"""Warn of streams, other than video and audio, that the output does not have."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import cast
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData, Type
 from av.stream import Discard, Stream
-from av.subtitles.stream import SubtitleStream
 from av.video.frame import VideoFrame
 
+from engines.containers.streams import codec_name
 from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.subtitles import text_streams
 
 
-def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
-    """A warning for each stream of subtitles that is left, one for all data streams, one for all attachments."""
+def dropped_streams(container: InputContainer) -> tuple[MediaWarning, ...]:
+    """Return a warning for each dropped subtitle stream, one for all data streams, and one for all attachments."""
     kept = {stream.index for stream in text_streams(container)}
     lost = [stream for stream in container.streams.subtitles if stream.index not in kept]
     data = [stream for stream in container.streams if _is_lost_data(stream, container)]
     attachments = [stream for stream in container.streams if stream.type == "attachment"]
-    warnings = [media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=_codec(stream)) for stream in lost]
+    warnings = [media_warning("SUBTITLES_DROPPED", stream=stream.index, codec=codec_name(stream)) for stream in lost]
     if data:
         only = data[0].index if len(data) == 1 else None
         listed = ", ".join(str(stream.index) for stream in data)
@@ -31,19 +31,15 @@ def left_behind(container: InputContainer) -> tuple[MediaWarning, ...]:
     return tuple(warnings)
 
 
-def captions_within(frame: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
-    """A warning where frames carry closed captions (CEA-608 or 708), which broadcasters hide in them."""
+def embedded_captions(frame: VideoFrame | None, index: int) -> tuple[MediaWarning, ...]:
+    """Return a warning if frames carry closed captions (CEA-608 or 708), as broadcasts do."""
     carried = cast(Iterable[SideData], frame.side_data) if frame else ()
     has_captions = any(item.type == Type.A53_CC for item in carried)
     return (media_warning("CAPTIONS_DROPPED", stream=index),) if has_captions else ()
 
 
 def _is_lost_data(stream: Stream, container: InputContainer) -> bool:
-    """Whether a stream is data that is not kept as something else: a timecode, or the titles of chapters."""
+    """Return whether a stream is data, other than a timecode or chapter titles, which are kept in another form."""
     if stream.type not in ("data", "unknown") or "timecode" in stream.metadata:
         return False
     return not (stream.discard == Discard.all and container.chapters())
-
-
-def _codec(stream: SubtitleStream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"

@@ -1,4 +1,4 @@
-"""What a file holds, from its headers and at most one decoded frame."""
+"""Describe a file from its headers and at most one decoded frame."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from engines.audio.channel_layouts import Labels, native_labels
-from engines.cpu.color import brightest, known, tags_of, with_static_metadata
-from engines.cpu.geometry import UNKNOWN_ASPECT
+from engines.containers.channel_layouts import Labels, native_labels
+from engines.containers.demux import PacketReader, open_media, open_with_channel_labels, pixel_limit
+from engines.containers.edit_lists import read_edit_lists
+from engines.containers.mp4_index import reject_oversized_index
+from engines.containers.streams import codec_name
 from engines.edits.info import as_edited
-from engines.edits.lists import read_edit_lists
 from engines.errors import EncryptedMediaError, StillImageError, UnsupportedCodecError
 from engines.frames import AudioInfo, ColorTags, MediaInfo, VideoInfo
-from engines.media import orientation
-from engines.media.container import PacketReader, open_labelled, open_media, pixel_limit
-from engines.media.mp4_index import reject_unreasonable
-from engines.media.orientation import Orientation, displayed_size
-from engines.media.other_streams import captions_within, left_behind
-from engines.media.video_choice import choose_video
+from engines.media.other_streams import dropped_streams, embedded_captions
 from engines.media_warnings import MediaWarning, media_warning
+from engines.video.color import merge_tags, peak_luminance, tags_of, with_static_metadata
+from engines.video.geometry import UNKNOWN_ASPECT
+from engines.video.orientation import Orientation, displayed_size, frame_orientation
+from engines.video.stream_choice import choose_video
 
 FIELD_ORDERS_INTERLACED = range(2, 6)  # AVFieldOrder TT, BB, TB, BT
 DOLBY_VISION_TAGS = {"dvh1", "dvhe"}  # profile 5; 8 is hvc1 or hev1 (Dolby Vision Streams Within ISO BMFF)
 ENCRYPTED_TAGS = {"encv", "drmi", "drms"}
 PACKETS_TO_TRY = 8
 TIMES_FROM_INDEX, TIMES_FROM_PACKETS = 4096, 240
-REORDERED_AT_END = 16  # the last packets read may lack neighbours that follow in the file
+REORDERED_AT_END = 16  # neighbours of the last packets may follow later in the file
 FALLBACK_FPS, FPS_MAX = Fraction(25), 4000
-FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)  # a rate above both, times the seen one, is not believed
+FPS_GUESSED, FPS_GUESS_FACTOR = 60, Fraction(3, 2)  # a rate above both, the factor times the observed rate, is ignored
 FRAMES_FOR_RATE = 12
 
 
@@ -46,17 +46,17 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
     """Describe a file without decoding more than its first frame.
 
     Args:
-        max_pixels: larger frames are not decoded at all; then rotation that only the frame could tell, and
-            interlacing that the header does not, stay unknown (0 and False).
+        max_pixels: larger frames are not decoded; then rotation that only the frame gives, and interlacing that the
+            header does not give, stay unknown (0 and False).
 
     Raises:
         EmptyFileError, NotMediaError, TruncatedFileError, NoVideoError, StillImageError, UnsupportedCodecError,
-        EncryptedMediaError, IndexTooLargeError: why this file cannot be worked on.
+        EncryptedMediaError, IndexTooLargeError: why the file cannot be used.
         OSError: the storage failed.
     """
-    reject_unreasonable(path)
+    reject_oversized_index(path)
     lists = read_edit_lists(path)
-    container, labels = open_labelled(path, max_pixels=max_pixels)
+    container, labels = open_with_channel_labels(path, max_pixels=max_pixels)
     with container:
         choice = choose_video(container, path)
         stream = choice.stream
@@ -72,13 +72,13 @@ def probe(path: Path, *, max_pixels: int = 2**26) -> MediaInfo:
             duration_s=_container_duration(container, stream),
             video=replace(
                 _video_info(stream, frame, size, color, _times(stream, path), max_pixels),
-                chosen_because=choice.because,
+                chosen_because=choice.reason,
             ),
             audio=tuple(_audio_info(s, labels.get(s.index)) for s in container.streams.audio),
             warnings=(
                 *choice.warnings,
-                *left_behind(container),
-                *captions_within(frame, stream.index),
+                *dropped_streams(container),
+                *embedded_captions(frame, stream.index),
                 *_color_warnings(stream),
             ),
         )
@@ -94,10 +94,10 @@ def _require_decodable(stream: VideoStream) -> None:
 
 
 def _claimed_size(stream: VideoStream, path: Path) -> tuple[int, int]:
-    """The stored frame's size; codecs to which it is too large leave it open, so it is then read undecoded.
+    """Return the size of stored frames; if a codec refused a large size, read it without decoding.
 
     Raises:
-        UnsupportedCodecError: nothing tells it.
+        UnsupportedCodecError: the size is unknown.
     """
     context = stream.codec_context
     if context.width > 0 and context.height > 0:
@@ -106,7 +106,7 @@ def _claimed_size(stream: VideoStream, path: Path) -> tuple[int, int]:
         undecoded = again.streams[stream.index].codec_context
         if isinstance(undecoded, VideoCodecContext) and undecoded.width > 0 and undecoded.height > 0:
             return undecoded.width, undecoded.height
-    raise UnsupportedCodecError(f"Nothing in the file says how large the {context.name} frame is.")
+    raise UnsupportedCodecError(f"Nothing in the file says how large the {context.name} frames are.")
 
 
 def _reject_single_frame_formats(container: InputContainer, stream: VideoStream, path: Path) -> None:
@@ -119,7 +119,7 @@ def _reject_single_frame_formats(container: InputContainer, stream: VideoStream,
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
-    """Decode packets one by one, without threads, until one gives a frame."""
+    """Decode packets one by one, without threads, until there is a frame; return None if there is none."""
     stream.codec_context.thread_count = 1
     packets = PacketReader(container, [stream])
     for packet in islice(packets, PACKETS_TO_TRY):
@@ -143,11 +143,11 @@ def _video_info(
     times: list[int],
     max_pixels: int,
 ) -> VideoInfo:
-    """``color`` is what the container says; the frame knows better, where it says anything."""
+    """Return the description of the video; ``color`` is the container's, which the frame's tags override."""
     context = stream.codec_context
-    held = (orientation.of_frame(frame) if frame else None) or Orientation()
+    orientation = (frame_orientation(frame) if frame else None) or Orientation()
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    width, height = displayed_size(*coded, aspect, held)
+    width, height = displayed_size(*coded, aspect, orientation)
     pixel_format = frame.format if frame else context.format
     time_base = stream.time_base or Fraction(1, 90_000)
     return VideoInfo(
@@ -161,25 +161,25 @@ def _video_info(
         fps=_frame_rate(stream, _seen_rate(times, time_base)),
         vfr=_is_vfr(times, stream),
         frames_from_header=stream.frames or None,
-        rotation_deg=held.clockwise_deg,
+        rotation_deg=orientation.clockwise_deg,
         sample_aspect=aspect,
         interlaced=context.field_order in FIELD_ORDERS_INTERLACED or bool(frame and frame.interlaced_frame),
         time_base=time_base,
         start_pts=_start_pts(times, stream),
         duration_s=_seconds(stream.duration, time_base),
-        color=with_static_metadata(known(tags_of(frame), color), frame) if frame else color,
-        mirrored=held.mirrored,
+        color=with_static_metadata(merge_tags(tags_of(frame), color), frame) if frame else color,
+        mirrored=orientation.mirrored,
         coded_aspect=context.sample_aspect_ratio if frame else UNKNOWN_ASPECT,
-        peak_cd_m2=brightest(frame) if frame else None,
+        peak_cd_m2=peak_luminance(frame) if frame else None,
         max_pixels=max_pixels,
         index=stream.index,
     )
 
 
 def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
-    """Mean rate as the container tells or FFmpeg guesses it, unless it is far above that of the first frames.
+    """Return the mean rate of the container or FFmpeg's guess, unless it is far above that of the first frames.
 
-    Browsers write WebM whose header makes FFmpeg guess 1000 a second. An index of all frames is no guess.
+    For WebM that browsers write, FFmpeg guesses 1000 frames a second. An index of all frames is no guess.
     """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     if not rate or not 0 < rate <= FPS_MAX:
@@ -190,7 +190,7 @@ def _frame_rate(stream: VideoStream, seen: Fraction | None) -> Fraction:
 
 
 def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
-    """Mean rate of the frames whose times were read."""
+    """Return the mean rate of the frames whose times were read."""
     if len(times) < FRAMES_FOR_RATE or times[-1] <= times[0]:
         return None
     rate = (len(times) - 1) / ((times[-1] - times[0]) * time_base)
@@ -198,12 +198,12 @@ def _seen_rate(times: list[int], time_base: Fraction) -> Fraction | None:
 
 
 def _start_pts(times: list[int], stream: VideoStream) -> int:
-    """When the first frame is shown; where an index is read in place of packets, its times are those of decoding."""
+    """Return the first frame's presentation time; the times of an index are decoding times."""
     return times[0] if times and not stream.frames else stream.start_time or 0
 
 
 def _times(stream: VideoStream, path: Path) -> list[int]:
-    """When the first frames are shown or decoded, in order: from the index if it is complete, else read."""
+    """Return the times of the first frames in order: from the index if it is complete, else from packets."""
     entries = stream.index_entries
     if stream.frames and len(entries) == stream.frames:
         return [entries[i].timestamp for i in range(min(len(entries), TIMES_FROM_INDEX))]
@@ -214,7 +214,7 @@ def _times(stream: VideoStream, path: Path) -> list[int]:
 
 
 def _is_vfr(times: list[int], stream: VideoStream) -> bool:
-    """Whether distances differ by more than rounding; without times, whether the header's two rates do."""
+    """Return whether frame distances differ by more than rounding; without times, whether the header's rates do."""
     steps = {b - a for a, b in pairwise(times)}
     if steps:
         return max(steps) - min(steps) > max(1, 0.02 * max(steps))
@@ -223,7 +223,7 @@ def _is_vfr(times: list[int], stream: VideoStream) -> bool:
 
 
 def _color_warnings(stream: VideoStream) -> tuple[MediaWarning, ...]:
-    """Other profiles of Dolby Vision go by their base's own tags."""
+    """Return a warning for Dolby Vision profile 5; other profiles have a base layer with its own tags."""
     if _tag(stream.codec_context) in DOLBY_VISION_TAGS:
         return (media_warning("DOLBY_VISION_NO_BASE", stream=stream.index),)
     return ()
@@ -233,7 +233,7 @@ def _audio_info(stream: AudioStream, custom_order: Labels | None) -> AudioInfo:
     context = stream.codec_context  # None where no decoder knows the codec
     return AudioInfo(
         index=stream.index,
-        codec=context.codec.canonical_name if context else "unknown",
+        codec=codec_name(stream),
         sample_rate=context.sample_rate if context else 0,
         channels=context.channels if context else 0,
         duration_s=_seconds(stream.duration, stream.time_base),

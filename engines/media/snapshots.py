@@ -1,4 +1,4 @@
-"""A few frames of a finished video, evenly spread, without decoding all of it."""
+"""Read a few evenly spaced frames of a finished video without decoding all of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from engines.containers.demux import only_video, open_media
 from engines.errors import DecodeFailedError
 from engines.frames import Plane
-from engines.media.container import only_video, open_media
 
-_SNAP_SHARE = 0.25  # of the spacing: a keyframe so near is taken instead of the exact moment
-_FRAMES_TO_SKIP = 20  # per snapshot: in such videos frames that no other depends on are not decoded
+_SNAP_SHARE = 0.25  # of the spacing: a keyframe this near is used instead
+_FRAMES_TO_SKIP = 20  # per snapshot: in longer videos, frames that no other depends on are not decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
     Works on files with an index of all frames, such as MP4.
 
     Raises:
-        MediaError: the file is no video, or nothing in it can be decoded.
+        MediaError: the file is not a video, or no frame can be decoded.
         OSError: the storage failed.
     """
     with open_media(path) as container:
@@ -55,41 +55,41 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
 
 
 def _pick(container: InputContainer, stream: VideoStream, count: int) -> Iterator[VideoFrame]:
-    """The frames at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
+    """Yield the frames at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
     keyframes = [e.timestamp for e in stream.index_entries if e.is_keyframe]
     here: int | None = None
     frames: Iterator[VideoFrame] = iter(())
-    for moment in _moments(stream, keyframes, count):
-        before = bisect_right(keyframes, moment)
+    for time in _wanted_times(stream, keyframes, count):
+        before = bisect_right(keyframes, time)
         if before and (here is None or keyframes[before - 1] > here):
             container.seek(keyframes[before - 1], stream=stream)
             frames = container.decode(stream)
-        elif here is not None and here >= moment:
+        elif here is not None and here >= time:
             continue
-        frame = _first_from(frames, moment)
+        frame = _first_from(frames, time)
         if frame is None:
             return
         here = frame.pts
         yield frame
 
 
-def _first_from(frames: Iterator[VideoFrame], moment: int) -> VideoFrame | None:
-    """The first frame from this moment on, or the last one of all."""
+def _first_from(frames: Iterator[VideoFrame], time: int) -> VideoFrame | None:
+    """Return the first frame at or after a time, or the last of all."""
     frame = None
     for frame in frames:
-        if frame.pts is not None and frame.pts >= moment:
+        if frame.pts is not None and frame.pts >= time:
             break
     return frame
 
 
-def _moments(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
-    """When the frames are wanted, in ticks of the stream."""
+def _wanted_times(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
+    """Return the times of the wanted frames in ticks of the stream."""
     start = stream.start_time or 0
     spacing = (stream.duration or 0) / count
-    moments = [start + int((k + 0.5) * spacing) for k in range(count)]
-    return [_snapped(moment, keyframes, spacing * _SNAP_SHARE) for moment in moments]
+    times = [start + int((k + 0.5) * spacing) for k in range(count)]
+    return [_snapped(time, keyframes, spacing * _SNAP_SHARE) for time in times]
 
 
-def _snapped(moment: int, keyframes: list[int], reach: float) -> int:
-    nearest = min(keyframes, key=lambda k: abs(k - moment), default=moment)
-    return nearest if abs(nearest - moment) <= reach else moment
+def _snapped(time: int, keyframes: list[int], reach: float) -> int:
+    nearest = min(keyframes, key=lambda k: abs(k - time), default=time)
+    return nearest if abs(nearest - time) <= reach else time

@@ -1,4 +1,4 @@
-"""The last look at a finished file before anybody else sees it."""
+"""Verify a finished file before it is delivered."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from engines.containers.demux import PacketReader, only_video, open_media
+from engines.containers.survey import StreamSurvey
 from engines.errors import EngineError, MediaError
-from engines.media.container import PacketReader, only_video, open_media
-from engines.media.survey import StreamSurvey
 
 TOLERANCE_S = 0.005
 KINDS = ("video", "audio", "subtitle")
@@ -23,7 +23,7 @@ KINDS = ("video", "audio", "subtitle")
 
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
-    """What a finished file really holds: its frame, and its audio and subtitle streams in their order."""
+    """What a finished file holds: its video stream, and its audio and subtitle streams in order."""
 
     video: StreamSurvey
     audio: tuple[StreamSurvey, ...]
@@ -31,7 +31,7 @@ class FinishedFile:
 
 
 class VerifyFailedError(EngineError):
-    """The finished file is not what was meant to be written."""
+    """The finished file is not as expected."""
 
     code = "VERIFICATION_FAILED"
     remedy = "The finished video did not pass its check and was not delivered. Retry the file."
@@ -48,15 +48,15 @@ def verify_mp4(
     keyframes_only: bool = False,
     threads: int = 0,
 ) -> FinishedFile:
-    """Read a finished file to its end, all streams in one pass, and decode its frame.
+    """Read a finished file to its end, all streams in one pass, and decode its video.
 
     Args:
         expected_span_s: from the first frame's pts to the last one's.
-        keyframes_only: decode the keyframes and the last group of frames only, about a tenth of the work; all
-            packets are read and counted either way.
+        keyframes_only: decode only the keyframes and the last group of frames, about a tenth of the work; all
+            packets are read and counted in any case.
 
     Returns:
-        What the file holds, for a comparison with the source.
+        The contents of the file, for a comparison with the source.
 
     Raises:
         VerifyFailedError: what is wrong with the file.
@@ -76,7 +76,7 @@ def verify_mp4(
 
 @dataclass(slots=True)
 class _Survey:
-    """All packets of a file: the frame's times in decoding order and where its keyframes are, and all streams."""
+    """All packets of a file: times of the frames in decoding order, numbers of the keyframes, and all streams."""
 
     time_base: Fraction
     streams: dict[int, tuple[str, StreamSurvey]]
@@ -93,7 +93,7 @@ class _Survey:
         return FinishedFile(video[0], tuple(audio), tuple(subtitles))
 
     def decodable(self, keyframes_only: bool) -> int:
-        """How many frames a complete or a short decoding must give."""
+        """Return the number of frames that a complete or a short decoding must give."""
         if not keyframes_only:
             return len(self.pts)
         return len(self.keyframes) - 1 + len(self.pts) - self.keyframes[-1]
@@ -111,7 +111,7 @@ def _survey(path: Path, width: int, height: int) -> _Survey:
             survey.streams[packet.stream_index][1].add(packet)
             if packet.stream_index == stream.index:
                 survey.add(packet)
-        # The index, not the packets, says which frames must be keyframes: a damaged one no longer looks like it.
+        # The index says which frames must be keyframes: a damaged packet may no longer look like one.
         survey.keyframes = [number for number, entry in enumerate(stream.index_entries) if entry.is_keyframe]
     _require(not reader.errors, "it cannot be read to the end")
     _require(bool(survey.keyframes) and survey.keyframes[0] == 0, "it does not begin with a keyframe")
@@ -130,24 +130,24 @@ def _check_times(survey: _Survey, expected_span_s: float) -> None:
 
 
 def _decode(path: Path, survey: _Survey, threads: int, *, keyframes_only: bool) -> int:
-    """Number of frames that come out undamaged."""
+    """Return the number of frames that decode without damage."""
     last_group = survey.keyframes[-1]
     wanted = set(survey.keyframes)
     with open_media(path) as container:
         stream = only_video(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "AUTO", threads
-        # Nobody looks at these frames: without the deblocking filter errors are found just the same, and sooner.
+        # These frames are not shown: errors are found without the deblocking filter as well, and faster.
         stream.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}
         packets: Iterable[Packet[Stream]] = PacketReader(container, [stream])
         if keyframes_only:
             packets = (p for n, p in enumerate(packets) if n >= last_group or n in wanted)
         try:
-            return sum(_good(stream, packet) for packet in packets) + _good(stream, None)
+            return sum(_intact_frames(stream, packet) for packet in packets) + _intact_frames(stream, None)
         except av.FFmpegError as error:
             raise VerifyFailedError(f"The finished file does not decode: {error.strerror}.") from error
 
 
-def _good(stream: VideoStream, packet: Packet[Stream] | None) -> int:
+def _intact_frames(stream: VideoStream, packet: Packet[Stream] | None) -> int:
     return sum(not frame.is_corrupt for frame in stream.decode(packet))
 
 

@@ -1,4 +1,4 @@
-"""What MP4 keeps beside frames and audio: tags, chapters, timecode and text subtitles.
+"""What MP4 keeps beside video and audio: tags, chapters, timecode and text subtitles.
 
 Begin at `tags.py`.
 """

@@ -1,8 +1,8 @@
-"""Text subtitles for the finished file, as MP4 holds them (3GPP timed text, FFmpeg's "mov_text").
+"""Convert text subtitles to the form that MP4 holds (3GPP timed text, FFmpeg's "mov_text").
 
-Streams that are timed text already are copied, with their styles. Others are decoded and encoded: italics, bold and
-line breaks stay. A timed text track shows one text at a time, so texts that overlap are shown together, one above the
-other, for as long as they do.
+Streams of timed text are copied with their styles. Others are decoded and encoded: italics, bold and line breaks stay.
+A timed text track shows one text at a time, so overlapping texts are shown together, one above the other, while they
+overlap.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from engines.edits.lists import read_edit_lists
+from engines.containers.demux import PacketReader, open_media
+from engines.containers.edit_lists import read_edit_lists
 from engines.edits.text import edited_texts
-from engines.media.container import PacketReader, open_media
 from engines.media_warnings import MediaWarning, media_warning
-from engines.metadata.tags import copy_traits
+from engines.metadata.tags import copy_track_metadata
 
 MAX_TRACKS = 64
 TIME_BASE = Fraction(1, 1000)
-UNKNOWN_LENGTH_MS = 4000  # where a container does not say for how long a text is shown
-MAX_TEXT_BYTES = 16_384  # a timed text sample's length has 16 bits
-_CLOSED_CAPTIONS = {"eia_608"}  # pairs of bytes for a decoder in the television set
+UNKNOWN_LENGTH_MS = 4000  # if a container does not give a text's duration
+MAX_TEXT_BYTES = 16_384  # the length field of a timed text sample has 16 bits
+_CLOSED_CAPTIONS = {"eia_608"}  # closed captions, not text
 _EMPTY_SAMPLE_BYTES = 2
 _FIELDS_BEFORE_TEXT = 8  # of an event as FFmpeg's decoders give it: ReadOrder to Effect
 _EVENT = b"0,0,Default,,0,0,0,,"
@@ -50,7 +50,7 @@ Timed: TypeAlias = "tuple[Fraction, Packet[Stream]]"
 
 
 def text_streams(container: InputContainer) -> list[SubtitleStream]:
-    """The subtitle streams that come into the output."""
+    """Return the subtitle streams that the output gets."""
     return [stream for stream in container.streams.subtitles if _is_text(stream)][:MAX_TRACKS]
 
 
@@ -61,14 +61,14 @@ def _is_text(stream: SubtitleStream) -> bool:
     return bool(Properties(codec.properties) & Properties.TEXT_SUB) and codec.canonical_name not in _CLOSED_CAPTIONS
 
 
-class SubtitlePump:
-    """Reads the text subtitles of a source and gives their packets for the output, in order of time.
+class SubtitleOutput:
+    """Reads the text subtitles of a source and yields the packets of the output, in order of time.
 
     Args:
-        path: the source, which is read once more for this purpose; subtitles lie scattered between the frames.
-        container: the source, open; only its headers are looked at.
-        output: gets one stream per track; create the pump before anything is muxed.
-        origin: seconds that are taken off every time.
+        path: the source, which is read once more; subtitles are scattered between the frames.
+        container: the source, open; only its headers are used.
+        output: gets one stream per track; create this object before anything is muxed.
+        origin: seconds that are subtracted from every time.
     """
 
     def __init__(self, path: Path, container: InputContainer, output: OutputContainer, origin: Fraction) -> None:
@@ -84,7 +84,7 @@ class SubtitlePump:
 
     @property
     def warnings(self) -> tuple[MediaWarning, ...]:
-        """What could not be read, known when the packets are exhausted."""
+        """Warnings about unreadable texts, complete when the packets are exhausted."""
         return tuple(
             media_warning("SUBTITLES_DAMAGED", stream=index, count=track.lost)
             for index, track in self._tracks.items()
@@ -100,13 +100,13 @@ class SubtitlePump:
             read = edited_texts(container, streams, lists) if lists.are_complex else PacketReader(container, streams)
             for packet in read:
                 if packet.pts is not None:
-                    yield from self._settled(packet.pts * packet.time_base)
+                    yield from self._ready_until(packet.pts * packet.time_base)
                 yield from self._tracks[packet.stream_index].take(packet)
-            yield from self._settled(float("inf"))
+            yield from self._ready_until(float("inf"))
 
-    def _settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
-        """Texts that wait for nothing more, so that they are written near the frames that they are shown with."""
-        return heapq.merge(*(t.settled(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
+    def _ready_until(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Return the complete texts of all tracks, so that they are written near the frames of their time."""
+        return heapq.merge(*(t.ready_until(moment_s) for t in self._tracks.values()), key=lambda timed: timed[0])
 
 
 class _Track(Protocol):
@@ -114,15 +114,15 @@ class _Track(Protocol):
 
     def take(self, packet: Packet[Stream]) -> Iterator[Timed]: ...
 
-    def settled(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
+    def ready_until(self, moment_s: Fraction | float, /) -> Iterator[Timed]: ...
 
 
 class _CopyTrack:
-    """Passes timed text on; what lies before the output's begin is cut off."""
+    """Copies timed text; what lies before the start of the output is cut off."""
 
     def __init__(self, source: SubtitleStream, output: OutputContainer, origin: Fraction) -> None:
         self._target: Stream = output.add_stream_from_template(source)
-        copy_traits(source, self._target)
+        copy_track_metadata(source, self._target)
         self._shift = round(origin / (source.time_base or TIME_BASE))
         self._last: int | None = None
         self.lost = 0
@@ -141,37 +141,37 @@ class _CopyTrack:
         packet.stream = self._target
         yield start * packet.time_base, packet
 
-    def settled(self, _: Fraction | float, /) -> Iterator[Timed]:
+    def ready_until(self, _: Fraction | float, /) -> Iterator[Timed]:
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A text and when it is shown, in milliseconds."""
+    """A text with its times in milliseconds."""
 
     start: int
     end: int
     text: bytes
 
 
-class Flattener:
-    """Makes cues that may overlap, in order of their starts, into cues that do not."""
+class CueFlattener:
+    """Turns cues that may overlap, in order of their starts, into cues that do not overlap."""
 
     def __init__(self) -> None:
         self._active: list[Cue] = []
         self._now = 0
 
     def take(self, cue: Cue) -> Iterator[Cue]:
-        """Add a cue; yields what is certain. What lies before 0, or before cues that were given out, is cut off."""
-        yield from self.settled(cue.start)
+        """Add a cue; yield complete cues. What lies before 0, or before cues already returned, is cut off."""
+        yield from self.ready_until(cue.start)
         if self._active and self._now < cue.start:
             yield self._shown_until(cue.start)
         self._now = max(self._now, cue.start)
         if cue.end > self._now:
             self._active.append(cue)
 
-    def settled(self, moment: Fraction | float) -> Iterator[Cue]:
-        """What ends by a moment before which no cue begins any more."""
+    def ready_until(self, moment: Fraction | float) -> Iterator[Cue]:
+        """Yield the cues that end by ``moment``; no later cue starts before it."""
         while self._active and (end := min(cue.end for cue in self._active)) <= moment:
             yield self._shown_until(end)
 
@@ -183,16 +183,16 @@ class Flattener:
 
 
 class _TextTrack:
-    """Decodes one stream of text and encodes it as timed text."""
+    """Decodes a text stream and encodes it as timed text."""
 
     def __init__(self, source: SubtitleStream, output: OutputContainer, origin: Fraction) -> None:
         self._target = output.add_stream("mov_text")
         self._target.codec_context.subtitle_header = _HEADER
         self._target.time_base = TIME_BASE
-        copy_traits(source, self._target)
+        copy_track_metadata(source, self._target)
         self._encoder = _encoder()
         self._origin = origin
-        self._flat = Flattener()
+        self._flat = CueFlattener()
         self.lost = 0
 
     def take(self, packet: Packet[Stream]) -> Iterator[Timed]:
@@ -204,12 +204,12 @@ class _TextTrack:
             length = round((packet.duration or 0) * packet.time_base * 1000) or UNKNOWN_LENGTH_MS
             yield from self._encoded(self._flat.take(Cue(start, start + length, text)))
 
-    def settled(self, moment_s: Fraction | float) -> Iterator[Timed]:
-        """Texts that end by a moment of the source before which none begins any more."""
-        return self._encoded(self._flat.settled((moment_s - self._origin) * 1000))
+    def ready_until(self, moment_s: Fraction | float) -> Iterator[Timed]:
+        """Yield texts that end by a time of the source; no later text starts before it."""
+        return self._encoded(self._flat.ready_until((moment_s - self._origin) * 1000))
 
     def _text(self, packet: Packet[Stream]) -> bytes | None:
-        """A packet's text with its override tags; None where it cannot be read."""
+        """Return a packet's text with its override tags; None if it cannot be read."""
         try:
             events = cast(SubtitleStream, packet.stream).decode(packet)
         except av.FFmpegError:
@@ -235,7 +235,7 @@ class _TextTrack:
 
 
 def _encoder() -> SubtitleCodecContext:
-    """One of our own: the stream's opens only when the first packet is written."""
+    """Return an encoder of our own: the stream's opens only when the first packet is written."""
     encoder = CodecContext.create("mov_text", "w")
     assert isinstance(encoder, SubtitleCodecContext)
     encoder.subtitle_header = _HEADER
@@ -245,5 +245,5 @@ def _encoder() -> SubtitleCodecContext:
 
 
 def _is_timed_text(stream: SubtitleStream) -> bool:
-    """QuickTime's own "text", which FFmpeg takes for the same codec, has another sample description."""
+    """Return whether a stream is timed text; QuickTime's "text", the same codec to FFmpeg, is not."""
     return stream.codec_context.codec_tag == "tx3g"

@@ -1,7 +1,7 @@
-"""What a file says about itself, carried over into an MP4: tags, chapters, timecode, each track's language and use.
+"""Copy a file's tags, chapters and timecode, and each track's language and disposition, into an MP4.
 
-Tags are those that every MP4 holds (iTunes metadata), and the place of the recording. FFmpeg can store any others only
-instead of these, in a form that few programs read, so they stay behind: the camera's make and model, for example.
+The tags are those of iTunes metadata, and the location of the recording. FFmpeg can store others, such as the camera's
+make and model, only instead of these, in a form that few programs read; they are left out.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
+from engines.containers.streams import STILL_IMAGES
 from engines.media_warnings import MediaWarning, media_warning
 from engines.metadata.timecode import has_timecode, timecode_at
 
@@ -22,7 +23,7 @@ TAGS = (
     "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping",
     "lyrics", "description", "synopsis", "show", "network", "keywords", "track", "creation_time", "location",
 )  # fmt: skip
-# Names that other containers give to the same, the most exact first.
+# Names of the same tags in other containers, the most exact first.
 OTHER_NAMES = {
     "artist": ("author",),
     "date": ("creationdate", "date_recorded", "date_released"),
@@ -32,10 +33,9 @@ OTHER_NAMES = {
 }
 _DEGREES = re.compile(r"[+-]\d{1,2}(\.\d*)?[+-]\d{1,3}(\.\d*)?(?![\d.])")  # ISO 6709, annex H
 _APPLE = "com.apple.quicktime."
-_FRAME_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
-def copy_description(
+def copy_metadata(
     path: Path,
     source: InputContainer,
     output: OutputContainer,
@@ -45,12 +45,12 @@ def copy_description(
     origin: Fraction,
     fps: Fraction,
 ) -> tuple[MediaWarning, ...]:
-    """Copy what the whole file has; returns what could not be kept.
+    """Copy tags, chapters and timecode; return warnings about what was not kept.
 
     Args:
-        path: the source's; ``source``: the same, open.
-        video: the chosen stream of the source; ``target`` is the output's, of ``fps``.
-        origin: moment of the source, in seconds, at which the output begins.
+        path, source: the source's path, and the same file, open.
+        video, target: the chosen stream of the source, and the output's stream with rate ``fps``.
+        origin: start of the output, in seconds of the source.
     """
     output.metadata.update(tags_of(source.metadata))
     if "creation_time" in video.metadata:
@@ -66,7 +66,7 @@ def copy_description(
 
 
 def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The tags that MP4 holds, by the names under which FFmpeg writes them."""
+    """Return the tags that MP4 holds, by FFmpeg's names for them."""
     known = {key.lower().removeprefix(_APPLE): value for key, value in metadata.items()}
     found = {}
     for tag in TAGS:
@@ -78,12 +78,12 @@ def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def copy_traits(source: Stream, target: Stream) -> None:
-    """Copy a track's language, name and use ("default", "commentary", ...)."""
+def copy_track_metadata(source: Stream, target: Stream) -> None:
+    """Copy a track's language, title and disposition ("default", "commentary", ...)."""
     for key in ("language", "title"):
         if source.metadata.get(key):
             target.metadata[key] = source.metadata[key]
-    target.disposition = source.disposition & ~_FRAME_FLAGS
+    target.disposition = source.disposition & ~STILL_IMAGES
 
 
 def _copy_chapters(source: InputContainer, output: OutputContainer, origin: Fraction) -> None:

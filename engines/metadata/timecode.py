@@ -1,4 +1,4 @@
-"""SMPTE timecode: which label the first moment of the output has, given that of the source."""
+"""Compute the SMPTE timecode at the start of the output from the source's timecode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from engines.media.sniff import iso_boxes
+from engines.containers.sniff import iso_boxes
 
 _FORM = re.compile(r"\s*(\d{1,2}):(\d{1,2}):(\d{1,2})([:;.])(\d{1,3})\s*$")
 # QuickTime File Format, "Timecode sample description": flags, then time scale and frame duration.
@@ -24,10 +24,10 @@ BASE_MAX = 255  # the sample description of a timecode track has a byte for it
 def timecode_at(
     path: Path, source: InputContainer, video: VideoStream, moment_s: Fraction, fps: Fraction
 ) -> str | None:
-    """The source's timecode at a moment of its timeline, counted at another frame rate; None where there is no such.
+    """Return the source's timecode at a time, counted at another frame rate; None if there is none.
 
-    A timecode belongs to the begin of the track that carries it, else to that of the frame. It counts frames of the
-    frame unless that track says otherwise: of 50 frames a second, cameras often count every second one.
+    A timecode belongs to the start of the track that carries it, or else of the video. It counts the video's frames
+    unless that track has another rate: at 50 frames a second, cameras often count every second frame.
 
     Raises:
         OSError: the storage failed.
@@ -50,7 +50,7 @@ def _label(source: InputContainer, video: VideoStream) -> str:
 
 
 def _counted_fps(path: Path) -> Fraction | None:
-    """How many frames a second the first timecode track of a MOV or MP4 counts."""
+    """Return how many frames a second the first timecode track of a MOV or MP4 counts."""
     with path.open("rb") as file:
         for kind, offset, size in iso_boxes(file):
             if kind == b"moov":
@@ -72,22 +72,22 @@ def _rate_in(blocks: Iterator[bytes], size: int) -> Fraction | None:
 
 
 def _label_in(metadata: Mapping[str, str]) -> str | None:
-    """Matroska's tags are in capitals."""
+    """Return the timecode tag; Matroska's tags are in capitals."""
     return next((value for key, value in metadata.items() if key.lower() == "timecode"), None)
 
 
 def shifted(timecode: str, by_s: Fraction, source_fps: Fraction, fps: Fraction) -> str | None:
-    """Move a timecode; None where it is not one, or the output could not count at its rate.
+    """Return a timecode moved by some seconds; None if it is invalid or the rate is not supported.
 
     Args:
-        source_fps: rate at which its last field counts; ``fps``: that of the timecode which is returned.
+        source_fps, fps: rates at which the last field of the given and of the returned timecode count.
     """
     found = _FORM.match(timecode)
     base, source_base = round(fps), round(source_fps)
     if found is None or not 1 <= base <= BASE_MAX or not source_base:
         return None
     hours, minutes, seconds, frames = (int(found[n]) for n in (1, 2, 3, 5))
-    dropped = base // 15 if found[4] != ":" and base % 30 == 0 else 0  # numbers left out a minute (SMPTE ST 12-1)
+    dropped = base // 15 if found[4] != ":" and base % 30 == 0 else 0  # numbers omitted per minute (SMPTE ST 12-1)
     minute = hours * 60 + minutes
     number = (minute * 60 + seconds) * base + min(frames, source_base - 1) * base // source_base
     number -= dropped * (minute - minute // 10)
@@ -98,7 +98,7 @@ def _written(number: int, base: int, dropped: int) -> str:
     ten_minutes = base * 600 - dropped * 9
     number %= ten_minutes * _DAY_MINUTES // 10
     tens, rest = divmod(number, ten_minutes)
-    minutes_behind_first = max(0, (rest - dropped) // (base * 60 - dropped))  # the first of ten leaves no number out
+    minutes_behind_first = max(0, (rest - dropped) // (base * 60 - dropped))  # the first of ten omits no number
     number += dropped * (tens * 9 + minutes_behind_first)
     seconds, frame = divmod(number, base)
     separator = ";" if dropped else ":"

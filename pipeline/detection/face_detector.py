@@ -19,7 +19,6 @@ from engines.settings import DeviceSettings
 from pipeline.canvas import Placement
 from pipeline.degradation.workload import Workload
 from pipeline.people import Face
-from pipeline.rendering.batcher import open_detector
 from pipeline.settings import DetectSettings
 
 _NMS_IOU = 0.3
@@ -62,7 +61,7 @@ class FaceFinder:
     ) -> None:
         self._score = settings.score
         self._preprocessor = backend.preprocessor(info, keep_hdr=keep_hdr)
-        self._detector = open_detector(backend, device)
+        self._detector = backend.detector()
         self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name
         self.notes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import structlog
 
 from engines.compute_class import ComputeClass
 from engines.cpu.filters import surface_size
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_preview
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Compositor, Decoder
@@ -202,7 +202,7 @@ def _thumbnail_store(job: StreamJob, start_pts: int) -> ThumbnailStore:
         job.spec.paths.thumbnails,
         video.duration_s or job.info.duration_s,
         done_t=(segments[-1].last_pts - start_pts) * float(video.time_base) if segments else None,
-        look=sdr_look(video) if job.keeps_hdr else None,
+        look=sdr_preview(video) if job.keeps_hdr else None,
     )
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from engines.media.survey import merged
+from engines.containers.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.degradation.controller import LevelChanged
 from pipeline.degradation.triggers import SegmentFacts

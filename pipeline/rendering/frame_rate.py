@@ -29,7 +29,7 @@ COMMON_FPS = tuple(
 _NEAR = Fraction(1, 100)  # rates that differ by less count as equal: clocks of recorders are not exact
 _LITTLE = Fraction(7, 5)  # times max_fps: up to this rate, single frames are dropped in place of every second one
 _JITTER = Fraction(3, 4)  # of the shortest allowed step: frames of an uneven source may follow so soon
-_LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between audio and frame
+_LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between audio and video
 _LOOK_BACK_S = (1, 10, 100, None)  # how far before a grid place to search for its frame; None: from the start
 
 

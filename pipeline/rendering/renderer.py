@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sized
 from contextlib import closing
 
+from engines.containers import source_file as storage
+from engines.files import make_folder
 from engines.frames import FrameBatch
-from engines.media import source_file as storage
-from pipeline.durable import make_folder
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage

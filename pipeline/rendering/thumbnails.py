@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.small_sdr import SdrLook
+from engines.cpu.sdr_preview import SdrPreview
+from engines.files import make_folder, open_new
 from engines.frames import Frame, Rect, on_host
-from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES
@@ -64,7 +64,7 @@ class ThumbnailStore:
         *,
         done_t: float | None = None,
         count: int = COUNT,
-        look: SdrLook | None = None,
+        look: SdrPreview | None = None,
     ) -> None:
         self._folder = folder
         self._look = look
@@ -130,7 +130,7 @@ def _resized(frame: Image, width: int, height: int) -> Image:
     return cv2.resize(frame, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
-def _half_bgr(frame: Frame, look: SdrLook | None) -> Image:
+def _half_bgr(frame: Frame, look: SdrPreview | None) -> Image:
     """Convert a frame to BGR of half its width and height: large enough for the sheet, and cheap."""
     y, uv = (
         cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engines.audio.outcome import AudioStreamOutcome
+from engines.containers.survey import NEARBY_S, StreamSurvey, merged
 from engines.frames import MediaInfo
-from engines.media.survey import NEARBY_S, StreamSurvey, merged
 from engines.media_warnings import MediaWarning, media_warning
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ WRITTEN_S = 0.25  # audio that is missing in the output: an AAC frame at 8 kHz l
 DECLARED_SHARE = 0.01  # headers assume average frame durations, which differ with a variable rate ...
 DECLARED_S = 1.0  # ... and are rounded, or include the longer of two streams
 DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # containers whose header has one length for all streams
-# The least gap in the audio is engines.media.survey.GAP_S. Damage is always reported; spans within NEARBY_S are one.
+# The least gap in audio is engines.containers.survey.GAP_S. Damage always counts; spans within NEARBY_S are one.
 
 
 def warnings_of(

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from engines.audio.prescan import Prescan
+from engines.files import replacing
 from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size
 from engines.media.mux import assemble_mp4
 from engines.protocols import Encoder
 from engines.registry import Backend
 from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
-from pipeline.durable import replacing
 from pipeline.people import Row
 from pipeline.rendering.frame_rate import OutputRate
 from pipeline.report.overlay import draw_overlay

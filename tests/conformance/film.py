@@ -153,7 +153,7 @@ class Film:
 
 
 class _Extras:
-    """Streams beside frame and audio."""
+    """Streams beside video and audio."""
 
     def __init__(self, film: Film, out: OutputContainer) -> None:
         self._film = film

@@ -17,7 +17,7 @@ def _row(
     name: str, what: str, happens: str, *voices: Voice, file: str = "a.mov", heard: Sequence[Heard] | None = None,
     **more: object,
 ) -> Row:  # fmt: skip
-    return Row(f"sound-{name}", what, happens, Film(file, voices=voices), heard=heard, **more)  # type: ignore[arg-type]
+    return Row(f"audio-{name}", what, happens, Film(file, voices=voices), heard=heard, **more)  # type: ignore[arg-type]
 
 
 def _pcm(channels: int) -> Voice:
@@ -76,7 +76,7 @@ ROWS = [
     *[_discrete(channels) for channels in (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 18, 20, 32)],
     _row("mono-tracks-mov", "Four mono microphones in four streams", _MIXED + ", and each in its own", *_FOUR,
          heard=[mixed(*enumerate(_FOUR)), *heard_of(_FOUR)]),
-    Row("sound-mono-tracks-mxf", "Four mono microphones in MXF", _MIXED + ", and each in its own",
+    Row("audio-mono-tracks-mxf", "Four mono microphones in MXF", _MIXED + ", and each in its own",
         Film("a.mxf", codec="mpeg2video", bit_rate=5_000_000, voices=_FOUR),
         heard=[mixed(*enumerate(_FOUR)), *heard_of(_FOUR)]),
     _row("two-tongues", "Two streams in two languages", "both kept, with their languages", *_TONGUES, file="a.mkv",

@@ -13,12 +13,12 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cuda.headers import HeaderWatch
+from engines.cuda.decoding.headers import HeaderWatch
 from engines.frames import Frame, Size
 from engines.media.probe import probe
-from engines.media.seeking import feed_from
-from tests.media.test_gpu_decoder import all_of, assert_alike
+from engines.video.seeking import feed_from
 from tests.support.cuda_on_host import emulated_decoder, gpu_decoder, hwaccel_decoder, needs_compiler
+from tests.support.decoding import all_of, assert_alike
 from tests.support.gpu_presence import needs_gpu
 from tests.support.synth import Clip, combed, joined, number_in
 

@@ -14,8 +14,8 @@ import pytest
 
 from engines.cpu.encode import X264Encoder, gop_frames
 from engines.cpu.filters import planes_of
-from engines.cuda.encode import NvencEncoder
-from engines.cuda.sessions import EncoderSessions
+from engines.cuda.encoding.nvenc import NvencEncoder
+from engines.cuda.encoding.sessions import EncoderSessions
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.media.mux import decoding_times, reorder_depth
 from engines.protocols import Encoder

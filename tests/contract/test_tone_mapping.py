@@ -23,12 +23,12 @@ from tests.support import tone_reference as reference
 from tests.support.cuda_on_host import emulated_decoder, gpu_decoder, hwaccel_decoder, needs_compiler
 from tests.support.gpu_presence import needs_gpu
 from tests.support.synth import Clip
+from tests.support.tone_reference import X265
 
 PIXELS = 3840 * 2160
 SIDE = 32  # of a patch
 COLUMNS, ROWS = 10, 6
 LUMA_STEPS, CHROMA_STEPS, PURE_STEPS = 1.5, 3.0, 9.0
-X265 = {"x265-params": "log-level=none:lossless=1:bframes=0"}
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
 MASTERED = f"log-level=none:lossless=1:bframes=0:master-display={DISPLAY}L({{}},50)"
 

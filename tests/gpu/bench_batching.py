@@ -26,9 +26,9 @@ from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
 from engines.frames import Frame
 from engines.inference.cuda import CudaOnnxRuntimeEngine
-from engines.inference.joint import DeviceJoint
 from engines.models import yunet
-from pipeline.rendering.batcher import JointDetector, MicroBatcher
+from tests.support.joint_batches import JointDetector, MicroBatcher
+from tests.support.shared_engine import SharedEngine
 
 ROUNDS, ROUND_S = 3, 0.4
 SIZES = {"720p": (1280, 720, 640, 384), "1080p": (1920, 1080, 640, 384), "4K": (3840, 2160, 1280, 736)}
@@ -110,7 +110,7 @@ class Joint:
     """One detector for all, on a stream of its own, ready for every length of a batch."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._shared = DeviceJoint(lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream))
+        self._shared = SharedEngine(lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream))
         for columns, rows in {(job.columns, job.rows): job for job in jobs}:
             port = self._shared.port(jobs[0].stream.handle)
             for length in LENGTHS:

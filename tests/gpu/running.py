@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import gzip
+import json
 import shutil
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from engines.nvml import GPUWatch
+from tests.support.recordings import packets
 from tests.support.service import Service
 
 MIB = 2**20
@@ -54,17 +57,11 @@ def reports(service: Service, names: list[str], timeout_s: float = 120) -> dict[
 
 def used_bytes(index: int = 0) -> int:
     """The GPU's memory that is in use, by whomever."""
-    return int(_memory(index).used)
+    return int(GPUWatch().read()[index].vram_used_bytes or 0)
 
 
 def total_bytes(index: int = 0) -> int:
-    return int(_memory(index).total)
-
-
-def _memory(index: int) -> Any:
-    nvml = importlib.import_module("pynvml")
-    nvml.nvmlInit()
-    return nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(index))
+    return int(GPUWatch().read()[index].vram_total_bytes or 0)
 
 
 class Watch:
@@ -93,3 +90,15 @@ class Watch:
             if found:
                 self.seen.append(found)
             time.sleep(_SAMPLE_S)
+
+
+def rows(result):
+    return [json.loads(line) for line in gzip.decompress(result.files.tracks.read_bytes()).splitlines()]
+
+
+def report(result):
+    return json.loads(result.files.report.read_bytes())
+
+
+def times(path):
+    return sorted(pts for pts, _, _ in packets(path))

@@ -12,7 +12,7 @@ from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
 from pipeline.settings import DegradationSettings, LookaheadSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
-from tests.gpu.test_pipeline import report, rows, times
+from tests.gpu.running import report, rows, times
 from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets, write_recording
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from engines.cpu.encode import X264Encoder
-from engines.cuda.download import DownloadingEncoder
-from engines.cuda.encode import DeviceEncoders
-from engines.cuda.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.download import DownloadingEncoder
+from engines.cuda.encoding.nvenc import DeviceEncoders
+from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
 from engines.errors import EncoderMissingError
 from engines.frames import ColorTags, EncodedPacket, Frame
 from engines.protocols import Encoder

@@ -1,4 +1,4 @@
-"""Engines on a real GPU: streams, memory, shared batches, and a GPU that is full."""
+"""Engines on a real GPU: streams, memory, and a GPU that is full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gc
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,10 @@ from engines.cuda.memory import MIB, open_manager
 from engines.errors import DeviceOutOfMemoryError
 from engines.inference.cache import EngineCache
 from engines.inference.cuda import CudaOnnxRuntimeEngine
-from engines.inference.joint import DeviceJoint
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.inference.select import Place, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
-from pipeline.rendering.batcher import JointDetector, MicroBatcher
 from tests.support.gpu_presence import needs_gpu
 
 pytestmark = [pytest.mark.gpu, needs_gpu]
@@ -77,42 +74,6 @@ def test_after_warm_up_nothing_is_allocated(cupy: Any) -> None:
         run()
     assert cupy.cuda.runtime.memGetInfo()[0] == free_before
     engine.close()
-
-
-def test_jobs_that_share_a_detector_find_what_they_would_alone(cupy: Any) -> None:
-    """Six threads, each with a stream of its own; inputs are overwritten as soon as the stream allows."""
-    joint = DeviceJoint(lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream))
-    batcher = MicroBatcher(joint.run_together, max_batch=16, max_wait_s=0.006)
-    reference = OnnxRuntimeEngine(yunet.load(), threads=4)
-    failures: list[str] = []
-
-    def job(number: int) -> None:
-        with cupy.cuda.Device(0):
-            stream = cupy.cuda.Stream(non_blocking=True)
-            detector = JointDetector(batcher, joint.port(stream.ptr))
-            size = (192, 320) if number % 2 else (384, 640)
-            for n in range(8):
-                batch = frames(1 + n % 4, *size, seed=100 * number + n)
-                with stream:
-                    given = cupy.asarray(batch)
-                    outputs = detector.run(given)
-                    given[...] = 0
-                    found = [cupy.asnumpy(output) for output in outputs]
-                expected = reference.run(batch)
-                worst = max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
-                if worst > 0.02:
-                    failures.append(f"job {number}, batch {n}: {worst}")
-            detector.close()
-
-    threads = [threading.Thread(target=job, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    batcher.close()
-    assert failures == []
-    assert batcher.batches < 48
 
 
 def test_a_full_gpu_is_one_error_whoever_notices(cupy: Any) -> None:

@@ -1,7 +1,7 @@
 """Whole jobs on a GPU, beside the same jobs on the CPU."""
 
-import gzip
-import json
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
+from tests.gpu.running import report, rows, times
 from tests.support.gpu_presence import needs_gpu
-from tests.support.recordings import packets, still, walk, write_recording
+from tests.support.recordings import still, walk, write_recording
 from tests.support.synth import Clip, combed
 
 cupy = pytest.importorskip("cupy")
@@ -30,18 +31,6 @@ def run(source, work_dir, backend, should_stop=lambda: False, **device):
         device=DeviceSettings(backend=backend, **device),
     )  # fmt: skip
     return run_job(spec, on_progress=lambda _: None, should_stop=should_stop)
-
-
-def rows(result):
-    return [json.loads(line) for line in gzip.decompress(result.files.tracks.read_bytes()).splitlines()]
-
-
-def report(result):
-    return json.loads(result.files.report.read_bytes())
-
-
-def times(path):
-    return sorted(pts for pts, _, _ in packets(path))
 
 
 def crops(result, side):

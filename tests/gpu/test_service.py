@@ -11,7 +11,7 @@ import av
 import psutil
 import pytest
 
-from engines.cuda.sessions import probe_sessions
+from engines.cuda.encoding.sessions import probe_sessions
 from tests.gpu.running import MIB, Watch, drop, gpu_service, reports, running
 from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets, still, walk, write_recording

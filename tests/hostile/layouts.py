@@ -18,12 +18,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engines.audio.channel_layouts import decode
+from engines.audio.output import AudioOutput
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
+from engines.containers.channel_layouts import decode
+from engines.containers.demux import open_media
 from engines.errors import ExplainedError
-from engines.media.container import open_media
 from engines.media.probe import probe
 from tests.hostile.allocators import begin_again_checked, checking_allocators
 from tests.hostile.mutations import MUTATIONS
@@ -54,7 +54,7 @@ def hear(path: Path) -> str:
         return type(error).__name__
     found = prescan(path, info.audio, AudioPolicy())
     with open_media(path) as source, av.open("/dev/null", "w", format="null") as out:
-        pump = AudioPump(path, source, found, out, Fraction(0))
+        pump = AudioOutput(path, source, found, out, Fraction(0))
         return f"{sum(1 for _ in pump.packets())} packets"
 
 

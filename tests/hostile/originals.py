@@ -96,7 +96,7 @@ def write_all(folder: Path) -> dict[str, Path]:
 
 
 def _faces(number: int, width: int, height: int) -> VideoFrame:
-    shown = scenes.frame(number / _FPS, _PEOPLE, width, height)
+    shown = scenes.image(number / _FPS, _PEOPLE, width, height)
     return VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="bgr24")
 
 

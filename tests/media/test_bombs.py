@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -20,6 +18,7 @@ from engines.media.probe import probe
 from engines.settings import LimitsSettings
 from pipeline.errors import TooLargeError, TooLongError
 from pipeline.limits import check_limits, within_duration
+from tests.support.outcomes import outcome
 from tests.support.synth import Audio, Clip
 
 SMALL, LARGE = (160, 120), (640, 480)
@@ -97,29 +96,6 @@ def test_a_header_that_understates_the_frame(tmp_path: Path) -> None:
             out.mux(packet)
     decoder = "PyAvDecoder(path, probe(path, max_pixels=35_389_440), max_surface_pixels=10**7)"
     assert outcome(path, f"list({decoder}.batches())", most_mib=250) == DecodeFailedError.__name__
-
-
-def outcome(path: Path, work: str, most_mib: int) -> str:
-    """The name of the error that the work ends with, in a process whose memory it may make grow by so much."""
-    script = f"""
-from pathlib import Path
-from engines.cpu.decode import PyAvDecoder
-from engines.media.probe import probe
-
-def peak_kib():  # ru_maxrss would begin with the peak of the process that started this one
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-
-path, before = Path({str(path)!r}), peak_kib()
-try:
-    {work}
-except Exception as error:
-    print(type(error).__name__, peak_kib() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    error, grown_kib = done.stdout.split()
-    assert int(grown_kib) < most_mib * 1024, f"{int(grown_kib) // 1024} MiB"
-    return error
 
 
 def box(kind: bytes, body: bytes) -> bytes:

@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from engines.audio.channel_layouts import Labels, native_labels
 from engines.audio.outcome import AudioOutcome
+from engines.audio.output import AudioOutput
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
-from engines.media.container import open_labelled, open_media
+from engines.containers.channel_layouts import Labels, native_labels
+from engines.containers.demux import open_media, open_with_channel_labels
 from engines.media.probe import probe
 from tests.hostile import layouts
 from tests.hostile.allocators import checking_allocators, run_checked
@@ -36,7 +36,7 @@ def tones(labels: Labels, length_s: float = 0.5) -> np.ndarray:
 
 
 def labels_of(path: Path) -> Labels | None:
-    container, labels = open_labelled(path)
+    container, labels = open_with_channel_labels(path)
     with container:
         stream = container.streams.audio[0]
         return labels.get(stream.index) or native_labels(stream)
@@ -44,7 +44,7 @@ def labels_of(path: Path) -> Labels | None:
 
 def delivered(source: Path, target: Path) -> AudioOutcome:
     with open_media(source) as audio, av.open(str(target), "w") as out:
-        pump = AudioPump(source, audio, prescan(source, probe(source).audio, AudioPolicy()), out, Fraction(0))
+        pump = AudioOutput(source, audio, prescan(source, probe(source).audio, AudioPolicy()), out, Fraction(0))
         for _, packet in pump.packets():
             out.mux(packet)
     return pump.outcome
@@ -95,7 +95,7 @@ def test_each_channel_is_delivered_in_its_place(tmp_path: Path, tag: int) -> Non
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
 def test_the_checking_allocator_catches_what_pyav_does(tmp_path: Path, allocator: str) -> None:
-    """Without ``open_media``. Should this fail with a new PyAV, then it no longer does, and ``_kept`` can go."""
+    """Without ``open_media``. Should this fail with a new PyAV, then it no longer does, and ``_never_freed`` can go."""
     path = named(tmp_path / "x.mov", np.zeros((8, 4800), np.int16), chan(128 << 16 | 8))
     code = f"import av; c = av.open({str(path)!r}); c.streams.audio[0].codec_context.channels; c.close()"
     assert run_checked(["-c", code], allocator, 60).returncode == -signal.SIGABRT
@@ -117,7 +117,7 @@ def test_frames_with_an_order_of_their_own_are_decoded_safely(tmp_path: Path, al
     path = named(tmp_path / "x.mov", np.zeros((8, 48_000), np.int16), chan(128 << 16 | 8))
     code = f"""
 import av
-from engines.audio.channel_layouts import decode
+from engines.containers.channel_layouts import decode
 with av.open({str(path)!r}) as c:
     s = c.streams.audio[0]
     frames = [f for p in c.demux(s) for f in decode(s, p)]

@@ -3,83 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log10, sqrt
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioMode, AudioPolicy
 from engines.media.probe import probe
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
+from tests.support.voices import AMPLITUDE, RATE, Voices, record, tones
 
-RATE, SECONDS = 48_000, 1.5
-AMPLITUDE = 0.1  # -20 dBFS
 LEVEL_TOLERANCE_DB = 1.0  # of AAC
 GONE_DBFS = -70.0
-
-
-@dataclass
-class Voices:
-    """An audio stream whose n-th channel holds a tone of ``tones_hz[n]``; 0 is silence."""
-
-    tones_hz: Sequence[float]
-    layout: str | None = None  # None: nothing says what the channels are
-    codec: str = "pcm_s16le"
-    language: str | None = None
-    amplitude: float = AMPLITUDE
-
-
-def record(path: Path, *streams: Voices) -> Path:
-    """A short film in black with these streams."""
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("mpeg2video" if path.suffix == ".mxf" else "libx264", rate=25)
-        video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
-        tracks = [_track(out, voices) for voices in streams]
-        packets = [p for n in range(round(25 * SECONDS)) for p in video.encode(_black(n))] + video.encode(None)
-        for track, voices in zip(tracks, streams, strict=True):
-            packets += _packets(track, voices)
-        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
-            out.mux(packet)
-    return path
-
-
-def _track(out: av.container.OutputContainer, voices: Voices) -> av.audio.stream.AudioStream:
-    track = out.add_stream(voices.codec, rate=RATE)
-    track.codec_context.layout = _layout(voices)
-    if voices.language:
-        track.metadata["language"] = voices.language
-    return track
-
-
-def _layout(voices: Voices) -> str:
-    return voices.layout or f"{len(voices.tones_hz)} channels"
-
-
-def _black(number: int) -> av.VideoFrame:
-    frame = av.VideoFrame(160, 96, "yuv420p")
-    for plane, level in zip(frame.planes, (16, 128, 128), strict=True):
-        np.frombuffer(plane, np.uint8)[:] = level
-    frame.pts = number
-    return frame
-
-
-def _packets(track: av.audio.stream.AudioStream, voices: Voices) -> list[av.Packet]:
-    time = np.arange(round(RATE * SECONDS)) / RATE
-    waves = np.array([voices.amplitude * np.sin(2 * np.pi * hz * time) for hz in voices.tones_hz]).T
-    packets = []
-    resampler = av.AudioResampler(track.codec_context.format, _layout(voices), RATE)
-    for first in range(0, len(waves), 1024):
-        block = np.ascontiguousarray((32767 * waves[first : first + 1024]).round().astype(np.int16)).reshape(1, -1)
-        frame = AudioFrame.from_ndarray(block, format="s16", layout=_layout(voices))
-        frame.sample_rate, frame.pts = RATE, first
-        packets += [p for even in resampler.resample(frame) for p in track.encode(even)]
-    return packets + track.encode(None)
 
 
 def levels_dbfs(path: Path, tones_hz: Sequence[float], track: int = 0) -> NDArray[np.float64]:
@@ -104,11 +43,6 @@ def delivered(tmp_path: Path, suffix: str, *streams: Voices, mode: AudioMode = "
         found = [(s.codec_context.layout.name, s.codec_context.channels) for s in out.streams.audio]
     assert found == [(s.layout, s.channels) for s in outcome.streams]
     return outcome
-
-
-def tones(count: int) -> list[float]:
-    """Apart enough to be told from each other, and where AAC keeps them all."""
-    return [400.0 + 110 * number for number in range(count)]
 
 
 def tones_with_bass(names: Sequence[str]) -> list[float]:

@@ -17,7 +17,7 @@ from tests.conformance.table import ROWS, SECTIONS
 
 BY_NAME = {row.name: row for row in ROWS}
 SAMPLE = (
-    "container-webm-vp9", "codec-prores-4444", "sound-pcm-s24", "sound-two-tongues", "time-phone-vfr-b",
+    "container-webm-vp9", "codec-prores-4444", "audio-pcm-s24", "audio-two-tongues", "time-phone-vfr-b",
     "geometry-mirrored-turned", "colour-full-709", "damage-frames-noise", "damage-no-index",
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,35 +15,11 @@ from engines.cpu.decode import PyAvDecoder
 from engines.errors import DecodeFailedError
 from engines.frames import Frame
 from engines.media.probe import probe
-from tests.media.test_frames import assert_same_tail, decoded
+from tests.support.damage import noisy, packets_of, spoil, zeroed
+from tests.support.decoding import assert_same_tail, decoded
 from tests.support.synth import Clip, combed, number_in
 
 FASTSTART = {"movflags": "+faststart"}
-
-
-def packets_of(path: Path) -> list[tuple[int, int]]:
-    """(offset, size) of every video packet's data in the file, in order."""
-    data = path.read_bytes()
-    with av.open(str(path)) as container:
-        packets = [p for p in container.demux(video=0) if p.pos is not None and p.size]
-        return [(data.index(bytes(p), p.pos), p.size) for p in packets]
-
-
-def spoil(path: Path, packets: Iterable[int], how: Callable[[bytes], bytes]) -> None:
-    data = bytearray(path.read_bytes())
-    places = packets_of(path)
-    for number in packets:
-        offset, size = places[number]
-        data[offset : offset + size] = how(bytes(data[offset : offset + size]))
-    path.write_bytes(data)
-
-
-def zeroed(data: bytes) -> bytes:
-    return bytes(len(data))
-
-
-def noisy(data: bytes) -> bytes:
-    return data[: len(data) // 3] + random.Random(len(data)).randbytes(len(data) - len(data) // 3)
 
 
 def shown_times(path: Path) -> list[int]:

@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 import pipeline.finishing
 import pipeline.render_loop
 import pipeline.runner
+from engines.containers.source_file import SourceFile
 from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EncoderBusyError
-from engines.media.source_file import SourceFile
 from pipeline.corrections import parse
 from pipeline.degradation.controller import Degradation
 from pipeline.errors import DiskFullError, JobStopped
@@ -27,7 +27,7 @@ from pipeline.report.model import json_schema
 from pipeline.segments.segment import SegmentWriter
 from pipeline.settings import DegradationSettings, LowestLevelSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
-from tests.media.test_damage import spoil, zeroed
+from tests.support.damage import spoil, zeroed
 from tests.support.recordings import packets, write_recording
 
 FPS, SECONDS = 11, 6  # an odd number of frames in a segment

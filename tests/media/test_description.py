@@ -17,48 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.media.probe import probe
-from engines.metadata.subtitles import Cue, Flattener
+from engines.metadata.subtitles import Cue, CueFlattener
 from engines.metadata.tags import tags_of
-from tests.media.test_mux import remade
-from tests.support.synth import Audio, Clip
-
-CLIP = Clip(width=160, height=90, frames=60)
-MS = Fraction(1, 1000)
-HEADER = b"[Script Info]\nScriptType: v4.00+\n[Events]\nFormat: Layer, Start, End, Style, Name, Text\n"
-
-
-class File:
-    """A recording that is written packet by packet, with whatever streams beside the frame."""
-
-    def __init__(self, path: Path, clip: Clip = CLIP) -> None:
-        self.path, self._clip = path, clip
-        self.out = av.open(str(path), "w")
-        self.video = clip._video_stream(self.out)
-        self._packets: list[Packet] = []
-
-    def text(self, codec: str, *cues: tuple[int, int, bytes], language: str = "kor") -> Stream:
-        stream = self.out.add_stream(codec)
-        if codec != "dvdsub":
-            stream.codec_context.subtitle_header = HEADER
-        stream.metadata["language"] = language
-        stream.time_base = MS
-        for start, end, data in cues:
-            self.add(stream, data, start, end)
-        return stream
-
-    def add(self, stream: Stream, data: bytes, start: int, end: int) -> None:
-        packet = Packet(data)
-        packet.stream, packet.time_base = stream, MS
-        packet.pts = packet.dts = start
-        packet.duration = end - start
-        self._packets.append(packet)
-
-    def write(self) -> Path:
-        with self.out:
-            packets = self._clip._frames(self.video) + self._packets
-            for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
-                self.out.mux(packet)
-        return self.path
+from tests.support.assembly import remade
+from tests.support.movies import CLIP, MS, File, texts
+from tests.support.synth import Audio
 
 
 @contextmanager
@@ -71,25 +34,6 @@ def recopied(source: Path, target: Path) -> Iterator[list[Stream]]:
             if packet.dts is not None:
                 packet.stream = streams[packet.stream_index]
                 new.mux(packet)
-
-
-def texts(path: Path, stream: int = 0) -> list[tuple[int, int, str]]:
-    """Start and end in milliseconds, and the text without its styles, of each subtitle."""
-    with av.open(str(path)) as container:
-        subtitles = container.streams.subtitles[stream]
-        packets = [p for p in container.demux(subtitles) if p.size > 2 and p.pts is not None]
-    found = []
-    for packet in packets:
-        data, start = bytes(packet), packet.pts * packet.time_base
-        length = int.from_bytes(data[:2], "big")
-        found.append(
-            (
-                round(start * 1000),
-                round((start + packet.duration * packet.time_base) * 1000),
-                data[2 : 2 + length].decode(),
-            )
-        )
-    return found
 
 
 def codes(path: Path) -> list[str]:
@@ -279,10 +223,10 @@ def test_flattening_shows_at_every_moment_what_the_cues_show(cues: list[Cue]) ->
 
 
 def _flattened(cues: list[Cue]) -> Iterator[Cue]:
-    flattener = Flattener()
+    flattener = CueFlattener()
     for cue in cues:
         yield from flattener.take(cue)
-    yield from flattener.settled(float("inf"))
+    yield from flattener.ready_until(float("inf"))
 
 
 def test_what_mp4_cannot_hold_is_named(tmp_path: Path) -> None:

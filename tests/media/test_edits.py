@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from engines.audio.output import AudioOutput
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
-from engines.audio.pump import AudioPump
+from engines.containers.demux import open_media
+from engines.containers.edit_lists import MAX_EDITS, read_edit_lists
 from engines.cpu.decode import PyAvDecoder
-from engines.edits.lists import MAX_EDITS, read_edit_lists
 from engines.errors import IndexTooLargeError
 from engines.frames import Frame
-from engines.media.container import open_media
 from engines.media.probe import probe
-from tests.media.test_bombs import outcome
-from tests.media.test_damage import noisy, spoil
-from tests.media.test_description import File, texts
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
+from tests.support.damage import noisy, spoil
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.layout_boxes import box
+from tests.support.movies import File, texts
+from tests.support.outcomes import outcome
 from tests.support.synth import Audio, Clip, image, number_in
 
 FPS, FRAMES = 30, 90
@@ -141,7 +141,7 @@ def beeps_s(path: Path, delivered: Path) -> list[float]:
     """When the delivered audio gets loud."""
     with open_media(path) as source, av.open(str(delivered), "w") as out:
         found = prescan(path, probe(path).audio, AudioPolicy())
-        pump = AudioPump(path, source, found, out, Fraction(0))
+        pump = AudioOutput(path, source, found, out, Fraction(0))
         for _, packet in pump.packets():
             out.mux(packet)
     assert pump.outcome.mode == "transcoded"

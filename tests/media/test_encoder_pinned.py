@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from engines.cuda.encode import NvencEncoder
-from engines.cuda.sessions import EncoderSessions
+from engines.cuda.encoding.nvenc import NvencEncoder
+from engines.cuda.encoding.sessions import EncoderSessions
 from engines.errors import DeviceUnavailableError, EncoderBusyError
 from engines.frames import EncodedPacket, Frame
 from engines.protocols import Encoder

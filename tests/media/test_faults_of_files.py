@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from engines.containers.demux import PacketReader, only_video, open_media
+from engines.containers.source_file import SourceFile
 from engines.cpu.decode import PyAvDecoder
 from engines.errors import MediaError
-from engines.media.container import PacketReader, only_video, open_media
 from engines.media.probe import probe
-from engines.media.source_file import SourceFile
 from tests.support.recordings import write_recording
 from tests.support.synth import Clip
 

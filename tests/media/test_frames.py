@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -14,28 +13,10 @@ from av.video.frame import VideoFrame
 
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.filters import output_color, planes_of
-from engines.frames import ColorTags, Frame
+from engines.frames import ColorTags
 from engines.media.probe import probe
+from tests.support.decoding import UHD_PIXELS, assert_same_tail, decoded
 from tests.support.synth import CORNERS, Clip, combed, corners, image, joined, number_in
-
-UHD_PIXELS = 3840 * 2160
-
-
-def decoded(path: Path, start_pts: int | None = None, max_surface_pixels: int = UHD_PIXELS) -> list[Frame]:
-    decoder = PyAvDecoder(path, probe(path), max_surface_pixels=max_surface_pixels)
-    return [frame for batch in decoder.batches(start_pts) for frame in batch.frames]
-
-
-def assert_same_tail(path: Path, firsts: Iterable[int]) -> None:
-    whole = decoded(path)
-    for first in firsts:
-        tail = decoded(path, whole[first].pts)
-        assert [f.pts for f in tail] == [f.pts for f in whole[first:]]
-        for a, b in zip(whole[first:], tail, strict=True):
-            assert np.array_equal(a.y, b.y)
-            assert np.array_equal(a.uv, b.uv)
-            assert a.replaced == b.replaced
-
 
 TURNED = {
     (90, False): ("bottom left", "top left", "bottom right", "top right"),

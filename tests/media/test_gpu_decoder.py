@@ -13,11 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from engines.cpu.decode import PyAvDecoder
-from engines.cuda.nvdec import GPURefusedError
+from engines.cuda.decoding.nvdec import GPURefusedError
 from engines.errors import DecodeFailedError, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import Frame
 from engines.media.probe import probe
-from tests.media.test_damage import noisy, spoil, zeroed
 from tests.support.cuda_on_host import (
     HostDecoder,
     SoftwareCodec,
@@ -26,9 +25,10 @@ from tests.support.cuda_on_host import (
     hwaccel_decoder,
     needs_compiler,
 )
+from tests.support.damage import noisy, spoil, zeroed
+from tests.support.decoding import all_of, assert_alike
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.gpu_presence import needs_gpu
-from tests.support.still_images import psnr
 from tests.support.synth import Clip, combed, number_in
 
 OpenDecoder = Callable[..., HostDecoder]
@@ -91,24 +91,9 @@ def open_gpu(request: pytest.FixtureRequest) -> OpenDecoder:
     return request.param
 
 
-def all_of(decoder: Any, start_pts: int | None = None) -> list[Frame]:
-    try:
-        return [frame for batch in decoder.batches(start_pts) for frame in batch.frames]
-    finally:
-        decoder.close()
-
-
 def reference(path: Path, pixels: int = PIXELS) -> tuple[list[Frame], PyAvDecoder]:
     decoder = PyAvDecoder(path, probe(path), max_surface_pixels=pixels)
     return all_of(decoder), decoder
-
-
-def assert_alike(frames: list[Frame], expected: list[Frame], least_db: float) -> None:
-    assert [(f.pts, f.duration, f.replaced) for f in frames] == [(f.pts, f.duration, f.replaced) for f in expected]
-    for frame, other in zip(frames, expected, strict=True):
-        assert frame.y.shape == other.y.shape
-        assert psnr(frame.y, other.y) > least_db
-        assert psnr(frame.uv, other.uv) > least_db
 
 
 def assert_same_tail(open_gpu: OpenDecoder, path: Path, whole: list[Frame], starts: Iterable[int]) -> None:

@@ -12,26 +12,26 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from engines.cpu.color import with_static_metadata
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.filters import output_color
-from engines.cpu.small_sdr import sdr_look
+from engines.cpu.sdr_preview import sdr_preview
 from engines.frames import ColorTags, Frame, Rect
 from engines.media.probe import probe
 from engines.protocols import TileSource
 from engines.registry import CpuBackend
 from engines.settings import DeviceSettings
 from engines.tone_map import ToneSource
+from engines.video.color import with_static_metadata
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.contract.test_tone_mapping import X265
 from tests.support import tone_reference as reference
 from tests.support.gpu_presence import needs_gpu
 from tests.support.recordings import packets
 from tests.support.synth import Clip, image
+from tests.support.tone_reference import X265
 
 COLOURS = (0.62, 0.50, 0.42), (0.30, 0.42, 0.55)  # R'G'B' of the left and the right half
 TENS = [reference.ten_bits(colour) for colour in COLOURS]
@@ -176,7 +176,7 @@ def test_sixteen_bits_are_composed_as_eight_are() -> None:
 
 
 def test_models_see_the_colours_of_the_mapped_frame(recording: Path) -> None:
-    look = sdr_look(probe(recording).video)
+    look = sdr_preview(probe(recording).video)
     assert look is not None
     y = np.full((4, 4), TENS[0][0] << 6, np.uint16)
     uv = np.full((2, 2, 2), (TENS[0][1] << 6, TENS[0][2] << 6), np.uint16)

@@ -16,9 +16,9 @@ import pytest
 
 from daemon.cli.batch import plan
 from daemon.config.settings import Settings
-from engines.media.chapters import follows
 from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe
+from engines.media.split_recording import follows
 from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.interruption import UNINTERRUPTED, Interruption

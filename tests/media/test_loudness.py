@@ -12,8 +12,8 @@ from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import prescan
 from engines.media.probe import probe
 from pipeline.settings import ProfileSettings
-from tests.media.test_channels import Voices, record, tones
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
+from tests.support.voices import Voices, record, tones
 
 TOLERANCE_LU = 0.3
 AAC_OVERSHOOT_DB = 1.5
@@ -21,7 +21,7 @@ AAC_OVERSHOOT_DB = 1.5
 
 def found(path: Path) -> Loudness:
     """What is measured of a file's first audio stream."""
-    loudness = prescan(path, probe(path).audio, AudioPolicy()).lines[0].loudness
+    loudness = prescan(path, probe(path).audio, AudioPolicy()).tracks[0].loudness
     assert loudness is not None
     return loudness
 

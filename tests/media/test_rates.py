@@ -16,7 +16,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from engines.cpu.encode import X264Encoder
-from engines.cuda.encode import tagged
+from engines.cuda.encoding.nvenc import tagged
 from engines.frames import ColorTags
 from engines.media.probe import probe
 from engines.settings import EncoderSettings
@@ -24,7 +24,7 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.media.test_mux import flashes_and_beeps
+from tests.support.assembly import flashes_and_beeps
 from tests.support.recordings import packets
 from tests.support.synth import Audio, Clip
 

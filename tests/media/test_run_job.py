@@ -114,7 +114,7 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_happened(recording, finished, t
 
 
 def test_an_edited_recording_goes_on_as_if_nothing_had_happened(tmp_path):
-    """Edits out of order, one of which ends where a segment does; audio and frame are as long as the list says."""
+    """Edits out of order, one of which ends where a segment does; audio and video are as long as the list says."""
     cuts = [Cut(1.0, 2.5), Cut(0.7, 0.3), Cut(0.6, 1.2)]
     source = set_edits(write_recording(tmp_path / "edited.mp4", seconds=4), cuts)
     whole, _ = run(spec_for(source, tmp_path / "whole"))

@@ -17,7 +17,7 @@ from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
-from tests.media.test_mux import remade
+from tests.support.assembly import remade
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.sync import assert_plays_in_sync, by_counting, by_time_stamps
 from tests.support.synth import Audio, Clip
@@ -88,7 +88,7 @@ def test_audio_that_is_encoded_begins_at_once(tmp_path: Path, policy: AudioPolic
 
 
 def test_every_edit(tmp_path: Path) -> None:
-    """Fifteen edits end and begin in the middle of packets; on the whole audio and frame last equally long."""
+    """Fifteen edits end and begin in the middle of packets; on the whole audio and video last equally long."""
     cuts = [Cut(0.437, FLASHES_S[k % 5] - 0.113 + 0.004 * (k // 5)) for k in range(15)]
     source = set_edits(replace(flashing(), audio=[beeping()]).write(tmp_path / "a.mp4"), cuts)
     outcome = in_sync(source, tmp_path, flashes=15)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from engines.cpu.decode import PyAvDecoder
 from engines.media.probe import probe
-from engines.media.timeline import Slot, Timeline, step_ticks
-from tests.media.test_frames import assert_same_tail, decoded
+from engines.video.timeline import Slot, Timeline, step_ticks
+from tests.support.decoding import assert_same_tail, decoded
 from tests.support.synth import Audio, Clip, combed, number_in
 
 UNEVEN = [0, 33, 50, 133, 200, 210, 350, 360, 400, 1000, 1001, 1050, 1090, 1200, 2200, 2210, 2250, 2300]
@@ -185,7 +185,7 @@ def test_a_lost_frame_leaves_its_place_empty() -> None:
 def test_a_hidden_packet_leaves_no_place_unless_the_codec_complained() -> None:
     assert len(drive(timeline(hidden=True), [0, 10, 20, 30], [0, 1, 3])) == 3
     line = timeline(hidden=True)
-    line.complain()
+    line.report_error()
     assert len(drive(line, [0, 10, 20, 30], [0, 1, 3])) == 4
 
 

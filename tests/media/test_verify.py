@@ -10,7 +10,7 @@ import av
 import pytest
 
 from engines.media.verify import VerifyFailedError, verify_mp4
-from tests.media.test_damage import noisy, packets_of, spoil, zeroed
+from tests.support.damage import noisy, packets_of, spoil, zeroed
 from tests.support.synth import Audio, Clip
 
 FASTSTART = {"movflags": "+faststart"}

@@ -14,7 +14,7 @@ from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
-from tests.media.test_damage import noisy, spoil
+from tests.support.damage import noisy, spoil
 from tests.support.synth import Audio, Clip
 
 PROFILE = ProfileSettings(preset="ultrafast")

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from engines.cuda.compose import CudaCompositor
-from engines.cuda.decode import GPUDecoder
-from engines.cuda.nvdec import DamagedPacketError, refusal, usual_capabilities
+from engines.cuda.decoding.decoder import GPUDecoder
+from engines.cuda.decoding.nvdec import DamagedPacketError, refusal, usual_capabilities
+from engines.cuda.decoding.surfaces import Surface, upload
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream_protocol import DeviceWork
-from engines.cuda.surfaces import Surface, upload
 from engines.frames import Frame, FrameBatch, MediaInfo, VideoInfo
 from engines.protocols import Composition, TileSource
 from engines.settings import DeviceSettings

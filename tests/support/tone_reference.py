@@ -97,3 +97,6 @@ def eight_bits(rgb: Rgb) -> np.ndarray:
     """Y', Cb', Cr' of R'G'B', BT.709, limited range, not rounded."""
     y = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
     return np.array([16 + 219 * y, 128 + 224 * (rgb[2] - y) / 1.8556, 128 + 224 * (rgb[0] - y) / 1.5748])
+
+
+X265 = {"x265-params": "log-level=none:lossless=1:bframes=0"}

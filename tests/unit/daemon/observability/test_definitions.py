@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.config.settings import MetricsSettings, Settings
 from daemon.jobs.manifest import Job, Manifest
@@ -43,7 +41,7 @@ from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed
 from engines.nvml import GPULoad
 from pipeline.telemetry.counters import StatsCollector
-from tests.support.scrape import free_port
+from tests.support.scrape import free_port, samples
 
 ROOT = Path(__file__).parents[4]
 PROMISED = {
@@ -53,20 +51,6 @@ PROMISED = {
     "dualface_stage_seconds",
 }  # fmt: skip
 DISK_FULL = Failed("DISK_FULL", "full", "free some", retryable=True, environmental=True)
-
-
-def text(meters: Meters) -> str:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(meters)
-    return generate_latest(registry).decode()
-
-
-def samples(meters: Meters) -> dict[tuple[str, tuple[str, ...]], float]:
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text(meters))
-        for sample in family.samples
-    }
 
 
 def job(result: dict[str, Any] | None = None) -> Job:

@@ -30,7 +30,7 @@ ERRORS_OF_JOBS = (
     "pipeline.corrections",
     "daemon.errors",
     "daemon.inbox.arrivals",
-    "engines.media.joining",
+    "pipeline.joining",
 )
 
 

@@ -17,7 +17,6 @@ from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs import held_jobs as tasks
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import State
 from daemon.jobs.segment_cache import SegmentCache
@@ -25,8 +24,8 @@ from daemon.observability.events import Event, EventBus, JobFailed
 from daemon.service.dispatcher import Scheduler
 from daemon.share import leases
 from daemon.share.share import Share
-from daemon.worker.pool import Pool
-from daemon.worker.protocol import Failed
+from daemon.worker.pool import WorkerPool
+from daemon.worker.protocol import GPU, Failed
 from tests.support.share import claimed, drop, finished, make_share, settings_for, tree
 
 
@@ -44,7 +43,7 @@ def scheduler(share: Share) -> Iterator[Scheduler]:
             settings,
             share,
             Intake(inboxes(settings, 0, clock)),
-            Pool(selector, stall_timeout_s=60, clock=clock),
+            WorkerPool(selector, stall_timeout_s=60, clock=clock),
             SegmentCache(share, settings.retention, clock),
             EventBus(),
             settle_s=0,

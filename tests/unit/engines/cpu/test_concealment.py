@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.cpu.concealment import Concealer
-from engines.media.timeline import Slot
+from engines.video.timeline import Slot
 
 BLACK = "black"
 MS = Fraction(1, 1000)

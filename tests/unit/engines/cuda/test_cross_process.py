@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from engines.cuda.cross_process import Ledger, Slots
-from engines.cuda.memory import MIB, VramManager, VramReading
-from engines.cuda.sessions import EncoderSessions
+from engines.cuda.encoding.sessions import EncoderSessions
+from engines.cuda.memory import MIB, VramManager
 from engines.errors import EncoderBusyError, VramGuardError
+from engines.nvml import VramReading
 
 GIB = 1024 * MIB
 
@@ -37,7 +38,8 @@ assert place is not None
 COMPETES = """
 import sys
 from pathlib import Path
-from engines.cuda.memory import VramManager, VramReading
+from engines.cuda.memory import VramManager
+from engines.nvml import VramReading
 from engines.cuda.cross_process import Ledger
 from engines.errors import VramGuardError
 GIB = 2**30

@@ -12,7 +12,7 @@ import pytest
 from engines.audio.outcome import AudioOutcome, AudioStreamOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import Prescan
-from engines.media.survey import StreamSurvey
+from engines.containers.survey import StreamSurvey
 from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
 from pipeline.report.completeness import warnings_of
@@ -40,7 +40,7 @@ def told(
     first_pts: int = 0,
     lost: tuple[tuple[int, int], ...] = (),
 ) -> list[tuple[str, float | None, float | None]]:
-    """Codes and spans for a recording of 10 s whose frames and audio are whole but for what is given."""
+    """Codes and spans for a recording of 10 s whose video and audio are whole but for what is given."""
     outcome = AudioOutcome((AudioStreamOutcome(1, "aac", mode, "aac", 100),), refused, {1: read or survey()})
     finished = FinishedFile(frame or survey(), (written or survey(),), ())
     info: Any = SimpleNamespace(

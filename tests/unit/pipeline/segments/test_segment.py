@@ -1,5 +1,7 @@
 """Segments and checkpoints: whole or not at all, and exact."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import json
@@ -10,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.frames import EncodedPacket, Rect
-from pipeline.people import Row, Tile
+from engines.frames import EncodedPacket
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.checkpoint import Checkpoint, Counters
 from pipeline.segments.segment import (
@@ -25,17 +26,13 @@ from pipeline.segments.segment import (
     tracks_path,
 )
 from pipeline.workdir import CHECKPOINT
+from tests.support.rows import row
 
 PACKETS = [
     EncodedPacket(b"key", 0, True),
     EncodedPacket(b"third", 2048, False),
     EncodedPacket(b"second", 1024, False),
 ]
-
-
-def row(pts: int) -> Row:
-    tile = Tile(1, Rect(10, 20, 30.123456, 40), Rect(0, 0, 800, 900), "detected")
-    return Row(pts, pts / 15360, tile, Tile(None, None, Rect(1, 2, 8, 9), "held"))
 
 
 def write(directory, index=0, first_frame=0):

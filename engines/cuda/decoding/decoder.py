@@ -1,0 +1,235 @@
+"""Decoding on the GPU: FFmpeg's demuxers and exact timestamps, NVDEC's frames, everything else as on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from engines.containers.edit_lists import read_edit_lists
+from engines.cpu.codec import CODECS_WITH_HIDDEN_PACKETS, HIDDEN_NUMBER, KEYFRAMES_BEFORE_DAMAGE
+from engines.cpu.decode import PyAvDecoder, Run
+from engines.cpu.filters import Converter, Upright
+from engines.cuda.decoding.headers import HeaderWatch
+from engines.cuda.decoding.nvdec import DamagedPacketError, GPURefusedError
+from engines.cuda.decoding.surfaces import Surface, SurfaceConverter, upload
+from engines.cuda.stream_protocol import DeviceWork
+from engines.edits.video import is_hidden
+from engines.errors import DeviceUnavailableError, UnsupportedCodecError
+from engines.frames import MediaInfo, VideoInfo
+from engines.settings import DeviceSettings
+from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
+from engines.video.timeline import Slot, Timeline, step_ticks
+
+log = structlog.get_logger(__name__)
+
+
+class GPUCodec(Protocol):
+    """A decoding session; see ``engines.cuda.decoding.nvdec.NvdecCodec``."""
+
+    name: str
+
+    def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]: ...
+
+
+CHANGES = "size, pixel aspect, orientation or colours change"
+EDITS = "its edit list shows several parts of it"
+TRIMMED = "its edit list ends between frames that refer to each other"
+
+OpenCodec = Callable[[VideoInfo, VideoStream], GPUCodec]
+
+
+class GPURun:
+    """Decodes a feed on the GPU; the counterpart of ``engines.cpu.codec.CodecRun``.
+
+    The packets' numbers travel through the decoder in place of their times. A frame that never comes is a lost one.
+    Damage inside a frame is concealed by the GPU, which does not say so. A session is for one size, aspect and
+    orientation: where they change, the GPU is left. So it is where an edit list cuts a group of frames off.
+    """
+
+    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, keep: Callable[[Surface], Upright]) -> None:
+        self._feed = feed
+        self._size = video.coded_width, video.coded_height
+        self._headers = HeaderWatch(video, feed.stream)
+        self._codec = codec
+        self._latest_pts: int | None = None  # of the packets that are shown
+        self._keep = keep
+        self._timeline: Timeline[Upright] = Timeline(
+            step=step_ticks(video.fps, video.time_base),
+            hidden_packets=video.codec in CODECS_WITH_HIDDEN_PACKETS,
+            in_order_only=feed.container.format.name in NO_PRESENTATION_TIMES,
+        )
+        self.broken_end = False
+
+    def slots(self) -> Iterator[Slot[Upright]]:
+        """One slot per frame that the packets announce, in order of pts; lost ones without a frame.
+
+        Raises:
+            CardRefusedError: the GPU gave up; slots that were not yielded are to be decoded otherwise.
+        """
+        for packet in self._packets():
+            if self._headers.has_changed(packet):
+                yield from self._decode(None)
+                raise GPURefusedError(CHANGES)
+            if self._is_behind_the_end(packet):
+                raise GPURefusedError(TRIMMED)
+            packet.pts = HIDDEN_NUMBER if is_hidden(packet) else self._timeline.announce(packet)
+            yield from self._decode(packet)
+        yield from self._decode(None)
+        yield from self._timeline.finish()
+        self.broken_end = self._feed.reader.broken_end
+
+    def _is_behind_the_end(self, packet: Packet[Stream]) -> bool:
+        """Whether a packet is hidden because its frame would be shown after the last that an edit list shows."""
+        if packet.pts is None:
+            return False
+        if is_hidden(packet):
+            return self._latest_pts is not None and packet.pts > self._latest_pts
+        self._latest_pts = packet.pts if self._latest_pts is None else max(packet.pts, self._latest_pts)
+        return False
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """Packets with a frame. Behind a keyframe in the middle some may be shown before it: they refer to frames
+        that were not read, and the GPU would put them out in any order."""
+        first_pts: int | None = None
+        for packet in self._feed.packets:
+            if packet is None or packet.size == 0:
+                continue
+            if first_pts is None:
+                first_pts = packet.pts
+            is_leading = _is_shown_before(packet, first_pts)
+            if self._feed.from_start or not is_leading:
+                yield packet
+
+    def _decode(self, packet: Packet[Stream] | None) -> list[Slot[Upright]]:
+        try:
+            frames = self._codec.decode(packet)
+        except DamagedPacketError:
+            return self._timeline.report_error()
+        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
+        return [slot for slots in placed for slot in slots]
+
+    def _kept(self, surface: Surface) -> Upright:
+        if (surface.width, surface.height) != self._size:
+            raise GPURefusedError(CHANGES)
+        return self._keep(surface)
+
+
+def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
+    return not is_hidden(packet) and pts is not None and packet.pts is not None and packet.pts < pts
+
+
+class GPUDecoder(PyAvDecoder):
+    """Decodes into the GPU's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's promises.
+
+    Where the GPU cannot decode the stream, or gives up on the way, ``DeviceSettings.undecodable`` says what happens:
+    the CPU decodes (the rest) and the frames are uploaded, or the job waits for another GPU, or fails.
+
+    Args:
+        stream: where frames are made.
+        open_codec: opens a session of the GPU's decoder for a stream.
+        refusal: why the GPU is not to be asked at all.
+        on_refusal: told why the GPU does not decode the stream, before anything follows from that.
+
+    Attributes:
+        cpu_fallback: the CPU decoded, from the start or from somewhere on.
+
+    Raises:
+        DeviceUnavailableError, UnsupportedCodecError: by ``undecodable``; also while batches are taken.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: MediaInfo,
+        *,
+        max_surface_pixels: int,
+        threads: int = 0,
+        stream: DeviceWork,
+        device: str,
+        settings: DeviceSettings,
+        open_codec: OpenCodec,
+        refusal: str | None,
+        on_refusal: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
+        self.device = device
+        self.name = "pyav"
+        self.cpu_fallback = False
+        self._stream = stream
+        self._settings = settings
+        self._open_codec = open_codec
+        self._on_refusal = on_refusal
+        # NVDEC, drained within a group of frames, has given wrong ones.
+        reason = EDITS if refusal is None and read_edit_lists(path).are_complex else refusal
+        if reason is not None:
+            self._leave_the_gpu(reason)
+
+    def _leave_the_gpu(self, reason: str) -> None:
+        self._on_refusal(reason)
+        message = f"The video cannot be decoded on the GPU: {reason}."
+        match self._settings.undecodable:
+            case "wait":
+                raise DeviceUnavailableError(message, remedy="Wait for a GPU that can, or set device.undecodable: cpu.")
+            case "fail":
+                raise UnsupportedCodecError(message)
+        log.warning("decoding on the CPU", reason=reason, path=str(self._path))
+        self.cpu_fallback = True
+
+    def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
+        if self.cpu_fallback:
+            return super()._decoded(feed)
+        try:
+            codec = self._open_codec(self._info.video, feed.stream)
+        except GPURefusedError as error:
+            self._leave_the_gpu(str(error))
+            return super()._decoded(feed)
+        self.name = codec.name
+        surfaces = SurfaceConverter(self._stream, self._info.video, self.surface_width, self.surface_height)
+        run = GPURun(self._info.video, feed, codec, lambda surface: Upright(*surfaces.convert(surface)))
+        return run, self._with_successor(run, feed)
+
+    def _with_successor(self, run: GPURun, feed: Feed) -> Iterator[Slot[Any]]:
+        """The GPU's slots, and should it give up, the rest from the CPU."""
+        last_pts: int | None = None
+        try:
+            for slot in run.slots():
+                last_pts = slot.pts
+                yield slot
+        except GPURefusedError as error:
+            self._leave_the_gpu(str(error))
+            self.name = f"{self.name}, pyav"
+            again = feed.reopened() if last_pts is None else self._feed_before(last_pts)
+            with again:
+                successor, slots = super()._decoded(again)
+                yield from (slot for slot in slots if last_pts is None or slot.pts > last_pts)
+                run.broken_end = successor.broken_end
+
+    def _feed_before(self, pts: int) -> Feed:
+        return feed_from(self._path, self._info.video.index, pts, KEYFRAMES_BEFORE_DAMAGE)
+
+    def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
+        """On the host: it is rare, and no reason for a kernel."""
+        return self._uploaded(super()._blended(self._on_host(before), self._on_host(after), weight))
+
+    def _black(self, like: Upright) -> Upright:
+        return self._uploaded(super()._black(like))
+
+    def _converter(self) -> Callable[[Any], Upright]:
+        on_host = Converter(self._info.video, self._max_pixels)
+
+        def convert(frame: Any) -> Upright:
+            return frame if isinstance(frame, Upright) else self._uploaded(on_host.convert(frame))
+
+        return convert
+
+    def _uploaded(self, frame: Upright) -> Upright:
+        return Upright(*upload(self._stream, frame[:2]), frame.display)
+
+    def _on_host(self, frame: Upright) -> Upright:
+        return Upright(self._stream.to_host(frame.y), self._stream.to_host(frame.uv), frame.display)

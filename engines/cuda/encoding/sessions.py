@@ -1,0 +1,215 @@
+"""NVENC sessions: how many really open, who holds one, and who waits.
+
+GeForce GPUs allow a few encoder sessions for the whole system, by driver; workstation GPUs as many as fit. Over the
+limit the driver answers NV_ENC_ERR_OUT_OF_MEMORY (10) or NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY (21); a GPU without an
+encoder answers NV_ENC_ERR_UNSUPPORTED_DEVICE (2) or NV_ENC_ERR_NO_ENCODE_DEVICE (1).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import structlog
+
+from engines.cuda.cross_process import Slots
+from engines.device_errors import device_errors, nvenc_status
+from engines.errors import EncoderBusyError, EncoderMissingError
+
+T = TypeVar("T")
+
+BUSY = frozenset({10, 21})
+MISSING = frozenset({1, 2})
+MOST_PROBED = 32
+_RETRY_S = 0.5  # between two tries while another process holds the sessions
+_PROBE_TIMEOUT_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProbe:
+    """What a GPU answered: how many sessions opened side by side, and what ended that ("" where nothing did)."""
+
+    opened: int
+    error: str = ""
+    status: int | None = None
+
+    @property
+    def has_encoder(self) -> bool:
+        return self.opened > 0 or self.status in BUSY
+
+
+def probe_sessions(index: int, most: int = MOST_PROBED) -> SessionProbe:
+    """Open sessions in a process of its own until one is refused: a driver that crashes takes only that along."""
+    command = [sys.executable, "-m", "engines.cuda.encoding.session_probe", str(index), str(most)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False)
+        return SessionProbe(**json.loads(done.stdout.splitlines()[-1]))
+    except subprocess.TimeoutExpired:
+        return SessionProbe(0, f"opening encoder sessions took longer than {_PROBE_TIMEOUT_S:.0f} s")
+    except (IndexError, ValueError, TypeError):
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        return SessionProbe(0, f"the encoder's probe ended with status {done.returncode}: {' '.join(words[-1:])}")
+
+
+def choose_encoder(
+    wanted: Literal["auto", "nvenc", "x264"], probe: Callable[[], SessionProbe]
+) -> tuple[Literal["nvenc", "x264"], str | None]:
+    """The encoder to use, and for the report why a better one is not.
+
+    Raises:
+        EncoderMissingError: NVENC is demanded, and the GPU has none.
+    """
+    if wanted == "x264":
+        return "x264", None
+    found = probe()
+    if found.has_encoder:
+        return "nvenc", None
+    if wanted == "nvenc":
+        raise EncoderMissingError(f"encoder: nvenc is set, but NVENC does not work on this GPU: {found.error}")
+    return "x264", f"NVENC is not used: {found.error}"
+
+
+class Session(Generic[T]):
+    """An open encoder and the place it takes; ``close`` gives the place back, once."""
+
+    def __init__(self, encoder: T, release: Callable[[], None]) -> None:
+        self.encoder: T | None = encoder
+        self._release = release
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            if self.encoder is not None:
+                self.encoder = None  # the library closes the session with its last reference
+                self._release()
+
+
+class EncoderSessions:
+    """Hands out the sessions of one GPU to the threads of this process, first come, first served.
+
+    A shared place stays with this process once it has one: a job opens a session for each segment, and must not lose
+    its turn between two of them.
+
+    Args:
+        limit: sessions that may be open at once; None leaves it to the driver to refuse what is too much.
+        places: those of all processes together; None likewise.
+        wait_s: how long one is waited for.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        limit: int | None,
+        *,
+        places: Slots | None = None,
+        wait_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit = math.inf if limit is None else limit
+        self._places = places
+        self._spare_places: list[Callable[[], None]] = []
+        self._wait_s = wait_s
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._queue: deque[object] = deque()
+        self.open_sessions = 0
+
+    def open(self, create: Callable[[], T]) -> Session[T]:
+        """Wait for a place, then create the encoder; while other processes hold all sessions, try again.
+
+        Raises:
+            EncoderBusyError: no session came free in time.
+            EncoderMissingError: the GPU has no encoder.
+            EngineError: what else ``device_errors`` knows; anything else is raised as it is.
+        """
+        deadline = self._clock() + self._wait_s
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
+        try:
+            while True:
+                self._take_place(ticket, deadline)
+                release = self._take_shared_place()
+                encoder = self._try(create, release) if release else None
+                if encoder is not None and release:
+                    return Session(encoder, release)
+                self._pause(deadline)
+        except Exception:
+            self.give_spare_places_back()  # whoever gives up must not hold one
+            raise
+        finally:
+            with self._changed:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+    def give_spare_places_back(self) -> None:
+        """Leave the shared places that no open session uses to other processes."""
+        with self._changed:
+            spare, self._spare_places = self._spare_places, []
+        for give_back in spare:
+            give_back()
+
+    def _take_place(self, ticket: object, deadline: float) -> None:
+        with self._changed:
+            while self._queue[0] is not ticket or self.open_sessions >= self._limit:
+                self._wait(deadline, deadline - self._clock())
+            self.open_sessions += 1
+
+    def _take_shared_place(self) -> Callable[[], None] | None:
+        """What ends the use of the place; None where other processes have all of them."""
+        if self._places is None:
+            return self._give_place_back
+        with self._changed:
+            give_back = self._spare_places.pop() if self._spare_places else self._places.take()
+        if give_back is None:
+            self._give_place_back()
+            return None
+
+        def release() -> None:
+            with self._changed:
+                self._spare_places.append(give_back)
+            self._give_place_back()
+
+        return release
+
+    def _give_place_back(self) -> None:
+        with self._changed:
+            self.open_sessions -= 1
+            self._changed.notify_all()
+
+    def _try(self, create: Callable[[], T], release: Callable[[], None]) -> T | None:
+        """The encoder, or None where the GPU says that all sessions are taken."""
+        try:
+            with device_errors("opening an encoder"):
+                return create()
+        except Exception as error:
+            release()
+            status = nvenc_status(error)
+            if status in MISSING:
+                raise EncoderMissingError(f"This GPU has no encoder: NVENC returned error {status}") from error
+            if status not in BUSY:
+                raise
+            log.info("encoder busy", nvenc_status=status, open_here=self.open_sessions)
+            return None
+
+    def _pause(self, deadline: float) -> None:
+        with self._changed:
+            self._wait(deadline, min(_RETRY_S, deadline - self._clock()))
+
+    def _wait(self, deadline: float, seconds: float) -> None:
+        if self._clock() >= deadline:
+            of_all = f" of {self._limit}" if self._limit < math.inf else ""
+            raise EncoderBusyError(f"all encoder sessions are taken ({self.open_sessions}{of_all} by this process)")
+        self._changed.wait(max(0.0, seconds))
