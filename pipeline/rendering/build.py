@@ -9,11 +9,11 @@ from itertools import chain
 import structlog
 
 from engines.compute_class import ComputeClass
-from engines.cpu.filters import surface_size
-from engines.cpu.sdr_preview import sdr_preview
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Compositor, Decoder
+from engines.video.geometry import surface_size
+from engines.video.sdr_preview import sdr_preview
 from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.detection.detection_schedule import DetectionSchedule

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engines.cpu.filters import surface_size
 from engines.frames import VideoInfo
+from engines.video.geometry import surface_size
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.settings import LookaheadSettings
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.sdr_preview import SdrPreview
 from engines.files import make_folder, open_new
 from engines.frames import Frame, Rect, on_host
+from engines.video.sdr_preview import SdrPreview
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES
