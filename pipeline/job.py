@@ -62,9 +62,8 @@ _PERCENT_OF_STAGE = {
     "verify": (98.5, 100.0),
     "debug": (100.0, 200.0),
 }
-
-
 RESTING = ("wait", "space")  # stages in which the job waits
+PRODUCTIVE_STAGES = tuple(stage for stage in _PERCENT_OF_STAGE if stage not in RESTING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Scene:
 
     Attributes:
         left, right: None if there is no such person (yet).
-        others: faces of bystanders, for the debug overlay.
+        others: faces of bystanders.
         frame: size of the displayed frame; None: that of the first one. A change of it is a cut.
     """
 

@@ -110,7 +110,7 @@ def _face(shown: Image, tile: Tile) -> FaceThumbnail:
 
 
 def _in_tile(face: Rect, crop: Rect, width: int, height: int) -> Rect:
-    """From pixels of the source frame to those of the tile that shows ``crop`` of it."""
+    """Convert a box from pixels of the source frame to those of the tile that shows ``crop`` of it."""
     x, y = width / crop.w, height / crop.h
     return Rect((face.x - crop.x) * x, (face.y - crop.y) * y, face.w * x, face.h * y)
 

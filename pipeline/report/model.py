@@ -227,7 +227,7 @@ class Report(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a report."""
+    """Return the JSON Schema of a report."""
     return Report.model_json_schema(by_alias=True)
 
 

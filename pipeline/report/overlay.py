@@ -5,7 +5,6 @@ It is drawn on the NV12 planes, so all other pixels stay unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,20 +32,17 @@ _INKS: dict[Side, _Ink] = {"left": _Ink(170, 166, 16), "right": _Ink(173, 42, 18
 _GREY, _BLACK = _Ink(180, 128, 128), _Ink(16, 128, 128)
 
 
-def draw_overlay(frame: Frame, row: Row, others: Sequence[Rect] = (), *, width: int, height: int) -> Frame:
+def draw_overlay(frame: Frame, row: Row, *, width: int, height: int) -> Frame:
     """Return a copy of the source frame with crops, face boxes, people's numbers and sources drawn on it.
 
     Args:
         frame: the source frame; it may be smaller than the displayed frame.
         row: the decisions for it, in pixels of the displayed frame.
-        others: bystanders' faces.
         width: width of the displayed frame, pixels.
         height: height of the displayed frame, pixels.
     """
     canvas = _Canvas(frame)
     sx, sy = frame.width / width, frame.height / height
-    for box in others:
-        canvas.box(box.scaled(sx, sy), _GREY, 1)
     sides: tuple[tuple[Side, Tile], ...] = (("left", row.left), ("right", row.right))
     for side, tile in sides:
         if tile.face is not None:
