@@ -35,15 +35,7 @@ FAILURE_REPORT = "failure.report.json"
 # In the outbox
 STATUS_JSON = "status.json"
 STATUS_HTML = "status.html"
-OUTPUT_MARK = ".dual"  # between the recording's name and the suffixes
-OUTPUT_SUFFIXES = {
-    "video": ".mp4",
-    "tracks": ".tracks.jsonl.gz",
-    "preview": ".preview.jpg",
-    "debug": ".debug.mp4",
-    "html": ".report.html",
-    "report": ".report.json",
-}
+OUTPUT_MARK = ".dual"  # between the recording's name and the suffixes of pipeline.workdir
 
 # Beside a recording
 SIDECAR_SUFFIX = ".dualface.yaml"

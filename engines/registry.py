@@ -20,7 +20,6 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.cpu.sdr_preview import sdr_preview
 from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
@@ -29,6 +28,7 @@ from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 from engines.tone_map import tone_source
+from engines.video.sdr_preview import sdr_preview
 
 
 class Backend(Protocol):

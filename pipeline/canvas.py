@@ -1,9 +1,9 @@
-"""One system of coordinates for a stream whose frames change size, aspect or orientation.
+"""One coordinate system for a stream whose frames change size, aspect or orientation.
 
-People are followed and recognised in pixels of the canvas: the displayed frame that the stream began with. A frame
-of another size lies on it as large as fits, in the middle, its shape kept; so who is left, and how large a face is
-within the frame, does not depend on the size. Cameras and everything behind them work in the pixels of each displayed
-frame itself, so that no part is framed any worse than it would be in a file of its own.
+People are followed and recognised in pixels of the canvas, which is the displayed frame at the start of the stream. A
+frame of another size is scaled to fit into the middle of the canvas. So the order of people and the relative size of
+faces do not depend on the frame size. Cameras and later stages use the pixels of each displayed frame, so that every
+part is framed as well as in a file of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Placement:
         return cls(scale, (canvas[0] - scale * display[0]) / 2, (canvas[1] - scale * display[1]) / 2)
 
     def face_on_canvas(self, face: Face) -> Face:
-        """A face found in the frame, in pixels of the canvas."""
+        """Convert a face from pixels of the frame to pixels of the canvas."""
         landmarks = tuple((self.scale * x + self.x, self.scale * y + self.y) for x, y in face.landmarks)
         box = face.box.scaled(self.scale, self.scale)
         return Face(replace(box, x=box.x + self.x, y=box.y + self.y), face.score, landmarks, self.scale)
@@ -38,7 +38,7 @@ class Placement:
         return [((x - self.x) / self.scale, (y - self.y) / self.scale) for x, y in points]
 
     def scene_in_frame(self, scene: Scene, display: Size) -> Scene:
-        """A scene of the canvas in pixels of its frame."""
+        """Convert a scene from pixels of the canvas to pixels of its frame."""
         left, right = (self._seen(seen) for seen in (scene.left, scene.right))
         others = tuple(self._box(box) for box in scene.others)
         return replace(scene, left=left, right=right, others=others, frame=display)

@@ -1,6 +1,6 @@
-"""Corrections: what a person who watched the result wants changed, from the sidecar NAME.dualface.yaml.
+"""Corrections that a person makes after watching the result, in the sidecar NAME.dualface.yaml.
 
-They are applied to decided rows, after recognition and cameras, so that changing them changes only what they name.
+They are applied to decided rows, after recognition and cameras, so that each changes only what it names.
 
     swap: true                       # left and right are exchanged for the whole file
     swap_spans:                      # ... and exchanged (once more) in these stretches
@@ -26,7 +26,7 @@ from pipeline.people import Row, Tile
 
 _ASPECT = 8 / 9  # of a tile, width to height
 _FULL_HEIGHT_LEAST = 16  # pixels
-_MOST_PROBLEMS = 10  # that are told at once
+_MOST_PROBLEMS = 10  # in one message
 
 
 class CorrectionsError(PipelineError):
@@ -35,7 +35,7 @@ class CorrectionsError(PipelineError):
 
 
 def _seconds(value: Any) -> Any:
-    """Seconds from "h:mm:ss.s" or "m:ss"; YAML reads some of these as numbers by itself."""
+    """Convert "h:mm:ss.s" or "m:ss" to seconds; YAML converts some of these by itself."""
     if not isinstance(value, str):
         return value
     seconds = 0.0
@@ -47,14 +47,14 @@ def _seconds(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 
 
-class Span(Section):
-    """A stretch of the video, in seconds since its first frame; ``to`` is not part of it."""
+class TimeSpan(Section):
+    """A time span of the video, in seconds since its first frame, without its end."""
 
     from_s: Annotated[Seconds, Field(alias="from", description="Begin", json_schema_extra={"unit": "s"})]
     to_s: Annotated[Seconds, Field(alias="to", description="End", json_schema_extra={"unit": "s"})]
 
     @model_validator(mode="after")
-    def _ordered(self) -> Span:
+    def _ordered(self) -> TimeSpan:
         if self.to_s <= self.from_s:
             raise ValueError("'to' must be later than 'from'")
         return self
@@ -63,8 +63,8 @@ class Span(Section):
         return self.from_s <= t < self.to_s
 
 
-class Pin(Span):
-    """A fixed crop of one tile for a stretch, in pixels of the displayed source."""
+class Pin(TimeSpan):
+    """A fixed crop of one tile for a time span, in pixels of the displayed source."""
 
     tile: Annotated[Literal["left", "right"], Field(description="Tile of the output")]
     crop: Annotated[
@@ -83,12 +83,18 @@ class Corrections(Section):
     """The content of a sidecar."""
 
     swap: Annotated[bool, Field(description="Exchange left and right for the whole file")] = False
-    swap_spans: Annotated[tuple[Span, ...], Field(description="Stretches in which they are exchanged once more")] = ()
+    swap_spans: Annotated[
+        tuple[TimeSpan, ...], Field(description="Stretches in which they are exchanged once more")
+    ] = ()
     pins: Annotated[tuple[Pin, ...], Field(description="Stretches in which a tile shows a fixed crop")] = ()
     profile: Annotated[str | None, Field(description="Profile to use instead of the inbox's")] = None
 
     def apply(self, row: Row, width: int, height: int) -> Row:
-        """The row as it is to be shown. ``width`` and ``height`` are the displayed source's where no row says."""
+        """Return the row as it is shown.
+
+        Args:
+            width, height: of the displayed source in pixels, for rows that do not have their own size.
+        """
         if self.swap != any(span.contains(row.t) for span in self.swap_spans):
             row = replace(row, left=row.right, right=row.left)
         for pin in self.pins:
@@ -102,16 +108,16 @@ NO_CORRECTIONS = Corrections()
 
 def _pin(row: Row, pin: Pin, crop: Rect) -> Row:
     if pin.tile == "left":
-        return replace(row, left=_live(row.left, crop))
-    return replace(row, right=_live(row.right, crop))
+        return replace(row, left=_pinned(row.left, crop))
+    return replace(row, right=_pinned(row.right, crop))
 
 
-def _live(tile: Tile, crop: Rect) -> Tile:
+def _pinned(tile: Tile, crop: Rect) -> Tile:
     return replace(tile, crop=crop, source="held", still_pts=None)
 
 
 def fitted(crop: Rect, width: int, height: int) -> Rect:
-    """The smallest 8:9 rectangle around ``crop``, moved and at last shrunk to lie inside the frame."""
+    """Return the smallest 8:9 rectangle around ``crop``, moved and, if necessary, shrunk to lie inside the frame."""
     h = min(max(crop.h, crop.w / _ASPECT), height, width / _ASPECT)
     w = h * _ASPECT
     return Rect(min(max(crop.cx - w / 2, 0), width - w), min(max(crop.cy - h / 2, 0), height - h), w, h)
@@ -121,10 +127,10 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
     """Read a sidecar.
 
     Args:
-        profiles: the profiles that there are; None takes any name.
+        profiles: names of the existing profiles; None accepts any name.
 
     Raises:
-        CorrectionsError: with the number of the line that is wrong.
+        CorrectionsError: the text is wrong; the message names the lines.
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -152,7 +158,11 @@ def parse(text: str, profiles: Collection[str] | None = None) -> Corrections:
 
 
 def _named_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
-    """Keys that a mapping names more than once, of which YAML would keep the last in silence. ``seen``: aliases."""
+    """Yield a message for each repeated key of a mapping, of which YAML would silently keep the last.
+
+    Args:
+        seen: ids of the nodes that are done, as an alias leads to a node again.
+    """
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
@@ -175,7 +185,7 @@ def _explain(location: tuple[int | str, ...], problem: str, node: yaml.Node | No
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """The line, from 1, of the deepest part of ``location`` that is in the file."""
+    """Return the line, from 1, of the deepest part of ``location`` that is in the file."""
     line = 1 if node is None else node.start_mark.line + 1
     for part in location:
         child = _child(node, part)

@@ -1,4 +1,4 @@
-"""Failures of the file system as errors that a user can read."""
+"""Converts errors of the file system to errors for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.errors import DiskFullError, StorageError
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn errors of the operating system into errors that a user can read.
+    """Convert errors of the operating system to errors for people.
 
     Args:
         what: the action, as the beginning of the message: "writing checkpoint.json".

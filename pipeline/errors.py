@@ -6,11 +6,11 @@ from engines.errors import ExplainedError
 
 
 class PipelineError(ExplainedError):
-    """Base of everything that the work on one job raises, besides what comes from the engines."""
+    """Base of all errors of one job, besides those of the engines."""
 
 
 class JobStopped(PipelineError):
-    """The job was asked to stop and has checkpointed; it goes on from there later."""
+    """A stop was requested and the checkpoint is saved; the job goes on from there later."""
 
     code = "STOPPED"
     remedy = "Nothing to do: the job goes on when the service starts again."
@@ -19,7 +19,7 @@ class JobStopped(PipelineError):
 
 
 class StartOverError(PipelineError):
-    """What the checkpoint has cannot be gone on with here: the job must start over."""
+    """The finished segments cannot be continued here: the job must start over."""
 
     remedy = "Nothing to do: the job starts over."
     retryable = True
@@ -27,7 +27,7 @@ class StartOverError(PipelineError):
 
 
 class ComputeClassChangedError(StartOverError):
-    """The finished segments come from a machine or from software that gives other packets."""
+    """The finished segments come from hardware or software that gives other packets."""
 
     code = "COMPUTE_CLASS_CHANGED"
     remedy = "Nothing to do: the job starts over."

@@ -1,6 +1,6 @@
-"""What a job is asked to do, as one hash: a checkpoint is good only for the same one.
+"""Hashes of all that shapes a job's output; a checkpoint is used only by a job with the same fingerprint.
 
-What does it shapes the output, too: ``engines.compute_class``, which a checkpoint keeps beside the hash.
+Hardware and software shape the output as well; a checkpoint keeps their ``engines.compute_class`` beside the hash.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any
 
 import orjson
 
+from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
 from pipeline.job import JobSpec
+
+MODELS = (YUNET, DLIB_FACE_RESNET)
 
 _SAMPLES = 16
 _SAMPLE_BYTES = 16_384
@@ -24,9 +27,9 @@ _WAIT_S = 1.0
 
 
 def source_identity(path: Path) -> dict[str, Any]:
-    """Size of a file and hash of samples from its begin to its end: enough to tell it from others, at once.
+    """Return the size of a file and the hash of samples from all of it, which tells it from others at once.
 
-    A damaged copy may have the same: before work on another file is relied on, ``FileDigest`` decides.
+    A damaged copy may have the same identity; ``FileDigest`` decides whether work on another file may be used.
     """
     size = path.stat().st_size
     digest = hashlib.sha256()
@@ -39,7 +42,7 @@ def source_identity(path: Path) -> dict[str, Any]:
 
 
 def config_hash(spec: JobSpec) -> str:
-    """Hash of the settings that shape the output."""
+    """Return the hash of the settings that shape the output."""
     settings = {
         "profile": spec.profile.model_dump(mode="json"),
         "segments": spec.segments.model_dump(mode="json"),
@@ -47,13 +50,13 @@ def config_hash(spec: JobSpec) -> str:
     return _digest(settings)
 
 
-def fingerprint(spec: JobSpec, models: dict[str, str]) -> str:
-    """Hash of source, settings, models (name to sha256) and the program's version, which reads the checkpoint."""
+def fingerprint(spec: JobSpec) -> str:
+    """Return the hash of source, settings, models and the program's version, which reads the checkpoint."""
     return _digest(
         {
             "source": source_identity(spec.source),
             "config": config_hash(spec),
-            "models": models,
+            "models": {model.name: model.sha256 for model in MODELS},
             "program": version("dualface"),
         }
     )
@@ -64,11 +67,11 @@ def _digest(value: dict[str, Any]) -> str:
 
 
 class FileDigest:
-    """SHA-256 of a whole file, computed beside the work by a thread of its own.
+    """SHA-256 of a whole file, computed by a thread of its own while the job works.
 
     Attributes:
-        known: the digest, "" until it is.
-        read_bytes: how far the file is read.
+        known: the digest, "" until it is computed.
+        read_bytes: number of bytes that are read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +97,7 @@ class FileDigest:
         """Wait for the digest.
 
         Args:
-            on_wait: called every now and then meanwhile; what it raises goes through.
+            on_wait: called about once a second meanwhile; may raise to end the wait.
 
         Raises:
             OSError: the file could not be read.

@@ -1,4 +1,4 @@
-"""The order for one job, its progress and its result: all that the daemon and the pipeline tell each other."""
+"""The interface between daemon and pipeline: the order for one job, its progress and its result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
 from pipeline.telemetry.counters import StatsDelta
+from pipeline.workdir import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """One file to be worked on. Picklable: it travels to a spawned worker.
+    """The order to do one job. Picklable, as it is sent to a spawned worker.
 
-    ``work_dir`` exists and belongs to this job alone; everything that is needed to resume lies in it.
-    ``input_name`` is the path that the report shows, as the user knows the file. ``parts`` are the files in which the
-    recording goes on, ``part_names`` the same as the user knows them. ``nvenc`` are the encoder sessions of the GPU,
-    where they were counted.
+    Attributes:
+        input_name: path of the source as the user knows it, for the report.
+        work_dir: an existing folder for this job alone; it holds all that is needed to resume.
+        parts: the files in which the recording continues.
+        part_names: their paths as the user knows them.
+        nvenc: the encoder sessions of the GPU, if they were counted.
     """
 
     job_id: str
@@ -42,6 +45,11 @@ class JobSpec:
     part_names: tuple[str, ...] = ()
     nvenc: SessionProbe | None = None
 
+    @property
+    def paths(self) -> WorkDir:
+        """The files in the work directory."""
+        return WorkDir(self.work_dir)
+
 
 # Rendering takes nearly all of the time. A debug video takes as long again, on request only.
 _RENDER_PERCENT = 97.0
@@ -54,32 +62,43 @@ _PERCENT_OF_STAGE = {
     "verify": (98.5, 100.0),
     "debug": (100.0, 200.0),
 }
-
-
-RESTING = ("wait", "space")  # stages in which nothing is done until something else changes
+RESTING = ("wait", "space")  # stages in which the job waits
+PRODUCTIVE_STAGES = tuple(stage for stage in _PERCENT_OF_STAGE if stage not in RESTING)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a job stands. ``frames_total`` and ``duration_s`` are None where the container does not say."""
+    """How far a job is.
 
-    # "probe", "render", "wait" (for the device), "space" (for the disk), "listen", "assemble", "verify", "debug"
+    Attributes:
+        stage: "probe", "render", "wait" (for the device), "space" (for the disk), "listen" (reads the audio),
+            "assemble", "verify" or "debug".
+        frames_total, duration_s: None if the container does not say.
+        fps: recent output frames per wall-clock second.
+        level: of degradation.
+        level_reason: why the level is not normal, for people.
+        trip: the kind of the trigger behind that.
+        lacks: in the stage "space", what is lacking on the disk, for people.
+        render_s: time that rendering the whole recording takes at the recent throughput.
+        with_debug: a debug video follows.
+    """
+
     stage: str
     frames_done: int = 0
     frames_total: int | None = None
     seconds_done: float = 0.0
     duration_s: float | None = None
-    fps: float = 0.0  # output frames per wall-clock second, lately
-    level: str = "normal"  # degradation level
-    level_reason: str = ""  # why it is not normal, in plain words
-    trip: str = ""  # the kind of trouble behind it
-    lacks: str = ""  # in the stage "space": what is lacking on the disk, in plain words
-    render_s: float | None = None  # how long rendering all of it takes, at the recent pace
-    with_debug: bool = False  # a debug video follows
+    fps: float = 0.0
+    level: str = "normal"
+    level_reason: str = ""
+    trip: str = ""
+    lacks: str = ""
+    render_s: float | None = None
+    with_debug: bool = False
 
     @property
     def percent(self) -> float | None:
-        """Of the whole job; None until that can be known. It never goes back from one stage to the next."""
+        """Share of the whole job that is done; None if that is unknown. No stage begins below the end of the last."""
         if not self.duration_s:
             return None
         begin, end = _PERCENT_OF_STAGE.get(self.stage, (0.0, 0.0))
@@ -87,14 +106,14 @@ class Progress:
 
     @property
     def realtime(self) -> float | None:
-        """Seconds of the recording that are done in a second, lately; None where nothing is rendered."""
+        """Recent seconds of the recording per second of work; None if nothing is rendered."""
         if self.stage != "render" or self.fps <= 0 or not self.frames_done:
             return None
         return self.fps * self.seconds_done / self.frames_done
 
     @property
     def left_s(self) -> float | None:
-        """Time until the job is done, all stages included, at the recent pace; None while that cannot be known."""
+        """Time until the job is done, with all stages, at the recent throughput; None if that is unknown."""
         if self.percent is None or self.render_s is None:
             return None
         return self.render_s * (100.0 - self.percent) / _RENDER_PERCENT * self._passes
@@ -106,7 +125,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Deliverables:
-    """Finished files in the work directory, not yet under their final names. ``debug`` and ``html`` only on request."""
+    """Finished files in the work directory by kind (see ``pipeline.workdir``); ``debug`` and ``html`` on request."""
 
     video: Path
     report: Path
@@ -118,14 +137,17 @@ class Deliverables:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """A finished job: ``status`` is "succeeded" or "succeeded_degraded".
+    """A finished job.
 
-    ``facts`` are what the verdict says, as numbers (see ``report.facts``).
+    Attributes:
+        status: "succeeded" or "succeeded_degraded".
+        verdict: one sentence for people.
+        facts: what the verdict says, as numbers (see ``report.common.facts``).
     """
 
     status: str
     files: Deliverables
-    verdict: str  # one line for people
+    verdict: str
     frames: int
     duration_s: float
     wall_s: float
@@ -133,5 +155,4 @@ class JobResult:
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
-TallyCallback: TypeAlias = Callable[[StatsDelta], None]
-StopCheck: TypeAlias = Callable[[], bool]
+StatsCallback: TypeAlias = Callable[[StatsDelta], None]

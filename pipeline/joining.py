@@ -1,4 +1,4 @@
-"""The parts of one recording become the source of their job, before anything else is done with them."""
+"""Joins the parts of one recording into the source of its job."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from engines.files import replacing
 from engines.frames import MediaInfo
 from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe
-from pipeline.errors import DiskFullError, JobStopped
+from pipeline.errors import DiskFullError
+from pipeline.interruption import Interruption
 from pipeline.job import JobSpec
 
-JOINED = "joined"  # in the work directory, whole or not there
 _SPARE_BYTES = 64 * 2**20
 _MIB = 2**20
 
@@ -30,30 +30,30 @@ class PartsNotJoinedError(PartsDifferError):
     remedy = "Drop the parts one after another, each after the one before is taken, or set the profile's join to never."
 
 
-def joined(spec: JobSpec, on_share: Callable[[float], None], should_stop: Callable[[], bool]) -> JobSpec:
-    """The order with one source, which is made of the parts where an earlier attempt has not done that.
+def join_parts(spec: JobSpec, on_share: Callable[[float], None], interruption: Interruption) -> JobSpec:
+    """Return the order with one source, which is joined from the parts if no earlier attempt has done that.
 
     Args:
-        on_share: called now and then with the share of the parts that is written.
+        on_share: called now and then with the share of the parts that is written, from 0 to 1.
 
     Raises:
-        DiskFullError: there is no room for a second copy of the parts.
-        JobStopped: asked to stop; what is written so far is dropped.
+        DiskFullError: there is no space for a second copy of the parts.
+        JobStopped: a stop is requested; what is written so far is dropped.
         PartsNotJoinedError: the parts do not fit together.
         MediaError: a part cannot be read.
     """
     if not spec.parts:
         return spec
-    target = spec.work_dir / JOINED
+    target = spec.paths.joined
     if not target.exists():
-        _check_room(spec)
-        _write(spec, target, on_share, should_stop)
+        _check_space(spec)
+        _write(spec, target, on_share, interruption)
         log.info("parts joined", parts=1 + len(spec.parts), size_bytes=target.stat().st_size)
     return replace(spec, source=target)
 
 
 def with_warnings_of_parts(info: MediaInfo, spec: JobSpec) -> MediaInfo:
-    """What is known of the joined file, with the warnings about streams of the parts that it does not have."""
+    """Add the warnings about streams of the parts that the joined file no longer has."""
     if not spec.parts:
         return info
     known = {warning.code for warning in info.warnings}
@@ -61,17 +61,16 @@ def with_warnings_of_parts(info: MediaInfo, spec: JobSpec) -> MediaInfo:
     return replace(info, warnings=(*info.warnings, *(warning for warning in lost if warning.code not in known)))
 
 
-def _check_room(spec: JobSpec) -> None:
+def _check_space(spec: JobSpec) -> None:
     needed = sum(part.stat().st_size for part in (spec.source, *spec.parts)) + _SPARE_BYTES
     free = shutil.disk_usage(spec.work_dir).free
     if free < needed:
         raise DiskFullError(f"{free // _MIB} MiB free, {needed // _MIB} MiB needed to join the parts of the recording.")
 
 
-def _write(spec: JobSpec, target: Path, on_share: Callable[[float], None], should_stop: Callable[[], bool]) -> None:
+def _write(spec: JobSpec, target: Path, on_share: Callable[[float], None], interruption: Interruption) -> None:
     def tick(share: float) -> None:
-        if should_stop():
-            raise JobStopped("the job was asked to stop while its parts were joined")
+        interruption.check("while its parts were joined")
         on_share(share)
 
     try:

@@ -1,4 +1,4 @@
-"""What is too large to be taken: judged from the header first, and while it is decoded where the header lied."""
+"""Rejects recordings that are too large or too long, by their header and again while they are decoded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.errors import TooLargeError, TooLongError
 
 
 def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
-    """Refuse a file before memory is spent on it.
+    """Reject a file by its header, before memory is allocated for it.
 
     Raises:
         TooLargeError: the frame has more pixels than ``limits.pixels``.
@@ -28,10 +28,10 @@ def check_limits(info: MediaInfo, limits: LimitsSettings) -> None:
 
 
 def within_duration(batches: Iterator[FrameBatch], first_pts: int, limits: LimitsSettings) -> Iterator[FrameBatch]:
-    """Pass batches on, as long as their frames end within ``limits.duration_s`` of the first one's begin.
+    """Yield batches as long as their frames end within ``limits.duration_s`` after ``first_pts``.
 
     Raises:
-        TooLongError: one lies beyond, whatever the header says.
+        TooLongError: a frame ends later, whatever the header says.
     """
     for batch in batches:
         last = batch.frames[-1]

@@ -1,7 +1,7 @@
-"""What the stages between detection and composition tell each other: faces, people, tiles.
+"""Types that the stages from detection to composition exchange: faces, people, tiles, rows.
 
-All in pixels of the displayed frame; where its size changes midway, faces and observations are in those of the first
-one (``pipeline.canvas``), scenes and rows in those of the frame that they belong to.
+All coordinates are pixels of the displayed frame. If its size changes midway, faces and observations are in pixels of
+the first one (``pipeline.canvas``), scenes and rows in pixels of their own frame.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ Side: TypeAlias = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face. ``landmarks`` are right eye, left eye, nose tip, right and left mouth corner.
+    """One detected face.
 
-    ``scale`` is how many pixels of ``box`` are one of the displayed frame.
+    Attributes:
+        landmarks: (x, y) of right eye, left eye, nose tip, right and left mouth corner.
+        scale: pixels of ``box`` per pixel of the displayed frame.
     """
 
     box: Rect
@@ -31,10 +33,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of one frame before anybody is recognised in it.
+    """One frame before recognition.
 
-    ``faces`` is None where the detector was not run (every frame between two k-th ones).
-    ``cut`` marks the first frame of a new shot; the detector is always run there.
+    Attributes:
+        faces: None if the detector did not run on this frame.
+        cut: whether it is the first frame of a new shot; the detector always runs there.
     """
 
     pts: int
@@ -45,7 +48,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One of the two people in one frame. ``box`` is None while nobody knows where the person is."""
+    """One of the two people in one frame. ``box`` is None if the person's place is unknown."""
 
     person: int  # 1 or 2, stable for the whole file
     box: Rect | None
@@ -56,9 +59,10 @@ class Seen:
 class Scene:
     """One frame after recognition: who belongs in which tile, and where they are.
 
-    ``left`` and ``right`` are None while there is no such person (yet). ``others`` are faces of bystanders,
-    whom the debug overlay draws. ``frame`` is the displayed frame's size, None that of the first one; where it
-    changes there is a cut.
+    Attributes:
+        left, right: None if there is no such person (yet).
+        others: faces of bystanders.
+        frame: size of the displayed frame; None: that of the first one. A change of it is a cut.
     """
 
     pts: int
@@ -74,8 +78,9 @@ class Scene:
 class Tile:
     """What one tile shows in one output frame.
 
-    ``crop`` lies inside the frame. Where ``source`` is "frozen", the tile repeats its frame of ``still_pts``
-    (with the crop it had then, in pixels of that frame); where it is "placeholder" there is nothing to show.
+    Attributes:
+        crop: lies inside the frame; of a frozen tile, in pixels of the frame at ``still_pts``.
+        source: "frozen" repeats the frame at ``still_pts``; "placeholder" has nothing to show.
     """
 
     person: int | None
@@ -87,7 +92,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One output frame: a row of NAME.dual.tracks.jsonl.gz before it has a frame number.
+    """One output frame as it is planned: a line of NAME.dual.tracks.jsonl.gz without its number.
 
     ``frame`` is as in ``Scene``.
     """
@@ -100,7 +105,7 @@ class Row:
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
-    """A row from what ``dataclasses.asdict`` or orjson made of it."""
+    """Return the row that ``dataclasses.asdict`` or orjson has converted."""
     return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]))
 
 

@@ -1,7 +1,7 @@
-"""Makes the demonstration video: two people talk at a desk, change places once, and talk on.
+"""Makes the demonstration video: two people talk at a desk, change places once, and go on talking.
 
-The people are real portraits in the public domain that two Python packages carry (extra ``demo``): Eileen Collins
-in scikit-image and Grace Hopper in matplotlib. They are cut out, set before a drawn room and moved. Every call gives
+The people are portraits in the public domain from two Python packages (extra ``demo``): Eileen Collins in scikit-image
+and Grace Hopper in matplotlib. They are cut out, put into a drawn room and moved. Every call gives
 the same video and audio. Run as ``python -m pipeline.sample FILE``.
 """
 
@@ -42,9 +42,12 @@ class SampleSourceError(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """Where a portrait is found, and what is needed to set it into the scene.
+    """A portrait in a package, and how it is put into the scene.
 
-    ``outline`` is a rough polygon round the person; ``anchor`` the middle of the face; both in its own pixels.
+    Attributes:
+        outline: a rough polygon around the person, in pixels of the portrait.
+        anchor: the middle of the face, likewise.
+        pitch_hz: of the person's voice.
     """
 
     distribution: str
@@ -57,7 +60,7 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cutout:
-    """A person without background: colour times alpha, shape (H, W, 3), and alpha, shape (H, W, 3), both 0..255."""
+    """A person without background: colour times alpha, and alpha, both of shape (H, W, 3), 0..255."""
 
     color: Image
     alpha: Image
@@ -116,7 +119,7 @@ def _load(portrait: Portrait) -> Image:
 
 
 def _cut_out(portrait: Portrait) -> Cutout:
-    """Separate the person from the background with GrabCut, which only decides along the rough outline."""
+    """Separate the person from the background with GrabCut, which decides only near the outline."""
     image = _load(portrait)
     inside = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.array(portrait.outline, np.int32)], 255)
@@ -153,7 +156,7 @@ def _frames(people: list[Cutout]) -> Iterator[Image]:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a face is, in pixels, how far the person leans, in degrees, and how near, as a factor of size."""
+    """The place of a face in pixels, the lean of the person in degrees, and a factor of size."""
 
     x: float
     y: float
@@ -182,7 +185,7 @@ def _smooth_step(x: float) -> float:
 
 
 def _loudness(index: int, t: float) -> float:
-    """How strongly a person speaks, 0 to 1: they take turns, and each turn is made of syllables and pauses."""
+    """Return how loudly a person speaks, 0 to 1: they take turns, and each turn has syllables and pauses."""
     turn = t % (2 * _TURN_S) - index * _TURN_S
     within = _smooth_step(turn / 0.2) * _smooth_step((_TURN_S - 0.3 - turn) / 0.2)
     syllables = 0.55 + 0.45 * math.sin(2 * math.pi * 3.7 * t + index)
@@ -191,7 +194,7 @@ def _loudness(index: int, t: float) -> float:
 
 
 def _draw(image: Image, person: Cutout, pose: Pose) -> None:
-    """Draw a person: turned and scaled round the face, which comes to stand at the pose's place."""
+    """Draw a person, turned and scaled around the face, with the face at the place of the pose."""
     anchor = np.array(person.portrait.anchor) * person.portrait.scale
     matrix = cv2.getRotationMatrix2D((float(anchor[0]), float(anchor[1])), pose.lean_deg, pose.size)
     left = max(0, int(pose.x - 1.15 * anchor[0]) - 20)
@@ -204,12 +207,12 @@ def _draw(image: Image, person: Cutout, pose: Pose) -> None:
 
 
 def _over(below: Image, color: Image, alpha: Image) -> Image:
-    """Porter and Duff's "over" for a colour that has been multiplied with its alpha."""
+    """Blend with Porter and Duff's "over"; ``color`` is multiplied by its alpha already."""
     return cv2.add(cv2.multiply(below, cv2.bitwise_not(alpha), scale=1 / 255), color).astype(np.uint8)
 
 
 def _room() -> Image:
-    """A wall with shelves, out of focus, and two lamps."""
+    """Draw a wall with shelves, out of focus, and two lamps."""
     rng = np.random.default_rng(7)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     wall = np.array([92, 96, 104], np.float32) - 0.030 * y[..., None] * np.array([1.0, 0.9, 0.8], np.float32)
@@ -236,7 +239,7 @@ def _books(wall: Samples, rng: np.random.Generator, shelf_y: int) -> None:
 
 
 def _desk() -> tuple[Image, Image]:
-    """The desk in front of the people, with a soft edge: colour times alpha, and alpha."""
+    """Draw the desk in front of the people, with a soft edge; return colour times alpha, and alpha."""
     rows = HEIGHT - _DESK_Y + 30
     y = np.arange(rows, dtype=np.float32)[:, None]
     x = np.arange(WIDTH, dtype=np.float32)[None, :]
@@ -248,7 +251,7 @@ def _desk() -> tuple[Image, Image]:
 
 
 def _audio() -> Samples:
-    """Two hummed voices that take turns, from where each person is, and a soft beep every second; shape (2, N)."""
+    """Return two hummed voices, each from its person's place, and a soft beep every second; shape (2, N)."""
     t = np.arange(SAMPLE_RATE * SECONDS) / SAMPLE_RATE
     beep = 0.05 * np.sin(2 * np.pi * 1000 * t) * (t % 1 < 0.04)
     audio_track = np.stack([beep, beep])
@@ -267,7 +270,7 @@ def _hum(t: NDArray[Any], pitch_hz: float) -> NDArray[Any]:
 
 
 def _audio_frame(audio_track: Samples, number: int) -> av.AudioFrame:
-    """The audio that belongs to one frame."""
+    """Return the audio of one video frame."""
     size = SAMPLE_RATE // FPS
     part = np.ascontiguousarray(audio_track[:, number * size : (number + 1) * size])
     frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")

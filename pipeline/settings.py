@@ -1,4 +1,4 @@
-"""Settings of one job: a profile, and the parts of the work it shapes. Every number has a unit and a range."""
+"""Settings of one job: its profile, segments and degradation. Every number has a unit and a range."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engines.settings import EncoderSettings, Section
 
 
 class DetectSettings(Section):
-    """How often and at what size faces are looked for."""
+    """How often and at what size faces are detected."""
 
     rate_hz: Annotated[
         float,
@@ -330,7 +330,7 @@ class CameraSettings(Section):
 
 
 class ProfileSettings(EncoderSettings):
-    """Everything that shapes the output of the inboxes which name this profile."""
+    """All settings that shape the output of the inboxes with this profile."""
 
     encoder_busy: Annotated[
         Literal["wait", "x264"],
@@ -388,7 +388,7 @@ class ProfileSettings(EncoderSettings):
 
 
 class SegmentSettings(Section):
-    """How the output is cut into parts that survive a crash."""
+    """How the output is cut into segments, from which a killed job resumes."""
 
     seconds: Annotated[
         float, Field(ge=1, le=600, description="Length of a segment", json_schema_extra={"unit": "s"})
@@ -403,7 +403,7 @@ def _lowest(what: str) -> Any:
 
 
 class LowestLevelSettings(Section):
-    """How far down each kind of trouble may lead. Where it leads no further, an error fails the attempt."""
+    """The lowest level to which each kind of trigger may lead. An error that leads no further fails the attempt."""
 
     out_of_memory: Annotated[LevelName, _lowest("too little memory, the GPU's or the host's,")] = "pause"
     vram_guard: Annotated[LevelName, _lowest("a GPU fuller than device.vram_guard")] = "pause"
@@ -412,26 +412,26 @@ class LowestLevelSettings(Section):
 
 
 class DegradationSettings(Section):
-    """When and how the work on a file is cut down instead of failing. None of it shapes undisturbed work."""
+    """When and how the work on a file is reduced before it fails. Without a trigger, none of it shapes the output."""
 
     cool_down_s: Annotated[
         float,
         Field(
             gt=0,
             le=3600,
-            description="Least time between two changes; doubled with each trip in a row",
+            description="Least time between two changes of the level; doubled with each trigger in a row",
             json_schema_extra={"unit": "s"},
         ),
     ] = 10.0
     cool_down_longest_s: Annotated[
-        float, Field(gt=0, le=86400, description="Longest cool-down after a trip", json_schema_extra={"unit": "s"})
+        float, Field(gt=0, le=86400, description="Longest cool-down after a trigger", json_schema_extra={"unit": "s"})
     ] = 300.0
     probation_segments: Annotated[
         int,
         Field(
             ge=1,
             le=1000,
-            description="Segments without trouble that lead one step up",
+            description="Segments without a trigger that lead one level up",
             json_schema_extra={"unit": "segments"},
         ),
     ] = 3
@@ -440,7 +440,7 @@ class DegradationSettings(Section):
         Field(
             ge=0,
             le=1000,
-            description="Pauses in a row that may change nothing before the attempt ends",
+            description="Pauses in a row without a finished segment before the attempt fails",
             json_schema_extra={"unit": "pauses"},
         ),
     ] = 2
@@ -468,7 +468,7 @@ class DegradationSettings(Section):
         Field(
             gt=0,
             le=1,
-            description="Share of a segment's frames from which undecodable ones are a trip",
+            description="Share of undecodable frames in a segment from which the level is lowered",
             json_schema_extra={"unit": "fraction"},
         ),
     ] = 0.5
@@ -477,7 +477,7 @@ class DegradationSettings(Section):
         Field(
             gt=0,
             le=86400,
-            description="Trip where the stages together work longer on half of a segment's frames",
+            description="Median time that all stages together spend on a frame above which the level is lowered",
             json_schema_extra={"unit": "s"},
         ),
     ] = 10.0

@@ -41,13 +41,14 @@ from daemon.worker.protocol import CompareFiles, Finished, RunJob, Stopped
 from daemon.worker.spawn import WorkerProcess
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS, Corrections
-from pipeline.durable import storage_errors, write_durably
+from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
 from pipeline.report.common import failure_report
+from pipeline.report.writer import add_delivery, write_report
+from pipeline.workdir import OUTPUT_SUFFIXES
 
 _POLL_S = 0.2
-_KINDS = ("video", "tracks", "preview", "debug", "html", "report")  # the report last: it says "complete"
 
 log = structlog.get_logger(__name__)
 
@@ -361,7 +362,7 @@ def publish(item: Item, outcome: Finished, output: Path) -> Path:
         OSError: the output directory refuses them.
     """
     work_dir = item.spec.work_dir
-    kinds = [kind for kind in _KINDS if kind in outcome.files]
+    kinds = [kind for kind in OUTPUT_SUFFIXES if kind in outcome.files]
     names_for = names_in(output, output_names, item.source.name)
     while True:
         names = names_for(first_free(output, names_for))
@@ -386,8 +387,8 @@ def _move_all(moves: list[tuple[Path, Path]]) -> None:
 
 def _name_output(report_path: Path, video: Path) -> None:
     report = json.loads(report_path.read_bytes())
-    report["output"]["path"] = printable(video)
-    write_durably(report_path, json.dumps(report, indent=2, ensure_ascii=False).encode())
+    add_delivery(report, printable(video))
+    write_report(report_path, report)
 
 
 def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path | None:
@@ -395,7 +396,7 @@ def _write_failure(item: Item, error: ExplainedError, output: Path) -> Path | No
     written = item.spec.work_dir / FAILURE_REPORT
     try:
         with storage_errors("writing the report"):
-            write_durably(written, json.dumps(failure_report(item.spec, error), indent=2, ensure_ascii=False).encode())
+            write_report(written, failure_report(item.spec, error))
             names_for = names_in(output, _report_name, item.source.name)
             while True:
                 path = output / names_for(first_free(output, names_for))["report"]

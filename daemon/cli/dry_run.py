@@ -20,7 +20,7 @@ from daemon.jobs.claim import Candidate, is_quiet
 from daemon.share.leases import host_name, read
 from daemon.share.reach import NoShareError, ShareForbiddenError
 from daemon.share.share import Share, file_system, settle_s
-from pipeline.degradation.space import Free, lacking
+from pipeline.degradation.space import FreeSpace, lacking
 
 _WATCHED_S = 2.0
 
@@ -137,7 +137,7 @@ def _stops(share: Share, settings: Settings) -> str:
     reason = share.drain_reason(host_name(settings.leases))
     if reason is not None:
         return f"drained: {reason}"
-    return lacking(Free.at(share.root), settings.share.low_bytes, "share.low_bytes")
+    return lacking(FreeSpace.at(share.root), settings.share.low_bytes, "share.low_bytes")
 
 
 def _held(share: Share) -> Iterator[tuple[str, str]]:

@@ -128,7 +128,7 @@ def foresee_process(items: list[Item], output: Path) -> int:
     """Say what `process` would do; returns how many files would fail at once."""
     console = Console(soft_wrap=True, highlight=False)
     for item, video in processing.foreseen(items, output):
-        begun = (item.spec.work_dir / "checkpoint.json").exists()
+        begun = item.spec.paths.checkpoint.exists()
         how = f"profile {item.spec.profile_name}{', goes on where it was' if begun else ''}"
         console.print(f"{printable(item.source)} -> {printable(video)} ({how})", markup=False)
     failing = [(item.source, item.error) for item in items if item.error]

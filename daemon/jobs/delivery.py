@@ -7,7 +7,6 @@ between costs nothing, and no name is ever taken from a file that is there alrea
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -30,9 +29,10 @@ from daemon.share.naming import (
 from daemon.share.rename import FileMark, make_dirs, move_once, sure_mark
 from daemon.share.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
+from pipeline.report.writer import add_delivery, encode_report, write_report
+from pipeline.workdir import ALWAYS_MADE, OUTPUT_SUFFIXES
 
 _LARGEST_BYTES = 50_000_000  # of a report
-_OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 
 # Decides on the moves for one set of free names; the mirrored subfolder goes before each name.
 Planner: TypeAlias = Callable[[Job, PurePath, dict[str, str]], list[Move]]
@@ -76,7 +76,7 @@ class Delivery:
         """
         moves = job.manifest.retire
         if not moves:
-            write_durably(job.folder / FAILURE_REPORT, _to_json(report()))
+            write_report(job.folder / FAILURE_REPORT, report())
         with storage_errors("moving a file to failed"):
             namer = _with_parts(job, failed_names)
             self._carry_out(job, moves, self._share.failed, job.subfolder, namer, _plan_failure)
@@ -133,14 +133,12 @@ def _decide(job: Job, moves: list[Move], planned: list[Move]) -> None:
 
 def _plan_outputs(job: Job, folder: PurePath, names: dict[str, str]) -> list[Move]:
     files = (job.manifest.result or {}).get("files", {})
-    missing = [kind for kind in ("video", "tracks", "preview", "report") if kind not in files]
+    missing = [kind for kind in ALWAYS_MADE if kind not in files]
     if missing:
         raise InvalidOutputError(f"The job ended without its {', '.join(missing)}.")
     _write_report(job, job.folder / files["report"], str(folder / names["video"]))
-    outputs = {kind: files[kind] for kind in _OUTPUT_ORDER if kind in files}
-    return [
-        _move(job, kind, name, folder / names[kind]) for kind, name in (*outputs.items(), ("report", PUBLISHED_REPORT))
-    ]
+    outputs = {kind: files[kind] for kind in OUTPUT_SUFFIXES if kind in files} | {"report": PUBLISHED_REPORT}
+    return [_move(job, kind, name, folder / names[kind]) for kind, name in outputs.items()]
 
 
 def _with_parts(job: Job, make_names: Namer) -> Namer:
@@ -181,14 +179,10 @@ def _write_report(job: Job, path: Path, video: str) -> None:
         raise InvalidOutputError("The job's report is missing.")
     try:
         report = read_json(path, _LARGEST_BYTES)
-        report["output"]["path"] = valid_text(video)
-        report["resilience"]["attempts"] = job.manifest.attempts
+        add_delivery(report, valid_text(video), job.manifest.attempts)
+        content = encode_report(report)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         if isinstance(exc, OSError) and exc.errno not in NO_PLAIN_FILE:
             raise
         raise InvalidOutputError(f"The job's report cannot be read: {exc}") from exc
-    write_durably(job.folder / PUBLISHED_REPORT, _to_json(report))
-
-
-def _to_json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    write_durably(job.folder / PUBLISHED_REPORT, content)

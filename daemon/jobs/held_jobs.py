@@ -23,12 +23,11 @@ from daemon.status.store import read_status_file
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError, StorageError
-from pipeline.job import RESTING
+from pipeline.job import PRODUCTIVE_STAGES, RESTING
 
 STORAGE_TROUBLE = {
     error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)
 }
-_MOVING = ("render", "listen", "assemble", "verify", "debug")
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +70,7 @@ class Task:
         """Take note of its worker's stage."""
         if stage in RESTING:
             self.since = self.since or now()
-        elif stage in _MOVING:
+        elif stage in PRODUCTIVE_STAGES:
             self.since = ""
 
     def end(self) -> None:

@@ -18,7 +18,7 @@ from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone
 from daemon.share.share import Share
 from daemon.worker.protocol import Failed
-from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
+from pipeline.workdir import CHECKPOINT
 
 log = structlog.get_logger(__name__)
 

@@ -23,9 +23,8 @@ from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from engines.files import open_new
 from pipeline.fingerprint import source_identity
-from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
+from pipeline.workdir import CHECKPOINT, RESUMABLE
 
-_STATE = ("segments", "preview", CHECKPOINT)  # in the order in which they come back: the checkpoint names the others
 _ARRIVED = "kept"  # in a job's directory: kept state that is being taken in
 _FAILED = "failed"  # marks state with which a job has failed
 _SWEEP_EVERY_S = 3600.0
@@ -70,7 +69,7 @@ class SegmentCache:
             return
         if job.manifest.error:
             open_new(job.folder / _FAILED).close()
-        job.clear(but={*_STATE, MANIFEST, LEASE_FILE, *([_FAILED] if job.manifest.error else [])})
+        job.clear(but={*RESUMABLE, MANIFEST, LEASE_FILE, *([_FAILED] if job.manifest.error else [])})
         job.remove_parts()
         target = self._folder / job.manifest.key
         _discard(target)
@@ -101,7 +100,7 @@ class SegmentCache:
 
     def _take_in(self, job: Job) -> None:
         arrived = job.folder / _ARRIVED
-        for name in (_FAILED, *_STATE):
+        for name in (_FAILED, *RESUMABLE):
             if FileMark.of(arrived / name):
                 remove_path(job.folder / name)
                 (arrived / name).rename(job.folder / name)

@@ -18,7 +18,7 @@ from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
 from daemon.status.model import now
-from pipeline.degradation.space import Free, lacking
+from pipeline.degradation.space import FreeSpace, lacking
 
 _LOOK_EVERY_S = 1.0
 
@@ -153,7 +153,7 @@ class Conditions:
         if self._short_of_space:
             self._kept.make_room()
             needed = self.settings.resume_bytes
-            words = lacking(Free(free, total), needed, "share.resume_bytes")
+            words = lacking(FreeSpace(free, total), needed, "share.resume_bytes")
             return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
         reason = self._share.drain_reason(self._host)
         if reason is not None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from daemon.observability.registry import OTHER, MetricDefinition
 from daemon.status.model import LEVELS
 from daemon.status.store import STATES
-from pipeline.telemetry.counters import FRAMES, SECONDS, SHARES
+from pipeline.telemetry.counters import FRAMES, SECONDS, SHARES, STAGES
 
 STATUSES = ("succeeded", "succeeded_degraded", "failed")
 ENDS = ("finished", "failed", "stopped", "died", "stalled", "overdue")
-STAGES = ("decode", "detect", "track", "compose", "encode")
 QUEUES = ("decode", "analyse", "compose")
 HOST_STATES = (*STATES, "silent")
 NOTICES = ("sent", "failed", "held_back", "dropped")

@@ -17,8 +17,8 @@ from pipeline.durable import write_durably
 from pipeline.job import JobResult
 from pipeline.report import plots
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
+from pipeline.workdir import WorkDir
 
-NAME = "output.report.html"
 _BIN_S = 0.5  # the finest resolution of a plot
 _MOST_BINS = 400  # so that an hour takes no more space than some minutes
 _SECTIONS = (
@@ -32,7 +32,7 @@ def add_report_page(result: JobResult, languages: Sequence[Language]) -> JobResu
     Raises:
         OSError: the work directory cannot be read or written.
     """
-    path = result.files.report.with_name(NAME)
+    path = WorkDir(result.files.report.parent).output("html")
     write_durably(path, page_of(result, Translator(languages)))
     return replace(result, files=replace(result.files, html=path))
 
@@ -43,7 +43,7 @@ def page_of(result: JobResult, t: Translator) -> bytes:
     report["output"].pop("path")  # delivery decides on it
     bins = min(_MOST_BINS, max(1, round(result.duration_s / _BIN_S)))
     summary = TrackSummary(result.files.tracks, result.duration_s, bins).finish()
-    course = _course(report, result.duration_s)
+    axis = _time_axis(report, result.duration_s)
     shown = summary.sources.sum(axis=(0, 2))
     return html.render(
         "report.html.j2",
@@ -57,22 +57,22 @@ def page_of(result: JobResult, t: Translator) -> bytes:
         preview=_data_url(result.files.preview),
         sources=[source for source, count in zip(SOURCES, shown, strict=True) if count],
         levels=sorted({span["level"] for span in report["degradation"]}),
-        swaps=len(course.swaps_s),
-        presence=plots.presence(summary.sources, course, {side: _side_name(side, t) for side in SIDES}),
-        cameras=_cameras(report["input"]["video"], summary, course),
+        swaps=len(axis.swaps_s),
+        presence=plots.presence(summary.sources, axis, {side: _side_name(side, t) for side in SIDES}),
+        cameras=_cameras(report["input"]["video"], summary, axis),
         latency=plots.latency(report["timing"]["stages"]),
     )
 
 
-def _course(report: dict[str, Any], duration_s: float) -> plots.Course:
+def _time_axis(report: dict[str, Any], duration_s: float) -> plots.TimeAxis:
     swaps_s = [swap["t"] for swap in report["identity"].get("repaired_swaps", [])]
-    return plots.Course(duration_s, report["degradation"], swaps_s)
+    return plots.TimeAxis(duration_s, report["degradation"], swaps_s)
 
 
-def _cameras(video: dict[str, Any], summary: TrackSummary, course: plots.Course) -> dict[str, Markup]:
+def _cameras(video: dict[str, Any], summary: TrackSummary, axis: plots.TimeAxis) -> dict[str, Markup]:
     return {
-        "across": plots.camera(summary.crops, video["width"], course, vertical=False),
-        "down": plots.camera(summary.crops, video["height"], course, vertical=True),
+        "across": plots.camera(summary.crops, video["width"], axis, vertical=False),
+        "down": plots.camera(summary.crops, video["height"], axis, vertical=True),
     }
 
 

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
-from daemon.layout import FAILURE_REPORT_SUFFIX, OUTPUT_MARK, OUTPUT_SUFFIXES, SIDECAR_SUFFIX
+from daemon.layout import FAILURE_REPORT_SUFFIX, OUTPUT_MARK, SIDECAR_SUFFIX
+from pipeline.workdir import OUTPUT_SUFFIXES
 
 NamesFor: TypeAlias = Callable[[int], dict[str, str]]
 Namer: TypeAlias = Callable[[str, int, int], dict[str, str]]

@@ -111,8 +111,9 @@ class _Worker:
             result = run_job(
                 replace(order.spec, device=see_only(order.spec.device)),
                 on_progress=self._send,
-                should_stop=lambda: self._should_stop(order),
-                on_tally=self._send,
+                should_stop=self._stop.is_set,
+                confirm_ownership=lambda: _confirm(order),
+                on_stats=self._send,
             )
             if order.report_languages:
                 from daemon.pages.report_page import add_report_page  # noqa: PLC0415 - likewise
@@ -120,15 +121,6 @@ class _Worker:
                 result = add_report_page(result, order.report_languages)
             _confirm(order)
         return Finished.of(result)
-
-    def _should_stop(self, order: RunJob) -> bool:
-        """Whether the job must stop; called before each checkpoint.
-
-        Raises:
-            LeaseLostError: another host has taken the job over, so nothing more may be written.
-        """
-        _confirm(order)
-        return self._stop.is_set()
 
     def _send(self, message: Message) -> None:
         self._pipe.write(encode(message))
@@ -142,6 +134,7 @@ class _Worker:
 
 
 def _confirm(order: RunJob) -> None:
+    """Raise LeaseLostError if another host has taken the job over, so that nothing more may be written."""
     if order.lease is not None:
         leases.confirm(order.spec.work_dir, order.lease)
 

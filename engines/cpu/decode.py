@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from engines.containers.sniff import is_truncated
 from engines.cpu.codec import CodecRun
 from engines.cpu.concealment import Concealer, black, blended
-from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color, surface_size
+from engines.cpu.filters import Converter, Deinterlacer, Upright, output_color
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch, MediaInfo
+from engines.video.geometry import surface_size
 from engines.video.seeking import Feed, feed_from
 from engines.video.timeline import Slot, step_ticks
 

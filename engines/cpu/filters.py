@@ -23,7 +23,7 @@ from engines.cpu.tone_lut import TEN_BIT_FORMAT, ten_bit_graph, tone_mapping_gra
 from engines.frames import ColorTags, Plane, Size, VideoInfo
 from engines.tone_map import ToneSource, tone_source
 from engines.video.color import RANGE_FULL, UNSPECIFIED, merge_tags, tags_of
-from engines.video.geometry import Geometries, Geometry, fitting
+from engines.video.geometry import Geometries, Geometry
 from engines.video.orientation import Orientation
 from engines.video.timeline import Slot
 
@@ -68,14 +68,6 @@ def kept_color(tags: ColorTags) -> ColorTags:
     primaries = 9 if tags.primaries == UNSPECIFIED else tags.primaries
     transfer = 14 if tags.transfer == UNSPECIFIED else tags.transfer
     return replace(tags, primaries=primaries, transfer=transfer, matrix=9, full_range=False)
-
-
-def surface_size(info: VideoInfo, max_pixels: int) -> Size:
-    """Return the upright size of the first frame with its stored pixel aspect, scaled down to ``max_pixels``."""
-    width, height = info.coded_width, info.coded_height
-    if info.rotation_deg in (90, 270):
-        width, height = height, width
-    return fitting(width, height, max_pixels)
 
 
 def planes_of(frame: VideoFrame) -> Planes:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu.sdr_preview import SdrPreview
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
 from engines.models.yunet import Candidates, candidates, content_size
+from engines.video.sdr_preview import SdrPreview
 
 _ROWS_AVERAGED = 10  # of the frame, for each row of a thumbnail
 

@@ -71,6 +71,14 @@ def fitting(width: int, height: int, max_pixels: int) -> Size:
     return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
+def surface_size(info: VideoInfo, max_pixels: int) -> Size:
+    """Return the upright size of the first frame with its stored pixel aspect, scaled down to ``max_pixels``."""
+    width, height = info.coded_width, info.coded_height
+    if info.rotation_deg in (90, 270):
+        width, height = height, width
+    return fitting(width, height, max_pixels)
+
+
 def first_orientation(video: VideoInfo) -> Orientation:
     return Orientation(video.rotation_deg, video.mirrored)
 

@@ -1,4 +1,5 @@
 """The two virtual cameras: framing, paths and their solver.
 
-Imports `pipeline.people` and settings. Begin at `planner.py`.
+Imports `pipeline.people`, settings and `engines.frames`. Begin at `planner.py`, then `tile_camera.py`; `framing.py`
+defines a good crop, `camera_path.py` the path between crops.
 """

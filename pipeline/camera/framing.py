@@ -1,4 +1,4 @@
-"""What a good crop of a face is, and which crops a frame allows. Geometry only; nothing here moves."""
+"""Geometry of a good crop of one face, and of the crops that a frame allows."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Array: TypeAlias = NDArray[np.float64]
 TILE_HEIGHT = 1080
 HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
 _EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
-_OWN_SHARE = 0.35  # of the way to a neighbour: how far the crop's middle may stray from its own face
-_ZOOM_ALWAYS = 1.5  # small frames are blurred anyway: so much zoom is allowed all the same
-_SLIVER = 0.05  # of a face's width
-_GRID = 64  # crops lie on 1/64 pixel, so that edges add up exactly
+_OWN_SHARE = 0.35  # of the distance to the other face: largest distance of the crop's centre from its own face
+_ZOOM_ALWAYS = 1.5  # least zoom range that small frames allow, beyond upscale_max
+_SLIVER = 0.05  # of a face's width that may be outside of its crop
+_GRID = 64  # steps per pixel of a crop, so that edges add up exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """An interval for one quantity over time: ``lo`` and ``hi`` have shape (N,); the wish lies between."""
+    """An interval for one quantity in each of N frames; ``lo`` and ``hi`` have shape (N,)."""
 
     lo: Array
     hi: Array
@@ -37,10 +37,13 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class CropConstraints:
-    """What the frames of a stretch ask of one quantity.
+    """Targets and limits of one quantity of the crop (width, centre x or centre y) in N frames.
 
-    ``want`` is the ideal, shape (N,); ``near`` is the dead zone's narrow core, where a movement should end; ``soft``
-    the dead zone itself; ``hard`` what keeps the face inside.
+    Attributes:
+        want: the ideal, shape (N,).
+        near: the narrow core of the dead zone, in which a movement should end.
+        soft: the dead zone.
+        hard: the interval that keeps the face inside the crop.
     """
 
     want: Array
@@ -48,13 +51,18 @@ class CropConstraints:
     soft: Band
     hard: Band
 
-    def usual(self) -> float:
-        """The ideal of a typical frame."""
+    def typical(self) -> float:
+        """Return the median of the ideal."""
         return float(np.median(self.want))
 
 
 class Framing:
-    """Crops of one frame size for one tile shape."""
+    """Crops of frames of one size.
+
+    Attributes:
+        width, height: of the displayed frame, pixels.
+        widest, narrowest: limits of a crop's width, pixels; a close face may need more than ``narrowest``.
+    """
 
     def __init__(self, settings: CameraSettings, width: int, height: int) -> None:
         self._settings = settings
@@ -64,7 +72,7 @@ class Framing:
         self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
 
     def crop(self, cx: float, cy: float, width: float) -> Rect:
-        """The crop with this centre and width, moved and shrunk as little as it takes to lie inside the frame."""
+        """Return the crop with this centre and width, moved and shrunk as little as needed to lie inside the frame."""
         w = min(_round(width), self.widest)
         h = w * HEIGHT_PER_WIDTH
         x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
@@ -72,37 +80,41 @@ class Framing:
         return Rect(x, y, w, h)
 
     def centred_split(self, side: Side) -> Rect:
-        """The largest crop in the middle of one half of the frame."""
+        """Return the largest crop in the centre of one half of the frame."""
         cx = self.width * (0.25 if side == "left" else 0.75)
         return self.crop(cx, self.height / 2, self.width / 2)
 
-    def width_wishes(self, faces: Array, others: Array) -> CropConstraints:
-        """How wide the crop should be. ``faces`` and ``others`` are (N, 4); unknown others are NaN."""
+    def width_constraints(self, faces: Array, others: Array) -> CropConstraints:
+        """Return the constraints of the crop's width.
+
+        Args:
+            faces, others: boxes, (N, 4), pixels; unknown others are NaN.
+        """
         s = self._settings
         room = 1 + 2 * s.face_margin
         least = np.maximum(faces[:, 2], faces[:, 3] / HEIGHT_PER_WIDTH) * room
         least = np.minimum(least, self.widest)
         most = np.clip(self._widest_beside(faces, others), least, self.widest)
-        wish = np.maximum(faces[:, 3] / s.face_share / HEIGHT_PER_WIDTH, self.narrowest)
-        wish = np.clip(wish, least, most)
-        tolerance = wish * s.zoom_tolerance
+        target = np.maximum(faces[:, 3] / s.face_share / HEIGHT_PER_WIDTH, self.narrowest)
+        target = np.clip(target, least, most)
+        tolerance = target * s.zoom_tolerance
         return CropConstraints(
-            want=wish,
-            near=_around(wish, tolerance * s.settle).clipped(least, most),
-            soft=_around(wish, tolerance).clipped(least, most),
+            want=target,
+            near=_around(target, tolerance * s.settle).clipped(least, most),
+            soft=_around(target, tolerance).clipped(least, most),
             hard=Band(least, most),
         )
 
     def _widest_beside(self, faces: Array, others: Array) -> Array:
-        """Widest crop that still has its own person nearest to its middle, where the frame's edge is close."""
+        """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
         own, other = _centre_x(faces), _centre_x(others)
         apart = np.abs(other - own)
         to_edge = np.where(other > own, own, self.width - own)
         limit = 2 * (to_edge + _OWN_SHARE * apart)
         return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
 
-    def x_wishes(self, faces: Array, others: Array, widths: Array) -> CropConstraints:
-        """Where the crop's middle should be sideways, for crops of these widths, shape (N,)."""
+    def x_constraints(self, faces: Array, others: Array, widths: Array) -> CropConstraints:
+        """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,)."""
         s = self._settings
         own, other = _centre_x(faces), _centre_x(others)
         alone = np.isnan(other) | overlapping(faces, others)
@@ -112,39 +124,48 @@ class Framing:
         hard = np.minimum(np.maximum(inside, 0), np.maximum(beside, zone))
         return self._position(own, own, zone, hard, widths / 2, self.width)
 
-    def y_wishes(self, faces: Array, widths: Array) -> CropConstraints:
-        """Where the crop's middle should be in height, for crops of these widths, shape (N,)."""
+    def y_constraints(self, faces: Array, widths: Array) -> CropConstraints:
+        """Return the constraints of the crop's centre in y, for crops of these widths, shape (N,)."""
         s = self._settings
         heights = widths * HEIGHT_PER_WIDTH
-        wish = faces[:, 1] + faces[:, 3] * _EYES_IN_BOX + heights * (0.5 - s.eye_line)
+        target = faces[:, 1] + faces[:, 3] * _EYES_IN_BOX + heights * (0.5 - s.eye_line)
         inside = heights / 2 - faces[:, 3] * (0.5 + s.face_margin)
         middle = faces[:, 1] + faces[:, 3] / 2
         zone = widths * s.dead_zone_vertical
-        return self._position(wish, middle, zone, np.maximum(inside, 0), heights / 2, self.height)
+        return self._position(target, middle, zone, np.maximum(inside, 0), heights / 2, self.height)
 
     def _position(
-        self, wish: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int
+        self, target: Array, middle: Array, zone: Array, inside: Array, half: Array, size: int
     ) -> CropConstraints:
-        """``inside`` is how far the crop's middle may be from the face's; ``half`` the crop's half size."""
+        """Return the constraints of the crop's centre in one direction.
+
+        Args:
+            target: the ideal centre.
+            middle: the centre of the face.
+            zone: half of the dead zone.
+            inside: largest distance of the crop's centre from ``middle``.
+            half: half of the crop's extent.
+            size: extent of the frame.
+        """
         least, most = half, size - half
         hard = _around(middle, inside).clipped(least, most)
-        wish = np.clip(wish, hard.lo, hard.hi)
+        target = np.clip(target, hard.lo, hard.hi)
         return CropConstraints(
-            want=wish,
-            near=_around(wish, zone * self._settings.settle).clipped(hard.lo, hard.hi),
-            soft=_around(wish, zone).clipped(hard.lo, hard.hi),
+            want=target,
+            near=_around(target, zone * self._settings.settle).clipped(hard.lo, hard.hi),
+            soft=_around(target, zone).clipped(hard.lo, hard.hi),
             hard=hard,
         )
 
 
 def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
-    """Whether the face's middle is in the crop, or nearer than ``margin`` crop widths to it."""
+    """Return whether the face's centre is in the crop, or less than ``margin`` crop widths away from it."""
     m = margin * crop.w
     return crop.x - m <= face.cx <= crop.x + crop.w + m and crop.y - m <= face.cy <= crop.y + crop.h + m
 
 
 def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
-    """Whether all of the face that the frame shows is in the crop, but for a sliver."""
+    """Return whether the crop holds the whole visible part of the face, except for a small tolerance."""
     slack = _SLIVER * face.w
     left, right = max(face.x, 0.0), min(face.x + face.w, float(width))
     top, bottom = max(face.y, 0.0), min(face.y + face.h, float(height))
@@ -153,13 +174,13 @@ def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
 
 
 def touches(crop: Rect, face: Rect) -> bool:
-    """Whether any part of the face is in the crop."""
+    """Return whether any part of the face is in the crop."""
     across = face.x < crop.x + crop.w and crop.x < face.x + face.w
     return across and face.y < crop.y + crop.h and crop.y < face.y + face.h
 
 
 def overlapping(faces: Array, others: Array) -> NDArray[np.bool_]:
-    """Whether two faces overlap, row by row; False where one is unknown (NaN)."""
+    """Return for each row whether the two faces overlap, shape (N,); False where one is unknown (NaN)."""
     gap = np.abs(faces[:, :2] + faces[:, 2:] / 2 - others[:, :2] - others[:, 2:] / 2)
     return np.asarray(np.all(gap < (faces[:, 2:] + others[:, 2:]) / 2, axis=1))
 

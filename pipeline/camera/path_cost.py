@@ -1,13 +1,13 @@
-"""What a camera path costs, and the cheapest one.
+"""The cost of a camera path, and the path of least cost.
 
-In crop widths and seconds, for the position x(t) of one quantity (the crop's width, or its middle in one direction):
+In crop widths and seconds, for one quantity x(t) (the crop's width, or its centre in one direction):
 
-    pan * integral |x'|  +  energy / 2 * integral x''^2  +  out * integral of the distance from the wished zone,
+    pan * integral |x'|  +  energy / 2 * integral x''^2  +  out * integral of the distance from the dead zone,
 
-with far heavier prices for a cut-off face and for exceeding the limits of speed, acceleration and frame. Pricing the
-first derivative by its absolute value makes a camera either rest or move, as in Grundmann, Kwatra and Essa,
-"Auto-directed video stabilization with robust L1 optimal camera paths" (CVPR 2011); the square of the second starts and
-ends movements softly. The derivatives are those of a uniform cubic B-spline's control polygon.
+with much higher weights for a cut-off face and for exceeding the limits of speed, acceleration and frame. The absolute
+value of the first derivative makes a camera either rest or move, as in Grundmann, Kwatra and Essa,
+"Auto-directed video stabilization with robust L1 optimal camera paths" (CVPR 2011); the square of the second derivative
+starts and ends movements softly. The derivatives are those of a uniform cubic B-spline's control polygon.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ KNOT_S = 0.1
 _PAN, _ENERGY, _JERK = 1.0, 0.08, 0.001
 _OFF_CENTRE, _OUT, _CUT_OFF = 4.0, 30.0, 600.0
 _LIMIT, _FRAME = 2000.0, 5000.0
-_RIDGE = 1e-6  # makes the cost strictly convex where nothing else decides
+_RIDGE = 1e-6  # makes the cost strictly convex
 
 
 @dataclass(frozen=True, slots=True)
 class PathProblem:
-    """What a path must do: serve N frames with C control points.
+    """The input of the optimisation: N frames and C control points.
 
-    ``weights`` (N, C) give the path at each frame, which lasts ``seconds`` (N,) and has its ``wishes``; the control
-    points lie between ``least`` and ``most``, both (C,).
+    Attributes:
+        weights: (N, C), of the control points at each frame.
+        seconds: (N,), duration of each frame.
+        constraints: of the N frames.
+        least, most: (C,), limits of the control points.
     """
 
     weights: Array
@@ -46,8 +49,8 @@ class PathProblem:
     least: Array
     most: Array
 
-    def measured(self, start: float, unit: float) -> PathProblem:
-        """The same demand, measured from ``start`` in multiples of ``unit``."""
+    def rescaled(self, start: float, unit: float) -> PathProblem:
+        """Return the same problem, with quantities measured from ``start`` in multiples of ``unit``."""
 
         def band(b: Band) -> Band:
             return Band((b.lo - start) / unit, (b.hi - start) / unit)
@@ -61,19 +64,19 @@ class PathProblem:
         )
 
 
-def cheapest(fixed: Array, problem: PathProblem, settings: CameraSettings) -> Array:
-    """The control points that follow the ``fixed`` ones, shape (C - len(fixed),), all in crop widths."""
+def cheapest_path(fixed: Array, problem: PathProblem, settings: CameraSettings) -> Array:
+    """Return the control points that follow the ``fixed`` ones, shape (C - len(fixed),), all in crop widths."""
     count, done = len(problem.least), len(fixed)
     hessian = _smoothness(count)
-    terms = _kinks(problem, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
+    terms = _cost_terms(problem, settings.speed_max * KNOT_S, settings.acceleration_max * KNOT_S**2)
     already = (terms.rows[:, :done] @ fixed)[terms.of]
     free = PiecewiseLinearTerms(terms.rows[:, done:], terms.of, terms.at - already, terms.up, terms.down)
     start = np.full(count - done, fixed[-1] if done else 0.0)
     return minimise(hessian[done:, done:], hessian[done:, :done] @ fixed, free, start)
 
 
-def _kinks(problem: PathProblem, fastest: float, strongest: float) -> PiecewiseLinearTerms:
-    """The prices of moving, of the limits, and of what the frames wish for."""
+def _cost_terms(problem: PathProblem, fastest: float, strongest: float) -> PiecewiseLinearTerms:
+    """Return the cost of movement, of the limits, and of the frames' constraints."""
     count = len(problem.least)
     speed, acceleration, _ = _differences(count)
     rows = np.concatenate([speed, acceleration, np.eye(count), problem.weights])
@@ -93,13 +96,13 @@ def _kinks(problem: PathProblem, fastest: float, strongest: float) -> PiecewiseL
 
 
 def _between(rows: NDArray[np.intp], lo: Array | float, hi: Array | float, price: Array | float) -> list[_Term]:
-    """The price of being below ``lo`` or above ``hi``."""
+    """Return the cost of values below ``lo`` or above ``hi``."""
     return [(rows, hi, price, 0.0), (rows, lo, 0.0, price)]
 
 
 @lru_cache(maxsize=64)
 def _smoothness(count: int) -> Array:
-    """The quadratic part of the cost, shape (count, count)."""
+    """Return the quadratic part of the cost, shape (count, count)."""
     _, acceleration, jerk = _differences(count)
     energy: Array = _ENERGY / KNOT_S**3 * acceleration.T @ acceleration
     return energy + _JERK / KNOT_S**5 * jerk.T @ jerk + _RIDGE * np.eye(count)
@@ -107,6 +110,6 @@ def _smoothness(count: int) -> Array:
 
 @lru_cache(maxsize=64)
 def _differences(count: int) -> tuple[Array, Array, Array]:
-    """First, second and third differences of ``count`` control points, as matrices."""
+    """Return the first, second and third differences of ``count`` control points as matrices."""
     eye = np.eye(count)
     return np.diff(eye, axis=0), np.diff(eye, 2, axis=0), np.diff(eye, 3, axis=0)

@@ -1,4 +1,4 @@
-"""The two virtual cameras: scenes in, rows with final crops out, later by the look-ahead."""
+"""The two virtual cameras together: scenes in, rows with final crops out, delayed by the look-ahead."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from pipeline.camera.tile_view import View, rect_state
 from pipeline.people import Row, Scene, Seen, Side, size_from_json
 from pipeline.settings import CameraSettings
 
-_PLANS_PER_LOOKAHEAD = 4  # the path is planned anew this often, so a plan sees at least 3/4 of the look-ahead
-_LONGEST_STEP_S = 0.2  # a longer pause between two frames (VFR) counts as this much of camera time
+_PLANS_PER_LOOKAHEAD = 4  # replans in this time; so a plan sees at least 3/4 of it
+_LONGEST_STEP_S = 0.2  # longest camera time between two frames, for variable frame rates
 
 
 class CameraOperator:
-    """Frames both people of one video. Deterministic; rows depend on the scenes alone, not on how calls group them.
+    """Frames both people of one video.
 
-    ``width`` and ``height`` are those of the displayed frame, in pixels; scenes may name others. A row comes out once
-    the scenes reach ``lookahead_s`` past it.
+    Deterministic: rows depend on the scenes, not on how calls group them. A row is final once the scenes reach
+    ``lookahead_s`` past it.
+
+    Args:
+        missing: what a tile shows whose person is away, "hold" or "freeze".
+        lookahead_s: look-ahead, seconds.
+        width, height: of the displayed frame, pixels; scenes may name other sizes.
     """
 
     def __init__(self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int) -> None:
@@ -36,7 +41,7 @@ class CameraOperator:
         self._last_t: float | None = None
 
     def observe(self, scenes: Sequence[Scene]) -> list[Row]:
-        """Take further scenes; return the rows that are final now, in order, each scene once."""
+        """Take further scenes and return the rows that are final now, in order."""
         rows: list[Row] = []
         for scene in scenes:
             self._append(scene)
@@ -45,7 +50,7 @@ class CameraOperator:
         return rows
 
     def finish(self) -> list[Row]:
-        """Return the rows still waiting: the video has ended."""
+        """Return the remaining rows at the end of the video."""
         rows: list[Row] = []
         while self._scenes:
             rows += self._commit()
@@ -59,7 +64,7 @@ class CameraOperator:
         self._times.append(self._clock)
 
     def _commit(self) -> list[Row]:
-        """Decide the oldest scenes, with all later ones in view."""
+        """Decide the oldest scenes; later ones are known to the plan."""
         until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
         count = max(1, sum(t < until for t in self._times))
         left = self._left.advance(View("left", self._scenes, self._times), count)
@@ -69,7 +74,7 @@ class CameraOperator:
         return [Row(s.pts, s.t, a, b, s.frame) for s, a, b in zip(done, left, right, strict=True)]
 
     def state(self) -> dict[str, Any]:
-        """Everything that later rows depend on, as JSON-able values."""
+        """Return everything that later rows depend on, as JSON-able values."""
         return {
             "scenes": [_scene_state(s) for s in self._scenes],
             "times": list(self._times),
@@ -80,7 +85,7 @@ class CameraOperator:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on exactly where the operator that gave this state was; settings and frame must be the same."""
+        """Continue from the state of another operator with the same settings and frame size."""
         self._scenes = [_restored_scene(s) for s in state["scenes"]]
         self._times = list(state["times"])
         self._clock, self._last_t = state["clock"], state["last_t"]

@@ -1,4 +1,4 @@
-"""The camera of one tile: it follows its person, waits for them, or shows a still while another one is in the way."""
+"""The camera of one tile: it follows its person, waits for them, or repeats an earlier frame."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pipeline.camera.tile_view import Trace, View, is_jump, rect_state
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
-_REMEMBER_S = 2.0  # the other person's last place counts for so long
-_STALE_S = 5.0  # after so long a worse still is better than an old one
-_CLEARANCE = 0.05  # crop widths the other person must be away before a still ends
+_OTHER_MEMORY_S = 2.0  # validity of the other person's last position
+_STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
+_CLEARANCE = 0.05  # crop widths between the other person and the crop before a freeze ends
 
 
 @dataclass(frozen=True, slots=True)
 class FreezeFrame:
     """A frame that a frozen tile may repeat.
 
-    ``quality`` is 2 where the other person is not in it, 1 where they are at its edge, 0 where they fill it too or the
-    own face is cut off.
+    Attributes:
+        time: seconds on the camera's clock.
+        quality: 2 without the other person, 1 with them at its edge, 0 with their face inside or the own face cut off.
     """
 
     pts: int
@@ -33,15 +34,15 @@ class FreezeFrame:
 
 
 class Framings:
-    """Framing and path planning for each size of frame; ``usual`` is for scenes that name none."""
+    """Framing and path planner for each size of frame; ``usual`` is the size of scenes that name none."""
 
     def __init__(self, settings: CameraSettings, usual: Size) -> None:
         self._settings = settings
-        self._usual = usual
+        self._default_size = usual
         self._known: dict[Size, tuple[Framing, PathPlanner]] = {}
 
     def of(self, frame: Size | None) -> tuple[Framing, PathPlanner]:
-        size = frame or self._usual
+        size = frame or self._default_size
         if size not in self._known:
             framing = Framing(self._settings, *size)
             self._known[size] = framing, PathPlanner(self._settings, framing)
@@ -49,7 +50,7 @@ class Framings:
 
 
 class TileCamera:
-    """One tile's camera. Every frame must be given to ``advance`` exactly once, in order."""
+    """The camera of one tile. ``advance`` must commit every frame exactly once, in order."""
 
     def __init__(
         self, side: Side, settings: CameraSettings, framings: Framings, *, freeze: bool, bridge_s: float
@@ -60,16 +61,16 @@ class TileCamera:
         self._framing, self._planner = framings.of(None)
         self._freeze, self._bridge_s = freeze, bridge_s
         self._path: CameraPath | None = None
-        self._away = False  # the path waits for a person not yet seen in this shot
+        self._resting_elsewhere = False  # the path rests on a crop without the person, who has not been in this shot
         self._frozen = False
         self._waiting = False
         self._last: Seen | None = None  # the person in the last frame that showed them
-        self._trace = Trace()  # ... and how they came there in this take
-        self._other: tuple[Rect, float] | None = None
-        self.still: FreezeFrame | None = None
+        self._trace = Trace()  # their positions in this take
+        self._last_other: tuple[Rect, float] | None = None
+        self.freeze_frame: FreezeFrame | None = None
 
     def advance(self, view: View, commit: int) -> list[Tile]:
-        """Decide the view's first ``commit`` frames; the others are only looked at."""
+        """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
             self._framing, self._planner = self._framings.of(view.scenes[i].frame)
@@ -89,28 +90,28 @@ class TileCamera:
 
     def _end_take(self, view: View, i: int) -> None:
         self._path, self._last = None, None
-        self._waiting = self._frozen = self._away = False
-        self._trace.forget(float(view.times[i]))
+        self._waiting = self._frozen = self._resting_elsewhere = False
+        self._trace.reset(float(view.times[i]))
         if view.scenes[i].cut:
-            self._other = None
+            self._last_other = None
 
     def _present(self, view: View, i: int) -> bool:
-        """Whether the person is there, or back so soon that the camera goes on as if they were."""
+        """Return whether the person is visible, or back so soon that the path continues."""
         if view.faces[i] is not None:
             return True
         back = view.next_face(i)
-        if back is None or self._frozen or self._away:
+        if back is None or self._frozen or self._resting_elsewhere:
             return False
         if self._path is None:
             return not self._waiting and float(view.times[back] - view.times[i]) <= self._bridge_s
         return self._bridged(self._last, self._trace.last_s, view, back)
 
     def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
-        """Whether the path may lead from the last sight of the person to frame ``back``."""
+        """Return whether the path may continue from the person's last position to frame ``back``."""
         return float(view.times[back]) - last_s <= self._bridge_s and not is_jump(last, view.own[back])
 
-    def _run(self, view: View, i: int, commit: int) -> int:
-        """Where the phase that begins at frame ``i`` ends, at most ``commit``."""
+    def _phase_end(self, view: View, i: int, commit: int) -> int:
+        """Return the end of the phase (following or waiting) that begins at frame ``i``, at most ``commit``."""
         j = i + 1
         while j < commit and not view.breaks[j] and (view.faces[j] is None) == (view.faces[i] is None):
             j += 1
@@ -120,18 +121,18 @@ class TileCamera:
 
     def _follow(self, view: View, i: int, commit: int) -> list[Tile]:
         path = self._path
-        if path is None or (self._waiting and view.faces[i] is not None and not self._in_shot(view, i)):
+        if path is None or (self._waiting and view.faces[i] is not None and not self._is_in_crop(view, i)):
             path = self._path = CameraPath(float(view.times[i]))
-        self._waiting = self._frozen = self._away = False
-        j = self._run(view, i, commit)
-        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._horizon(view, i))), j - i)
+        self._waiting = self._frozen = self._resting_elsewhere = False
+        j = self._phase_end(view, i, commit)
+        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._take_end(view, i))), j - i)
         crops = self._crops(path, view.times[i:j])
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
         path.forget_before(float(view.times[j - 1]))
         return tiles
 
-    def _horizon(self, view: View, i: int) -> int:
-        """Where the take that runs through frame ``i`` ends, as far as one can see."""
+    def _take_end(self, view: View, i: int) -> int:
+        """Return the end of the take that contains frame ``i``, within the view."""
         end, last, last_s = view.next_break(i), view.own[i], float(view.times[i])
         for k in range(i, end):
             if view.faces[k] is not None:
@@ -141,14 +142,14 @@ class TileCamera:
         return end
 
     def _gap_end(self, view: View, i: int) -> int:
-        """Where the gap that covers frame ``i`` ends, as far as one can see."""
+        """Return the end of the gap that contains frame ``i``, within the view."""
         back = view.next_face(i)
         return view.next_break(i) if back is None else back
 
     def _expected(self, view: View, i: int, end: int) -> list[Rect | None]:
-        """The person's boxes from frame ``i`` to ``end``.
+        """Return the person's boxes from frame ``i`` to ``end``.
 
-        Of who is lost behind the other one it is expected that they walk on; other gaps stay open.
+        A person who is lost behind the other one is extrapolated; other gaps stay None.
         """
         faces, trace = view.faces[i:end], Trace.restored(self._trace.state())
         for n, k in enumerate(range(i, end)):
@@ -156,11 +157,11 @@ class TileCamera:
             if face is not None:
                 trace.note(time, face, view.others[k])
             elif trace.covered and time - trace.last_s <= self._bridge_s and self._gap_end(view, k) >= end:
-                faces[n] = trace.guess(time)
+                faces[n] = trace.extrapolate(time)
         return faces
 
-    def _in_shot(self, view: View, i: int) -> bool:
-        """Whether the waiting live camera already shows the person who comes back."""
+    def _is_in_crop(self, view: View, i: int) -> bool:
+        """Return whether the waiting live camera already shows the person who comes back."""
         face = view.faces[i]
         if self._frozen or self._path is None or face is None:
             return False
@@ -168,7 +169,7 @@ class TileCamera:
         return contains_face(crop, face, self._framing.width, self._framing.height)
 
     def _held_crop(self, view: View, i: int, path: CameraPath) -> Rect:
-        """What the waiting camera shows at frame ``i``."""
+        """Return the crop of the waiting camera at frame ``i``."""
         self._planner.extend(path, view.stretch(i, [None]), 1)
         return self._crops(path, view.times[i : i + 1])[0]
 
@@ -180,7 +181,7 @@ class TileCamera:
         self._last = own
         self._trace.note(float(view.times[i]), face, other)
         quality = self._quality(crop, face, other)
-        self._keep_still(FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
+        self._store_freeze_frame(FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
         return Tile(own.person, face, crop, own.source)
 
     def _quality(self, crop: Rect, face: Rect, other: Rect | None) -> int:
@@ -190,30 +191,30 @@ class TileCamera:
             return 2
         return 0 if contains_centre(crop, other, _CLEARANCE) else 1
 
-    def _keep_still(self, new: FreezeFrame) -> None:
-        old = self.still
+    def _store_freeze_frame(self, new: FreezeFrame) -> None:
+        old = self.freeze_frame
         if old is None or old.person != new.person or new.quality >= old.quality or new.time - old.time > _STALE_S:
-            self.still = new
+            self.freeze_frame = new
 
     # waiting
 
     def _wait(self, view: View, i: int, commit: int) -> list[Tile]:
         self._waiting = True
-        j = self._run(view, i, commit)
-        if self._path is None or self._away:
+        j = self._phase_end(view, i, commit)
+        if self._path is None or self._resting_elsewhere:
             tiles = self._wait_unseen(view, i, j)
         else:
             tiles = self._hold(view, i, j, self._path)
         return tiles
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
-        """Let the camera come to rest where it is; show a still while the other person is in its frame."""
+        """Let the camera come to rest; freeze while the other person is in its crop."""
         self._planner.extend(path, view.stretch(i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
             self._note_other(view, k)
             self._frozen = self._should_freeze(view, k, crop)
-            tiles.append(self._still_tile(view, k) if self._frozen else Tile(_person(view, k), None, crop, "held"))
+            tiles.append(self._frozen_tile(view, k) if self._frozen else Tile(_person(view, k), None, crop, "held"))
         path.forget_before(float(view.times[j - 1]))
         return tiles
 
@@ -221,7 +222,7 @@ class TileCamera:
         if self._freeze:
             return True
         if not self._frozen:
-            return self._intruded(float(view.times[i]), crop, 0.0) and not self._passing(float(view.times[i]))
+            return self._intruded(float(view.times[i]), crop, 0.0) and not self._just_covered(float(view.times[i]))
         clear_until = float(view.times[i]) + self._settings.unfreeze_s
         ahead = [k for k in range(i, view.next_break(i)) if float(view.times[k]) <= clear_until]
         soon = (view.others[k] for k in ahead)
@@ -229,47 +230,47 @@ class TileCamera:
             o is not None and contains_centre(crop, o, _CLEARANCE) for o in soon
         )
 
-    def _passing(self, time: float) -> bool:
-        """Whether the person was lost because the other one stepped before them, just now."""
+    def _just_covered(self, time: float) -> bool:
+        """Return whether the other person has just covered this one."""
         return self._trace.covered and time - self._trace.last_s <= self._bridge_s
 
     def _intruded(self, time: float, crop: Rect, margin: float) -> bool:
-        if self._other is None or time - self._other[1] > _REMEMBER_S:
+        if self._last_other is None or time - self._last_other[1] > _OTHER_MEMORY_S:
             return False
-        return contains_centre(crop, self._other[0], margin)
+        return contains_centre(crop, self._last_other[0], margin)
 
     def _note_other(self, view: View, i: int) -> None:
         box = view.others[i]
         if box is not None:
-            self._other = (box, float(view.times[i]))
+            self._last_other = (box, float(view.times[i]))
 
-    def _still_tile(self, view: View, i: int) -> Tile:
+    def _frozen_tile(self, view: View, i: int) -> Tile:
         person = _person(view, i)
-        if self.still is None or (person is not None and person != self.still.person):
+        if self.freeze_frame is None or (person is not None and person != self.freeze_frame.person):
             return Tile(person, None, self._framing.centred_split(self._side), "placeholder")
-        return Tile(person, None, self.still.crop, "frozen", self.still.pts)
+        return Tile(person, None, self.freeze_frame.crop, "frozen", self.freeze_frame.pts)
 
     def _wait_unseen(self, view: View, i: int, j: int) -> list[Tile]:
-        """The person has not been in this shot: their last still, else a part of the frame without the other one."""
+        """Return tiles for a person who has not been in this shot: frozen, or a crop without the other person."""
         for k in range(i, j):
             self._note_other(view, k)
         own = view.own[i]
-        if own is not None and self.still is not None and self.still.person == own.person:
+        if own is not None and self.freeze_frame is not None and self.freeze_frame.person == own.person:
             self._frozen = True
-            return [self._still_tile(view, k) for k in range(i, j)]
-        crop = self._empty_part(view, i)
+            return [self._frozen_tile(view, k) for k in range(i, j)]
+        crop = self._free_crop(view, i)
         if crop is None:
-            self._path, self._away = None, False
-            return [self._still_tile(view, k) for k in range(i, j)]
-        self._path, self._away = self._planner.resting(float(view.times[i]), crop), True
+            self._path, self._resting_elsewhere = None, False
+            return [self._frozen_tile(view, k) for k in range(i, j)]
+        self._path, self._resting_elsewhere = self._planner.at_rest(float(view.times[i]), crop), True
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
 
-    def _empty_part(self, view: View, i: int) -> Rect | None:
-        """A half of the frame in which the other person does not appear, the tile's own half if possible."""
+    def _free_crop(self, view: View, i: int) -> Rect | None:
+        """Return a half of the frame in which the other person does not appear, the tile's own half if possible."""
         end = view.next_break(i)
         others = [o for o in view.others[i:end] if o is not None]
-        if self._other is not None:
-            others.append(self._other[0])
+        if self._last_other is not None:
+            others.append(self._last_other[0])
         halves = [self._framing.centred_split(side) for side in (self._side, _opposite(self._side))]
         if self._path is not None:
             halves.insert(0, self._held_crop(view, i, self._path))
@@ -281,10 +282,10 @@ class TileCamera:
     # state
 
     def state(self) -> dict[str, Any]:
-        last, other, still = self._last, self._other, self.still
+        last, other, still = self._last, self._last_other, self.freeze_frame
         return {
             "path": self._path.state() if self._path else None,
-            "away": self._away,
+            "away": self._resting_elsewhere,
             "frozen": self._frozen,
             "waiting": self._waiting,
             "last": [last.person, rect_state(last.box), last.source] if last else None,
@@ -296,11 +297,11 @@ class TileCamera:
     def restore(self, state: dict[str, Any]) -> None:
         last, other, still = state["last"], state["other"], state["still"]
         self._path = CameraPath.restored(state["path"]) if state["path"] else None
-        self._away, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
+        self._resting_elsewhere, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._trace = Trace.restored(state["trace"])
-        self._other = (Rect(*other[0]), other[1]) if other else None
-        self.still = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
+        self._last_other = (Rect(*other[0]), other[1]) if other else None
+        self.freeze_frame = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 
 
 def _person(view: View, i: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What one tile's camera looks at: its person and the other one over consecutive frames."""
+"""The input of one tile's camera: its person and the other one over consecutive frames."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pipeline.camera.framing import Array
 from pipeline.people import Scene, Seen, Side
 
 _UNKNOWN = (np.nan,) * 4
-_FAR_JUMP = 2.5  # face heights between two frames: nobody moves like that
+_FAR_JUMP = 2.5  # face heights between two frames: faster than any person moves
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
-_MEMORY_S = 0.3  # a person's speed is taken over so long
+_MEMORY_S = 0.3  # time over which a person's speed is measured
 
 
 class View:
@@ -35,7 +35,7 @@ class View:
 
     @cached_property
     def breaks(self) -> list[bool]:
-        """Where no path goes on: at a cut, another person, or a jump that is no movement."""
+        """Where a path ends: at a cut, another person, or a jump that is no movement."""
         return [self._is_break(i) for i in range(len(self))]
 
     def _is_break(self, i: int) -> bool:
@@ -47,7 +47,7 @@ class View:
         return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
 
     def next_face(self, start: int) -> int | None:
-        """The first frame from ``start`` on that shows the person, in the same take."""
+        """Return the first frame from ``start`` on that shows the person in the same take."""
         for i in range(start, len(self)):
             if i > start and self.breaks[i]:
                 return None
@@ -56,13 +56,18 @@ class View:
         return None
 
     def stretch(self, start: int, faces: Sequence[Rect | None]) -> Stretch:
-        """The frames from ``start`` on, with these faces for the tile's person."""
+        """Return the frames from ``start`` on, with these faces of the tile's person."""
         stop = start + len(faces)
         return Stretch(self.times[start:stop], _boxes(faces), _boxes(self.others[start:stop]))
 
 
 class Trace:
-    """The last sights of a person: when and where, and whether the other one was close enough to step before them."""
+    """The last positions of a person, and whether the other one was close enough to cover them.
+
+    Attributes:
+        last_s: time of the last position, seconds on the camera's clock.
+        covered: whether the other person was near then.
+    """
 
     def __init__(self) -> None:
         self.last_s = 0.0
@@ -74,12 +79,12 @@ class Trace:
         self.covered = other is not None and _close(face, other)
         self._seen = [(t, box) for t, box in self._seen if time - t <= _MEMORY_S] + [(time, face)]
 
-    def forget(self, time: float) -> None:
-        """The person was not there before this time."""
+    def reset(self, time: float) -> None:
+        """Start at this time without a position."""
         self.last_s, self.covered, self._seen = time, False, []
 
-    def guess(self, time: float) -> Rect:
-        """Where a person who cannot be seen has gone, if they went on as before."""
+    def extrapolate(self, time: float) -> Rect:
+        """Return the position of the person at ``time`` at constant speed."""
         (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
         share = (time - last_s) / (last_s - first_s) if last_s > first_s else 0.0
         return Rect(last.x + (last.cx - first.cx) * share, last.y + (last.cy - first.cy) * share, last.w, last.h)
@@ -96,7 +101,7 @@ class Trace:
 
 
 def is_jump(before: Seen | None, after: Seen | None) -> bool:
-    """Whether a tile's person is another one than before, or somewhere else without having moved there."""
+    """Return whether a tile's person is another one, or too far away to have moved there."""
     if before is None or after is None:
         return False
     if before.person != after.person:
@@ -108,7 +113,7 @@ def is_jump(before: Seen | None, after: Seen | None) -> bool:
 
 
 def _close(a: Rect, b: Rect) -> bool:
-    """Whether bodies may overlap: they are wider than faces."""
+    """Return whether the bodies of two faces may overlap."""
     reach = _BODY * max(a.h, b.h)
     return abs(a.cx - b.cx) < reach and abs(a.cy - b.cy) < reach
 

@@ -1,4 +1,4 @@
-"""How much work is done when memory, decoding or time run short.
+"""Degradation: less work if memory or time is short or decoding fails, and waiting for disk space.
 
-Imports settings and checkpoints. Begin at `level_ladder.py`.
+Imports segments. Begin at `level_ladder.py`, then `controller.py`.
 """

@@ -1,12 +1,12 @@
-"""The circuit breaker of a device: how far the work on it is cut down, and when that may change. It has no threads.
+"""The level ladder of a job: how far its work is reduced, and when that may change. A pure state machine.
 
-After M. Nygard, "Release It!" (2007), with a ladder of levels in the place of on and off:
+It is a circuit breaker (M. Nygard, "Release It!", 2007) with several levels in place of on and off:
 
     closed     normal work
-    open       a trip has led one step down; nothing changes until the cool-down is over
-    half-open  on probation: enough clean segments lead one step up, a trip leads down again, with a longer cool-down
+    open       a trigger has led one step down; nothing changes until the cool-down is over
+    half-open  on probation: enough clean segments lead one step up; a trigger leads down, with a longer cool-down
 
-At the lowest level nothing is done, so nothing can prove clean: from there the end of the cool-down leads one step up.
+At the lowest level nothing is rendered, so no segment can be clean: there, the end of the cool-down leads one step up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.settings import DegradationSettings
 
 
 class Level(StrEnum):
-    """How far the work is cut down, as reports say it."""
+    """How far the work is reduced; the values are those of reports and of ``degradation.lowest``."""
 
     NORMAL = "normal"
     DOWNSCALE = "downscale"
@@ -37,7 +37,7 @@ LADDER = tuple(Level)
 
 
 class TriggerKind(StrEnum):
-    """What leads down; ``degradation.lowest`` has a key for each."""
+    """What leads one level down; ``degradation.lowest`` has a key for each."""
 
     OUT_OF_MEMORY = "out_of_memory"
     VRAM_GUARD = "vram_guard"
@@ -45,7 +45,7 @@ class TriggerKind(StrEnum):
     FRAME_LATENCY = "frame_latency"
 
 
-class State(Enum):
+class LadderState(Enum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
@@ -53,7 +53,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DegradationTrigger:
-    """One piece of trouble; ``reason`` is for people."""
+    """A cause for a lower level; ``reason`` is for people."""
 
     kind: TriggerKind
     reason: str
@@ -71,14 +71,14 @@ class Step:
         return self.after.rank > self.before.rank
 
 
-class CircuitBreaker:
-    """One job's breaker.
+class LevelLadder:
+    """The level of one job and its history.
 
     Args:
         clock: monotonic seconds.
 
     Attributes:
-        trip: what led down last; None at the normal level.
+        trigger: what led down last; None at the normal level.
         fruitless_pauses: pauses since the last clean segment.
     """
 
@@ -89,31 +89,31 @@ class CircuitBreaker:
         self._clean = 0
         self._holds_until = -math.inf
         self.level = Level.NORMAL
-        self.trip: DegradationTrigger | None = None
+        self.trigger: DegradationTrigger | None = None
         self.fruitless_pauses = 0
 
     @property
-    def state(self) -> State:
+    def state(self) -> LadderState:
         if self.level is Level.NORMAL:
-            return State.CLOSED
-        return State.OPEN if self.wait_s > 0 else State.HALF_OPEN
+            return LadderState.CLOSED
+        return LadderState.OPEN if self.wait_s > 0 else LadderState.HALF_OPEN
 
     @property
     def wait_s(self) -> float:
-        """Time until the level may change."""
+        """Return the time until the level may change."""
         return max(0.0, self._holds_until - self._clock())
 
     def lowest(self, kind: TriggerKind) -> Level:
-        """Down to where a kind of trip may lead; ``NORMAL`` means that it leads nowhere."""
+        """Return the lowest level to which a kind of trigger may lead; ``NORMAL`` means that it leads nowhere."""
         return Level(getattr(self._settings.lowest, kind))
 
-    def record_trip(self, trip: DegradationTrigger) -> Step | None:
-        """Take note of trouble: one step down, unless the cool-down still runs or it may lead no further.
+    def record_trigger(self, trigger: DegradationTrigger) -> Step | None:
+        """Go one step down, unless the cool-down still runs or the trigger may lead no further.
 
-        Trouble that outlasts a cool-down makes the next one longer, also where it leads no further.
+        A trigger after the cool-down makes the next cool-down longer, also if it leads no further.
         """
         self._clean = 0
-        lowest = self.lowest(trip.kind)
+        lowest = self.lowest(trigger.kind)
         if self.wait_s > 0 or lowest is Level.NORMAL:
             return None
         self._failures += 1
@@ -121,13 +121,13 @@ class CircuitBreaker:
         if self.level.rank >= lowest.rank:
             self._count_pause()
             return None
-        self.trip = trip
+        self.trigger = trigger
         return self._move(1)
 
     def record_clean(self) -> Step | None:
-        """Take note of a segment without trouble: one step up after enough of them."""
+        """Record a segment without a trigger; go one step up after enough of them."""
         self.fruitless_pauses = 0
-        if self.state is State.OPEN:
+        if self.state is LadderState.OPEN:
             return None
         self._clean += 1
         if self._clean < self._settings.probation_segments:
@@ -139,33 +139,33 @@ class CircuitBreaker:
         return self._up()
 
     def end_pause(self) -> Step | None:
-        """One step up for another try, once a pause's cool-down is over."""
+        """Go one step up for another try, if the cool-down of a pause is over."""
         if self.level is not Level.PAUSE or self.wait_s > 0:
             return None
         return self._up()
 
     def to_json(self) -> dict[str, Any]:
-        """The state for a checkpoint; times as what is left of them."""
+        """Return the state for a checkpoint; a time in it is the remaining time."""
         return {
             "level": self.level,
             "failures": self._failures,
             "clean": self._clean,
             "wait_s": self.wait_s,
             "fruitless_pauses": self.fruitless_pauses,
-            "trip": None if self.trip is None else [self.trip.kind, self.trip.reason],
+            "trip": None if self.trigger is None else [self.trigger.kind, self.trigger.reason],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from an earlier process's state. A pause is over: between two processes the device had one.
+        """Continue with the state of an earlier process. A pause is over: the device rested between the processes.
 
-        Trouble of a kind that is no trip any more, in a checkpoint of an earlier version, is over as well.
+        The state is ignored if its trigger is of a kind that only an earlier version of the program knew.
         """
         if state["trip"] is not None and state["trip"][0] not in set(TriggerKind):
             return
         self.level = Level(state["level"])
         self._failures, self._clean = state["failures"], state["clean"]
         self.fruitless_pauses = state["fruitless_pauses"]
-        self.trip = (
+        self.trigger = (
             None if state["trip"] is None else DegradationTrigger(TriggerKind(state["trip"][0]), state["trip"][1])
         )
         self._holds_until = -math.inf
@@ -173,11 +173,11 @@ class CircuitBreaker:
             self._hold(state["wait_s"])
 
     def _up(self) -> Step:
-        """One step up. The next change may come soon, so that a try that fails is a short one."""
+        """Go one step up, with the shortest cool-down, so that a try that fails is short."""
         self._hold(self._settings.cool_down_s)
         step = self._move(-1)
         if self.level is Level.NORMAL:
-            self.trip = None
+            self.trigger = None
         return step
 
     def _move(self, by: int) -> Step:

@@ -1,6 +1,6 @@
-"""Room on the disk of a job's directory: how much there is, and waiting for more.
+"""Free space on the disk of a work directory, and waiting for more.
 
-Want of space never changes what a job makes. The job waits and goes on from its last segment, as if nothing had been.
+A lack of space never changes what a job makes: the job waits, and goes on from its last segment.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 
 from engines.errors import ExplainedError, causes
 from engines.files import FULL
-from pipeline.errors import DiskFullError, JobStopped
-from pipeline.job import StopCheck
+from pipeline.errors import DiskFullError
+from pipeline.interruption import Interruption
 from pipeline.settings import DegradationSettings
 
 _MIB = 2**20
-_BEAT_S = 0.2
-_TRY_LONGEST_S = 30.0  # a quota does not show in the free space, so people need not wait longer than this for a try
-_GROWN_BYTES = _MIB  # so much more free space is worth a try at once
+_POLL_S = 0.2
+_LONGEST_RETRY_S = 30.0  # free space does not show a quota, so people must not wait longer than this for a retry
+_GROWN_BYTES = _MIB  # so much more free space is worth a retry at once
 _KEY = "degradation.disk_low_bytes"
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
-    """What a file system says of itself. ``known`` is false where it counts nothing, as some do over a network."""
+class FreeSpace:
+    """Free and total space of a file system. Some network file systems report neither: ``known`` is then false."""
 
     free_bytes: int
     total_bytes: int
@@ -36,8 +36,8 @@ class Free:
         return self.total_bytes > 0
 
     @classmethod
-    def at(cls, folder: Path) -> Free:
-        """Of the file system that a folder lies on, for a program without privileges.
+    def at(cls, folder: Path) -> FreeSpace:
+        """Return the space that a program without privileges has on the file system of a folder.
 
         Raises:
             OSError: the folder cannot be reached.
@@ -47,12 +47,12 @@ class Free:
 
 
 def mib(count: int) -> str:
-    """Bytes in whole MiB, rounded down: never more than there is."""
+    """Format bytes in whole MiB, rounded down, so that it never shows more than there is."""
     return f"{count // _MIB} MiB"
 
 
-def lacking(free: Free, needed_bytes: int, what_for: str) -> str:
-    """What holds the work back, in words; "" where there is room."""
+def lacking(free: FreeSpace, needed_bytes: int, what_for: str) -> str:
+    """Describe the lack of space, in words; "" if there is enough."""
     if not free.known or free.free_bytes >= needed_bytes:
         return ""
     if needed_bytes > free.total_bytes:
@@ -61,7 +61,7 @@ def lacking(free: Free, needed_bytes: int, what_for: str) -> str:
 
 
 def refusal(error: BaseException) -> str:
-    """The words of an error that comes from a full disk or quota; "" where it is another one."""
+    """Return the message of an error that a full disk or quota caused; "" for other errors."""
     for cause in causes(error):
         if isinstance(cause, DiskFullError) or (isinstance(cause, OSError) and cause.errno in FULL):
             words = error.message if isinstance(error, ExplainedError) else str(cause)
@@ -69,15 +69,15 @@ def refusal(error: BaseException) -> str:
     return ""
 
 
-class Room:
-    """The space that a job works in.
+class DiskSpace:
+    """The space that a job has for its work directory.
 
     Args:
         clock: monotonic seconds.
         sleep: waits so many seconds.
 
     Attributes:
-        reason: what is lacking now, in words; "" while nothing is waited for.
+        reason: what is lacking now, in words; "" if the job does not wait.
     """
 
     def __init__(
@@ -95,66 +95,64 @@ class Room:
         self._refusals = 0  # in a row
         self.reason = ""
 
-    def low(self) -> str:
-        """What is lacking for the work to go on; "" where nothing is."""
-        return lacking(Free.at(self._work_dir), self._settings.disk_low_bytes, _KEY)
+    def shortage(self) -> str:
+        """Describe what is lacking for the work to go on; "" if nothing is."""
+        return lacking(FreeSpace.at(self._work_dir), self._settings.disk_low_bytes, _KEY)
 
-    def refuses(self, error: BaseException) -> bool:
-        """Whether an error comes from want of space; then ``wait`` waits before the next try."""
+    def is_cause_of(self, error: BaseException) -> bool:
+        """Return whether a lack of space caused an error; ``wait`` then waits before the next try."""
         words = refusal(error)
         if not words:
             return False
         self._refusals += 1
-        self.reason = f"{words} ({mib(Free.at(self._work_dir).free_bytes)} free)"
+        self.reason = f"{words} ({mib(FreeSpace.at(self._work_dir).free_bytes)} free)"
         return True
 
-    def worked(self) -> None:
-        """Something was written: the next refusal is the first again."""
+    def on_written(self) -> None:
+        """Reset the count of refusals: a segment was written."""
         self._refusals = 0
 
     def wait(
         self,
+        interruption: Interruption,
+        on_wait: Callable[[], None],
         *,
         needed_bytes: int = 0,
         what_for: str = "",
-        should_stop: StopCheck,
-        on_wait: Callable[[], None],
     ) -> None:
-        """Wait until there is room, and after a refusal until another try makes sense.
+        """Wait until there is enough space, and after a refusal until a retry makes sense.
 
         Args:
-            needed_bytes: more than the work needs anyway, for the purpose ``what_for``.
-            on_wait: called several times a second meanwhile.
+            on_wait: called several times a second while the job waits.
+            needed_bytes: space for the purpose ``what_for``, if it is more than ``disk_low_bytes``.
 
         Raises:
-            JobStopped: asked to stop.
-            DiskFullError: it took longer than ``disk_wait_s``, or the disk can never have so much room.
+            JobStopped: a stop is requested.
+            DiskFullError: it takes longer than ``disk_wait_s``, or the disk can never have so much space.
         """
         begin = self._clock()
-        before = Free.at(self._work_dir)
+        before = FreeSpace.at(self._work_dir)
         while True:
-            free = Free.at(self._work_dir)
+            free = FreeSpace.at(self._work_dir)
             lack = lacking(free, self._settings.disk_low_bytes, _KEY) or lacking(free, needed_bytes, what_for)
             waited_s = self._clock() - begin
-            if not lack and (not self.reason or self._is_worth_a_try(before, free, waited_s)):
+            if not lack and (not self.reason or self._is_worth_a_retry(before, free, waited_s)):
                 self.reason = ""
                 return
             self.reason = lack or self.reason
-            self._give_up(free, needed_bytes, waited_s)
+            self._raise_if_hopeless(free, needed_bytes, waited_s)
             on_wait()
-            if should_stop():
-                raise JobStopped("the job was asked to stop while it waited for space")
-            self._sleep(_BEAT_S)
+            interruption.check("while it waited for space")
+            self._sleep(_POLL_S)
 
-    def _is_worth_a_try(self, before: Free, now: Free, waited_s: float) -> bool:
+    def _is_worth_a_retry(self, before: FreeSpace, now: FreeSpace, waited_s: float) -> bool:
         if now.free_bytes >= before.free_bytes + _GROWN_BYTES or not self._refusals:
             return True
         doublings = min(self._refusals - 1, 30)
-        return waited_s >= min(_TRY_LONGEST_S, self._settings.cool_down_s * 2.0**doublings)
+        return waited_s >= min(_LONGEST_RETRY_S, self._settings.cool_down_s * 2.0**doublings)
 
-    def _give_up(self, free: Free, needed_bytes: int, waited_s: float) -> None:
-        never = free.known and max(needed_bytes, self._settings.disk_low_bytes) > free.total_bytes
-        if never:
+    def _raise_if_hopeless(self, free: FreeSpace, needed_bytes: int, waited_s: float) -> None:
+        if free.known and max(needed_bytes, self._settings.disk_low_bytes) > free.total_bytes:
             raise DiskFullError(
                 self.reason, remedy="Set what is needed to less, or use a larger disk.", doctor_check="share-limits"
             )

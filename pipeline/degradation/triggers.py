@@ -1,6 +1,6 @@
-"""What trips the breaker: errors on the way, and measurements at the end of a segment.
+"""Triggers of a lower level: errors during the work, and measurements at the end of a segment.
 
-Want of disk space is no trip: less work would not help, and the job waits for it (``pipeline.degradation.space``).
+A lack of disk space is no trigger: less work would not help, so the job waits (``pipeline.degradation.space``).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pipeline.degradation.level_ladder import DegradationTrigger, TriggerKind
 from pipeline.settings import DegradationSettings
 
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
-_BAD_ALLOC = ("std::bad_alloc", "bad allocation")  # how ONNX Runtime passes a C++ allocator's refusal on
+_BAD_ALLOC = ("std::bad_alloc", "bad allocation")  # in messages of ONNX Runtime, if a C++ allocation fails
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """What is known of the work on a finished segment.
+    """Measurements of a finished segment.
 
     Attributes:
-        replaced: frames that could not be decoded.
-        latency_s: median of the time that all stages together spent on a frame, reading and writing files left out.
-        strain: why the device carries more than it should.
+        replaced: number of frames that could not be decoded.
+        latency_s: median of the time that all stages together spent on a frame, without reading and writing files.
+        pressure_reason: why the device is loaded above its limit; None if it is not.
     """
 
     frames: int
@@ -34,8 +34,8 @@ class SegmentFacts:
     pressure_reason: str | None = None
 
 
-def trip_of(error: BaseException) -> DegradationTrigger | None:
-    """The trip behind an error, None where it is none: then less work would not help."""
+def trigger_of(error: BaseException) -> DegradationTrigger | None:
+    """Return the trigger behind an error; None if there is none, so that less work would not help."""
     for cause in causes(error):
         kind = _kind(cause)
         if kind is not None:
@@ -64,8 +64,8 @@ def _words(error: BaseException) -> str:
     return f"{what}: {error}" if str(error) else f"{what}."
 
 
-def judge(facts: SegmentFacts, settings: DegradationSettings) -> DegradationTrigger | None:
-    """The trip that a finished segment shows, the most urgent where there are several."""
+def trigger_in(facts: SegmentFacts, settings: DegradationSettings) -> DegradationTrigger | None:
+    """Return the trigger that the measurements of a segment show, the most urgent one of several; None if none."""
     if facts.pressure_reason is not None:
         return DegradationTrigger(TriggerKind.VRAM_GUARD, facts.pressure_reason)
     share = facts.replaced / max(1, facts.frames)

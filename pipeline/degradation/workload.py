@@ -1,4 +1,4 @@
-"""What each level of degradation takes from the work. The output's size and its audio are the same at all of them."""
+"""How much work each level of degradation does. Size and audio of the output are the same at all levels."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from pipeline.settings import DegradationSettings
 
 MAX_SURFACE_PIXELS = 3840 * 2160
 _DEPTH = 2
-_SMALLER = 4  # a batch is cut to one part in so many
+_BATCH_DIVISOR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How much is worked on at once.
+    """The limits of the work at one level.
 
     Attributes:
         surface_pixels: most pixels of a working frame; larger ones are scaled down.
-        detector_long_side: most of the detector input's longer side; None leaves it to the profile.
-        smaller: batches are cut to one part in so many.
+        detector_long_side: longest side of the detector's input in pixels; None: the profile decides.
+        batch_divisor: batches have this part of their usual size.
         depth: batches that wait between two stages.
-        picture_step: every so manieth frame is worked on.
+        frame_step: one frame of so many is processed.
     """
 
     surface_pixels: int = MAX_SURFACE_PIXELS
     detector_long_side: int | None = None
-    smaller: int = 1
+    batch_divisor: int = 1
     depth: int = _DEPTH
     frame_step: int = 1
 
     def batch(self, most: int) -> int:
-        """Frames that travel together where ``most`` would undisturbed."""
-        return max(1, most // self.smaller)
+        """Return the batch size at this level; ``most`` is that of undisturbed work."""
+        return max(1, most // self.batch_divisor)
 
     def long_side(self, wanted: int) -> int:
-        """Longer side of the detector's input where the profile wants ``wanted``."""
+        """Return the longer side of the detector's input in pixels; ``wanted`` is the profile's."""
         return wanted if self.detector_long_side is None else min(wanted, self.detector_long_side)
 
 
 def workload(level: Level, settings: DegradationSettings) -> Workload:
-    """The work at a level; each takes more away than the one above."""
+    """Return the work at a level; each does less than the one above."""
     if level is Level.NORMAL:
         return Workload()
     return Workload(
         surface_pixels=min(MAX_SURFACE_PIXELS, settings.surface_pixels),
         detector_long_side=settings.detector_long_side,
-        smaller=_SMALLER,
+        batch_divisor=_BATCH_DIVISOR,
         depth=1,
         frame_step=1 if level is Level.DOWNSCALE else 2,
     )

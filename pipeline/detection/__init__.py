@@ -1,4 +1,5 @@
-"""Finding faces and shot changes in frames.
+"""Detection of faces and of shot changes in frames.
 
-Imports the engines and `pipeline` top-level types. Begin at `face_detector.py`.
+May import the engines and the top-level modules of `pipeline`. Begin at `face_detector.py`; `detection_schedule.py`
+says when the detector runs, `shot_detector.py` finds cuts.
 """

@@ -1,4 +1,4 @@
-"""How often the detector runs: less often while nobody is about to meet anybody."""
+"""When the face detector runs: less often while nobody is about to meet anybody."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from engines.frames import Rect
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
-AHEAD_S = 0.5  # how far ahead faces are reckoned to go on as they move
-APART = 1.0  # of the wider face's width: the room between two faces that counts as having met
+LOOK_AHEAD_S = 0.5  # faces are expected to go on moving as they do for this long
+MIN_GAP = 1.0  # in widths of the wider face: with a smaller gap two faces count as meeting
 CALM_AFTER_S = 1.0
-_SLACK = 0.25  # of a frame, so that rounding never skips one
+_SLACK = 0.25  # of a frame: tolerates rounding of timestamps
 
 
-class DetectorPace:
+class DetectionSchedule:
     """Decides when the detector runs next.
 
-    Ordinarily that is ``rate_hz`` times per second of video. Where for a second no face has come or gone, and none
-    could meet another or leave the frame within half a second, it is ``calm_rate_hz``, until one does or could.
-    So people who sit and gesture are looked at less often, and those who pass each other are not.
+    The usual rate is ``rate_hz`` per second of video. The rate is ``calm_rate_hz`` while, for a second or longer, no
+    face has appeared or disappeared, and none could meet another or leave the frame within half a second. People who
+    sit and gesture therefore cost fewer detections; people who pass each other do not.
 
     Args:
         settings: the two rates.
@@ -40,7 +40,7 @@ class DetectorPace:
         self._boxes: list[Rect] = []
 
     def due(self, times: Sequence[float], cuts: Sequence[bool]) -> list[bool]:
-        """Which of the next frames the detector sees: one every so often, and the first of every shot."""
+        """Return for each of the next frames whether the detector runs on it: also on the first one of every shot."""
         last, due = self._last_t, []
         for t, cut in zip(times, cuts, strict=True):
             due.append(cut or last is None or self._turn(t) > self._turn(last))
@@ -48,26 +48,29 @@ class DetectorPace:
         return due
 
     def note(self, t: float, faces: Sequence[Face]) -> None:
-        """Take what the detector saw at ``t``, in seconds."""
+        """Record the faces that the detector found at ``t``, in seconds."""
         boxes = [face.box for face in faces]
         self._calm_since = min(self._calm_since, t) if self._is_calm(t, boxes) else math.inf
         self._last_t, self._boxes = t, boxes
 
     def _is_calm(self, t: float, boxes: Sequence[Rect]) -> bool:
-        """Whether the faces are those of the last run, and will be for a while."""
+        """Return whether the faces are those of the last run, and stay apart and in the frame for a while."""
         if self._last_t is None or len(boxes) != len(self._boxes):
             return False
-        reach = [AHEAD_S * _moved(self._boxes, box) / (t - self._last_t) for box in boxes]
+        reach = [LOOK_AHEAD_S * _displacement(self._boxes, box) / (t - self._last_t) for box in boxes]
         stay = all(min(box.x, self._width - box.x - box.w) >= far for box, far in zip(boxes, reach, strict=True))
         return stay and all(
-            _gap(a, b) - reach[n] - reach[m] >= APART * max(a.w, b.w)
+            _gap(a, b) - reach[n] - reach[m] >= MIN_GAP * max(a.w, b.w)
             for n, a in enumerate(boxes)
             for m, b in enumerate(boxes[:n])
         )
 
     def _turn(self, t: float) -> int:
-        """Which of the detector's turns a time belongs to. Turns while calm are some of the others, so that it does
-        not matter for what is seen afterwards when exactly a calm stretch began."""
+        """Return the number of the detection interval that a time belongs to.
+
+        The intervals of calm stretches are unions of the usual ones, so the schedule after a calm stretch does not
+        depend on when exactly the stretch began.
+        """
         calm = self._last_t is not None and self._last_t - self._calm_since >= CALM_AFTER_S
         return math.floor((t * self._fps + _SLACK) / self._every[calm])
 
@@ -82,12 +85,12 @@ class DetectorPace:
         self._boxes = [Rect(*box) for box in state["boxes"]]
 
 
-def _moved(before: Sequence[Rect], box: Rect) -> float:
-    """How far a face went or grew sideways, in pixels, since it was the nearest to where it is now."""
+def _displacement(before: Sequence[Rect], box: Rect) -> float:
+    """Return how far a face moved or grew horizontally, in pixels, against the nearest face of the last run."""
     old = min(before, key=lambda old: math.hypot(old.cx - box.cx, old.cy - box.cy))
     return max(abs(old.cx - box.cx), abs(old.w - box.w))
 
 
 def _gap(a: Rect, b: Rect) -> float:
-    """The room between two faces, sideways."""
+    """Return the horizontal gap between two faces, in pixels."""
     return abs(a.cx - b.cx) - (a.w + b.w) / 2

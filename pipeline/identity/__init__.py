@@ -1,4 +1,5 @@
-"""Who is who: tracks, tracklets, the two leading people, recognition and assignment to tiles.
+"""Identity: tracks, tracklets, the two leading people, recognition and assignment to tiles.
 
-Imports `detection`'s types only through `pipeline.people`. Begin at `resolver.py`.
+May import the engines' data types and the top-level modules of `pipeline`, no other package of it. Begin at
+`resolver.py`, which calls the other modules frame by frame.
 """

@@ -1,4 +1,4 @@
-"""Who is who: the joint assignment of tracklets to two people, and of the two people to tiles."""
+"""The joint assignment of tracklets to the two people, and of the people to tiles by position."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
 
-# All evidence is in nats: natural logarithms of how much likelier it makes an assignment.
-CLAIM = 1.5  # an unknown face must show more than this to be one of the two people
+# All evidence is in nats: natural logarithms of likelihood ratios.
+PERSON_COST = 1.5  # nats against an unknown face being one of the two people
 SCORE_NATS, SCORE_ZERO, SCORE_SPAN = 4.0, 0.6, 0.3
 SIZE_SPREAD = 0.35  # of the logarithm of a person's face height within a shot
-LINK_NATS, LINK_LEAST = 2.5, -2.0
-LINK_MEMORY_S = 1.0  # after this time motion has lost most of its meaning
-DRIFT_S = 0.4  # an unseen face keeps its speed for about this long
+LINK_NATS, MIN_LINK_NATS = 2.5, -2.0
+LINK_MEMORY_S = 1.0  # decay time of the evidence of motion
+DRIFT_S = 0.4  # decay time of an unseen face's speed
 POSITION_SPREAD = 0.25  # face heights, growing by ...
 POSITION_GROWTH = 1.5  # ... face heights per second unseen
 SPEED_SPREAD = 2.5  # face heights per second
-SAME_TRACK = 1.0  # the tracker thought so too
-GOES_ON = 1.5  # a track that goes on rather keeps its label, be it a stranger's
-ORDER_NATS = 0.5  # across a cut people rather keep their sides
-KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5  # what has been shown already is not changed lightly
-APPEARANCE_LIMIT = 4.0  # what one embedding may weigh
-FURTHER_VIEW = 0.5  # embeddings of one tracklet are alike: each further one counts half
-BEAM, HOPELESS = 96, 16.0  # hypotheses that are kept, and nats behind the best at which one is given up
+SAME_TRACK_NATS = 1.0  # for tracklets of one track
+CONTINUITY_NATS = 1.5  # for keeping the label within a track
+ORDER_NATS = 0.5  # for keeping the position across a cut
+KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5  # for keeping a label that has been shown
+APPEARANCE_LIMIT = 4.0  # most nats of one embedding
+FURTHER_VIEW = 0.5  # weight of each further embedding of a tracklet, as they are correlated
+BEAM, BEAM_NATS = 96, 16.0  # most hypotheses, and nats behind the best at which one is dropped
 
 Holders: TypeAlias = tuple["Tracklet | None", "Tracklet | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One way to see the window: its score, each person's latest tracklet, and a label per tracklet, in order."""
+    """One labelling of the window: its score, each person's latest tracklet, and the labels in order."""
 
     score: float
     holders: Holders
@@ -43,7 +43,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The best hypothesis: labels by tracklet, and for people how much worse the best exchanged hypothesis is."""
+    """The best hypothesis: labels by tracklet, and for people how much better it is than the best exchanged one."""
 
     labels: dict[int, int]
     margins: dict[int, float]
@@ -51,18 +51,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Nats for one person: of a face where none was followed before, and of its embeddings."""
+    """Nats for one person: of a face without a predecessor, and of its embeddings."""
 
     face: float
     appearance: float
 
 
 class Assigner:
-    """Decides jointly whose tracklets those of a window are.
+    """Decides jointly whose the tracklets of a window are.
 
-    The tracklets are taken in order of their beginning, and each may be person 1, person 2 or a stranger's: multiple
-    hypothesis tracking (Reid 1979) with two targets and a beam. A person has one face: tracklets that were seen at
-    the same time never go to one person. The score adds up what the detector, motion and appearance say.
+    The method is multiple hypothesis tracking (Reid 1979) with two targets and a beam. In order of their beginning,
+    each tracklet may be person 1's, person 2's or a stranger's. Tracklets that were seen at the same time never go to
+    one person. The score is the sum of the evidence of detector, motion and appearance.
     """
 
     def __init__(self, settings: IdentitySettings, width: int) -> None:
@@ -72,9 +72,9 @@ class Assigner:
     def decide(
         self, tracklets: Sequence[Tracklet], anchors: Holders, people: Sequence[Person], returned_t: float
     ) -> Decision:
-        """Label ``tracklets``; ``anchors`` are the two people's latest tracklets from before the window.
+        """Label ``tracklets``; ``anchors`` are the two people's latest tracklets before the window.
 
-        Tracklets that ended before ``returned_t`` have been shown as a whole and keep their label.
+        Tracklets that ended before ``returned_t`` have been shown completely and keep their labels.
         """
         order = sorted(tracklets, key=lambda k: (k.t0, k.id))
         beam = [Hypothesis(0.0, anchors, ())]
@@ -84,7 +84,7 @@ class Assigner:
                 continue
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
             gains = [self._gain(tracklet, p) for p in people]
-            stay = 0.0 if before is None else GOES_ON + link(order[before], tracklet)
+            stay = 0.0 if before is None else CONTINUITY_NATS + link(order[before], tracklet)
             beam = _best([g for h in beam for g in self._extend(h, tracklet, gains, before, stay)])
         best = beam[0]
         labels = {k.id: label for k, label in zip(order, best.labels, strict=True)}
@@ -92,7 +92,7 @@ class Assigner:
         return Decision(labels, margins)
 
     def appearance(self, tracklet: Tracklet, person: int) -> float | None:
-        """Nats that the embeddings give for this person against a stranger; None without embeddings."""
+        """Return the nats that the embeddings give for this person against a stranger; None without embeddings."""
         own = [d for pair in tracklet.evidence if (d := pair[person - 1]) is not None]
         if not own:
             return None
@@ -104,10 +104,9 @@ class Assigner:
     def _extend(
         self, hypothesis: Hypothesis, tracklet: Tracklet, gains: list[Gain], before: int | None, stay: float
     ) -> list[Hypothesis]:
-        """The hypothesis with each label for one more tracklet.
+        """Return the hypothesis extended by one tracklet, with each possible label.
 
-        ``before`` is the place of the same track's tracklet before this one, ``stay`` what speaks for the same label:
-        a stranger's face goes on as a person's does.
+        ``before`` is the index of the same track's preceding tracklet, ``stay`` the evidence for the same label.
         """
         same = before is not None and hypothesis.labels[before] == STRANGER
         kept = KEEP_STRANGER if tracklet.label == STRANGER else stay if same else 0.0
@@ -120,8 +119,8 @@ class Assigner:
         return result
 
     def _gain(self, tracklet: Tracklet, person: Person) -> Gain:
-        """What speaks for a person whatever came before: a confident face, of the right size, like the person's."""
-        face = max(-2.0, min(3.0, SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN)) - CLAIM
+        """Return the evidence for a person that does not depend on predecessors: confidence, size and appearance."""
+        face = max(-2.0, min(3.0, SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN)) - PERSON_COST
         height = person.height_in(tracklet.shot)
         if height > 0:
             face -= 0.5 * (math.log(tracklet.height / height) / SIZE_SPREAD) ** 2
@@ -133,7 +132,7 @@ class Assigner:
         if holder is None:
             return gain.appearance + gain.face
         if holder.track == tracklet.track:
-            return gain.appearance + GOES_ON + link(holder, tracklet)
+            return gain.appearance + CONTINUITY_NATS + link(holder, tracklet)
         if holder.shot == tracklet.shot:
             return gain.appearance + gain.face + link(holder, tracklet)
         order = 1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width
@@ -141,8 +140,8 @@ class Assigner:
 
 
 def _best(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
-    """Those that may still win, best first; ties go to the smaller labels, so that nothing depends on chance."""
-    least = max(h.score for h in hypotheses) - HOPELESS
+    """Return the hypotheses to keep, best first; equal ones are sorted by labels, so the result is deterministic."""
+    least = max(h.score for h in hypotheses) - BEAM_NATS
     return sorted((h for h in hypotheses if h.score >= least), key=lambda h: (-h.score, h.labels))[:BEAM]
 
 
@@ -157,7 +156,7 @@ def _extended(hypothesis: Hypothesis, tracklet: Tracklet, label: int, nats: floa
 
 
 def link(a: Tracklet, b: Tracklet) -> float:
-    """Nats that motion gives for ``b`` being the continuation of ``a``, within a shot."""
+    """Return the nats that motion gives for ``b`` being the continuation of ``a``, within a shot."""
     dt, size = b.t0 - a.t1, (a.last[3] + b.first[3]) / 2
     drift = DRIFT_S * (1 - math.exp(-dt / DRIFT_S))
     dx, dy = (b.first[i] - a.last[i] - a.last[i + 4] * drift for i in (0, 1))
@@ -166,11 +165,11 @@ def link(a: Tracklet, b: Tracklet) -> float:
     speed = math.hypot(dvx, dvy) / size / SPEED_SPREAD
     growth = math.log(b.first[3] / a.last[3]) / SIZE_SPREAD
     nats = LINK_NATS - 0.5 * (place * place + speed * speed + growth * growth)
-    return max(LINK_LEAST, nats) * math.exp(-dt / LINK_MEMORY_S) + (SAME_TRACK if a.track == b.track else 0.0)
+    return max(MIN_LINK_NATS, nats) * math.exp(-dt / LINK_MEMORY_S) + (SAME_TRACK_NATS if a.track == b.track else 0.0)
 
 
 def _margin(beam: Sequence[Hypothesis], index: int) -> float:
-    """How much better the best hypothesis is than the best one in which this tracklet is the other person's."""
+    """Return how much better the best hypothesis is than the best one with this tracklet as the other person's."""
     other = 3 - beam[0].labels[index]
     rivals = [h.score for h in beam if h.labels[index] == other]
     return beam[0].score - max(rivals) if rivals else math.inf
@@ -178,10 +177,10 @@ def _margin(beam: Sequence[Hypothesis], index: int) -> float:
 
 @dataclass(slots=True)
 class PositionOrder:
-    """Position mode: the person on the left of the moment is in the left tile.
+    """Position mode: the person who is on the left at present is in the left tile.
 
-    Centres are smoothed exponentially; the two tiles change together, once people have been exchanged by a margin
-    for a number of frames. State and settings are plain numbers.
+    Centres are smoothed exponentially. Both tiles change together, once people have been exchanged by a margin for a
+    number of frames.
     """
 
     swapped: bool = False
@@ -190,7 +189,7 @@ class PositionOrder:
     residence: int = 0
 
     def observe(self, left_x: float | None, right_x: float | None, width: int, settings: IdentitySettings) -> bool:
-        """Take in the centres of the persons of the left and the right tile by identity; True: show them exchanged."""
+        """Take the centres of the left and the right person by identity; return whether to exchange them."""
         self.left_x = _smoothed(self.left_x, left_x, settings.position_smoothing)
         self.right_x = _smoothed(self.right_x, right_x, settings.position_smoothing)
         if self.left_x is None or self.right_x is None:
@@ -202,7 +201,7 @@ class PositionOrder:
         return self.swapped
 
     def cut(self) -> None:
-        """A new shot: where people were says nothing about where they are."""
+        """Forget the positions, at the beginning of a new shot."""
         self.left_x = self.right_x = None
         self.residence = 0
 

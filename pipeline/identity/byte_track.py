@@ -1,4 +1,4 @@
-"""Tracking of all faces: ByteTrack on variable frame rates, with a state that can be written down."""
+"""Tracking of all faces: ByteTrack for variable frame rates, with a serializable state."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from engines.frames import Rect
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
-POSITION_NOISE = 0.05  # of the face's height: how far a detected box lies from the true one
-ACCELERATION = 6.0  # face heights per s^2: how suddenly people move
-GROWTH = 2.0  # face heights per s^2: how suddenly boxes grow and shrink
+POSITION_NOISE = 0.05  # face heights: error of a detected box
+ACCELERATION = 6.0  # face heights per s^2: standard deviation of movement
+GROWTH = 2.0  # face heights per s^2: the same for the size of boxes
 BOX_MARGIN = 0.3  # boxes are widened by this share before they are compared
-LOW_IOU = 0.3  # a face of low confidence must lie this well on its track
-JUMP = 0.35  # face heights beside the prediction: no head moves so suddenly ...
-JUMP_SIGMA = 2.5  # ... once the filter is sure of it
+LOW_IOU = 0.3  # least IoU of a face of low confidence with its track
+JUMP = 0.35  # face heights: a larger distance from the prediction is an anomaly ...
+JUMP_SIGMA = 2.5  # ... if it also exceeds this many standard deviations
 SIZE_ANOMALY = 1.5  # ratio of areas^0.5 between two frames that no movement explains
-PATIENCE = 1.2  # a track lives at least for this many detector runs
-IMPOSSIBLE = 1e6
+MIN_INTERVALS = 1.2  # a track without faces lives at least for this many detection intervals
+NO_PAIR = 1e6  # cost of a pair that is not allowed
 
 
 @dataclass(slots=True)
 class Coordinate:
-    """One coordinate under a Kalman filter with constant velocity: mean and covariance of position and speed."""
+    """Kalman filter of one coordinate with constant velocity: mean and covariance of position and speed."""
 
     x: float
     v: float
@@ -56,7 +56,7 @@ class Track:
     """One face followed through one shot. Coordinates: centre x, centre y, width, height, in pixels."""
 
     id: int
-    t: float  # time that the coordinates stand for
+    t: float  # time of the coordinates
     seen: float  # time of the last detection
     coordinates: list[Coordinate] = field(default_factory=list)
 
@@ -65,11 +65,11 @@ class Track:
         return Rect(cx - w / 2, cy - h / 2, w, h)
 
     def velocity(self) -> tuple[float, float]:
-        """Pixels per second."""
+        """Return the speed in x and y, in pixels per second."""
         return self.coordinates[0].v, self.coordinates[1].v
 
     def spread(self) -> float:
-        """Standard deviation of where the next box is expected, in pixels."""
+        """Return the standard deviation of the predicted position, in pixels."""
         x, y, _, h = self.coordinates
         return math.sqrt(x.pxx + y.pxx) + POSITION_NOISE * h.x
 
@@ -96,7 +96,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One face of a frame and the track it belongs to. ``anomaly``: place or size are not what was expected."""
+    """One face of a frame and its track. ``anomaly``: position or size differ from the prediction."""
 
     face: int
     track: int
@@ -105,12 +105,12 @@ class Match:
 
 
 class ByteTrack:
-    """Associates the faces of successive frames, confident ones first, then the rest with what is left over.
+    """Associates the faces of successive frames: confident faces first, then faint ones with the remaining tracks.
 
     Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Differences: time
-    is in seconds, so any frame rate and gap will do; the four coordinates are filtered one by one, which is the same
+    is in seconds, so frame rate and gaps may vary; the four coordinates are filtered one by one, which is the same
     filter because their noise is independent; boxes are widened before comparison (Yang et al., WACV 2023), because
-    faces are small against their steps between two detector runs.
+    faces move by much of their size between two detector runs.
     """
 
     def __init__(self, settings: IdentitySettings) -> None:
@@ -121,9 +121,9 @@ class ByteTrack:
         self.tracks: list[Track] = []
 
     def step(self, t: float, faces: Sequence[Face]) -> list[Match]:
-        """Take in the faces of the frame at ``t`` seconds; times must rise."""
+        """Match the faces of the frame at ``t`` seconds with tracks; times must rise."""
         self.interval_s, self._t = (0.0 if self._t is None else t - self._t), t
-        lost_s = max(self._settings.lost_s, PATIENCE * self.interval_s)
+        lost_s = max(self._settings.lost_s, MIN_INTERVALS * self.interval_s)
         self.tracks = [k for k in self.tracks if t - k.seen <= lost_s]
         for track in self.tracks:
             track.predict(t)
@@ -137,7 +137,7 @@ class ByteTrack:
         return matches + [self._begin(i, t, faces[i].box) for i in high if i not in found]
 
     def clear(self) -> None:
-        """End all tracks: a new shot begins."""
+        """End all tracks, at the beginning of a new shot."""
         self.tracks = []
 
     def track(self, number: int) -> Track:
@@ -169,20 +169,20 @@ class ByteTrack:
 
 
 def grown(box: Rect, margin: float) -> Rect:
-    """The box, wider and higher by ``margin`` of its size on each side."""
+    """Return the box, enlarged by ``margin`` of its size on each side."""
     dx, dy = margin * box.w, margin * box.h
     return Rect(box.x - dx, box.y - dy, box.w + 2 * dx, box.h + 2 * dy)
 
 
 def intersection(a: Rect, b: Rect) -> float:
-    """Common area in square pixels."""
+    """Return the common area in square pixels."""
     w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
     h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
     return w * h if w > 0 and h > 0 else 0.0
 
 
 def iou(a: Rect, b: Rect) -> float:
-    """Intersection over union."""
+    """Return the intersection over union."""
     common = intersection(a, b)
     return common / (a.w * a.h + b.w * b.h - common) if common else 0.0
 
@@ -190,22 +190,22 @@ def iou(a: Rect, b: Rect) -> float:
 def _associate(
     tracks: Sequence[Track], faces: Sequence[Face], chosen: Sequence[int], margin: float, least_iou: float
 ) -> list[tuple[int, Track]]:
-    """Pair faces with tracks so that the boxes overlap best in total; pairs that hardly overlap do not count."""
+    """Pair faces with tracks at the greatest total overlap, without pairs below ``least_iou``."""
     if not tracks or not chosen:
         return []
     boxes = [grown(k.box(), margin) for k in tracks]
     cost = [[_cost(iou(grown(faces[i].box, margin), box), least_iou) for box in boxes] for i in chosen]
-    return [(chosen[r], tracks[c]) for r, c in cheapest_pairs(cost) if cost[r][c] < IMPOSSIBLE]
+    return [(chosen[r], tracks[c]) for r, c in cheapest_pairs(cost) if cost[r][c] < NO_PAIR]
 
 
 def _cost(overlap: float, least: float) -> float:
-    return 1.0 - overlap if overlap > least else IMPOSSIBLE
+    return 1.0 - overlap if overlap > least else NO_PAIR
 
 
 def cheapest_pairs(cost: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """Rows and columns paired at the least total cost: the Hungarian method by shortest augmenting paths.
+    """Return pairs of rows and columns at the least total cost, by the Hungarian method.
 
-    Every row or every column is used, whichever are fewer (Kuhn 1955; Jonker and Volgenant 1987).
+    Every row or every column is used, whichever are fewer. Shortest augmenting paths (Jonker and Volgenant 1987).
     """
     rows, columns = len(cost), len(cost[0])
     if rows > columns:
@@ -221,7 +221,7 @@ def cheapest_pairs(cost: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 def _augment(
     cost: Sequence[Sequence[float]], start: int, row_of: list[int], row_price: list[float], column_price: list[float]
 ) -> None:
-    """Give row ``start`` a column, moving other rows along the cheapest path (Dijkstra on reduced costs)."""
+    """Pair row ``start``, re-pairing other rows along the cheapest path (Dijkstra on reduced costs)."""
     columns = len(row_of)
     distance, before, done = [float("inf")] * columns, [-1] * columns, [False] * columns
     row, column, reached = start, -1, 0.0

@@ -1,4 +1,4 @@
-"""Recognition of faces: galleries of the two people, and when looking is worth the cost."""
+"""Recognition of faces: galleries of the two people, and the choice of faces to embed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import ExplainedError
-from pipeline.identity.tracklets import STRANGER, UNDECIDED, Hit, Tracklet
+from pipeline.identity.tracklets import STRANGER, UNDECIDED, TrackedFace, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
 Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]]
 
-YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)  # nose beside the middle of the eyes, in parts of their distance
-PROFILE = 0.75  # beyond this the far eye is a guess
-LEAST_SCORE = 0.6
-FIRST_VIEWS = 6  # a new person's gallery is offered this many
-VIEW_S = 0.25  # between two embeddings that are not urgent
-URGENT, MOST = 2, 5  # embeddings of a tracklet: at once, and at most, until decided
-DECISIVE = 6.0  # nats between the two people that need no further look
-CERTAIN = 3.0  # nats by which a face must be a person's to enter the gallery
-DIVERSE = 0.12  # a view nearer than this to a known one teaches nothing
-TOKENS = 30.0
+YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)  # offset of the nose from the middle of the eyes, in eye distances
+PROFILE = 0.75  # beyond this yaw the far eye's landmark is unreliable
+MIN_SCORE = 0.6
+FIRST_VIEWS = 6  # a gallery is young before this many views
+VIEW_S = 0.25  # between two embeddings of a tracklet after the first ones
+FIRST_EMBEDDINGS, MAX_EMBEDDINGS = 2, 5  # of an undecided tracklet: without a pause, and in total
+DECISIVE = 6.0  # nats between the two people that need no further embedding
+MIN_ENROL_NATS = 3.0  # margin from which a face's views enter a gallery
+MIN_VIEW_DISTANCE = 0.12  # a view nearer than this to a known one is redundant
+MAX_TOKENS = 30.0  # of the budget for embeddings that only add views
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """One embedding of a person's face, and the tracklet it came from."""
+class GalleryEntry:
+    """One embedding of a person's face, and the tracklet that it came from."""
 
     yaw: int
     tracklet: int
@@ -39,32 +39,32 @@ class View:
 
 
 class Gallery:
-    """A person's views: some per direction of the head, the first one of each direction for good."""
+    """A person's views: several for each direction of the head, of which the first one is permanent."""
 
     def __init__(self, per_yaw: int) -> None:
         self._per_yaw = per_yaw
-        self.views: list[View] = []
-        self.offered = 0  # views so far, whether they taught something or not
+        self.views: list[GalleryEntry] = []
+        self.offered = 0  # views so far, redundant ones included
 
     def distance(self, vector: Sequence[float]) -> float | None:
-        """Mean Euclidean distance to the two nearest views; None for an empty gallery."""
+        """Return the mean Euclidean distance to the two nearest views; None for an empty gallery."""
         nearest = sorted(math.dist(vector, v.vector) for v in self.views)[:2]
         return sum(nearest) / len(nearest) if nearest else None
 
     def has(self, yaw: int) -> bool:
         return any(v.yaw == yaw for v in self.views)
 
-    def add(self, view: View) -> None:
+    def add(self, view: GalleryEntry) -> None:
         self.offered += 1
         same = [v for v in self.views if v.yaw == view.yaw]
-        if any(math.dist(view.vector, v.vector) < DIVERSE for v in same):
+        if any(math.dist(view.vector, v.vector) < MIN_VIEW_DISTANCE for v in same):
             return
         if len(same) >= self._per_yaw:
             self.views.remove(same[min(1, len(same) - 1)])
         self.views.append(view)
 
-    def take(self, tracklet: int) -> list[View]:
-        """Remove and return the views that came from a tracklet which turned out to be somebody else's."""
+    def take(self, tracklet: int) -> list[GalleryEntry]:
+        """Remove and return the views of a tracklet, which turned out to be somebody else's."""
         taken = [v for v in self.views if v.tracklet == tracklet]
         self.views = [v for v in self.views if v.tracklet != tracklet]
         return taken
@@ -76,16 +76,16 @@ class Gallery:
         return {"views": [[v.yaw, v.tracklet, v.vector] for v in self.views], "offered": self.offered}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.views = [View(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state["views"]]
+        self.views = [GalleryEntry(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state["views"]]
         self.offered = int(state["offered"])
 
 
 class FaceRecognizer:
-    """Takes embeddings where they can settle who somebody is, and keeps the galleries.
+    """Embeds faces where that can decide who somebody is, and holds the galleries.
 
     Faces are embedded when a tracklet begins under suspicion, until it is clear whose it is; while a gallery is young;
-    and, within a budget, when a person shows the head from a new side. Without an embedder, or once it has failed,
-    nothing is embedded and nothing else changes.
+    and, within a budget, when a person shows the head from a new direction. Without an embedder, or once it has failed,
+    no faces are embedded.
     """
 
     def __init__(self, settings: IdentitySettings, embed: Embedder | None, width: int, height: int) -> None:
@@ -95,7 +95,7 @@ class FaceRecognizer:
         self.galleries = (Gallery(settings.gallery_views), Gallery(settings.gallery_views))
         self.failure: dict[str, str] | None = None
         self.activations = 0  # frames in which a face was embedded
-        self._tokens = TOKENS
+        self._tokens = MAX_TOKENS
 
     @property
     def active(self) -> bool:
@@ -103,44 +103,50 @@ class FaceRecognizer:
 
     @property
     def condition(self) -> str:
-        """For the report: active, off or failed."""
+        """The state for the report: active, off or failed."""
         return "failed" if self.failure else "active" if self.active else "off"
 
-    def look(
-        self, pts: int, t: float, hits: Sequence[Hit], tracklets: dict[int, Tracklet], people: int, complete: bool
+    def embed(
+        self,
+        pts: int,
+        t: float,
+        hits: Sequence[TrackedFace],
+        tracklets: dict[int, Tracklet],
+        people: int,
+        complete: bool,
     ) -> set[int]:
-        """Embed the faces of one frame that need it; returns their tracklets.
+        """Embed the faces of one frame that need it; return their tracklets.
 
         ``complete``: both people are seen in this frame for certain, so everybody else is a stranger.
         """
         if not self.active:
             return set()
-        wanted = [h for h in hits if self._is_wanted(t, h, tracklets[h.tracklet], people, complete)]
+        wanted = [h for h in hits if self._needs_embedding(t, h, tracklets[h.tracklet], people, complete)]
         vectors = self._run(pts, wanted)
         for hit, vector in zip(wanted, vectors, strict=False):
-            self._learn(t, hit, tracklets[hit.tracklet], vector, people)
+            self._add_embedding(t, hit, tracklets[hit.tracklet], vector, people)
         self.activations += bool(vectors)
         return {h.tracklet for h in wanted} if vectors else set()
 
     def refill_budget(self) -> None:
-        """One more frame has passed: the budget for views grows."""
-        self._tokens = min(TOKENS, self._tokens + self._settings.reid_share)
+        """Add the share of one frame to the budget for views."""
+        self._tokens = min(MAX_TOKENS, self._tokens + self._settings.reid_share)
 
     def enrol(self, tracklet: Tracklet) -> None:
-        """Put a tracklet's views into its person's gallery, if it is certain enough that they are."""
+        """Put a tracklet's views into its person's gallery, if the decision is certain enough."""
         if tracklet.label == STRANGER:
             return
-        if tracklet.margin >= CERTAIN:
+        if tracklet.margin >= MIN_ENROL_NATS:
             for yaw, vector in tracklet.views:
-                self.galleries[tracklet.label - 1].add(View(yaw, tracklet.id, vector))
+                self.galleries[tracklet.label - 1].add(GalleryEntry(yaw, tracklet.id, vector))
         tracklet.views = []
 
     def begin(self, person: int) -> None:
-        """The person is somebody else from now on."""
+        """Clear the gallery of a person who is somebody else from now on."""
         self.galleries[person - 1].clear()
 
     def move(self, tracklet: Tracklet, source: int) -> None:
-        """A tracklet was taken for person ``source`` by mistake: its views go where it belongs now, or are dropped."""
+        """Move a tracklet's views from person ``source`` to its present person, or drop them for a stranger."""
         views = self.galleries[source - 1].take(tracklet.id)
         for view in views if tracklet.label in (1, 2) else ():
             self.galleries[tracklet.label - 1].add(view)
@@ -159,13 +165,13 @@ class FaceRecognizer:
         self.failure, self.activations = state["failure"], int(state["activations"])
         self._tokens = float(state["tokens"])
 
-    def _is_wanted(self, t: float, hit: Hit, tracklet: Tracklet, people: int, complete: bool) -> bool:
+    def _needs_embedding(self, t: float, hit: TrackedFace, tracklet: Tracklet, people: int, complete: bool) -> bool:
         if hit.covered or not self._is_clear(hit.face):
             return False
         rested = t - tracklet.embedded_t >= VIEW_S - 1e-6
         if tracklet.label in (1, 2) and tracklet.embedded and not hit.crowded:
             return rested and self._is_new_view(hit.face, tracklet.label)
-        if tracklet.embedded >= MOST or not (rested or tracklet.embedded < URGENT):
+        if tracklet.embedded >= MAX_EMBEDDINGS or not (rested or tracklet.embedded < FIRST_EMBEDDINGS):
             return False
         if complete and tracklet.label in (UNDECIDED, STRANGER):
             return False
@@ -176,7 +182,7 @@ class FaceRecognizer:
         inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
         inside = inside and box.x + 0.9 * box.w < self._width and box.y + 0.9 * box.h < self._height
         large = box.h >= self._settings.least_embedded_height * face.scale
-        return inside and large and face.score >= LEAST_SCORE and abs(_yaw(face)) < PROFILE
+        return inside and large and face.score >= MIN_SCORE and abs(_yaw(face)) < PROFILE
 
     def _is_new_view(self, face: Face, person: int) -> bool:
         gallery = self.galleries[person - 1]
@@ -187,7 +193,7 @@ class FaceRecognizer:
         return True
 
     def _is_decided(self, tracklet: Tracklet, people: int) -> bool:
-        """Whether the embeddings so far leave no doubt which person this is, or that it is neither."""
+        """Return whether the embeddings so far decide which person this is, or that it is neither."""
         known = [pair for pair in tracklet.evidence if None not in pair[:people]]
         if not known or people == 0:
             return False
@@ -196,7 +202,7 @@ class FaceRecognizer:
         best = max(nats)
         return best - min(nats) >= DECISIVE if people == 2 and best > 0 else abs(best) >= DECISIVE / 2
 
-    def _run(self, pts: int, wanted: Sequence[Hit]) -> list[list[float]]:
+    def _run(self, pts: int, wanted: Sequence[TrackedFace]) -> list[list[float]]:
         if not wanted or self._embed is None:
             return []
         try:
@@ -206,17 +212,17 @@ class FaceRecognizer:
             return []
         return [[float(v) for v in vector] for vector in vectors]
 
-    def _learn(self, t: float, hit: Hit, tracklet: Tracklet, vector: list[float], people: int) -> None:
+    def _add_embedding(self, t: float, hit: TrackedFace, tracklet: Tracklet, vector: list[float], people: int) -> None:
         tracklet.embedded += 1
         tracklet.embedded_t = t
         known = [self.galleries[k].distance(vector) if k < people else None for k in (0, 1)]
-        tracklet.evidence = [*tracklet.evidence, known][-MOST:]
+        tracklet.evidence = [*tracklet.evidence, known][-MAX_EMBEDDINGS:]
         if not hit.crowded:
-            tracklet.views = [*tracklet.views, (_yaw_bin(hit.face), vector)][-MOST:]
+            tracklet.views = [*tracklet.views, (_yaw_bin(hit.face), vector)][-MAX_EMBEDDINGS:]
 
 
 def _yaw(face: Face) -> float:
-    """Turn of the head: where the nose lies beside the middle of the eyes, in parts of the eyes' distance."""
+    """Return the offset of the nose from the middle of the eyes, in eye distances."""
     (rx, ry), (lx, ly), (nx, ny) = face.landmarks[:3]
     ex, ey = lx - rx, ly - ry
     square = max(1.0, ex * ex + ey * ey)

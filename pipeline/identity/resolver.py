@@ -1,4 +1,4 @@
-"""Faces in, people out: who of the two is where in every frame, decided with a look ahead."""
+"""Resolves detected faces to the two people, frame by frame and with look-ahead."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pipeline.identity.assignment import Assigner, Decision
-from pipeline.identity.recognition import CERTAIN, Embedder, FaceRecognizer
-from pipeline.identity.scene_builder import SceneMaker, Spot, Waiting
+from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
+from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder
 from pipeline.identity.selection import Person, SubjectSelector
 from pipeline.identity.statistics import IdentityRecord
-from pipeline.identity.tracklets import CLEAR, STRANGER, UNDECIDED, Hit, Tracklet, TrackletBuilder, tracklet_state
+from pipeline.identity.tracklets import (
+    STRANGER,
+    UNCONTESTED,
+    UNDECIDED,
+    TrackedFace,
+    Tracklet,
+    TrackletBuilder,
+    tracklet_state,
+)
 from pipeline.people import Face, Observation, Scene
 from pipeline.settings import IdentitySettings
 
-MOST_FACES = 12  # followed in one frame: more are a crowd
-UNLIKE = -1.0  # nats of embeddings against a person
-MEMORY_S = 0.5  # tracklets wholly shown stay this long: what continues them is compared with them
-LONGEST_STEP_S = 0.25  # presence between two detections counts at most this
+MAX_FACES = 12  # tracked in one frame
+UNLIKE = -1.0  # nats of embeddings: below this a face is not the person's
+MEMORY_S = 0.5  # tracklets stay in the window for so long after their last frame was returned
+MAX_STEP_S = 0.25  # presence between two detections counts at most this long
 
 
 class PeopleResolver:
     """Decides for every frame where the two people are.
 
-    A frame waits until ``lookahead_s`` of later frames are known. Then the tracklets up to there are assigned
-    jointly, and what has been decided for returned frames weighs in later decisions but can be overturned by
-    evidence; a change takes effect with the first frame not yet returned. Everything is worked out frame by
-    frame, so results do not depend on how frames are batched.
+    A frame waits until ``lookahead_s`` of later frames are known. Then the tracklets of this window are assigned
+    jointly. Decisions about returned frames have weight in later ones, but evidence can overturn them; a change takes
+    effect with the first frame that has not been returned. All work is done frame by frame, so the result does not
+    depend on the batches.
     """
 
     def __init__(
@@ -47,15 +55,15 @@ class PeopleResolver:
         self._selector = SubjectSelector(settings, width, height)
         self._recognizer = FaceRecognizer(settings, embed, width, height)
         self._record = IdentityRecord()
-        self._scenes = SceneMaker(settings, width, by_position=assignment == "position")
-        self._waiting: list[Waiting] = []
+        self._scenes = SceneBuilder(settings, width, by_position=assignment == "position")
+        self._waiting: list[PendingFrame] = []
         self._tracklets: dict[int, Tracklet] = {}
         self._anchors: list[Tracklet | None] = [None, None]
         self._detected_t = 0.0
         self._dirty = False
 
     def observe(self, frames: Sequence[Observation]) -> list[Scene]:
-        """Take in the next frames; returns those that are decided now, in order, each exactly once."""
+        """Take the next frames; return those that are decided now, in order, each exactly once."""
         scenes = []
         for frame in frames:
             self._take(frame)
@@ -64,7 +72,7 @@ class PeopleResolver:
         return scenes
 
     def finish(self) -> list[Scene]:
-        """The file has ended: decide what is left."""
+        """Decide and return the remaining frames, at the end of the file."""
         scenes = []
         while self._waiting:
             scenes.append(self._release(final=True))
@@ -73,11 +81,11 @@ class PeopleResolver:
         return scenes
 
     def summary(self) -> dict[str, Any]:
-        """The report's identity section; see ``IdentityRecord.summary``."""
+        """Return the report's identity section; see ``IdentityRecord.summary``."""
         return self._record.summary(self._people, self._recognizer)
 
     def state(self) -> dict[str, Any]:
-        """Everything that later decisions depend on, as JSON can hold it."""
+        """Return all that later decisions depend on, as JSON values."""
         return {
             "builder": self._builder.state(),
             "founding": self._selector.state(),
@@ -92,7 +100,7 @@ class PeopleResolver:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned, before or after a trip through JSON."""
+        """Continue from the state of another resolver with the same arguments."""
         tracklets = [Tracklet.restored(k) for k in state["tracklets"]]
         self._tracklets = {k.id: k for k in tracklets}
         self._builder.restore(state["builder"], self._tracklets)
@@ -100,7 +108,7 @@ class PeopleResolver:
         self._recognizer.restore(state["recogniser"])
         self._record = IdentityRecord.restored(state["record"])
         self._scenes.restore(state["scenes"])
-        self._waiting = [Waiting.restored(w) for w in state["waiting"]]
+        self._waiting = [PendingFrame.restored(w) for w in state["waiting"]]
         self._anchors = [None if k is None else Tracklet.restored(k) for k in state["anchors"]]
         self._detected_t, self._dirty = state["detected_t"], state["dirty"]
 
@@ -108,45 +116,45 @@ class PeopleResolver:
     def _people(self) -> list[Person]:
         return self._selector.people
 
-    # Taking in
+    # frames in
 
     def _take(self, frame: Observation) -> None:
         if frame.cut:
             self._builder.cut()
         self._recognizer.refill_budget()
         spots = None if frame.faces is None else self._track(frame)
-        self._waiting.append(Waiting(frame.pts, frame.t, frame.cut, self._builder.shot, spots))
+        self._waiting.append(PendingFrame(frame.pts, frame.t, frame.cut, self._builder.shot, spots))
 
-    def _track(self, frame: Observation) -> tuple[Spot, ...]:
+    def _track(self, frame: Observation) -> tuple[FaceSpot, ...]:
         hits, born = self._builder.step(frame.t, _leading(frame.faces or ()), frame.cut)
         self._tracklets.update((k.id, k) for k in born)
-        embedded = self._recognizer.look(
+        embedded = self._recognizer.embed(
             frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
         for number in embedded:
             self._enrol(self._tracklets[number])
         self._dirty = self._dirty or bool(embedded)
-        return tuple(Spot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits)
+        return tuple(FaceSpot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits)
 
-    def _is_complete(self, hits: Sequence[Hit]) -> bool:
-        """Whether both people are seen for certain, so that everybody else is somebody else."""
+    def _is_complete(self, hits: Sequence[TrackedFace]) -> bool:
+        """Return whether both people are seen for certain, so that all other faces are strangers'."""
         tracklets = (self._tracklets[h.tracklet] for h in hits)
-        return {1, 2} <= {k.label for k in tracklets if k.margin >= CERTAIN}
+        return {1, 2} <= {k.label for k in tracklets if k.margin >= MIN_ENROL_NATS}
 
-    # Deciding
+    # decisions
 
     def _release(self, final: bool) -> Scene:
         frame = self._waiting[0]
         if frame.spots is not None or self._dirty:
             self._decide(frame, final)
         if frame.spots is not None:
-            self._note_presence(frame)
+            self._update_presence(frame)
         scene = self._show(frame)
         self._waiting.pop(0)
         self._forget()
         return scene
 
-    def _show(self, frame: Waiting) -> Scene:
+    def _show(self, frame: PendingFrame) -> Scene:
         labels = {k.id: k.person() for k in self._tracklets.values()}
         boxes = self._scenes.locate(self._waiting, labels)
         if boxes[0].box and boxes[1].box:
@@ -154,15 +162,15 @@ class PeopleResolver:
         self._record.returned([seen.box for seen in boxes])
         return self._scenes.scene(frame, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
 
-    def _decide(self, frame: Waiting, final: bool) -> None:
+    def _decide(self, frame: PendingFrame, final: bool) -> None:
         window = list(self._tracklets.values())
-        selected = self._selector.found(window, self._rejects(window), final)
+        selected = self._selector.select(window, self._rejects(window), final)
         for tracklet in selected:
             self._selected(tracklet)
         if not self._people:
             return
-        people = [k for k in window if k.label in (1, 2) and k.margin >= CERTAIN]
-        undecided = [k for k in window if k.label == UNDECIDED and not self._is_third(k, people)]
+        people = [k for k in window if k.label in (1, 2) and k.margin >= MIN_ENROL_NATS]
+        undecided = [k for k in window if k.label == UNDECIDED and not self._is_excluded(k, people)]
         if self._dirty or selected or undecided:
             self._assign(window)
             self._dirty = False
@@ -170,22 +178,22 @@ class PeopleResolver:
             if tracklet.label == UNDECIDED and tracklet.t0 <= frame.t:
                 self._commit(tracklet)
 
-    def _is_third(self, tracklet: Tracklet, people: Sequence[Tracklet]) -> bool:
-        """Whether both people are seen elsewhere, for certain, as long as this face is: then it is a stranger's."""
+    def _is_excluded(self, tracklet: Tracklet, people: Sequence[Tracklet]) -> bool:
+        """Return whether both people are seen for certain elsewhere all the while; then the face is a stranger's."""
         elsewhere = {k.label for k in people if k.t0 < tracklet.t0 and tracklet.t1 <= k.t1}
         if len(elsewhere) == 2:
-            tracklet.proposed, tracklet.margin = STRANGER, CLEAR
+            tracklet.proposed, tracklet.margin = STRANGER, UNCONTESTED
         return len(elsewhere) == 2
 
     def _rejects(self, window: Sequence[Tracklet]) -> dict[int, bool]:
-        """Tracklets whose embeddings say that they are not the first person."""
+        """Return for each tracklet whether its embeddings say that it is not the first person's."""
         if len(self._people) != 1:
             return {}
         nats = {k.id: self._assigner.appearance(k, 1) for k in window}
         return {number: n is not None and n < UNLIKE for number, n in nats.items()}
 
     def _selected(self, tracklet: Tracklet) -> None:
-        tracklet.margin = CLEAR
+        tracklet.margin = UNCONTESTED
         self._record.selected(tracklet)
         self._enrol(tracklet)
 
@@ -196,22 +204,22 @@ class PeopleResolver:
             label = decision.labels[tracklet.id]
             if tracklet.label == UNDECIDED:
                 tracklet.proposed = label
-                self._doubt(tracklet, decision)
+                self._set_margin(tracklet, decision)
             elif label != tracklet.label:
                 self._overturn(tracklet, label)
-                self._doubt(tracklet, decision)
+                self._set_margin(tracklet, decision)
 
-    def _doubt(self, tracklet: Tracklet, decision: Decision) -> None:
-        tracklet.margin = min(CLEAR, decision.margins.get(tracklet.id, CLEAR))
-        tracklet.leaning = self._leaning(tracklet)
+    def _set_margin(self, tracklet: Tracklet, decision: Decision) -> None:
+        tracklet.margin = min(UNCONTESTED, decision.margins.get(tracklet.id, UNCONTESTED))
+        tracklet.appearance_margin = self._appearance_margin(tracklet)
 
-    def _leaning(self, tracklet: Tracklet) -> float:
-        """Nats that the embeddings give for the tracklet's person against the other one."""
+    def _appearance_margin(self, tracklet: Tracklet) -> float:
+        """Return the nats that the embeddings give for the tracklet's person against the other one."""
         own, other = (self._assigner.appearance(tracklet, k) or 0.0 for k in (1, 2))
         return own - other if tracklet.person() == 1 else other - own
 
     def _overturn(self, tracklet: Tracklet, label: int) -> None:
-        """Evidence contradicts what has been shown: change it from here on."""
+        """Change the label of a tracklet that has been shown, from the next frame on."""
         before, tracklet.label = tracklet.label, label
         if before != STRANGER:
             self._recognizer.move(tracklet, before)
@@ -227,20 +235,20 @@ class PeopleResolver:
             self._record.compare(tracklet)
             self._recognizer.enrol(tracklet)
 
-    def _note_presence(self, frame: Waiting) -> None:
-        """Count who was there, and give strangers their due: a person's place, or an identity that motion had lost."""
-        seconds = min(LONGEST_STEP_S, frame.t - self._detected_t)
+    def _update_presence(self, frame: PendingFrame) -> None:
+        """Update presence; a stranger may replace a person, or turn out to be one whom motion had lost."""
+        seconds = min(MAX_STEP_S, frame.t - self._detected_t)
         self._detected_t = frame.t
         tracklets = [self._tracklets[s.tracklet] for s in frame.spots or ()]
         strangers = self._selector.note(tracklets, seconds)
         successor = self._selector.successor(strangers)
         if successor is not None:
-            self._succeed(*successor)
+            self._replace_person(*successor)
             return
         for stranger in strangers:
-            self._give_back(stranger)
+            self._reclaim(stranger)
 
-    def _give_back(self, stranger: Tracklet) -> None:
+    def _reclaim(self, stranger: Tracklet) -> None:
         away = [p.number for p in self._selector.vacancies(stranger) if self._is_free(p.number, stranger)]
         looks = {k: self._assigner.appearance(stranger, k) for k in away}
         if self._recognizer.active:
@@ -248,19 +256,19 @@ class PeopleResolver:
         if not away or (len(away) > 1 and not self._recognizer.active):
             return
         stranger.label = max(away, key=lambda k: looks[k] or 0.0)
-        stranger.margin = stranger.leaning = 0.0
+        stranger.margin = stranger.appearance_margin = 0.0
         self._record.claimed(stranger, self._waiting[0].t)
 
     def _is_free(self, person: int, stranger: Tracklet) -> bool:
         return all(k.person() != person or k.t1 < stranger.t0 for k in self._tracklets.values())
 
-    def _succeed(self, stranger: Tracklet, person: Person) -> None:
-        """A stranger takes a person's number: nothing of the predecessor's is kept."""
+    def _replace_person(self, stranger: Tracklet, person: Person) -> None:
+        """Give a person's number to a stranger, and forget the predecessor."""
         self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
             if tracklet.person() == person.number:
                 tracklet.label = STRANGER
-        stranger.label, stranger.margin = person.number, CLEAR
+        stranger.label, stranger.margin = person.number, UNCONTESTED
         self._anchors[person.number - 1] = None
         self._scenes.forget(person.number)
         self._recognizer.begin(person.number)
@@ -268,11 +276,11 @@ class PeopleResolver:
         self._enrol(stranger)
 
     def _forget(self) -> None:
-        """Drop tracklets that ended a while before the oldest waiting frame; the people's latest stay as anchors."""
+        """Drop tracklets that ended well before the oldest pending frame; keep each person's latest one as anchor."""
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
-            self._record.closed(tracklet, self._leaning(tracklet))
+            self._record.closed(tracklet, self._appearance_margin(tracklet))
             if tracklet.label in (1, 2):
                 self._anchor(tracklet)
 
@@ -284,14 +292,14 @@ class PeopleResolver:
 
 
 def _within(settings: IdentitySettings, lookahead_s: float) -> IdentitySettings:
-    """The settings with spans that a short look-ahead can still oversee."""
+    """Return the settings with spans that fit into the look-ahead."""
     spans = {"gap_s": min(settings.gap_s, lookahead_s), "stable_s": min(settings.stable_s, lookahead_s / 2)}
     return settings.model_copy(update=spans)
 
 
 def _leading(faces: Sequence[Face]) -> Sequence[Face]:
-    """The faces that are worth following: in a crowd, the largest and clearest."""
-    if len(faces) <= MOST_FACES:
+    """Return the faces to track: in a crowd, the largest and clearest."""
+    if len(faces) <= MAX_FACES:
         return faces
-    least = sorted((f.box.h * f.score for f in faces), reverse=True)[MOST_FACES - 1]
+    least = sorted((f.box.h * f.score for f in faces), reverse=True)[MAX_FACES - 1]
     return [f for f in faces if f.box.h * f.score >= least]

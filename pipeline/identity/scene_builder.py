@@ -1,4 +1,4 @@
-"""Decided frames as scenes: boxes between detections, sides, bystanders."""
+"""Scenes of decided frames: boxes between detections, sides, bystanders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.settings import IdentitySettings
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """One detected face in a frame that waits for its decision. ``embedded``: its embedding was taken."""
+class FaceSpot:
+    """One detected face of a pending frame. ``embedded``: the face was embedded."""
 
     tracklet: int
     box: Rect
@@ -22,54 +22,54 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """One frame that waits for its decision. ``spots`` is None where the detector was not run."""
+class PendingFrame:
+    """One frame that waits for its decision. ``spots`` is None where the detector did not run."""
 
     pts: int
     t: float
     cut: bool
     shot: int
-    spots: tuple[Spot, ...] | None
+    spots: tuple[FaceSpot, ...] | None
 
     def state(self) -> list[Any]:
         spots = None if self.spots is None else [[s.tracklet, _numbers(s.box), s.embedded] for s in self.spots]
         return [self.pts, self.t, self.cut, self.shot, spots]
 
     @classmethod
-    def restored(cls, state: Sequence[Any]) -> Waiting:
+    def restored(cls, state: Sequence[Any]) -> PendingFrame:
         pts, t, cut, shot, spots = state
-        found = None if spots is None else tuple(Spot(k, Rect(*box), embedded) for k, box, embedded in spots)
+        found = None if spots is None else tuple(FaceSpot(k, Rect(*box), embedded) for k, box, embedded in spots)
         return cls(pts, t, cut, shot, found)
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """Where and when a person was detected."""
+class LastDetection:
+    """Time, shot and box of a person's last detection."""
 
     t: float
     shot: int
     box: Rect
 
 
-class SceneMaker:
-    """Says where the two people are in each frame, once it is known whose the tracklets are.
+class SceneBuilder:
+    """Locates the two people in each frame, once it is decided whose the tracklets are.
 
-    Between two detections of a person that are near enough in time, the box is interpolated. Where a person has left,
-    there is no box: none is better than a wrong one.
+    Between two detections of a person that are near enough in time, the box is interpolated. There is no box of a
+    person who has left.
     """
 
     def __init__(self, settings: IdentitySettings, width: int, *, by_position: bool) -> None:
         self._settings, self._width = settings, width
         self._by_position = by_position
         self._order = PositionOrder()
-        self._sightings: list[Sighting | None] = [None, None]
+        self._last_detections: list[LastDetection | None] = [None, None]
 
-    def locate(self, waiting: Sequence[Waiting], labels: Mapping[int, int]) -> tuple[Seen, Seen]:
-        """Persons 1 and 2 in the oldest waiting frame; ``labels`` gives the person of each tracklet."""
+    def locate(self, waiting: Sequence[PendingFrame], labels: Mapping[int, int]) -> tuple[Seen, Seen]:
+        """Return persons 1 and 2 in the oldest pending frame; ``labels`` gives the person of each tracklet."""
         return self._seen(waiting, labels, 1), self._seen(waiting, labels, 2)
 
-    def scene(self, frame: Waiting, people: Sequence[tuple[Side, Seen]], labels: Mapping[int, int]) -> Scene:
-        """The frame with the known people on their sides, which in position mode depend on where they are."""
+    def scene(self, frame: PendingFrame, people: Sequence[tuple[Side, Seen]], labels: Mapping[int, int]) -> Scene:
+        """Return the frame with the known people on their sides, which in position mode depend on the positions."""
         sides = dict(people)
         left, right = sides.get("left"), sides.get("right")
         if self._by_position:
@@ -78,16 +78,18 @@ class SceneMaker:
         return Scene(frame.pts, frame.t, frame.cut, left, right, others)
 
     def forget(self, person: int) -> None:
-        """The person is somebody else from now on."""
-        self._sightings[person - 1] = None
+        """Forget the last detection of a person who is somebody else from now on."""
+        self._last_detections[person - 1] = None
 
     def state(self) -> dict[str, Any]:
-        sightings = [None if s is None else [s.t, s.shot, _numbers(s.box)] for s in self._sightings]
+        sightings = [None if s is None else [s.t, s.shot, _numbers(s.box)] for s in self._last_detections]
         return {"order": self._order.state(), "sightings": sightings}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._order = PositionOrder(**state["order"])
-        self._sightings = [None if s is None else Sighting(s[0], s[1], Rect(*s[2])) for s in state["sightings"]]
+        self._last_detections = [
+            None if s is None else LastDetection(s[0], s[1], Rect(*s[2])) for s in state["sightings"]
+        ]
 
     def _by_order(self, cut: bool, left: Seen | None, right: Seen | None) -> tuple[Seen | None, Seen | None]:
         if cut:
@@ -96,30 +98,30 @@ class SceneMaker:
         exchanged = self._order.observe(centres[0], centres[1], self._width, self._settings)
         return (right, left) if exchanged else (left, right)
 
-    def _seen(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Seen:
+    def _seen(self, waiting: Sequence[PendingFrame], labels: Mapping[int, int], person: int) -> Seen:
         frame = waiting[0]
-        spot = _spot(frame, labels, person)
+        spot = _spot_of(frame, labels, person)
         if spot is None:
             return Seen(person, self._between(waiting, labels, person), "tracked")
-        self._sightings[person - 1] = Sighting(frame.t, frame.shot, spot.box)
+        self._last_detections[person - 1] = LastDetection(frame.t, frame.shot, spot.box)
         return Seen(person, spot.box, "reidentified" if spot.embedded else "detected")
 
-    def _between(self, waiting: Sequence[Waiting], labels: Mapping[int, int], person: int) -> Rect | None:
-        """A box between two detections of a person, if they are near enough in time."""
-        frame, before = waiting[0], self._sightings[person - 1]
+    def _between(self, waiting: Sequence[PendingFrame], labels: Mapping[int, int], person: int) -> Rect | None:
+        """Return the box between two detections of a person, if they are near enough in time."""
+        frame, before = waiting[0], self._last_detections[person - 1]
         if before is None or before.shot != frame.shot:
             return None
         shot = [w for w in waiting if w.shot == frame.shot and w.spots is not None]
-        after = next((w for w in shot if _spot(w, labels, person)), None)
+        after = next((w for w in shot if _spot_of(w, labels, person)), None)
         if after is None:
             return None if shot else before.box
         if after.t - before.t > self._settings.gap_s:
             return None
-        spot = _spot(after, labels, person)
+        spot = _spot_of(after, labels, person)
         return _blend(before.box, spot.box, (frame.t - before.t) / (after.t - before.t)) if spot else None
 
 
-def _spot(frame: Waiting, labels: Mapping[int, int], person: int) -> Spot | None:
+def _spot_of(frame: PendingFrame, labels: Mapping[int, int], person: int) -> FaceSpot | None:
     return next((s for s in frame.spots or () if labels[s.tracklet] == person), None)
 
 

@@ -1,4 +1,4 @@
-"""Choice of the two people among all faces, and of their sides."""
+"""The choice of the two people among all faces, and of their sides."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.people import Side
 from pipeline.settings import IdentitySettings
 
-LEAST_SCORE = 0.6
-LEAST_HITS = 2
-LARGE = 0.10  # of the frame's height: a face like this is not just passing in the background
-USUAL_SCORE = 0.9  # of a face that is plainly seen
+MIN_SCORE = 0.6
+MIN_HITS = 2
+LARGE = 0.10  # of the frame's height: larger faces are not in the background
+USUAL_SCORE = 0.9  # of a clear face
 PASSING = 0.7  # face heights per second: faster than people sway
-CENTRED = 0.10  # of the frame's width: nearer to the middle a lone face has no side
-WEIGHT_S = 30.0  # presence beyond this earns no further precedence
-SUCCESSION = 1.5  # a stranger must have been this much more present to take a person's place ...
-SUCCESSION_S = 2.0  # ... and present for as long as this
-ABSENT_S = 0.7  # a person unseen for this long is away
-YOUNG_S = 10.0  # presence below which a person's tile may still be changed
+CENTRED = 0.10  # of the frame's width: a lone face nearer to the middle has no side
+WEIGHT_S = 30.0  # presence beyond this adds no weight
+SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
+SUCCESSION_S = 2.0  # ... and at least this long a presence
+ABSENT_S = 0.7  # a person who was not detected for this long is away
+YOUNG_S = 10.0  # with less presence a person's side may still change
 
 
 @dataclass(slots=True)
 class Person:
-    """One of the two people: the tile, the usual size of the face, and what the report says.
+    """One of the two people.
 
-    ``quality`` is the face height lately, less where the detector is in doubt; ``weight`` is presence so far, seconds
-    times quality. ``height`` is for shot ``shot`` alone, ``unseen_s`` the time since the last detection.
+    Attributes:
+        certain_side: the side no longer changes.
+        shot, height: the latest shot with a detection, and the usual height of the face in it, in pixels.
+        quality: recent height of the face, reduced where the detector's confidence is low.
+        weight: presence so far, in seconds times quality.
+        unseen_s: time since the last detection.
     """
 
     number: int
@@ -43,25 +47,25 @@ class Person:
     unseen_s: float = 0.0
 
     def height_in(self, shot: int) -> float:
-        """Usual face height in a shot, in pixels; 0 while unknown."""
+        """Return the usual face height in a shot, in pixels; 0 while unknown."""
         return self.height if self.shot == shot else 0.0
 
     def seen(self, tracklet: Tracklet, seconds: float) -> None:
-        """The person was detected, ``seconds`` after the detection before."""
+        """Update the person with a detection, ``seconds`` after the one before."""
         height = tracklet.last[3]
         self.height = height if self.shot != tracklet.shot else self.height + 0.1 * (height - self.height)
         self.shot, self.unseen_s = tracklet.shot, 0.0
         self.quality = self.height * tracklet.score**2
-        self.weight = _heavier(self.weight, self.quality, seconds)
+        self.weight = _accumulate(self.weight, self.quality, seconds)
 
 
 class SubjectSelector:
-    """Who the two people are: the two leading faces by presence, size and persistence.
+    """Selects the two people, by presence, size and persistence of their faces.
 
-    Faces at the start are compared with each other; a face that comes later must be large and stay, or stay long.
-    The left person of two who are there at the start gets the left tile; a lone one the tile of the half where the
-    face is; who comes later gets the other. If both were first seen alone, in different shots, and the first one in
-    the middle of the frame, their order in the first shot of both decides.
+    Faces at the start are compared with each other; a face that appears later must be large and stay, or stay long.
+    Of two people at the start the left one gets the left tile. A lone one gets the tile of the half that shows the
+    face; whoever appears later gets the other tile. If both were first seen alone, in different shots, and the first
+    one in the middle of the frame, their order in the first shot of both decides.
     """
 
     def __init__(self, settings: IdentitySettings, width: int, height: int) -> None:
@@ -70,26 +74,28 @@ class SubjectSelector:
         self.people: list[Person] = []
         self._strangers: dict[int, float] = {}  # weight by track
 
-    def found(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
-        """Found who can be founded, and label their tracklets; returns those.
+    def select(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
+        """Select the people who are not selected yet, label their tracklets, and return these.
 
-        ``appearance_rejects`` says of tracklets with embeddings whether they are not the first person. ``final``: no
-        more frames will come, so nobody need stay any longer.
+        Args:
+            window: the tracklets in view.
+            appearance_rejects: by tracklet, whether its embeddings say that it is not the first person's.
+            final: no frames follow, so the least duration is waived.
         """
         if len(self.people) == 2:
             return []
         tracklets = list(window)
         free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
         free.sort(key=lambda k: (-_prominence(k), k.id))
-        free = [k for k in free if not self._is_passing(k)]
+        free = [k for k in free if not self._passes_by(k)]
         if not self.people:
-            return self._found_first(free)
+            return self._select_first(free)
         others = [k for k in tracklets if k.person() == self.people[0].number]
         late = [k for k in free if self._is_second(k, others, appearance_rejects)]
         return [self._add(late[0], _opposite(self.people[0].side), certain=True)] if late else []
 
     def settle_sides(self, shot: int, x1: float, x2: float) -> None:
-        """Both people are seen together, at these centres: their order decides where nothing else did."""
+        """Settle sides that are uncertain by the order of both people, seen together at these centres."""
         unsettled = [p for p in self.people if not p.certain_side]
         if unsettled and all(p.selection_shot != shot for p in unsettled):
             first, second = self.people
@@ -98,21 +104,23 @@ class SubjectSelector:
             person.certain_side = True
 
     def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
-        """Take in the faces of a frame, ``seconds`` after the one before; returns strangers who could lead."""
+        """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first."""
         for person in self.people:
             person.unseen_s += seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
                     person.seen(tracklet, seconds)
-        settled = [k for k in tracklets if k.label == STRANGER and not self._is_passing(k) and k.score >= LEAST_SCORE]
-        self._strangers = {k.track: _heavier(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled}
+        settled = [k for k in tracklets if k.label == STRANGER and not self._passes_by(k) and k.score >= MIN_SCORE]
+        self._strangers = {
+            k.track: _accumulate(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled
+        }
         return sorted(settled, key=lambda k: (-self._strangers[k.track], k.id))
 
     def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
-        """The stranger who should take a person's place, if any, and that person; ``strangers`` as noted.
+        """Return the stranger who should replace a person, and that person, if any; ``strangers`` as from ``note``.
 
-        A choice made early may have been wrong: a frame on the wall, somebody who was there first. Whoever has been
-        present much more than one of the two people, in the same measure, is one of the two.
+        An early choice may have been wrong: a portrait on the wall, or somebody who was there first. A stranger with
+        much more weight than one of the two people replaces that person.
         """
         if len(self.people) < 2 or not strangers:
             return None
@@ -123,9 +131,9 @@ class SubjectSelector:
         return None if holds or self._strangers[stranger.track] < least else (stranger, person)
 
     def vacancies(self, stranger: Tracklet) -> list[Person]:
-        """The people who are away and whose size the stranger has, if the stranger has stayed for long enough.
+        """Return the absent people whose size the stranger has, if the stranger has stayed for long enough.
 
-        It is rather one of them, whom motion has lost, than somebody else who has come at just that time.
+        The stranger is more probably one of them, whom motion has lost, than somebody new.
         """
         if stranger.t1 - stranger.t0 < self._settings.stable_s:
             return []
@@ -138,7 +146,7 @@ class SubjectSelector:
     def replace(self, stranger: Tracklet, person: Person) -> None:
         """Give the person's number to the stranger.
 
-        While the other person is new too, the order of both decides the sides once they are seen together.
+        If the other person is new too, their order decides the sides once they are seen together.
         """
         other = next(p for p in self.people if p is not person)
         person.weight = self._strangers.pop(stranger.track)
@@ -154,11 +162,11 @@ class SubjectSelector:
         self.people = [Person(**p) for p in state["people"]]
         self._strangers = {int(track): weight for track, weight in state["strangers"]}
 
-    def _found_first(self, free: list[Tracklet]) -> list[Tracklet]:
+    def _select_first(self, free: list[Tracklet]) -> list[Tracklet]:
         if not free:
             return []
         first = free[0]
-        pair = [k for k in free[1:] if _together(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
+        pair = [k for k in free[1:] if _shared_s(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
         if not pair:
             x = first.first[0] / self._width - 0.5
             return [self._add(first, "left" if x < 0 else "right", certain=abs(x) > CENTRED)]
@@ -166,22 +174,22 @@ class SubjectSelector:
         return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
 
     def _is_candidate(self, tracklet: Tracklet, final: bool) -> bool:
-        stable = tracklet.t1 - tracklet.since >= self._settings.stable_s - 1e-6 and tracklet.hits >= LEAST_HITS
+        stable = tracklet.t1 - tracklet.since >= self._settings.stable_s - 1e-6 and tracklet.hits >= MIN_HITS
         large = tracklet.height >= self._settings.least_height * self._height
-        return (stable or final) and large and tracklet.score >= LEAST_SCORE
+        return (stable or final) and large and tracklet.score >= MIN_SCORE
 
     def _is_equal(self, tracklet: Tracklet, other: Tracklet) -> bool:
-        """As clear and nearly as large: a partner at first sight."""
+        """Return whether a face is about as clear and large as the other."""
         return _quality(tracklet) >= self._settings.least_size_ratio * _quality(other)
 
-    def _is_passing(self, tracklet: Tracklet) -> bool:
-        """A small face that moves on: somebody in the background."""
+    def _passes_by(self, tracklet: Tracklet) -> bool:
+        """Return whether this is a small moving face, of somebody in the background."""
         seconds = max(0.1, tracklet.t1 - tracklet.t0)
         speed = abs(tracklet.last[0] - tracklet.first[0]) / seconds / tracklet.height
         return tracklet.height < LARGE * self._height and speed > PASSING
 
     def _is_second(self, tracklet: Tracklet, first: list[Tracklet], rejects: dict[int, bool]) -> bool:
-        together = any(_together(k, tracklet) >= self._settings.stable_s / 2 for k in first)
+        together = any(_shared_s(k, tracklet) >= self._settings.stable_s / 2 for k in first)
         if not together and not rejects.get(tracklet.id, False):
             return False
         known = self.people[0].height_in(tracklet.shot)
@@ -199,7 +207,7 @@ class SubjectSelector:
 
 
 def _quality(tracklet: Tracklet) -> float:
-    """Face height, less for faces that the detector doubts."""
+    """Return the face height, reduced for low confidence."""
     return tracklet.height * tracklet.score**2
 
 
@@ -207,13 +215,13 @@ def _prominence(tracklet: Tracklet) -> float:
     return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
 
 
-def _heavier(weight: float, quality: float, seconds: float) -> float:
-    """Weight after another frame; presence beyond ``WEIGHT_S`` counts no more."""
+def _accumulate(weight: float, quality: float, seconds: float) -> float:
+    """Return the weight after another frame; presence beyond ``WEIGHT_S`` adds nothing."""
     return max(weight, min(weight + seconds * quality, WEIGHT_S * quality))
 
 
-def _together(a: Tracklet, b: Tracklet) -> float:
-    """Seconds during which both were seen."""
+def _shared_s(a: Tracklet, b: Tracklet) -> float:
+    """Return the seconds during which both were seen."""
     return min(a.t1, b.t1) - max(a.since, b.since)
 
 

@@ -1,4 +1,4 @@
-"""What the report says about identity: presence, likeness, suspected and repaired exchanges."""
+"""Statistics of identity for the report: presence, similarity, suspected and repaired exchanges."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from engines.frames import Rect
 from pipeline.identity.recognition import FaceRecognizer
 from pipeline.identity.selection import Person
-from pipeline.identity.tracklets import CLEAR, STRANGER, Tracklet
+from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
 
-EPISODE_S = 1.0  # suspicions nearer than this are one
-PASSING_S = 0.5
-MOTION_NATS = 3.0
-MOST_EVENTS = 1000  # the report lists no more; they are counted all the same
+EPISODE_S = 1.0  # suspicions nearer than this count as one
+PASSING_S = 0.5  # shorter tracklets in contact show people who pass each other
+MOTION_NATS = 3.0  # most nats of motion
+MAX_EVENTS = 1000  # listed in the report; all of them are counted
 CONTESTED = ("contact", "parted", "jump", "cut")
 
 
@@ -39,7 +39,7 @@ class Comparison:
 
 @dataclass(slots=True)
 class IdentityRecord:
-    """Collects the summary as decisions are made. Plain numbers and lists, so that a checkpoint can hold it."""
+    """Collects the figures of the summary as decisions are made; plain values, so that a checkpoint can hold them."""
 
     frames: int = 0
     both: int = 0
@@ -52,24 +52,24 @@ class IdentityRecord:
     suspected_total: int = 0
     repaired_total: int = 0
     suspected_t: float = -1e9
-    person_of_track: list[list[int]] = field(default_factory=list)  # latest tracks and whose they were
+    person_of_track: list[list[int]] = field(default_factory=list)  # the latest tracks as (track, person)
 
     def selected(self, tracklet: Tracklet) -> None:
-        """A tracklet has become one of the two people: nothing to doubt yet."""
+        """Record a tracklet whose face was selected as one of the two people."""
         self._remember(tracklet)
 
     def succeeded(self, tracklet: Tracklet, t: float) -> None:
-        """Somebody else turned out to be one of the two people."""
+        """Record a stranger who replaced a person."""
         _append(self.replaced, {"t": round(t, 3), "person": tracklet.label})
         self._remember(tracklet)
 
     def claimed(self, tracklet: Tracklet, t: float) -> None:
-        """A face taken for a stranger's was given to the person who had been lost."""
+        """Record a stranger's tracklet that was given to an absent person."""
         self._suspect(t, tracklet)
         self._remember(tracklet)
 
     def committed(self, tracklet: Tracklet) -> None:
-        """It has been decided whose tracklet this is, before any of its frames was returned."""
+        """Record a first decision, before any frame of the tracklet was returned."""
         if tracklet.label == STRANGER:
             return
         if tracklet.reason in CONTESTED:
@@ -80,22 +80,22 @@ class IdentityRecord:
         self._remember(tracklet)
 
     def overturned(self, tracklet: Tracklet, before: int, t: float) -> None:
-        """A decision was changed after frames of the tracklet had been returned; from ``t`` on it is right."""
+        """Record a changed decision after frames of the tracklet had been returned; it is right from ``t`` on."""
         if STRANGER not in (before, tracklet.label):
             self._suspect(t, tracklet)
             self._repair(t, tracklet, before, shown=True)
         self._remember(tracklet)
 
-    def closed(self, tracklet: Tracklet, leaning: float) -> None:
-        """A tracklet is past: the odds against its exchange give the probability that its label was right.
+    def closed(self, tracklet: Tracklet, appearance_margin: float) -> None:
+        """Take a finished tracklet into the confidence: its odds give the probability that its label is right.
 
-        ``leaning`` is what all its embeddings give for its person against the other one, in nats. Motion is not
-        trusted beyond ``MOTION_NATS``. Short tracklets while faces touch show people who pass before each other.
+        ``appearance_margin`` is the evidence of all its embeddings for its person against the other one, in nats; that
+        of motion is limited to ``MOTION_NATS``.
         """
         if tracklet.label == STRANGER or (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
             return
-        if tracklet.margin < CLEAR:
-            odds = min(MOTION_NATS, tracklet.margin - tracklet.leaning) + leaning
+        if tracklet.margin < UNCONTESTED:
+            odds = min(MOTION_NATS, tracklet.margin - tracklet.appearance_margin) + appearance_margin
             self.log_confidence -= math.log1p(math.exp(-odds))
 
     def compare(self, tracklet: Tracklet) -> None:
@@ -108,19 +108,19 @@ class IdentityRecord:
             self.comparisons[tracklet.label - 1].add(pair[tracklet.label - 1], pair[2 - tracklet.label])
 
     def returned(self, boxes: Sequence[Rect | None]) -> None:
-        """One frame has been returned with these boxes of persons 1 and 2."""
+        """Count a returned frame with these boxes of persons 1 and 2."""
         self.frames += 1
         self.both += all(box is not None for box in boxes)
         for i, box in enumerate(boxes):
             self.present[i] += box is not None
 
     def summary(self, people: Sequence[Person], recognizer: FaceRecognizer) -> dict[str, Any]:
-        """The report's identity section; times in seconds since the first frame.
+        """Return the report's identity section; times in seconds since the first frame.
 
         ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
-        embeddings to the person's own views, the margin is how much farther they are from the other person's; null
-        without embeddings. ``confidence`` is the probability that the two tiles never changed people: the product
-        over all decisions.
+        embeddings to the person's own views, the margin is how much farther they are from the other person's; both are
+        null without embeddings. ``confidence`` is the probability that the two tiles never exchanged people: the
+        product over all decisions.
         """
         frames = max(1, self.frames)
         sides = {p.side: self._person(p) for p in people}
@@ -174,5 +174,5 @@ class IdentityRecord:
 
 
 def _append(events: list[dict[str, Any]], event: dict[str, Any]) -> None:
-    if len(events) < MOST_EVENTS:
+    if len(events) < MAX_EVENTS:
         events.append(event)

@@ -1,4 +1,4 @@
-"""Stretches of tracks that certainly show one face, and the suspicions that end them."""
+"""Tracklets: parts of tracks that show one face for certain, and the suspicions that end them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
 UNDECIDED, STRANGER = -1, 0  # labels besides the people 1 and 2
-CLEAR = 50.0  # nats, where no other reading is left
-RIVAL_SIZE = 0.4  # faces smaller than this, relative to each other, are not mistaken for one another
+UNCONTESTED = 50.0  # nats: margin of a decision without an alternative
+RIVAL_SIZE = 0.4  # faces of a smaller ratio of sizes are not mistaken for one another
 FREEZE_MARGIN = 0.5  # faces this near, in parts of their size, may hide part of each other
-PARTING = 2.0  # contact ends at this multiple of the margin at which it begins
+CONTACT_HYSTERESIS = 2.0  # contact ends at this multiple of the distance at which it begins
 START_S = 0.15  # the speed at a tracklet's start is measured over this time
-LOST_SPLIT_S = 0.25  # a track that missed its face for longer is suspect
+LOST_SPLIT_S = 0.25  # a longer gap in a track is suspicious
 
 
 @dataclass(slots=True)
 class Tracklet:
     """One face from one suspicion to the next.
 
-    ``first`` and ``last`` are (centre x, centre y, width, height, speed x, speed y) in pixels and pixels per second.
-    ``reason`` says why it began: entry, cut, jump, contact or parted; ``since`` is when the track's last one but jumps
-    did, because a jump alone is seldom somebody else. ``evidence`` holds one pair per embedding: the
-    distances to the two people's galleries, None where a gallery was empty. ``views`` are embeddings (yaw bin, vector)
-    that enter a gallery once it is certain whose face this is. ``margin`` is by how many nats the decision was better
-    than the exchanged one, and ``leaning`` how many of them the embeddings had given by then.
+    Attributes:
+        reason: why it began: entry, cut, jump, contact or parted.
+        contact: another face is so near that the tracker may confuse the two.
+        t0, t1: times of the first and the last detection, in seconds.
+        first, last: centre x, centre y, width, height, speed x, speed y, in pixels and pixels per second.
+        since: beginning of the track's latest tracklet that did not begin with a jump; a jump alone is seldom
+            somebody else.
+        evidence: for each embedding the distances to the two people's galleries; None where a gallery was empty.
+        views: embeddings as (yaw bin, vector), which enter a gallery once it is certain whose face this is.
+        margin: nats by which the decision was better than the one with both people exchanged.
+        appearance_margin: the part of ``margin`` that the embeddings gave.
     """
 
     id: int
@@ -49,7 +54,7 @@ class Tracklet:
     label: int = UNDECIDED
     proposed: int = UNDECIDED
     margin: float = 0.0
-    leaning: float = 0.0
+    appearance_margin: float = 0.0
     embedded: int = 0
     reported: int = 0
     embedded_t: float = -1e9
@@ -62,11 +67,11 @@ class Tracklet:
 
     @property
     def height(self) -> float:
-        """Mean height in pixels."""
+        """The mean height in pixels."""
         return self.height_sum / max(1, self.hits)
 
     def person(self) -> int:
-        """Whose face this is as far as anybody knows now."""
+        """Return whose face this is by the present decision."""
         return self.proposed if self.label == UNDECIDED else self.label
 
     def add(self, t: float, face: Face, track: Track) -> None:
@@ -85,7 +90,7 @@ class Tracklet:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class TrackedFace:
     """One detected face of one frame, as part of a tracklet."""
 
     tracklet: int
@@ -95,10 +100,11 @@ class Hit:
 
 
 class TrackletBuilder:
-    """Tracks all faces and cuts the tracks where one face could have become another.
+    """Tracks all faces and divides the tracks where one face could have become another.
 
-    That is at their beginning, at a cut, after a gap, at a jump of place or size, where faces touch and where they
-    part. While faces touch, a tracklet also ends wherever the tracker could as well have chosen the other face.
+    A tracklet begins at the beginning of a track, at a cut, after a gap, at a jump of position or size, where faces
+    touch and where they part. While faces touch, it also ends wherever the tracker could equally have chosen the other
+    face.
     """
 
     def __init__(self, settings: IdentitySettings) -> None:
@@ -114,17 +120,17 @@ class TrackletBuilder:
         return self._shot
 
     def live(self) -> set[int]:
-        """Ids of tracklets that may still grow."""
+        """Return the ids of tracklets that may still grow."""
         return {k.id for k in self._current.values()}
 
     def cut(self) -> None:
-        """A new shot begins with the next frame."""
+        """End all tracks: a new shot begins with the next frame."""
         self._shot += 1
         self._tracker.clear()
         self._current, self._hidden = {}, set()
 
-    def step(self, t: float, faces: Sequence[Face], new_shot: bool) -> tuple[list[Hit], list[Tracklet]]:
-        """Take in one frame's faces; returns them as parts of tracklets, and the tracklets that begin here."""
+    def step(self, t: float, faces: Sequence[Face], new_shot: bool) -> tuple[list[TrackedFace], list[Tracklet]]:
+        """Return the faces of a frame as parts of tracklets, and the tracklets that begin with this frame."""
         matches = self._tracker.step(t, faces)
         known = {k.id for k in self._tracker.tracks}
         self._current = {track: k for track, k in self._current.items() if track in known}
@@ -141,7 +147,7 @@ class TrackletBuilder:
         return hits, born
 
     def state(self) -> dict[str, Any]:
-        """Tracker and counters; the current tracklets by their ids, since they are kept elsewhere."""
+        """Return the state of tracker and counters; of the current tracklets, which the caller stores, only the ids."""
         return {
             "tracker": self._tracker.state(),
             "next": self._next,
@@ -158,10 +164,10 @@ class TrackletBuilder:
 
     def _in_contact(self, track: Track, box: Rect) -> bool:
         before = self._current.get(track.id)
-        margin = self._settings.contact_margin * (PARTING if before and before.contact else 1.0)
+        margin = self._settings.contact_margin * (CONTACT_HYSTERESIS if before and before.contact else 1.0)
         mine = grown(box, margin / 2)
         return any(
-            _alike(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            _similar_size(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
             for rival in self._tracker.tracks
             if rival.id != track.id
         )
@@ -171,7 +177,7 @@ class TrackletBuilder:
         self._hidden = missed | {k.id for k in self._tracker.tracks if k.seen < t and k.id in self._hidden}
 
     def _suspicion(self, t: float, match: Match, track: Track, contact: bool) -> str | None:
-        """Why the track's tracklet should end before this face, if at all."""
+        """Return why the track's tracklet ends before this face, or None."""
         before = self._current.get(track.id)
         if before is None:
             return "entry"
@@ -182,7 +188,7 @@ class TrackletBuilder:
         return "contact" if contact and self._ambiguous(track) else None
 
     def _ambiguous(self, track: Track) -> bool:
-        """Whether the tracker could have followed another face just as well."""
+        """Return whether the tracker could equally have followed another face."""
         return any(iou(track.box(), k.box()) > 0.4 for k in self._tracker.tracks if k.id != track.id)
 
     def _begin(self, t: float, track: Track, face: Face, reason: str, contact: bool) -> Tracklet:
@@ -195,20 +201,20 @@ class TrackletBuilder:
         self._current[track.id] = tracklet
         return tracklet
 
-    def _hit(self, track: Track, match: Match, faces: Sequence[Face]) -> Hit:
+    def _hit(self, track: Track, match: Match, faces: Sequence[Face]) -> TrackedFace:
         face = faces[match.face]
-        others = [f.box for i, f in enumerate(faces) if i != match.face and _alike(face.box, f.box)]
+        others = [f.box for i, f in enumerate(faces) if i != match.face and _similar_size(face.box, f.box)]
         others += [k.box() for k in self._tracker.tracks if k.id != track.id and k.seen < track.seen]
         near = any(intersection(grown(face.box, FREEZE_MARGIN / 2), grown(o, FREEZE_MARGIN / 2)) > 0 for o in others)
         area = face.box.w * face.box.h
         covered = any(intersection(face.box, o) > 0.1 * area for o in others)
-        return Hit(self._current[track.id].id, face, near, covered)
+        return TrackedFace(self._current[track.id].id, face, near, covered)
 
 
 def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
     return asdict(tracklet)
 
 
-def _alike(a: Rect, b: Rect) -> bool:
+def _similar_size(a: Rect, b: Rect) -> bool:
     ratio = math.sqrt(a.w * a.h / max(1.0, b.w * b.h))
     return RIVAL_SIZE <= ratio <= 1 / RIVAL_SIZE

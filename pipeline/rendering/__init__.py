@@ -1,4 +1,5 @@
-"""The stages from decoded frames to encoded segments.
+"""The stages from decoded frames to encoded segments, and the thumbnails that they collect.
 
-Imports detection, identity, camera, segments and degradation. Begin at `build.py`, then `renderer.py`.
+Imports detection, identity, camera, segments, degradation and telemetry. Begin at `build.py`, which connects the
+stages, then `renderer.py`, which runs them.
 """

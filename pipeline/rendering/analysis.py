@@ -1,9 +1,8 @@
-"""Analysis of one stream: frames in, rows out. Runs about a second ahead of rendering and holds those frames."""
+"""Analysis of one stream: frames in, rows out. It runs about a second ahead of rendering and holds those frames."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 from engines.frames import Frame, FrameBatch, Size
 from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.shot_detector import CutDetector
+from pipeline.detection.shot_detector import ShotDetector
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
-from pipeline.telemetry.timing import JobClock
+from pipeline.telemetry.timing import JobTelemetry
 
 THUMBNAIL_SIZE = (64, 36)
 
@@ -35,115 +34,113 @@ class Planned:
 class Analysis:
     """Detects, follows and recognises people, and plans the cameras.
 
-    Frames wait here until their row is decided. All state that outlives a frame is in ``state``. A frame of
-    another displayed size than the one before begins a new shot.
+    All state that outlives a frame is in ``state``. A frame of another displayed size than the one before begins a
+    new shot.
 
     Args:
-        canvas: displayed size of frames that name none.
+        canvas: displayed size of frames that do not have their own.
+        pending_frames: holds frames by pts until their row is decided; shared with the ``FaceEmbedder``.
     """
 
     def __init__(
         self,
         *,
         finder: FaceFinder,
-        cuts: CutDetector,
+        shot_detector: ShotDetector,
         people: PeopleResolver,
         cameras: CameraOperator,
-        pace: DetectorPace,
+        schedule: DetectionSchedule,
         start_pts: int,
         seconds_per_tick: float,
-        clock: JobClock,
+        telemetry: JobTelemetry,
         canvas: Size,
+        pending_frames: dict[int, Frame],
     ) -> None:
         self._finder = finder
-        self._cuts = cuts
+        self._shot_detector = shot_detector
         self._people = people
         self._cameras = cameras
-        self._pace = pace
+        self._schedule = schedule
         self.start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
-        self._clock = clock
+        self._telemetry = telemetry
         self._canvas = canvas
         self._display: Size | None = None  # of the latest frame
-        self._waiting: OrderedDict[int, Frame] = OrderedDict()
+        self._pending_frames = pending_frames
         self._analysed_pts: int | None = None
         self._rows: list[Row] = []
         self._finished = False
 
     def push(self, batch: FrameBatch) -> list[Planned]:
-        """Take consecutive frames; return those whose rows are now decided, oldest first."""
+        """Analyse consecutive frames; return the frames whose rows are now decided, oldest first."""
         for frame in batch.frames:
-            self._waiting[frame.pts] = frame
+            self._pending_frames[frame.pts] = frame
         fresh = [f for f in batch.frames if self._analysed_pts is None or f.pts > self._analysed_pts]
         if fresh and not self._finished:
             self._analysed_pts = fresh[-1].pts
             observations = self._observe(fresh)
-            with self._clock.measure("track", len(fresh)):
+            with self._telemetry.measure("track", len(fresh)):
                 self._rows += self._cameras.observe(self._placed(self._people.observe(observations)))
         return self._planned()
 
     def finish(self) -> list[Planned]:
-        """The stream has ended: decide all that is left."""
+        """Decide all rows that are left: the stream has ended."""
         if not self._finished:
             self._finished = True
             self._rows += self._cameras.observe(self._placed(self._people.finish()))
             self._rows += self._cameras.finish()
         return self._planned()
 
-    def frame(self, pts: int) -> Frame:
-        """A frame whose row is not decided yet."""
-        return self._waiting[pts]
-
     def _planned(self) -> list[Planned]:
-        """Match decided rows with their frames, which after a resume may still be on their way."""
+        """Match decided rows with their frames, which may come later than their rows after a resume."""
         ready = 0
-        while ready < len(self._rows) and self._rows[ready].pts in self._waiting:
+        while ready < len(self._rows) and self._rows[ready].pts in self._pending_frames:
             ready += 1
-        planned = [Planned(self._waiting.pop(row.pts), row) for row in self._rows[:ready]]
+        planned = [Planned(self._pending_frames.pop(row.pts), row) for row in self._rows[:ready]]
         del self._rows[:ready]
         return planned
 
     def _observe(self, frames: Sequence[Frame]) -> list[Observation]:
-        with self._clock.measure("detect", len(frames)):
+        with self._telemetry.measure("detect", len(frames)):
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
-            likely = self._pace.due(times, [False] * len(frames))
+            likely = self._schedule.due(times, [False] * len(frames))
             thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
             changes = self._changes(frames)
-            cuts = [cut or change for cut, change in zip(self._cuts.observe(thumbnails), changes, strict=True)]
-            due = self._pace.due(times, cuts)
+            cuts = [cut or change for cut, change in zip(self._shot_detector.observe(thumbnails), changes, strict=True)]
+            due = self._schedule.due(times, cuts)
             if due != likely:
                 found = self._finder.complete(frames, due, found)
             for t, faces in zip(times, found, strict=True):
                 if faces is not None:
-                    self._pace.note(t, faces)
+                    self._schedule.note(t, faces)
             return [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
 
     def _changes(self, frames: Sequence[Frame]) -> list[bool]:
-        """Which frames have another displayed size than the one before."""
+        """Return for each frame whether its displayed size differs from that of the one before."""
         displays = [self._display, *(frame.display for frame in frames)]
         self._display = displays[-1]
         return [a != b for a, b in pairwise(displays)]
 
     def _placed(self, scenes: Sequence[Scene]) -> list[Scene]:
-        """Scenes of the canvas in the pixels of their frames."""
-        return [self._in_frame(scene, self._waiting[scene.pts].display) for scene in scenes]
+        """Convert scenes from pixels of the canvas to pixels of their frames."""
+        return [self._in_frame(scene, self._pending_frames[scene.pts].display) for scene in scenes]
 
     def _in_frame(self, scene: Scene, display: Size | None) -> Scene:
         return scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
-        """JSON-able state such that a fresh object goes on identically.
+        """Return JSON-able state with which a fresh object continues identically.
 
         Args:
-            undelivered: decided rows that belong to frames behind the boundary at which the job would resume.
+            undelivered: decided rows of frames behind the boundary at which the job would resume.
         """
         return {
-            "cuts": self._cuts.state(),
+            "cuts": self._shot_detector.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
-            "pace": self._pace.state(),
+            "pace": self._schedule.state(),
             "analysed_pts": self._analysed_pts,
             "display": self._display,
             "finished": self._finished,
@@ -151,10 +148,10 @@ class Analysis:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._cuts.restore(state["cuts"])
+        self._shot_detector.restore(state["cuts"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
-        self._pace.restore(state["pace"])
+        self._schedule.restore(state["pace"])
         self._analysed_pts = state["analysed_pts"]
         self._display = size_from_json(state["display"])
         self._finished = state["finished"]
@@ -162,13 +159,11 @@ class Analysis:
 
 
 class FaceEmbedder:
-    """Embeds faces of frames that still wait in an analysis: what ``PeopleResolver`` calls on suspicion."""
+    """Embeds faces of frames whose row is not decided yet; ``PeopleResolver`` calls it on suspicion."""
 
-    def __init__(self, finder: FaceFinder) -> None:
+    def __init__(self, finder: FaceFinder, pending_frames: Mapping[int, Frame]) -> None:
         self._finder = finder
-        self.analysis: Analysis | None = None
+        self._pending_frames = pending_frames
 
     def __call__(self, faces: Sequence[tuple[int, Face]]) -> NDArray[np.float32]:
-        if self.analysis is None:
-            raise RuntimeError("the embedder is asked before its analysis exists")
-        return self._finder.embed([(self.analysis.frame(pts), face) for pts, face in faces])
+        return self._finder.embed([(self._pending_frames[pts], face) for pts, face in faces])

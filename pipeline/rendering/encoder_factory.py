@@ -1,4 +1,4 @@
-"""The encoders of one job: every segment has a fresh one, and all of them must write the same headers."""
+"""Opens the encoders of one job: a fresh one for each segment, all of which must write the same headers."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Callable
 import structlog
 
 from engines.errors import DeviceUnavailableError, EncoderBusyError
-from engines.frames import ColorTags, VideoInfo
+from engines.frames import ColorTags
 from engines.protocols import Encoder
-from engines.registry import Backend
 from pipeline.errors import StartOverError
 from pipeline.job import JobSpec
+from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.segments.checkpoint import Checkpoint
 
 _X264 = "libx264"
-_KINDS = {_X264: "x264", "h264_nvenc": "nvenc"}  # encoders' names, and what settings call them
+_SETTINGS_NAMES = {_X264: "x264", "h264_nvenc": "nvenc"}  # by name of the encoder
 _MAX_THREADS = 16
 
 log = structlog.get_logger(__name__)
 
 
 def codec_of(encoder: str) -> str:
-    """What an encoder of this name writes."""
+    """Return the codec of an encoder."""
     return "hevc" if encoder == "libx265" else "h264"
 
 
 class EncoderChangedError(StartOverError):
-    """The finished segments come from an encoder that is not to be had here: the job must start over.
+    """The finished segments come from an encoder that does not work here: the job must start over.
 
     Attributes:
-        successor: the encoder that all of the job is to have now; "" leaves the choice open.
+        successor: the encoder that all of the job must use now; "" leaves the choice open.
     """
 
     code = "ENCODER_CHANGED"
@@ -44,39 +44,32 @@ class EncoderChangedError(StartOverError):
         self.successor = successor
 
 
-def open_encoder(
-    backend: Backend,
-    spec: JobSpec,
-    checkpoint: Checkpoint,
-    video: VideoInfo,
-    color: ColorTags,
-    size: tuple[int, int],
-    on_wait: Callable[[], None] = lambda: None,
-) -> Encoder:
-    """A fresh encoder of the kind that the finished segments come from, so that all of them can be joined.
+def open_encoder(job: StreamJob, color: ColorTags) -> Encoder:
+    """Open an encoder of the kind that the finished segments come from, so that all of them can be joined.
 
-    A GPU whose encoder stays busy changes no frame's quality: x264 encodes in its place, if it may, and then all of
-    the job.
-
-    Args:
-        on_wait: called about once a second while the GPU's encoder is busy; what it raises goes through.
+    While the encoder of a GPU is busy, the job waits; then x264 encodes the whole job, if the settings allow that.
 
     Raises:
-        EncoderChangedError: that kind does not work here and need not, or its headers have become others.
-        EncoderBusyError: no session came free, and x264 is not to stand in.
+        EncoderChangedError: that kind does not work here and another one may be used, or its headers differ.
+        EncoderBusyError: no session came free, and x264 is not allowed.
+        JobStopped: a stop is requested while the job waits.
         EngineError: as ``Backend.encoder``.
     """
-    profile, pinned = spec.profile, _KINDS.get(checkpoint.encoder)
-    # What the GPU has encoded already is worth some waiting.
+    spec, checkpoint = job.spec, job.checkpoint
+    profile, pinned = spec.profile, _SETTINGS_NAMES.get(checkpoint.encoder)
+    # If the GPU has encoded segments already, waiting costs less than starting over.
     wait_s = spec.device.nvenc_wait_s if pinned or profile.encoder_busy == "wait" else 0.0
     threads = _threads(spec, checkpoint)
 
     def create(kind: str) -> Encoder:
         settings = profile.model_copy(update={"encoder": kind, "threads": threads})
-        return backend.encoder(*size, time_base=video.time_base, fps=video.fps, color=color, settings=settings)
+        video = job.info.video
+        return job.backend.encoder(
+            OUTPUT_WIDTH, OUTPUT_HEIGHT, time_base=video.time_base, fps=video.fps, color=color, settings=settings
+        )
 
     try:
-        encoder = _patiently(lambda: create(pinned or profile.encoder), wait_s, on_wait)
+        encoder = _retrying(lambda: create(pinned or profile.encoder), wait_s, lambda: _wait(job))
     except DeviceUnavailableError as error:
         if pinned and profile.encoder == "auto":
             raise EncoderChangedError(f"its segments were encoded with {pinned}: {error.message}") from error
@@ -93,8 +86,8 @@ def open_encoder(
     return encoder
 
 
-def _patiently(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[], None]) -> Encoder:
-    """The encoder, tried for again while the GPU has none free; one try may wait a moment itself."""
+def _retrying(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[], None]) -> Encoder:
+    """Try to create an encoder until one is free or the time is over; ``create`` may wait a moment itself."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -105,15 +98,20 @@ def _patiently(create: Callable[[], Encoder], wait_s: float, on_wait: Callable[[
         on_wait()
 
 
+def _wait(job: StreamJob) -> None:
+    job.on_wait()
+    job.interruption.check("while it waited, and will go on from its last segment")
+
+
 def use_x264(checkpoint: Checkpoint, reason: str) -> None:
     """Let x264 encode the whole job, although the GPU has an encoder."""
-    checkpoint.encoder, checkpoint.encoder_note = _X264, f"NVENC is not used: {reason}"
+    checkpoint.pin_encoder(_X264, f"NVENC is not used: {reason}")
     log.warning("x264 encodes in the place of the GPU", reason=reason)
 
 
 def _threads(spec: JobSpec, checkpoint: Checkpoint) -> int:
-    """x264's own rule for threads. Its output depends on their number, so a resumed job keeps the first choice."""
+    """Return the number of threads by x264's own rule. The output depends on it, so a resumed job keeps the number."""
     if not checkpoint.encoder_threads:
         cores = os.cpu_count() or 1
-        checkpoint.encoder_threads = spec.profile.threads or min(_MAX_THREADS, max(1, cores * 3 // 2))
+        checkpoint.pin_encoder_threads(spec.profile.threads or min(_MAX_THREADS, max(1, cores * 3 // 2)))
     return checkpoint.encoder_threads

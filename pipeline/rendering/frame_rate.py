@@ -1,13 +1,13 @@
 """The output's frame rate: which frames of the source become frames of the output, and at which times.
 
-``frame_rate: source`` keeps the source's frames with their own times. Of a source that is faster than ``max_fps`` every
-n-th frame is kept, with the smallest n that suffices, so that movement stays even. Where that would cost too much, as
-the source is only a little faster, the first frame of each 1 / ``max_fps`` is kept. Where a source of varying rate is
-faster only now and then, frames are left out there alone.
+``frame_rate: source`` keeps the source's frames with their own times. If the source is faster than ``max_fps``, every
+n-th frame is kept, with the smallest sufficient n, so that movement stays even. If the source is only a little faster,
+that would drop too many frames, so the first frame of each 1 / ``max_fps`` is kept. If a source of variable rate is
+faster only at times, frames are dropped only there.
 
 ``frame_rate: constant`` puts frames onto a grid that begins with the first one. Each place of the grid shows the frame
-that the source shows half a step later, so that a frame is never farther than half a step from its time, and small
-unevenness of the source neither repeats nor drops a frame.
+that the source shows half a step later. So a frame is at most half a step away from its time, and small irregularities
+of the source neither repeat nor drop a frame.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ COMMON_FPS = tuple(
     Fraction(fps)
     for fps in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "100", "120000/1001", "120")
 )
-_NEAR = Fraction(1, 100)  # rates that differ by less are the same: clocks of recorders are not exact
-_LITTLE = Fraction(7, 5)  # times max_fps: of a source up to here, one frame in a few is left out, not every second
-_JITTER = Fraction(3, 4)  # of the shortest allowed step: frames of an uneven source may come so much too early
+_NEAR = Fraction(1, 100)  # rates that differ by less count as equal: clocks of recorders are not exact
+_LITTLE = Fraction(7, 5)  # times max_fps: up to this rate, single frames are dropped in place of every second one
+_JITTER = Fraction(3, 4)  # of the shortest allowed step: frames of an uneven source may follow so soon
 _LEAST_TICKS_PER_S = 10_000  # a grid's ticks: fine enough for the offset between audio and video
-_LOOK_BACK_S = (1, 10, 100, None)  # how far before a place to look for the frame that is shown there; None: the start
+_LOOK_BACK_S = (1, 10, 100, None)  # how far before a grid place to search for its frame; None: from the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class OutputRate:
 
     Attributes:
         source: what the source holds.
-        info: what it would hold if its frames were exactly the output's.
+        info: what the source would hold if its frames were exactly the output's.
         is_constant: frames lie on a grid with a step of 1 / fps.
-        least_step_s: frames that follow the last kept one sooner are left out; None: none are.
-        slot_s: of the frames in each stretch of this length only the first is kept; None: all are.
+        least_step_s: frames that follow the last kept one sooner are dropped; None drops none.
+        slot_s: only the first frame in each interval of this length is kept; None keeps all.
     """
 
     source: MediaInfo
@@ -58,12 +58,12 @@ class OutputRate:
 
     @property
     def thinned_from_fps(self) -> Fraction | None:
-        """The source's rate, where the output's is lower."""
+        """The source's rate if the output's is lower, else None."""
         fps = self.source.video.fps
         return fps if self.fps < fps * (1 - _NEAR) else None
 
     def batches(self, decoder: Decoder, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
-        """Frames of the output, from the one at ``start_pts`` on, in the output's ticks; None: from the first."""
+        """Yield the output's frames from ``start_pts`` (output ticks) on; None: from the first frame."""
         if self.is_constant:
             return self._on_grid(decoder, start_pts, size)
         batches = decoder.batches(start_pts, size)
@@ -103,7 +103,7 @@ class OutputRate:
         return replace(batch, frames=(placed,), time_base=self.info.video.time_base)
 
     def _from(self, decoder: Decoder, start_pts: int | None, size: int) -> Iterator[FrameBatch]:
-        """The source's frames from the one on that is shown at ``start_pts``, or from an earlier one."""
+        """Yield the source's frames from the one that is shown at ``start_pts`` on, or from an earlier one."""
         if start_pts is None:
             yield from decoder.batches(None, size)
             return
@@ -118,7 +118,7 @@ class OutputRate:
 
 
 def output_rate(source: MediaInfo, profile: ProfileSettings) -> OutputRate:
-    """The rate that a profile gives to a source."""
+    """Return the output rate of a source with a profile."""
     video, most = source.video, Fraction(profile.max_fps).limit_denominator(1001)
     every = max(1, math.ceil(video.fps / (most * (1 + _NEAR))))
     fps = video.fps / every
@@ -135,14 +135,14 @@ def output_rate(source: MediaInfo, profile: ProfileSettings) -> OutputRate:
 
 
 def _counted(source: MediaInfo, video: VideoInfo) -> MediaInfo:
-    """``source`` with this video, and about how many frames it then has."""
+    """Return ``source`` with this video and an estimate of its number of frames."""
     seconds = video.duration_s or source.duration_s
     frames = round(seconds * video.fps) if seconds else None
     return replace(source, video=replace(video, frames_from_header=frames))
 
 
 def _constant_fps(video: VideoInfo, every: int, most: Fraction) -> Fraction:
-    """The source's nominal rate; of a faster one every n-th frame where that is a common rate, else the highest one."""
+    """Return the source's nominal rate; of a faster source, its n-th part if that is a common one, else the highest."""
     if every == 1:
         return nominal_fps(video.fps, most, is_steady=not video.vfr)
     even = nominal_fps(video.fps / every, most, is_steady=True)
@@ -154,10 +154,10 @@ def _allowed(most: Fraction) -> list[Fraction]:
 
 
 def nominal_fps(fps: Fraction, most: Fraction, *, is_steady: bool) -> Fraction:
-    """The common rate that is meant by a mean one.
+    """Return the common rate for a measured mean rate.
 
-    A steady rate that is near no common one stays. An uneven one becomes the next higher common rate, so that no frame
-    is dropped on the mean.
+    A steady rate that is near no common rate stays. An uneven rate becomes the next higher common rate, so that on
+    average no frame is dropped.
     """
     allowed = _allowed(most)
     nearest = min(allowed, key=lambda rate: abs(rate - fps), default=most)
@@ -177,10 +177,11 @@ def _frames(batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Frame]]
 
 
 def without(batches: Iterable[FrameBatch], leaves_out: Callable[[Frame | None, Frame], bool]) -> Iterator[FrameBatch]:
-    """Leave frames out; the one before is shown for longer, so each is held until the next that stays has come.
+    """Drop frames; the frame before a dropped one is shown for longer, so each is held back until the next that stays.
 
     Args:
-        leaves_out: asked of each frame, in order, with the last that stayed. The first always stays.
+        leaves_out: called for each frame, in order, with the last one that stayed, and the frame; returns whether it is
+            dropped. The first frame always stays.
     """
     held: Frame | None = None
     batch: FrameBatch | None = None

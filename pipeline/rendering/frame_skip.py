@@ -1,4 +1,4 @@
-"""Frame skip: frames are left out before anything is done to them, and the one before is shown for longer."""
+"""Frame skip: leaves frames out before they are analysed; the frame before is shown for longer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pipeline.rendering.frame_rate import without
 
 
 class FrameSkipper:
-    """Lets every ``step``-th frame of a stream pass, with its own pts.
+    """Passes every ``step``-th frame of a stream, with its own pts.
 
-    Frames that an earlier attempt's look-ahead has analysed pass where they passed then, whatever the step is now,
-    because rows wait for them; so a change of the step sets in behind those.
+    Rows of an earlier attempt wait for the frames that its look-ahead has analysed. So up to ``analysed_pts`` the same
+    frames pass as in that attempt, and a change of the step takes effect after it.
 
     Args:
         step: 1 leaves no frame out.
-        analysed_pts: of the last frame that was analysed already, which passed; None at the stream's begin.
-        skipped: pts of frames that were left out; those at the stream's very end lie behind the last that passed.
+        analysed_pts: pts of the last frame that an earlier attempt has analysed; None at the start of the stream.
+        skipped: pts of the frames that the earlier attempt left out; at the end of the stream, some may be larger than
+            ``analysed_pts``.
     """
 
     def __init__(self, step: int, *, analysed_pts: int | None = None, skipped: Iterable[int] = ()) -> None:
@@ -29,7 +30,7 @@ class FrameSkipper:
         self._skipped: deque[int] = deque()
 
     def thin(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
-        """The frames that pass. Each lasts until the next, so it is held until that has come."""
+        """Yield the frames that pass. Each lasts until the next one, so it is held back until that is known."""
         if self._step == 1 and not self._skipped_before:
             yield from batches
             return
@@ -47,8 +48,8 @@ class FrameSkipper:
         self._count += 1
         return pts in self._skipped_before or (self._count - 1) % self._step != 0
 
-    def settle(self, next_pts: int | None) -> int:
-        """How many were left out before ``next_pts`` (None: the end) and not counted yet."""
+    def count_skipped(self, next_pts: int | None) -> int:
+        """Return how many frames before ``next_pts`` (None: the end) were left out since the last call."""
         count = 0
         while self._skipped and (next_pts is None or self._skipped[0] < next_pts):
             self._skipped.popleft()
@@ -57,5 +58,5 @@ class FrameSkipper:
 
     @property
     def skipped(self) -> list[int]:
-        """Pts of frames that were left out behind the last settled place."""
+        """Pts of the frames that were left out at or after the last ``next_pts``."""
         return list(self._skipped)

@@ -1,4 +1,4 @@
-"""How frames travel together."""
+"""Cuts a stream into batches that do not depend on where it was resumed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engines.frames import Frame, FrameBatch
 
 
 def aligned(batches: Iterable[FrameBatch], size: int, done: int) -> Iterator[FrameBatch]:
-    """The same frames in the batches of a run that never stopped: cut at every ``size``-th frame of the stream.
+    """Yield the same frames in the batches of an uninterrupted run: cut at every ``size``-th frame of the stream.
 
-    What is seen in one batch decides where faces are looked for in the next, so how a stream is cut shapes the output.
+    Faces found in one batch decide when the detector runs in the next, so the batches shape the output.
 
     Args:
-        done: frames of the stream before the first one here.
+        done: number of frames of the stream before the first one here.
     """
     waiting: list[Frame] = []
     room = size - done % size

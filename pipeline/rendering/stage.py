@@ -1,4 +1,4 @@
-"""Pipeline stages as generators, each pulled ahead by a thread of its own through a bounded queue."""
+"""Runs a generator in a thread of its own, ahead of its consumer through a bounded queue."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _POLL_S = 0.1
 
 
 class _End:
-    """Closes a stage's queue; carries the exception that ended it, if any."""
+    """The last entry of a queue, with the exception that ended the producer, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 class Stage(Generic[T], Iterator[T]):
-    """Runs an iterable in a thread and hands its items on in order, at most ``depth`` ahead of the consumer.
+    """Iterates over an iterable in a thread, at most ``depth`` items ahead of the consumer, in order.
 
-    An exception of the producer is raised in the consumer, after the items that came before it. ``close`` stops the
-    thread and waits for it; the codecs and models below release the GIL, so stages really run side by side.
+    An exception of the producer is raised in the consumer, after the items before it. Codecs and models release the
+    GIL, so stages run in parallel. ``close`` stops the thread and waits for it.
 
     Args:
-        watch: called with each item and +1 when it is made, -1 when it is taken.
+        on_change: called with an item and +1 after it is produced, and -1 after it is consumed.
     """
 
     def __init__(
-        self, name: str, items: Iterable[T], depth: int, watch: Callable[[T, int], None] = lambda *_: None
+        self, name: str, items: Iterable[T], depth: int, on_change: Callable[[T, int], None] = lambda *_: None
     ) -> None:
         self._items = items
-        self._watch = watch
+        self._on_change = on_change
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=max(1, depth))
         self._closing = threading.Event()
         self._ended = False
@@ -49,7 +49,7 @@ class Stage(Generic[T], Iterator[T]):
             if item.error is not None:
                 raise item.error
             raise StopIteration
-        self._watch(item, -1)
+        self._on_change(item, -1)
         return item
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Stage(Generic[T], Iterator[T]):
         error: BaseException | None = None
         try:
             for item in self._items:
-                self._watch(item, 1)
+                self._on_change(item, 1)
                 if not self._put(item):
                     break
         except BaseException as exc:

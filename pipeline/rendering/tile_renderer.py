@@ -1,4 +1,4 @@
-"""Composition: planned frames in, 1920x1080 split-screen frames out."""
+"""Draws the two tiles of a row side by side into one output frame."""
 
 from __future__ import annotations
 
@@ -7,42 +7,44 @@ from collections.abc import Sequence
 from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
 from pipeline.people import Row, Side, Tile
-from pipeline.rendering.frame_cache import StillStore
+from pipeline.rendering.frame_cache import FrameCache
 
 
-class TilePainter:
-    """Draws the two tiles of a row. Crops come in displayed pixels and are mapped to the surface's pixels here.
+class TileRenderer:
+    """Draws rows with a compositor. Crops are in displayed pixels; they are scaled to working frames here.
 
-    ``display`` is the displayed size of frames that name none.
+    Args:
+        freeze_frames: holds the frames that frozen tiles show.
+        display: displayed size of frames that do not have their own.
     """
 
-    def __init__(self, compositor: Compositor, freeze_frames: StillStore, *, display: Size) -> None:
+    def __init__(self, compositor: Compositor, freeze_frames: FrameCache, *, display: Size) -> None:
         self._compositor = compositor
         self._freeze_frames = freeze_frames
         self._display = display
 
-    def paint(self, frame: Frame, row: Row) -> Frame:
-        """The output frame for a source frame and what is to be shown of it."""
-        return self.paint_all([frame], [row])[0]
+    def render(self, frame: Frame, row: Row) -> Frame:
+        """Return the output frame for a source frame and the row that says what is shown of it."""
+        return self.render_all([frame], [row])[0]
 
-    def paint_all(self, frames: Sequence[Frame], rows: Sequence[Row]) -> list[Frame]:
-        """The output frames for several source frames, in order."""
+    def render_all(self, frames: Sequence[Frame], rows: Sequence[Row]) -> list[Frame]:
+        """Return the output frames for several source frames, in order."""
         planned = [self._composition(frame, row) for frame, row in zip(frames, rows, strict=True)]
         return self._compositor.compose_batch(planned)
 
     def _composition(self, frame: Frame, row: Row) -> Composition:
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
-        self._freeze_frames.remember(frame)
+        self._freeze_frames.add(frame)
         return Composition(left, right, frame.pts, frame.duration)
 
     def _source(self, side: Side, tile: Tile, frame: Frame) -> TileSource:
         if tile.source == "placeholder":
             return TileSource(frame, None)
         if tile.still_pts is not None:
-            frame = self._freeze_frames.still(side, tile.still_pts)
+            frame = self._freeze_frames.freeze_frame(side, tile.still_pts)
         else:
-            self._freeze_frames.thaw(side)
+            self._freeze_frames.release(side)
         return TileSource(frame, self._surface_rect(tile.crop, frame))
 
     def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:

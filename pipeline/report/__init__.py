@@ -1,4 +1,4 @@
 """The report, the contact sheet, the debug video and the plots.
 
-Imports the results of the other packages. Begin at `model.py`.
+Imports the packages whose results it shows: rendering, segments, degradation and telemetry. Begin at `model.py`.
 """

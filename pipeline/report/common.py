@@ -1,4 +1,4 @@
-"""The parts of a report that any job has, and the whole report of one that failed. Loads no codecs."""
+"""The report of a failed job, and what it has in common with that of a finished one. Loads no codecs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from engines.errors import ExplainedError
 from engines.frames import MediaInfo
-from engines.models.catalogue import DLIB_FACE_RESNET, YUNET
 from engines.versions import gpu_versions, host_versions
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
@@ -20,11 +19,9 @@ from pipeline.report.model import (
     Resilience,
 )
 
-MODELS = (YUNET, DLIB_FACE_RESNET)
-
 
 def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) -> Input:
-    """The report's input section; with no ``info`` when the file could not be probed."""
+    """Return the report's input section; ``info`` is None if the file could not be probed."""
     parts = [spec.input_name, *spec.part_names] if spec.part_names else []
     if info is None:
         size = spec.source.stat().st_size if spec.source.exists() else 0
@@ -75,7 +72,7 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
 
 
 def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | None = None) -> dict[str, Any]:
-    """The report of a job that failed for good."""
+    """Return the report of a job that has failed for good."""
     report = Report(
         status="failed",
         job=spec.job_id,
@@ -99,7 +96,7 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
 
 
 def facts(report: Report) -> dict[str, Any]:
-    """What the verdict on a finished job says, as numbers, for those who put it in words of their own language."""
+    """Return what the verdict on a finished job says, as numbers, from which pages make texts in other languages."""
     identity, timing, output, backends = report.identity or {}, report.timing, report.output, report.backends
     return {
         "people": identity.get("people_seen"),
@@ -120,6 +117,6 @@ def facts(report: Report) -> dict[str, Any]:
 
 
 def _audio(report: Report) -> str | None:
-    """The mode of the output's audio, or "lost" where the recording had some and the output has none."""
+    """Return the mode of the output's audio, or "lost" if the recording has audio and the output has none."""
     mode = report.output.audio.mode if report.output else None
     return "lost" if mode == "none" and report.input.audio else mode

@@ -1,7 +1,7 @@
-"""The last comparison before delivery: what came in against what goes out.
+"""Compares source and output before delivery, and warns of what the output lacks.
 
-A difference that nothing here names is within the limits below; ``succeeded`` without warnings promises that there is
-no other. The finished file speaks for itself: what is compared are the packets that were read from it.
+Differences without a warning are within the limits below: that is what ``succeeded`` without warnings promises. The
+comparison uses the packets that were read back from the finished file.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from engines.media_warnings import MediaWarning, media_warning
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
 
-# How far source and result, or audio and video, may lie apart before people are told.
-EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on it is noticed
-WRITTEN_S = 0.25  # audio read but not found in the result: an AAC frame at 8 kHz lasts 0.128 s, two may go
-DECLARED_SHARE = 0.01  # headers count in average frame durations, which drift with a variable rate ...
+# Differences between source and output, or audio and video, from which there is a warning.
+EDGE_S = 1.0  # recorders start and stop their streams up to half a second apart; from here on people notice it
+WRITTEN_S = 0.25  # audio that is missing in the output: an AAC frame at 8 kHz lasts 0.128 s, two may be lost
+DECLARED_SHARE = 0.01  # headers assume average frame durations, which differ with a variable rate ...
 DECLARED_S = 1.0  # ... and are rounded, or include the longer of two streams
-DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # one length for all streams in the header, not guessed
-# A gap in the audio: engines.containers.survey.GAP_S. One lost frame or packet counts; spans as in NEARBY_S are one.
+DECLARING = {"matroska,webm", "flv", "avi", "asf", "nut"}  # containers whose header has one length for all streams
+# The least gap in audio is engines.containers.survey.GAP_S. Damage always counts; spans within NEARBY_S are one.
 
 
 def warnings_of(
     info: MediaInfo, checkpoint: Checkpoint, assembled: Assembled, rendering: tuple[MediaWarning, ...] = ()
 ) -> tuple[MediaWarning, ...]:
-    """Everything of the source that the result lacks or holds in another way."""
+    """Return warnings for all of the source that the output lacks or holds in another form."""
     comparison = _Comparison(info, checkpoint, assembled)
     return (*info.warnings, *rendering, *assembled.audio.warnings, *comparison.video(), *comparison.audio())
 
@@ -41,20 +41,20 @@ class _Comparison:
 
     @property
     def _frame_s(self) -> float:
-        """When the source's first frame is due; it is shown before that where audio begins earlier."""
+        """Time of the source's first frame in the output; if audio begins earlier, the frame is shown before that."""
         return (self.assembled.finished.video.first_s or 0.0) + self.assembled.audio.frame_lead_s
 
     def video(self) -> Iterator[MediaWarning]:
         yield from self._damage()
         frame = self.assembled.finished.video
-        if self.checkpoint.counters["truncated"]:
+        if self.checkpoint.counters.truncated:
             missing = _missing(frame, self.info.video.duration_s or self._declared_end_s())
             yield media_warning("SOURCE_TRUNCATED", from_s=frame.end_s if missing else None, to_s=missing)
         elif missing := self._less_than_declared():
             yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=frame.end_s, to_s=missing)
 
     def _less_than_declared(self) -> float | None:
-        """Until when there should be a frame by the header, where there is none."""
+        """Return until when there should be frames by the header, if they end before."""
         finished, declared_s = self.assembled.finished, self.info.video.duration_s
         if declared_s is not None:
             return _missing(finished.video, declared_s)
@@ -64,12 +64,12 @@ class _Comparison:
         return missing[0] if all(missing) else None
 
     def _declared_end_s(self) -> float | None:
-        """When everything ends by the header: a time on the file's clock, which may begin late."""
+        """Return when all streams end by the header, whose clock may begin before the first frame."""
         begin_s = float(self.checkpoint.segments[0].first_pts * self.info.video.time_base) - self._frame_s
         return None if self.info.duration_s is None else self.info.duration_s - max(0.0, begin_s)
 
     def _damage(self) -> Iterator[MediaWarning]:
-        """Where other frames stand in for those that could not be decoded."""
+        """Warn where other frames stand in for undecodable ones."""
         segments, tick_s = self.checkpoint.segments, float(self.info.video.time_base)
         begin_s = self._frame_s - segments[0].first_pts * tick_s
         lost = [(begin_s + first * tick_s, begin_s + end * tick_s) for s in segments for first, end in s.lost]
@@ -101,11 +101,11 @@ class _Comparison:
         yield from _not_written(stream.index, read, written)
         yield from self._edges(stream.index, read)
         declared_s = next((a.duration_s for a in self.info.audio if a.index == stream.index), None)
-        if (missing := _missing(read, declared_s)) and not self.checkpoint.counters["truncated"]:
+        if (missing := _missing(read, declared_s)) and not self.checkpoint.counters.truncated:
             yield media_warning("AUDIO_SHORTER_THAN_DECLARED", stream=stream.index, from_s=read.end_s, to_s=missing)
 
     def _edges(self, index: int, read: StreamSurvey) -> Iterator[MediaWarning]:
-        """Where the recording itself has audio without a frame, or a frame without audio."""
+        """Warn where the recording itself has audio without frames, or frames without audio."""
         frame = self.assembled.finished.video
         for code, from_s, to_s in (
             ("AUDIO_STARTS_LATE", self._frame_s, read.first_s),
@@ -118,7 +118,7 @@ class _Comparison:
 
 
 def _missing(found: StreamSurvey, declared_s: float | None) -> float | None:
-    """The time until which the stream should last by its header, where it is much shorter."""
+    """Return until when the stream should last by its header, if it is much shorter; else None."""
     if declared_s is None or found.first_s is None:
         return None
     is_short = declared_s - found.length_s > max(DECLARED_S, DECLARED_SHARE * declared_s)
@@ -126,7 +126,7 @@ def _missing(found: StreamSurvey, declared_s: float | None) -> float | None:
 
 
 def _not_written(index: int, read: StreamSurvey, written: StreamSurvey) -> Iterator[MediaWarning]:
-    """Audio that was read and is not in the result, where no damage explains it."""
+    """Warn of audio that was read and is not in the output, unless it is damaged."""
     edges = ((read.first_s, written.first_s), (written.end_s, read.end_s))
     for from_s, to_s in edges:
         if from_s is None or to_s is None:

@@ -1,8 +1,8 @@
-"""The contact sheet: at one glance, whether a job is good.
+"""The contact sheet, which shows at a glance whether a job is good.
 
-Twelve output frames with their times; under them the two people's faces at these times; and along the duration where
-each tile's frame came from, where an exchange of the two people was repaired, and where quality was reduced.
-Everything on it is the same for a job that was killed and resumed.
+It has twelve output frames with their times, the faces of the two people at these times, and a strip over the duration
+with each tile's source, repaired swaps of the two people, and reduced quality. A job that was killed and resumed has
+the same contact sheet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from engines.media.snapshots import snapshots
 from pipeline.durable import write_durably
 from pipeline.people import Side, Source
-from pipeline.report.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, kept_moments, moment_of
+from pipeline.rendering.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, load_thumbnails, thumbnail_of
+from pipeline.report.time_axis import clock_text, ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
 LARGEST_BYTES = 600_000
@@ -33,7 +34,7 @@ _FRAME_WIDTH = 470
 _FACES_LEFT = 92
 _BAR_WIDTH, _BAR_HEIGHT = WIDTH - _FACES_LEFT - _GAP, 30
 _LINE_HEIGHT, _LINE_LENGTH, _MOST_LINES = 30, 170, 8  # of warnings: pixels, characters, lines
-_BIN_S = 0.5  # the bars show no finer: the detector sees only every other frame or so
+_BIN_S = 0.5  # bars need no finer bins, as the detector runs on a part of the frames only
 _DECODED_HEIGHT = 1080
 _QUALITIES = (88, 80, 70, 55, 40, 25)
 
@@ -61,25 +62,25 @@ _SWAP_COLOR = (232, 110, 220)
 
 @dataclass(frozen=True, slots=True)
 class SheetOrder:
-    """What a contact sheet is made of.
+    """What a contact sheet shows.
 
     Attributes:
-        kept: folder of a ``MomentKeeper``; where that has too few, frames are decoded from the video.
+        thumbnails: folder of a ``ThumbnailStore``; if it has too few, frames are decoded from the video.
         identity, degradation: those sections of the report, as JSON.
-        warnings: what the result lacks of the recording, in sentences.
+        warnings: those of the report, one sentence each.
     """
 
     video: Path
     tracks: Path
     duration_s: float
-    kept: Path | None = None
+    thumbnails: Path | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     degradation: Sequence[dict[str, Any]] = ()
     warnings: Sequence[str] = ()
 
 
 def write_preview(out: Path, order: SheetOrder) -> None:
-    """Write the sheet, ``WIDTH`` pixels wide and, but for mere noise, of at most ``LARGEST_BYTES``.
+    """Write the sheet, ``WIDTH`` pixels wide and of at most ``LARGEST_BYTES`` (more only if the frames are noise).
 
     Raises:
         MediaError: the video cannot be read or decoded.
@@ -87,28 +88,28 @@ def write_preview(out: Path, order: SheetOrder) -> None:
         OSError: the storage failed.
     """
     summary = TrackSummary(order.tracks, order.duration_s, min(_BAR_WIDTH, max(1, round(order.duration_s / _BIN_S))))
-    moments = kept_moments(order.kept) if order.kept is not None else []
-    if len(moments) != COUNT:
-        moments = list(_decoded(order.video, summary))
+    thumbnails = load_thumbnails(order.thumbnails) if order.thumbnails is not None else []
+    if len(thumbnails) != COUNT:
+        thumbnails = list(_decoded(order.video, summary))
     lines = _warning_lines(order.warnings)
-    sheet = _Sheet(len(moments), len(lines))
-    sheet.draw_pictures(moments)
-    sheet.draw_faces(moments)
+    sheet = _Sheet(len(thumbnails), len(lines))
+    sheet.draw_frames(thumbnails)
+    sheet.draw_faces(thumbnails)
     sheet.draw_strip(summary.finish(), order)
     sheet.draw_warnings(lines)
     write_durably(out, _small_enough(sheet.bgr()))
 
 
 def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
-    """Moments from the finished video, with their rows, one frame in memory at a time."""
+    """Yield thumbnails from the finished video, with one frame in memory at a time."""
     for shot in snapshots(video, COUNT, _DECODED_HEIGHT):
         row = summary.until(shot.t_s)
         if row is not None:
-            yield moment_of(shot.bgr, row)
+            yield thumbnail_of(shot.bgr, row)
 
 
 def _small_enough(frame: NDArray[np.uint8]) -> bytes:
-    """As JPEG of the best quality that keeps to ``LARGEST_BYTES``, or else of the least: no job fails over this."""
+    """Encode as JPEG of the best quality within ``LARGEST_BYTES``, or of the lowest quality if none is."""
     for quality in _QUALITIES:
         data = jpeg(frame, quality)
         if len(data) <= LARGEST_BYTES:
@@ -117,7 +118,7 @@ def _small_enough(frame: NDArray[np.uint8]) -> bytes:
 
 
 def _warning_lines(warnings: Sequence[str]) -> list[str]:
-    """The first of the warnings, each as one line that fits the sheet."""
+    """Return the first warnings, each shortened to one line of the sheet."""
     lines = [wrap(warning, _LINE_LENGTH, max_lines=1, placeholder=" ...")[0] for warning in warnings[:_MOST_LINES]]
     more = len(warnings) - len(lines)
     return [*lines, f"and {more} more; the report names them"] if more else lines
@@ -126,8 +127,8 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
 class _Sheet:
     """The sheet while it is drawn, from top to bottom."""
 
-    def __init__(self, moments: int, lines: int) -> None:
-        rows = max(1, -(-moments // _COLUMNS))
+    def __init__(self, thumbnails: int, lines: int) -> None:
+        rows = max(1, -(-thumbnails // _COLUMNS))
         self._faces_top = _GAP + rows * (FRAME_HEIGHT + _GAP) + 12
         self._strip_top = self._faces_top + 2 * (FACE_SIZE + 4) + 44
         self._warnings_top = self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96
@@ -137,26 +138,26 @@ class _Sheet:
     def bgr(self) -> NDArray[np.uint8]:
         return np.asarray(self._image)[:, :, ::-1].astype(np.uint8)
 
-    def draw_pictures(self, moments: Sequence[Thumbnail]) -> None:
-        for number, moment in enumerate(moments):
+    def draw_frames(self, thumbnails: Sequence[Thumbnail]) -> None:
+        for number, thumbnail in enumerate(thumbnails):
             x = _GAP + number % _COLUMNS * (_FRAME_WIDTH + _GAP)
             y = _GAP + number // _COLUMNS * (FRAME_HEIGHT + _GAP)
-            self._paste(moment.frame[:, :_FRAME_WIDTH], x, y)
-            self._stamp(clock_text(moment.t), x, y + FRAME_HEIGHT)
+            self._paste(thumbnail.frame[:, :_FRAME_WIDTH], x, y)
+            self._stamp(clock_text(thumbnail.t), x, y + FRAME_HEIGHT)
 
-    def draw_faces(self, moments: Sequence[Thumbnail]) -> None:
+    def draw_faces(self, thumbnails: Sequence[Thumbnail]) -> None:
         for row, side in enumerate(SIDES):
             y = self._faces_top + row * (FACE_SIZE + 4)
             self._label(side, y + FACE_SIZE // 2)
-            for number, moment in enumerate(moments):
-                shot = moment.faces[side]
+            for number, thumbnail in enumerate(thumbnails):
+                shot = thumbnail.faces[side]
                 x = self._face_x(number)
                 self._paste(shot.frame, x, y)
                 if shot.source in ("held", "frozen", "placeholder"):
-                    self._veil(shot.source, x, y)
+                    self._mark_source(shot.source, x, y)
         below = self._faces_top + 2 * (FACE_SIZE + 4) + 14
-        for number, moment in enumerate(moments):
-            self._text(clock_text(moment.t), self._face_x(number) + FACE_SIZE // 2, below, 16, _SOFT, "mm")
+        for number, thumbnail in enumerate(thumbnails):
+            self._text(clock_text(thumbnail.t), self._face_x(number) + FACE_SIZE // 2, below, 16, _SOFT, "mm")
 
     def draw_strip(self, summary: TrackSummary, order: SheetOrder) -> None:
         for row, side in enumerate(SIDES):
@@ -183,7 +184,7 @@ class _Sheet:
         return _FACES_LEFT + min(1.0, max(0.0, t / max(duration_s, 1e-6))) * _BAR_WIDTH
 
     def _spans(self, order: SheetOrder, y: int) -> None:
-        """Degradation, as a line under the bars; never so short that it cannot be seen."""
+        """Draw degradation as a line under the bars, at least 3 pixels long."""
         for span in order.degradation:
             left, right = self._x(span["from_s"], order.duration_s), self._x(span["to_s"], order.duration_s)
             box = (left, y, max(right, left + 3), y + 7)
@@ -224,8 +225,8 @@ class _Sheet:
         self._draw.rounded_rectangle((x + 6, bottom - 32, x + 18 + width, bottom - 6), 5, fill=_PAPER)
         self._text(text, x + 12, bottom - 19, 18, _INK, "lm")
 
-    def _veil(self, source: Source, x: int, y: int) -> None:
-        """Say over a face's place why it is not seen as it is now."""
+    def _mark_source(self, source: Source, x: int, y: int) -> None:
+        """Write over a face why the tile does not show the current one."""
         self._draw.rectangle((x, y + FACE_SIZE - 24, x + FACE_SIZE - 1, y + FACE_SIZE - 1), fill=_SOURCE_COLORS[source])
         words = _SOURCE_WORDS.get(source, source)
         self._text(words, x + FACE_SIZE / 2, y + FACE_SIZE - 12, 16, _PAPER, "mm")
@@ -234,7 +235,7 @@ class _Sheet:
         self._image.paste(Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1])), (x, y))
 
     def _text(self, text: str, x: float, y: float, size: int, color: Color, anchor: str) -> float:
-        """Draw a text; returns its width."""
+        """Draw a text; return its width in pixels."""
         self._draw.text((x, y), text, fill=color, font=_font(size), anchor=anchor)
         return float(_font(size).getlength(text))
 
@@ -245,13 +246,13 @@ def _font(size: int) -> Any:
 
 
 def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
-    """One tile's sources along the duration, RGB, shape (height, bins, 3).
+    """Return a bar with the sources of one tile over the duration, RGB, shape (height, bins, 3).
 
-    Each column is divided in proportion, the worst below; what happened at all takes a pixel at least. A column
+    Each column is divided in proportion, the worst source at the bottom, each source at least one pixel high. A column
     without frames repeats the one before.
 
     Args:
-        sources: frames by source and bin, shape (6, bins).
+        sources: number of frames by source and bin, shape (6, bins).
     """
     bar = np.full((height, sources.shape[1], 3), _SHADE, np.uint8)
     last = np.zeros(len(SOURCES), np.int64)
@@ -273,24 +274,3 @@ def _facts(order: SheetOrder) -> str:
     if "both_visible_ratio" in order.identity:
         parts.append(f"both people seen {100 * order.identity['both_visible_ratio']:.0f} % of the time")
     return ", ".join(parts)
-
-
-def ticks(duration_s: float, most: int = 13) -> list[float]:
-    """Round times along a duration, from 0 on."""
-    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-    step = next((s for s in steps if duration_s / s < most), 7200.0)
-    return [n * step for n in range(int(duration_s / step) + 1) if n * step < duration_s * 0.985]
-
-
-def clock_text(t_s: float) -> str:
-    """Seconds as people write them: ``1:02:03.4``, or ``2:03.4`` within the first hour."""
-    tenths = int(t_s * 10 + 0.5)
-    minutes, seconds = divmod(tenths / 10, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
-
-
-def whole_clock_text(t_s: float) -> str:
-    """The same without tenths, where there are none."""
-    text = clock_text(t_s)
-    return text.removesuffix(".0")

@@ -1,4 +1,4 @@
-"""The debug video: the source with faces, people and crops drawn on it, made from the finished tracks."""
+"""The debug video: the source with faces, people and crops drawn on it, from the finished tracks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from engines.audio.prescan import Prescan
-from engines.cpu.decode import PyAvDecoder
-from engines.cpu.encode import X264Encoder
 from engines.files import replacing
 from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size
 from engines.media.mux import assemble_mp4
+from engines.protocols import Encoder
+from engines.registry import Backend
 from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
 from pipeline.people import Row
@@ -24,13 +24,14 @@ from pipeline.report.overlay import draw_overlay
 from pipeline.segments.tracks_file import read_tracks
 
 MAX_PIXELS = 1920 * 1080
-_PACE_FRAMES = 25
+_REPORT_FRAMES = 25
 _BLACK, _GREY = 16, 128
 
 
 def write_debug_video(
     out: Path,
     *,
+    backend: Backend,
     source: Path,
     rate: OutputRate,
     audio: Prescan,
@@ -38,23 +39,29 @@ def write_debug_video(
     last_duration: int,
     on_frames: Callable[[int, float], None],
 ) -> None:
-    """Decode the source a second time and draw on it; slow, and only done on request.
+    """Decode the source a second time and draw on its frames.
+
+    Args:
+        backend: its frames must be in host memory.
+        audio: of the finished video.
+        last_duration: of the last output frame, in ticks.
+        on_frames: called now and then with the number of frames that are done and the time of the last one, seconds.
 
     Raises:
         MediaError: the source cannot be decoded.
         OSError: the storage failed.
     """
     info, video = rate.info, rate.info.video
-    with closing(PyAvDecoder(source, rate.source, max_surface_pixels=MAX_PIXELS)) as decoder, replacing(out) as file:
+    opened = backend.decoder(source, rate.source, max_surface_pixels=MAX_PIXELS)
+    with closing(opened) as decoder, replacing(out) as file:
         width, height = decoder.surface_width // 2 * 2, decoder.surface_height // 2 * 2
-        encoder = X264Encoder(
+        encoder = backend.encoder(
             width,
             height,
             time_base=video.time_base,
             fps=video.fps,
             color=decoder.color,
             settings=EncoderSettings(preset="veryfast", crf=23),
-            threads=0,
         )
         assemble_mp4(
             file,
@@ -74,7 +81,7 @@ def write_debug_video(
 
 def _packets(
     batches: Iterator[FrameBatch],
-    encoder: X264Encoder,
+    encoder: Encoder,
     size: Size,
     tracks: Path,
     info: MediaInfo,
@@ -84,13 +91,13 @@ def _packets(
         width, height = frame.display or (info.video.width, info.video.height)
         drawn = draw_overlay(frame, row, width=width, height=height)
         yield from encoder.encode(_fitted(drawn, size))
-        if count % _PACE_FRAMES == 0:
+        if count % _REPORT_FRAMES == 0:
             on_frames(count, row.t)
     yield from encoder.flush()
 
 
 def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fraction) -> Iterator[tuple[Frame, Row]]:
-    """The frames that have a row; some may have been left out."""
+    """Return the frames that have a row; frame skip may have left some out."""
     row, first_pts = next(rows, None), None
     for frame in (frame for batch in batches for frame in batch.frames):
         first_pts = frame.pts if first_pts is None else first_pts
@@ -100,7 +107,7 @@ def _shown(batches: Iterator[FrameBatch], rows: Iterator[Row], time_base: Fracti
 
 
 def _fitted(frame: Frame, size: Size) -> Frame:
-    """The frame in the encoder's one size: another one lies in it as large as fits, bars around."""
+    """Return the frame in the size of the encoder; a frame of another size is scaled to fit, with bars around it."""
     if frame.display is None:
         return _even(frame)
     place = Placement.of(frame.display, size)
@@ -112,6 +119,6 @@ def _fitted(frame: Frame, size: Size) -> Frame:
 
 
 def _even(frame: Frame) -> Frame:
-    """Without the last row and column of an odd frame, which 4:2:0 cannot hold."""
+    """Cut off the last row and column of an odd frame, which 4:2:0 cannot hold."""
     height, width = frame.height // 2 * 2, frame.width // 2 * 2
     return Frame(frame.y[:height, :width], frame.uv[: height // 2, : width // 2], frame.pts, frame.duration)

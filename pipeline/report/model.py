@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.settings import LevelName
+
 SCHEMA = "dualface.report/1"
-Level = Literal["normal", "downscale", "frame_skip", "pause"]
 
 
 class Part(BaseModel):
@@ -131,7 +132,9 @@ class Timing(Part):
 class DegradationSpan(Part):
     from_s: float
     to_s: float
-    level: Annotated[Level, Field(description="pause: the work rested here, and the result is the same as without it")]
+    level: Annotated[
+        LevelName, Field(description="pause: the work rested here, and the result is the same as without it")
+    ]
     reason: str
 
 
@@ -224,7 +227,7 @@ class Report(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a report."""
+    """Return the JSON Schema of a report."""
     return Report.model_json_schema(by_alias=True)
 
 

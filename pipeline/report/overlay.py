@@ -1,11 +1,10 @@
-"""The debug overlay: what the pipeline saw and decided, drawn onto the source frame.
+"""The debug overlay: faces, people and crops, drawn onto the source frame.
 
-Everything is drawn on the NV12 planes themselves, so the rest of the frame stays as it was.
+It is drawn on the NV12 planes, so all other pixels stay unchanged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,20 +32,17 @@ _INKS: dict[Side, _Ink] = {"left": _Ink(170, 166, 16), "right": _Ink(173, 42, 18
 _GREY, _BLACK = _Ink(180, 128, 128), _Ink(16, 128, 128)
 
 
-def draw_overlay(frame: Frame, row: Row, others: Sequence[Rect] = (), *, width: int, height: int) -> Frame:
-    """Draw crops, face boxes, people's numbers and how each was decided onto a copy of the source frame.
+def draw_overlay(frame: Frame, row: Row, *, width: int, height: int) -> Frame:
+    """Return a copy of the source frame with crops, face boxes, people's numbers and sources drawn on it.
 
     Args:
         frame: the source frame; it may be smaller than the displayed frame.
         row: the decisions for it, in pixels of the displayed frame.
-        others: bystanders' faces.
         width: width of the displayed frame, pixels.
         height: height of the displayed frame, pixels.
     """
     canvas = _Canvas(frame)
     sx, sy = frame.width / width, frame.height / height
-    for box in others:
-        canvas.box(box.scaled(sx, sy), _GREY, 1)
     sides: tuple[tuple[Side, Tile], ...] = (("left", row.left), ("right", row.right))
     for side, tile in sides:
         if tile.face is not None:
@@ -65,7 +61,7 @@ def _person(tile: Tile) -> str:
 
 
 class _Canvas:
-    """A copy of a frame that can be drawn on; all sizes in its own pixels."""
+    """A copy of a frame to draw on; all coordinates are its own pixels."""
 
     def __init__(self, frame: Frame) -> None:
         self._source = frame
@@ -79,7 +75,7 @@ class _Canvas:
         return Frame(self._y, self._uv, source.pts, source.duration, replaced=source.replaced, display=source.display)
 
     def box(self, rect: Rect, ink: _Ink, weight: int) -> None:
-        """A rectangle; heavier ones are drawn with more lines, inwards."""
+        """Draw a rectangle with ``weight`` lines, inwards."""
         for inset in range(weight * self._line):
             first = (round(rect.x) + inset, round(rect.y) + inset)
             last = (round(rect.x + rect.w) - 1 - inset, round(rect.y + rect.h) - 1 - inset)
@@ -88,7 +84,7 @@ class _Canvas:
                 cv2.rectangle(self._uv, _halved(first), _halved(last), (ink.u, ink.v))
 
     def label(self, text: str, above: Rect | None, ink: _Ink, line: int) -> None:
-        """Text on black: above a rectangle, or as a line in the frame's upper left corner."""
+        """Draw text on black: above a rectangle, or as a line in the frame's upper left corner."""
         scale = self._text_px / _FONT_HEIGHT
         (width, height), below = cv2.getTextSize(text, _FONT, scale, self._line)
         step = height + below + 4

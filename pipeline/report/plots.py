@@ -1,4 +1,4 @@
-"""Plots for the HTML report, as SVG without scripts and inline styles: classes give them the page's colours."""
+"""Plots for the HTML report, as SVG without scripts or inline styles: the page's CSS classes colour them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pipeline.report.contact_sheet import ticks, whole_clock_text
+from pipeline.report.time_axis import ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES
 
 WIDTH = 860
@@ -22,12 +22,12 @@ _LABEL = Markup('<text x="{}" y="{}" class="{}">{}</text>')
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """The duration of a job along a plot, with what happened at certain times.
+class TimeAxis:
+    """The time axis of a plot, with degradation and repaired swaps on it.
 
     Attributes:
         spans: as in the report's ``degradation``.
-        swaps_s: when exchanges of the two people were repaired.
+        swaps_s: times at which swaps of the two people were repaired.
     """
 
     duration_s: float
@@ -39,7 +39,7 @@ class Course:
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
 
     def draw(self, bottom: float) -> Iterator[Markup]:
-        """What happened, and the times below."""
+        """Draw degradation, swaps and times below a plot."""
         for span in self.spans:
             left, right = self.x(span["from_s"]), self.x(span["to_s"])
             shape = Markup('<rect x="{}" y="{}" width="{}" height="6" class="level-{}"/>')
@@ -50,8 +50,8 @@ class Course:
             yield _LABEL.format(self.x(t), bottom + 26, "time" if t else "time first", whole_clock_text(t))
 
 
-def presence(sources: NDArray[np.int64], course: Course, sides: Mapping[str, Markup]) -> Markup:
-    """Where each tile's frame came from along the duration: a bar for each side, best above.
+def presence(sources: NDArray[np.int64], axis: TimeAxis, sides: Mapping[str, Markup]) -> Markup:
+    """Plot each tile's source over the duration: a bar for each side, the best source on top.
 
     Args:
         sources: frames by side, source and bin, shape (2, 6, bins).
@@ -61,28 +61,28 @@ def presence(sources: NDArray[np.int64], course: Course, sides: Mapping[str, Mar
     for row, side in enumerate(SIDES):
         top = row * (_BAR + _GAP)
         parts.append(_side(sides[side], top + _BAR / 2))
-        parts.extend(_bar(sources[row], top, course))
+        parts.extend(_bar(sources[row], top, axis))
     bottom = 2 * _BAR + _GAP
-    return _svg(bottom + 32, (*parts, *course.draw(bottom)))
+    return _svg(bottom + 32, (*parts, *axis.draw(bottom)))
 
 
-def _bar(sources: NDArray[np.int64], top: float, course: Course) -> Iterator[Markup]:
-    """One path for each source: a rectangle in each bin as high as its share, but never too low to be seen."""
+def _bar(sources: NDArray[np.int64], top: float, axis: TimeAxis) -> Iterator[Markup]:
+    """Draw one path for each source: a rectangle in each bin with the height of its share, at least 1."""
     shares = _BAR * sources / np.maximum(1, sources.sum(axis=0))
     edges = top + np.vstack((np.zeros(shares.shape[1]), np.cumsum(shares, axis=0)))
-    step = course.duration_s / shares.shape[1]
+    step = axis.duration_s / shares.shape[1]
     for number, source in enumerate(SOURCES):
         rectangles = [
-            f"M{course.x(place * step)} {min(edges[number, place], top + _BAR - 1):.1f}"
-            f"H{course.x((place + 1) * step)}v{max(1.0, shares[number, place]):.1f}H{course.x(place * step)}z"
+            f"M{axis.x(place * step)} {min(edges[number, place], top + _BAR - 1):.1f}"
+            f"H{axis.x((place + 1) * step)}v{max(1.0, shares[number, place]):.1f}H{axis.x(place * step)}z"
             for place in np.flatnonzero(shares[number])
         ]
         if rectangles:
             yield Markup('<path d="{}" class="source-{}"/>').format("".join(rectangles), source)
 
 
-def camera(crops: NDArray[np.float64], extent: float, course: Course, *, vertical: bool) -> Markup:
-    """What the two tiles show of one direction of the source along the duration: bands with their middles.
+def camera(crops: NDArray[np.float64], extent: float, axis: TimeAxis, *, vertical: bool) -> Markup:
+    """Plot what the two tiles show of the source over the duration: bands with middle lines.
 
     Args:
         crops: mean centre x and y, width and height by side and bin in pixels, shape (2, bins, 4); NaN is left out.
@@ -94,17 +94,17 @@ def camera(crops: NDArray[np.float64], extent: float, course: Course, *, vertica
     parts += [_LABEL.format(_LEFT - 8, y, "pixels", text) for y, text in ((12, "0"), (_CHART, round(extent)))]
     middle, size = (1, 3) if vertical else (0, 2)
     for row, side in enumerate(SIDES):
-        parts.extend(_band(crops[row][:, middle], crops[row][:, size], extent, side, course))
-    return _svg(_CHART + 32, (*parts, *course.draw(_CHART)))
+        parts.extend(_band(crops[row][:, middle], crops[row][:, size], extent, side, axis))
+    return _svg(_CHART + 32, (*parts, *axis.draw(_CHART)))
 
 
 def _band(
-    middle: NDArray[np.float64], size: NDArray[np.float64], extent: float, side: str, course: Course
+    middle: NDArray[np.float64], size: NDArray[np.float64], extent: float, side: str, axis: TimeAxis
 ) -> Iterator[Markup]:
     places = np.flatnonzero(np.isfinite(middle))
     if not places.size:
         return
-    xs = [course.x((place + 0.5) * course.duration_s / len(middle)) for place in places]
+    xs = [axis.x((place + 0.5) * axis.duration_s / len(middle)) for place in places]
     low, centre, high = (
         [round(float(np.clip(v, 0, extent)) * _CHART / max(extent, 1e-6), 1) for v in values[places]]
         for values in (middle - size / 2, middle, middle + size / 2)
@@ -115,7 +115,7 @@ def _band(
 
 
 def latency(stages: Mapping[str, Mapping[str, float]]) -> Markup:
-    """Milliseconds per frame of each stage: a bar to the median, a lighter one to p95, a mark at p99."""
+    """Plot the milliseconds per frame of each stage: a bar to the median, a lighter one to p95, a mark at p99."""
     largest = max((stage["p99_ms"] for stage in stages.values()), default=0.0)
     return _svg(
         len(stages) * _STAGE, (shape for n, s in enumerate(stages) for shape in _stage(n, s, stages[s], largest))

@@ -1,4 +1,4 @@
-"""The report of a finished job: what was done to a file, how, and how well."""
+"""The report of a finished job."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from engines.frames import MediaInfo
 from engines.media_warnings import MediaWarning
 from engines.versions import gpu_versions
 from pipeline.degradation.controller import spans
-from pipeline.fingerprint import config_hash
+from pipeline.fingerprint import MODELS, config_hash
 from pipeline.job import JobSpec
-from pipeline.rendering.build import StreamOutcome
 from pipeline.rendering.encoder_factory import codec_of
 from pipeline.rendering.frame_rate import OutputRate
-from pipeline.report.common import MODELS, describe_input
+from pipeline.rendering.stream import StreamOutcome
+from pipeline.report.common import describe_input
 from pipeline.report.completeness import warnings_of
 from pipeline.report.model import (
     Backends,
@@ -33,10 +33,10 @@ from pipeline.report.model import (
 )
 from pipeline.segments.assemble import Assembled
 from pipeline.segments.checkpoint import Checkpoint
-from pipeline.telemetry.timing import JobClock
+from pipeline.telemetry.timing import JobTelemetry
 
 
-def describe_timing(clock: JobClock, *, wall_s: float, frames: int, duration_s: float) -> Timing:
+def describe_timing(telemetry: JobTelemetry, *, wall_s: float, frames: int, duration_s: float) -> Timing:
     stages = {
         stage: StageTiming(
             total_s=round(timer.total_s, 3),
@@ -44,7 +44,7 @@ def describe_timing(clock: JobClock, *, wall_s: float, frames: int, duration_s: 
             p95_ms=round(timer.percentile_ms(95), 3),
             p99_ms=round(timer.percentile_ms(99), 3),
         )
-        for stage, timer in clock.timers.items()
+        for stage, timer in telemetry.timers.items()
     }
     wall_s = max(wall_s, 1e-3)
     return Timing(
@@ -55,55 +55,55 @@ def describe_timing(clock: JobClock, *, wall_s: float, frames: int, duration_s: 
     )
 
 
-def describe_backends(evidence: Evidence) -> Backends:
-    outcome = evidence.outcome
+def describe_backends(finished: FinishedJob) -> Backends:
+    outcome = finished.outcome
     return Backends(
         decoder=outcome.decoder,
         inference=outcome.inference,
         compositor=outcome.compositor,
-        encoder=evidence.checkpoint.encoder,
+        encoder=finished.checkpoint.encoder,
         device=outcome.device,
         cpu_fallback=outcome.cpu_fallback,
         bytes_device_to_host_per_frame=outcome.bytes_to_host_per_frame,
-        notes=[*outcome.notes, *filter(None, [evidence.checkpoint.encoder_note])],
+        notes=[*outcome.notes, *filter(None, [finished.checkpoint.encoder_note])],
     )
 
 
-def describe_video(evidence: Evidence) -> OutputVideo:
-    rate = evidence.rate
+def describe_video(finished: FinishedJob) -> OutputVideo:
+    rate = finished.rate
     return OutputVideo(
-        codec=codec_of(evidence.checkpoint.encoder),
-        encoder=evidence.checkpoint.encoder,
-        width=evidence.width,
-        height=evidence.height,
+        codec=codec_of(finished.checkpoint.encoder),
+        encoder=finished.checkpoint.encoder,
+        width=finished.width,
+        height=finished.height,
         fps=round(float(rate.fps), 6),
-        vfr=evidence.info.video.vfr,
+        vfr=finished.info.video.vfr,
         thinned_from_fps=round(float(rate.thinned_from_fps), 6) if rate.thinned_from_fps else None,
     )
 
 
-def verdict(evidence: Evidence, warnings: int) -> str:
-    """One sentence that says how the job went."""
-    people = evidence.outcome.identity["people_seen"]
+def verdict(finished: FinishedJob, warnings: int) -> str:
+    """Return one sentence on how the job went."""
+    people = finished.outcome.identity["people_seen"]
     found = {0: "Nobody was found", 1: "One person was found"}.get(people, "Both people were found")
-    trouble = _trouble(evidence.checkpoint) + _cut_down(evidence)
-    trouble += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
-    pace = evidence.assembled.duration_s / max(evidence.wall_s, 1e-3)
-    return f"{found}; {evidence.checkpoint.frames} frames at {pace:.1f} times real time{trouble}."
+    problems = _problems(finished.checkpoint) + _reductions(finished)
+    problems += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+    pace = finished.assembled.duration_s / max(finished.wall_s, 1e-3)
+    return f"{found}; {finished.checkpoint.frames} frames at {pace:.1f} times real time{problems}."
 
 
-def _trouble(checkpoint: Checkpoint) -> str:
-    replaced = checkpoint.counters["replaced_frames"]
+def _problems(checkpoint: Checkpoint) -> str:
+    replaced = checkpoint.counters.replaced_frames
     parts = [
         f", {replaced} damaged frames replaced" if replaced else "",
-        ", the end of the source is missing" if checkpoint.counters["truncated"] else "",
+        ", the end of the source is missing" if checkpoint.counters.truncated else "",
         f", resumed {len(checkpoint.resumed_at_s)} times" if checkpoint.resumed_at_s else "",
     ]
     return "".join(parts)
 
 
-def _cut_down(evidence: Evidence) -> str:
-    found = spans(evidence.checkpoint, evidence.info.video.time_base)
+def _reductions(finished: FinishedJob) -> str:
+    found = spans(finished.checkpoint, finished.info.video.time_base)
     degraded = [span for span in found if span.lowers_quality]
     pauses = len(found) - len(degraded)
     parts = [f", paused {pauses} times"] if pauses else []
@@ -114,13 +114,13 @@ def _cut_down(evidence: Evidence) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a finished job leaves for its report."""
+class FinishedJob:
+    """What the report of a finished job is made of."""
 
     rate: OutputRate
     sha256: str
     checkpoint: Checkpoint
-    clock: JobClock
+    telemetry: JobTelemetry
     outcome: StreamOutcome
     assembled: Assembled
     width: int
@@ -129,56 +129,56 @@ class Evidence:
 
     @property
     def info(self) -> MediaInfo:
-        """The source, as if it held the output's frames."""
+        """The source as if it held exactly the output's frames."""
         return self.rate.info
 
 
-def _warnings(evidence: Evidence) -> tuple[MediaWarning, ...]:
-    return warnings_of(evidence.info, evidence.checkpoint, evidence.assembled, evidence.outcome.warnings)
+def _warnings(finished: FinishedJob) -> tuple[MediaWarning, ...]:
+    return warnings_of(finished.info, finished.checkpoint, finished.assembled, finished.outcome.warnings)
 
 
-def success_report(spec: JobSpec, evidence: Evidence) -> Report:
-    """The report of a finished job; delivery fills in the output's path."""
-    checkpoint, assembled = evidence.checkpoint, evidence.assembled
+def success_report(spec: JobSpec, finished: FinishedJob) -> Report:
+    """Return the report of a finished job; delivery fills in the path of the output."""
+    checkpoint, assembled = finished.checkpoint, finished.assembled
     loudness = assembled.audio.loudness
     compute = checkpoint.compute_class
-    found = spans(checkpoint, evidence.info.video.time_base)
-    warnings = [Warned(**w.to_json()) for w in _warnings(evidence)]
+    found = spans(checkpoint, finished.info.video.time_base)
+    warnings = [Warned(**w.to_json()) for w in _warnings(finished)]
     return Report(
         status="succeeded_degraded" if any(span.lowers_quality for span in found) else "succeeded",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
-        verdict=verdict(evidence, len(warnings)),
+        verdict=verdict(finished, len(warnings)),
         warnings=warnings,
-        input=describe_input(spec, evidence.rate.source, evidence.sha256),
+        input=describe_input(spec, finished.rate.source, finished.sha256),
         output=Output(
             path=None,
             bytes=assembled.video.stat().st_size,
             frames=checkpoint.frames,
             duration_s=round(assembled.duration_s, 6),
-            video=describe_video(evidence),
+            video=describe_video(finished),
             audio=OutputAudio(
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
             loudness=LoudnessFigures(**asdict(loudness)) if loudness else None,
         ),
-        identity=evidence.outcome.identity,
+        identity=finished.outcome.identity,
         timing=describe_timing(
-            evidence.clock, wall_s=evidence.wall_s, frames=checkpoint.frames, duration_s=assembled.duration_s
+            finished.telemetry, wall_s=finished.wall_s, frames=checkpoint.frames, duration_s=assembled.duration_s
         ),
         degradation=[
             DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in found
         ],
-        backends=describe_backends(evidence),
+        backends=describe_backends(finished),
         compute=Compute(**{name: compute["gpu" if name == "card" else name] for name in Compute.model_fields}),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=checkpoint.resumed_at_s,
             dropped_frames=sum(s.skipped for s in checkpoint.segments),
-            decode_errors=checkpoint.counters["replaced_frames"],
-            replaced_frames=checkpoint.counters["replaced_frames"],
-            truncated=checkpoint.counters["truncated"],
+            decode_errors=checkpoint.counters.replaced_frames,
+            replaced_frames=checkpoint.counters.replaced_frames,
+            truncated=checkpoint.counters.truncated,
             checkpoints=checkpoint.checkpoints,
             reused_segments=checkpoint.reused_segments,
             skipped_audio_packets=assembled.audio.skipped_packets,

@@ -1,4 +1,4 @@
-"""Segments, checkpoints and the finished files made of them.
+"""Segments, checkpoints, and the video and tracks that are made of them.
 
-Imports the engines and `pipeline` top-level modules. Begin at `segment.py`, then `checkpoint.py`.
+Imports no other package of the pipeline. Begin at `segment.py`, then `checkpoint.py`.
 """

@@ -1,4 +1,4 @@
-"""Assembly: finished segments and the source's audio become the files that are delivered."""
+"""Assembles video and tracks from finished segments and the source's audio, and verifies the video."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.mux import assemble_mp4
 from engines.media.verify import FinishedFile, verify_mp4
 from pipeline.durable import storage_errors
-from pipeline.errors import JobStopped
-from pipeline.job import StopCheck
+from pipeline.interruption import Interruption
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import read_packets, tracks_path
+from pipeline.workdir import WorkDir
 
 
 @dataclass(frozen=True, slots=True)
 class AssemblyOrder:
-    """What is to be assembled."""
+    """What is to be assembled.
 
-    work_dir: Path
+    Attributes:
+        on_stage: called with "listen", "assemble" or "verify", and the seconds of the recording that are done.
+    """
+
+    paths: WorkDir
     source: Path
     info: MediaInfo
     checkpoint: Checkpoint
@@ -34,15 +38,17 @@ class AssemblyOrder:
     height: int
     color: ColorTags
     audio: AudioPolicy
-    on_stage: Callable[[str, float], None]  # "listen", "assemble" or "verify", and the seconds that it has done
-    should_stop: StopCheck
+    on_stage: Callable[[str, float], None]
+    interruption: Interruption
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """Files in the work directory, complete and checked.
+    """Files in the work directory, complete and verified.
 
-    ``audio`` is what the source's was found to hold, ``finished`` what the video file really does.
+    Attributes:
+        audio: what became of the source's audio.
+        finished: what the video file holds, read from the file.
     """
 
     video: Path
@@ -54,14 +60,14 @@ class Assembled:
 
 
 def assemble(order: AssemblyOrder) -> Assembled:
-    """Make and check the files that are delivered.
+    """Make and verify the video and the tracks.
 
     Raises:
-        VerifyFailedError: the finished video is not what was rendered.
-        JobStopped: asked to stop; assembly starts over next time, from the finished segments.
+        VerifyFailedError: the finished video does not hold what was rendered.
+        JobStopped: a stop is requested; the next attempt assembles again.
         DiskFullError, StorageError: the work directory cannot be written.
     """
-    video, tracks = (order.work_dir / f"output.{end}" for end in ("mp4", "tracks.jsonl.gz"))
+    video, tracks = order.paths.output("video"), order.paths.output("tracks")
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
         audio_track = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
@@ -72,7 +78,7 @@ def assemble(order: AssemblyOrder) -> Assembled:
 
 
 def _span_s(order: AssemblyOrder) -> float:
-    """From the first frame's pts to the last one's."""
+    """Return the time from the first frame's pts to the last one's."""
     segments = order.checkpoint.segments
     return float((segments[-1].last_pts - segments[0].first_pts) * order.info.video.time_base)
 
@@ -102,18 +108,16 @@ def _mux(order: AssemblyOrder, audio_track: Prescan, video: Path) -> AudioOutcom
 
 
 def _listening(order: AssemblyOrder, seconds: float) -> None:
-    if order.should_stop():
-        raise JobStopped("the job was asked to stop while it listened to the audio")
+    order.interruption.check("while it listened to the audio")
     order.on_stage("listen", seconds)
 
 
 def _packets(order: AssemblyOrder) -> Iterator[EncodedPacket]:
     first_pts = order.checkpoint.segments[0].first_pts
     for record in order.checkpoint.segments:
-        if order.should_stop():
-            raise JobStopped("the job was asked to stop while its output was assembled")
+        order.interruption.check("while its output was assembled")
         order.on_stage("assemble", float((record.last_pts - first_pts) * order.info.video.time_base))
-        yield from read_packets(order.work_dir / "segments", record)
+        yield from read_packets(order.paths.segments, record)
 
 
 def _verify(order: AssemblyOrder, video: Path, lead_s: float) -> FinishedFile:
@@ -133,5 +137,5 @@ def _join_tracks(order: AssemblyOrder, tracks: Path) -> None:
     """Concatenate the segments' gzip members: together they are one gzip file (RFC 1952, section 2.2)."""
     with replacing(tracks) as out:
         for record in order.checkpoint.segments:
-            with tracks_path(order.work_dir / "segments", record).open("rb") as member:
+            with tracks_path(order.paths.segments, record).open("rb") as member:
                 shutil.copyfileobj(member, out)

@@ -1,6 +1,6 @@
-"""Segments: parts of the output of about ten seconds that survive a crash.
+"""Segments: parts of the output of about ten seconds, which a resumed job uses again.
 
-A segment is four files that appear together with the checkpoint that names them; PLAN tells what it shows:
+A segment is four files, which count once a checkpoint names them; PLAN is a hash of what it shows:
 
     000012-PLAN.h264             the packets in decode order, raw, as the encoder made them
     000012-PLAN.packets.json     size, pts and keyframe flag of each packet
@@ -14,7 +14,7 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -30,11 +30,14 @@ from pipeline.people import Row, Tile, row_from_json
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """A finished segment, as the checkpoint remembers it.
+    """A finished segment, as it is in the checkpoint.
 
-    ``plan`` is the hash of its tracks, ``sha256`` that of its files one after another. ``level`` is that of the work
-    on it, for that ``reason``, and ``skipped`` the number of frames that were left out. ``lost`` are the stretches
-    where other frames stand in for undecodable ones, from pts to pts.
+    Attributes:
+        plan: hash of its tracks.
+        sha256: of its files one after another.
+        level: of degradation, and its ``reason``.
+        skipped: number of frames that frame skip left out.
+        lost: where other frames stand in for undecodable ones, as [from, to] in pts.
     """
 
     index: int
@@ -54,12 +57,9 @@ class SegmentRecord:
     def stem(self) -> str:
         return _stem(self.index, self.plan)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class SegmentGrid:
-    """Says which segment a frame belongs to, by its pts alone, so that a resumed job cuts at the same places."""
+    """Assigns frames to segments by their pts alone, so that a resumed job cuts at the same places."""
 
     def __init__(self, first_pts: int, time_base: Fraction, seconds: float) -> None:
         self._first_pts = first_pts
@@ -96,7 +96,7 @@ def _tile_json(tile: Tile) -> dict[str, Any]:
 
 
 def row_json(row: Row, frame: int) -> bytes:
-    """One line of NAME.dual.tracks.jsonl.gz."""
+    """Return one line of NAME.dual.tracks.jsonl.gz."""
     line: dict[str, Any] = {
         "frame": frame,
         "t": round(row.t, 6),
@@ -109,7 +109,7 @@ def row_json(row: Row, frame: int) -> bytes:
 
 
 class _LinesFile:
-    """A gzip file of JSON lines, and the hash of what went into it."""
+    """A gzip file of JSON lines, and the hash of its uncompressed content."""
 
     def __init__(self, path: Path) -> None:
         self.file = open_new(path)
@@ -121,13 +121,13 @@ class _LinesFile:
         self.content.update(line)
 
     def finish(self) -> IO[bytes]:
-        """The file with all that was written, still open."""
+        """Return the file with all lines written, still open."""
         self._gzip.close()
         return self.file
 
 
 class SegmentWriter:
-    """Writes one segment. Nothing counts until ``finish``; leaving the context without it removes the parts."""
+    """Writes one segment. An error in its context removes the files, unless ``finish`` has returned."""
 
     def __init__(self, directory: Path, index: int, first_frame: int) -> None:
         self._directory = directory
@@ -153,7 +153,7 @@ class SegmentWriter:
         return len(self._pts)
 
     def add_row(self, decided: Row, shown: Row, duration: int) -> None:
-        """Note the next frame: as it was decided, as it is shown, and for how many ticks."""
+        """Add the row of the next frame: as decided, as shown after corrections, and its duration in ticks."""
         self._last_duration = duration
         with storage_errors("writing a segment"):
             self._tracks.write(row_json(shown, self._frame + len(self._pts)))
@@ -167,7 +167,7 @@ class SegmentWriter:
                 self._packets.append((len(packet.data), packet.pts, packet.is_keyframe))
 
     def finish(self) -> SegmentRecord:
-        """Make the segment durable and return what the checkpoint needs to know of it."""
+        """Make the segment durable; return its record for the checkpoint."""
         plan = self._tracks.content.hexdigest()
         finals = _paths(self._directory, _stem(self._index, plan))
         with storage_errors("finishing a segment"):
@@ -183,7 +183,7 @@ class SegmentWriter:
         return self._video, self._index_file, self._tracks.finish(), self._rows.finish()
 
     def _discard(self) -> None:
-        with suppress(OSError):  # the disk that refused the data may refuse the close too
+        with suppress(OSError):  # a full disk may also fail the close
             for file in self._files():
                 file.close()
         for part in self._parts:
@@ -191,7 +191,7 @@ class SegmentWriter:
 
 
 def read_packets(directory: Path, record: SegmentRecord) -> Iterator[EncodedPacket]:
-    """The packets of a finished segment, in decode order."""
+    """Yield the packets of a finished segment, in decode order."""
     video, packets, _, _ = _paths(directory, record.stem)
     with storage_errors("reading a segment"), video.open("rb") as f:
         for size, pts, key in orjson.loads(packets.read_bytes()):
@@ -199,14 +199,14 @@ def read_packets(directory: Path, record: SegmentRecord) -> Iterator[EncodedPack
 
 
 def read_rows(directory: Path, record: SegmentRecord) -> list[Row]:
-    """The rows of a finished segment as they were decided, before any correction."""
+    """Return the rows of a finished segment as they were decided, before corrections."""
     path = _paths(directory, record.stem)[3]
     with storage_errors("reading a segment"), gzip.open(path) as lines:
         return [row_from_json(orjson.loads(line)) for line in lines]
 
 
 def plan_of(rows: Iterable[Row], first_frame: int) -> str:
-    """The hash that a segment with these rows, as they are shown, has as its plan."""
+    """Return the ``plan`` of a segment that shows these rows."""
     digest = hashlib.sha256()
     for frame, row in enumerate(rows, start=first_frame):
         digest.update(row_json(row, frame))
@@ -218,13 +218,13 @@ def tracks_path(directory: Path, record: SegmentRecord) -> Path:
 
 
 def remove(directory: Path, record: SegmentRecord) -> None:
-    """Delete the files of a segment that nothing names any more."""
+    """Delete the files of a segment that no checkpoint names any more."""
     for path in _paths(directory, record.stem):
         path.unlink(missing_ok=True)
 
 
 def is_intact(directory: Path, record: SegmentRecord) -> bool:
-    """Whether a segment that a checkpoint names is there, whole and unchanged."""
+    """Return whether the files of a segment are complete and unchanged."""
     files = _paths(directory, record.stem)
     return all(f.is_file() for f in files) and _digest(files) == record.sha256
 

@@ -1,4 +1,4 @@
-"""Reading NAME.dual.tracks.jsonl.gz: row by row, and as a summary of bounded size for people to look at."""
+"""Reads NAME.dual.tracks.jsonl.gz: row by row, and as a summary of bounded size for plots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 
 def read_tracks(path: Path) -> Iterator[Row]:
-    """The rows of a tracks file. They carry times, no pts.
+    """Yield the rows of a tracks file; their pts is 0, as the file has times only.
 
     Raises:
         OSError: it cannot be read.
@@ -36,12 +36,12 @@ def _tile(data: dict[str, Any]) -> Tile:
 
 
 class TrackSummary:
-    """What tiles showed along the duration, in ``bins`` equal parts of it.
+    """What the tiles show over the duration, in ``bins`` equal parts of it.
 
     Attributes:
-        sources: frames by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
-        crops: by side and bin, shape (2, bins, 4): mean centre x and y, width and height of the crop, in pixels of the
-            source frame; NaN where a bin has no frame.
+        sources: number of frames by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
+        crops: mean centre x and y, width and height of the crop by side and bin, in pixels of the source frame, shape
+            (2, bins, 4); NaN if a bin has no frame.
     """
 
     def __init__(self, tracks: Path, duration_s: float, bins: int) -> None:
@@ -51,7 +51,7 @@ class TrackSummary:
         self.sources: NDArray[np.int64] = np.zeros((2, len(SOURCES), bins), np.int64)
 
     def until(self, t: float) -> Row | None:
-        """Go on to the frame of ``t`` seconds, as far as milliseconds tell; None where the rows end before."""
+        """Read up to the frame at ``t`` seconds (within 0.5 ms) and return its row; None if the rows end before."""
         for row in self._rows:
             self._count(row)
             if row.t >= t - 0.0005:
@@ -59,7 +59,7 @@ class TrackSummary:
         return None
 
     def finish(self) -> TrackSummary:
-        """Go on to the end."""
+        """Read all rows that are left; return the summary itself."""
         for row in self._rows:
             self._count(row)
         return self
@@ -72,7 +72,7 @@ class TrackSummary:
         return means
 
     def _count(self, row: Row) -> None:
-        place = min(max(0, int(row.t * self._bins_per_s)), self.sources.shape[2] - 1)
+        bin_number = min(max(0, int(row.t * self._bins_per_s)), self.sources.shape[2] - 1)
         for side, tile in enumerate((row.left, row.right)):
-            self.sources[side, SOURCES.index(tile.source), place] += 1
-            self._crops[side, place] += (tile.crop.cx, tile.crop.cy, tile.crop.w, tile.crop.h)
+            self.sources[side, SOURCES.index(tile.source), bin_number] += 1
+            self._crops[side, bin_number] += (tile.crop.cx, tile.crop.cy, tile.crop.w, tile.crop.h)

@@ -1,4 +1,4 @@
-"""Counters and timers of one job.
+"""Counters and timers of one job, for metrics and for the report.
 
-Imports the standard library and settings only. Begin at `counters.py`.
+Imports no other package of the pipeline. Begin at `counters.py`.
 """

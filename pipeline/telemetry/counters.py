@@ -1,7 +1,8 @@
-"""What a job has done since it last told: small sums for the service's metrics, cheap to keep and to send.
+"""Counters and histograms of a running job, sent to the service as differences.
 
-A worker may die at any moment, so it never tells totals: the service adds up what it was told, and its counters
-never go back. The bounds of the buckets are the same in every worker, so that counts can simply be added.
+A worker may die at any moment, so it sends what has been added since its last message and no totals. The service adds
+these up, so its counters never go back. The bounds of the histograms are the same in every worker, so that counts can
+simply be added.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+STAGES = ("decode", "detect", "track", "compose", "encode")  # that are timed
+
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 FRAMES = (0, 1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 128)
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
@@ -20,7 +23,7 @@ SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
 
 @dataclass(slots=True)
 class Histogram:
-    """How values are spread: ``counts[i]`` of them lie above bound ``i - 1`` and not above bound ``i``.
+    """The distribution of values: ``counts[i]`` of them lie above bound ``i - 1`` and not above bound ``i``.
 
     The last count is of those above all bounds.
     """
@@ -30,21 +33,22 @@ class Histogram:
 
     @classmethod
     def over(cls, bounds: Collection[float]) -> Histogram:
+        """Return an empty histogram."""
         return cls([0] * (len(bounds) + 1))
 
     @classmethod
     def from_json(cls, body: dict[str, Any], bounds: Collection[float]) -> Histogram:
-        """Read what another process has sent.
+        """Read a histogram that another process has sent.
 
         Raises:
-            ValueError: it does not fit the bounds, or would take something away.
+            ValueError: it does not fit the bounds, or has a negative value.
         """
         counts = [_amount(count) for count in body["counts"]]
         if len(counts) != len(bounds) + 1:
             raise ValueError(f"{len(counts)} counts for {len(bounds)} bounds")
         return cls([int(count) for count in counts], _amount(body["sum"]))
 
-    def put(self, bounds: tuple[float, ...], value: float, times: int = 1) -> None:
+    def observe(self, bounds: tuple[float, ...], value: float, times: int = 1) -> None:
         self.counts[bisect_left(bounds, value)] += times
         self.sum += value * times
 
@@ -55,15 +59,15 @@ class Histogram:
 
 @dataclass(slots=True)
 class StatsDelta:
-    """The sums since the last one.
+    """What has been added since the last one.
 
     Attributes:
         output_bytes: of encoded frames.
-        latency: seconds that all stages together spent on each frame, waiting left out.
+        latency: seconds that all stages together spent on each frame, without waiting.
         stages: seconds per frame, by stage.
-        queues: frames that waited for the next stage whenever one more came, by the stage that they come from.
-        waiting: the same at this moment.
-        fills: how full the queue behind a stage was whenever frames were added, from 0 to 1.
+        queues: frames in the queue behind a stage, observed whenever frames are added to it, by stage.
+        waiting: frames in the queue behind a stage at this moment, by stage.
+        fills: how full the queue behind a stage is, from 0 to 1, observed whenever frames are added to it, by stage.
         undecodable: recordings that the GPU does not decode, by codec.
     """
 
@@ -83,7 +87,7 @@ class StatsDelta:
         """Read what another process has sent.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: it is no tally, or would take something away.
+            ValueError, KeyError, TypeError, AttributeError: it is no such message, or has a negative value.
         """
         return cls(
             frames=int(_amount(body["frames"])),
@@ -100,89 +104,95 @@ class StatsDelta:
 
 
 def _amount(value: float) -> float:
-    """A number that may be added to a counter."""
+    """Return a number that may be added to a counter.
+
+    Raises:
+        ValueError: it is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f"no amount: {value!r}")
     return value
 
 
 class StatsCollector:
-    """Keeps the tally of a running job; its stages count from threads of their own."""
+    """Collects the statistics of a running job from the threads of its stages."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stats = StatsDelta()
-        self._waiting: dict[str, int] = {}
-        self._parts: dict[str, int] = {}  # that wait; frames travel in parts
+        self._waiting: dict[str, int] = {}  # frames, by stage
+        self._parts: dict[str, int] = {}  # queue entries, by stage; one entry holds several frames
         self._undecodable: set[str] = set()
-        self._spent: dict[int, float] = {}  # seconds by pts, in the order of decoding
+        self._frame_seconds: dict[int, float] = {}  # by pts, in the order of decoding
 
-    def take(self) -> StatsDelta:
-        """The sums since the last call."""
+    def take_delta(self) -> StatsDelta:
+        """Return what has been added since the last call."""
         with self._lock:
             taken, self._stats = self._stats, StatsDelta()
             taken.waiting = dict(self._waiting)
             return taken
 
-    def stage(self, stage: str, seconds: float, frames: int) -> None:
-        """A stage has worked on so many frames; it may also have worked on none."""
+    def add_stage_time(self, stage: str, seconds: float, frames: int) -> None:
+        """Add the time that a stage has worked on some frames, or on none."""
         with self._lock:
             histogram = self._stats.stages.setdefault(stage, Histogram.over(SECONDS))
             if frames:
-                histogram.put(SECONDS, seconds / frames, frames)
+                histogram.observe(SECONDS, seconds / frames, frames)
             else:
                 histogram.sum += seconds
 
-    def spent(self, pts: Sequence[int], seconds: float) -> None:
-        """So much work went into these frames together."""
+    def add_frame_time(self, pts: Sequence[int], seconds: float) -> None:
+        """Add the time that was spent on these frames together."""
         with self._lock:
             for each in pts:
-                self._spent[each] = self._spent.get(each, 0.0) + seconds / len(pts)
+                self._frame_seconds[each] = self._frame_seconds.get(each, 0.0) + seconds / len(pts)
 
-    def done(self, pts: Sequence[int]) -> list[float]:
-        """These frames are encoded, in the order of their pts; what came before them and is not, never will be.
+    def finish_frames(self, pts: Sequence[int]) -> list[float]:
+        """Record the latency of frames that are encoded, given in the order of their pts.
+
+        Frames with a lower pts that are not finished by now never will be: frame skip left them out.
 
         Returns:
             The seconds that were spent on each.
         """
         with self._lock:
-            spent = [self._spent.pop(each, 0.0) for each in pts]
+            spent = [self._frame_seconds.pop(each, 0.0) for each in pts]
             for seconds in spent:
-                self._stats.latency.put(SECONDS, seconds)
-            while self._spent and (oldest := next(iter(self._spent))) < pts[-1]:
-                del self._spent[oldest]
+                self._stats.latency.observe(SECONDS, seconds)
+            while self._frame_seconds and (oldest := next(iter(self._frame_seconds))) < pts[-1]:
+                del self._frame_seconds[oldest]
         return spent
 
-    def broke_off(self) -> None:
-        """Frames that are on their way will not arrive."""
+    def drop_frames_in_flight(self) -> None:
+        """Forget the frames that are between two stages: rendering was interrupted."""
         with self._lock:
-            self._spent.clear()
+            self._frame_seconds.clear()
             self._waiting.clear()
             self._parts.clear()
 
-    def queued(self, stage: str, frames: int, *, most_parts: int) -> None:
-        """One more part, of so many frames, waits behind a stage, where ``most_parts`` can."""
+    def enqueue(self, stage: str, frames: int, *, most_parts: int) -> None:
+        """Record that an entry of so many frames joins the queue behind a stage, which holds ``most_parts``."""
         with self._lock:
             depth = self._waiting[stage] = self._waiting.get(stage, 0) + frames
             parts = self._parts[stage] = self._parts.get(stage, 0) + 1
-            self._stats.fills.setdefault(stage, Histogram.over(SHARES)).put(SHARES, parts / most_parts)
+            self._stats.fills.setdefault(stage, Histogram.over(SHARES)).observe(SHARES, parts / most_parts)
             if frames:
-                self._stats.queues.setdefault(stage, Histogram.over(FRAMES)).put(FRAMES, depth)
+                self._stats.queues.setdefault(stage, Histogram.over(FRAMES)).observe(FRAMES, depth)
 
-    def taken(self, stage: str, frames: int) -> None:
-        """The next stage has taken a part of so many frames."""
+    def dequeue(self, stage: str, frames: int) -> None:
+        """Record that the next stage has taken an entry of so many frames."""
         with self._lock:
             self._waiting[stage] -= frames
             self._parts[stage] -= 1
 
-    def undecodable(self, codec: str) -> None:
-        """The GPU does not decode the job's recording; counted once, however often it is found."""
+    def count_undecodable(self, codec: str) -> None:
+        """Count that the GPU does not decode the job's recording; repeated calls count once."""
         with self._lock:
             if codec not in self._undecodable:
                 self._undecodable.add(codec)
                 self._stats.undecodable[codec] = 1
 
-    def written(self, *, output_bytes: int = 0, frames: int = 0, replaced: int = 0, dropped: int = 0) -> None:
+    def count_written(self, *, output_bytes: int = 0, frames: int = 0, replaced: int = 0, dropped: int = 0) -> None:
         with self._lock:
             stats = self._stats
             stats.frames += frames

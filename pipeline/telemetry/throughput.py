@@ -1,4 +1,4 @@
-"""The pace of a job, for people who wait: frames per second, lately."""
+"""The recent throughput of a job, in frames per second."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Pace:
+class Throughput:
     """Frames per wall-clock second over a sliding window.
 
     Args:
-        window_s: how far back "lately" reaches.
-        least_s: a shorter time says nothing, as frames come in batches.
+        window_s: length of the window.
+        least_s: shortest time from which a rate is computed, as frames come in batches.
         now: a monotonic clock in seconds.
     """
 
@@ -22,8 +22,8 @@ class Pace:
         self._now = now
         self._marks: deque[tuple[float, int]] = deque()
 
-    def mark(self, frames_done: int) -> float:
-        """Note how many frames are done by now; return the pace in frames per second, 0 until it is known."""
+    def update(self, frames_done: int) -> float:
+        """Record the number of frames done by now; return frames per second, 0 until that is known."""
         now = self._now()
         self._marks.append((now, frames_done))
         while len(self._marks) > 2 and now - self._marks[0][0] > self._window_s:

@@ -1,4 +1,4 @@
-"""How long each stage takes per frame: totals and percentiles in constant memory, resumable."""
+"""Time per frame of each stage: totals and percentiles in constant memory, which a resumed job continues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.telemetry.counters import StatsCollector
+from pipeline.telemetry.counters import STAGES, StatsCollector
 
 _STEP = math.log(1.05)  # buckets grow by 5 %, so a percentile is right within 5 %
 _SMALLEST_S = 1e-6
@@ -30,7 +30,7 @@ class StageTimer:
         self._buckets[bucket] = self._buckets.get(bucket, 0) + frames
 
     def percentile_ms(self, percent: float) -> float:
-        """The duration that ``percent`` of all frames stayed under; 0 when there were none."""
+        """Return the time that ``percent`` of all frames stayed under, in ms; 0 if there are none."""
         wanted = sum(self._buckets.values()) * percent / 100
         seen = 0
         for bucket in sorted(self._buckets):
@@ -47,19 +47,22 @@ class StageTimer:
         self._buckets = {int(k): int(n) for k, n in state["buckets"]}
 
 
-class JobClock:
-    """The timers of all stages of one job. Each stage is measured by one thread.
+class JobTelemetry:
+    """Timers and statistics of all stages of one job. Each stage is measured by one thread.
 
     Attributes:
-        counting: of this attempt alone, while the timers may go on from an earlier one.
+        timers: of all attempts on the job, by stage.
+        stats_collector: of this attempt alone.
     """
 
-    STAGES = ("decode", "detect", "track", "compose", "encode")
-
     def __init__(self) -> None:
-        self.timers = {stage: StageTimer() for stage in self.STAGES}
-        self.stats_collector = StatsCollector()
         self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the job starts over."""
+        self.timers = {stage: StageTimer() for stage in STAGES}
+        self.stats_collector = StatsCollector()
 
     @contextmanager
     def measure(self, stage: str, frames: int = 1) -> Iterator[None]:
@@ -72,12 +75,14 @@ class JobClock:
     def add(self, stage: str, seconds: float, frames: int = 1) -> None:
         with self._lock:
             self.timers[stage].add(seconds, frames)
-        self.stats_collector.stage(stage, seconds, frames)
+        self.stats_collector.add_stage_time(stage, seconds, frames)
 
     def state(self) -> dict[str, Any]:
+        """Return the timers as JSON-able state."""
         with self._lock:
             return {stage: timer.state() for stage, timer in self.timers.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continue with the timers of an earlier attempt."""
         for stage, timer in self.timers.items():
             timer.restore(state[stage])

@@ -24,14 +24,15 @@ import psutil
 from engines.media.probe import probe
 from engines.registry import open_backend, release_memory
 from engines.settings import DeviceSettings
+from pipeline.allocator import configure_allocator, trim_heap
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.level_ladder import Level
 from pipeline.job import JobSpec
-from pipeline.rendering.allocator import settle_allocator, trim_heap
-from pipeline.rendering.build import StreamJob, render_stream
+from pipeline.rendering.build import render_stream
 from pipeline.rendering.frame_rate import output_rate
+from pipeline.rendering.stream import StreamJob
 from pipeline.segments.checkpoint import Checkpoint
-from pipeline.telemetry.timing import JobClock
+from pipeline.telemetry.timing import JobTelemetry
 from tests.support.recordings import write_recording
 
 _LEVELS = (Level.NORMAL, Level.DOWNSCALE, Level.FRAME_SKIP)
@@ -87,7 +88,7 @@ def _arguments() -> argparse.Namespace:
 
 def measure(source: Path, level: Level, backend: str) -> Measured:
     """Render a file at one level, in this process."""
-    settle_allocator()
+    configure_allocator()
     info, begin = probe(source), time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _peaks() as peaks:
         checkpoint = Checkpoint("", breaker=_held_at(level))
@@ -95,9 +96,7 @@ def measure(source: Path, level: Level, backend: str) -> Measured:
         degradation = Degradation(spec.degradation, spec.work_dir, checkpoint, info.video.time_base)
         rate = output_rate(info, spec.profile)
         with closing(open_backend(DeviceSettings(backend=backend))) as opened:
-            render_stream(
-                StreamJob(spec, rate, opened, checkpoint, JobClock(), lambda *_: None, lambda: False, degradation)
-            )
+            render_stream(StreamJob(spec, rate, opened, checkpoint, JobTelemetry(), degradation))
     wall_s = time.monotonic() - begin
     release_memory()
     trim_heap()

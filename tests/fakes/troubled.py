@@ -124,5 +124,5 @@ class _Compositor:
         self.name = inner.name
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        self._plan.meet("pictures", len(compositions))
+        self._plan.meet("frames", len(compositions))
         return self._inner.compose_batch(compositions)  # type: ignore[no-any-return]

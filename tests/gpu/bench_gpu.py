@@ -35,11 +35,12 @@ from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
-from pipeline.rendering.build import StreamJob, render_stream
+from pipeline.rendering.build import render_stream
 from pipeline.rendering.frame_rate import output_rate
+from pipeline.rendering.stream import StreamJob
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.settings import DetectSettings, ProfileSettings, SegmentSettings
-from pipeline.telemetry.timing import JobClock
+from pipeline.telemetry.timing import JobTelemetry
 from tests.support.recordings import Path2D, image
 
 FPS, SIZE = 30, (1920, 1080)
@@ -174,7 +175,7 @@ def with_x264(clip: Path, start: Start) -> dict[str, Any]:
 def whole_job(clip: Path, start: Start, *, encode: bool) -> dict[str, Any]:
     """The pipeline as a job runs it, from decoder to segment files, with or without its encoder."""
     warm_up(clip, encode=encode)
-    info, clock = probe(clip), JobClock()
+    info, clock = probe(clip), JobTelemetry()
     with tempfile.TemporaryDirectory() as folder:
         backend = _Started(
             open_backend(DeviceSettings(backend="cuda")), start, make_encoder=None if encode else _NoEncoder
@@ -209,7 +210,7 @@ def warm_up(clip: Path, *, encode: bool) -> None:
             backend = _Started(
                 open_backend(DeviceSettings(backend="cuda")), None, make_encoder=None if encode else _NoEncoder
             )
-            render_stream(stream_job(brief, Path(folder), probe(brief), backend, JobClock()))
+            render_stream(stream_job(brief, Path(folder), probe(brief), backend, JobTelemetry()))
             backend.close()
 
 
@@ -217,13 +218,13 @@ def encoder_or_none(encode: bool) -> Callable[[Any], Any] | None:
     return None if encode else _NoEncoder
 
 
-def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobClock) -> StreamJob:
+def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobTelemetry) -> StreamJob:
     profile = PROFILE.model_copy(update={"threads": ENCODER_THREADS})
     spec = JobSpec("bench", clip, clip.name, folder, profile=profile, segments=SegmentSettings(seconds=10))
     checkpoint = Checkpoint(fingerprint="")
     degradation = Degradation(spec.degradation, folder, checkpoint, info.video.time_base)
     rate = output_rate(info, profile)
-    return StreamJob(spec, rate, backend, checkpoint, clock, lambda *_: None, lambda: False, degradation)
+    return StreamJob(spec, rate, backend, checkpoint, clock, degradation)
 
 
 class _Started:
@@ -296,7 +297,7 @@ def composed(clip: Path) -> list[Frame]:
     with _warmed, tempfile.TemporaryDirectory() as folder:
         if not _frames:
             backend = _Started(open_backend(DeviceSettings(backend="cuda")), None, make_encoder=_Collector)
-            render_stream(stream_job(clip, Path(folder), probe(clip), backend, JobClock()))
+            render_stream(stream_job(clip, Path(folder), probe(clip), backend, JobTelemetry()))
             backend.close()
     return _frames
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+import pipeline.render_loop
 import pipeline.runner
 from engines.cuda.memory import open_manager
 from engines.errors import DeviceOutOfMemoryError
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
+from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
 from pipeline.settings import DegradationSettings, LookaheadSettings, ProfileSettings, SegmentSettings
 from tests.fakes.troubled import Plan
@@ -44,7 +46,7 @@ def undisturbed(recording, tmp_path_factory):
 
 def on_gpu(plan, monkeypatch):
     plan.inner = lambda: open_backend(GPU)
-    monkeypatch.setattr(pipeline.runner, "open_backend", plan.open)
+    monkeypatch.setattr(pipeline.render_loop, "open_backend", plan.open)
     return plan
 
 
@@ -75,17 +77,17 @@ def test_a_pause_holds_nothing_of_the_gpu(recording, undisturbed, tmp_path, monk
     plan = on_gpu(Plan(encoders={n: memory for n in (1, 2, 3)}), monkeypatch)
     idle = cupy.cuda.runtime.memGetInfo()[0]
     seen = []
-    ready = pipeline.runner.Degradation.ready
+    wait_until_ready = Degradation.wait_until_ready
 
-    def watching(self, *, should_stop, on_wait):
+    def watching(self, interruption, on_wait):
         def beat():
             pool = cupy.get_default_memory_pool()
             seen.append((pool.used_bytes(), pool.total_bytes(), idle - cupy.cuda.runtime.memGetInfo()[0]))
             on_wait()
 
-        ready(self, should_stop=should_stop, on_wait=beat)
+        wait_until_ready(self, interruption, beat)
 
-    monkeypatch.setattr(pipeline.runner.Degradation, "ready", watching)
+    monkeypatch.setattr(Degradation, "wait_until_ready", watching)
     result = run(recording, tmp_path, degradation=QUICK)
     assert "pause" in {span["level"] for span in report(result)["degradation"]}
     assert len(seen) > 3

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from engines.compute_class import ComputeClass, host_class
 from engines.registry import CpuBackend
-from pipeline import runner
+from pipeline import render_loop, runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
@@ -42,11 +42,11 @@ def work(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     )  # fmt: skip
 
     def work(backend: type[CpuBackend], **fields: Any) -> JobResult:
-        monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
+        monkeypatch.setattr(render_loop, "open_backend", lambda *_, **__: backend())
         return runner.run_job(replace(spec, **fields), on_progress=lambda _: None, should_stop=lambda: False)
 
     def stopped(backend: type[CpuBackend]) -> None:
-        monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
+        monkeypatch.setattr(render_loop, "open_backend", lambda *_, **__: backend())
         with pytest.raises(JobStopped):
             runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True)
 

@@ -14,10 +14,13 @@ import jsonschema
 import pytest
 from structlog.testing import capture_logs
 
+import pipeline.finishing
+import pipeline.render_loop
 import pipeline.runner
 from engines.containers.source_file import SourceFile
 from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EncoderBusyError
 from pipeline.corrections import parse
+from pipeline.degradation.controller import Degradation
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 from pipeline.report.model import json_schema
@@ -89,7 +92,7 @@ def run(recording, tmp_path, monkeypatch):
 
     def run(plan=None, should_stop=lambda: False, settings=QUICK, **fields):
         plan = plan or Plan()
-        monkeypatch.setattr(pipeline.runner, "open_backend", plan.open)
+        monkeypatch.setattr(pipeline.render_loop, "open_backend", plan.open)
         work_dir = tmp_path / fields.pop("folder", "work")
         work_dir.mkdir(exist_ok=True)
         spec = JobSpec(
@@ -178,16 +181,16 @@ def test_frame_skip_shows_every_second_frame_at_its_own_time(run, undisturbed):
 def test_a_pause_releases_the_device_and_tries_again(run, undisturbed, monkeypatch):
     plan = Plan(encoders={n: memory for n in (1, 2, 3)})
     open_parts = []
-    ready = pipeline.runner.Degradation.ready
+    wait_until_ready = Degradation.wait_until_ready
 
-    def watching(self, *, should_stop, on_wait):
+    def watching(self, interruption, on_wait):
         def beat():
             open_parts.append(dict(plan.alive))
             on_wait()
 
-        ready(self, should_stop=should_stop, on_wait=beat)
+        wait_until_ready(self, interruption, beat)
 
-    monkeypatch.setattr(pipeline.runner.Degradation, "ready", watching)
+    monkeypatch.setattr(Degradation, "wait_until_ready", watching)
     done = run(plan)
     assert "pause" in done.levels
     assert done.spans[0] == (1.0, 1.0, "pause")
@@ -290,14 +293,14 @@ def test_little_space_ends_the_attempt_after_the_stated_time_and_the_next_gives_
 def test_assembly_waits_for_space(run, undisturbed, monkeypatch):
     """The finished video needs room once more, beside the segments."""
     refusals = [OSError(errno.ENOSPC, "No space left on device")]
-    assemble = pipeline.runner.assemble
+    assemble = pipeline.finishing.assemble
 
     def refusing(order):
         if refusals:
             raise refusals.pop()
         return assemble(order)
 
-    monkeypatch.setattr(pipeline.runner, "assemble", refusing)
+    monkeypatch.setattr(pipeline.finishing, "assemble", refusing)
     done = run()
     assert packets(done.result.files.video) == packets(undisturbed.result.files.video)
     assert done.spans == [(6.0, 6.0, "pause")]

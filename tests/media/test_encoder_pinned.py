@@ -20,7 +20,7 @@ from engines.frames import EncodedPacket, Frame
 from engines.protocols import Encoder
 from engines.registry import CpuBackend
 from engines.settings import DeviceSettings, EncoderSettings
-from pipeline import runner
+from pipeline import render_loop, runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.settings import ProfileSettings, SegmentSettings
@@ -110,7 +110,7 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
         **profile: Any,
     ) -> JobResult:
         WithNvenc.asked.clear()
-        monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
+        monkeypatch.setattr(render_loop, "open_backend", lambda *_, **__: backend())
         mine = replace(
             spec, work_dir=tmp_path / folder, profile=ProfileSettings(preset="ultrafast", **profile),
             device=DeviceSettings.model_validate({"nvenc_wait_s": 0, **(device or {})}),

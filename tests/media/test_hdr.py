@@ -14,7 +14,6 @@ from av.video.frame import VideoFrame
 
 from engines.cpu.compose import CpuCompositor
 from engines.cpu.filters import output_color
-from engines.cpu.sdr_preview import sdr_preview
 from engines.frames import ColorTags, Frame, Rect
 from engines.media.probe import probe
 from engines.protocols import TileSource
@@ -22,6 +21,7 @@ from engines.registry import CpuBackend
 from engines.settings import DeviceSettings
 from engines.tone_map import ToneSource
 from engines.video.color import with_static_metadata
+from engines.video.sdr_preview import sdr_preview
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.rendering.hdr import hdr_warnings, keeps_hdr

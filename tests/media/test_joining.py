@@ -21,8 +21,9 @@ from engines.media.probe import probe
 from engines.media.split_recording import follows
 from engines.media_warnings import MediaWarning
 from pipeline.errors import DiskFullError, JobStopped
+from pipeline.interruption import UNINTERRUPTED, Interruption
 from pipeline.job import JobSpec
-from pipeline.joining import JOINED, joined, with_warnings_of_parts
+from pipeline.joining import join_parts, with_warnings_of_parts
 from tests.support.chapters import cut, split_bytes
 from tests.support.synth import Audio, Clip, number_in
 
@@ -160,11 +161,11 @@ def order(parts: list[Path], work_dir: Path) -> JobSpec:
 def test_a_job_joins_its_parts_once(parts: list[Path], tmp_path: Path) -> None:
     spec = order(parts, tmp_path / "work")
     shares: list[float] = []
-    first = joined(spec, shares.append, lambda: False)
-    assert first.source == spec.work_dir / JOINED
+    first = join_parts(spec, shares.append, UNINTERRUPTED)
+    assert first.source == spec.paths.joined
     assert shares
     before = first.source.stat()
-    assert joined(spec, shares.append, lambda: False).source.stat() == before
+    assert join_parts(spec, shares.append, UNINTERRUPTED).source.stat() == before
 
 
 def test_a_job_that_is_stopped_or_lacks_room_leaves_no_partial_file(
@@ -172,11 +173,11 @@ def test_a_job_that_is_stopped_or_lacks_room_leaves_no_partial_file(
 ) -> None:
     spec = order(parts, tmp_path / "work")
     with pytest.raises(JobStopped):
-        joined(spec, lambda _: None, lambda: True)
+        join_parts(spec, lambda _: None, Interruption(lambda: True))
     assert list(spec.work_dir.iterdir()) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
     with pytest.raises(DiskFullError, match="0 MiB free, 64 MiB needed"):
-        joined(spec, lambda _: None, lambda: False)
+        join_parts(spec, lambda _: None, UNINTERRUPTED)
 
 
 def test_dropped_streams_of_the_parts_are_named(

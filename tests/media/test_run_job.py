@@ -17,8 +17,8 @@ from pipeline.fingerprint import source_identity
 from pipeline.job import JobSpec
 from pipeline.report.model import json_schema
 from pipeline.runner import run_job
-from pipeline.segments import checkpoint as checkpoints
 from pipeline.settings import SegmentSettings
+from pipeline.workdir import CHECKPOINT
 from tests.support.edit_lists import Cut, set_edits
 from tests.support.recordings import copied_audio, packets, still, walk, write_audio, write_recording
 
@@ -250,7 +250,7 @@ def test_work_on_a_source_that_only_looks_the_same_is_not_built_on(tmp_path):
     damaged, good = (padded(recording, tmp_path / f"{n}.mp4", n) for n in (0, 1))
     assert source_identity(damaged) == source_identity(good)
     work_dir = tmp_path / "work"
-    checkpoint = work_dir / checkpoints.FILE_NAME
+    checkpoint = work_dir / CHECKPOINT
 
     def reused(source, job_id):
         result, _ = run(replace(spec_for(source, work_dir), job_id=job_id))

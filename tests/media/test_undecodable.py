@@ -10,7 +10,7 @@ import pytest
 from engines.errors import DeviceUnavailableError
 from engines.protocols import Decoder
 from engines.registry import CpuBackend
-from pipeline import runner
+from pipeline import render_loop, runner
 from pipeline.errors import JobStopped
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings, SegmentSettings
@@ -42,13 +42,13 @@ def test_it_is_counted_once_for_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: type[CpuBackend], end: type[Exception], counted: Any
 ) -> None:
     source = write_recording(tmp_path / "x.mp4", seconds=2, fps=5, size=(320, 240), audio=False)
-    monkeypatch.setattr(runner, "open_backend", lambda *_, **__: backend())
+    monkeypatch.setattr(render_loop, "open_backend", lambda *_, **__: backend())
     spec = JobSpec(
         "job", source, "x.mp4", tmp_path, profile=ProfileSettings(preset="ultrafast"),
         segments=SegmentSettings(seconds=1),
     )  # fmt: skip
     stats_deltas: list[StatsDelta] = []
     with pytest.raises(end):
-        runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True, on_tally=stats_deltas.append)
+        runner.run_job(spec, on_progress=lambda _: None, should_stop=lambda: True, on_stats=stats_deltas.append)
     found = [stats.undecodable for stats in stats_deltas if stats.undecodable]
     assert found == ([counted] if counted else [])

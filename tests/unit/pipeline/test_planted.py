@@ -12,7 +12,7 @@ import pytest
 from engines.frames import EncodedPacket, Rect
 from pipeline.durable import write_durably
 from pipeline.people import Row, Tile
-from pipeline.report.thumbnails import write_jpeg
+from pipeline.rendering.thumbnails import write_jpeg
 from pipeline.segments.checkpoint import Checkpoint, load
 from pipeline.segments.segment import SegmentWriter, is_intact
 from tests.support.planted import assert_plain, in_time, plant

@@ -467,7 +467,7 @@ def test_stills_show_frames_of_that_person_that_came_before(story):
 
 @given(st.integers(200 * 1024, 1700 * 1024), st.integers(320 * 1024, 960 * 1024))
 def test_a_camera_at_rest_shows_the_same_crop_in_every_frame(middle: int, width: int) -> None:
-    """Wherever it rests: also where a crop's edge lies between two steps of the grid, and rounding would decide."""
+    """Also where a crop's edge lies between two steps of the grid, so that rounding decides."""
     framing = Framing(CameraSettings(), 1920, 1080)
     path = CameraPath(0.0, 0, [[width / 1024, middle / 1024, 540 + 1 / 1024]] * 40)
     crops = {framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(np.arange(0, 3.6, 1 / 29.97))}

@@ -32,10 +32,10 @@ def test_unequal_prices_find_a_quantile():
     assert found == pytest.approx([7.0], abs=1e-3)
 
 
-@given(wish=st.floats(-3, 3), price=st.floats(0.01, 5))
-def test_absolute_value_against_square_is_soft_thresholding(wish, price):
-    found = solve([[1.0]], [0.0], [price], [price], hessian=[[1.0]], linear=[-wish])
-    assert found[0] == pytest.approx(np.sign(wish) * max(abs(wish) - price, 0), abs=2e-3)
+@given(target=st.floats(-3, 3), price=st.floats(0.01, 5))
+def test_absolute_value_against_square_is_soft_thresholding(target, price):
+    found = solve([[1.0]], [0.0], [price], [price], hessian=[[1.0]], linear=[-target])
+    assert found[0] == pytest.approx(np.sign(target) * max(abs(target) - price, 0), abs=2e-3)
 
 
 def test_a_dear_hinge_is_a_limit():
@@ -43,7 +43,7 @@ def test_a_dear_hinge_is_a_limit():
     assert found == pytest.approx([0.5], abs=1e-5)
 
 
-def test_kinks_may_share_a_row():
+def test_terms_may_share_a_row():
     found = solve([[1.0]], [0.5, -0.5], [1e4, 0.0], [0.0, 1e4], hessian=[[1.0]], linear=[2.0], of=[0, 0])
     assert found == pytest.approx([-0.5], abs=1e-5)
 

@@ -1,24 +1,26 @@
-"""The breaker in a job's hands: what it waits for, what it gives up, and what the report is told."""
+"""The level of one job: what it waits for, when it gives up, and what the report shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from engines.errors import DeviceOutOfMemoryError, EncoderMissingError
-from pipeline.degradation.controller import Degradation, Span, spans
+from pipeline.degradation.controller import Degradation, LevelSpan, spans
 from pipeline.degradation.level_ladder import Level
-from pipeline.degradation.space import Free
+from pipeline.degradation.space import FreeSpace
 from pipeline.degradation.triggers import SegmentFacts
 from pipeline.errors import DiskFullError, JobStopped
+from pipeline.interruption import Interruption
 from pipeline.segments import checkpoint as checkpoints
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.segments.segment import SegmentRecord
 from pipeline.settings import DegradationSettings, LowestLevelSettings
+from pipeline.workdir import CHECKPOINT
 
 SETTINGS = DegradationSettings(cool_down_s=10, cool_down_longest_s=40, pauses_max=2, disk_low_bytes=0)
 CLEAN = SegmentFacts(frames=300, replaced=0, latency_s=0.01)
@@ -40,7 +42,7 @@ class Bench:
         self.now += seconds
 
     def ready(self, should_stop: Callable[[], bool] = lambda: False) -> Level:
-        self.degradation.ready(should_stop=should_stop, on_wait=lambda: self.waited.append(self.now))
+        self.degradation.wait_until_ready(Interruption(should_stop), lambda: self.waited.append(self.now))
         return self.degradation.level
 
     def fail(self) -> Level:
@@ -57,7 +59,7 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """A disk whose free space the test sets."""
     disk = Disk()
-    monkeypatch.setattr(Free, "at", lambda _: Free(disk.free_bytes, 2**40))
+    monkeypatch.setattr(FreeSpace, "at", lambda _: FreeSpace(disk.free_bytes, 2**40))
     return disk
 
 
@@ -116,7 +118,7 @@ def test_a_full_disk_never_changes_the_level(bench: Bench) -> None:
         assert len(bench.checkpoint.pauses) == 1, "at one place"
         bench.degradation.judge(CLEAN)
     assert bench.degradation.reason == ""
-    assert {level.level for level in spans(with_segments(bench.checkpoint), Fraction(1, 30))} == {Level.PAUSE}
+    assert {span.level for span in spans(with_segments(bench.checkpoint), Fraction(1, 30))} == {Level.PAUSE}
 
 
 def test_little_space_breaks_the_work_off_at_a_segment_s_end(tmp_path: Path, disk: Disk) -> None:
@@ -132,13 +134,13 @@ def test_little_space_breaks_the_work_off_at_a_segment_s_end(tmp_path: Path, dis
     assert bench.ready() is Level.NORMAL
 
 
-def test_trouble_of_a_kind_that_is_no_trip_any_more_is_over(tmp_path: Path) -> None:
+def test_a_trigger_of_a_kind_that_no_longer_exists_is_ignored(tmp_path: Path) -> None:
     """A checkpoint of the version in which a full disk led down."""
-    checkpoint = Checkpoint("mark")
-    checkpoint.breaker = {
+    state = {
         "level": "frame_skip", "failures": 2, "clean": 0, "wait_s": 9.0, "fruitless_pauses": 1,
         "trip": ["disk_low", "The disk is full"],
     }  # fmt: skip
+    checkpoint = Checkpoint("mark", breaker=state)
     assert Degradation(SETTINGS, tmp_path, checkpoint, Fraction(1, 30)).level is Level.NORMAL
 
 
@@ -151,13 +153,12 @@ def test_the_level_survives_the_process(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_level_that_cannot_be_saved_holds_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / checkpoints.FILE_NAME / "in the way").mkdir(parents=True)
+    (tmp_path / CHECKPOINT / "in the way").mkdir(parents=True)
     assert Bench(tmp_path).fail() is Level.DOWNSCALE
 
 
 def with_segments(checkpoint: Checkpoint) -> Checkpoint:
-    checkpoint.segments = [record(0)]
-    return checkpoint
+    return replace(checkpoint, segments=[record(0)])
 
 
 def record(index: int, level: str = "normal", reason: str = "") -> SegmentRecord:
@@ -168,11 +169,11 @@ def record(index: int, level: str = "normal", reason: str = "") -> SegmentRecord
 def test_spans_join_segments_of_one_level_and_reason() -> None:
     levels = [("normal", ""), ("downscale", "a"), ("downscale", "a"), ("downscale", "b"), ("frame_skip", "b")]
     checkpoint = Checkpoint("mark", segments=[record(n, *level) for n, level in enumerate(levels)])
-    checkpoint.pauses.append((40.0, "b"))
+    checkpoint.add_pause(40.0, "b")
     assert spans(checkpoint, Fraction(1, 30)) == [
-        Span(10, 30, Level.DOWNSCALE, "a"),
-        Span(30, 40, Level.DOWNSCALE, "b"),
-        Span(40, 40, Level.PAUSE, "b"),
-        Span(40, 50, Level.FRAME_SKIP, "b"),
+        LevelSpan(10, 30, Level.DOWNSCALE, "a"),
+        LevelSpan(30, 40, Level.DOWNSCALE, "b"),
+        LevelSpan(40, 40, Level.PAUSE, "b"),
+        LevelSpan(40, 50, Level.FRAME_SKIP, "b"),
     ]
     assert spans(Checkpoint("mark", segments=[record(0), record(1)]), Fraction(1, 30)) == []

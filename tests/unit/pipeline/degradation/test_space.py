@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from engines.errors import DeviceOutOfMemoryError
-from pipeline.degradation.space import Free, Room, lacking, refusal
+from pipeline.degradation.space import DiskSpace, FreeSpace, lacking, refusal
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, JobStopped
+from pipeline.interruption import Interruption
 from pipeline.settings import DegradationSettings
 
 MIB = 2**20
@@ -24,18 +25,18 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: Callable[[float], int], total: int = 1000 * MIB) -> None:
         self.now = 0.0
         self.said: list[str] = []
-        self.room = Room(Path("job"), SETTINGS, clock=lambda: self.now, sleep=self._sleep)
-        monkeypatch.setattr(Free, "at", lambda _: Free(free(self.now), total))
+        self.space = DiskSpace(Path("job"), SETTINGS, clock=lambda: self.now, sleep=self._sleep)
+        monkeypatch.setattr(FreeSpace, "at", lambda _: FreeSpace(free(self.now), total))
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def wait(self, *, needed_bytes: int = 0, should_stop: Callable[[], bool] = lambda: False) -> int:
-        self.room.wait(
+        self.space.wait(
+            Interruption(should_stop),
+            lambda: self.said.append(self.space.reason),
             needed_bytes=needed_bytes,
             what_for="the finished video",
-            should_stop=should_stop,
-            on_wait=lambda: self.said.append(self.room.reason),
         )
         return round(self.now)
 
@@ -50,7 +51,7 @@ def test_it_goes_on_as_soon_as_there_is_room_and_says_what_it_waits_for(monkeypa
     disk = Disk(monkeypatch, lambda now: (33 if now < 50 else 256) * MIB)
     assert disk.wait() == 50
     assert set(disk.said) == {"33 MiB free, 256 MiB needed: degradation.disk_low_bytes"}
-    assert disk.room.reason == ""
+    assert disk.space.reason == ""
 
 
 def test_it_gives_up_after_the_stated_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,14 +80,14 @@ def test_a_quota_that_does_not_show_is_tried_again_ever_more_rarely_but_within_h
 ) -> None:
     disk, tries = Disk(monkeypatch, lambda _: 900 * MIB), []
     for _ in range(5):
-        assert disk.room.refuses(DiskFullError("writing a segment failed: Disk quota exceeded"))
+        assert disk.space.is_cause_of(DiskFullError("writing a segment failed: Disk quota exceeded"))
         before = disk.now
         disk.wait()
         tries.append(round(disk.now - before))
     assert tries == [10, 20, 30, 30, 30]
     assert set(disk.said) == {"writing a segment failed: Disk quota exceeded (900 MiB free)"}
-    disk.room.worked()
-    assert disk.room.refuses(OSError(errno.EDQUOT, "Disk quota exceeded"))
+    disk.space.on_written()
+    assert disk.space.is_cause_of(OSError(errno.EDQUOT, "Disk quota exceeded"))
     before = disk.now
     disk.wait()
     assert round(disk.now - before) == 10
@@ -94,7 +95,7 @@ def test_a_quota_that_does_not_show_is_tried_again_ever_more_rarely_but_within_h
 
 def test_space_that_grows_is_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, lambda now: (300 if now < 3 else 310) * MIB)
-    assert disk.room.refuses(OSError(errno.ENOSPC, "No space left on device"))
+    assert disk.space.is_cause_of(OSError(errno.ENOSPC, "No space left on device"))
     assert disk.wait() == 3
 
 
@@ -107,7 +108,7 @@ def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_system_that_counts_nothing_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Disk(monkeypatch, lambda _: 0, total=0).wait(needed_bytes=2**40) == 0
-    assert lacking(Free(0, 0), 1, "x") == ""
+    assert lacking(FreeSpace(0, 0), 1, "x") == ""
 
 
 def test_a_full_disk_as_the_system_says_it() -> None:

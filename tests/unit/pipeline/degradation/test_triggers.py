@@ -1,4 +1,4 @@
-"""Which errors and measurements are trips, and of which kind."""
+"""Which errors and measurements are triggers, and of which kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engines.errors import (
     VramGuardError,
 )
 from pipeline.degradation.level_ladder import TriggerKind
-from pipeline.degradation.triggers import SegmentFacts, judge, trip_of
+from pipeline.degradation.triggers import SegmentFacts, trigger_in, trigger_of
 from pipeline.errors import DiskFullError, JobStopped, StorageError
 from pipeline.settings import DegradationSettings
 
@@ -37,10 +37,10 @@ SETTINGS = DegradationSettings(decoder_error_share=0.25, frame_latency_s=60)
     ],
 )
 def test_errors_that_less_work_may_avoid(error: Exception, kind: TriggerKind) -> None:
-    trip = trip_of(error)
-    assert trip is not None
-    assert trip.kind is kind
-    assert trip.reason
+    trigger = trigger_of(error)
+    assert trigger is not None
+    assert trigger.kind is kind
+    assert trigger.reason
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ def test_errors_that_less_work_may_avoid(error: Exception, kind: TriggerKind) ->
     ],
 )
 def test_errors_that_it_may_not(error: Exception) -> None:
-    assert trip_of(error) is None
+    assert trigger_of(error) is None
 
 
-def test_a_trip_is_found_behind_other_errors() -> None:
+def test_a_trigger_is_found_behind_other_errors() -> None:
     error = DeviceUnavailableError("the kernels do not run")
     error.__cause__ = MemoryError("out of memory to allocate")
-    assert trip_of(error).kind is TriggerKind.OUT_OF_MEMORY  # type: ignore[union-attr]
+    assert trigger_of(error).kind is TriggerKind.OUT_OF_MEMORY  # type: ignore[union-attr]
 
 
 def test_opencv_that_gets_no_memory() -> None:
     with pytest.raises(cv2.error) as caught:
         cv2.resize(np.zeros((1, 1), np.uint8), (2**30, 2**30))
-    assert trip_of(caught.value).kind is TriggerKind.OUT_OF_MEMORY  # type: ignore[union-attr]
+    assert trigger_of(caught.value).kind is TriggerKind.OUT_OF_MEMORY  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_opencv_that_gets_no_memory() -> None:
     ],
 )
 def test_what_a_segment_shows(facts: SegmentFacts, kind: TriggerKind | None) -> None:
-    trip = judge(facts, SETTINGS)
-    assert (trip and trip.kind) == kind
+    trigger = trigger_in(facts, SETTINGS)
+    assert (trigger and trigger.kind) == kind
 
 
 def test_the_operators_table_has_a_row_for_each_kind() -> None:

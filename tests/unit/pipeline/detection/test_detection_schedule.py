@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from engines.frames import Rect
-from pipeline.detection.detection_schedule import DetectorPace
+from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
@@ -19,8 +19,8 @@ def faces(*xs: float) -> list[Face]:
     return [Face(Rect(x, 300, 100, 120), 0.9, POINTS) for x in xs]
 
 
-def new_pace(fps: Fraction | int = FPS) -> DetectorPace:
-    return DetectorPace(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(fps), width=1920)
+def new_pace(fps: Fraction | int = FPS) -> DetectionSchedule:
+    return DetectionSchedule(DetectSettings(rate_hz=10, calm_rate_hz=5), Fraction(fps), width=1920)
 
 
 def run(pace, seen, frames, first=0):

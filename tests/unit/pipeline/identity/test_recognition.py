@@ -9,8 +9,8 @@ import pytest
 
 from engines.errors import ModelUnavailableError
 from engines.frames import Rect
-from pipeline.identity.recognition import FaceRecognizer, Gallery, View
-from pipeline.identity.tracklets import Hit, Tracklet
+from pipeline.identity.recognition import FaceRecognizer, Gallery, GalleryEntry
+from pipeline.identity.tracklets import TrackedFace, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 from tests.support.actors import Actor, Recording, line, play, resolver, still
@@ -57,14 +57,16 @@ def looks(
     by: FaceRecognizer | None = None,
 ) -> bool:
     """Whether this face is embedded."""
-    return bool((by or recognizer()).look(0, t, [Hit(1, shown or face(), crowded, covered)], {1: k}, people, complete))
+    return bool(
+        (by or recognizer()).embed(0, t, [TrackedFace(1, shown or face(), crowded, covered)], {1: k}, people, complete)
+    )
 
 
 def test_distance_is_the_mean_of_the_two_nearest_views() -> None:
     gallery = Gallery(4)
     assert gallery.distance(vector(0)) is None
     for i, angle in enumerate((0.2, 0.5, 2.0)):
-        gallery.add(View(2, i, vector(angle)))
+        gallery.add(GalleryEntry(2, i, vector(angle)))
     near = [2 * math.sin(angle / 2) for angle in (0.2, 0.5)]
     assert gallery.distance(vector(0)) == pytest.approx(sum(near) / 2)
 
@@ -72,9 +74,9 @@ def test_distance_is_the_mean_of_the_two_nearest_views() -> None:
 def test_a_gallery_keeps_several_different_views_per_direction_and_its_first() -> None:
     gallery = Gallery(3)
     for i in range(10):
-        gallery.add(View(2, i, vector(0.3 * i)))
-        gallery.add(View(2, i, vector(0.3 * i + 0.01)))
-    gallery.add(View(0, 99, vector(0)))
+        gallery.add(GalleryEntry(2, i, vector(0.3 * i)))
+        gallery.add(GalleryEntry(2, i, vector(0.3 * i + 0.01)))
+    gallery.add(GalleryEntry(0, 99, vector(0)))
     assert [v.tracklet for v in gallery.views] == [0, 8, 9, 99]
 
 
@@ -126,16 +128,16 @@ def test_a_covered_face_is_not_looked_at_and_a_crowded_one_teaches_nothing() -> 
 
 def test_looking_ends_when_it_is_clear_who_it_is() -> None:
     r = recognizer()
-    r.galleries[0].add(View(2, 5, vector(0.05)))
-    r.galleries[1].add(View(2, 6, vector(2.0)))
+    r.galleries[0].add(GalleryEntry(2, 5, vector(0.05)))
+    r.galleries[1].add(GalleryEntry(2, 6, vector(2.0)))
     k = tracklet()
     assert [looks(k, t=0.1 * i, by=r) for i in range(20)].count(True) == 1
 
 
 def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
     r = recognizer()
-    r.galleries[0].add(View(2, 5, vector(0.45)))
-    r.galleries[1].add(View(2, 6, vector(-0.5)))
+    r.galleries[0].add(GalleryEntry(2, 5, vector(0.45)))
+    r.galleries[1].add(GalleryEntry(2, 6, vector(-0.5)))
     k = tracklet()
     assert 3 <= [looks(k, t=0.1 * i, by=r) for i in range(50)].count(True) <= 5
 
@@ -143,7 +145,7 @@ def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
 def test_a_new_direction_of_a_known_head_is_learned_once() -> None:
     r = recognizer()
     for i in range(6):
-        r.galleries[0].add(View(2, i, vector(0.4 * i)))
+        r.galleries[0].add(GalleryEntry(2, i, vector(0.4 * i)))
     k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-5.0)
     assert not looks(k, by=r), "this direction is known"
     assert looks(k, shown=face(nose=0.62), by=r)

@@ -39,7 +39,7 @@ def test_what_passes_covers_the_whole_time(times: list[int], size: int, step: in
     assert [pts for pts, _ in shown] == times[::step]
     assert sum(duration for _, duration in shown) == times[-1] + 5 - times[0]
     assert all(a + d == b for (a, d), (b, _) in pairwise(shown))
-    assert frame_skipper.settle(None) == len(times) - len(shown)
+    assert frame_skipper.count_skipped(None) == len(times) - len(shown)
 
 
 @given(TIMES, st.data())
@@ -51,7 +51,7 @@ def test_a_resumed_stream_leaves_out_the_same(times: list[int], data: st.DataObj
     skipped = sorted(set(times) - {pts for pts, _ in whole})
     frame_skipper = FrameSkipper(2, analysed_pts=analysed_pts, skipped=[pts for pts in skipped if pts > next_pts])
     assert passed(frame_skipper, batches([t for t in times if t >= next_pts], 3)) == whole[resume:]
-    assert frame_skipper.settle(None) == sum(pts > next_pts for pts in skipped)
+    assert frame_skipper.count_skipped(None) == sum(pts > next_pts for pts in skipped)
 
 
 @given(TIMES, st.data())
@@ -67,12 +67,12 @@ def test_frames_that_were_analysed_pass_whatever_the_step_is_now(times: list[int
 def test_counts_belong_to_the_segment_in_which_a_frame_would_have_been() -> None:
     frame_skipper = FrameSkipper(2)
     passed(frame_skipper, batches(range(10), 3))
-    assert (frame_skipper.settle(4), frame_skipper.skipped) == (2, [5, 7, 9])
-    assert (frame_skipper.settle(None), frame_skipper.skipped) == (3, [])
+    assert (frame_skipper.count_skipped(4), frame_skipper.skipped) == (2, [5, 7, 9])
+    assert (frame_skipper.count_skipped(None), frame_skipper.skipped) == (3, [])
 
 
 def test_what_was_left_out_at_the_very_end_stays_out_and_counts() -> None:
     """All was analysed when the level rose: nothing that comes behind the last frame that passed can be shown."""
     frame_skipper = FrameSkipper(1, analysed_pts=40, skipped=[10, 30, 50])
     assert [pts for pts, _ in passed(frame_skipper, batches(range(0, 60, 10), 4))] == [0, 20, 40]
-    assert frame_skipper.settle(None) == 3
+    assert frame_skipper.count_skipped(None) == 3

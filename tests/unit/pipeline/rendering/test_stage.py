@@ -58,12 +58,12 @@ def test_close_ends_an_endless_producer_and_closes_it():
 def test_a_producer_runs_ahead_no_further_than_its_depth():
     taken = []
 
-    def stats_collector():
+    def counting():
         for n in range(100):
             taken.append(n)
             yield n
 
-    with closing(Stage("counting", stats_collector(), 3)) as stage:
+    with closing(Stage("counting", counting(), 3)) as stage:
         next(stage)
         threading.Event().wait(0.2)
         assert len(taken) <= 3 + 2

@@ -17,6 +17,7 @@ from engines.media.verify import FinishedFile
 from engines.media_warnings import WORDS, media_warning
 from pipeline.report.completeness import warnings_of
 from pipeline.segments.assemble import Assembled
+from pipeline.segments.checkpoint import Counters
 
 NO_PRESCAN = Prescan({}, (), (), AudioPolicy())
 
@@ -50,7 +51,7 @@ def told(
         audio=[SimpleNamespace(index=1, duration_s=audio_declared_s)],
     )
     checkpoint: Any = SimpleNamespace(
-        counters={"truncated": truncated},
+        counters=Counters(truncated=truncated),
         segments=[SimpleNamespace(first_pts=first_pts, lost=[list(each) for each in lost])],
     )
     found = warnings_of(info, checkpoint, Assembled(Path(), Path(), NO_PRESCAN, outcome, 10.0, finished))

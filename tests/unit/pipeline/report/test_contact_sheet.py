@@ -18,16 +18,17 @@ from engines.errors import MediaError
 from engines.frames import Frame, Rect
 from engines.media.snapshots import snapshots
 from pipeline.people import Row, Tile
-from pipeline.report.contact_sheet import SheetOrder, clock_text, presence_bar, ticks, write_preview
-from pipeline.report.thumbnails import (
+from pipeline.rendering.thumbnails import (
     FACE_SIZE,
     FRAME_HEIGHT,
-    FaceShot,
+    FaceThumbnail,
     Thumbnail,
     ThumbnailStore,
-    kept_moments,
-    moment_of,
+    load_thumbnails,
+    thumbnail_of,
 )
+from pipeline.report.contact_sheet import SheetOrder, presence_bar, write_preview
+from pipeline.report.time_axis import clock_text, ticks
 from pipeline.segments.tracks_file import TrackSummary
 
 WIDTH, HEIGHT = 384, 216
@@ -101,19 +102,19 @@ def sheet_of(order, folder):
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def strip_top(moments):
-    return GAP + math.ceil(moments / 4) * (FRAME_HEIGHT + GAP) + 12 + 2 * (FACE_SIZE + 4) + 44
+def strip_top(thumbnails):
+    return GAP + math.ceil(thumbnails / 4) * (FRAME_HEIGHT + GAP) + 12 + 2 * (FACE_SIZE + 4) + 44
 
 
-@pytest.mark.parametrize(("count", "moments"), [(300, 12), (48, 12), (1, 1)])
-def test_the_sheet_is_as_wide_as_the_video_and_holds_what_there_is(tmp_path, count, moments):
+@pytest.mark.parametrize(("count", "thumbnails"), [(300, 12), (48, 12), (1, 1)])
+def test_the_sheet_is_as_wide_as_the_video_and_holds_what_there_is(tmp_path, count, thumbnails):
     sheet = sheet_of(order_for(tmp_path, count), tmp_path)
     assert sheet.shape[1] == 1920
-    cells = [sheet[GAP + n // 4 * 272 :, GAP + n % 4 * 478 :][: FRAME_HEIGHT - 40, 100:460] for n in range(moments)]
+    cells = [sheet[GAP + n // 4 * 272 :, GAP + n % 4 * 478 :][: FRAME_HEIGHT - 40, 100:460] for n in range(thumbnails)]
     middles = [float(cell.mean()) for cell in cells]
     assert middles == sorted(middles), "the frames are in order"
     assert all(a + 5 < b for a, b in itertools.pairwise(middles)), "and all different"
-    for number in range(moments):
+    for number in range(thumbnails):
         stamp = sheet[GAP + number // 4 * 272 + 232 :, GAP + number % 4 * 478 + 6 :][:24, :60].astype(float)
         assert stamp.min() < 60 and stamp.max() > 200, "each has its time"
 
@@ -123,10 +124,10 @@ def test_faces_are_cut_out_of_their_tiles():
     image[300:500, 400:560] = 255, 0, 0
     image[300:500, 960 + 400 : 960 + 560] = 0, 0, 255
     tile = Tile(1, Rect(1200, 650, 80, 100), Rect(1000, 500, 480, 540), "detected")
-    moment = moment_of(image, Row(0, 1.0, tile, tile))
-    assert moment.frame.shape == (264, 469, 3)
+    thumbnail = thumbnail_of(image, Row(0, 1.0, tile, tile))
+    assert thumbnail.frame.shape == (264, 469, 3)
     for side, color in (("left", (255, 0, 0)), ("right", (0, 0, 255))):
-        face = moment.faces[side].frame
+        face = thumbnail.faces[side].frame
         assert face.shape == (FACE_SIZE, FACE_SIZE, 3)
         assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == color
         assert 0.2 < (face == color).all(axis=2).mean() < 0.3
@@ -136,8 +137,8 @@ def test_faces_are_cut_out_of_their_tiles():
 @pytest.mark.parametrize("box", [(-50, -50, 40, 40), (5000, 5000, 40, 40), (0, 0, 4000, 4000), (9, 9, 0, 0)])
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
-    moment = moment_of(np.zeros((1080, 1920, 3), np.uint8), Row(0, 0.0, tile, tile))
-    assert moment.faces["left"].frame.shape == (FACE_SIZE, FACE_SIZE, 3)
+    thumbnail = thumbnail_of(np.zeros((1080, 1920, 3), np.uint8), Row(0, 0.0, tile, tile))
+    assert thumbnail.faces["left"].frame.shape == (FACE_SIZE, FACE_SIZE, 3)
 
 
 def colors(image, rgb):
@@ -193,10 +194,10 @@ def test_what_happened_at_all_is_seen(height):
 
 def test_a_sheet_that_is_hard_to_compress_still_stays_small(tmp_path, monkeypatch):
     noise = np.random.default_rng(1).normal(128, 20, (264, 469, 3)).astype(np.uint8)
-    face = FaceShot(noise[:FACE_SIZE, :FACE_SIZE], "detected")
-    moments = [Thumbnail(n, noise, {"left": face, "right": face}) for n in range(12)]
-    monkeypatch.setattr("pipeline.report.contact_sheet.kept_moments", lambda _: moments)
-    sheet_of(order_for(tmp_path, 30, kept=tmp_path), tmp_path)
+    face = FaceThumbnail(noise[:FACE_SIZE, :FACE_SIZE], "detected")
+    thumbnails = [Thumbnail(n, noise, {"left": face, "right": face}) for n in range(12)]
+    monkeypatch.setattr("pipeline.report.contact_sheet.load_thumbnails", lambda _: thumbnails)
+    sheet_of(order_for(tmp_path, 30, thumbnails=tmp_path), tmp_path)
 
 
 def test_a_file_that_is_no_video_is_an_error(tmp_path):
@@ -226,7 +227,7 @@ def test_times_read_like_a_clock(seconds, text):
     assert clock_text(seconds) == text
 
 
-def test_moments_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
+def test_thumbnails_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
     tile = Tile(1, Rect(50, 50, 40, 40), Rect(0, 0, 960, 1080), "detected")
 
     def image(n):
@@ -244,21 +245,21 @@ def test_moments_kept_while_rendering_are_the_same_after_a_resume(tmp_path):
     assert len(whole) == 36
     for boundary in range(1, 100):
         assert run(tmp_path / f"at {boundary}", range(min(100, boundary + 5)), range(boundary, 100)) == whole
-    order = order_for(tmp_path, 300, video=tmp_path / "never opened.mp4", kept=tmp_path / "whole")
+    order = order_for(tmp_path, 300, video=tmp_path / "never opened.mp4", thumbnails=tmp_path / "whole")
     sheet_of(order, tmp_path)
 
 
-def test_moments_that_a_power_cut_has_damaged_are_decoded_again(tmp_path):
+def test_thumbnails_that_a_power_cut_has_damaged_are_decoded_again(tmp_path):
     tile = Tile(1, None, Rect(0, 0, 480, 540), "held")
     keeper = ThumbnailStore(tmp_path / "kept", 1.0)
     for n in range(30):
         keeper.offer(
             Frame(np.zeros((108, 192), np.uint8), np.zeros((54, 96, 2), np.uint8), n, 1), Row(n, n / 30, tile, tile)
         )
-    assert len(kept_moments(tmp_path / "kept")) == 12
+    assert len(load_thumbnails(tmp_path / "kept")) == 12
     next((tmp_path / "kept").glob("*-left-held.jpg")).write_bytes(b"")
-    assert len(kept_moments(tmp_path / "kept")) == 11
-    sheet = sheet_of(order_for(tmp_path, 30, kept=tmp_path / "kept"), tmp_path)
+    assert len(load_thumbnails(tmp_path / "kept")) == 11
+    sheet = sheet_of(order_for(tmp_path, 30, thumbnails=tmp_path / "kept"), tmp_path)
     assert np.ptp(sheet[100, 1600]) < 10, "the grey of the video, not the green that was kept"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines.frames import EncodedPacket
 from pipeline.segments import checkpoint as checkpoints
-from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.checkpoint import Checkpoint, Counters
 from pipeline.segments.segment import (
     SegmentGrid,
     SegmentWriter,
@@ -25,6 +25,7 @@ from pipeline.segments.segment import (
     remove,
     tracks_path,
 )
+from pipeline.workdir import CHECKPOINT
 from tests.support.rows import row
 
 PACKETS = [
@@ -116,7 +117,7 @@ def sample_checkpoint(record) -> Checkpoint:
         next_pts=3072,
         complete=False,
         analysis={"gallery": [0.1, 1 / 3, 2.0], "none": None},
-        counters={"decode_errors": 1},
+        counters=Counters(replaced_frames=1, truncated=True),
         wall_s=1.5,
     )
 
@@ -146,7 +147,7 @@ def test_another_fingerprint_starts_over(tmp_path):
 def test_a_damaged_checkpoint_starts_over(tmp_path):
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
-    path = tmp_path / checkpoints.FILE_NAME
+    path = tmp_path / CHECKPOINT
     raw = path.read_bytes()
     for damaged in (raw[:-10], raw.replace(b"3072", b"3073"), b"", b"[]", b'{"format": 1}'):
         path.write_bytes(damaged)
@@ -157,7 +158,7 @@ def test_a_damaged_checkpoint_starts_over(tmp_path):
 
 def test_a_checkpoint_of_another_shape_starts_over(tmp_path):
     digest = hashlib.sha256(b"[]").hexdigest()
-    (tmp_path / checkpoints.FILE_NAME).write_bytes(orjson.dumps({"format": 1, "sha256": digest, "body": []}))
+    (tmp_path / CHECKPOINT).write_bytes(orjson.dumps({"format": 1, "sha256": digest, "body": []}))
     assert checkpoints.load(tmp_path, "f") == (None, "the checkpoint is damaged")
 
 
@@ -175,7 +176,7 @@ def test_a_checkpoint_of_another_version_of_the_program_starts_over(tmp_path, pl
     """Fields come and go: where hosts are updated one after another, the older one may get the job."""
     (tmp_path / "segments").mkdir()
     sample_checkpoint(write(tmp_path / "segments")).save(tmp_path)
-    path = tmp_path / checkpoints.FILE_NAME
+    path = tmp_path / CHECKPOINT
     body = json.loads(path.read_bytes())["body"]
     if place == "none":
         del body["segments"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.telemetry.throughput import Pace
-from pipeline.telemetry.timing import JobClock, StageTimer
+from pipeline.telemetry.throughput import Throughput
+from pipeline.telemetry.timing import JobTelemetry, StageTimer
 
 
 def test_percentiles_are_right_within_five_percent():
@@ -26,20 +26,20 @@ def test_nothing_measured_is_zero():
 
 
 def test_state_survives_a_round_trip():
-    clock = JobClock()
+    clock = JobTelemetry()
     clock.add("decode", 0.004, 2)
     clock.add("encode", 0.0, 0)
-    other = JobClock()
+    other = JobTelemetry()
     other.restore(clock.state())
     assert other.state() == clock.state()
 
 
-def test_pace_is_that_of_the_window_not_of_the_whole():
+def test_throughput_is_that_of_the_window_not_of_the_whole_job():
     now = [0.0]
-    pace = Pace(window_s=10, now=lambda: now[0])
-    assert pace.mark(0) == 0.0
+    throughput = Throughput(window_s=10, now=lambda: now[0])
+    assert throughput.update(0) == 0.0
     for second in range(1, 101):
         now[0] = second
         frames = second * 10 if second <= 50 else 500 + (second - 50) * 40
-        fps = pace.mark(frames)
+        fps = throughput.update(frames)
     assert fps == pytest.approx(40)

@@ -1,4 +1,4 @@
-"""What the C library's allocator is told. In a process of its own, as it is told for good."""
+"""The settings of the C library's allocator, in a process of its own, as they cannot be undone."""
 
 import ctypes
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import ctypes
-from pipeline.rendering.allocator import keep_in_heap, settle_allocator
+from pipeline.allocator import keep_in_heap, configure_allocator
 
 FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
 
@@ -27,7 +27,7 @@ def is_mapped(size):
     libc.free(block)
     return mapped
 
-settle_allocator()
+configure_allocator()
 print(is_mapped(3 << 20), is_mapped(9 << 20), is_mapped(9 << 20))
 keep_in_heap(12 << 20)
 print(is_mapped(9 << 20), is_mapped(13 << 20))
