@@ -1,4 +1,4 @@
-"""Frames and packets as they travel between the engines: NV12, with exact timestamps."""
+"""Frames, packets and stream descriptions that engines exchange: NV12, with exact timestamps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Size: TypeAlias = tuple[int, int]  # width, height
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One frame, 8-bit NV12, upright. Its size may be another one than that of the frame before.
+    """One upright frame in 8-bit NV12. Its size may differ from that of the frame before.
 
-    Where HDR is kept it is P010 instead: 16 bits for each sample, of which the upper ten count.
+    If HDR is kept, it is P010: 16 bits for each sample, of which the upper ten count.
 
     Attributes:
         y: luma, shape (H, W); rows may be padded (strided), pixels of a row are contiguous.
         uv: chroma, shape (ceil(H / 2), ceil(W / 2), 2), U before V.
-        pts: presentation time in ticks of the stream's time base, as the container says.
+        pts: presentation time in ticks of the stream's time base, from the container.
         duration: ticks until the next frame; the last one's is a best guess, never 0.
-        replaced: this frame stands in for one that could not be decoded.
+        replaced: this frame replaces one that could not be decoded.
         display: width and height when shown in square pixels; None is what ``VideoInfo`` says.
     """
 
@@ -52,7 +52,7 @@ class Frame:
 
 
 def on_host(frame: Frame) -> Frame:
-    """The same frame with its planes in host memory; a copy where they are on a device."""
+    """Return the frame with its planes in host memory; they are copied if they are on a device."""
     planes = [plane.get() if hasattr(plane, "get") else plane for plane in (frame.y, frame.uv)]
     return replace(frame, y=planes[0], uv=planes[1])
 
@@ -118,9 +118,8 @@ class ColorTags:
 class AudioInfo:
     """One audio stream as its header describes it.
 
-    ``channel_labels`` are FFmpeg's names of the channels in the order in which they are stored ("FL", "LFE"; "UNK" for
-    one of which the file says nothing), None where the file says nothing of any: then they are discrete.
-    ``engines.audio.channel_layouts.native_order`` says how they become FFmpeg's order.
+    ``channel_labels`` are FFmpeg's names of the channels in stored order ("FL", "LFE"; "UNK" for an unlabelled one), or
+    None if the file labels none: then they are discrete. ``engines.audio.channel_layouts.native_order`` sorts them.
     """
 
     index: int
@@ -137,13 +136,13 @@ class VideoInfo:
     """The chosen video stream as its header describes it.
 
     ``width`` and ``height`` are those of the displayed frame: rotation and pixel aspect applied. ``coded_width``
-    and ``coded_height`` are the stored frame's. ``frames_from_header`` is None where the container does not say.
-    Frames of more than ``max_pixels`` are not decoded, should the size change midway; they count as damaged.
-    ``index`` is the stream's in the file, and ``chosen_because`` one sentence that says why it and no other.
+    and ``coded_height`` are the stored frame's. ``frames_from_header`` is None if the container has no count.
+    If the size changes midway, frames of more than ``max_pixels`` are not decoded; they count as damaged.
+    ``index`` is the stream's in the file; ``chosen_because`` says in one sentence why this stream was chosen.
 
-    Where size, pixel aspect or orientation change midway, all this is about the first frame; ``Frame.display`` tells
-    the others'. ``sample_aspect`` is the container's word, ``coded_aspect`` the codec's (None: it says nothing): while
-    that stays the same, the container's counts. ``peak_cd_m2`` is the brightest white of PQ video as metadata tells it.
+    If size, pixel aspect or orientation change midway, all this describes the first frame; ``Frame.display`` has the
+    size of others. ``sample_aspect`` comes from the container, ``coded_aspect`` from the codec (None: not stated);
+    while that does not change, the container's is used. ``peak_cd_m2`` is the peak white of PQ video in its metadata.
     """
 
     codec: str
@@ -180,4 +179,4 @@ class MediaInfo:
     duration_s: float | None
     video: VideoInfo
     audio: tuple[AudioInfo, ...]
-    warnings: tuple[MediaWarning, ...] = ()  # what is known before any work not to come into the result
+    warnings: tuple[MediaWarning, ...] = ()  # about what is known beforehand to be missing in the result

@@ -1,4 +1,4 @@
-"""What a result lacks of its source, or holds in another way: every code with its words in English and Korean."""
+"""Warnings about what a result lacks, or holds in another form: each code with its text in English and Korean."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "원본의 {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "AUDIO_STARTS_LATE": (
-        "In the recording itself, audio stream {stream} begins after the frame: there is no audio{span}.",
+        "In the recording itself, audio stream {stream} begins after the video: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 늦게 시작합니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_ENDS_EARLY": (
-        "In the recording itself, audio stream {stream} ends before the frame: there is no audio{span}.",
+        "In the recording itself, audio stream {stream} ends before the video: there is no audio{span}.",
         "원본에서 {stream}번 오디오 스트림이 영상보다 먼저 끝납니다.{span} 소리가 없습니다.",
     ),
     "AUDIO_SHORTER_THAN_DECLARED": (
@@ -53,19 +53,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "파일 정보보다 소리가 짧습니다. {stream}번 오디오 스트림에는{span} 소리가 없습니다.",
     ),
     "VIDEO_DAMAGED": (
-        "The frame could not be decoded{span}: other frames stand in for it.",
+        "The video could not be decoded{span}: other frames replace it.",
         "영상을{span} 읽을 수 없어 다른 화면으로 대신했습니다.",
     ),
     "VIDEO_STARTS_LATE": (
-        "In the recording itself, the frame begins after audio stream {stream}: there is none{span}.",
+        "In the recording itself, the video begins after audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 늦게 시작합니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_ENDS_EARLY": (
-        "In the recording itself, the frame ends before audio stream {stream}: there is none{span}.",
+        "In the recording itself, the video ends before audio stream {stream}: there is none{span}.",
         "원본에서 영상이 {stream}번 오디오 스트림보다 먼저 끝납니다.{span} 영상이 없습니다.",
     ),
     "VIDEO_SHORTER_THAN_DECLARED": (
-        "The file announces more frame than it holds: there is none{span}.",
+        "The file announces more video than it holds: there is none{span}.",
         "파일 정보보다 영상이 짧습니다.{span} 영상이 없습니다.",
     ),
     "SOURCE_TRUNCATED": (
@@ -137,10 +137,10 @@ class MediaWarning:
 def media_warning(
     code: str, *, stream: int | None = None, from_s: float | None = None, to_s: float | None = None, **values: Any
 ) -> MediaWarning:
-    """A warning with its words filled in.
+    """Return a warning with its placeholders filled in.
 
     Args:
-        values: what the placeholders of the code's words stand for, besides ``stream`` and ``span``.
+        values: for the placeholders of the code's texts, besides ``stream`` and ``span``.
     """
     english, korean = WORDS[code]
     span_en, span_ko = _span_words(from_s, to_s)
