@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
 from engines.inference.device import DeviceEngine
+from engines.inference.ort_library import onnxruntime
 
 _PROVIDER, _MEMORY = "CUDAExecutionProvider", "cuda"
 _ERRORS, _FATAL_ONLY = 3, 4

@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
-
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise DeviceUnavailableError(
-        "ONNX Runtime is not installed",
-        remedy="Install the extra dualface[cpu], or dualface[cuda] for a GPU; never both.",
-    ) from error
+from engines.errors import EngineError, ModelUnavailableError
+from engines.inference.ort_library import onnxruntime
 
 _FATAL_ONLY = 4  # errors are raised; stderr would repeat them
 

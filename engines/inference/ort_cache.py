@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import onnxruntime
 import structlog
 
 from engines import checked_file
 from engines.cache_dir import default_cache_dir
 from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine, new_session, session_options
+from engines.inference.ort_library import onnxruntime
 
 log = structlog.get_logger(__name__)
 
