@@ -4,7 +4,5 @@ Packages import only from those named before them: containers, edits, video and 
 inference, cuda. Begin at `protocols.py` and `registry.py`, which the pipeline uses.
 """
 
-import os
-
-# ONNX Runtime reports its use to its makers unless this is set before it is loaded. Nothing may leave the machine.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+Imports nothing from ``pipeline`` or ``daemon``. Begin at ``protocols`` and ``registry``, the interface to ``pipeline``.
+"""

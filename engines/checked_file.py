@@ -1,4 +1,4 @@
-"""Files that can be made again, each with its checksum beside it: whatever is read is what was written."""
+"""Cached files with a checksum beside each, so that a damaged file is never used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engines.files import replace_file
 
 
 def is_intact(path: Path) -> bool:
-    """Whether there is such a file, and it is what was written."""
+    """Return whether the file exists and matches its checksum."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == _checksum(path)
@@ -20,7 +20,7 @@ def is_intact(path: Path) -> bool:
 
 
 def read(path: Path) -> bytes | None:
-    """The file's content, or None where there is none or it is not what was written."""
+    """Return the file's content, or None if it is missing or does not match its checksum."""
     try:
         content = path.read_bytes()
         return content if hashlib.sha256(content).hexdigest() == _checksum(path) else None
@@ -29,7 +29,7 @@ def read(path: Path) -> bytes | None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file and its checksum; its folder is made where it is missing.
+    """Write a file and its checksum; create its folder if needed.
 
     Raises:
         OSError: it cannot be written.

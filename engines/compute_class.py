@@ -1,10 +1,10 @@
-"""What shapes a job's output besides its source and its settings: the machine, and the software that computes.
+"""The compute class: hardware and software that shape a job's output besides its source and its settings.
 
 Decoded, scaled and detected frames are not the same to the last bit on every machine: OpenCV, swscale, ONNX Runtime
 and OpenBLAS choose their code by what the processor can do, and a GPU's libraries by its generation. Machines of one
 class give the same packets; so parts of a job can only be joined where they come from one class.
 
-Cores and threads are not part of it: no result depends on them, but for x264's number of threads, which a job keeps.
+Cores and threads are not part of it: no result depends on them, except on x264's threads, which a job records.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ class ComputeClass:
     versions: dict[str, str] = field(default_factory=dict)
 
     def on_gpu(self, name: str, generation: str, cuda: str) -> ComputeClass:
-        """The same with the work on a GPU, whose driver speaks that version of CUDA."""
+        """Return this class with the work on a GPU; ``cuda`` is the version that its driver supports."""
         versions = self.versions | gpu_versions() | {"cuda-driver": cuda}
         return replace(self, backend="cuda", gpu=name, generation=generation, versions=versions)
 
     def with_inference(self, *engines: str) -> ComputeClass:
-        """The same with the names of the engines that are open."""
+        """Return this class with the names of the open engines."""
         return replace(self, inference=", ".join(engines))
 
     def differences(self, earlier: ComputeClass) -> list[str]:
-        """What is not as it was in an earlier class, for people; empty where both are the same."""
+        """Return what differs from an earlier class, in words; empty if both are equal."""
         return [*self._changed_fields(earlier), *self._changed_versions(earlier)]
 
     def _changed_fields(self, earlier: ComputeClass) -> Iterator[str]:
@@ -100,14 +100,14 @@ class ComputeClass:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> ComputeClass:
-        """The class that ``to_json`` gave. Fields that it lacks are empty, those that have gone are passed over."""
+        """Return the class that ``to_json`` described. Missing fields are empty, unknown ones are ignored."""
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in body.items() if name in known})
 
 
 @functools.cache
 def host_class() -> ComputeClass:
-    """The class of work on this machine's CPU."""
+    """Return the class of work on this machine's CPU."""
     return ComputeClass(
         backend="cpu",
         machine=platform.machine(),
@@ -119,7 +119,7 @@ def host_class() -> ComputeClass:
 
 
 def cpu_features(cpu_info: str) -> str:
-    """The instruction sets for computing that /proc/cpuinfo names for the first core."""
+    """Return the instruction sets for computing that /proc/cpuinfo lists for the first core."""
     for line in cpu_info.splitlines():
         key, _, names = line.partition(":")
         if beginnings := _CODE_CHOSEN_BY.get(key.strip()):
@@ -133,7 +133,7 @@ def opencv_features(line: str) -> str:
 
 
 def _blas_core() -> str:
-    """What the OpenBLAS in NumPy's wheel answers."""
+    """Return the processor name that the OpenBLAS in NumPy's wheel reports."""
     for path in (Path(np.__file__).parent.parent / "numpy.libs").glob("*openblas*"):
         library = ctypes.CDLL(str(path))  # loaded already
         for name in _CORE_NAMES:

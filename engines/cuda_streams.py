@@ -1,4 +1,4 @@
-"""Streams that somebody else made, for CuPy."""
+"""CUDA streams of other libraries as streams of CuPy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class _Handle:
 
 
 def stream_of(handle: int) -> Any:
-    """CuPy's view of a CUstream, which must outlive it; 0 is the default stream."""
+    """Return CuPy's view of a CUstream, which must outlive it; 0 is the default stream."""
     cuda = importlib.import_module("cupy").cuda
     return cuda.Stream.from_external(_Handle(handle)) if handle else cuda.Stream.null

@@ -1,6 +1,6 @@
-"""What CUDA's libraries raise when a GPU fails, as errors of this project: the one place that reads their messages.
+"""Translation of what CUDA's libraries raise when a GPU fails; only this module reads their messages.
 
-No library is imported: an error is known by its class's name, its status number or its words.
+No library is imported: an error is recognised by its class's name, its status number or its message.
 
 * CuPy: ``OutOfMemoryError`` (a MemoryError), ``CUDARuntimeError`` and ``CUDADriverError`` with ``status``.
 * ONNX Runtime: "Failed to allocate memory for requested buffer of size N" and "Available memory of N is smaller than
@@ -39,7 +39,7 @@ _STATUS = re.compile(r"CUDA failure (\d+)|cuvid.*returned error (\d+)")
 
 
 def translate(error: BaseException, doing: str) -> EngineError | None:
-    """Our error for a library's, or None where the library's says neither.
+    """Return our error for a library's, or None if the library's is about neither memory nor a lost context.
 
     Args:
         error: what was raised.
@@ -56,7 +56,7 @@ def translate(error: BaseException, doing: str) -> EngineError | None:
 
 @contextmanager
 def device_errors(doing: str) -> Iterator[None]:
-    """Raise what the libraries raise in this block as our errors where ``translate`` knows it, else as it is."""
+    """Raise errors of the libraries in this block as ours if ``translate`` knows them, else unchanged."""
     try:
         yield
     except EngineError:
@@ -69,7 +69,7 @@ def device_errors(doing: str) -> Iterator[None]:
 
 
 def nvenc_status(error: BaseException) -> int | None:
-    """The NVENCSTATUS (nvEncodeAPI.h) behind PyNvVideoCodec's exception, or None where it is about something else."""
+    """Return the NVENCSTATUS (nvEncodeAPI.h) in PyNvVideoCodec's exception, or None if it names none."""
     found = re.search(r"nvEnc\w+\(.*returned error (\d+)", str(error))
     return int(found[1]) if found else None
 
@@ -87,7 +87,7 @@ def _is_cupy_memory(error: BaseException) -> bool:
 
 
 def telling_line(error: BaseException) -> str:
-    """The line of a message that says what failed: PyNvVideoCodec's come with the place in its sources."""
+    """Return the line of a message that says what failed: PyNvVideoCodec adds the position in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = next((line for line in lines if "returned error" in line), lines[0] if lines else "")
     return telling.removeprefix("Error Type : ") or type(error).__name__

@@ -13,7 +13,7 @@ class ExplainedError(Exception):
     Attributes:
         code: stable machine code, ``UPPER_SNAKE``.
         remedy: what the reader should do, one or two sentences.
-        retryable: whether the same work may succeed later without anybody changing the file.
+        retryable: whether the same work may succeed later with the same file.
         environmental: the cause lies outside the file (disk, share, device), so it costs no attempt.
         doctor_check: which check of ``dualface doctor`` shows more; "" where none does. The remedy names it.
     """
@@ -36,7 +36,7 @@ class ExplainedError(Exception):
 
 
 def doctor_hint(check: str) -> str:
-    """The last sentence of a remedy: which check tells more."""
+    """Return the last sentence of a remedy: the check that shows more."""
     return f"More: `dualface doctor --only {check}`."
 
 
@@ -116,7 +116,7 @@ class EncodeFailedError(EngineError):
 
 
 class DeviceOutOfMemoryError(EngineError):
-    """The GPU has no memory left for what was asked of it; the same work may fit later, or smaller."""
+    """The GPU has too little free memory; the same work may fit later, or with smaller frames."""
 
     code = "DEVICE_OUT_OF_MEMORY"
     remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the GPU."
@@ -164,7 +164,7 @@ class EncoderMissingError(DeviceUnavailableError):
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what lies behind it."""
+    """Yield an error and its causes, the innermost last."""
     while error is not None:
         yield error
         error = error.__cause__

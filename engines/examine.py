@@ -1,7 +1,6 @@
 """What the codecs, GPUs and runtimes of this machine can do, as JSON: ``python -m engines.examine TOPIC [INDEX]``.
 
-A program of its own, because it loads codecs and drivers. Where it can be done in a moment, a thing is tried rather
-than looked up in a list.
+It is a separate program because it loads codecs and drivers. What takes only a moment is tried rather than looked up.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _OPTIONS = {"dnxhd": {"profile": "dnxhr_sq"}, "libx265": {"x265-params": "log-le
 
 
 def cpu() -> dict[str, Any]:
-    """What PyAV decodes and encodes here, each tried on a small sample; "" is success, else the reason."""
+    """Return what PyAV decodes and encodes here, each tried on a small sample: "" for success, else the reason."""
     with tempfile.TemporaryDirectory(prefix="dualface-examine-") as folder:
         decoded = {codec: _decode_sample(codec, Path(folder)) for codec in _SAMPLES}
     return {
@@ -111,13 +110,13 @@ def _encode() -> None:
 def _tried(action: Callable[[], object]) -> str:
     try:
         action()
-    except Exception as error:  # whatever a codec raises is what we want to know
+    except Exception as error:  # whatever a codec raises is the answer
         return str(error) or type(error).__name__
     return ""
 
 
 def driver() -> dict[str, Any]:
-    """The NVIDIA driver: the kernel's part, its devices as this user may open them, and the GPUs that NVML sees."""
+    """Return facts about the NVIDIA driver: kernel module, devices that this user may open, and GPUs that NVML sees."""
     found = describe_gpus()
     return {
         "kernel_module": driver_version(),
@@ -142,10 +141,10 @@ def _openable(path: Path) -> str:
 
 
 def cuda(index: int) -> dict[str, Any]:
-    """What a GPU decodes and encodes.
+    """Return what a GPU decodes and encodes.
 
     Raises:
-        DeviceUnavailableError: it cannot be asked.
+        DeviceUnavailableError: PyNvVideoCodec is missing.
     """
     from engines.cuda.decoding.nvdec import CODECS  # noqa: PLC0415  needs a GPU
     from engines.cuda.encoding.sessions import probe_sessions  # noqa: PLC0415
@@ -173,25 +172,25 @@ def _gpu_decodes(index: int, codec: str, bits: int) -> str:
 
 
 def cache() -> dict[str, Any]:
-    """Where converted models, engines and kernels are kept, and whether this user may."""
+    """Return the cache directory, why this user cannot write it ("" if it can be written), and its free space."""
     directory = default_cache_dir()
     existing = next(folder for folder in (directory, *directory.parents) if folder.exists())
     return {
         "directory": str(directory),
-        "refused": _tried(lambda: _keep_something(directory)),
+        "refused": _tried(lambda: _write_something(directory)),
         "free_bytes": shutil.disk_usage(existing).free,
     }
 
 
-def _keep_something(directory: Path) -> None:
+def _write_something(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=directory) as file:
         file.write(b"x")
 
 
 def inference() -> dict[str, Any]:
-    """ONNX Runtime's providers, and TensorRT."""
-    import onnxruntime  # noqa: PLC0415
+    """Return the versions of ONNX Runtime and TensorRT, and the providers."""
+    from engines.inference.ort_library import onnxruntime  # noqa: PLC0415 - the other topics work without it
 
     library = find_library()
     return {

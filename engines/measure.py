@@ -1,7 +1,7 @@
-"""Measures what this machine can do, and prints it as JSON: ``python -m engines.measure BACKEND INDEX``.
+"""Measurements of this machine, printed as JSON: ``python -m engines.measure BACKEND INDEX``.
 
-A program of its own, because it loads codecs, models and drivers, which the service never does. The same parts are
-measured that jobs use: decoders of the backend, its detector, and its encoder.
+It is a separate program because it loads codecs, models and drivers, which the service never does. It measures the
+parts that jobs use: decoders of the backend, its detector, and its encoder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from engines.settings import DeviceSettings, EncoderSettings
 CLIP_WIDTH, CLIP_HEIGHT, CLIP_FRAMES = 1920, 1080, 300
 DETECTOR_WIDTH, DETECTOR_HEIGHT = 640, 384
 BATCHES = (1, 8, 16, 32)
-_ENOUGH_GAIN = 1.05  # one more decoder, or a larger batch, must give this much to be measured further
+_ENOUGH_GAIN = 1.05  # more decoders must give this much more speed, or measuring ends
 _LOOP, _STEP = 12, 8  # frames that the clip repeats, and pixels that they move by
 _GRAIN = 1.2  # standard deviation of luma
 _SCORE = 0.3
@@ -51,7 +51,7 @@ _ENCODED_FRAMES = 120
 
 @dataclass(slots=True)
 class Measured:
-    """What was found. Speeds are frames of 1080p per second, the detector's of 640x384.
+    """Results. Speeds are frames of 1080p per second, the detector's of 640x384.
 
     ``decode_fps`` is by number of decoders side by side, ``detect_fps`` by batch.
     """
@@ -94,7 +94,7 @@ def measure(settings: DeviceSettings) -> Measured:
 
 
 def make_clip(path: Path) -> None:
-    """A moving frame with grain, 1080p H.264: as hard to decode as a camera's, and made in a moment."""
+    """Write a moving image with grain, 1080p H.264: as hard to decode as a camera's, and quickly made."""
     noise = np.random.default_rng(1)
     ramp = np.add.outer(np.arange(CLIP_HEIGHT), np.arange(CLIP_WIDTH + _LOOP * _STEP)) / 12
     lumas = [
@@ -113,7 +113,7 @@ def make_clip(path: Path) -> None:
 
 
 def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dict[int, float]]:
-    """Frames per second of several decoders side by side, until more of them give no more."""
+    """Return frames per second by number of concurrent decoders, up to the number that gains nothing."""
     found: dict[int, float] = {}
     name, count = "", 1
     while count <= most:
@@ -136,7 +136,7 @@ def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[
     try:
         ready.wait(_OPENING_S)
     except threading.BrokenBarrierError as error:
-        raise DeviceUnavailableError(f"{count} decoders side by side do not open: {_complaint(answers)}") from error
+        raise DeviceUnavailableError(f"{count} decoders side by side do not open: {_reason(answers)}") from error
     begin = time.perf_counter()
     found = [answers.get(timeout=_DECODING_S) for _ in range(count)]
     return found[0][0], sum(frames for _, frames in found) / (time.perf_counter() - begin)
@@ -157,7 +157,7 @@ def _decode(clip: Path, settings: DeviceSettings, ready: Any, answers: Any) -> N
     answers.put((decoder.name, sum(len(batch) for batch in batches)))
 
 
-def _complaint(answers: Any) -> str:
+def _reason(answers: Any) -> str:
     try:
         return str(answers.get(timeout=1))
     except queue.Empty:

@@ -1,4 +1,4 @@
-"""Undoes what a library does to the scheduling of the thread that calls it."""
+"""Protection of a thread's scheduling from libraries that change it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def priority_kept() -> Iterator[None]:
-    """Give the calling thread its scheduling back at the end.
+    """Restore the scheduling of the calling thread at the end of the block.
 
-    SVT-AV1's encoder, called by root, makes the calling thread SCHED_FIFO with the highest priority. All that it
-    starts later inherits that, and everything else on the machine starves.
+    SVT-AV1's encoder, called by root, makes the calling thread SCHED_FIFO with the highest priority. What it
+    starts later inherits that, and starves everything else on the machine.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:

@@ -1,4 +1,4 @@
-"""What a backend must provide. One contract suite in tests/contract runs over all implementations."""
+"""The interfaces of a backend. One contract suite in tests/contract runs over all implementations."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ if TYPE_CHECKING:
 
 
 class Decoder(Protocol):
-    """Decodes one video stream into upright NV12 batches, timestamps kept exactly.
+    """Decodes one video stream into upright NV12 batches with exact timestamps.
 
-    Where size, pixel aspect or orientation change midway, each frame has its own (``Frame.display``). HDR and BT.2020
+    If size, pixel aspect or orientation change midway, each frame has its own (``Frame.display``). HDR and BT.2020
     come out as BT.709.
 
-    A frame that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.concealment``) so that every
-    frame the container announces comes out once, in order of pts, pts strictly rising.
+    A frame that cannot be decoded is replaced (``Frame.replaced``, see ``engines.cpu.concealment``), so that every
+    frame that the container announces comes out once, in order of pts, pts strictly rising.
     """
 
     name: str  # for the report, e.g. "pyav"
     surface_width: int  # size of the first frame it yields; may be smaller than the displayed frame
     surface_height: int
     color: ColorTags  # of the frames it yields
-    decode_errors: int  # packets or frames the codec complained about, so far
     replaced_frames: int
     truncated: bool  # the container announces more than the file holds
-    cpu_fallback: bool  # the CPU decodes, or decoded a part, in place of the GPU
+    cpu_fallback: bool  # the CPU decodes instead of the GPU, or has decoded a part
 
     def batches(self, start_pts: int | None = None, size: int = 8) -> Iterator[FrameBatch]:
         """Yield batches of up to ``size`` frames, beginning with the first whose pts is >= ``start_pts``."""
@@ -41,8 +40,8 @@ class Decoder(Protocol):
     def close(self) -> None: ...
 
 
-# A float32 tensor in host memory (NumPy) or on the GPU (CuPy), where the preprocessor and the engine of a backend
-# hand it to each other. Arrays on the GPU are ready once the stream's work that was given before is done.
+# A float32 tensor in host memory (NumPy) or on the GPU (CuPy), passed from the preprocessor to the engine of a backend.
+# Arrays on the GPU are ready when the work that the stream was given before is done.
 Tensor: TypeAlias = Any
 
 
@@ -57,7 +56,7 @@ class InferenceEngine(Protocol):
 
 
 class Preprocessor(Protocol):
-    """Makes model inputs from NV12 frames, and keeps of the detector's outputs what the host is to see."""
+    """Makes model inputs from NV12 frames, and reduces the detector's outputs to candidates in host memory."""
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
         """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
@@ -67,27 +66,27 @@ class Preprocessor(Protocol):
         ...
 
     def candidates(self, outputs: Sequence[Tensor], score_threshold: float) -> Candidates:
-        """What of the detector's outputs may be a face, in host memory."""
+        """Return the detector's outputs that may be faces, in host memory."""
         ...
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
         """Begin luma frames for cut detection, shape (N, height, width), area-averaged.
 
-        Call what is returned to have them, in host memory; other work may be begun before.
+        The result waits for them and returns them in host memory; other work may begin before that.
         """
         ...
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> Tensor:
         """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
-        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
+        ``landmarks`` has shape (N, 5, 2), in pixels of the frame at the same index, in YuNet's order.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSource:
-    """Where a tile's pixels come from: a frame and a crop in pixels of that frame; no crop is a placeholder."""
+    """The source of a tile's pixels: a frame and a crop in its pixels; without a crop the tile is a placeholder."""
 
     frame: Frame
     crop: Rect | None
@@ -95,7 +94,7 @@ class TileSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composition:
-    """What one output frame shows, and when."""
+    """The content and time of one output frame."""
 
     left: TileSource
     right: TileSource
@@ -115,12 +114,12 @@ class Compositor(Protocol):
     def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame: ...
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw several frames, in order: what ``compose`` does, at once where the device can."""
+        """Draw several frames, in order, together if the device can."""
         ...
 
 
 class Encoder(Protocol):
-    """Encodes NV12 frames. A fresh encoder begins with a keyframe; headers are in ``extradata`` alone."""
+    """Encodes NV12 frames. A fresh encoder begins with a keyframe; headers are only in ``extradata``."""
 
     name: str  # for the report, e.g. "libx264"
     extradata: bytes

@@ -1,4 +1,4 @@
-"""Chooses a device and hands out the parts of its backend."""
+"""The choice of a device, and the parts of its backend."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Backend(Protocol):
     Attributes:
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
-        batch_pictures: how many full-HD frames had best travel together.
+        batch_frames: the best size of a batch of full-HD frames.
         keeps_hdr: whether all parts can work with P010.
-        bytes_to_host: brought from the device's memory to the host so far, composed frames left out.
-        undecodable: why the GPU does not decode the recording, "" where it does or there is no GPU.
+        bytes_to_host: copied from the device's memory to the host so far, without composed frames.
+        undecodable: why the GPU does not decode the recording, "" if it does or there is no GPU.
         compute_class: of the work on it, before engines are open.
     """
 
@@ -59,17 +59,17 @@ class Backend(Protocol):
     def compute_class(self) -> ComputeClass: ...
 
     def pressure_reason(self) -> str | None:
-        """Why the device carries more than it should, None where it does not."""
+        """Return why the device is overloaded, None if it is not."""
         ...
 
     def free_bytes(self) -> int | None:
-        """Memory of the GPU that one more stream may take below the guard; None where there is no GPU."""
+        """Return the GPU memory that one more stream may take below the guard; None without a GPU."""
         ...
 
     def decoder(
         self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
     ) -> Decoder:
-        """``keep_hdr`` only where ``keeps_hdr`` is true."""
+        """Open a decoder; ``keep_hdr`` is allowed only if ``keeps_hdr`` is true."""
         ...
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
@@ -98,7 +98,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the device's memory back; parts that were handed out must be closed before."""
+        """Free the device's memory; close the parts before."""
         ...
 
 
@@ -106,7 +106,7 @@ class CpuBackend:
     """PyAV, ONNX Runtime, OpenCV and x264."""
 
     device = "cpu"
-    batch_frames = 4  # what a core works on stays in its caches, more or less
+    batch_frames = 4  # small enough for a core's caches
     bytes_to_host = 0
     keeps_hdr = True
     undecodable = ""
@@ -114,7 +114,7 @@ class CpuBackend:
     def __init__(self, notes: tuple[str, ...] = (), cache_dir: Path | None = None) -> None:
         self.notes = notes
         self._cache_dir = cache_dir
-        # The stages run beside each other already; OpenCV's own threads would only take cores from them.
+        # The stages already run in parallel; OpenCV's own threads would take cores from them.
         cv2.setNumThreads(1)
 
     @property
@@ -168,20 +168,20 @@ class CpuBackend:
         )
 
     def close(self) -> None:
-        """The CPU holds nothing beyond its parts."""
+        """Do nothing: all memory belongs to the parts."""
 
 
 def open_backend(
     device: DeviceSettings, cache_dir: Path | None = None, *, nvenc: SessionProbe | None = None
 ) -> Backend:
-    """The backend that the settings name; "auto" takes the CPU where CUDA cannot work, and notes why.
+    """Open the backend that the settings name; "auto" takes the CPU if CUDA does not work, and notes why.
 
     Args:
-        cache_dir: where converted models are kept; None is the user's own cache.
-        nvenc: the GPU's encoder sessions, where somebody has counted them.
+        cache_dir: for converted models; None is the user's own cache.
+        nvenc: the GPU's encoder sessions, if they are counted already.
 
     Raises:
-        DeviceUnavailableError: CUDA is demanded and cannot work.
+        DeviceUnavailableError: CUDA is required and does not work.
     """
     if device.backend == "cpu":
         return CpuBackend(cache_dir=cache_dir)
@@ -196,14 +196,14 @@ def open_backend(
 
 
 def release_memory() -> None:
-    """Give memory that no backend's part holds any more back to the devices."""
+    """Free memory of the devices that nothing uses any more."""
     gc.collect()  # an error's traceback is a cycle, and holds frames
     if "cupy" in sys.modules:
         importlib.import_module("engines.cuda.memory").release_pools()
 
 
 def _open_cuda(device: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None) -> Backend:
-    """The CUDA backend, imported only here: everything else works without its packages."""
+    """Open the CUDA backend, which is imported only here: everything else works without its packages."""
     if importlib.util.find_spec("cupy") is None:
         raise DeviceUnavailableError("the package cupy is not installed")
     if not _has_driver():
@@ -213,7 +213,7 @@ def _open_cuda(device: DeviceSettings, cache_dir: Path | None, nvenc: SessionPro
 
 
 def _has_driver() -> bool:
-    """Whether a GPU can be there at all: told at once, where importing CuPy takes a good part of a second."""
+    """Return whether there can be a GPU; this is much faster than importing CuPy."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -140,7 +140,7 @@ class EncoderSettings(Section):
 
 
 class LimitsSettings(Section):
-    """What is too large to be taken, checked before memory is spent."""
+    """The largest recordings that are accepted; checked before memory is used."""
 
     pixels: Annotated[
         int,

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from engines.frames import ColorTags
 
 SDR_WHITE = 203.0  # cd/m2
-USUAL_PEAK = 1000.0  # cd/m2, of PQ whose metadata says nothing, and of HLG's reference display
-PEAKS = 203.0, 10_000.0  # what metadata may say
+USUAL_PEAK = 1000.0  # cd/m2, of PQ without metadata, and of HLG's reference display
+PEAKS = 203.0, 10_000.0  # the range that is accepted from metadata
 TABLE_SIZE = 65
 PRIMARIES_BT709, PRIMARIES_BT2020, PRIMARIES_P3 = 1, 9, 12  # ITU-T H.273, table 2
 TRANSFER_PQ, TRANSFER_HLG = 16, 18  # ... and table 3
@@ -46,7 +46,7 @@ Table: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ToneSource:
-    """What has to be known of a source to map it. ``peak`` is its brightest white, cd/m2; only PQ's varies."""
+    """The properties of a source that mapping needs. ``peak`` is its brightest white, cd/m2; only PQ's varies."""
 
     transfer: Transfer
     primaries: int
@@ -54,9 +54,9 @@ class ToneSource:
 
 
 def tone_source(color: ColorTags, peak: float | None = None) -> ToneSource | None:
-    """How to map frames with these tags, or None where they are SDR of usual colours.
+    """Return how to map frames with these tags, or None if they are SDR in usual colours.
 
-    ``peak`` is what metadata says, cd/m2. HDR without known primaries is BT.2020.
+    ``peak`` comes from metadata, cd/m2. HDR without known primaries is BT.2020.
     """
     primaries = PRIMARIES_BT2020 if color.primaries == _UNSPECIFIED else color.primaries
     if primaries not in _CHROMATICITIES:
@@ -69,7 +69,7 @@ def tone_source(color: ColorTags, peak: float | None = None) -> ToneSource | Non
 
 
 def to_sdr(rgb: Floats, source: ToneSource) -> Floats:
-    """R'G'B' of the source, shape (..., 3), 0..1, as R'G'B' of BT.709 SDR, 0..1."""
+    """Return R'G'B' of BT.709 SDR, 0..1, for R'G'B' of the source, shape (..., 3), 0..1."""
     light = _display_light(rgb, source.transfer)
     if source.transfer != "sdr":
         light = _compressed(light, source.peak)
@@ -80,7 +80,7 @@ def to_sdr(rgb: Floats, source: ToneSource) -> Floats:
 
 @functools.lru_cache(maxsize=8)
 def table(source: ToneSource, size: int = TABLE_SIZE) -> Table:
-    """``to_sdr`` of a grid of R'G'B', shape (size, size, size, 3), indexed by R', G', B'. Do not write to it."""
+    """Return ``to_sdr`` of a grid of R'G'B', shape (size, size, size, 3), indexed by R', G', B'. Do not write to it."""
     axis = np.linspace(0.0, 1.0, size)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     return to_sdr(grid, source).astype(np.float32)

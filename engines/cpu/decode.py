@@ -63,7 +63,6 @@ class PyAvDecoder:
         self.surface_width, self.surface_height = surface_size(info.video, max_surface_pixels)
         self._keep_hdr = keep_hdr
         self.color = output_color(info.video, keep_hdr=keep_hdr)
-        self.decode_errors = 0
         self.replaced_frames = 0
         self.truncated = False
         self._running: Iterator[FrameBatch] | None = None
@@ -109,7 +108,6 @@ class PyAvDecoder:
 
     def _frame(self, slot: Slot[Upright], duration: int, *, is_replaced: bool) -> Frame:
         assert slot.frame is not None
-        self.decode_errors += is_replaced
         self.replaced_frames += is_replaced
         y, uv, display = slot.frame
         return Frame(y, uv, slot.pts, duration, is_replaced, display)

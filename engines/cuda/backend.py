@@ -1,4 +1,4 @@
-"""The parts of one job on one GPU. They share the job's stream, so their work is in order without waiting."""
+"""The backend of one GPU. The parts of a job share its CUDA stream, so their work is in order without waiting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
-from engines.inference.select import Place, open_engine
+from engines.inference.select import EngineDevice, open_engine
 from engines.models import face_embedding, yunet
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
@@ -47,16 +47,16 @@ def open_cuda(
     *,
     has_nvdec: bool | None = None,
 ) -> CudaBackend:
-    """The backend of the GPU that the settings name.
+    """Open the backend of the GPU that the settings name.
 
     Args:
-        nvenc: its encoder sessions, where somebody has counted them.
-        has_nvdec: whether PyNvVideoCodec is there; None looks. Without it FFmpeg drives the GPU's decoder.
+        nvenc: its encoder sessions, if they are counted already.
+        has_nvdec: whether PyNvVideoCodec is installed; None looks. Without it FFmpeg drives the GPU's decoder.
 
     Raises:
         DeviceUnavailableError: the GPU or its software does not work; the message says what.
     """
-    _keep_kernels(cache_dir or default_cache_dir())
+    _set_kernel_cache(cache_dir or default_cache_dir())
     try:
         gpus = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy's errors have no common base; some are ImportErrors of the driver
@@ -84,7 +84,7 @@ class CudaBackend:
     """
 
     keeps_hdr = False  # its kernels work with 8 bits
-    batch_frames = 16  # each batch is waited for once or twice, and the detector likes company
+    batch_frames = 16  # each batch costs one or two waits, and the detector is faster with several frames
 
     def __init__(
         self, settings: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None, *, has_nvdec: bool
@@ -121,8 +121,8 @@ class CudaBackend:
     def decoder(
         self, path: Path, info: MediaInfo, *, max_surface_pixels: int, threads: int = 0, keep_hdr: bool = False
     ) -> Decoder:
-        _refuse_hdr(keep_hdr)
-        if self._reservation is None:  # a job's further decoders only look up single frames
+        _reject_hdr(keep_hdr)
+        if self._reservation is None:  # further decoders of a job only look up single frames
             self._reservation = admit(info.video, self._settings, max_surface_pixels=max_surface_pixels)
         return GPUDecoder(
             path,
@@ -146,7 +146,7 @@ class CudaBackend:
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
-        _refuse_hdr(keep_hdr)
+        _reject_hdr(keep_hdr)
         return CudaPreprocessor(self.stream, info.video.width / info.video.height)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
@@ -167,9 +167,9 @@ class CudaBackend:
         )
 
     def close(self) -> None:
-        """Give the job's memory back to the GPU and its stream to the next job."""
-        self._encoders.give_spare_places_back()
-        gc.collect()  # frames in reference cycles hold the GPU's memory until somebody looks for them
+        """Free the job's memory, and keep its stream for the next backend of this process."""
+        self._encoders.free_spare_slots()
+        gc.collect()  # frames in reference cycles hold the GPU's memory until they are collected
         self.stream.release()
         if self._reservation is not None:
             self._reservation.close()
@@ -201,8 +201,8 @@ class CudaBackend:
             return int(cupy.cuda.runtime.memGetInfo()[0])
 
     def _engine(self, name: str, model: bytes) -> InferenceEngine:
-        place = Place(self._settings.gpu, self._target, self.stream.handle)
-        chosen = open_engine(name, model, place, self._settings, _engine_cache(self._cache_dir))
+        device = EngineDevice(self._settings.gpu, self._target, self.stream.handle)
+        chosen = open_engine(name, model, device, self._settings, _engine_cache(self._cache_dir))
         for note in chosen.notes:
             self._note(note)
         return chosen.engine
@@ -212,7 +212,7 @@ class CudaBackend:
             self._notes = (*self._notes, note)
 
 
-def _refuse_hdr(keep_hdr: bool) -> None:
+def _reject_hdr(keep_hdr: bool) -> None:
     if keep_hdr:
         raise ValueError("this device does not keep HDR")
 
@@ -232,8 +232,8 @@ class _HostOutputs:
         self._engine.close()
 
 
-def _keep_kernels(cache_dir: Path) -> None:
-    """Tell CuPy where compiled kernels are kept; a service has no home, where it would look for a place."""
+def _set_kernel_cache(cache_dir: Path) -> None:
+    """Set CuPy's cache of compiled kernels: its default is in the home directory, which a service lacks."""
     directory = cache_dir / "kernels"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ def _engine_cache(cache_dir: Path | None) -> EngineCache:
 
 @functools.cache
 def _encoders(settings: DeviceSettings, nvenc: SessionProbe | None) -> DeviceEncoders:
-    """One for all jobs of the process: it hands out the GPU's encoder sessions."""
+    """Return the process's only instance, which counts the GPU's encoder sessions."""
     return DeviceEncoders(settings, nvenc)
 
 
@@ -265,7 +265,7 @@ def _take_stream(index: int) -> JobStream:
 
 
 def _describe(index: int) -> tuple[str, str]:
-    """The GPU's name, "NVIDIA H200", and its generation, "sm90"."""
+    """Return the GPU's name, "NVIDIA H200", and its generation, "sm90"."""
     with device_errors("asking the GPU"):
         name = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
         return name, f"sm{cupy.cuda.Device(index).compute_capability}"

@@ -19,7 +19,7 @@ _BATCH = MOST_TILES // _SIDES
 
 
 class CudaCompositor:
-    """Does what ``engines.cpu.compose.CpuCompositor`` is documented to do, with 32-bit floats to the end.
+    """Draws as ``engines.cpu.compose.CpuCompositor`` documents, with 32-bit floats throughout.
 
     The planes of a result are contiguous, chroma right behind luma in memory.
     """
@@ -74,7 +74,7 @@ def draw_tiles(
 
 
 def _described(stream: DeviceWork, tile: TileSource) -> tuple[object, ...]:
-    """What ``kernels.TILE`` holds; a crop without width is a placeholder."""
+    """Return the values of ``kernels.TILE``; a crop without width is a placeholder."""
     frame, crop = tile.frame, tile.crop
     image = frame_of(stream, (frame.y, frame.uv))
     if crop is None:

@@ -1,6 +1,6 @@
-"""What processes on one machine tell each other about a GPU: every job has a process of its own.
+"""Promises of GPU memory and slots that the processes of one machine share: every job has a process of its own.
 
-Locks of the kernel (``flock``) say who is alive, so a process that dies gives everything back.
+They are files with ``flock`` locks, which end with their process: one that dies gives everything back.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import Path
 
 _DECIDING = "deciding"
 _DIGITS = 20
-_locked_here: dict[Path, int] = {}  # this process's own files: a second lock on one would wait for the first, for ever
+_locked_here: dict[Path, int] = {}  # this process's own files: a second lock on one would wait for the first for ever
 
 
 def shared_directory() -> Path:
-    """Where the locks of this user's processes lie."""
+    """Return the directory with the locks of this user's processes."""
     return Path(tempfile.gettempdir()) / f"dualface-cards-{os.getuid()}"
 
 
-class Ledger:
-    """What each process has promised its jobs of one GPU's memory.
+class VramLedger:
+    """The memory of one GPU that each process has promised to its jobs.
 
     Args:
-        directory: of this GPU, made where it is missing.
+        directory: of this GPU; created if it is missing.
 
     Raises:
-        OSError: from every method, where the directory cannot be used.
+        OSError: from every method, if the directory cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,13 +39,13 @@ class Ledger:
 
     @contextmanager
     def deciding(self) -> Iterator[None]:
-        """Only one process at a time decides whether what it needs still fits."""
+        """Let one process at a time decide whether its need still fits."""
         with _opened(self._directory / _DECIDING) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def promise(self, total_bytes: int) -> None:
-        """Say how much this process may come to hold. The first time only while ``deciding``."""
+        """Record how much this process may come to hold. The first call must be within ``deciding``."""
         if self._mine not in _locked_here:
             file = os.open(self._mine, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -53,7 +53,7 @@ class Ledger:
         os.pwrite(_locked_here[self._mine], b"%0*d" % (_DIGITS, total_bytes), 0)
 
     def others(self) -> dict[int, int]:
-        """The promises of the other living processes in bytes, by process id. Only while ``deciding``."""
+        """Return the promises of the other living processes in bytes, by process id. Call it within ``deciding``."""
         found = {}
         for path in self._directory.iterdir():
             if path.name != _DECIDING and path != self._mine:
@@ -64,7 +64,7 @@ class Ledger:
 
 
 class Slots:
-    """So many places that all processes share, each a locked file.
+    """A number of slots that all processes share, each a locked file.
 
     Args:
         stem: path of the files without their number.
@@ -75,7 +75,7 @@ class Slots:
         self._files = [stem.with_name(f"{stem.name}-{number}") for number in range(count)]
 
     def take(self) -> Callable[[], None] | None:
-        """A free place, as what gives it back; None where all are taken."""
+        """Take a free slot; return the function that frees it, or None if all are taken."""
         for path in self._files:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             if _locks(file):
@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _promised_by_living(path: Path) -> int | None:
-    """What a process has promised; None, and the file is removed, where it has died."""
+    """Return what a process has promised, or remove the file and return None if it has died."""
     with _opened(path) as file:
         if _locks(file):
             with suppress(FileNotFoundError):

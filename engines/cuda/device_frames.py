@@ -1,4 +1,4 @@
-"""NV12 frames in the GPU's memory: how they lie there, and how kernels are told where."""
+"""NV12 frames in the GPU's memory: their layout, and their description for kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DevicePlanes = tuple[DeviceArray, DeviceArray]
 
 
 def empty_planes(stream: DeviceWork, width: int, height: int) -> DevicePlanes:
-    """Luma and chroma of a frame, contiguous, one behind the other in one block."""
+    """Return luma and chroma planes of a frame, contiguous, in one block of memory."""
     return split(stream.empty((frame_bytes(width, height),)), width, height)
 
 
@@ -24,13 +24,13 @@ def frame_bytes(width: int, height: int) -> int:
 
 
 def split(memory: DeviceArray, width: int, height: int) -> DevicePlanes:
-    """The planes of a frame that fills a block of bytes."""
+    """Return the planes of a frame that fills a block of bytes."""
     chroma = (height + 1) // 2, (width + 1) // 2, 2
     return memory[: width * height].reshape(height, width), memory[width * height :].reshape(chroma)
 
 
 def frame_of(stream: DeviceWork, planes: DevicePlanes) -> tuple[int, ...]:
-    """What ``kernels.PICTURE`` holds for two planes; rows may be padded."""
+    """Return the values of ``kernels.FRAME`` for two planes; rows may be padded."""
     y, uv = planes
     return stream.address(y), stream.address(uv), y.strides[0], uv.strides[0], y.shape[1], y.shape[0]
 
@@ -40,7 +40,7 @@ def one(stream: DeviceWork, planes: DevicePlanes) -> Any:
 
 
 def many(stream: DeviceWork, frames: Sequence[Frame]) -> Any:
-    """Up to ``MOST_PICTURES`` frames as ``kernels.PICTURES``."""
+    """Return up to ``MOST_FRAMES`` frames as ``kernels.FRAMES``."""
     if len(frames) > MOST_FRAMES:
         raise ValueError(f"{len(frames)} frames do not go into one launch")
     images = np.zeros((), FRAMES)

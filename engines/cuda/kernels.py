@@ -1,4 +1,4 @@
-"""The CUDA kernels: their sources, how their structures look from Python, and their compilation with NVRTC."""
+"""The CUDA kernels: sources, structures as NumPy types, and compilation with NVRTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 KERNELS = ("upright", "tone_mapped", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
 OPTIONS = ("--std=c++17",)
-MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # what one launch takes; as in the sources
+MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # most per launch; as in the sources
 CANDIDATE_FLOATS = 17
 
 _SOURCES = ("picture.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
@@ -51,12 +51,12 @@ TILES = np.dtype([("at", TILE, MOST_TILES)], align=True)
 
 @functools.cache
 def source() -> str:
-    """All kernels as one translation unit."""
+    """Return all kernels as one translation unit."""
     folder = resources.files("engines.cuda") / "sources"
     return "\n".join((folder / name).read_text("utf-8") for name in _SOURCES)
 
 
 def compiled() -> Any:
-    """The kernels for the current GPU, by name. CuPy keeps the machine code on disk and in memory."""
+    """Return the kernels for the current GPU, by name. CuPy caches the machine code on disk and in memory."""
     module = importlib.import_module("cupy").RawModule(code=source(), options=OPTIONS)
     return {name: module.get_function(name) for name in KERNELS}

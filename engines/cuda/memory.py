@@ -1,4 +1,4 @@
-"""The GPU's memory: what a stream needs, what others hold, and who may start."""
+"""Admission of jobs by GPU memory: what a stream needs, what others hold, and the guard over all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from engines.cuda.cross_process import Ledger, shared_directory
+from engines.cuda.cross_process import VramLedger, shared_directory
 from engines.errors import DeviceUnavailableError, VramGuardError
 from engines.frames import VideoInfo
 from engines.nvml import ReadVram, VramReading, vram_reader
@@ -28,17 +28,17 @@ _BATCH_FRAMES = 8
 _COMPOSED_BYTES = 1920 * 1080 * 3 // 2
 _RING_S, _RING_BYTES = 1.5, 384 * MIB  # the look-ahead's defaults
 _ADMISSION_WAIT_S = 30.0
-_WAIT_STEP_S = 1.0  # other processes give memory back without telling us
+_WAIT_STEP_S = 1.0  # other processes free memory without notice
 
 
 log = structlog.get_logger(__name__)
 
 
 def stream_bytes(video: VideoInfo, *, ring_s: float, ring_bytes: int, max_surface_pixels: int) -> int:
-    """Estimate of the GPU's memory that one stream needs at most.
+    """Return an upper estimate of the GPU memory that one stream needs, in bytes.
 
-    Decoder surfaces of the coded frame, the look-ahead's frames (as many seconds as fit into ``ring_bytes``),
-    the batches on their way through the stages, and composed frames that wait for the encoder.
+    It holds decoder surfaces of the coded frame, the look-ahead's frames (as many seconds as fit into ``ring_bytes``),
+    batches between the stages, and composed frames that wait for the encoder.
 
     Args:
         ring_s: length of the look-ahead.
@@ -58,7 +58,7 @@ def _aligned(pixels: int) -> int:
 
 
 class Reservation:
-    """A part of the GPU's memory that a job may fill; ``close`` gives it back, once."""
+    """GPU memory that a job may fill; ``close`` gives it back, once."""
 
     def __init__(self, need_bytes: int, release: Callable[[int], None]) -> None:
         self.need_bytes = need_bytes
@@ -73,16 +73,16 @@ class Reservation:
 class VramManager:
     """Admits jobs as long as the GPU stays under the guard.
 
-    What is free for us is guard times total, less what others hold, less the larger of what we were promised and
-    what we really hold: an estimate that proves too low counts against the next job. Every job has a process of its
-    own, so what these have promised but do not hold yet is taken off as well.
+    Free for this process is guard times total, less what others hold, less the larger of what it has promised and what
+    it really holds: an estimate that proves too low counts against the next job. Every job has a process of its own, so
+    what other processes have promised but do not hold yet is subtracted as well.
 
     Args:
         read: reads the GPU.
-        guard: share of the GPU that may be filled, by everybody together.
-        fixed_bytes: what this process needs beside its streams.
+        guard: share of the GPU that all processes together may fill.
+        fixed_bytes: what this process needs besides its streams.
         clock: monotonic seconds.
-        ledger: the promises of all processes; None where this one is alone.
+        ledger: the promises of all processes; None if only this process counts.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class VramManager:
         guard: float = 0.70,
         fixed_bytes: int = CONTEXT_BYTES,
         clock: Callable[[], float] = time.monotonic,
-        ledger: Ledger | None = None,
+        ledger: VramLedger | None = None,
     ) -> None:
         self._read = read
         self._ledger = ledger
@@ -101,16 +101,16 @@ class VramManager:
         self._clock = clock
         self._changed = threading.Condition()
         self._promised_bytes = 0
-        with self._deciding():  # where the driver hides whose memory it is
+        with self._deciding():  # needed if the driver hides whose memory it is
             self._others_before = max(0, read().used_bytes - sum(self._others_promises().values()))
 
     @property
     def pool_limit_bytes(self) -> int:
-        """What CuPy's pool may hold: it knows nothing of decoders and models, so the guard alone is not enough."""
+        """What CuPy's pool may hold: less than the guard, as decoders and models take their memory elsewhere."""
         return max(0, int(self._guard * self._read().total_bytes) - self._fixed_bytes)
 
     def available_bytes(self) -> int:
-        """What one more stream may need; negative over the guard."""
+        """Return what one more stream may need; negative over the guard."""
         with self._deciding():
             return self._available_bytes()
 
@@ -132,7 +132,7 @@ class VramManager:
         return {} if self._ledger is None else self._ledger.others()
 
     def fill(self) -> float:
-        """Share of the GPU that is in use, by everybody: over the guard the breaker trips."""
+        """Return the share of the GPU that all processes together use."""
         reading = self._read()
         return reading.used_bytes / reading.total_bytes
 
@@ -144,7 +144,7 @@ class VramManager:
         return f"{fill:.0%} of the GPU's memory are in use, over the guard of {self._guard:.0%}"
 
     def reserve(self, need_bytes: int, *, wait_s: float = 0.0) -> Reservation:
-        """Promise memory to a stream, waiting for others to end where it does not fit.
+        """Promise memory to a stream; if it does not fit, wait for others to end.
 
         Raises:
             VramGuardError: it did not fit in time.
@@ -159,22 +159,22 @@ class VramManager:
         return Reservation(need_bytes, self._release)
 
     def _promise(self, need_bytes: int) -> int | None:
-        """Promise the memory if it is there, else tell how much there is."""
+        """Promise the memory and return None, or return how much there is if that is too little."""
         with self._deciding():
             available = self._available_bytes()
             if available < need_bytes:
                 return available
             self._promised_bytes += need_bytes
-            self._tell_others()
+            self._record_promises()
         return None
 
     def _release(self, need_bytes: int) -> None:
         with self._changed:
             self._promised_bytes -= need_bytes
-            self._tell_others()
+            self._record_promises()
             self._changed.notify_all()
 
-    def _tell_others(self) -> None:
+    def _record_promises(self) -> None:
         if self._ledger is not None:
             self._ledger.promise(self._fixed_bytes + self._promised_bytes)
 
@@ -187,7 +187,7 @@ class VramManager:
 
 @functools.cache
 def open_manager(settings: DeviceSettings) -> VramManager:
-    """The manager of one GPU, one for all jobs of the process. It also bounds CuPy's pool.
+    """Return the process's only manager of a GPU. It also limits CuPy's pool.
 
     Raises:
         DeviceUnavailableError: there is no such GPU.
@@ -208,16 +208,16 @@ def open_manager(settings: DeviceSettings) -> VramManager:
     return manager
 
 
-def _ledger(pci_bus_id: str) -> Ledger | None:
+def _ledger(pci_bus_id: str) -> VramLedger | None:
     try:
-        return Ledger(shared_directory() / pci_bus_id)
+        return VramLedger(shared_directory() / pci_bus_id)
     except OSError as error:
         log.warning("jobs of other processes are not seen before they hold memory", reason=str(error))
         return None
 
 
 def _runtime_reading(cupy: Any, index: int) -> VramReading:
-    """What CUDA itself says, which is not whose memory it is."""
+    """Return CUDA's own reading, which lacks whose memory it is."""
     with cupy.cuda.Device(index):
         free, total = cupy.cuda.runtime.memGetInfo()
     return VramReading(int(total), int(total - free))
@@ -235,7 +235,7 @@ def admit(video: VideoInfo, settings: DeviceSettings, *, max_surface_pixels: int
 
 
 def release_pools() -> None:
-    """Give the blocks that CuPy keeps for later back: the GPU's, and the host's pinned ones."""
+    """Free the blocks that CuPy holds for reuse: the GPU's, and the host's pinned ones."""
     cupy = importlib.import_module("cupy")
     if not cupy.cuda.is_available():
         return

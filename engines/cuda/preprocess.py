@@ -1,4 +1,4 @@
-"""Model inputs from NV12 frames on the GPU, and what is kept of the detector's outputs: one launch per batch."""
+"""Model inputs from NV12 frames on the GPU, and candidates from the detector's outputs: one launch per batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CudaPreprocessor:
     """
 
     def __init__(self, stream: DeviceWork, aspect: float | None = None) -> None:
-        """``aspect`` is the displayed frame's width to height where frames name none; None: their own counts."""
+        """``aspect`` is the displayed width to height of frames that name none; None takes that of their pixels."""
         self._stream = stream
         self._aspect = aspect
 
@@ -45,7 +45,7 @@ class CudaPreprocessor:
         return tensor
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma frames for cut detection, shape (N, height, width); call the result for them."""
+        """Begin luma frames for cut detection; the result returns them, shape (N, height, width)."""
         small = self._stream.empty((len(frames), height, width))
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:
@@ -59,7 +59,7 @@ class CudaPreprocessor:
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> DeviceArray:
         """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
-        ``landmarks`` has shape (N, 5, 2), each in pixels of the frame of the same place, in YuNet's order.
+        ``landmarks`` has shape (N, 5, 2), in pixels of the frame at the same index, in YuNet's order.
         """
         plans = plan_chips(frames, landmarks, size, self._aspect)
         chips = self._stream.empty((len(plans), 3, size, size), np.float32)
@@ -73,9 +73,9 @@ class CudaPreprocessor:
         return chips
 
     def candidates(self, outputs: Sequence[DeviceArray], score_threshold: float) -> Candidates:
-        """What of the detector's twelve outputs may be a face.
+        """Return the priors in the detector's twelve outputs that may be faces.
 
-        Their number and the first rows come in one copy, which is all there is unless the frame is a crowd.
+        Their number and the first rows come in one copy, which is enough unless a frame shows a crowd.
         """
         images, priors = outputs[0].shape[0], sum(output.shape[1] for output in outputs[:3])
         most = images * priors
@@ -105,7 +105,7 @@ class CudaPreprocessor:
 
 
 def _in_parts(frames: Sequence[Frame], out: DeviceArray, fill: Callable[[Sequence[Frame], DeviceArray], None]) -> None:
-    """As many frames per launch as it takes."""
+    """Fill ``out`` with at most ``MOST_FRAMES`` frames per launch."""
     for first in range(0, len(frames), MOST_FRAMES):
         fill(frames[first : first + MOST_FRAMES], out[first : first + MOST_FRAMES])
 
@@ -119,7 +119,7 @@ def _described(plan: ChipPlan) -> tuple[object, ...]:
 
 
 def _sorted(rows: NDArray[np.float32], images: int) -> Candidates:
-    """The kernel writes rows as its threads come; here they get the order of frames and priors."""
+    """Sort rows by frame and prior: the kernel writes them in the order in which its threads run."""
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     frame, prior = rows[:, 0].astype(np.intp), rows[:, 1].astype(np.intp)
     return Candidates(images, frame, prior, rows[:, 2], rows[:, 3:7], rows[:, 7:])

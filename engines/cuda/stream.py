@@ -1,9 +1,8 @@
-"""One CUDA stream of one job: its memory, its kernels, and what it brings to the host.
+"""The CUDA stream of a job: its memory, its kernels, and its copies to the host.
 
 All stages of a job, each in a thread of its own, put their work on this one stream. So a frame is decoded before it
-is looked at and composed before it is encoded without any waiting between threads, and memory that one stage gives
-back may be taken by the next at once: CuPy's pool keeps freed blocks per stream. After the first frames nothing is
-allocated from the GPU any more. Work of different jobs runs side by side.
+is analysed, and composed before it is encoded, without waiting between threads. Memory that one stage frees may be used
+by the next at once: CuPy's pool holds freed blocks per stream, and after the first frames it allocates nothing more.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _compiling = threading.Lock()
 
 
 class JobStream:
-    """A non-blocking stream of the GPU ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
+    """A non-blocking stream on the GPU ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
 
     Raises:
-        DeviceOutOfMemoryError, DeviceLostError: from every method, where the GPU fails.
+        DeviceOutOfMemoryError, DeviceLostError: from every method, if the GPU fails.
     """
 
     def __init__(self, index: int) -> None:
@@ -62,11 +61,11 @@ class JobStream:
             return cupy.zeros(shape, dtype)
 
     def address(self, array: DeviceArray) -> int:
-        """Where the array begins in the GPU's memory."""
+        """Return the array's address in the GPU's memory."""
         return int(array.data.ptr)
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        """A copy of host memory on the GPU; the host's may change at once."""
+        """Return a copy of host memory on the GPU; the host's may change at once."""
         with device_errors("copying to the GPU"), self._device, self._stream:
             target = cupy.empty(array.shape, array.dtype)
             target.set(np.ascontiguousarray(array), stream=self._stream)
@@ -78,15 +77,15 @@ class JobStream:
             cupy.cuda.runtime.memcpyAsync(target.data.ptr, source, size, _DEVICE_TO_DEVICE, self._stream.ptr)
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
-        """Wait until the array is computed, and bring it to the host."""
+        """Wait until the array is computed, and copy it to the host."""
         return self.begin_to_host(array)()
 
     def begin_to_host(self, array: DeviceArray) -> Callable[[], NDArray[Any]]:
-        """Begin to bring an array to the host, through pinned memory; call what is returned to wait for it."""
+        """Begin to copy an array to the host, through pinned memory; the result waits and returns it."""
         with device_errors("copying from the GPU"), self._device, self._stream:
             host: NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
             array.get(stream=self._stream, out=host, blocking=False)
-            # The thread sleeps while it waits: the cores belong to the encoders.
+            # The thread sleeps while it waits: the encoders need the cores.
             arrived = cupy.cuda.Event(block=True, disable_timing=True)
             arrived.record(self._stream)
         self.bytes_to_host += host.nbytes
@@ -112,7 +111,7 @@ class JobStream:
             self._stream.synchronize()
 
     def release(self) -> None:
-        """Wait, and give the memory that nobody uses any more back to the GPU."""
+        """Wait, and free unused memory of the stream's pool."""
         self.synchronize()
         with device_errors("giving memory back"), self._device:
             cupy.get_default_memory_pool().free_all_blocks(self._stream)

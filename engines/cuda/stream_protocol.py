@@ -1,4 +1,4 @@
-"""What the parts of the CUDA backend need of the stream that they work on."""
+"""The interface of the CUDA stream that the parts of the CUDA backend work on."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ DeviceArray = Any  # cupy.ndarray; CuPy carries no types, and only ``stream`` im
 
 
 class DeviceWork(Protocol):
-    """A stream of the GPU: work is done in the order in which it was given, ``to_host`` waits for it.
+    """A stream of the GPU: work is done in the order in which it is given; ``to_host`` waits for it.
 
     Attributes:
-        bytes_to_host: what ``to_host`` and ``begin_to_host`` have brought there so far.
+        bytes_to_host: copied to the host so far.
     """
 
     bytes_to_host: int
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
-        """Memory of the GPU, contiguous."""
+        """Return contiguous memory of the GPU."""
         ...
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray: ...
 
     def address(self, array: DeviceArray) -> int:
-        """Where the array begins in the GPU's memory."""
+        """Return the array's address in the GPU's memory."""
         ...
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        """A copy of host memory on the GPU; the host's may change at once."""
+        """Return a copy of host memory on the GPU; the host's may change at once."""
         ...
 
     def copy(self, target: DeviceArray, source: int, size: int) -> None:
@@ -39,11 +39,11 @@ class DeviceWork(Protocol):
         ...
 
     def to_host(self, array: DeviceArray) -> NDArray[Any]:
-        """Wait until the array is computed, and bring it to the host."""
+        """Wait until the array is computed, and copy it to the host."""
         ...
 
     def begin_to_host(self, array: DeviceArray) -> Callable[[], NDArray[Any]]:
-        """Begin to bring an array to the host; call what is returned to wait for it."""
+        """Begin to copy an array to the host; the result waits and returns it."""
         ...
 
     def launch(self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:

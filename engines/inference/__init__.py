@@ -1,1 +1,4 @@
-"""Model runtimes behind one engine protocol."""
+"""Model runtimes behind ``engines.protocols.InferenceEngine``: ONNX Runtime on CPU and GPU, and TensorRT.
+
+Imports ``engines.models`` and nothing of ``engines.cuda``. Begin at ``select`` for a GPU, ``ort_cache`` for the CPU.
+"""

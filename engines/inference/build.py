@@ -1,7 +1,7 @@
-"""Builds TensorRT engines: half precision, the range of batches and sizes, and one GPU generation a time.
+"""Building of TensorRT engines: half precision, ranges of batches and sizes, and one GPU generation at a time.
 
-TensorRT 11 and TensorRT for RTX know only strongly typed networks: what the model's tensors say is what is computed.
-So half precision means a model in half precision, with inputs and outputs kept in single.
+TensorRT 11 and TensorRT for RTX only have strongly typed networks: the types of the model's tensors are computed with.
+So half precision needs a model in half precision, whose inputs and outputs stay in single.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engines.models import face_embedding, yunet
 
 Precision = Literal["fp16", "fp32"]
 
-# What dualface runs: the models by the name that their engines carry.
+# The models by the name of their engines.
 MODELS: dict[str, Callable[[], bytes]] = {"detector": yunet.load, "embedder": face_embedding.load}
 
 # Smallest, usual and largest size of an input's free axes, by their names in the model.
@@ -47,7 +47,7 @@ class EngineBuildError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """TensorRT or TensorRT for RTX, whichever is installed. ``is_rtx`` builds for GPUs that are not there."""
+    """TensorRT or TensorRT for RTX, whichever is installed. With ``is_rtx`` it builds for absent GPUs too."""
 
     module: ModuleType
     is_rtx: bool
@@ -62,7 +62,7 @@ class Library:
 
 
 def find_library() -> Library | None:
-    """The installed library, TensorRT before TensorRT for RTX; None where there is neither."""
+    """Return the installed library, TensorRT before TensorRT for RTX; None without either."""
     for name in _LIBRARIES:
         try:
             return Library(importlib.import_module(name), is_rtx="rtx" in name)
@@ -72,10 +72,10 @@ def find_library() -> Library | None:
 
 
 def parse_target(text: str) -> str:
-    """Check a GPU generation: "sm89" (compute capability 8.9), "sm120" (12.0).
+    """Return a GPU generation, "sm89" (compute capability 8.9) or "sm120" (12.0), after a check.
 
     Raises:
-        EngineBuildError: it is none.
+        EngineBuildError: the text is not one.
     """
     target = text.strip().lower()
     if not re.fullmatch(r"sm\d{2,3}", target):
@@ -85,7 +85,7 @@ def parse_target(text: str) -> str:
 
 
 def half_precision(model: bytes) -> bytes:
-    """The model with weights and arithmetic in 16 bits; inputs and outputs stay in 32.
+    """Return the model with weights and arithmetic in 16 bits; inputs and outputs stay in 32.
 
     Raises:
         EngineBuildError: the converter is missing or refuses the model.
@@ -95,7 +95,7 @@ def half_precision(model: bytes) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # weights below the smallest 16-bit number become that, or nothing
             converted = converter.convert_float_to_float16(onnx.load_model_from_string(model), keep_io_types=True)
-    except Exception as error:  # the converter raises what it likes
+    except Exception as error:  # the converter's exceptions have no common base
         raise EngineBuildError(f"The model cannot be converted to half precision: {error}") from error
     return bytes(converted.SerializeToString())
 
@@ -103,10 +103,10 @@ def half_precision(model: bytes) -> bytes:
 def build(model: bytes, target: str, precision: Precision, library: Library) -> bytes:
     """Build the engine of an ONNX model for one GPU generation.
 
-    TensorRT for RTX builds for any generation it supports, also without a GPU; TensorRT for the GPU at hand alone.
+    TensorRT for RTX builds for any generation that it supports, also without a GPU; TensorRT only for the present GPU.
 
     Raises:
-        EngineBuildError: the library refuses the model or the target, with its own words.
+        EngineBuildError: the library refuses the model or the target; the message has its reason.
     """
     trt = library.module
     graph = _graph(model)
@@ -156,12 +156,12 @@ def _profile(builder: Any, graph: onnx.GraphProto) -> Any:
 
 @functools.cache
 def trt_logger(trt: ModuleType) -> TrtLogger:
-    """The process's logger: the library keeps the first that it is given, and passes over all others."""
+    """Return the process's logger: the library uses the first that it gets, and ignores all others."""
     return TrtLogger(trt)
 
 
 class TrtLogger:
-    """Keeps the library's last error for our messages, and passes its lines on to the journal."""
+    """Stores the library's last error for our messages, and passes its lines on to the journal."""
 
     def __init__(self, trt: ModuleType) -> None:
         self._errors = threading.local()
@@ -178,7 +178,7 @@ class TrtLogger:
         self.sink = type("Sink", (trt.ILogger,), {"__init__": initialise, "log": take})()
 
     def last_error(self) -> str:
-        """What was said last in this thread, once."""
+        """Return the last error in this thread, and forget it."""
         words, self._errors.words = getattr(self._errors, "words", ""), ""
         return words or "it gave no reason"
 

@@ -1,4 +1,4 @@
-"""Built engines on disk: found by what they were built from, written whole or not at all, and checked when read."""
+"""The cache of built engines: found by what they were built from, written completely, and checked when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """What an engine was built from: any change makes it stale.
+    """What an engine was built from; any change makes it stale.
 
     Attributes:
         name: of the model, for people: "detector".
@@ -50,7 +50,7 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True)
 class CachedEngine:
-    """An engine on disk and what its record says. ``intact``: the file is what was written."""
+    """An engine on disk and its record. ``intact``: the file matches its checksum."""
 
     key: EngineKey
     path: Path
@@ -71,13 +71,13 @@ class EngineCache:
         self.directory = directory or default_cache_dir() / "engines"
 
     def load(self, key: EngineKey) -> bytes | None:
-        """The engine, or None where there is none for this key, or a damaged one, which is said in the journal."""
+        """Return the engine, or None if there is none for this key or it is damaged, which is logged."""
         path = self.directory / key.filename
         try:
             content = path.read_bytes()
             sha256 = json.loads(_record_path(path).read_text(encoding="utf-8"))["sha256"]
         except FileNotFoundError:
-            self._mention_stale(key)
+            self._log_stale(key)
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("engine passed over", path=str(path), reason=repr(error))
@@ -88,7 +88,7 @@ class EngineCache:
         return content
 
     def store(self, key: EngineKey, engine: bytes) -> Path:
-        """Keep an engine, and drop those of the same model, precision and target that it makes stale.
+        """Store an engine, and remove those of the same model, precision and target that it makes stale.
 
         Raises:
             OSError: the directory cannot be written.
@@ -112,7 +112,7 @@ class EngineCache:
         return path
 
     def entries(self) -> list[CachedEngine]:
-        """All engines that have a readable record, by name."""
+        """Return all engines that have a readable record, by name."""
         found = []
         for record_path in sorted(self.directory.glob("*.json")):
             try:
@@ -140,7 +140,7 @@ class EngineCache:
             and (entry.key.name, entry.key.library, entry.key.precision, entry.key.target) == same
         ]  # fmt: skip
 
-    def _mention_stale(self, key: EngineKey) -> None:
+    def _log_stale(self, key: EngineKey) -> None:
         for stale in self._stale(key):
             what = "model" if stale.key.model_sha256 != key.model_sha256 else "version of the library"
             log.info("engine is stale", path=str(stale.path), reason=f"it was built from another {what}")

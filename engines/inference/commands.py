@@ -1,4 +1,7 @@
-"""What ``dualface engines`` does, answered as JSON: ``python -m engines.inference.commands list|build|bench ...``."""
+"""Listing, building and benchmarking of engines, with answers in JSON.
+
+``python -m engines.inference.commands list|build|bench ...``
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _MEASURED_S = 0.5
 
 
 def list_all(cache: EngineCache) -> dict[str, Any]:
-    """The models with their origin, the libraries, and every engine in the cache, with what makes it stale."""
+    """Return the models with their origin, the library, and every engine in the cache with its state."""
     library = find_library()
     models = [_model(name) for name in MODELS]
     current = {model["name"]: model["onnx_sha256"] for model in models}
@@ -74,7 +77,7 @@ def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[di
     """Build every model for every target.
 
     Args:
-        targets: GPU generations; none takes that of the first GPU here.
+        targets: GPU generations; if empty, that of the first GPU here.
 
     Raises:
         EngineBuildError: no library is installed, or a model or target is refused.
@@ -102,7 +105,7 @@ def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[di
 
 
 def bench(cache: EngineCache) -> list[dict[str, Any]]:
-    """Inputs per second of every model in every runtime that works here, and why others do not."""
+    """Return inputs per second of every model in every runtime that works here, and why others do not."""
     return [row for name, load in MODELS.items() for row in _bench_model(name, load(), cache)]
 
 
@@ -119,19 +122,19 @@ def _bench_model(name: str, model: bytes, cache: EngineCache) -> Iterator[dict[s
 
 
 def _runtimes(name: str, model: bytes, cache: EngineCache) -> dict[str, Callable[[], Any]]:
-    """What to measure; those of a GPU only where there is one."""
+    """Return what opens each runtime; those of a GPU only if there is one."""
     found: dict[str, Callable[[], Any]] = {"onnxruntime-cpu": lambda: OnnxRuntimeEngine(model, threads=1)}
     target = _target()
     if target is None:
         return found
     from engines.inference.cuda import CudaOnnxRuntimeEngine  # noqa: PLC0415
-    from engines.inference.select import Place, open_engine  # noqa: PLC0415  needs CuPy
+    from engines.inference.select import EngineDevice, open_engine  # noqa: PLC0415  needs CuPy
     from engines.settings import DeviceSettings  # noqa: PLC0415
 
     found["onnxruntime-cuda"] = lambda: CudaOnnxRuntimeEngine(model)
     found["onnxruntime-cuda, CUDA graphs"] = lambda: CudaOnnxRuntimeEngine(model, graphs=True)
     settings = DeviceSettings(inference="tensorrt")
-    found["tensorrt"] = lambda: open_engine(name, model, Place(0, target, 0), settings, cache).engine
+    found["tensorrt"] = lambda: open_engine(name, model, EngineDevice(0, target, 0), settings, cache).engine
     return found
 
 
@@ -145,7 +148,7 @@ def _target() -> str | None:
 
 
 def _speed(engine: Any, shape: tuple[int, ...]) -> float:
-    """Inputs per second, in the memory where the engine wants them, until the outputs are computed."""
+    """Return inputs per second, from inputs in the engine's memory to computed outputs."""
     given: Any = np.random.default_rng(1).uniform(0, 255, shape).astype(np.float32)
     wait = _nothing
     if not isinstance(engine, OnnxRuntimeEngine):

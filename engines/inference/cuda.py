@@ -1,4 +1,4 @@
-"""ONNX Runtime on a GPU, on the stream of whoever uses it, without copies through the host."""
+"""ONNX Runtime on a GPU, on the caller's stream, without copies through the host."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from engines.device_errors import device_errors
 from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
 from engines.inference.device import DeviceEngine
+from engines.inference.ort_library import onnxruntime
 
 _PROVIDER, _MEMORY = "CUDAExecutionProvider", "cuda"
 _ERRORS, _FATAL_ONLY = 3, 4
@@ -32,11 +32,11 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
             kernels, costs a copy of the input, and memory for every shape. While one is recorded, at the second run or
             so with a new shape, no other thread of the process may allocate memory of the GPU.
         fixed_outputs: outputs hold until the next run with an input of the same shape, which saves describing them
-            anew each time: for who reads them on the same stream before the next run.
+            anew each time: for a caller that reads them on the same stream before the next run.
 
     Raises:
         ModelUnavailableError: ONNX Runtime refuses the model.
-        DeviceUnavailableError: its CUDA provider does not load; it would run on the CPU in silence.
+        DeviceUnavailableError: its CUDA provider does not load; it would run on the CPU without notice.
         DeviceOutOfMemoryError: the GPU has no memory left for it.
     """
 
@@ -78,7 +78,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         return plan.outputs if self._fixed else self._copied(plan)
 
     def close(self) -> None:
-        """Give the sessions' memory back; the engine must not be used afterwards."""
+        """Free the sessions' memory; the engine must not be used afterwards."""
         self._plans.clear()
         self._unused = None
 
@@ -87,9 +87,9 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         return _run_options(_ONLY_GRAPH if self._graphs else _NO_GRAPH)
 
     def _plan(self, batch: Any) -> _Plan:
-        """A session for inputs of this shape, and its outputs' shapes, which a run in its own memory tells.
+        """Return a session for inputs of this shape, with its outputs' shapes, which a first run shows.
 
-        ONNX Runtime keeps cuDNN's plans for the last shape alone; making them anew took 70 ms to 2 s on an H200.
+        ONNX Runtime holds cuDNN's plans only for the last shape; making them again took 70 ms to 2 s on an H200.
         """
         session, self._unused = self._unused or _session(self._model, self._provider), None
         binding = session.io_binding()
@@ -107,7 +107,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
         return self._plans[batch.shape]
 
     def _binding(self, session: Any, batch: Any, outputs: list[Any]) -> Any:
-        """ONNX Runtime's description of where input and outputs lie."""
+        """Return ONNX Runtime's description of where input and outputs lie."""
         binding = session.io_binding()
         self._bind(binding.bind_input, self._input, batch)
         for name, output in zip(self._names, outputs, strict=True):
@@ -125,7 +125,7 @@ class CudaOnnxRuntimeEngine(DeviceEngine):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """A session for one shape of the input, and memory that stays where it is: a recorded graph needs that.
+    """A session for one shape of the input, and memory with a fixed address: a recorded graph needs that.
 
     ``block`` holds all ``outputs``; ``given`` is the input of a graph, None where there is none.
     """
@@ -160,9 +160,9 @@ def _session(model: bytes, provider: dict[str, str]) -> onnxruntime.InferenceSes
 def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs: bool) -> dict[str, str]:
     options = {
         "device_id": str(index),
-        "arena_extend_strategy": "kSameAsRequested",  # else it doubles, and the guard is reached with half in use
+        "arena_extend_strategy": "kSameAsRequested",  # else it doubles, and reaches the guard half used
         "use_tf32": "0",  # fp32 as on the CPU, so that both decide alike
-        "cudnn_conv_algo_search": "HEURISTIC",  # the other ways measure every new batch size, for seconds
+        "cudnn_conv_algo_search": "HEURISTIC",  # the other searches measure every new batch size for seconds
         "user_compute_stream": str(stream),
     }
     if memory_bytes is not None:
@@ -174,7 +174,7 @@ def _provider_options(index: int, stream: int, memory_bytes: int | None, graphs:
 
 @cache
 def _run_options(graph: str) -> onnxruntime.RunOptions:
-    """Runs do not wait for the GPU: whoever reads the outputs does, on the stream."""
+    """Return options of a run that does not wait for the GPU: the reader of the outputs waits, on the stream."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("disable_synchronize_execution_providers", "1")
     options.add_run_config_entry("gpu_graph_id", graph)
@@ -184,7 +184,7 @@ def _run_options(graph: str) -> onnxruntime.RunOptions:
 @cache
 def _preload_libraries() -> None:
     """Load CUDA and cuDNN from the wheels of this environment, before ONNX Runtime looks for them elsewhere."""
-    onnxruntime.set_default_logger_severity(_ERRORS)  # it warns of things that are in order
+    onnxruntime.set_default_logger_severity(_ERRORS)  # its warnings are harmless
     preload = getattr(onnxruntime, "preload_dlls", None)
     if preload is not None:
         preload()

@@ -1,4 +1,4 @@
-"""What the engines on a GPU share: a stream, inputs from host or GPU, and memory for outputs."""
+"""The base of engines on a GPU: stream, inputs from host or GPU, and memory for outputs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _ALIGNMENT = 64  # floats between the beginnings of two outputs, 256 bytes
 
 
 def even_length(count: int) -> int:
-    """The least power of two, four at least, that ``count`` fits into; longer batches than usual stay as they are."""
+    """Return the next of the usual batch lengths, or ``count`` if it exceeds them all."""
     return next((length for length in _LENGTHS if count <= length), count)
 
 
 class DeviceEngine(ABC):
     """One model on one stream of a GPU. Satisfies ``engines.protocols.InferenceEngine``.
 
-    An input in the GPU's memory gives outputs there, and nothing waits: who works on the same stream finds them
-    ready. The outputs are the caller's. An input in host memory gives outputs in host memory, computed.
+    An input in the GPU's memory gives outputs there without waiting: ready in the order of the stream. An input in
+    host memory gives computed outputs in host memory.
 
     Args:
         index: number of the CUDA device.
@@ -43,11 +43,11 @@ class DeviceEngine(ABC):
         self._index = index
         self._device = self._cupy.cuda.Device(index)
         with self._device:
-            # A stream of our own that is not told to be non-blocking waits for the default stream, and that for it.
+            # A new stream that is not non-blocking is in order with the default stream.
             self._stream = stream_of(stream) if stream else self._cupy.cuda.Stream()
 
     def run(self, batch: Any) -> list[Any]:
-        """Outputs in the model's order for a float32 input of shape (N, ...).
+        """Return outputs in the model's order for a float32 input of shape (N, ...).
 
         Raises:
             InferenceFailedError: the input does not fit the model, or the runtime failed.
@@ -66,7 +66,7 @@ class DeviceEngine(ABC):
                 raise InferenceFailedError(f"{self.name} failed: {error}") from error
 
     def _executed(self, batch: Any) -> list[Any]:
-        """Run a batch of one of a few lengths: the libraries look for algorithms anew with each, 70 ms on an H200."""
+        """Run a batch, padded to a usual length: libraries search algorithms for each new one, 70 ms on an H200."""
         count, length = len(batch), even_length(len(batch))
         if count == length:
             return self.execute(batch)
@@ -76,11 +76,11 @@ class DeviceEngine(ABC):
 
     @abstractmethod
     def execute(self, batch: Any) -> list[Any]:
-        """Put a run on the stream, which is current; ``batch`` is contiguous, float32 and on the GPU."""
+        """Put a run on the current stream; ``batch`` is contiguous, float32 and on the GPU."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the model's memory back; the engine must not be used afterwards."""
+        """Free the model's memory; the engine must not be used afterwards."""
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -89,7 +89,7 @@ class DeviceEngine(ABC):
             yield
 
     def _outputs(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:
-        """A block of memory and the outputs in it: one allocation, and one copy where they must be copied."""
+        """Return a block of memory and the outputs in it: one allocation, and one copy for all."""
         sizes = [math.prod(shape) for shape in shapes]
         starts = [0]
         for size in sizes:

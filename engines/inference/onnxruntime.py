@@ -8,17 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
+from engines.errors import EngineError, ModelUnavailableError
+from engines.inference.ort_library import onnxruntime
 
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise DeviceUnavailableError(
-        "ONNX Runtime is not installed",
-        remedy="Install the extra dualface[cpu], or dualface[cuda] for a GPU; never both.",
-    ) from error
-
-_FATAL_ONLY = 4  # errors are raised; on stderr they would come twice
+_FATAL_ONLY = 4  # errors are raised; stderr would repeat them
 
 
 class InferenceFailedError(EngineError):
@@ -30,8 +23,8 @@ class InferenceFailedError(EngineError):
 class OnnxRuntimeEngine:
     """One ONNX model on the CPU provider.
 
-    The same input gives the same bits, whatever it is batched with, so that a resumed job repeats
-    exactly what an undisturbed one does.
+    The same input gives the same bits in any batch, so that a resumed job gives exactly the output of an
+    undisturbed one.
     """
 
     name = "onnxruntime-cpu"
@@ -49,7 +42,7 @@ class OnnxRuntimeEngine:
         self._input = self._session.get_inputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Outputs in the model's order, for an input of shape (N, ...).
+        """Return outputs in the model's order for an input of shape (N, ...).
 
         Raises:
             InferenceFailedError: the input does not fit the model, or the runtime failed.
@@ -61,22 +54,22 @@ class OnnxRuntimeEngine:
         return outputs
 
     def close(self) -> None:
-        """Give the session's memory back; the engine must not be used afterwards."""
+        """Free the session's memory; the engine must not be used afterwards."""
         del self._session
 
 
 def new_session(model: bytes | Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """A session on the CPU; raises what ONNX Runtime raises."""
+    """Open a session on the CPU; errors of ONNX Runtime pass through."""
     given = model if isinstance(model, bytes) else os.fspath(model)
     return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """How sessions on the CPU are run."""
+    """Return the options of sessions on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    # Waiting threads must not take the cores that decode and encode.
+    # Waiting threads must leave the cores to decoders and encoders.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

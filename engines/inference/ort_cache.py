@@ -1,6 +1,6 @@
-"""Models as ONNX Runtime has optimised them for this CPU, kept from one session to the next.
+"""The cache of models that ONNX Runtime has optimised for this CPU.
 
-A session of such a model opens in a tenth of the time, as nothing is left to be optimised, and holds its weights once.
+A session of such a model opens in a tenth of the time and holds its weights once.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import onnxruntime
 import structlog
 
 from engines import checked_file
 from engines.cache_dir import default_cache_dir
 from engines.errors import ModelUnavailableError
 from engines.inference.onnxruntime import OnnxRuntimeEngine, new_session, session_options
+from engines.inference.ort_library import onnxruntime
 
 log = structlog.get_logger(__name__)
 
@@ -24,12 +24,12 @@ log = structlog.get_logger(__name__)
 def open_prepared(
     name: str, load: Callable[[], bytes], *, cache_dir: Path | None = None, threads: int = 1
 ) -> OnnxRuntimeEngine:
-    """An engine for a model, prepared now or at an earlier time; one that cannot be kept is loaded as it is.
+    """Open an engine for a model, optimised now or earlier; if the result cannot be cached, load the original.
 
     Args:
         name: changes whenever the model does.
-        load: gives the model as ONNX.
-        cache_dir: where prepared models are kept; None is the user's own cache.
+        load: returns the model as ONNX.
+        cache_dir: for prepared models; None is the user's own cache.
 
     Raises:
         ModelUnavailableError: there is no such model, or ONNX Runtime refuses it.
@@ -50,7 +50,7 @@ def open_prepared(
 
 
 def _prepared(model: bytes, folder: Path) -> bytes:
-    """The model in ONNX Runtime's own format."""
+    """Return the model in ONNX Runtime's own format."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".prepare-") as scratch:
         path = Path(scratch) / "model.ort"
@@ -62,7 +62,7 @@ def _prepared(model: bytes, folder: Path) -> bytes:
 
 
 def _cpu() -> str:
-    """Stands for what the CPU can do: weights are laid out for the width of its vectors."""
+    """Return a hash of the CPU's features: weights are laid out for the width of its vectors."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

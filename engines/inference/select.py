@@ -1,4 +1,4 @@
-"""Which runtime a model gets on a GPU, and why: TensorRT where it works, else ONNX Runtime."""
+"""The choice of a model's runtime on a GPU: TensorRT if it works, else ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a model runs: number and generation ("sm89") of the GPU, and the CUstream."""
+class EngineDevice:
+    """Where a model runs: CUDA's number and the generation ("sm89") of the GPU, and the CUstream."""
 
     index: int
     target: str
@@ -29,24 +29,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An engine, and for the report why a better one is not in use."""
+    """An open engine, and for the report why a better one is not in use."""
 
     engine: DeviceEngine
     notes: tuple[str, ...] = ()
 
 
-OpenOrt = Callable[[bytes, Place], DeviceEngine]
+OpenOrt = Callable[[bytes, EngineDevice], DeviceEngine]
 
 
-def _open_onnxruntime(model: bytes, place: Place) -> DeviceEngine:
+def _open_onnxruntime(model: bytes, device: EngineDevice) -> DeviceEngine:
     """Its outputs hold until the next run: a job reads them on the same stream before."""
-    return CudaOnnxRuntimeEngine(model, index=place.index, stream=place.stream, fixed_outputs=True)
+    return CudaOnnxRuntimeEngine(model, index=device.index, stream=device.stream, fixed_outputs=True)
 
 
 def open_engine(
     name: str,
     model: bytes,
-    place: Place,
+    device: EngineDevice,
     settings: DeviceSettings,
     cache: EngineCache,
     *,
@@ -60,19 +60,19 @@ def open_engine(
         model: the ONNX file.
 
     Raises:
-        DeviceUnavailableError: TensorRT is demanded and does not work; or nothing does.
+        DeviceUnavailableError: TensorRT is required and does not work, or no runtime works.
         DeviceOutOfMemoryError: the GPU has no memory left.
     """
     if settings.inference == "onnxruntime":
-        return Chosen(open_onnxruntime(model, place))
+        return Chosen(open_onnxruntime(model, device))
     try:
         library = _required(find())
-        return Chosen(_open_tensorrt(name, model, place, settings.precision, cache, library))
+        return Chosen(_open_tensorrt(name, model, device, settings.precision, cache, library))
     except (EngineBuildError, EngineRefusedError) as error:
         if settings.inference == "tensorrt":
             raise DeviceUnavailableError(f"inference: tensorrt is set, but {error.message}") from error
         log.info("ONNX Runtime takes the place of TensorRT", model=name, reason=error.message)
-        return Chosen(open_onnxruntime(model, place), (f"TensorRT does not run the {name}: {error.message}",))
+        return Chosen(open_onnxruntime(model, device), (f"TensorRT does not run the {name}: {error.message}",))
 
 
 def _required(library: Library | None) -> Library:
@@ -82,21 +82,21 @@ def _required(library: Library | None) -> Library:
 
 
 def _open_tensorrt(
-    name: str, model: bytes, place: Place, precision: str, cache: EngineCache, library: Library
+    name: str, model: bytes, device: EngineDevice, precision: str, cache: EngineCache, library: Library
 ) -> TensorRtEngine:
-    key = EngineKey.of(name, model, library.name, library.version, precision, place.target)
+    key = EngineKey.of(name, model, library.name, library.version, precision, device.target)
     plan = cache.load(key)
     if plan is not None:
         try:
-            return TensorRtEngine(plan, library, precision=precision, index=place.index, stream=place.stream)
+            return TensorRtEngine(plan, library, precision=precision, index=device.index, stream=device.stream)
         except EngineRefusedError as error:
             log.warning("engine is built again", model=name, reason=error.message)
     plan = build_and_store(key, model, library, cache)
-    return TensorRtEngine(plan, library, precision=precision, index=place.index, stream=place.stream)
+    return TensorRtEngine(plan, library, precision=precision, index=device.index, stream=device.stream)
 
 
 def build_and_store(key: EngineKey, model: bytes, library: Library, cache: EngineCache) -> bytes:
-    """Build an engine and keep it, where the cache can be written.
+    """Build an engine, and store it if the cache can be written.
 
     Raises:
         EngineBuildError: the library refuses the model or the target.

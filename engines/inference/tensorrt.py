@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX: one wrapper over whichever is installed."""
+"""Engines of TensorRT and TensorRT for RTX, which have the same interface."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class EngineRefusedError(ModelUnavailableError):
     """The library does not take the engine: another version built it, or for another GPU, or there is no driver."""
 
     code = "ENGINE_REFUSED"
-    remedy = "Build it again on this machine: dualface engines build"
+    remedy = "Build the engine again on this machine."
 
 
 class TensorRtEngine(DeviceEngine):
     """One built engine with one input.
 
-    Memory for intermediate results comes from CuPy's pool, as much as the input's size needs, so that the range of
-    sizes that an engine is built for costs nothing.
+    Memory for intermediate results comes from CuPy's pool, as much as the input's size needs and not as much as
+    the largest size that the engine is built for.
 
     Args:
         plan: the serialised engine.
-        library: what built it.
+        library: the one that built it.
         precision: for the name.
         index: number of the CUDA device.
         stream: CUstream on which everything runs; 0 takes one that is in order with the default stream.
@@ -69,7 +69,7 @@ class TensorRtEngine(DeviceEngine):
         return outputs
 
     def close(self) -> None:
-        """Give the engine's memory back; it must not be used afterwards."""
+        """Free the engine's memory; it must not be used afterwards."""
         self._scratch = None
         del self._context, self._engine, self._runtime
 
@@ -96,7 +96,7 @@ class TensorRtEngine(DeviceEngine):
 
 
 def _out_of_memory(words: str) -> EngineError | None:
-    """The library raises nothing: what went wrong stands in its log."""
+    """Return our error if the library's log reports a lack of memory: it raises nothing."""
     if "out of memory" in words.lower() or "OutOfMemory" in words:
         return DeviceOutOfMemoryError(f"The GPU ran out of memory for a model: {words}")
     return None

@@ -1,1 +1,4 @@
-"""The models: where they come from, their licences, and their pre- and postprocessing."""
+"""The models: origin, licences, ONNX graphs, and pre- and postprocessing of faces.
+
+Imports nothing else of ``engines`` but its top-level modules. Begin at ``catalogue``, ``yunet`` and ``face_embedding``.
+"""

@@ -1,4 +1,4 @@
-"""The models that come with the project's dependencies: whose they are, and whether they are intact."""
+"""The model files in installed dependencies: origin, licence and checksum."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Model:
     filename: str
 
     def read(self) -> bytes:
-        """The file's content, checked.
+        """Return the file's content after a check of its hash.
 
         Raises:
             ModelUnavailableError: the package or the file is missing, unreadable or changed.
@@ -44,7 +44,7 @@ class Model:
         return content
 
     def locate(self) -> Path:
-        """Path of the file.
+        """Return the path of the file.
 
         Raises:
             ModelUnavailableError: the package is not installed or does not list the file.

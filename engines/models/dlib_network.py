@@ -17,7 +17,7 @@ from engines.models.catalogue import DLIB_FACE_RESNET
 from engines.models.face_embedding import CHIP_SIZE, DIMENSIONS
 
 _OPSET = 17
-_IR_VERSION = 8  # read by every runtime of the last years
+_IR_VERSION = 8  # every current runtime reads it
 
 
 def convert(layers: list[dlib.Layer]) -> bytes:
@@ -31,7 +31,7 @@ def convert(layers: list[dlib.Layer]) -> bytes:
     graph = _Graph()
     value = _normalised(graph, layers[0])
     block = value  # where the current residual block began
-    skip = value  # what its end adds
+    skip = value  # what is added at its end
     for before, layer in pairwise(layers):
         match layer:
             case dlib.Pool(kind="avg", window=window) if window > 0:
@@ -87,7 +87,7 @@ def _normalised(graph: _Graph, image: dlib.InputImage) -> _Value:
 
 
 def _plain(graph: _Graph, value: _Value, layer: dlib.Layer) -> _Value:
-    """Layers that read only the one before."""
+    """Convert a layer that reads only the one before."""
     match layer:
         case dlib.Convolution():
             return _convolution(graph, value, layer)
@@ -137,7 +137,7 @@ def _steps(side: int, window: int, stride: int, padding: int) -> int:
 
 
 def _add(graph: _Graph, a: _Value, b: _Value) -> _Value:
-    """dlib's sum of tensors of different size: zeros fill up channels, rows and columns at their far ends."""
+    """Add tensors of different size as dlib does: zeros pad channels, rows and columns at their ends."""
     channels, side = max(a.channels, b.channels), max(a.side, b.side)
     names = (_padded(graph, value, channels, side) for value in (a, b))
     return _Value(graph.add("Add", *names), channels, side)

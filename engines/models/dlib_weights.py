@@ -1,4 +1,4 @@
-"""Reads the layers of a network from a file of dlib's, without dlib.
+"""Reading of a network's layers from a file of dlib, without dlib.
 
 The format is plain in dlib's headers (serialize.h, dnn/core.h, dnn/layers.h): an integer is a byte with the
 sign in its highest bit and the number of bytes in its low bits, then those bytes, lowest first; a float is two
@@ -44,7 +44,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """Per channel gamma * x + beta; what batch normalisation becomes after training."""
+    """Per channel gamma * x + beta: batch normalisation after training."""
 
     gamma: Floats
     beta: Floats
@@ -81,10 +81,10 @@ Layer: TypeAlias = InputImage | Convolution | Affine | Pool | Relu | AddSkip | F
 
 
 def read_layers(content: bytes) -> list[Layer]:
-    """All layers of a serialised network, input first.
+    """Return all layers of a serialised network, input first.
 
     Raises:
-        ModelUnavailableError: the content is not what dlib writes.
+        ModelUnavailableError: the content does not have dlib's format.
     """
     layers: list[Layer] = []
     position = 0

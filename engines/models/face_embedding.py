@@ -18,7 +18,6 @@ from engines.models.catalogue import DLIB_FACE_RESNET
 
 CHIP_SIZE = 150
 DIMENSIONS = 128
-SAME_PERSON = 0.6  # largest distance between two faces of one person
 
 # Where YuNet's landmarks lie in a face that dlib's own landmarks put upright, in dlib's normalised coordinates:
 # the mean over 98 frames of nine people, made symmetric. A quarter of the face is added around it.
@@ -26,23 +25,25 @@ _TEMPLATE = ((0.224, 0.205), (0.776, 0.205), (0.500, 0.518), (0.267, 0.764), (0.
 _PADDING = 0.25
 
 _CONVERTER_VERSION = 1  # raise it when the graph changes
-NAME = f"dlib-face-resnet-{DLIB_FACE_RESNET.sha256[:12]}-v{_CONVERTER_VERSION}"  # of what is made of it and kept
+NAME = (
+    f"dlib-face-resnet-{DLIB_FACE_RESNET.sha256[:12]}-v{_CONVERTER_VERSION}"  # of the cached file that is made from it
+)
 
 Floats = NDArray[np.float32]
 
 
 def load(cache_dir: Path | None = None) -> bytes:
-    """The model as ONNX, FP32: input (N, 3, 150, 150) RGB 0..255, output (N, 128).
+    """Return the model as ONNX, FP32: input (N, 3, 150, 150) RGB 0..255, output (N, 128).
 
-    The converted model is kept in ``cache_dir`` (by default the user's cache) beside its checksum.
+    The converted model is cached in ``cache_dir`` (by default the user's cache) with its checksum.
 
     Raises:
         ModelUnavailableError: the published file is missing or changed.
     """
     path = (cache_dir or default_cache_dir()) / f"{NAME}.onnx"
-    kept = checked_file.read(path)
-    if kept is not None:
-        return kept
+    cached = checked_file.read(path)
+    if cached is not None:
+        return cached
     model = _converted()
     try:
         checked_file.write(path, model)
@@ -58,7 +59,7 @@ def _converted() -> bytes:
 
 
 def chip_transforms(landmarks: Floats, size: int = CHIP_SIZE) -> NDArray[np.float64]:
-    """The similarities, shape (N, 2, 3), that take pixels of a chip to pixels of the frame.
+    """Return the similarity transforms, shape (N, 2, 3), from pixels of a chip to pixels of the frame.
 
     ``landmarks`` (N, 5, 2) are YuNet's, in pixels of a frame with square pixels. Least squares over the five
     points, in closed form (Umeyama 1991, without reflection).

@@ -1,4 +1,4 @@
-"""YuNet, the face detector: its model with free sizes, the geometry of its input, and what its outputs mean.
+"""YuNet, the face detector: its model for any size, the geometry of its input, and the decoding of its outputs.
 
 Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" (2023); weights from opencv_zoo, MIT.
 """
@@ -16,10 +16,10 @@ from engines.models.catalogue import YUNET
 
 STRIDES = (8, 16, 32)
 MULTIPLE = 32  # input width and height are multiples of the coarsest stride
-MOST_CANDIDATES = 400  # enters suppression per frame, best first
+MOST_CANDIDATES = 400  # most boxes per frame that enter suppression, best first
 
 _GRAPH_VERSION = 1  # raise it when the graph changes
-NAME = f"yunet-{YUNET.sha256[:12]}-v{_GRAPH_VERSION}"  # of what is made of it and kept
+NAME = f"yunet-{YUNET.sha256[:12]}-v{_GRAPH_VERSION}"  # of the cached file that is made from it
 
 Floats = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Detections(NamedTuple):
 
 
 def load() -> bytes:
-    """The model as ONNX, FP32: input (N, 3, H, W) BGR 0..255, H and W multiples of 32.
+    """Return the model as ONNX, FP32: input (N, 3, H, W) BGR 0..255, H and W multiples of 32.
 
     Its twelve outputs are cls, obj, bbox and kps, each for the strides 8, 16 and 32.
 
@@ -53,7 +53,7 @@ def load() -> bytes:
 
 
 def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:
-    """Width and height, both even, of a frame of this aspect scaled to fit into ``width`` x ``height``.
+    """Return width and height, both even, of a frame of this aspect scaled to fit into ``width`` x ``height``.
 
     A detection at (x, y) of the input lies at (x * displayed_width / content_width, y * displayed_height /
     content_height) of the displayed frame.
@@ -63,7 +63,7 @@ def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:
 
 
 def input_size(aspect: float, width: int) -> tuple[int, int]:
-    """Width and height of the detector's input for frames of this aspect (width to height).
+    """Return width and height of the detector's input for frames of this aspect (width to height).
 
     ``width`` is that of a landscape frame; a portrait one gets as many pixels along its longer side.
     """
@@ -77,11 +77,11 @@ def _up(pixels: float) -> int:
 
 
 class Candidates(NamedTuple):
-    """What of the model's outputs may be a face, in order of frames and priors.
+    """The model's outputs that may be faces, in order of frames and priors.
 
     Attributes:
-        frames: how many frames the outputs are of.
-        frame, prior: (n,) where each was found.
+        frames: number of frames in the batch.
+        frame, prior: (n,) index of each one's frame and prior.
         confidence: (n,) cls * obj.
         bbox, kps: (n, 4), (n, 10) as the model gives them.
     """
@@ -95,7 +95,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(outputs: Sequence[Floats], score_threshold: float) -> Candidates:
-    """The priors whose score, sqrt(cls * obj), reaches the threshold, from the model's twelve outputs."""
+    """Return the priors whose score, sqrt(cls * obj), reaches the threshold, from the model's twelve outputs."""
     cls, obj, bbox, kps = (np.concatenate(outputs[i : i + 3], axis=1) for i in range(0, 12, 3))
     confidence = (cls * obj)[..., 0]
     found = frame, prior = np.nonzero(confidence >= score_threshold**2)
@@ -105,12 +105,12 @@ def candidates(outputs: Sequence[Floats], score_threshold: float) -> Candidates:
 def faces(
     found: Candidates, width: int, height: int, *, nms_iou: float = 0.3, scale: tuple[float, float] = (1.0, 1.0)
 ) -> list[Detections]:
-    """Faces of every frame of a batch.
+    """Return the faces of every frame of a batch.
 
     Args:
         found: candidates in outputs for an input of ``width`` x ``height`` pixels.
-        nms_iou: of two boxes that overlap more than this the better one stays.
-        scale: what x and y are multiplied with, to give pixels of another frame than the input.
+        nms_iou: of two boxes that overlap more than this, only the better one stays.
+        scale: factors of x and y from pixels of the input to those of another frame.
     """
     scores = np.sqrt(found.confidence)
     boxes, landmarks = _geometry(found.bbox, found.kps, _grid(width, height)[found.prior])
@@ -135,7 +135,7 @@ def decode(
     nms_iou: float = 0.3,
     scale: tuple[float, float] = (1.0, 1.0),
 ) -> list[Detections]:
-    """Faces of every frame of a batch, from the model's outputs: ``candidates`` and ``faces`` in one."""
+    """Return the faces of every frame of a batch from the model's outputs: ``candidates``, then ``faces``."""
     return faces(candidates(outputs, score_threshold), width, height, nms_iou=nms_iou, scale=scale)
 
 

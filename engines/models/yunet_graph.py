@@ -1,4 +1,4 @@
-"""YuNet's ONNX graph, changed to take frames of any number and size."""
+"""YuNet's ONNX graph, changed to accept batches and frames of any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RESHAPES = ("290", "362", "395")
 
 
 def with_free_sizes(published: bytes) -> bytes:
-    """The model, which is published for one frame of 640x640, without that limit.
+    """Return the model, which is published for one frame of 640x640, without that limit.
 
     Raises:
         ModelUnavailableError: it is not built as expected.
@@ -27,7 +27,7 @@ def with_free_sizes(published: bytes) -> bytes:
 
 
 def _free_reshapes(graph: onnx.GraphProto) -> None:
-    """The published model says batch 1 in the shape constants; 0 means the input's own size."""
+    """Set the batch in the shape constants from 1 to 0, which means the input's own size."""
     found = [tensor for tensor in graph.initializer if tensor.name in _RESHAPES]
     if len(found) != len(_RESHAPES):
         raise ModelUnavailableError(f"the model {YUNET.name} is not built as expected")

@@ -18,7 +18,7 @@ from engines.errors import DeviceOutOfMemoryError
 from engines.inference.cache import EngineCache
 from engines.inference.cuda import CudaOnnxRuntimeEngine
 from engines.inference.onnxruntime import OnnxRuntimeEngine
-from engines.inference.select import Place, open_engine
+from engines.inference.select import EngineDevice, open_engine
 from engines.models import yunet
 from engines.settings import DeviceSettings
 from tests.support.gpu_presence import needs_gpu
@@ -114,8 +114,8 @@ def test_the_manager_reads_this_gpu_and_sees_other_programs(cupy: Any) -> None:
 
 
 def test_this_gpu_gets_an_engine_that_runs_and_a_note_where_it_is_not_tensorrt(cupy: Any, tmp_path: Path) -> None:
-    place = Place(0, f"sm{cupy.cuda.Device(0).compute_capability}", 0)
-    chosen = open_engine("detector", yunet.load(), place, DeviceSettings(), EngineCache(tmp_path))
+    device = EngineDevice(0, f"sm{cupy.cuda.Device(0).compute_capability}", 0)
+    chosen = open_engine("detector", yunet.load(), device, DeviceSettings(), EngineCache(tmp_path))
     assert len(chosen.engine.run(frames(2))) == 12
     assert bool(chosen.notes) == (chosen.engine.name == "onnxruntime-cuda")
     chosen.engine.close()

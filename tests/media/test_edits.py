@@ -50,7 +50,7 @@ def recording(path: Path, cuts: Sequence[Cut], **more: object) -> Path:
 def shown(path: Path, start_pts: int | None = None, *, damaged: bool = False) -> list[Frame]:
     decoder = PyAvDecoder(path, probe(path), max_surface_pixels=10**7)
     frames = [frame for batch in decoder.batches(start_pts) for frame in batch.frames]
-    assert damaged or decoder.decode_errors == 0
+    assert damaged or decoder.replaced_frames == 0
     return frames
 
 

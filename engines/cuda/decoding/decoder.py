@@ -1,4 +1,4 @@
-"""Decoding on the GPU: FFmpeg's demuxers and exact timestamps, NVDEC's frames, everything else as on the CPU."""
+"""Decoding on the GPU: FFmpeg demuxes and NVDEC decodes; everything else is the CPU decoder's."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ OpenCodec = Callable[[VideoInfo, VideoStream], GPUCodec]
 class GPURun:
     """Decodes a feed on the GPU; the counterpart of ``engines.cpu.codec.CodecRun``.
 
-    The packets' numbers travel through the decoder in place of their times. A frame that never comes is a lost one.
-    Damage inside a frame is concealed by the GPU, which does not say so. A session is for one size, aspect and
-    orientation: where they change, the GPU is left. So it is where an edit list cuts a group of frames off.
+    The decoder gets packet numbers in place of times. A frame that never comes out is lost. The GPU conceals damage
+    inside a frame without reporting it. A session is for one size, aspect and orientation: the rest goes to the CPU
+    when they change, and when an edit list cuts off a group of frames.
     """
 
     def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, keep: Callable[[Surface], Upright]) -> None:
@@ -70,7 +70,7 @@ class GPURun:
         """One slot per frame that the packets announce, in order of pts; lost ones without a frame.
 
         Raises:
-            CardRefusedError: the GPU gave up; slots that were not yielded are to be decoded otherwise.
+            GPURefusedError: the GPU does not decode the rest.
         """
         for packet in self._packets():
             if self._headers.has_changed(packet):
@@ -85,7 +85,7 @@ class GPURun:
         self.broken_end = self._feed.reader.broken_end
 
     def _is_behind_the_end(self, packet: Packet[Stream]) -> bool:
-        """Whether a packet is hidden because its frame would be shown after the last that an edit list shows."""
+        """Return whether a packet is hidden because its frame comes after the last one that an edit list shows."""
         if packet.pts is None:
             return False
         if is_hidden(packet):
@@ -94,8 +94,8 @@ class GPURun:
         return False
 
     def _packets(self) -> Iterator[Packet[Stream]]:
-        """Packets with a frame. Behind a keyframe in the middle some may be shown before it: they refer to frames
-        that were not read, and the GPU would put them out in any order."""
+        """Yield packets with a frame. After a keyframe in the middle some may be shown before it: they refer to frames
+        that were not read, and the GPU would return them in any order."""
         first_pts: int | None = None
         for packet in self._feed.packets:
             if packet is None or packet.size == 0:
@@ -125,19 +125,19 @@ def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
 
 
 class GPUDecoder(PyAvDecoder):
-    """Decodes into the GPU's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's promises.
+    """Decodes into the GPU's memory. Satisfies ``engines.protocols.Decoder``, with the CPU decoder's guarantees.
 
-    Where the GPU cannot decode the stream, or gives up on the way, ``DeviceSettings.undecodable`` says what happens:
+    If the GPU cannot decode the stream, or stops midway, ``DeviceSettings.undecodable`` decides what happens:
     the CPU decodes (the rest) and the frames are uploaded, or the job waits for another GPU, or fails.
 
     Args:
         stream: where frames are made.
         open_codec: opens a session of the GPU's decoder for a stream.
-        refusal: why the GPU is not to be asked at all.
-        on_refusal: told why the GPU does not decode the stream, before anything follows from that.
+        refusal: why the GPU must not be tried; None to try it.
+        on_refusal: called with the reason why the GPU does not decode the stream.
 
     Attributes:
-        cpu_fallback: the CPU decoded, from the start or from somewhere on.
+        cpu_fallback: the CPU has decoded all of the stream or a part.
 
     Raises:
         DeviceUnavailableError, UnsupportedCodecError: by ``undecodable``; also while batches are taken.
@@ -168,9 +168,9 @@ class GPUDecoder(PyAvDecoder):
         # NVDEC, drained within a group of frames, has given wrong ones.
         reason = EDITS if refusal is None and read_edit_lists(path).are_complex else refusal
         if reason is not None:
-            self._leave_the_gpu(reason)
+            self._fall_back(reason)
 
-    def _leave_the_gpu(self, reason: str) -> None:
+    def _fall_back(self, reason: str) -> None:
         self._on_refusal(reason)
         message = f"The video cannot be decoded on the GPU: {reason}."
         match self._settings.undecodable:
@@ -187,7 +187,7 @@ class GPUDecoder(PyAvDecoder):
         try:
             codec = self._open_codec(self._info.video, feed.stream)
         except GPURefusedError as error:
-            self._leave_the_gpu(str(error))
+            self._fall_back(str(error))
             return super()._decoded(feed)
         self.name = codec.name
         surfaces = SurfaceConverter(self._stream, self._info.video, self.surface_width, self.surface_height)
@@ -195,14 +195,14 @@ class GPUDecoder(PyAvDecoder):
         return run, self._with_successor(run, feed)
 
     def _with_successor(self, run: GPURun, feed: Feed) -> Iterator[Slot[Any]]:
-        """The GPU's slots, and should it give up, the rest from the CPU."""
+        """Yield the GPU's slots, and if it stops, the rest from the CPU."""
         last_pts: int | None = None
         try:
             for slot in run.slots():
                 last_pts = slot.pts
                 yield slot
         except GPURefusedError as error:
-            self._leave_the_gpu(str(error))
+            self._fall_back(str(error))
             self.name = f"{self.name}, pyav"
             again = feed.reopened() if last_pts is None else self._feed_before(last_pts)
             with again:
@@ -214,7 +214,7 @@ class GPUDecoder(PyAvDecoder):
         return feed_from(self._path, self._info.video.index, pts, KEYFRAMES_BEFORE_DAMAGE)
 
     def _blended(self, before: Upright, after: Upright, weight: float) -> Upright:
-        """On the host: it is rare, and no reason for a kernel."""
+        """Blend on the host: this is rare, so it has no kernel."""
         return self._uploaded(super()._blended(self._on_host(before), self._on_host(after), weight))
 
     def _black(self, like: Upright) -> Upright:

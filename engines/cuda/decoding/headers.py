@@ -1,4 +1,4 @@
-"""Noticing in the packets that a stream is no longer what it began as: the GPU's frames do not tell all of it."""
+"""Detection of changed stream properties in packets: the GPU's frames show only some of them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _SEQUENCE, _SEI = {"h264": 7, "hevc": 33}, {"h264": 6, "hevc": 39}
 class HeaderWatch:
     """Looks at the parameter sets in front of keyframes of H.264 and HEVC, and at the sizes in the frames of VP9.
 
-    A set that the stream's header does not have is usually harmless, so its keyframe is decoded by FFmpeg, which tells.
-    So is every keyframe of AV1, which may be smaller than its parameter set says.
+    A set that the stream's header lacks is usually harmless, so FFmpeg decodes its keyframe to compare. It also decodes
+    every keyframe of AV1, which may be smaller than its parameter set says.
     """
 
     def __init__(self, video: VideoInfo, stream: VideoStream) -> None:
@@ -40,7 +40,7 @@ class HeaderWatch:
         self._turns: set[bytes] = set()
 
     def has_changed(self, packet: Packet[Stream]) -> bool:
-        """Whether size, pixel aspect, orientation or colours are others from this packet on."""
+        """Return whether size, pixel aspect, orientation or colours change at this packet."""
         if self._video.codec == "vp9":
             return any(size != self._size for size in explicit_sizes(bytes(packet)))
         if not packet.is_keyframe:
@@ -50,7 +50,7 @@ class HeaderWatch:
         return self._video.codec in _SEQUENCE and self._has_new_sets(packet)
 
     def _has_new_sets(self, packet: Packet[Stream]) -> bool:
-        """Whether the parameter sets and messages in front of a keyframe change something."""
+        """Return whether the parameter sets and messages before a keyframe change something."""
         units = set(self._describing(packet))
         news = {unit for unit in units if unit not in self._header} - self._harmless
         is_turned_back = bool(self._turns - units)
@@ -86,7 +86,7 @@ class HeaderWatch:
 
 
 def messages(unit: bytes, codec: str) -> list[int]:
-    """Payload types of the messages in an SEI unit."""
+    """Return the payload types of the messages in an SEI unit."""
     found, data = [], unit[1 if codec == "h264" else 2 :].replace(b"\x00\x00\x03", b"\x00\x00")
     at = 0
     while at + 1 < len(data) and data[at:] != b"\x80":
@@ -108,7 +108,10 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def nal_units(data: memoryview, length_bytes: int) -> Iterator[memoryview]:
-    """Units of an access unit, length-prefixed, or with start codes where the length has 0 bytes; no tiny ones."""
+    """Yield the NAL units of an access unit, without tiny ones.
+
+    They are length-prefixed, or have start codes if ``length_bytes`` is 0.
+    """
     if not length_bytes:
         yield from _after_start_codes(data)
         return
@@ -133,6 +136,6 @@ def _after_start_codes(data: memoryview) -> Iterator[memoryview]:
 
 
 def _length_bytes(codec: str, header: bytes) -> int:
-    """Bytes of a unit's length as avcC or hvcC tells (ISO/IEC 14496-15); 0 where units have start codes."""
+    """Return the size of a unit's length field in avcC or hvcC (ISO/IEC 14496-15); 0 for start codes."""
     at = {"h264": 4, "hevc": 21}.get(codec, 0)
     return (header[at] & 3) + 1 if at and len(header) > at and header[0] == 1 else 0

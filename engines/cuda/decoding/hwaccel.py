@@ -1,4 +1,4 @@
-"""NVDEC through FFmpeg and PyAV: stands in where PyNvVideoCodec is not installed."""
+"""NVDEC through FFmpeg and PyAV, for hosts without PyNvVideoCodec."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from engines.errors import DeviceOutOfMemoryError
 from engines.frames import VideoInfo
 
 _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
-_ENOUGH_BYTES = 2**30  # a decoder that the GPU knows opens with so much free memory
-_FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # what FFmpeg says on a full GPU; the first also of unknown streams
+_ENOUGH_BYTES = 2**30  # a supported decoder opens with this much free memory
+_FULL = {errno.EOPNOTSUPP, errno.ENOMEM}  # FFmpeg's errors on a full GPU; the first also for unknown streams
 
 
 class HwaccelCodec:
@@ -30,10 +30,10 @@ class HwaccelCodec:
 
     Args:
         ready: waits until FFmpeg's work on the GPU is done, which uses the default stream, and ours.
-        free_bytes: asks for the GPU's free memory.
+        free_bytes: returns the GPU's free memory.
 
     Raises:
-        CardRefusedError: FFmpeg does not decode on this GPU.
+        GPURefusedError: FFmpeg does not decode on this GPU.
     """
 
     name = "pyav-cuda"
@@ -63,11 +63,11 @@ class HwaccelCodec:
         self._has_shown = False
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
-        """Decode a packet, or with None what is left; returns frames in order of display, each with its packet's pts.
+        """Decode a packet, or with None the rest; return frames in display order, each with its packet's pts.
 
         Raises:
             DamagedPacketError: the packet is not worth decoding.
-            CardRefusedError: FFmpeg quietly decoded on the CPU, or does not decode this on the GPU.
+            GPURefusedError: FFmpeg decoded on the CPU, or does not decode this on the GPU.
             DeviceOutOfMemoryError: the GPU has no room for the decoder.
         """
         self._ready()  # what was shown last may be overwritten from here on
@@ -84,14 +84,14 @@ class HwaccelCodec:
 
 
 def refused(error: av.FFmpegError, free_bytes: int) -> Exception:
-    """What it means that FFmpeg's decoder gave an error instead of its first frame."""
+    """Return our error for an error of FFmpeg's decoder before its first frame."""
     if error.errno in _FULL and free_bytes < _ENOUGH_BYTES:
         return DeviceOutOfMemoryError(f"The GPU ran out of memory while opening FFmpeg's decoder: {error}")
     return GPURefusedError(f"FFmpeg does not decode this on the GPU: {error}")
 
 
 def _let_waiting_threads_sleep(index: int) -> None:
-    """Give the GPU's primary context, which CuPy uses, the flags on which FFmpeg insists before it shares it."""
+    """Set the flags that FFmpeg requires of the GPU's primary context, which it shares with CuPy."""
     device = ctypes.c_int()
     try:
         driver = ctypes.CDLL("libcuda.so.1")

@@ -19,7 +19,7 @@ from engines.errors import EngineError
 from engines.frames import VideoInfo
 
 CODECS = {"h264": "H264", "hevc": "HEVC", "av1": "AV1", "vp9": "VP9"}  # FFmpeg's names -> NVDEC's
-_START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC wants them, MP4 has none
+_START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC needs them, MP4 has none
 _PLANAR_420 = ("yuv420p", "yuvj420p", "yuv420p10le", "yuv420p12le", "nv12", "p010le")
 _WIDE_FORMATS = ("P016",)
 
@@ -27,24 +27,24 @@ Capabilities = Callable[[int, str, int], dict[str, int]]
 
 
 class GPURefusedError(Exception):
-    """The GPU does not decode this stream, or no longer; the message says why."""
+    """The GPU does not decode this stream, or not the rest of it; the message says why."""
 
 
 class DamagedPacketError(Exception):
-    """A packet holds nothing that the GPU could decode."""
+    """A packet holds nothing that the GPU can decode."""
 
 
 class NvdecCodec:
     """One session of the GPU's decoder.
 
     Args:
-        video: what the stream holds; ``refusal`` must have said that the GPU takes it.
-        source: the stream whose packets will come.
+        video: the stream's description, for which ``refusal`` returned None.
+        source: the stream that the packets belong to.
         index: number of the CUDA device.
         stream: CUstream on which surfaces are written; read them there before the next packet is decoded.
 
     Raises:
-        CardRefusedError: there is no session for it.
+        GPURefusedError: no session can be opened.
         DeviceOutOfMemoryError, DeviceLostError: the GPU failed.
     """
 
@@ -60,11 +60,11 @@ class NvdecCodec:
         )
 
     def decode(self, packet: Packet[Stream] | None) -> list[tuple[int, Surface]]:
-        """Decode a packet, or with None what is left; returns frames in order of display, each with its packet's pts.
+        """Decode a packet, or with None the rest; return frames in display order, each with its packet's pts.
 
         Raises:
-            DamagedPacketError: the packet is not worth decoding.
-            CardRefusedError: the session is of no more use.
+            DamagedPacketError: the packet cannot be decoded.
+            GPURefusedError: the session cannot go on.
         """
         parts = self._with_start_codes(packet)
         frames = [frame for part in parts for frame in self._decode(part)]
@@ -90,12 +90,12 @@ class NvdecCodec:
 
 
 def capabilities(index: int, codec: str, bit_depth: int) -> dict[str, int]:
-    """What cuvidGetDecoderCaps says of a codec (FFmpeg's name) in 4:2:0."""
-    return dict(_asked(index, codec, bit_depth))
+    """Return what cuvidGetDecoderCaps reports for a codec (FFmpeg's name) in 4:2:0."""
+    return dict(_decoder_caps(index, codec, bit_depth))
 
 
 def usual_capabilities(_index: int, codec: str, bit_depth: int) -> dict[str, int]:
-    """What most GPUs decode, where the GPU cannot be asked; it may still refuse when it is tried."""
+    """Return what most GPUs decode, for a GPU that cannot be asked; it may still refuse."""
     least, most = (48, 4096) if codec == "h264" else (144, 8192)
     supported = codec != "h264" or bit_depth == 8
     return {
@@ -109,7 +109,7 @@ def usual_capabilities(_index: int, codec: str, bit_depth: int) -> dict[str, int
 
 
 def refusal(video: VideoInfo, index: int, capabilities: Capabilities = capabilities) -> str | None:
-    """Why the GPU should not decode this stream, or None where it should."""
+    """Return why the GPU should not decode this stream, or None if it should."""
     if video.codec not in CODECS:
         return f"the GPU has no decoder for {video.codec}"
     if video.interlaced:
@@ -134,8 +134,8 @@ def _beyond(capabilities: dict[str, int], video: VideoInfo) -> str | None:
 
 
 @functools.cache
-def _asked(index: int, codec: str, bit_depth: int) -> dict[str, int]:
-    """The answer is kept, because each question makes a CUDA context."""
+def _decoder_caps(index: int, codec: str, bit_depth: int) -> dict[str, int]:
+    """Ask the driver once: each question makes a CUDA context."""
     library = _library()
     chroma = getattr(library.cudaVideoChromaFormat, "420")
     answer: dict[str, int] = _call(
@@ -159,7 +159,7 @@ def _surface(frame: Any) -> Surface:
 
 
 def _call(work: Any) -> Any:
-    """The library's answer; its two exceptions have no common base."""
+    """Return the library's answer; its two exceptions have no common base."""
     try:
         with device_errors("decoding"):
             return work()

@@ -1,4 +1,4 @@
-"""From a decoder's surface to an upright NV12 frame of our own: copied at once, because decoders reuse theirs."""
+"""Conversion of a decoder's surface to an upright NV12 frame in memory of its own: decoders reuse their surfaces."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHROMA_GREY, _CHROMA_STEPS = 128, 224
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A decoded 4:2:0 frame with interleaved chroma in the GPU's memory, as it was stored.
+    """A decoded 4:2:0 frame with interleaved chroma in the GPU's memory, not yet upright.
 
     Attributes:
         y, uv: addresses.
@@ -45,7 +45,7 @@ class SurfaceConverter:
     """Turns surfaces of one stream into upright 8-bit NV12 frames of limited range, SDR and one size.
 
     Args:
-        video: says which way is up, and of what range, depth and colours the samples are.
+        video: orientation, and range, depth and colours of the samples.
         width, height: size of the frames.
     """
 
@@ -59,7 +59,7 @@ class SurfaceConverter:
         self._is_plain = not (video.rotation_deg or video.mirrored or video.color.full_range or self._tone)
 
     def convert(self, surface: Surface) -> DevicePlanes:
-        """Planes of our own; the surface's memory may be reused by work that is given to the stream later."""
+        """Return new planes; work that the stream is given later may overwrite the surface."""
         if self._is_plain and self._fits(surface) and _is_contiguous(surface):
             return self._copied(surface)
         planes = self._upright(surface)
@@ -103,7 +103,7 @@ class SurfaceConverter:
         return described
 
     def _scaled(self, planes: DevicePlanes) -> DevicePlanes:
-        """The whole frame in the wanted size, with the compositor's filters."""
+        """Scale the whole frame with the compositor's filters."""
         memory = self._stream.empty((frame_bytes(self._width, self._height),))
         height, width = planes[0].shape
         whole = TileSource(Frame(*planes, pts=0, duration=1), Rect(0, 0, width, height))
@@ -112,7 +112,7 @@ class SurfaceConverter:
 
 
 def upload(stream: DeviceWork, planes: Sequence[Plane]) -> DevicePlanes:
-    """A frame from host memory, whose rows may be padded."""
+    """Upload a frame from host memory, whose rows may be padded."""
     height, width = planes[0].shape
     memory = np.concatenate([np.ascontiguousarray(plane).reshape(-1) for plane in planes])
     return split(stream.upload(memory), width, height)

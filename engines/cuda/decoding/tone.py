@@ -1,4 +1,4 @@
-"""Tone mapping on the GPU: the table of ``engines.tone_map`` in its memory, and how samples lead into it."""
+"""Tone mapping on the GPU: the table of ``engines.tone_map`` in its memory, and the scaling of samples to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ToneTable:
         self._address = stream.address(self._memory)
 
     def described(self, *, wide: bool) -> Any:
-        """What ``kernels.TONE`` holds for surfaces of one or two bytes per sample."""
+        """Return ``kernels.TONE`` for surfaces of one or two bytes per sample."""
         tone = np.zeros((), TONE)
         tone["table"], tone["size"] = self._address, self._memory.shape[0]
         names = ("black", "luma_gain", "grey", "chroma_gain")
@@ -36,7 +36,7 @@ class ToneTable:
 
 
 def white_and_middle(video: VideoInfo, *, wide: bool) -> tuple[int, int]:
-    """Full-range white and grey as they are stored."""
+    """Return the stored values of full-range white and grey."""
     bits = max(9, video.bit_depth) if wide else 8
     return ((2**bits - 1) << (16 - bits), 2**15) if wide else (255, 128)
 

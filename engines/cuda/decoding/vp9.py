@@ -13,16 +13,16 @@ _REFERENCES = 3
 
 
 def explicit_sizes(packet: bytes) -> list[Size]:
-    """The sizes that the frames of a packet name; an inter frame mostly takes that of a frame it refers to.
+    """Return the sizes in the frame headers of a packet; most inter frames take that of a reference instead.
 
-    A header that cannot be understood names none.
+    A header that cannot be parsed gives none.
     """
     sizes = (_size(_Bits(frame[:_HEADER_BYTES])) for frame in _frames(packet))
     return [size for size in sizes if size is not None]
 
 
 class _Bits:
-    """Reads from the highest bit on; behind the end there are zeros."""
+    """Reads from the highest bit on; zeros follow the end."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data.ljust(_HEADER_BYTES, b"\0"), "big")

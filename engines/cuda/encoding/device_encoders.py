@@ -23,8 +23,8 @@ class DeviceEncoders:
     """Makes the encoders of one GPU, as settings and GPU allow.
 
     Args:
-        counted: the GPU's sessions, as counted before any job began. None: nobody has. Then it is only asked whether
-            there is one, since a count would take those of other jobs away for a moment, and miss those in use.
+        counted: the GPU's sessions, counted before any job began. If None, only one is tried: a count would take
+            sessions from other jobs for a moment, and miss those in use.
 
     Attributes:
         notes: why NVENC is not in use, for the report.
@@ -55,11 +55,11 @@ class DeviceEncoders:
         settings: EncoderSettings,
         stream: int = 0,
     ) -> Encoder:
-        """An encoder for frames on the GPU. ``stream`` is the CUstream on which they are drawn.
+        """Open an encoder for frames on the GPU. ``stream`` is the CUstream on which they are drawn.
 
         Raises:
-            EncoderBusyError: no NVENC session came free within a second; whoever wants one may ask again.
-            EncoderMissingError: NVENC is demanded, and the GPU has none.
+            EncoderBusyError: no NVENC session came free within a second; the caller may try again.
+            EncoderMissingError: NVENC is required, and the GPU has none.
         """
         with self._asking:
             kind, note = choose_encoder(settings.encoder, self._probed)
@@ -76,10 +76,10 @@ class DeviceEncoders:
         )
         return DownloadingEncoder(inner, width, height, index=self._device.gpu, stream=stream)
 
-    def give_spare_places_back(self) -> None:
-        """Leave the places that no open encoder uses to other processes: the job needs none for now."""
+    def free_spare_slots(self) -> None:
+        """Free the slots that no open encoder uses for other processes."""
         if self._sessions is not None:
-            self._sessions.give_spare_places_back()
+            self._sessions.free_spare_slots()
 
     def _probed(self) -> SessionProbe:
         if self._device.nvenc_max_sessions == 0:
@@ -91,14 +91,14 @@ class DeviceEncoders:
     def _shared_sessions(self) -> EncoderSessions:
         if self._sessions is None:
             limit = self._limit()
-            places = None
+            slots = None
             if limit is not None:
-                places = Slots(shared_directory() / f"nvenc-{settings_number(self._device.gpu)}", limit)
-            self._sessions = EncoderSessions(limit, places=places, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
+                slots = Slots(shared_directory() / f"nvenc-{settings_number(self._device.gpu)}", limit)
+            self._sessions = EncoderSessions(limit, slots=slots, wait_s=min(_TRY_S, self._device.nvenc_wait_s))
         return self._sessions
 
     def _limit(self) -> int | None:
-        """Sessions that all jobs on the GPU may hold; None leaves that to the driver."""
+        """Return how many sessions all jobs on the GPU may hold; None leaves that to the driver."""
         if self._device.nvenc_max_sessions != "auto":
             return self._device.nvenc_max_sessions
         counted = self._counted

@@ -1,4 +1,4 @@
-"""Feeds an encoder of the CPU with frames from the GPU, through pinned memory."""
+"""Encoding of a GPU's frames on the CPU: frames are copied to the host through pinned memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DownloadingEncoder:
     two later than they come. A frame's memory on the GPU is held until its copy has arrived.
 
     Args:
-        inner: takes frames in host memory and does not keep them.
+        inner: encodes frames in host memory and holds none after its call.
         width, height: size of every frame, both even.
         index: number of the CUDA device.
         stream: CUstream on which frames are drawn; 0 is the default stream.
@@ -54,7 +54,7 @@ class DownloadingEncoder:
         self._on_the_way: deque[tuple[_Slot, Frame]] = deque()
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next frame, in order of pts; returns what is ready, in decoding order."""
+        """Take the next frame, in order of pts; return finished packets, in decoding order."""
         with device_errors("copying frames to the encoder"), self._device:
             slot = self._free.pop()
             self._drawn.record(self._drawn_on)
@@ -66,7 +66,7 @@ class DownloadingEncoder:
         return [] if self._free else self._hand_on()
 
     def flush(self) -> list[EncodedPacket]:
-        """The remaining packets. The encoder cannot be used afterwards."""
+        """Return the remaining packets. The encoder cannot be used afterwards."""
         packets = [packet for _ in range(len(self._on_the_way)) for packet in self._hand_on()]
         return packets + self._inner.flush()
 

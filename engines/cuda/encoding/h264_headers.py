@@ -20,9 +20,9 @@ _ANY_START_CODE = re.compile(b"\x00?\x00\x00\x01")
 
 
 def tagged(headers: bytes, color: ColorTags) -> bytes:
-    """SPS and PPS (Annex B) with the colour description in them, which the library's options cannot express.
+    """Return SPS and PPS (Annex B) with the colour description, which the library's options cannot set.
 
-    The level is at most 5.1, which 1920x1080 at 120 frames a second stays within.
+    The level is at most 5.1, which is enough for 1920x1080 at 120 frames a second.
     """
     tags = (
         f"h264_metadata=colour_primaries={color.primaries}:transfer_characteristics={color.transfer}"
@@ -32,19 +32,19 @@ def tagged(headers: bytes, color: ColorTags) -> bytes:
         tags += f":level={LEVEL_MAX / 10}"
     try:
         with av.open(io.BytesIO(), "w", format="h264") as scratch:
-            stream = scratch.add_stream("libx264", rate=25)  # only tells the filter which codec it is
+            stream = scratch.add_stream("libx264", rate=25)  # tells the filter the codec
             return b"".join(bytes(packet) for packet in BitStreamFilterContext(tags, stream).filter(Packet(headers)))
     except av.FFmpegError as error:
         raise EncodeFailedError(f"NVENC's headers cannot be read: {error}") from error
 
 
 def _level(headers: bytes) -> int:
-    """level_idc of the SPS (H.264, 7.3.2.1.1); 0 where there is none."""
+    """Return level_idc of the SPS (H.264, 7.3.2.1.1); 0 without an SPS."""
     units = [unit for unit in _ANY_START_CODE.split(headers) if len(unit) > 3]
     return next((unit[3] for unit in units if unit[0] & 31 == _SPS), 0)
 
 
 def without_sequence_headers(data: bytes) -> bytes:
-    """An access unit (Annex B) without the parameter sets that NVENC repeats before every keyframe."""
+    """Return an access unit (Annex B) without the parameter sets that NVENC repeats before every keyframe."""
     units = [unit for unit in _ANY_START_CODE.split(data) if unit]
     return b"".join(_START_CODE + unit for unit in units if unit[0] & 31 not in _SEQUENCE_HEADERS)

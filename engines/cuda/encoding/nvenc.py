@@ -47,7 +47,7 @@ class NvencEncoder:
     Args:
         width, height: size of every frame, both even.
         fps: mean rate; steers rate control and the distance of keyframes.
-        sessions: where a place for this encoder is waited for.
+        sessions: give the session for this encoder.
         index: number of the CUDA device.
         stream: CUstream on which the frames are drawn; NVENC's own copy of a frame is ordered behind it, so its
             memory may be drawn on again right after ``encode``, on that stream.
@@ -86,12 +86,12 @@ class NvencEncoder:
         self.extradata = tagged(self._call("GetSequenceParams"), color)
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Take the next frame, in order of pts; returns what is ready."""
+        """Take the next frame, in order of pts; return finished packets."""
         self._times.append(frame.pts)
         return self._packets(self._call("Encode", _DeviceFrame(*self._adjacent(frame))))
 
     def flush(self) -> list[EncodedPacket]:
-        """The remaining packets. Gives the session back; the encoder cannot be used afterwards."""
+        """Return the remaining packets and free the session; the encoder cannot be used afterwards."""
         try:
             return self._packets(self._call("EndEncode"))
         finally:
@@ -118,7 +118,7 @@ class NvencEncoder:
         ]
 
     def _adjacent(self, frame: Frame) -> tuple[_View, _View]:
-        """Both planes without padding, chroma right behind luma, as NVENC's copy takes them."""
+        """Return both planes without padding, chroma right behind luma, as NVENC needs them."""
         width, height = self._width, self._height
         y, uv = _View(frame.y, (height, width, 1)), _View(frame.uv, (height // 2, width // 2, 2))
         if y.is_packed and uv.is_packed and uv.pointer == y.pointer + width * height:
@@ -132,7 +132,7 @@ class NvencEncoder:
 
     @contextmanager
     def _on_stream(self) -> Iterator[Empty]:
-        """What allocates memory on the GPU; copies in this block are ordered behind the drawing of frames."""
+        """Yield an allocator of GPU memory; copies in this block are ordered behind the drawing of frames."""
         if self._empty is not None:
             yield self._empty
             return
@@ -171,14 +171,14 @@ class _DeviceFrame:
 
 
 def encoder_options(fps: Fraction, settings: EncoderSettings) -> dict[str, Any]:
-    """PyNvVideoCodec's options. It passes over what it does not know, an option or a preset, without an error."""
+    """Return PyNvVideoCodec's options. It ignores unknown options and presets without an error."""
     gop = gop_frames(fps)
     return {
         "codec": "h264",
         "preset": PRESETS[settings.preset],
         "tuning_info": "high_quality",
         "rc": "vbr",
-        "cq": max(1, settings.crf),  # 0 would mean: choose by yourself
+        "cq": max(1, settings.crf),  # 0 would let NVENC choose
         "bitrate": 0,
         "maxbitrate": 0,
         "gop": gop,

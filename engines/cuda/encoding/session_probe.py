@@ -1,6 +1,6 @@
-"""Opens NVENC sessions until one is refused and prints how many there were: ``python -m ... INDEX MOST``.
+"""Count of the NVENC sessions that open at once, as a program: ``python -m ... INDEX MOST``.
 
-A program of its own, because it loads the driver and takes sessions that only its end surely gives back.
+It is a separate program because it loads the driver and takes sessions that only its end frees for certain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def count(index: int, most: int) -> dict[str, Any]:
-    """``opened``, ``error`` and ``status`` as ``sessions.SessionProbe`` has them."""
+    """Return the fields of ``sessions.SessionProbe``."""
     sessions: list[Any] = []
     try:
         library = importlib.import_module("PyNvVideoCodec")

@@ -1,4 +1,4 @@
-"""NVENC sessions: how many really open, who holds one, and who waits.
+"""NVENC sessions: how many the GPU opens, and a queue for those that wait for one.
 
 GeForce GPUs allow a few encoder sessions for the whole system, by driver; workstation GPUs as many as fit. Over the
 limit the driver answers NV_ENC_ERR_OUT_OF_MEMORY (10) or NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY (21); a GPU without an
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SessionProbe:
-    """What a GPU answered: how many sessions opened side by side, and what ended that ("" where nothing did)."""
+    """How many sessions a GPU opened at once, and the error that ended the count ("" without one)."""
 
     opened: int
     error: str = ""
@@ -50,7 +50,7 @@ class SessionProbe:
 
 
 def probe_sessions(index: int, most: int = MOST_PROBED) -> SessionProbe:
-    """Open sessions in a process of its own until one is refused: a driver that crashes takes only that along."""
+    """Open sessions in a separate process until one is refused: a crash of the driver ends only that process."""
     command = [sys.executable, "-m", "engines.cuda.encoding.session_probe", str(index), str(most)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
@@ -59,17 +59,17 @@ def probe_sessions(index: int, most: int = MOST_PROBED) -> SessionProbe:
     except subprocess.TimeoutExpired:
         return SessionProbe(0, f"opening encoder sessions took longer than {_PROBE_TIMEOUT_S:.0f} s")
     except (IndexError, ValueError, TypeError):
-        words = done.stderr.decode(errors="replace").strip().splitlines()
-        return SessionProbe(0, f"the encoder's probe ended with status {done.returncode}: {' '.join(words[-1:])}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        return SessionProbe(0, f"the encoder's probe ended with status {done.returncode}: {' '.join(lines[-1:])}")
 
 
 def choose_encoder(
     wanted: Literal["auto", "nvenc", "x264"], probe: Callable[[], SessionProbe]
 ) -> tuple[Literal["nvenc", "x264"], str | None]:
-    """The encoder to use, and for the report why a better one is not.
+    """Return the encoder to use, and for the report why NVENC is not used.
 
     Raises:
-        EncoderMissingError: NVENC is demanded, and the GPU has none.
+        EncoderMissingError: NVENC is required, and the GPU has none.
     """
     if wanted == "x264":
         return "x264", None
@@ -82,7 +82,7 @@ def choose_encoder(
 
 
 class Session(Generic[T]):
-    """An open encoder and the place it takes; ``close`` gives the place back, once."""
+    """An open encoder and its session; ``close`` frees both, once."""
 
     def __init__(self, encoder: T, release: Callable[[], None]) -> None:
         self.encoder: T | None = encoder
@@ -97,15 +97,15 @@ class Session(Generic[T]):
 
 
 class EncoderSessions:
-    """Hands out the sessions of one GPU to the threads of this process, first come, first served.
+    """Gives the sessions of one GPU to the threads of this process, first come, first served.
 
-    A shared place stays with this process once it has one: a job opens a session for each segment, and must not lose
-    its turn between two of them.
+    This process holds on to a slot that it has taken: a job opens a session for each segment, and must not lose its
+    turn between two of them.
 
     Args:
-        limit: sessions that may be open at once; None leaves it to the driver to refuse what is too much.
-        places: those of all processes together; None likewise.
-        wait_s: how long one is waited for.
+        limit: sessions that may be open at once; None leaves the limit to the driver.
+        slots: the sessions of all processes together; None likewise.
+        wait_s: longest wait for a session.
         clock: monotonic seconds.
     """
 
@@ -113,13 +113,13 @@ class EncoderSessions:
         self,
         limit: int | None,
         *,
-        places: Slots | None = None,
+        slots: Slots | None = None,
         wait_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = math.inf if limit is None else limit
-        self._places = places
-        self._spare_places: list[Callable[[], None]] = []
+        self._slots = slots
+        self._spare_slots: list[Callable[[], None]] = []
         self._wait_s = wait_s
         self._clock = clock
         self._changed = threading.Condition()
@@ -127,12 +127,12 @@ class EncoderSessions:
         self.open_sessions = 0
 
     def open(self, create: Callable[[], T]) -> Session[T]:
-        """Wait for a place, then create the encoder; while other processes hold all sessions, try again.
+        """Wait for a session, then create the encoder; while other processes hold all sessions, try again.
 
         Raises:
             EncoderBusyError: no session came free in time.
             EncoderMissingError: the GPU has no encoder.
-            EngineError: what else ``device_errors`` knows; anything else is raised as it is.
+            EngineError: another error that ``device_errors`` translates; anything else is raised unchanged.
         """
         deadline = self._clock() + self._wait_s
         ticket = object()
@@ -140,57 +140,57 @@ class EncoderSessions:
             self._queue.append(ticket)
         try:
             while True:
-                self._take_place(ticket, deadline)
-                release = self._take_shared_place()
+                self._begin_session(ticket, deadline)
+                release = self._take_slot()
                 encoder = self._try(create, release) if release else None
                 if encoder is not None and release:
                     return Session(encoder, release)
                 self._pause(deadline)
         except Exception:
-            self.give_spare_places_back()  # whoever gives up must not hold one
+            self.free_spare_slots()  # a caller that gives up must not hold one
             raise
         finally:
             with self._changed:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
 
-    def give_spare_places_back(self) -> None:
-        """Leave the shared places that no open session uses to other processes."""
+    def free_spare_slots(self) -> None:
+        """Free the slots that no open session uses for other processes."""
         with self._changed:
-            spare, self._spare_places = self._spare_places, []
+            spare, self._spare_slots = self._spare_slots, []
         for give_back in spare:
             give_back()
 
-    def _take_place(self, ticket: object, deadline: float) -> None:
+    def _begin_session(self, ticket: object, deadline: float) -> None:
         with self._changed:
             while self._queue[0] is not ticket or self.open_sessions >= self._limit:
                 self._wait(deadline, deadline - self._clock())
             self.open_sessions += 1
 
-    def _take_shared_place(self) -> Callable[[], None] | None:
-        """What ends the use of the place; None where other processes have all of them."""
-        if self._places is None:
-            return self._give_place_back
+    def _take_slot(self) -> Callable[[], None] | None:
+        """Take a slot; return the function that ends its use, or None if other processes have all."""
+        if self._slots is None:
+            return self._end_session
         with self._changed:
-            give_back = self._spare_places.pop() if self._spare_places else self._places.take()
+            give_back = self._spare_slots.pop() if self._spare_slots else self._slots.take()
         if give_back is None:
-            self._give_place_back()
+            self._end_session()
             return None
 
         def release() -> None:
             with self._changed:
-                self._spare_places.append(give_back)
-            self._give_place_back()
+                self._spare_slots.append(give_back)
+            self._end_session()
 
         return release
 
-    def _give_place_back(self) -> None:
+    def _end_session(self) -> None:
         with self._changed:
             self.open_sessions -= 1
             self._changed.notify_all()
 
     def _try(self, create: Callable[[], T], release: Callable[[], None]) -> T | None:
-        """The encoder, or None where the GPU says that all sessions are taken."""
+        """Return the encoder, or None if the GPU reports that all sessions are taken."""
         try:
             with device_errors("opening an encoder"):
                 return create()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.cuda.cross_process import Ledger, Slots
+from engines.cuda.cross_process import Slots, VramLedger
 from engines.cuda.encoding.sessions import EncoderSessions
 from engines.cuda.memory import MIB, VramManager
 from engines.errors import EncoderBusyError, VramGuardError
@@ -23,8 +23,8 @@ GIB = 1024 * MIB
 PROMISES = """
 import sys
 from pathlib import Path
-from engines.cuda.cross_process import Ledger
-ledger = Ledger(Path(sys.argv[1]))
+from engines.cuda.cross_process import VramLedger
+ledger = VramLedger(Path(sys.argv[1]))
 with ledger.deciding():
     ledger.promise(int(sys.argv[2]))
 """
@@ -40,10 +40,10 @@ import sys
 from pathlib import Path
 from engines.cuda.memory import VramManager
 from engines.nvml import VramReading
-from engines.cuda.cross_process import Ledger
+from engines.cuda.cross_process import VramLedger
 from engines.errors import VramGuardError
 GIB = 2**30
-manager = VramManager(lambda: VramReading(10 * GIB, 0, 0), fixed_bytes=GIB, ledger=Ledger(Path(sys.argv[1])))
+manager = VramManager(lambda: VramReading(10 * GIB, 0, 0), fixed_bytes=GIB, ledger=VramLedger(Path(sys.argv[1])))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -75,7 +75,7 @@ def another(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def manager(folder: Path, reading: VramReading) -> VramManager:
-    return VramManager(lambda: reading, fixed_bytes=GIB, ledger=Ledger(folder))
+    return VramManager(lambda: reading, fixed_bytes=GIB, ledger=VramLedger(folder))
 
 
 def test_what_another_process_was_promised_and_does_not_hold_yet_is_not_free(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_processes_that_decide_at_once_do_not_go_over_the_guard(tmp_path: Path) 
 
 def test_sessions_are_limited_over_all_processes(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
-    sessions = EncoderSessions(2, wait_s=0, places=Slots(stem, 2))
+    sessions = EncoderSessions(2, wait_s=0, slots=Slots(stem, 2))
     one = sessions.open(object)
     with another(TAKES, stem, 2), pytest.raises(EncoderBusyError):
         sessions.open(object)
@@ -141,13 +141,13 @@ def test_a_session_waits_for_another_process(tmp_path: Path) -> None:
     stem = tmp_path / "nvenc-0"
     with another(TAKES, stem, 1) as process:
         threading.Timer(0.2, process.kill).start()
-        session = EncoderSessions(1, wait_s=30, places=Slots(stem, 1)).open(object)
+        session = EncoderSessions(1, wait_s=30, slots=Slots(stem, 1)).open(object)
     session.close()
 
 
-def test_an_encoder_that_does_not_open_gives_its_place_back(tmp_path: Path) -> None:
-    places = Slots(tmp_path / "nvenc-0", 1)
-    sessions = EncoderSessions(1, wait_s=0, places=places)
+def test_an_encoder_that_does_not_open_frees_its_slot(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "nvenc-0", 1)
+    sessions = EncoderSessions(1, wait_s=0, slots=slots)
 
     def broken() -> object:
         raise ValueError("no")
@@ -155,4 +155,4 @@ def test_an_encoder_that_does_not_open_gives_its_place_back(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="no"):
         sessions.open(broken)
     assert sessions.open_sessions == 0
-    assert places.take() is not None
+    assert slots.take() is not None

@@ -23,14 +23,14 @@ from engines.inference.build import (
 )
 from engines.inference.cache import EngineCache, EngineKey
 from engines.inference.onnxruntime import OnnxRuntimeEngine
-from engines.inference.select import Place, open_engine
+from engines.inference.select import EngineDevice, open_engine
 from engines.inference.tensorrt import EngineRefusedError, TensorRtEngine
 from engines.models import face_embedding, yunet
 from engines.settings import DeviceSettings
 from tests.support.still_images import collins, hopper, nv12
 
-ADA = Place(0, "sm89", 0)
-HOPPER = Place(0, "sm90", 0)
+ADA = EngineDevice(0, "sm89", 0)
+HOPPER = EngineDevice(0, "sm90", 0)
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +102,16 @@ def test_an_engine_that_the_library_does_not_take_is_refused(library: Library, d
     with pytest.raises(EngineRefusedError) as caught:
         TensorRtEngine(plan[: len(plan) // 2], library, precision="fp16")
     assert "tensorrt-rtx-fp16 does not take the engine" in caught.value.message
-    assert "engines build" in caught.value.remedy
+    assert "again" in caught.value.remedy
 
 
-def open_with(cache: EngineCache, detector: bytes, place: Place, find: Any, inference: str = "auto") -> choose.Chosen:
+def open_with(
+    cache: EngineCache, detector: bytes, device: EngineDevice, find: Any, inference: str = "auto"
+) -> choose.Chosen:
     """As on a GPU, but that ONNX Runtime runs on the CPU where it takes over."""
     settings = DeviceSettings.model_validate({"inference": inference})
     runtime: Any = lambda model, *_: OnnxRuntimeEngine(model)  # noqa: E731
-    return open_engine("detector", detector, place, settings, cache, find=find, open_onnxruntime=runtime)
+    return open_engine("detector", detector, device, settings, cache, find=find, open_onnxruntime=runtime)
 
 
 def runs(engine: Any) -> bool:

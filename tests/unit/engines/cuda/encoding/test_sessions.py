@@ -200,7 +200,7 @@ def test_the_policy_names_the_encoder_and_why() -> None:
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Places that no other process of this machine knows of."""
     monkeypatch.setattr("engines.cuda.encoding.device_encoders.shared_directory", lambda: tmp_path)
 
@@ -209,7 +209,7 @@ COUNTED = SessionProbe(2, "NVENC returned error 10", 10)
 NOBODY_WAITS = DeviceSettings(index=1, nvenc_wait_s=0)
 
 
-@pytest.mark.usefixtures("places")
+@pytest.mark.usefixtures("slots")
 def test_a_gpu_hands_out_as_many_encoders_as_were_counted_and_nobody_counts_again(library: ModuleType) -> None:
     gpu = DeviceEncoders(NOBODY_WAITS, COUNTED, lambda *_: pytest.fail("asked"))
     made = [_create(gpu) for _ in range(2)]
@@ -220,7 +220,7 @@ def test_a_gpu_hands_out_as_many_encoders_as_were_counted_and_nobody_counts_agai
     assert gpu.notes == ()
 
 
-@pytest.mark.usefixtures("places")
+@pytest.mark.usefixtures("slots")
 @pytest.mark.parametrize(
     ("settings", "counted"), [(DeviceSettings(nvenc_max_sessions=1, nvenc_wait_s=0), COUNTED),
                               (DeviceSettings(nvenc_wait_s=0), SessionProbe(1, "NVENC returned error 21", 21))],
@@ -233,7 +233,7 @@ def test_jobs_of_a_machine_share_the_sessions_and_a_job_keeps_its_own_between_se
     with pytest.raises(EncoderBusyError):
         _create(two)
     _create(one).flush()
-    one.give_spare_places_back()
+    one.free_spare_slots()
     _create(two).flush()
 
 
