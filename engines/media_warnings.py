@@ -1,5 +1,4 @@
 """Warnings about what a result lacks or holds in another form: each code with its texts in English and Korean."""
-"""Warnings about what a result lacks, or holds in another form: each code with its text in English and Korean."""
 
 from __future__ import annotations
 
@@ -67,7 +66,6 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "VIDEO_SHORTER_THAN_DECLARED": (
         "The file declares more video than it holds: there is none{span}.",
-        "The file announces more video than it holds: there is none{span}.",
         "파일 정보보다 영상이 짧습니다.{span} 영상이 없습니다.",
     ),
     "SOURCE_TRUNCATED": (
@@ -143,10 +141,6 @@ def media_warning(
 
     Args:
         values: values of the placeholders besides ``stream`` and ``span``.
-    """Return a warning with its placeholders filled in.
-
-    Args:
-        values: for the placeholders of the code's texts, besides ``stream`` and ``span``.
     """
     english, korean = WORDS[code]
     span_en, span_ko = _span_words(from_s, to_s)
