@@ -1,19 +1,19 @@
-"""Time as the service measures it: a clock that tests replace, and work that is due once in a while."""
+"""The clock that tests replace, and periodic work."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-Clock = Callable[[], float]
+Clock = Callable[[], float]  # returns monotonic seconds
 
 
 class Every:
-    """Work that is due once in ``period_s`` seconds, for the first time at once.
+    """Work that is due once in ``period_s`` seconds, and for the first time at once.
 
     Args:
         period_s: seconds from one time to the next.
-        clock: monotonic seconds; wall-clock jumps must not matter.
+        clock: monotonic, so that jumps of the wall clock do not matter.
     """
 
     def __init__(self, period_s: float, clock: Clock = time.monotonic) -> None:

@@ -21,7 +21,7 @@ import structlog
 
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
-from daemon.gc_pause import loading
+from daemon.gc_pause import gc_paused
 from daemon.layout import LOCK_FILE
 from daemon.logs import configure_worker
 from daemon.share import leases
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _load() -> None:
     """Load the pipeline while the order is on its way. A missing library raises when it is needed."""
-    with suppress(Exception), loading():
+    with suppress(Exception), gc_paused():
         import pipeline.runner  # noqa: F401, PLC0415 - the service itself must never load codecs
 
 

@@ -12,12 +12,8 @@ from daemon.config.settings import Settings
 from daemon.jobs.gpu_placement import has_room, jobs_per_card, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
-from daemon.worker import backend_check
-from daemon.worker.protocol import GPU, BackendReady, decode, encode
-from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
-from engines import registry
+from daemon.worker.protocol import GPU
 from engines.cuda.encoding.sessions import SessionProbe
-from engines.settings import DeviceSettings
 from tests.support.share import LEASE, claimed, make_share
 
 GIB = 2**30
@@ -72,68 +68,7 @@ def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
         assert place(gpus, busy, most, avoid_gpu) not in (avoid_gpu, None)
 
 
-def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(device: DeviceSettings) -> BackendReady:
-        if device.index == 1:
-            raise ChildFailedError("GPU 1 has fallen off the bus")
-        return BackendReady(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
-
-    monkeypatch.setattr(backend_check, "_open_in_subprocess", opened)
-    ready = backend_check._open(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == BackendReady("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
-    with pytest.raises(ChildFailedError, match="off the bus"):
-        backend_check._open(DeviceSettings(backend="cuda", index=(1,)))
-
-
-def test_a_program_of_its_own_opens_each_of_several_gpus() -> None:
-    """Really: here without a GPU, so that every program says that the work runs on the CPU, and why."""
-    ready = backend_check._open(DeviceSettings(backend="auto", index=(62, 63)))
-    assert (ready.device, ready.gpus) == ("cpu", ())
-    assert all("CUDA is not used" in note for note in ready.notes)
-    with pytest.raises(AnsweredError, match="CUDA is set as the device"):
-        backend_check._open(DeviceSettings(backend="cuda", index=(62, 63)))
-
-
-class Opened:
-    """A backend that opens, on a GPU or not."""
-
-    notes = ()
-
-    def __init__(self, device: str, free_bytes: int | None) -> None:
-        self.device, self._room_bytes = device, free_bytes
-
-    def free_bytes(self) -> int | None:
-        return self._room_bytes
-
-    def detector(self) -> Opened:
-        return self
-
-    embedder = detector
-
-    def close(self) -> None:
-        pass
-
-
 COUNTED = SessionProbe(3, "NVENC returned error 10", 10)
-
-
-@pytest.mark.parametrize(
-    ("opened", "settings", "gpus"),
-    [
-        (Opened("cuda:0", GIB), {}, (GPU(0, GIB, COUNTED),)),
-        (Opened("cuda:0", GIB), {"nvenc_max_sessions": 0}, (GPU(0, GIB),)),
-        (Opened("cpu", None), {}, ()),
-    ],
-)
-def test_encoder_sessions_are_counted_when_the_service_starts_and_only_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, opened: Opened, settings: dict[str, int], gpus: tuple[GPU, ...]
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(registry, "open_backend", lambda _: opened)
-    monkeypatch.setattr(backend_check, "probe_sessions", lambda index: asked.append(index) or COUNTED)
-    ready = backend_check._open(DeviceSettings.model_validate(settings))
-    assert ready.gpus == gpus
-    assert len(asked) == sum(gpu.nvenc is not None for gpu in gpus)
 
 
 def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: Path) -> None:
@@ -143,12 +78,6 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
     assert (spec.device.index, spec.nvenc) == (3, COUNTED)
     spec = work_order(settings, claimed(share, "y.mp4"), LEASE).spec
     assert (spec.device, spec.nvenc) == (settings.device, None)
-
-
-def test_what_a_worker_says_of_gpus_arrives() -> None:
-    gpus = GPU(0, 5, COUNTED), GPU(1, 7)
-    ready = BackendReady("cuda:0, cuda:1", (), gpus)
-    assert decode(encode(ready)) == ready
 
 
 def test_a_job_remembers_its_gpu_and_old_manifests_have_none() -> None:
