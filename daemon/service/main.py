@@ -15,7 +15,7 @@ import structlog
 
 from daemon import logs
 from daemon.config.settings import Settings
-from daemon.diagnostics.checks.at_start import recheck_share, torn
+from daemon.diagnostics.checks.startup import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
 from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs.gpu_placement import GPU

@@ -34,7 +34,7 @@ from daemon.status.model import (
     now,
     severity,
 )
-from daemon.status.publisher import StatusPage
+from daemon.status.page import StatusPage
 from daemon.worker.protocol import Failed
 from pipeline.job import RESTING, Progress
 

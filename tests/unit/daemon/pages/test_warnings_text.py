@@ -22,7 +22,7 @@ from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.status.model import FinishedJob, ServiceStatus
-from daemon.status.publisher import page_of
+from daemon.status.page import page_of
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
 from tests.support.reports import finished_job

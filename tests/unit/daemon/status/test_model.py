@@ -29,7 +29,7 @@ from daemon.status.model import (
     now,
     read_status,
 )
-from daemon.status.publisher import StatusPage
+from daemon.status.page import StatusPage
 from daemon.status.store import Hosts, Seen, merged
 from tests.support.share import make_share
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from daemon.config.settings import STATE_DIR
-from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.diagnostics.measurements.target import Site, refusal
 from daemon.share.mounts import mount_of
 from daemon.share.share import SENTINEL, is_network
 
