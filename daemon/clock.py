@@ -1,11 +1,17 @@
-"""Time as the service measures it: a clock that tests replace, and work that is due once in a while."""
+"""Monotonic and wall-clock time: a clock that tests replace, periodic work, and timestamps."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 Clock = Callable[[], float]
+
+
+def utc_now() -> str:
+    """Return the wall-clock time in UTC, to the second, as an ISO 8601 text."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Every:

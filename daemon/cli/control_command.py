@@ -24,8 +24,7 @@ def pause(
     It makes the file PAUSE on the share, which anybody can also make or remove by hand, and it lasts until
     `dualface resume`.
     """
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
@@ -33,19 +32,18 @@ def pause(
     text = control.pause(share, reason)
     was = f" It was paused already: {before}" if before else ""
     typer.echo(f"Paused: {text}.{was}\nRunning files are finished. Go on with: dualface resume")
-    listeners.warn_if_nobody_listens(share, settings)
+    service_hosts.warn_if_no_service_runs(share, settings)
 
 
 def resume(config: ConfigOption = None, root: RootOption = None) -> None:
     """Take back a pause and every drain."""
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     ended = control.resume(share)
     typer.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was paused or drained.")
-    listeners.warn_if_nobody_listens(share, settings)
+    service_hosts.warn_if_no_service_runs(share, settings)
 
 
 def drain(
@@ -62,16 +60,15 @@ def drain(
 
     Other machines of the share go on. The service then stays idle, also after a restart, until `dualface resume`.
     """
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
-    chosen = listeners.chosen_hosts(share, settings, hosts or [], everywhere=everywhere)
+    chosen = service_hosts.chosen_hosts(share, settings, hosts or [], everywhere=everywhere)
     text = control.drain(share, chosen, reason)
     typer.echo(f"Draining {', '.join(chosen)}: {text}.\nTake it back with: dualface resume")
     if wait:
-        listeners.wait_until_idle(share, settings, chosen)
+        service_hosts.wait_until_idle(share, settings, chosen)
 
 
 def retry(
@@ -86,7 +83,7 @@ def retry(
 ) -> None:
     """Move files from failed back into the inbox that they came from, to try them again. Nothing is overwritten."""
     from daemon.cli import requeue as retrying
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import service_hosts
     from daemon.share.naming import printable
     from daemon.share.reach import share_of
 
@@ -105,5 +102,5 @@ def retry(
             typer.echo(f"{error.message} {error.remedy}", err=True)
     if everything and not files:
         typer.echo("Nothing lies in failed.")
-    listeners.warn_if_nobody_listens(share, settings)
+    service_hosts.warn_if_no_service_runs(share, settings)
     raise typer.Exit(1 if failed else 0)

@@ -16,14 +16,13 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.errors import DaemonError
 from daemon.inbox import ignored_names as ignored
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
-from daemon.status.model import now
 from engines.media import sniff
 
 _BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
@@ -110,7 +109,7 @@ class Arrivals:
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
-        since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
+        since, since_s = (before.since, before.since_s) if before else (utc_now(), self._clock())
         self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
         if before is None:
             log.warning(

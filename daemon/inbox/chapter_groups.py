@@ -12,10 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.inbox.chapter_names import ChapterName, chapter_name
 from daemon.inbox.scanner import Found
-from daemon.status.model import now
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class ChapterGroups:
         if known is None or not settled or known.found is None:
             self._changed_at[name.family] = self._clock()
         if known is None or known.found != found or not settled:
-            self._files[found.relative] = _File(name, found if settled else None, now())
+            self._files[found.relative] = _File(name, found if settled else None, utc_now())
 
     def forget(self, relative: str) -> None:
         """It has gone, or has been taken."""

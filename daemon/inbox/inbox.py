@@ -18,7 +18,7 @@ from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.permissions import PermissionHolds
-from daemon.inbox.ready_queue import ByAge
+from daemon.inbox.ready_queue import ReadyQueue
 from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import SettleTracker
@@ -99,7 +99,7 @@ class Inbox:
         self._tracker = SettleTracker(quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock)
         self._pace = Pace(scan, quiet_s, settle.polls)
         self._clock = clock
-        self._ready = ByAge()
+        self._ready = ReadyQueue()
         self._barred = PermissionHolds(folder, clock)
         self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
         self._sidecars = Sidecars()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from daemon.inbox.scanner import Found
 
 
-class ByAge:
+class ReadyQueue:
     """A priority queue of files by modification time, then name. What has gone is skipped when its turn comes."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.jobs import recovery
@@ -18,7 +18,6 @@ from daemon.jobs.manifest import Job, folders
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
-from daemon.status.model import now
 from daemon.status.store import read_status_file
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
@@ -70,7 +69,7 @@ class Task:
     def heed(self, stage: str) -> None:
         """Take note of its worker's stage."""
         if stage in RESTING:
-            self.since = self.since or now()
+            self.since = self.since or utc_now()
         elif stage in _MOVING:
             self.since = ""
 
@@ -82,7 +81,7 @@ class Task:
         """Leave the job be for a while; the reason is logged when it is a new one."""
         wait_s = self.backoff.fail(SOON_S if failure.code in STORAGE_TROUBLE else math.inf)
         if not self.since or (self.code and self.code != failure.code):
-            self.since = now()
+            self.since = utc_now()
         if self.reason != failure.message:
             told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
             self.log.warning("job waits", stage=self.job.manifest.state.value, **told)

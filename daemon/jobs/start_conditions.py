@@ -10,14 +10,13 @@ from typing import Any
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.config.settings import Settings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
-from daemon.status.model import now
 from pipeline.degradation.space import Free, lacking
 
 _LOOK_EVERY_S = 1.0
@@ -163,7 +162,7 @@ class Conditions:
     def _change(self, condition: Condition) -> None:
         since = self.now.since
         if condition.block_reason is not self.now.block_reason:
-            since = "" if condition.block_reason is BlockReason.NONE else now()
+            since = "" if condition.block_reason is BlockReason.NONE else utc_now()
             level = log.warning if condition.block_reason in _CHECKS else log.info
             name = _CHECKS.get(condition.block_reason)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}

@@ -209,7 +209,7 @@ class Scheduler:
                 words = f"{failure.message} ({mib(self._share.free_bytes())} free)"
                 failure = replace(failure, message=words)
         task.wait(failure)
-        self._events.tell(JobDeferred(task.job, failure))
+        self._events.publish(JobDeferred(task.job, failure))
 
     def _lose(self, task: Task) -> None:
         """The job's directory has gone: another host has it, or somebody has removed it.
@@ -225,7 +225,7 @@ class Scheduler:
             return
         failure = Failed.of(JobRemovedError(f"The job directory {task.job.folder.name} has been removed."))
         task.log.warning("job directory has gone", code=failure.code, reason=failure.message, remedy=failure.remedy)
-        self._events.tell(JobFailed(task.job, failure, ""))
+        self._events.publish(JobFailed(task.job, failure, ""))
 
     # -- one step of one job, by its state
 
@@ -285,7 +285,7 @@ class Scheduler:
         for warned in warnings_in(result.get("facts", {})):
             told = {key: warned.get(key) for key in ("stream", "from_s", "to_s")}
             task.log.warning("the result lacks something", code=warned["code"], reason=warned["message"], **told)
-        self._events.tell(Delivered(task.job, video))
+        self._events.publish(Delivered(task.job, video))
         self._step(task)
 
     def _fail(self, task: Task) -> None:
@@ -294,7 +294,7 @@ class Scheduler:
         report = self._delivery.fail(task.job, lambda: failure_report(spec, failure.error()))
         why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
         task.log.warning("job failed", stage="failed", **why, report=printable(report))
-        self._events.tell(JobFailed(task.job, failure, report))
+        self._events.publish(JobFailed(task.job, failure, report))
         self._step(task)
 
     # -- work
@@ -369,7 +369,7 @@ class Scheduler:
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
         task.begin()
         on_gpu = {} if gpu is None else {"gpu": gpu.index}
-        self._events.tell(AttemptStarted(job))
+        self._events.publish(AttemptStarted(job))
         task.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_gpu)
 
     def _count_attempt(self, job: Job) -> None:
@@ -448,7 +448,7 @@ class Scheduler:
         outcome = self._judge(outcome)
         if not (isinstance(outcome, Failed) and outcome.code in STORAGE_TROUBLE):  # waiting for space is no work
             task.end()
-        self._events.tell(AttemptEnded(task.job, outcome))
+        self._events.publish(AttemptEnded(task.job, outcome))
         decision = policy.after_worker(
             task.job.manifest,
             outcome,

@@ -36,7 +36,7 @@ from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
 from daemon.status.model import History, read_status
-from daemon.status.store import Hosts
+from daemon.status.store import HostFiles
 from daemon.worker.pool import Died, Outcome, Pool
 from daemon.worker.protocol import Check, Failed, Ready
 
@@ -190,7 +190,7 @@ class _Loop:
         quiet_s = settle_s(self._file_system, settings.settle)
         host = host_name(settings.leases)
         history = History(settings.status.finished_listed)
-        history.restore(Hosts(share.hosts, share.jobs).read(host))
+        history.restore(HostFiles(share.hosts, share.jobs).read(host))
         events = EventBus(HistoryRecorder(history, host), *listeners)
         self._reloading = reloading
         self._share = share

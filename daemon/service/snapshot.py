@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.config.settings import Settings
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.jobs.held_jobs import Task
@@ -31,7 +31,6 @@ from daemon.status.model import (
     ServiceStatus,
     WaitingJob,
     link_to,
-    now,
     severity,
 )
 from daemon.status.page import StatusPage
@@ -66,7 +65,7 @@ class HistoryRecorder:
                 link=link_to(video),
                 status=result.get("status", ""),
                 verdict=result.get("verdict", ""),
-                at=now(),
+                at=utc_now(),
                 host=self._host,
                 links={move.kind: link_to(move.target) for move in job.manifest.publish if move.kind != "video"},
                 facts=result.get("facts", {}),
@@ -81,7 +80,7 @@ class HistoryRecorder:
                 code=failure.code,
                 message=failure.message,
                 remedy=failure.remedy,
-                at=now(),
+                at=utc_now(),
                 host=self._host,
                 report=valid_text(report),
                 link=link_to(report) if report else "",
@@ -121,7 +120,7 @@ class StatusPublisher:
         condition = self._with_jobs(condition)
         board = self._board(condition, phase)
         self._notifier.status(board.line())
-        self._events.tell(Tick(board, condition, self.page.hosts, self._scheduler.slots))
+        self._events.publish(Tick(board, condition, self.page.hosts, self._scheduler.slots))
         if condition.block_reason is BlockReason.SHARE_AWAY or not (at_once or self.page.due):
             return
         self._name_files(board)

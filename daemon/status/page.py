@@ -1,4 +1,4 @@
-"""The status page in the outbox, for everybody who only has the folder: status.json and status.html."""
+"""Writing of ``status.json`` and ``status.html`` in the outbox, for people who only have the folder."""
 
 from __future__ import annotations
 
@@ -10,46 +10,49 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.share.share import Share
-from daemon.status.model import HTML_NAME, JSON_NAME, HostLine, ServiceStatus, now, replace_file
-from daemon.status.store import Hosts
+from daemon.status.model import HTML_NAME, JSON_NAME, HostLine, ServiceStatus, replace_file
+from daemon.status.store import HostFiles
 
-_ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
+_REWRITE_S = 60.0  # the page is written at least this often, so that readers can recognise a stale one
 
 
 class StatusPage:
-    """Writes this service's board and the page of all when something has changed, and not too often.
+    """Writes this service's status and the page of all services, when something has changed and not too often.
 
     Attributes:
-        hosts: all services of the share, as the page says.
+        hosts: all services of the share, as last shown on the page.
     """
 
     def __init__(self, share: Share, settings: StatusSettings, clock: Clock) -> None:
         self._outbox = share.outbox
-        self._hosts = Hosts(share.hosts, share.jobs)
+        self._hosts = HostFiles(share.hosts, share.jobs)
         self._clock = clock
         self.adopt(settings)
         self._content: dict[str, Any] | None = None
         self._stamps: dict[str, int] = {}
-        self._looked_at = self._written_at = -_ALIVE_S
+        self._looked_at = self._written_at = -_REWRITE_S
         self.hosts: list[HostLine] = []
 
     def adopt(self, settings: StatusSettings) -> None:
-        """Go on with other settings."""
+        """Use other settings from now on."""
         self._settings = settings
         self._speaker = Speaker(languages(settings.language))
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look for changes."""
+        """Whether the interval has passed since the last look for changes."""
         return self._clock() - self._looked_at >= self._settings.interval_s
 
-    def show(self, board: ServiceStatus, *, at_once: bool = False) -> None:
-        """Write what has changed, if it is time to.
+    def show(self, status: ServiceStatus, *, at_once: bool = False) -> None:
+        """Write what has changed, if it is due.
+
+        Args:
+            at_once: do not wait until it is due.
 
         Raises:
             OSError: the share cannot be written.
@@ -57,19 +60,19 @@ class StatusPage:
         if not (at_once or self.due):
             return
         now_s = self._looked_at = self._clock()
-        board.updated_at = ""
-        changed = asdict(board) != self._content or now_s - self._written_at >= _ALIVE_S
+        status.updated_at = ""
+        changed = asdict(status) != self._content or now_s - self._written_at >= _REWRITE_S
         if not changed and self._hosts.stamps() == self._stamps:
             return
-        content = asdict(board)
-        board.updated_at = now()
+        content = asdict(status)
+        status.updated_at = utc_now()
         if changed:
-            self._hosts.write(board)
+            self._hosts.write(status)
             self._content, self._written_at = content, now_s
         self._stamps = self._hosts.stamps()
-        together = self._hosts.together(board, listed=self._settings.finished_listed)
+        together = self._hosts.together(status, listed=self._settings.finished_listed)
         self.hosts = together.hosts
-        self._write(together, board.host)
+        self._write(together, status.host)
 
     def _write(self, page: ServiceStatus, writer: str) -> None:
         content = json.dumps(asdict(page), indent=1, ensure_ascii=False).encode()
@@ -77,26 +80,26 @@ class StatusPage:
         replace_file(self._outbox / HTML_NAME, page_of(page, self._speaker), writer)
 
 
-def page_of(board: ServiceStatus, t: Speaker) -> bytes:
-    """The status page that shows a board."""
-    is_today = [_date(job.at) == _date(board.updated_at) for job in board.finished]
+def page_of(status: ServiceStatus, t: Speaker) -> bytes:
+    """Return the status page as HTML."""
+    is_today = [_date(job.at) == _date(status.updated_at) for job in status.finished]
     return html.render(
         "status.html.j2",
         ("base.css", "status.css"),
         ("base.js", "status.js"),
         ("copy.js",),
         t=t,
-        board=board,
-        today=[job for job, today in zip(board.finished, is_today, strict=True) if today],
-        earlier=[job for job, today in zip(board.finished, is_today, strict=True) if not today],
-        waiting=board.queued + len(board.waiting),
-        several=len(board.hosts) > 1,
-        profiles=len({inbox.profile for inbox in board.inboxes}) > 1,
-        inboxes=Markup(", ").join(_folder(inbox.path) for inbox in board.inboxes) or _folder("inbox"),
+        status=status,
+        today=[job for job, today in zip(status.finished, is_today, strict=True) if today],
+        earlier=[job for job, today in zip(status.finished, is_today, strict=True) if not today],
+        waiting=status.queued + len(status.waiting),
+        several=len(status.hosts) > 1,
+        profiles=len({inbox.profile for inbox in status.inboxes}) > 1,
+        inboxes=Markup(", ").join(_folder(inbox.path) for inbox in status.inboxes) or _folder("inbox"),
         failed_folder=_folder(FAILED_DIR),
-        said=_said(board),
-        state=Word(f"state.{board.state}"),
-        title=_title(board, t),
+        said=_free_text(status),
+        state=Word(f"state.{status.state}"),
+        title=_title(status, t),
         facts=lambda job: list(facts.told(job.facts, job.verdict, t)),
         warned=lambda job: facts.warned(job.facts, t),
         what=lambda code, message: t.error(code, "what", message),
@@ -105,15 +108,15 @@ def page_of(board: ServiceStatus, t: Speaker) -> bytes:
     )
 
 
-def _title(board: ServiceStatus, t: Speaker) -> str:
-    return f"{Word(f'state.{board.state}').words(t.languages[0])}: dualface"
+def _title(status: ServiceStatus, t: Speaker) -> str:
+    return f"{Word(f'state.{status.state}').words(t.languages[0])}: dualface"
 
 
-def _said(board: ServiceStatus) -> str:
-    """What a person or the program said about the state, where the catalogue has no words for it."""
-    if "text" in board.reason_values:
-        return str(board.reason_values["text"])
-    return board.reason
+def _free_text(status: ServiceStatus) -> str:
+    """Return the person's or program's text about the state, which the catalogue cannot translate."""
+    if "text" in status.reason_values:
+        return str(status.reason_values["text"])
+    return status.reason
 
 
 def _folder(path: str) -> Markup:
@@ -121,7 +124,7 @@ def _folder(path: str) -> Markup:
 
 
 def _date(at: str) -> Any:
-    """The day on this machine's calendar; the page's script corrects it to the reader's."""
+    """Return the local date; the page's script converts it to the reader's time zone."""
     try:
         return datetime.fromisoformat(at).astimezone().date()
     except ValueError:

@@ -96,7 +96,7 @@ def test_a_wait_has_one_beginning_however_often_it_is_tried_in_between(
     share: Share, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter("abcdef")
-    monkeypatch.setattr(tasks, "now", lambda: next(times))
+    monkeypatch.setattr(tasks, "utc_now", lambda: next(times))
     task = scheduler._tasks.hold(claimed(share, "x.mp4"))
     full = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
     task.heed("space")
