@@ -29,9 +29,9 @@ from daemon.errors import DaemonError
 from daemon.inbox import joints, sidecar_names
 from daemon.inbox.chapter_names import chapter_name
 from daemon.jobs import sidecar
-from daemon.jobs.delivery import FAILURE_REPORT
 from daemon.jobs.job_spec import report_languages
 from daemon.jobs.outcome_policy import explain
+from daemon.layout import FAILURE_REPORT, STATE_DIR
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.share.rename import move_no_replace
@@ -45,7 +45,6 @@ from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
 from pipeline.report.common import failure_report
 
-_STATE_DIR = ".dualface"
 _POLL_S = 0.2
 _KINDS = ("video", "tracks", "preview", "debug", "html", "report")  # the report last: it says "complete"
 
@@ -251,7 +250,7 @@ def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
 
 def clean_up(output: Path) -> None:
     """Remove the working directory where nothing waits in it."""
-    _remove_if_empty(output / _STATE_DIR)
+    _remove_if_empty(output / STATE_DIR)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -289,7 +288,7 @@ def _item(
         part_names=tuple(map(printable, parts)),
     )
     job = _job_id(spec)
-    return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job), error=error)
+    return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / STATE_DIR / job), error=error)
 
 
 def _corrections(path: Path, settings: Settings) -> Corrections:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.errors import DaemonError
+from daemon.layout import DRAIN_SUFFIX
 from daemon.share.share import Share
-from daemon.status.model import replace_file
+from engines.files import replace_file
 
 
 class NotAllowedError(DaemonError):
@@ -38,7 +39,7 @@ def pause(share: Share, reason: str) -> str:
     """
     text = _signed(reason)
     with writing(share.pause_file):
-        replace_file(share.pause_file, f"{text}\n".encode(), str(os.getpid()))
+        replace_file(share.pause_file, f"{text}\n".encode(), writer=str(os.getpid()))
     return text
 
 
@@ -52,7 +53,7 @@ def drain(share: Share, hosts: Iterable[str], reason: str) -> str:
     for host in hosts:
         path = share.drain_file(host)
         with writing(path):
-            replace_file(path, f"{text}\n".encode(), str(os.getpid()))
+            replace_file(path, f"{text}\n".encode(), writer=str(os.getpid()))
     return text
 
 
@@ -87,7 +88,7 @@ def _signed(reason: str) -> str:
 
 
 def _drains(share: Share) -> list[Path]:
-    return sorted(share.hosts.glob("*.drain"))
+    return sorted(share.hosts.glob(f"*{DRAIN_SUFFIX}"))
 
 
 def _remove(path: Path) -> None:

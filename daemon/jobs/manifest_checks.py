@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
+from daemon.layout import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.share.share import outbox_folder
 
 if TYPE_CHECKING:

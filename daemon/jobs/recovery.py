@@ -11,7 +11,8 @@ from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import claim as claims
 from daemon.jobs import manifest as jobs
 from daemon.jobs import outcome_policy as policy
-from daemon.jobs.manifest import MANIFEST, Job, Manifest, State
+from daemon.jobs.manifest import Job, Manifest, State
+from daemon.layout import MANIFEST, PART, SOURCE
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone
@@ -63,7 +64,7 @@ def _load(folder: Path) -> Job | None:
     try:
         return jobs.load(folder)
     except (FileNotFoundError, ValueError) as exc:
-        if FileMark.of(folder / jobs.SOURCE) is not None or any(folder.glob(f"{jobs.PART}*")):
+        if FileMark.of(folder / SOURCE) is not None or any(folder.glob(f"{PART}*")):
             return _rescue(folder, exc)
         Job(folder, Manifest(job=folder.name, inbox="", relative="", profile="")).remove()
         return None
@@ -72,8 +73,8 @@ def _load(folder: Path) -> Job | None:
 def _rescue(folder: Path, reason: Exception) -> Job:
     """A source without a readable manifest: only its name is lost; it goes to failed under the job's id."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    there = folder.glob(f"{jobs.PART}[0-9][0-9][0-9][0-9]")
-    last = max((int(path.name.removeprefix(jobs.PART)) for path in there), default=1)
+    there = folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")
+    last = max((int(path.name.removeprefix(PART)) for path in there), default=1)
     parts = [f"{folder.name}.{number}" for number in range(2, last + 1)]
     manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default", parts=parts)
     policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))

@@ -9,7 +9,8 @@ from daemon.config.loader import load
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, StateRemovedError
 from daemon.files import read_plain
-from daemon.share.share import LARGEST_BYTES, SENTINEL, Share
+from daemon.layout import SENTINEL
+from daemon.share.share import LARGEST_BYTES, Share
 
 _ANSWER_S = 8.0
 

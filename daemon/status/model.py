@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from daemon.config.settings import OUTBOX_DIR
-from daemon.files import read_json, write_plain
+from daemon.files import read_json
+from daemon.layout import OUTBOX_DIR, STATUS_JSON
 from daemon.pages.i18n import clock
 from pipeline.degradation.level_ladder import LADDER, Level
 
 SCHEMA = "dualface.status/1"
-JSON_NAME = "status.json"
-HTML_NAME = "status.html"
 LARGEST_BYTES = 20_000_000
 Row = TypeVar("Row")
 
@@ -277,7 +275,7 @@ def read_status(root: Path) -> dict[str, Any] | None:
     ``updated_at`` is at most about a minute old while a service runs and the share answers.
     """
     try:
-        status = read_json(root / OUTBOX_DIR / JSON_NAME, LARGEST_BYTES)
+        status = read_json(root / OUTBOX_DIR / STATUS_JSON, LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None
@@ -286,13 +284,6 @@ def read_status(root: Path) -> dict[str, Any] | None:
 def severity(level: str) -> int:
     """Return the rank of a degradation level, 0 for normal and for unknown levels."""
     return Level(level).rank if level in LADDER else 0
-
-
-def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
-    part = path.with_name(f".{path.name}.{writer}.part")
-    write_plain(part, content, mode=mode)
-    part.replace(path)
 
 
 def since(at: str) -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from daemon.files import read_plain
 from daemon.jobs.manifest import folders
+from daemon.layout import HOST_STATUS_SUFFIX
 from daemon.share import leases
-from daemon.status.model import LARGEST_BYTES, SILENT, HostLine, ServiceState, ServiceStatus, replace_file, severity
+from daemon.status.model import LARGEST_BYTES, SILENT, HostLine, ServiceState, ServiceStatus, severity
+from engines.files import replace_file
 
 SILENT_S = 180.0  # a running service writes every minute
 _IMPORTANCE = {state: rank for rank, state in enumerate(map(str, ServiceState))}
@@ -81,7 +83,7 @@ class HostFiles:
             OSError: it cannot be written.
         """
         content = json.dumps(asdict(status), indent=1, ensure_ascii=False).encode()
-        replace_file(self._path(status.host), content, status.host)
+        replace_file(self._path(status.host), content, writer=status.host)
 
     def read(self, host: str) -> ServiceStatus | None:
         """Return the last status of a host; None if it cannot be read."""
@@ -111,14 +113,14 @@ class HostFiles:
                 yield HostReport(status, silent=silent).without_lost(self._jobs)
 
     def _dated(self) -> Iterator[tuple[str, int]]:
-        for path in self._folder.glob("*.json"):
+        for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}"):
             try:
                 yield path.name, path.stat().st_mtime_ns
             except FileNotFoundError:
                 continue
 
     def _path(self, host: str) -> Path:
-        return self._folder / f"{host}.json"
+        return self._folder / f"{host}{HOST_STATUS_SUFFIX}"
 
 
 def merged(base: ServiceStatus, reports: Sequence[HostReport], *, listed: int) -> ServiceStatus:

@@ -23,6 +23,7 @@ from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
 from daemon.gc_pause import loading
 from daemon.inbox import joints
+from daemon.layout import LOCK_FILE
 from daemon.logs import configure_worker
 from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN
@@ -178,7 +179,7 @@ def _sole_writer(work_dir: Path) -> Iterator[None]:
     Raises:
         JobBusyError: another process works on the job.
     """
-    with open_lock(work_dir / leases.LOCK) as lock:
+    with open_lock(work_dir / LOCK_FILE) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

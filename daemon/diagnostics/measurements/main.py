@@ -18,8 +18,8 @@ from daemon.diagnostics.measurements.renaming import Renaming, Syncing
 from daemon.diagnostics.measurements.target import Measurement, Site
 from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.errors import ShareUnusableError
+from engines.files import FULL
 from engines.json_answer import answer
-from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
 
 _ALL: tuple[type[Measurement], ...] = (
