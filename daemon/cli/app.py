@@ -116,13 +116,13 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
 
     if dry_run:
         from daemon import logs
-        from daemon.cli import process_view as console
-        from daemon.cli.dry_run import foresee
+        from daemon.cli import forecast_view
+        from daemon.cli.dry_run import forecast
         from daemon.share.share import Share
 
         logs.configure_command("error")  # why files wait is part of what it shows
         settings = load(config)
-        console.foresee_run(foresee(Share(settings), settings))
+        forecast_view.show(forecast(Share(settings), settings))
         return
     raise typer.Exit(service.run(load(config), lambda: load(config)))
 
@@ -160,8 +160,7 @@ def process(
     A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
     was when the same command is given again.
     """
-    from daemon.cli import batch as processing
-    from daemon.cli import process_view as console
+    from daemon.cli import batch, process_view
     from daemon.config.loader import load
     from daemon.config.overrides import parse
     from daemon.worker.spawn import take_ahead
@@ -169,13 +168,13 @@ def process(
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)
     if dry_run:
-        items = processing.plan(files, output, settings, profile, debug_overlay=debug_overlay)
-        raise typer.Exit(EXIT_FAILED if console.foresee_process(items, output) else 0)
+        items = batch.plan(files, output, settings, profile, debug_overlay=debug_overlay)
+        raise typer.Exit(EXIT_FAILED if process_view.show_plan(items, output) else 0)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputFolderError(f"{output} cannot be used: {error.strerror}") from error
-    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=take_ahead())
+    failed = process_view.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=take_ahead())
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 
@@ -282,9 +281,9 @@ def bench(
     ] = None,
 ) -> None:
     """Compare with a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
-    from daemon.cli import bench as measuring
+    from daemon.cli import bench as benchmark
 
     for file in files:
-        typer.echo(measuring.table(file.name, measuring.compare(file, runs)))
+        typer.echo(benchmark.table(file.name, benchmark.compare(file, runs)))
         if minutes:
-            typer.echo(measuring.memory_table(file, [60 * m for m in minutes]))
+            typer.echo(benchmark.memory_table(file, [60 * m for m in minutes]))

@@ -56,7 +56,7 @@ class NoSuchFileError(DaemonError):
     remedy = "Check the path."
 
 
-_GIVEN_AGAIN = "Give the same command again: it goes on where it was."
+_GIVEN_AGAIN = "Give the same command again: it continues where it stopped."
 _REMEDIES = {  # where a command, unlike the service, does not go on by itself
     DiskFullError("").remedy: "Free space where the results go.",
     StorageError("").remedy: "See to it that the recording can be read and that the results can be written.",
@@ -236,7 +236,7 @@ def _next_part(path: Path, given: Collection[Path], settings: Settings) -> Path 
     return other if joints.follows_elsewhere(order) else None
 
 
-def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
+def planned_outputs(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
     """The items that would be worked on, and the videos that would come of them."""
     taken: set[str] = set()
     for item in items:

@@ -40,17 +40,17 @@ def show(
     What wins: command line, drop-ins (config.d/*.yaml), the file, the environment, what `dualface probe --write`
     found, the defaults.
     """
-    from daemon.cli import process_view as console
+    from daemon.cli import tables
     from daemon.config.loader import load_with_origins
     from daemon.config.render import rows
 
     if ignored:
-        console.show_ignored()
+        tables.show_ignored()
         return
     found = rows(load_with_origins(config), within)
     if not found:
         raise ConfigError(f"There is no key '{within}'", remedy="`dualface config show` lists every key.")
-    console.show_settings(found, origin=origin)
+    tables.show_settings(found, origin=origin)
 
 
 @app.command("set", epilog=examples('config set workers.concurrent_jobs 2 --reason "the NAS is slow by day"'))

@@ -118,7 +118,7 @@ def _state(state: str) -> str:
 def _running(status: ServiceStatus, alive: bool) -> Iterator[RenderableType]:
     if not status.running:
         return
-    yield Text("\nRunning" if alive else "\nWas running; it goes on where it was at the next start", style="bold")
+    yield Text("\nRunning" if alive else "\nWas running; it continues where it stopped at the next start", style="bold")
     several = len(status.hosts) > 1
     table = _table("file", "bar", "percent", "stage", "speed", "left", "level", *(["host"] if several else []))
     for job in status.running:

@@ -1,4 +1,4 @@
-"""What keeps the service from starting work: the share is away or torn apart, somebody paused it, or space runs out."""
+"""The conditions for starting work: the share is there, nobody has paused the service, and there is enough space."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 from daemon.backoff import SOON_S, Backoff
 from daemon.clock import Clock, utc_now
-from daemon.config.settings import Settings
+from daemon.config.settings import Settings, ShareSettings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.share import mounts
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class BlockReason(StrEnum):
-    """Why nothing new is started; NONE when nothing stands in the way. DRAINING: what is claimed is still done."""
+    """Why the service starts nothing new; NONE if it may. While it is DRAINING, claimed jobs are still finished."""
 
     NONE = "none"
     SHARE_AWAY = "share_away"
@@ -44,9 +44,12 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A block reason and its reason in words; ``values`` are the numbers and the person's text in it.
+    """The result of the checks.
 
-    ``free_bytes`` is the share's free space, where that is known; ``since`` is when the block began.
+    Attributes:
+        reason: the block reason in words; ``values`` are the numbers and the person's text in it.
+        free_bytes: the share's free space, None if it is unknown.
+        since: when the block began, "" if there is none.
     """
 
     block_reason: BlockReason = BlockReason.NONE
@@ -56,11 +59,34 @@ class Condition:
     since: str = ""
 
 
-class Conditions:
-    """Looks at the share now and then, and says when something changes.
+def find_block(share: Share, settings: ShareSettings, host: str, *, short_of_space: bool = False) -> Condition:
+    """Check what keeps the service of a host from starting work while the share is there.
 
     Args:
-        torn: looks whether files can be moved between all folders of the share; what keeps them from it, or "".
+        short_of_space: the last check found too little space, so ``share.resume_bytes`` must be free again.
+
+    Raises:
+        OSError: the share cannot be read.
+    """
+    free, total = share.free_bytes(), share.total_bytes()
+    reason = share.pause_reason()
+    if reason is not None:
+        return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
+    if total > 0 and free < (settings.resume_bytes if short_of_space else settings.low_bytes):
+        needed = settings.resume_bytes
+        words = lacking(Free(free, total), needed, "share.resume_bytes")
+        return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
+    reason = share.drain_reason(host)
+    if reason is not None:
+        return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
+    return Condition(free_bytes=free)
+
+
+class Conditions:
+    """Checks the share from time to time, and logs when the condition changes.
+
+    Args:
+        torn: checks whether files can be moved between all folders of the share; returns the obstacle, or "".
     """
 
     def __init__(
@@ -141,23 +167,14 @@ class Conditions:
             self._split_look_at = self._clock() + SOON_S
 
     def _block_reason(self) -> Condition:
-        free, total = self._share.free_bytes(), self._share.total_bytes()
         if self._split:
-            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=free)
-        reason = self._share.pause_reason()
-        if reason is not None:
-            return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
-        limit = self.settings.resume_bytes if self._short_of_space else self.settings.low_bytes
-        self._short_of_space = free < limit and total > 0
-        if self._short_of_space:
+            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=self._share.free_bytes())
+        found = find_block(self._share, self.settings, self._host, short_of_space=self._short_of_space)
+        if found.block_reason is not BlockReason.PAUSED:  # a pause hides whether there is space
+            self._short_of_space = found.block_reason is BlockReason.LOW_SPACE
+        if found.block_reason is BlockReason.LOW_SPACE:
             self._kept.make_room()
-            needed = self.settings.resume_bytes
-            words = lacking(Free(free, total), needed, "share.resume_bytes")
-            return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
-        reason = self._share.drain_reason(self._host)
-        if reason is not None:
-            return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
-        return Condition(free_bytes=free)
+        return found
 
     def _change(self, condition: Condition) -> None:
         since = self.now.since

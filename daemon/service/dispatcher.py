@@ -27,13 +27,14 @@ from daemon.errors import (
 )
 from daemon.inbox import joints
 from daemon.inbox.chapter_groups import Joint
-from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
 from daemon.inbox.stability import SettleTracker, Signature
 from daemon.jobs import claim as claims
 from daemon.jobs import gpu_placement as placement
 from daemon.jobs import outcome_policy as policy
 from daemon.jobs import recovery
-from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.claim import Candidate, are_quiet
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks
@@ -256,7 +257,7 @@ class Scheduler:
         settled = [self._quiet.observe(path, signature) for path, signature in seen.items()]
         if not all(settled):
             task.reason = "somebody is still writing to it"
-        elif all(is_quiet(path, signature) for path, signature in seen.items()):
+        elif are_quiet(seen.items()):
             for path in seen:
                 self._quiet.forget(path)
             self._queue(task)
@@ -399,8 +400,7 @@ class Scheduler:
                 "cannot claim", code=exc.code, reason=exc.message, remedy=exc.remedy, retry_in_s=round(wait_s, 1)
             )
         else:
-            for found in (candidate.found, *candidate.parts):
-                inbox.forget(found.relative)
+            inbox.taken(candidate)
             self._claiming.succeed()
             self._welcome(job, candidate)
         return True
@@ -489,4 +489,4 @@ def _still_quiet(job: Job, candidate: Candidate) -> bool:
     found = [*zip(job.recordings, (candidate.found, *candidate.parts), strict=False)]
     if candidate.sidecar and job.manifest.sidecar:
         found.append((job.sidecar, candidate.sidecar))
-    return all(is_quiet(path, seen.signature) for path, seen in found)
+    return are_quiet((path, seen.signature) for path, seen in found)

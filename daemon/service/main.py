@@ -17,7 +17,8 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import recheck_share, torn
 from daemon.errors import BackendUnusableError, DaemonError, ResourceLimitError, ShareAwayError, StateRemovedError
-from daemon.inbox.inbox import Intake, inboxes
+from daemon.inbox.inbox import inboxes
+from daemon.inbox.selection import Intake
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.outcome_policy import explain

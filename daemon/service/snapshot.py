@@ -10,7 +10,8 @@ import structlog
 
 from daemon.clock import Clock, utc_now
 from daemon.config.settings import Settings
-from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
 from daemon.jobs.held_jobs import Task
 from daemon.jobs.manifest import Job
 from daemon.jobs.start_conditions import BlockReason, Condition

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, ShareAwayError
-from daemon.inbox.inbox import Intake, inboxes
+from daemon.inbox.inbox import inboxes
+from daemon.inbox.selection import Intake
 from daemon.jobs import held_jobs as tasks
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import Task

@@ -104,7 +104,13 @@ def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Setting
     found = survey(share, settings)
     assert (found.alive, found.status.state) == (False, "silent")
     text = shown(share, settings)
-    for words in ("not reporting", "is not running", "systemctl start dualface", "journalctl", "goes on where it was"):
+    for words in (
+        "not reporting",
+        "is not running",
+        "systemctl start dualface",
+        "journalctl",
+        "continues where it stopped",
+    ):
         assert words in text
     assert "working" not in text
     document = json.loads(json.dumps(status_view.as_dict(found)))
