@@ -160,7 +160,7 @@ def process(
     A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
     was when the same command is given again.
     """
-    from daemon.cli import batch, process_view
+    from daemon.cli import process_items, process_view
     from daemon.config.loader import load
     from daemon.config.overrides import parse
     from daemon.worker.spawn import take_ahead
@@ -168,7 +168,7 @@ def process(
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)
     if dry_run:
-        items = batch.plan(files, output, settings, profile, debug_overlay=debug_overlay)
+        items = process_items.plan(files, output, settings, profile, debug_overlay=debug_overlay)
         raise typer.Exit(EXIT_FAILED if process_view.show_plan(items, output) else 0)
     try:
         output.mkdir(parents=True, exist_ok=True)

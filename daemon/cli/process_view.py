@@ -12,7 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from daemon import logs
 from daemon.cli import batch
-from daemon.cli.batch import Batch, InterruptedJobError, Item
+from daemon.cli.batch import Batch
+from daemon.cli.process_items import Item, planned_outputs
+from daemon.cli.process_results import InterruptedJobError
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import job_slots
 from daemon.pages.i18n import clock
@@ -129,7 +131,7 @@ def _outcome(item: Item) -> str:
 def show_plan(items: list[Item], output: Path) -> int:
     """Print what `process` would do; return the number of files that would fail at once."""
     console = Console(soft_wrap=True, highlight=False)
-    for item, video in batch.planned_outputs(items, output):
+    for item, video in planned_outputs(items, output):
         begun = (item.spec.work_dir / "checkpoint.json").exists()
         how = f"profile {item.spec.profile_name}{', continues where it stopped' if begun else ''}"
         console.print(f"{printable(item.source)} -> {printable(video)} ({how})", markup=False)

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from daemon.cli import process_view as console
-from daemon.cli.batch import Item
+from daemon.cli.process_items import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
 from daemon.jobs.manifest import Job, Manifest
