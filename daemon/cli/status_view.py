@@ -97,7 +97,7 @@ def _head(survey: Survey) -> Iterator[RenderableType]:
     reason = f": {escape(status.reason)}" if status.reason else ""
     yield f"[{_COLOURS.get(status.state, 'bold')}]●[/] [bold]{_state(status.state)}[/]{since(status.since)}{reason}"
     if status.state in _REMEDIES:
-        yield f"  Go on with: [bold]{_REMEDIES[ServiceState(status.state)]}[/]"
+        yield f"  Continue with: [bold]{_REMEDIES[ServiceState(status.state)]}[/]"
     counts = [f"{len(status.running)} running", f"{status.queued + len(status.waiting)} waiting"]
     counts += [f"{status.settling} still arriving"] if status.settling else []
     counts += [f"{len(status.ignored)} left alone"] if status.ignored else []

@@ -88,7 +88,7 @@ def test_a_running_service(share: Share, settings: Settings) -> None:
 
 def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
     report(share, HERE, "paused", reason="lunch")
-    assert "paused: lunch\n  Go on with: dualface resume" in shown(share, settings)
+    assert "paused: lunch\n  Continue with: dualface resume" in shown(share, settings)
 
 
 def test_a_disk_that_takes_no_report_is_told(share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
