@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.target import Site, probe_in, refusal
+from daemon.diagnostics.measurements.target import Target, probe_in, refusal
 
 _ODD_NS = 123_456_789
 _UNITS_NS = (1, 100, 1_000, 1_000_000, 10_000_000, 10**9, 2 * 10**9)
@@ -59,11 +59,11 @@ class Folders:
     folders: list[Folder]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
+    def measured(cls, target: Target) -> Self:
         umask = os.umask(0)
         os.umask(umask)
-        with site.scratch() as scratch:
-            found = [_folder(name, folder, scratch) for name, folder in site.folders.items()]
+        with target.scratch() as scratch:
+            found = [_folder(name, folder, scratch) for name, folder in target.folders.items()]
         return cls(os.geteuid(), os.getegid(), umask, found)
 
 
@@ -92,8 +92,8 @@ class Times:
     ahead_s: float
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             path = folder / "file"
             before = time.time()
             path.write_bytes(b"content")
@@ -122,8 +122,8 @@ class Names:
     changed: list[str]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             (folder / "Case").write_bytes(b"")
             composed, apart = (unicodedata.normalize(form, "caf\xe9") for form in ("NFC", "NFD"))
             spelling = refusal(lambda: (folder / composed).write_bytes(b"")) == ""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from daemon.diagnostics.measurements.target import Site, refusal
+from daemon.diagnostics.measurements.target import Target, refusal
 from daemon.layout import SENTINEL, STATE_DIR
 from daemon.share.mounts import mount_of
 from daemon.share.share import is_network
@@ -21,14 +21,14 @@ class Presence:
     missing: list[str]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        refused = refusal(lambda: os.scandir(site.root).close())
-        missing = [] if refused else [name for name, folder in site.folders.items() if not folder.is_dir()]
-        return cls(refused, (site.root / STATE_DIR / SENTINEL).exists(), missing)
+    def measured(cls, target: Target) -> Self:
+        refused = refusal(lambda: os.scandir(target.root).close())
+        missing = [] if refused else [name for name, folder in target.folders.items() if not folder.is_dir()]
+        return cls(refused, (target.root / STATE_DIR / SENTINEL).exists(), missing)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShareMount:
     """The mount. Cache times are how old another host's change may look; None where the options do not tell."""
 
     kind: str
@@ -40,8 +40,8 @@ class Place:
     folder_cache_s: float | None
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        mount = mount_of(site.root)
+    def measured(cls, target: Target) -> Self:
+        mount = mount_of(target.root)
         if mount is None:
             return cls("", "", [], False, False, None, None)
         cached = {"noac", "actimeo=0", "cache=none"}.isdisjoint(mount.options)
@@ -67,7 +67,7 @@ class Space:
     free_files: int | None
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        found = os.statvfs(site.root)
+    def measured(cls, target: Target) -> Self:
+        found = os.statvfs(target.root)
         free_files = found.f_favail if found.f_files else None
         return cls(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, free_files)

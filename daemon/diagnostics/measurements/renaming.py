@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.target import Site, refusal
+from daemon.diagnostics.measurements.target import Target, refusal
 from daemon.share.rename import rename_no_replace
 from engines.files import sync_directory
 
@@ -40,8 +40,8 @@ class Renaming:
     protocol: str
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             no_replace = _without_replacing(folder, "rename", rename_no_replace)
             link = _without_replacing(folder, "link", _link_and_unlink)
             plain, inode_kept, mtime_kept = _plain(folder)
@@ -116,8 +116,8 @@ class Syncing:
     write_mb_per_s: float
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             small = folder / "small"
             file = refusal(lambda: _write(small, b"x"))
             times_ms = [_timed_ms(lambda: _write(small, b"x")) for _ in range(_SYNCS)] if not file else [0.0]

@@ -24,7 +24,7 @@ _STALE_S = 3600.0  # no measurement takes so long: this one was killed
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Target:
     """A share as measurements see it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Measurement(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
+    def measured(cls, target: Target) -> Self:
         """Measure.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import Self
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from daemon.diagnostics.measurements.target import Site, wait_until
+from daemon.diagnostics.measurements.target import Target, wait_until
 
 _EVENT_S = 2.0
 _LAG_S = 20.0  # longer than SMB's and FUSE's caches; NFS says its own in the mount options
@@ -36,15 +36,17 @@ class Events:
     other_way: bool
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             try:
                 with _reports(folder) as seen:
                     own = _reported(seen, folder / "own", folder / "own")
-                    other = _reported(seen, _other(site, folder / "other"), folder / "other") if site.through else None
+                    other = (
+                        _reported(seen, _other(target, folder / "other"), folder / "other") if target.through else None
+                    )
             except OSError as exc:
-                return cls(errno.errorcode.get(exc.errno or 0, "EIO"), None, None, site.through is not None)
-        return cls("", own, other, site.through is not None)
+                return cls(errno.errorcode.get(exc.errno or 0, "EIO"), None, None, target.through is not None)
+        return cls("", own, other, target.through is not None)
 
 
 class _Reports(FileSystemEventHandler):
@@ -99,18 +101,18 @@ class Lag:
     longest_s: float = _LAG_S
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        if site.through is None:
+    def measured(cls, target: Target) -> Self:
+        if target.through is None:
             return cls(False)
-        with site.scratch() as folder:
+        with target.scratch() as folder:
             here = folder / "file"
-            there = _other(site, here)
+            there = _other(target, here)
             return cls(True, _until_new(here, there), _until_grown(here, there), _until_gone(here, there))
 
 
-def _other(site: Site, path: Path) -> Path:
+def _other(target: Target, path: Path) -> Path:
     """The path on the other way, which sees our new folder a little later, perhaps."""
-    there = site.elsewhere(path)
+    there = target.elsewhere(path)
     wait_until(there.parent.exists, _LAG_S)
     return there
 
