@@ -1,4 +1,4 @@
-"""What files are like on the share: who owns what the service creates, their times, and which names they may have."""
+"""Measurements of files on the share: owners and permissions of new files, times, and possible names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ _TRICKY = {
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder of the share, and a file that was created in it and moved out of it.
+    """One folder of the share, and a test file that was created in it and moved out of it.
 
     Attributes:
-        refused: the error's name where no file can be created; the rest then says little.
-        crossing: the error's name where the file cannot be renamed into the state folder.
-        mode, gid: of the folder. ``file_mode``, ``file_uid``, ``file_gid``: of the file.
+        refused: the name of the error if no file can be created, else ""; the other values are then unknown.
+        crossing: the name of the error if the file cannot be renamed into the state folder, else "".
+        mode, gid: of the folder.
+        file_mode, file_uid, file_gid: of the file.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """All folders of the share, as this process may use them."""
+    """All folders of the share, as this process can use them."""
 
     uid: int
     gid: int
@@ -86,7 +87,11 @@ def _folder(name: str, folder: Path, scratch: Path) -> Folder:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Modification times. ``ahead_s`` is the share's clock against ours, at the moment of writing."""
+    """Modification times.
+
+    Attributes:
+        ahead_s: how much the share's clock is ahead of this machine's.
+    """
 
     granularity_ns: int
     ahead_s: float
@@ -111,8 +116,9 @@ class Names:
     """Which names files may have, and whether the file system changes them.
 
     Attributes:
-        one_spelling: "e with acute" as one character and as two are the same name.
-        refused: kinds of names that cannot be used; ``changed``: kinds that come back otherwise.
+        one_spelling: the composed and decomposed Unicode forms are the same name.
+        refused: kinds of names that cannot be used.
+        changed: kinds of names that the file system changes.
     """
 
     case_sensitive: bool

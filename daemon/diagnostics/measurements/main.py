@@ -1,7 +1,7 @@
-"""Measures one kind of facts and prints them as JSON: ``python -m daemon.diagnostics.measurements.main KIND SITE``.
+"""A program that measures one kind of facts and prints them as JSON.
 
-A program of its own, because a share that hangs would hang its caller too, and because it may have to run as another
-user.
+Usage: ``python -m daemon.diagnostics.measurements.main KIND TARGET``. It is a separate program, because a hanging share
+would block its caller, and because it may run as another user.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ KINDS = {kind.__name__: kind for kind in _ALL}
 
 
 def target_as_text(target: Target) -> str:
-    """A target as an argument of the program."""
+    """Return a target as an argument of the program."""
     folders = {name: str(folder) for name, folder in target.folders.items()}
     return json.dumps({"root": str(target.root), "folders": folders, "through": target.through and str(target.through)})
 
 
 def _target(text: str) -> Target:
-    told = json.loads(text)
-    folders = {name: Path(folder) for name, folder in told["folders"].items()}
-    return Target(Path(told["root"]), folders, Path(told["through"]) if told["through"] else None)
+    fields = json.loads(text)
+    folders = {name: Path(folder) for name, folder in fields["folders"].items()}
+    return Target(Path(fields["root"]), folders, Path(fields["through"]) if fields["through"] else None)
 
 
 def measure(kind: type[Measurement], target: Target) -> dict[str, Any]:
-    """The facts, as JSON holds them.
+    """Measure, and return the facts as a JSON object.
 
     Raises:
-        ShareUnusableError: the share does not let us measure.
+        DiskFullError: the disk is full.
+        ShareUnusableError: the share cannot be measured.
     """
     try:
         return asdict(kind.measured(target))

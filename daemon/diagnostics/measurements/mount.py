@@ -1,4 +1,4 @@
-"""Whether the share is there, what kind of file system it lies on, and how much room it has."""
+"""Measurements of the mount: whether the share is there, its file system, and its free space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from daemon.share.share import is_network
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The root and the sentinel. ``refused`` is the error's name where the root cannot be looked into."""
+    """The share's root and folders.
+
+    Attributes:
+        refused: the name of the error if the root cannot be read, else "".
+        prepared: whether a service has used the share.
+        missing: folders that are not there.
+    """
 
     refused: str
     prepared: bool
@@ -29,7 +35,11 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class ShareMount:
-    """The mount. Cache times are how old another host's change may look; None where the options do not tell."""
+    """The mount of the share.
+
+    Attributes:
+        file_cache_s, folder_cache_s: how late another host's change may appear; None if the options do not say.
+    """
 
     kind: str
     source: str
@@ -60,7 +70,11 @@ class ShareMount:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room for the service's user; ``free_files`` is None where the file system does not count files."""
+    """Free space for the service's user.
+
+    Attributes:
+        free_files: the number of further files; None if the file system does not limit it.
+    """
 
     total_bytes: int
     free_bytes: int
