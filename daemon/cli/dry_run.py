@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from daemon.config.settings import Settings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox, Intake, inboxes
 from daemon.inbox.scanner import LeftAlone, Walk
 from daemon.jobs import manifest as jobs
-from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.claim import is_quiet
 from daemon.share.leases import host_name, read
 from daemon.share.reach import NoShareError, ShareForbiddenError
 from daemon.share.share import Share, file_system, settle_s

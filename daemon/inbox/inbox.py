@@ -16,13 +16,13 @@ from daemon.clock import Clock
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.permissions import PermissionHolds
 from daemon.inbox.ready_queue import ByAge
 from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import SettleTracker
-from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 
 _LOGGED_AT_MOST = 10_000

@@ -11,12 +11,10 @@ import os
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon.config.settings import InboxSettings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.open_writers import is_being_written
-from daemon.inbox.scanner import Found
 from daemon.inbox.sidecar_names import fault_of
 from daemon.inbox.stability import Signature
 from daemon.jobs import manifest as jobs
@@ -26,20 +24,6 @@ from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark, move_no_replace, open_folder
 from daemon.share.share import Share
 from pipeline.durable import storage_errors, sync_directory
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A settled file in an inbox, with its settled sidecar where it has one, and the parts in which it goes on."""
-
-    inbox: InboxSettings
-    found: Found
-    sidecar: Found | None = None
-    parts: tuple[Found, ...] = ()
-
-    @property
-    def relative(self) -> str:
-        return self.found.relative
 
 
 def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> Job | None:

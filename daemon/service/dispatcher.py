@@ -26,6 +26,7 @@ from daemon.errors import (
     SourceGoneError,
 )
 from daemon.inbox import joints
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.inbox.stability import SettleTracker, Signature
@@ -33,7 +34,7 @@ from daemon.jobs import claim as claims
 from daemon.jobs import gpu_placement as placement
 from daemon.jobs import outcome_policy as policy
 from daemon.jobs import recovery
-from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.claim import is_quiet
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks

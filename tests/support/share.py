@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.settings import Settings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
-from daemon.jobs.claim import Candidate
 from daemon.jobs.manifest import Job, State
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.cli.requeue import choose, failed_files, retry
 from daemon.config.settings import Settings, SettleSettings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.chapter_names import chapter_name
 from daemon.inbox.inbox import Inbox
@@ -19,7 +20,6 @@ from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
 from daemon.jobs import recovery
-from daemon.jobs.claim import Candidate
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.manifest import Job, State, load
 from daemon.share.rename import FileMark

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.open_writers import is_being_written
 from daemon.inbox.scanner import Found, Walk
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
-from daemon.jobs.claim import Candidate, is_quiet
+from daemon.jobs.claim import is_quiet
 from daemon.jobs.manifest import State, folders, load
 from daemon.share.leases import read
 from daemon.share.share import Share
