@@ -16,8 +16,8 @@ from daemon.config.settings import Settings
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox, Intake, inboxes
 from daemon.inbox.scanner import LeftAlone, Walk
-from daemon.jobs import manifest as jobs
 from daemon.jobs.claim import is_quiet
+from daemon.jobs.job import job_folders, load_job
 from daemon.share.leases import host_name, read
 from daemon.share.reach import NoShareError, ShareForbiddenError
 from daemon.share.share import Share, file_system, settle_s
@@ -142,9 +142,9 @@ def _stops(share: Share, settings: Settings) -> str:
 
 
 def _held(share: Share) -> Iterator[tuple[str, str]]:
-    for folder in jobs.folders(share.jobs) if share.jobs.is_dir() else ():
+    for folder in job_folders(share.jobs) if share.jobs.is_dir() else ():
         try:
-            job = jobs.load(folder)
+            job = load_job(folder)
         except (OSError, ValueError):
             yield folder.name, "its record cannot be read"
             continue

@@ -14,7 +14,7 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
 from daemon.jobs import recovery
-from daemon.jobs.manifest import Job, folders
+from daemon.jobs.job import Job, job_folders
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
@@ -121,7 +121,7 @@ class Tasks:
 
     def is_elsewhere(self, task: Task) -> bool:
         """Whether the directory of a lost job is there under another name, which a taker has given it."""
-        return any(leases.first_name(folder.name) == task.job.id for folder in folders(self._share.jobs))
+        return any(leases.first_name(folder.name) == task.job.id for folder in job_folders(self._share.jobs))
 
     def has_others(self) -> bool:
         """Whether another service is at work on the share: it may have done a lost job already."""
@@ -164,7 +164,7 @@ class Tasks:
     def _take_up(self) -> None:
         """Adopt the jobs of this host (at its start) and those of hosts that have gone."""
         held = {task.job.folder.name for task in self}
-        present = list(folders(self._share.jobs))
+        present = list(job_folders(self._share.jobs))
         for folder in present:
             if folder.name not in held:
                 try:

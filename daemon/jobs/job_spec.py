@@ -10,7 +10,7 @@ from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
 from daemon.jobs import sidecar
 from daemon.jobs.gpu_placement import GPU
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.pages.i18n import Language, languages
 from daemon.share.leases import Lease
 from daemon.worker.protocol import Work

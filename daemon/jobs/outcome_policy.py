@@ -12,7 +12,7 @@ from dataclasses import asdict
 from enum import Enum
 
 from daemon.errors import DaemonError, OutOfMemoryError, ResourceLimitError, WorkerDiedError, WorkerStalledError
-from daemon.jobs.manifest import Manifest, State
+from daemon.jobs.manifest import JobState, Manifest
 from daemon.worker.pool import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.job import Progress
@@ -37,11 +37,11 @@ def after_worker(manifest: Manifest, outcome: Outcome, *, progressed: bool, max_
         progressed: the attempt has written a new checkpoint.
     """
     if progressed:
-        manifest.strikes = manifest.interruptions = 0
+        manifest.consecutive_failures = manifest.interruptions = 0
     if isinstance(outcome, Finished):
-        manifest.state, manifest.result = State.DELIVERING, asdict(outcome)
+        manifest.state, manifest.result = JobState.DELIVERING, asdict(outcome)
         return Next.GO_ON
-    manifest.state = State.QUEUED
+    manifest.state = JobState.QUEUED
     if isinstance(outcome, Stopped):
         manifest.attempts -= 1
         return Next.GO_ON
@@ -49,8 +49,8 @@ def after_worker(manifest: Manifest, outcome: Outcome, *, progressed: bool, max_
     if failure.environmental:
         manifest.attempts -= 1
         return Next.WAIT
-    manifest.strikes += 1
-    if not failure.retryable or manifest.strikes >= max_attempts:
+    manifest.consecutive_failures += 1
+    if not failure.retryable or manifest.consecutive_failures >= max_attempts:
         give_up(manifest, failure)
         return Next.GO_ON
     return Next.WAIT
@@ -59,9 +59,9 @@ def after_worker(manifest: Manifest, outcome: Outcome, *, progressed: bool, max_
 def after_crash(manifest: Manifest, *, progressed: bool, max_attempts: int) -> None:
     """Record in the manifest that the service died while the job was worked on."""
     if progressed:
-        manifest.strikes = manifest.interruptions = 0
+        manifest.consecutive_failures = manifest.interruptions = 0
     manifest.interruptions += 1
-    manifest.state = State.QUEUED
+    manifest.state = JobState.QUEUED
     if manifest.interruptions >= max_attempts * _INTERRUPTIONS_PER_ATTEMPT:
         times = manifest.interruptions
         give_up(manifest, Failed.of(WorkerDiedError(f"The service died {times} times while it worked on this file.")))
@@ -69,17 +69,17 @@ def after_crash(manifest: Manifest, *, progressed: bool, max_attempts: int) -> N
 
 def give_up(manifest: Manifest, failure: Failed) -> None:
     """The job goes to failed."""
-    manifest.state, manifest.error = State.FAILING, asdict(failure)
+    manifest.state, manifest.error = JobState.FAILING, asdict(failure)
 
 
 def runs_alone(manifest: Manifest) -> bool:
     """Whether the job was in flight at so many deaths that nothing else should suffer from the next."""
-    return manifest.strikes >= _ALONE_FROM or manifest.interruptions >= _ALONE_FROM
+    return manifest.consecutive_failures >= _ALONE_FROM or manifest.interruptions >= _ALONE_FROM
 
 
 def strained(running: Iterable[tuple[Manifest, Progress | None]]) -> set[int | None]:
     """GPUs on which a job is below normal, so that no other may start there; None stands for the whole host."""
-    told = [(manifest.card, progress) for manifest, progress in running if progress is not None]
+    told = [(manifest.gpu, progress) for manifest, progress in running if progress is not None]
     below = {gpu for gpu, p in told if p.level != "normal" and p.trip != "decoder_errors"}
     return below | {None for _, p in told if p.stage == "space"}
 

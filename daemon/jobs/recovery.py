@@ -9,9 +9,9 @@ import structlog
 
 from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import claim as claims
-from daemon.jobs import manifest as jobs
 from daemon.jobs import outcome_policy as policy
-from daemon.jobs.manifest import MANIFEST, Job, Manifest, State
+from daemon.jobs.job import MANIFEST, PART, SOURCE, Job, load_job
+from daemon.jobs.manifest import JobState, Manifest
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone
@@ -37,7 +37,7 @@ def adopt(share: Share, folder: Path, lease: Lease, *, max_attempts: int) -> Job
         return None
     job.remove_parts()
     _bring_forward(share, job, max_attempts)
-    if job.manifest.state is State.DONE and not job.reopen():
+    if job.manifest.state is JobState.DONE and not job.reopen():
         job.remove()
         return None
     job.save()
@@ -61,9 +61,9 @@ def has_progressed(job: Job) -> bool:
 
 def _load(folder: Path) -> Job | None:
     try:
-        return jobs.load(folder)
+        return load_job(folder)
     except (FileNotFoundError, ValueError) as exc:
-        if FileMark.of(folder / jobs.SOURCE) is not None or any(folder.glob(f"{jobs.PART}*")):
+        if FileMark.of(folder / SOURCE) is not None or any(folder.glob(f"{PART}*")):
             return _rescue(folder, exc)
         Job(folder, Manifest(job=folder.name, inbox="", relative="", profile="")).remove()
         return None
@@ -72,8 +72,8 @@ def _load(folder: Path) -> Job | None:
 def _rescue(folder: Path, reason: Exception) -> Job:
     """A source without a readable manifest: only its name is lost; it goes to failed under the job's id."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    there = folder.glob(f"{jobs.PART}[0-9][0-9][0-9][0-9]")
-    last = max((int(path.name.removeprefix(jobs.PART)) for path in there), default=1)
+    there = folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")
+    last = max((int(path.name.removeprefix(PART)) for path in there), default=1)
     parts = [f"{folder.name}.{number}" for number in range(2, last + 1)]
     manifest = Manifest(job=folder.name, inbox="", relative=folder.name, profile="default", parts=parts)
     policy.give_up(manifest, Failed.of(ManifestLostError(f"The job's record cannot be read: {reason}")))
@@ -85,11 +85,11 @@ def _bring_forward(share: Share, job: Job, max_attempts: int) -> None:
     has_source = not has_gone(job.source)
     if has_source and not stat.S_ISREG(job.source.lstat().st_mode):  # whoever opened it might wait for ever
         policy.give_up(manifest, Failed.of(ManifestLostError("The job's source is no regular file.")))
-    elif manifest.state is State.CLAIMING and has_source:
+    elif manifest.state is JobState.CLAIMING and has_source:
         claims.complete(share, job)
-    elif manifest.state is State.CLAIMING:
-        manifest.state = State.DONE
-    elif manifest.state is State.WORKING:
+    elif manifest.state is JobState.CLAIMING:
+        manifest.state = JobState.DONE
+    elif manifest.state is JobState.WORKING:
         policy.after_crash(manifest, progressed=has_progressed(job), max_attempts=max_attempts)
-    if manifest.state in (State.SETTLING, State.QUEUED) and any(map(has_gone, job.recordings)):
+    if manifest.state in (JobState.SETTLING, JobState.QUEUED) and any(map(has_gone, job.recordings)):
         policy.give_up(manifest, Failed.of(SourceGoneError("The source has gone from the job's directory.")))

@@ -18,7 +18,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.config.settings import RetentionSettings
 from daemon.files import write_plain
-from daemon.jobs.manifest import MANIFEST, Job, remove_path
+from daemon.jobs.job import MANIFEST, Job, remove_path
 from daemon.share.leases import LEASE
 from daemon.share.rename import FileMark
 from daemon.share.share import Share

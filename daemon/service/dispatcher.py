@@ -38,8 +38,9 @@ from daemon.jobs.claim import is_quiet
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import STORAGE_TROUBLE, Task, Tasks
+from daemon.jobs.job import Job
 from daemon.jobs.job_spec import job_slots, job_spec, work_order
-from daemon.jobs.manifest import Job, State
+from daemon.jobs.manifest import JobState
 from daemon.jobs.outcome_policy import Next
 from daemon.jobs.segment_cache import SegmentCache, key_of
 from daemon.observability.events import AttemptEnded, AttemptStarted, Delivered, EventBus, JobDeferred, JobFailed
@@ -63,7 +64,7 @@ _COMPARISON = "comparison of parts"  # in the pool's place of a job's id
 _ROOM_EVERY_S = 1.0
 _FIGURE = "MiB"  # in messages that tell how much space there is
 
-_SEEN_BY_OTHERS = (State.DELIVERING, State.FAILING, State.DONE)
+_SEEN_BY_OTHERS = (JobState.DELIVERING, JobState.FAILING, JobState.DONE)
 
 log = structlog.get_logger(__name__)
 
@@ -199,7 +200,7 @@ class Scheduler:
 
     def _trouble(self, task: Task, error: ExplainedError) -> None:
         manifest, failure = task.job.manifest, self._away() or Failed.of(error)
-        if failure.environmental or manifest.state is State.FAILING or manifest.publish:
+        if failure.environmental or manifest.state is JobState.FAILING or manifest.publish:
             self._wait(task, failure)  # what is half published is published in the end
         else:
             policy.give_up(manifest, failure)
@@ -234,20 +235,20 @@ class Scheduler:
         state = task.job.manifest.state
         if state in _SEEN_BY_OTHERS:
             self._tasks.confirm(task)
-        if state in (State.DELIVERING, State.FAILING) and self._settles_anew(task):
+        if state in (JobState.DELIVERING, JobState.FAILING) and self._settles_anew(task):
             return
-        if state is State.SETTLING:
+        if state is JobState.SETTLING:
             self._settle(task)
-        elif state is State.DELIVERING:
+        elif state is JobState.DELIVERING:
             self._deliver(task)
-        elif state is State.FAILING:
+        elif state is JobState.FAILING:
             self._fail(task)
-        elif state is State.DONE and not task.job.reopen():
+        elif state is JobState.DONE and not task.job.reopen():
             self._kept.retire(task.job)
             self._tasks.drop(task)
-        elif state is State.WORKING:  # no worker: it could not be started
+        elif state is JobState.WORKING:  # no worker: it could not be started
             task.job.manifest.attempts -= 1
-            task.job.save(State.QUEUED)
+            task.job.save(JobState.QUEUED)
 
     def _settle(self, task: Task) -> None:
         found = {path: path.lstat() for path in task.job.inputs}
@@ -267,7 +268,7 @@ class Scheduler:
         job = task.job
         if job.manifest.publish or job.manifest.retire or not job.is_altered():
             return False
-        job.begin_anew()
+        job.start_over()
         task.log.warning("source written to while it was worked on, begun anew", stage="settling")
         return True
 
@@ -276,7 +277,7 @@ class Scheduler:
         marks = [FileMark.of(path) for path in task.job.recordings]
         task.job.manifest.source, task.job.manifest.part_marks = marks[0], [mark for mark in marks[1:] if mark]
         task.job.manifest.key = key_of(*task.job.recordings)
-        task.job.save(State.QUEUED)
+        task.job.save(JobState.QUEUED)
         task.log.info("job queued", stage="queued")
 
     def _deliver(self, task: Task) -> None:
@@ -320,14 +321,14 @@ class Scheduler:
         return [gpu for gpu in self._gpus if gpu.index not in strained]
 
     def _busy(self) -> list[int | None]:
-        return [job.manifest.card for job, _ in self.running()]
+        return [job.manifest.gpu for job, _ in self.running()]
 
     def _jobs_per_gpu(self) -> int:
         return placement.jobs_per_card(self._settings.device.jobs_per_card, self._slots, len(self._gpus))
 
     def _gpu_for(self, task: Task) -> GPU | None:
         """Where it goes on; after trouble on one GPU, on another."""
-        avoid_gpu = task.job.manifest.card if task.code else None
+        avoid_gpu = task.job.manifest.gpu if task.code else None
         index = placement.place(self._calm_gpus(), self._busy(), self._jobs_per_gpu(), avoid_gpu)
         return next((gpu for gpu in self._gpus if gpu.index == index), None)
 
@@ -343,7 +344,7 @@ class Scheduler:
 
     def _start_one(self, *, may_start: bool, may_claim: bool) -> bool:
         """Start the next job that was claimed before, else claim one; False when there was nothing to do."""
-        queued = [task for task in self.waiting() if task.job.manifest.state is State.QUEUED and task.due]
+        queued = [task for task in self.waiting() if task.job.manifest.state is JobState.QUEUED and task.due]
         queued = [task for task in queued if may_start or task.lacks_space]
         if not queued:
             return may_claim and self._claim_one()
@@ -364,7 +365,7 @@ class Scheduler:
         order = work_order(self._settings, job, self._tasks.lease, gpu)
         self._kept.give(job)
         job.manifest.checkpoint = recovery.checkpoint_mark(job)
-        job.manifest.card = None if gpu is None else gpu.index
+        job.manifest.gpu = None if gpu is None else gpu.index
         self._count_attempt(job)
         longest_s = order.limits.wall_s - job.manifest.worked_s
         self._pool.start(job.id, order, task.log, longest_s=longest_s)
@@ -376,7 +377,7 @@ class Scheduler:
     def _count_attempt(self, job: Job) -> None:
         job.manifest.attempts += 1
         try:
-            job.save(State.WORKING)
+            job.save(JobState.WORKING)
         except ExplainedError:
             job.manifest.attempts -= 1
             raise

@@ -12,7 +12,7 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.jobs.held_jobs import Task
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import Delivered, Event, EventBus, JobFailed, Tick
 from daemon.service.dispatcher import Scheduler
@@ -219,7 +219,7 @@ def _running(task: Task, progress: Progress | None, host: str) -> RunningJob:
         level_reason=progress.level_reason,
         level_trip=progress.trip,
         realtime=None if progress.realtime is None else round(progress.realtime, 1),
-        device="" if job.manifest.card is None else f"cuda:{job.manifest.card}",
+        device="" if job.manifest.gpu is None else f"cuda:{job.manifest.gpu}",
         lacks=progress.lacks,
         since=task.since if progress.stage in RESTING else "",
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.files import read_plain
-from daemon.jobs.manifest import folders
+from daemon.jobs.job import job_folders
 from daemon.share import leases
 from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, replace_file, severity
 
@@ -63,7 +63,7 @@ class Seen:
 def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
     """Which of these jobs a host holds by their leases; what cannot be read says nothing against it."""
     try:
-        found = {leases.first_name(folder.name): folder for folder in folders(jobs)} if named else {}
+        found = {leases.first_name(folder.name): folder for folder in job_folders(jobs)} if named else {}
     except OSError:
         return named
     told = {job: leases.read(found[job]) for job in named & found.keys()}

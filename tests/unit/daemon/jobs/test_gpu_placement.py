@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from daemon.config.settings import Settings
+from daemon.jobs import manifest_json
 from daemon.jobs.gpu_placement import GPU, has_room, jobs_per_card, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
@@ -203,6 +204,6 @@ def test_what_a_worker_says_of_gpus_arrives() -> None:
 
 
 def test_a_job_remembers_its_gpu_and_old_manifests_have_none() -> None:
-    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", card=1)
-    assert Manifest.from_json(manifest.to_json()).card == 1
-    assert Manifest.from_json(manifest.to_json().replace(b'"card": 1,', b"")).card is None
+    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", gpu=1)
+    assert manifest_json.decode(manifest_json.encode(manifest)).gpu == 1
+    assert manifest_json.decode(manifest_json.encode(manifest).replace(b'"card": 1,', b"")).gpu is None

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.config.settings import RetentionSettings
-from daemon.jobs import manifest as jobs
-from daemon.jobs.manifest import Job, State
+from daemon.jobs.job import Job, load_job
+from daemon.jobs.manifest import JobState
 from daemon.jobs.segment_cache import SegmentCache, key_of
 from daemon.share.leases import LOCK
 from daemon.share.share import Share
@@ -47,7 +47,7 @@ def done(share: Share, content: bytes = b"recording", segment: str = "a segment"
     for name in ("output.mp4", LOCK):
         (job.folder / name).write_text("not needed")
     job.source.unlink()
-    job.save(State.DONE)
+    job.save(JobState.DONE)
     return job
 
 
@@ -164,7 +164,7 @@ def test_a_manifest_that_came_along_does_no_harm(share: Share) -> None:
     (share.finished / job.manifest.key / "job.json").write_text("{}")
     later = begun(share)
     kept.give(later)
-    assert jobs.load(later.folder).id == later.id
+    assert load_job(later.folder).id == later.id
 
 
 def test_old_states_go_and_so_do_half_removed_ones(share: Share) -> None:

@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.config.settings import MetricsSettings, Settings
-from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import Manifest
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability import definitions as metrics
 from daemon.observability.collector import Recorder

@@ -19,7 +19,7 @@ from daemon.inbox.inbox import Intake, inboxes
 from daemon.jobs import held_jobs as tasks
 from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import Task
-from daemon.jobs.manifest import State
+from daemon.jobs.manifest import JobState
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.observability.events import Event, EventBus, JobFailed
 from daemon.service.dispatcher import Scheduler
@@ -62,7 +62,7 @@ def test_trouble_without_the_share_is_not_the_job_s(share: Share, scheduler: Sch
         raise InvalidOutputError("There is nothing.")
 
     scheduler._guard(task, deliver)
-    assert task.job.manifest.state is (State.DELIVERING if is_away else State.FAILING)
+    assert task.job.manifest.state is (JobState.DELIVERING if is_away else JobState.FAILING)
     assert task.code == (ShareAwayError.code if is_away else "")
     assert task.due
 
@@ -76,7 +76,7 @@ def test_a_pipe_that_takes_an_input_s_place_is_given_up(share: Share, scheduler:
     os.mkfifo(task.job.folder / name)
     leases.write(task.job.folder, scheduler._tasks.lease)
     scheduler._guard(task, scheduler._step)
-    assert task.job.manifest.state is State.FAILING
+    assert task.job.manifest.state is JobState.FAILING
     assert f"The job's {name} is no regular file." in (task.job.manifest.error or {})["message"]
     scheduler._guard(task, scheduler._step)
     assert tree(share.failed) == {"x.mp4", "x.dualface.yaml", "x.report.json"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.share import leases
 from daemon.share.leases import LEASE as FILE
 from pipeline.errors import DiskFullError, StorageError
