@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 Clock = Callable[[], float]
+
+
+def utc_now() -> str:
+    """Return the wall-clock time in UTC, to the second, in ISO format."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Every:
@@ -28,3 +34,7 @@ class Every:
             return False
         self._due = now + self.period_s
         return True
+
+    def postpone(self, wait_s: float) -> None:
+        """Let the work be due for the next time ``wait_s`` seconds from now."""
+        self._due = self._clock() + wait_s

@@ -31,7 +31,7 @@ from daemon.inbox.chapter_names import chapter_name
 from daemon.jobs import sidecar
 from daemon.jobs.delivery import FAILURE_REPORT
 from daemon.jobs.job_spec import report_languages
-from daemon.jobs.outcome_policy import explain
+from daemon.jobs.outcome_errors import explain
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.share.rename import move_no_replace

@@ -1,4 +1,4 @@
-"""What a changed configuration may change while the service runs, and what waits for a restart."""
+"""Reload of the configuration: which keys change while the service runs, and which need a restart."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from daemon.config import catalog as keys
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.nested import ABSENT, at
-from daemon.service.wakeup import ReloadRequest
+from daemon.service.signals import ReloadRequest
 
-# Whatever is not named here is built into the running service: folders, locks, devices, sockets.
+# All other keys need a restart: folders, locks, devices and sockets are set up at the start.
 _LIVE: tuple[tuple[str, ...], ...] = (
     ("share", "low_bytes"),
     ("share", "resume_bytes"),
@@ -38,34 +38,34 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reload:
-    """A configuration that a running service can take over.
+class ReloadPlan:
+    """A configuration that a running service can apply.
 
     Attributes:
-        settings: what is in force from now on.
-        taken: the keys that change now; later: those that change with the next start.
+        settings: in force from now on.
+        applied: the keys that change now; after_restart: those that change with the next start.
     """
 
     settings: Settings
-    taken: tuple[str, ...]
-    later: tuple[str, ...]
+    applied: tuple[str, ...]
+    after_restart: tuple[str, ...]
 
 
 def needs_restart(path: Sequence[str | int]) -> bool:
-    """Whether a key is read only when the service starts."""
+    """Return whether a key is read only when the service starts."""
     return not _within(path, _LIVE) or _within(path, _STARTS_WITH)
 
 
-def plan(running: Settings, wanted: Settings) -> Reload:
-    """Take over what can be taken over.
+def plan(running: Settings, wanted: Settings) -> ReloadPlan:
+    """Return the running settings with those changes that can be applied without a restart.
 
     Raises:
-        ConfigError: the part that can be does not fit to the part that cannot.
+        ConfigError: these changes contradict the settings that need a restart.
     """
     old, new = running.model_dump(mode="json"), wanted.model_dump(mode="json")
     changed = [path for path in _paths(old, new, ()) if at(old, path) != at(new, path)]
     later = [path for path in changed if needs_restart(path)]
-    taken = [path for path in changed if path not in later]
+    applied = [path for path in changed if path not in later]
     try:
         settings = Settings.model_validate(_mixed(old, new))
     except ValidationError as error:
@@ -74,32 +74,46 @@ def plan(running: Settings, wanted: Settings) -> Reload:
             f"The new configuration holds only together with a restart ({what})",
             remedy="Restart the service: systemctl restart dualface",
         ) from error
-    return Reload(settings, tuple(map(keys.dotted, taken)), tuple(map(keys.dotted, later)))
+    return ReloadPlan(settings, tuple(map(keys.dotted, applied)), tuple(map(keys.dotted, later)))
 
 
-class Reloading:
-    """The settings in force, and what SIGHUP makes of them.
+class SettingsReloader:
+    """The settings in force, which SIGHUP changes.
 
     Args:
-        request: tells whether somebody asked.
-        reread: reads the configuration anew.
+        request: the flag that SIGHUP sets.
+        reread: reads the configuration again.
     """
 
     def __init__(self, settings: Settings, request: ReloadRequest, reread: Callable[[], Settings]) -> None:
-        self.settings = settings
-        self.asked = request.take
+        self._settings = settings
+        self._request = request
         self._reread = reread
 
-    def take(self) -> list[str]:
-        """Read the configuration and put in force what can be; returns what operators should know about it."""
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    def requested(self) -> bool:
+        """Return whether a reload was requested since the last call."""
+        return self._request.take()
+
+    def reload(self) -> list[str]:
+        """Read the configuration and put it in force as far as possible.
+
+        Returns:
+            What operators should know about it, in sentences for the status page.
+        """
         try:
-            found = plan(self.settings, self._reread())
+            found = plan(self._settings, self._reread())
         except ConfigError as error:
             log.warning("configuration not taken over", code=error.code, reason=error.message, remedy=error.remedy)
             return [f"the configuration was changed but has mistakes, so the former one is in force: {_short(error)}"]
-        self.settings = found.settings
-        log.info("configuration taken over", changed=found.taken, after_restart=found.later)
-        return [f"after a restart these change, too: {', '.join(found.later)}"] if found.later else []
+        self._settings = found.settings
+        log.info("configuration taken over", changed=found.applied, after_restart=found.after_restart)
+        later = ", ".join(found.after_restart)
+        return [f"after a restart these change, too: {later}"] if later else []
 
 
 def _short(error: ConfigError) -> str:
@@ -121,7 +135,7 @@ def _mixed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paths(old: Any, new: Any, path: keys.Path) -> Iterator[keys.Path]:
-    """Where two configurations may differ: keys, and lists as wholes."""
+    """Yield the paths at which two configurations may differ; lists count as one value."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in {**old, **new}:
             yield from _paths(old.get(name, ABSENT), new.get(name, ABSENT), (*path, name))

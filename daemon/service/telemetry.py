@@ -1,4 +1,4 @@
-"""What watches the service beside its status page: metrics, what reads them, and messages to people."""
+"""Metrics and notifications: what listens to the service's events beside the status page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daemon.observability.notifier import Announcer
 
 @contextmanager
 def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
-    """The recorder and all who want to hear of the service, for as long as it runs."""
+    """Start what the settings ask for; the value is the metrics recorder and all listeners of the event bus."""
     recorder = Recorder(settings)
     listeners: list[Listener] = [recorder, Summary(time.monotonic)]
     with ExitStack() as running:

@@ -95,6 +95,11 @@ class Hosts:
         """What a host has written last; None where that cannot be read."""
         return read_status_file(self._path(host))
 
+    def others_active(self, host: str) -> bool:
+        """Return whether another host has not said that its service is stopped."""
+        statuses = (read_status_file(path) for path in self._folder.glob("*.json") if path.stem != host)
+        return any(status is not None and status.state != "stopped" for status in statuses)
+
     def stamps(self) -> dict[str, int]:
         """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
         return dict(self._dated())

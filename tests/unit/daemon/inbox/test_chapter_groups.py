@@ -21,6 +21,7 @@ from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
 from daemon.jobs import recovery
 from daemon.jobs.delivery import Delivery
+from daemon.jobs.fault_policy import FaultPolicy
 from daemon.jobs.job import Job, load_job
 from daemon.jobs.manifest import JobState
 from daemon.share.rename import FileMark
@@ -243,7 +244,7 @@ def test_a_claim_that_was_interrupted_takes_the_others_later(share: Share, monke
         claimed(share)
     (folder,) = share.jobs.iterdir()
     assert tree(share.inboxes[0]) == {f"card/{name}" for name in GOPRO[1:]}
-    job = recovery.adopt(share, folder, LEASE, max_attempts=3)
+    job = recovery.adopt(share, folder, LEASE, policy=FaultPolicy(3))
     assert job is not None
     assert job.manifest.state is JobState.SETTLING
     assert contents(job) == list(GOPRO)
@@ -261,13 +262,13 @@ def test_a_claim_ends_before_a_part_that_has_gone(share: Share) -> None:
 def test_a_part_that_is_lost_or_without_its_record_is_explained(share: Share) -> None:
     job = claimed(share)
     job.parts[0].unlink()
-    adopted = recovery.adopt(share, job.folder, LEASE, max_attempts=3)
+    adopted = recovery.adopt(share, job.folder, LEASE, policy=FaultPolicy(3))
     assert adopted is not None
     assert adopted.manifest.error is not None
     assert adopted.manifest.error["code"] == "SOURCE_GONE"
     (job.folder / "job.json").write_bytes(b"damaged")
     job.source.unlink()
-    rescued = recovery.adopt(share, job.folder, LEASE, max_attempts=3)
+    rescued = recovery.adopt(share, job.folder, LEASE, policy=FaultPolicy(3))
     assert rescued is not None
     Delivery(share).fail(rescued, lambda: {})
     assert GOPRO[2] in {path.read_text() for path in share.failed.iterdir()}

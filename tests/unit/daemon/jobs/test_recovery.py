@@ -12,6 +12,7 @@ import pytest
 
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs.delivery import Delivery
+from daemon.jobs.fault_policy import FaultPolicy
 from daemon.jobs.job import MANIFEST, Job, job_folders, load_job
 from daemon.jobs.manifest import JobState
 from daemon.jobs.recovery import adopt
@@ -20,6 +21,7 @@ from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.support.share import LEASE, claimed, drop, finished, make_share, tree
 
+POLICY = FaultPolicy(3)
 MINE = Lease("this-host", 2, "later boot")
 
 
@@ -37,12 +39,12 @@ def in_state(share: Share, state: JobState) -> Job:
 def test_claim_without_its_source_is_cleared_away(share: Share) -> None:
     job = in_state(share, JobState.CLAIMING)
     job.source.unlink()
-    assert adopt(share, job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is None
     assert not job.folder.exists()
 
 
 def test_claim_with_its_source_goes_on(share: Share) -> None:
-    job = adopt(share, in_state(share, JobState.CLAIMING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, JobState.CLAIMING).folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is JobState.SETTLING
     assert read(job.folder) == MINE
@@ -57,7 +59,7 @@ def test_claim_goes_on_with_its_sidecar(share: Share, taken: bool) -> None:
     if taken:
         before.sidecar.write_text("swap: true")
     drop(share, "x.dualface.yaml", b"swap: false" if taken else b"swap: true")
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is JobState.SETTLING
     assert job.sidecar.read_text() == "swap: true"
@@ -69,13 +71,13 @@ def test_claim_whose_folder_and_sidecar_have_gone_goes_on(share: Share) -> None:
     before.manifest.sidecar = True
     before.save(JobState.CLAIMING)
     (share.inboxes[0] / "a").rmdir()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.state, job.manifest.sidecar) == (JobState.SETTLING, False)
 
 
 def test_work_in_progress_is_queued_again(share: Share) -> None:
-    job = adopt(share, in_state(share, JobState.WORKING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, JobState.WORKING).folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.state, job.manifest.interruptions) == (JobState.QUEUED, 1)
 
@@ -85,14 +87,14 @@ def test_a_checkpoint_since_then_counts_as_progress(share: Share) -> None:
     before.manifest.consecutive_failures = before.manifest.interruptions = 2
     before.save()
     (before.folder / "checkpoint.json").write_text("{}")
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.consecutive_failures, job.manifest.interruptions) == (0, 1)
 
 
 @pytest.mark.parametrize("state", [JobState.DELIVERING, JobState.FAILING, JobState.SETTLING, JobState.QUEUED])
 def test_other_states_are_kept(share: Share, state: JobState) -> None:
-    job = adopt(share, in_state(share, state).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, state).folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is state
 
@@ -100,7 +102,7 @@ def test_other_states_are_kept(share: Share, state: JobState) -> None:
 def test_done_is_cleared_away(share: Share) -> None:
     job = in_state(share, JobState.DONE)
     job.source.unlink()
-    assert adopt(share, job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is None
     assert not job.folder.exists()
 
 
@@ -112,7 +114,7 @@ def test_what_is_done_without_its_source_being_retired_is_not(share: Share, erro
     before.save()
     with pytest.raises(OSError, match="not empty"):
         before.remove()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is (JobState.FAILING if error else JobState.DELIVERING)
     assert job.source.exists()
@@ -121,7 +123,7 @@ def test_what_is_done_without_its_source_being_retired_is_not(share: Share, erro
 def test_a_source_that_has_gone_is_explained(share: Share) -> None:
     before = in_state(share, JobState.QUEUED)
     before.source.unlink()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.error is not None
     assert job.manifest.error["code"] == "SOURCE_GONE"
@@ -134,7 +136,7 @@ def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: 
         (before.folder / MANIFEST).unlink()
     else:
         (before.folder / MANIFEST).write_bytes(damage)
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.state, job.source_name) == (JobState.FAILING, before.id)
     assert load_job(job.folder).manifest.error == job.manifest.error
@@ -182,7 +184,7 @@ def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, sa
     (share.outbox / "link").symlink_to(elsewhere)
     path = before.folder / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "state": "delivering", **said}))
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.state, job.source_name) == (JobState.FAILING, before.id)
     assert job.manifest.error is not None
@@ -216,7 +218,7 @@ def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick
     else:
         (before.folder / name).symlink_to(tmp_path / "secret")
     assert name != "lease.json" or read(before.folder) is None
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is (JobState.SETTLING if name == "lease.json" else JobState.FAILING)
     assert (tmp_path / "secret").read_text() == "private"
@@ -224,7 +226,7 @@ def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick
 
 def test_an_empty_directory_is_cleared_away(share: Share) -> None:
     (share.jobs / "20260101-000000-00000000").mkdir()
-    assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, max_attempts=3) is None
+    assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, policy=POLICY) is None
     assert list(job_folders(share.jobs)) == []
 
 
@@ -265,7 +267,7 @@ def test_the_former_owner_is_fenced_even_where_it_finds_the_directory(share: Sha
     job = claimed(share, "x.mp4")
     confirm(job.folder, LEASE.renewed())
     renew(job.folder, LEASE.renewed())
-    assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is not None
     for act in (confirm, renew):
         with pytest.raises(LeaseLostError, match="this-host"):
             act(job.folder, LEASE.renewed())
@@ -284,7 +286,7 @@ def test_what_a_former_worker_still_writes_is_not_ours(share: Share) -> None:
     (job.folder / "segments").mkdir()
     part = job.folder / "segments" / "000003.h264.part"
     with part.open("wb") as former:
-        assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+        assert adopt(share, job.folder, MINE, policy=POLICY) is not None
         assert not part.exists()
         part.write_bytes(b"ours")
         former.write(b"theirs")

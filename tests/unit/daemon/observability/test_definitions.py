@@ -38,7 +38,8 @@ from daemon.observability.events import (
 from daemon.observability.exporter import Exporter
 from daemon.observability.gpu_metrics import GPUMeters
 from daemon.observability.registry import Meters
-from daemon.service.snapshot import HistoryRecorder, _state
+from daemon.service.history import HistoryRecorder
+from daemon.service.snapshot import _state
 from daemon.status.model import History, HostLine, RunningJob, ServiceStatus
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed

@@ -1,4 +1,4 @@
-"""What a running service takes over of a changed configuration, and what it says must wait."""
+"""Which changes of the configuration apply to a running service, and which need a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def settings(**sections: Any) -> Settings:
 
 def test_nothing_changed() -> None:
     plan = reload.plan(settings(), settings())
-    assert (plan.settings, plan.taken, plan.later) == (settings(), (), ())
+    assert (plan.settings, plan.applied, plan.after_restart) == (settings(), (), ())
 
 
 def test_what_can_change_does_and_the_rest_waits() -> None:
@@ -31,8 +31,8 @@ def test_what_can_change_does_and_the_rest_waits() -> None:
         inboxes=[{"path": "in"}],
     )
     plan = reload.plan(running, wanted)
-    assert set(plan.later) == {"share.root", "device.index", "scan.events", "inboxes"}
-    assert set(plan.taken) >= {"share.low_bytes", "profiles.mine.crf", "scan.max_interval_s"}
+    assert set(plan.after_restart) == {"share.root", "device.index", "scan.events", "inboxes"}
+    assert set(plan.applied) >= {"share.low_bytes", "profiles.mine.crf", "scan.max_interval_s"}
     s = plan.settings
     assert (s.share.root, s.device, s.scan.events, s.inboxes) == (
         running.share.root, running.device, running.scan.events, running.inboxes,
