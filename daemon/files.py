@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.durable import open_new
-
 NO_PLAIN_FILE = {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}  # what ``read_plain`` says of them
 
 
@@ -55,18 +53,6 @@ def open_lock(path: Path) -> IO[bytes]:
             path.unlink()
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o666), "ab")
-
-
-def write_plain(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Write a new file in place of whatever has this name, links and pipes included; folders stay.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    with open_new(path) as file:
-        file.write(content)
-        if mode is not None:
-            os.fchmod(file.fileno(), mode)
 
 
 def overwrite_plain(path: Path, content: bytes) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
-_TEMPORARY = ".part-"
+from engines.files import replace_file
 
 
 def is_intact(path: Path) -> bool:
@@ -48,18 +48,10 @@ def _checksum_path(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file for this user alone, completely or not at all; other processes may write the same file meanwhile.
 
     Raises:
         OSError: it cannot be written.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+    replace_file(path, content, writer=writer, durable=True, mode=0o600)

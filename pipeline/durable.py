@@ -1,26 +1,21 @@
-"""Files that are either wholly there or not there at all, also after a crash or a power cut.
-
-Others may put things where we write: what lies in the way goes, and links and pipes are never written to.
-"""
+"""Failures of the file system as errors that a user can read."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from engines.files import FULL, replace_file
 from pipeline.errors import DiskFullError, StorageError
-
-FULL = {errno.ENOSPC, errno.EDQUOT}
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without fsync for directories
 
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that a user can read.
+    """Turn errors of the operating system into errors that a user can read.
+
+    Args:
+        what: the action, as the beginning of the message: "writing checkpoint.json".
 
     Raises:
         DiskFullError: the file system or the quota is full.
@@ -33,65 +28,11 @@ def storage_errors(what: str) -> Iterator[None]:
         raise (DiskFullError if exc.errno in FULL else StorageError)(reason) from exc
 
 
-def sync_directory(path: Path) -> bool:
-    """Make the names in a directory durable; False where the file system knows no way to do that.
-
-    Raises:
-        OSError: it knows one and failed.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as exc:
-        if exc.errno not in _CANNOT_SYNC:
-            raise
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder where there is none; what else has this name goes, links too."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-    path.mkdir(exist_ok=True)
-
-
-def open_new(path: Path) -> IO[bytes]:
-    """A new file, open for writing, in place of whatever has this name; but folders stay.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    path.unlink(missing_ok=True)
-    return path.open("xb")
-
-
-def commit(file: IO[bytes], final: Path) -> None:
-    """Close a new file and give it its final name, durably."""
-    with file:
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(final)
-    sync_directory(final.parent)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of another, atomically and durably, when the block ends without an error."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open_new(part) as file:
-            yield file
-            commit(file, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-
-
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a small file atomically and durably."""
-    with storage_errors(f"writing {path.name}"), replacing(path) as file:
-        file.write(data)
+    """Replace a small file atomically and durably.
+
+    Raises:
+        DiskFullError, StorageError: see ``storage_errors``.
+    """
+    with storage_errors(f"writing {path.name}"):
+        replace_file(path, data, durable=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import structlog
 
+from engines.files import replacing
 from engines.frames import MediaInfo
 from engines.media.joining import join
 from engines.media.probe import probe
-from pipeline.durable import replacing
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import JobSpec
 

@@ -26,17 +26,18 @@ import structlog
 
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError
-from daemon.inbox import joints, sidecar_names
+from daemon.inbox import sidecar_names
 from daemon.inbox.chapter_names import chapter_name
 from daemon.jobs import sidecar
-from daemon.jobs.delivery import FAILURE_REPORT
 from daemon.jobs.job_spec import report_languages
 from daemon.jobs.outcome_errors import explain
+from daemon.layout import FAILURE_REPORT, STATE_DIR
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import failed_names, first_free, names_in, output_names, printable
 from daemon.share.rename import move_no_replace
-from daemon.worker.pool import Outcome, Pool
-from daemon.worker.protocol import Compare, Finished, Stopped, Work
+from daemon.worker import chapter_check
+from daemon.worker.pool import Outcome, WorkerPool
+from daemon.worker.protocol import CompareFiles, Finished, RunJob, Stopped
 from daemon.worker.spawn import WorkerProcess
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS, Corrections
@@ -45,7 +46,6 @@ from pipeline.errors import DiskFullError, StorageError
 from pipeline.job import JobSpec, Progress
 from pipeline.report.common import failure_report
 
-_STATE_DIR = ".dualface"
 _POLL_S = 0.2
 _KINDS = ("video", "tracks", "preview", "debug", "html", "report")  # the report last: it says "complete"
 
@@ -114,7 +114,7 @@ class Batch:
         self._waiting = [item for item in self.items if not item.ended]
         with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
             stall_timeout_s = self.settings.workers.stall_timeout_s
-            pool = Pool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
+            pool = WorkerPool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
             while (self._waiting and not self.stopping) or self._running:
                 self._fill(pool)
                 selector.select(_POLL_S)
@@ -127,17 +127,17 @@ class Batch:
             self._fail(item, InterruptedJobError("The command was stopped before this file was begun."))
         return self.items
 
-    def _fill(self, pool: Pool) -> None:
+    def _fill(self, pool: WorkerPool) -> None:
         while self._waiting and len(pool) < self.slots and not self.stopping:
             item = self._waiting.pop(0)
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
             limits = self.settings.workers.limits
             pages = report_languages(self.settings)
-            order = Work(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
+            order = RunJob(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
             pool.start(item.job, order, worker_log, longest_s=limits.wall_s)
 
-    def _take(self, pool: Pool) -> None:
+    def _take(self, pool: WorkerPool) -> None:
         for job, outcome in pool.poll():
             self._end(self._running.pop(job), outcome)
         for item in self._running.values():
@@ -233,8 +233,8 @@ def _next_part(path: Path, given: Collection[Path], settings: Settings) -> Path 
     other = next(found, None)
     if other is None or _sidecars(other):
         return None
-    order = Compare(path, other, name.certain, settings.workers.limits)
-    return other if joints.follows_elsewhere(order) else None
+    order = CompareFiles(path, other, name.certain, settings.workers.limits)
+    return other if chapter_check.follows_elsewhere(order) else None
 
 
 def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
@@ -251,7 +251,7 @@ def foreseen(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:
 
 def clean_up(output: Path) -> None:
     """Remove the working directory where nothing waits in it."""
-    _remove_if_empty(output / _STATE_DIR)
+    _remove_if_empty(output / STATE_DIR)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -289,7 +289,7 @@ def _item(
         part_names=tuple(map(printable, parts)),
     )
     job = _job_id(spec)
-    return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / _STATE_DIR / job), error=error)
+    return Item(path, job, replace(spec, job_id=job, work_dir=output.absolute() / STATE_DIR / job), error=error)
 
 
 def _corrections(path: Path, settings: Settings) -> Corrections:

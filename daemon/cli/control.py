@@ -4,7 +4,6 @@ machine that has the share, and lasts over restarts.
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import time
@@ -13,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.errors import DaemonError
+from daemon.layout import DRAIN_SUFFIX
 from daemon.share.share import Share
-from daemon.status.model import replace_file
+from daemon.user import user_name
+from engines.files import replace_file
 
 
 class NotAllowedError(DaemonError):
@@ -38,7 +39,7 @@ def pause(share: Share, reason: str) -> str:
     """
     text = _signed(reason)
     with writing(share.pause_file):
-        replace_file(share.pause_file, f"{text}\n".encode(), str(os.getpid()))
+        replace_file(share.pause_file, f"{text}\n".encode(), writer=str(os.getpid()))
     return text
 
 
@@ -52,7 +53,7 @@ def drain(share: Share, hosts: Iterable[str], reason: str) -> str:
     for host in hosts:
         path = share.drain_file(host)
         with writing(path):
-            replace_file(path, f"{text}\n".encode(), str(os.getpid()))
+            replace_file(path, f"{text}\n".encode(), writer=str(os.getpid()))
     return text
 
 
@@ -71,23 +72,15 @@ def resume(share: Share) -> list[str]:
     return ended
 
 
-def who() -> str:
-    """The person at the keyboard, also behind sudo."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user number without a name
-        return f"user {os.getuid()}"
-
-
 def _signed(reason: str) -> str:
     """A reason that explains itself to whoever finds it months later."""
     when = time.strftime("%Y-%m-%d %H:%M %Z")
-    whence = f"{who()} on {socket.gethostname()}, {when}"
+    whence = f"{user_name()} on {socket.gethostname()}, {when}"
     return f"{' '.join(reason.split())} ({whence})" if reason.strip() else f"by {whence}"
 
 
 def _drains(share: Share) -> list[Path]:
-    return sorted(share.hosts.glob("*.drain"))
+    return sorted(share.hosts.glob(f"*{DRAIN_SUFFIX}"))
 
 
 def _remove(path: Path) -> None:

@@ -18,13 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import daemon
-from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.config.sources import ENV_PREFIX
 from daemon.errors import DaemonError
+from daemon.layout import FAILED_DIR, INBOX_DIR, ORIGINALS_DIR, OUTBOX_DIR, STATUS_HTML
 from daemon.share.naming import output_names
-from daemon.status.model import HTML_NAME, read_status
+from daemon.status.model import read_status
 
-_INBOX = "inbox"
 _POLL_S = 0.3
 _STOP_S = 90.0
 _PATIENCE_S = 1800.0
@@ -56,7 +55,7 @@ class Demo:
             DemoError: the sample could not be made, or the service did not deliver it.
         """
         try:
-            (self._root / _INBOX).mkdir(parents=True, exist_ok=True)
+            (self._root / INBOX_DIR).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DemoError(f"{self._given} cannot be used: {error.strerror}", remedy="Name another folder.") from error
         with self._progress() as progress, self._service() as service:
@@ -88,7 +87,7 @@ class Demo:
     def _drop_sample(self, progress: Progress) -> str:
         task = progress.add_task("Making a recording of two people", total=None)
         name = self._free_name()
-        part = self._root / _INBOX / f".{name}.part"
+        part = self._root / INBOX_DIR / f".{name}.part"
         with self._log.open("ab") as log:
             maker = _start("pipeline.sample", str(part), cwd=self._root, output=log)
             try:
@@ -99,11 +98,11 @@ class Demo:
             self._show_log()
             raise DemoError("The sample could not be made.")
         part.rename(part.with_name(name))
-        progress.update(task, total=1, completed=1, description=f"Dropped {self._given / _INBOX / name}")
+        progress.update(task, total=1, completed=1, description=f"Dropped {self._given / INBOX_DIR / name}")
         return name
 
     def _free_name(self) -> str:
-        places = (_INBOX, ORIGINALS_DIR, FAILED_DIR)
+        places = (INBOX_DIR, ORIGINALS_DIR, FAILED_DIR)
         names = ("interview.mp4" if number == 1 else f"interview-{number}.mp4" for number in count(1))
         return next(
             name
@@ -141,7 +140,7 @@ class Demo:
             f"Verdict:  {finished['verdict']}",
             f"Look:     open the output in any player, for example: ffplay '{output}'",
             f"          {preview.name} beside it shows twelve moments of it in one frame",
-            f"          {self._root / OUTBOX_DIR / HTML_NAME} is what editors see of the service",
+            f"          {self._root / OUTBOX_DIR / STATUS_HTML} is what editors see of the service",
         )
         for line in lines:
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -182,5 +181,5 @@ def _start(module: str, *arguments: str, cwd: Path, output: IO[bytes]) -> subpro
 
 
 def _entry(status: dict[str, Any], state: str, name: str) -> dict[str, Any] | None:
-    wanted = f"{_INBOX}/{name}"
+    wanted = f"{INBOX_DIR}/{name}"
     return next((entry for entry in status.get(state, ()) if entry["file"] in (name, wanted)), None)

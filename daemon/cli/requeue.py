@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from daemon.cli.control import writing
-from daemon.config.settings import FAILED_DIR, Settings
+from daemon.config.settings import Settings
 from daemon.errors import ConfigError, DaemonError
 from daemon.files import read_json
 from daemon.inbox import ignored_names as ignored
-from daemon.service.failed_folder import LARGEST_BYTES, REPORT_SUFFIX
+from daemon.layout import FAILED_DIR, FAILURE_REPORT_SUFFIX, SIDECAR_SUFFIX
+from daemon.service.failed_folder import LARGEST_BYTES
 from daemon.share.naming import (
-    SIDECAR_SUFFIX,
     composed,
     existing_form,
     first_free,
@@ -120,12 +120,12 @@ def _look(share: Share) -> Iterator[FailedFile]:
     for folder, folders, names in os.walk(share.failed):
         folders[:] = [name for name in folders if not ignored.find(name, is_folder=True)]
         for name in names:
-            if not (ignored.find(name) or name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))):
+            if not (ignored.find(name) or name.endswith((FAILURE_REPORT_SUFFIX, SIDECAR_SUFFIX))):
                 yield _file(share, Path(folder, name))
 
 
 def _file(share: Share, path: Path) -> FailedFile:
-    report_path = path.with_name(short_stem(path.name, name_max_bytes(path.parent)) + REPORT_SUFFIX)
+    report_path = path.with_name(short_stem(path.name, name_max_bytes(path.parent)) + FAILURE_REPORT_SUFFIX)
     try:
         report = read_json(report_path, LARGEST_BYTES)
         origin, message = PurePath(report["input"]["path"]), str(report["error"]["message"])

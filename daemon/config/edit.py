@@ -18,14 +18,14 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from daemon.cli.control import who
 from daemon.config import catalog as keys
+from daemon.config.live_keys import needs_restart
 from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
 from daemon.config.sources import load_yaml, parse_value, read_file
 from daemon.errors import ConfigError, DaemonError
 from daemon.nested import ABSENT, at
-from daemon.service.reload import needs_restart
-from pipeline.durable import commit, open_new
+from daemon.user import user_name
+from engines.files import replacing
 
 
 class UnknownKeyError(ConfigError):
@@ -136,7 +136,7 @@ def _before(file: Path, old: str, parts: keys.Path) -> Any:
 def _remark(before: Any, reason: str) -> str:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     was = "" if before is ABSENT or isinstance(before, dict | list) else f", was {before}"
-    return f"{when}, {who()}{was}: {' '.join(reason.split())}"
+    return f"{when}, {user_name()}{was}: {' '.join(reason.split())}"
 
 
 def _read(file: Path) -> str:
@@ -220,18 +220,14 @@ def _set(section: Any, part: str | int, value: Any) -> None:
 
 
 def _replace(file: Path, old: str, new: str) -> None:
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with open_new(part) as written:
+        with replacing(file, writer=str(os.getpid())) as written:
             written.write(new.encode())
             if file.exists():
-                shutil.copystat(file, part)
-                os.chown(part, file.stat().st_uid, file.stat().st_gid)
+                shutil.copystat(file, written.name)
+                os.chown(written.name, file.stat().st_uid, file.stat().st_gid)
             if _read(file) != old:
-                said = f"Somebody else has just changed {file}"
-                raise ConfigError(said, remedy="Look at it, and repeat the command.")
-            commit(written, file)
+                message = f"Somebody else has just changed {file}"
+                raise ConfigError(message, remedy="Look at it, and repeat the command.")
     except OSError as error:
         raise NotWritableError(f"{file} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -16,16 +16,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from daemon.config.profiles import completed
-from daemon.share.naming import existing_form
+from daemon.layout import INBOX_DIR, RESERVED_DIRS
 from engines.settings import DeviceSettings, LimitsSettings, Section
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
-
-STATE_DIR = ".dualface"
-OUTBOX_DIR = "outbox"
-FAILED_DIR = "failed"
-ORIGINALS_DIR = "originals"
-PAUSE_FILE = "PAUSE"
-RESERVED_DIRS = (OUTBOX_DIR, FAILED_DIR, ORIGINALS_DIR, STATE_DIR)
 
 _VIDEO_EXTENSIONS = (
     "mp4",
@@ -86,7 +79,7 @@ class ShareSettings(Section):
 class InboxSettings(Section):
     """One folder that files are dropped into."""
 
-    path: Annotated[str, Field(min_length=1, description="Folder of the inbox, relative to share.root")] = "inbox"
+    path: Annotated[str, Field(min_length=1, description="Folder of the inbox, relative to share.root")] = INBOX_DIR
     profile: Annotated[str, Field(min_length=1, description="Profile that its files are processed with")] = "default"
     priority: Annotated[
         int,
@@ -407,11 +400,7 @@ class Settings(Section):
         return self
 
     def inbox_dir(self, inbox: InboxSettings) -> Path:
-        """Absolute folder of an inbox, as it is spelled on the share where it is there."""
-        return existing_form(self.configured_dir(inbox))
-
-    def configured_dir(self, inbox: InboxSettings) -> Path:
-        """The same as it is spelled in the configuration."""
+        """Return the absolute folder of an inbox, as it is spelled in the configuration."""
         return Path(os.path.normpath(self.share.root / inbox.path))
 
 
@@ -426,7 +415,7 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     reserved = [(root / name, name) for name in RESERVED_DIRS]
     earlier: list[tuple[Path, str]] = []
     for number, inbox in enumerate(settings.inboxes):
-        path = settings.configured_dir(inbox)
+        path = settings.inbox_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
             yield _problem(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.errors import ConfigError
 from engines.errors import ExplainedError, doctor_hint
-from pipeline.durable import FULL
+from engines.files import FULL
 from pipeline.errors import DiskFullError
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import os
 import shlex
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ import yaml
 from daemon.config.sources import PROVENANCE, SETTINGS
 from daemon.errors import DaemonError
 from daemon.worker.subprocess_call import ask
+from engines.files import replace_file
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 300.0
@@ -140,20 +140,6 @@ def write(path: Path, proposal: Proposal, measured: dict[str, Any], command: lis
     }
     text = _HEAD + yaml.safe_dump({SETTINGS: proposal.settings, PROVENANCE: provenance}, sort_keys=False, width=110)
     try:
-        _write(path, text)
+        replace_file(path, text.encode(), writer=str(os.getpid()), durable=True, mode=0o644)
     except OSError as error:
         raise NotKeptError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -24,6 +24,7 @@ from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import SettleTracker
 from daemon.share.naming import printable
+from daemon.share.share import inbox_folder
 
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # that are told by name
@@ -306,7 +307,7 @@ def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
     return [
         Inbox(
             inbox,
-            settings.inbox_dir(inbox),
+            inbox_folder(settings, inbox),
             settings.scan,
             settings.settle,
             quiet_s=quiet_s,

@@ -23,7 +23,8 @@ from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark, move_no_replace, open_folder
 from daemon.share.share import Share
-from pipeline.durable import storage_errors, sync_directory
+from engines.files import sync_directory
+from pipeline.durable import storage_errors
 
 
 def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> Job | None:

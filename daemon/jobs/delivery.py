@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 from daemon.errors import InvalidOutputError, SplitShareError
 from daemon.files import NO_PLAIN_FILE, read_json
-from daemon.jobs.job import PART, Job
+from daemon.jobs.job import Job
 from daemon.jobs.manifest import JobState, Move
+from daemon.layout import FAILURE_REPORT, PART, PUBLISHED_REPORT
 from daemon.share.naming import (
     Namer,
     failed_names,
@@ -31,8 +32,6 @@ from daemon.share.rename import FileMark, make_dirs, move_once, sure_mark
 from daemon.share.share import Share, outbox_folder
 from pipeline.durable import storage_errors, write_durably
 
-PUBLISHED_REPORT = "published.report.json"
-FAILURE_REPORT = "failure.report.json"
 _LARGEST_BYTES = 50_000_000  # of a report
 _OUTPUT_ORDER = ("video", "tracks", "preview", "debug", "html")  # the report follows: its presence says "complete"
 

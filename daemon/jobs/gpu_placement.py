@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from engines.cuda.sessions import SessionProbe
+from daemon.worker.protocol import GPU
 from pipeline.job import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class GPU:
-    """A GPU that opened at the service's start.
-
-    Attributes:
-        index: CUDA's number.
-        free_bytes: memory below the guard that nobody used then.
-        nvenc: its encoder sessions, counted then; None where they are not to be used.
-    """
-
-    index: int
-    free_bytes: int
-    nvenc: SessionProbe | None = None
 
 
 def jobs_per_gpu(wanted: int | Literal["auto"], slots: int, gpus: int) -> int:

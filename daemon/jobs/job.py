@@ -20,17 +20,15 @@ from pathlib import Path, PurePath
 from daemon.files import NO_PLAIN_FILE, read_plain
 from daemon.jobs import manifest_json
 from daemon.jobs.manifest import JobState, Manifest
+from daemon.layout import LEASE_FILE, LOCK_FILE, MANIFEST, PART, SIDECAR, SOURCE
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.naming import printable, valid_text
 from daemon.share.rename import FileMark, has_gone
 from engines.errors import ExplainedError
-from pipeline.durable import sync_directory, write_durably
+from engines.files import sync_directory
+from pipeline.durable import write_durably
 
-MANIFEST = "job.json"
-SOURCE = "source"
-SIDECAR = "sidecar.yaml"
-PART = "part-"  # and the number of a part of the recording, from 0002
 _LARGEST_BYTES = 10_000_000
 
 
@@ -130,7 +128,7 @@ class Job:
         Raises:
             OSError, DiskFullError, StorageError: not now; call again later.
         """
-        self.clear(but={MANIFEST, SIDECAR, leases.LEASE, leases.LOCK, *(path.name for path in self.recordings)})
+        self.clear(but={MANIFEST, SIDECAR, LEASE_FILE, LOCK_FILE, *(path.name for path in self.recordings)})
         manifest = replace(self.manifest, consecutive_failures=0, interruptions=0, worked_s=0.0)
         self.manifest = replace(manifest, result=None, error=None, checkpoint=None)
         self.save(JobState.SETTLING)

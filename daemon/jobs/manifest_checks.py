@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from daemon.config.settings import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.jobs.manifest import Manifest, Move
+from daemon.layout import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.share.share import outbox_folder
 
 _TEXT = ("job", "inbox", "relative", "profile", "key", "sidecar_name", "sidecar_fault")

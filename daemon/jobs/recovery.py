@@ -11,8 +11,9 @@ from daemon.errors import ManifestLostError, SourceGoneError
 from daemon.jobs import attempts
 from daemon.jobs import claim as claims
 from daemon.jobs.fault_policy import FaultPolicy
-from daemon.jobs.job import MANIFEST, PART, SOURCE, Job, load_job
+from daemon.jobs.job import Job, load_job
 from daemon.jobs.manifest import JobState, Manifest
+from daemon.layout import MANIFEST, PART, SOURCE
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.rename import FileMark, has_gone

@@ -17,11 +17,11 @@ import structlog
 
 from daemon.clock import Clock, Every
 from daemon.config.settings import RetentionSettings
-from daemon.files import write_plain
-from daemon.jobs.job import MANIFEST, Job, remove_path
-from daemon.share.leases import LEASE
+from daemon.jobs.job import Job, remove_path
+from daemon.layout import LEASE_FILE, MANIFEST
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
+from engines.files import open_new
 from pipeline.fingerprint import source_identity
 from pipeline.segments.checkpoint import FILE_NAME as CHECKPOINT
 
@@ -72,8 +72,8 @@ class SegmentCache:
             job.remove()
             return
         if job.manifest.error:
-            write_plain(job.folder / _FAILED, b"")
-        job.clear(but={*_ENTRY, MANIFEST, LEASE, *([_FAILED] if job.manifest.error else [])})
+            open_new(job.folder / _FAILED).close()
+        job.clear(but={*_ENTRY, MANIFEST, LEASE_FILE, *([_FAILED] if job.manifest.error else [])})
         job.remove_parts()
         target = self._folder / job.manifest.key
         _discard(target)
@@ -83,7 +83,7 @@ class SegmentCache:
             if FileMark.of(job.folder):  # another host has just put the same there
                 job.remove()
                 return
-        for name in (MANIFEST, LEASE):
+        for name in (MANIFEST, LEASE_FILE):
             (target / name).unlink(missing_ok=True)
 
     def _is_worth_storing(self, job: Job) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.files import NO_PLAIN_FILE, read_plain
-from daemon.share.naming import SIDECAR_SUFFIX, printable
+from daemon.layout import SIDECAR_SUFFIX
+from daemon.share.naming import printable
 from pipeline.corrections import Corrections, CorrectionsError, parse
 
 MOST_BYTES = 65_536

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.clock import Clock
-from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
 from daemon.jobs.start_conditions import BlockReason, Condition
+from daemon.layout import STATE_DIR
 from daemon.observability.events import Delivered, Event, JobFailed, Tick
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 
 from daemon.config.settings import MetricsSettings
 from daemon.observability.registry import Meters
-from daemon.status.model import replace_file
+from engines.files import replace_file
 
 _TURN_S = 1.0
 _TRY_AGAIN_S = 30.0
@@ -120,4 +120,4 @@ class Exporter:
         self._server, _ = start_http_server(self._settings.port, self._settings.address, self._registry)
 
     def _write(self) -> None:
-        replace_file(Path(self._settings.textfile), generate_latest(self._registry), "dualface", mode=_FOR_ALL)
+        replace_file(Path(self._settings.textfile), generate_latest(self._registry), writer="dualface", mode=_FOR_ALL)

@@ -9,12 +9,11 @@ import structlog
 
 from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, ResourceLimitError
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.outcome_errors import explain
 from daemon.service.signals import StopRequest
 from daemon.service.systemd import WatchdogThread
-from daemon.worker.pool import Died, Outcome, Pool
-from daemon.worker.protocol import Check, Failed, Ready
+from daemon.worker.pool import Died, Outcome, WorkerPool
+from daemon.worker.protocol import GPU, BackendReady, CheckBackend, Failed
 
 _CHECK = "backend check"
 _TICK_S = 1.0  # the watchdog needs a beat in between
@@ -23,14 +22,14 @@ log = structlog.get_logger(__name__)
 
 
 def check_backend(
-    settings: Settings, pool: Pool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
+    settings: Settings, pool: WorkerPool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
 ) -> list[GPU]:
     """Let a short-lived worker open the backend, and return the GPUs that work; none if a stop is requested.
 
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
     """
-    pool.start(_CHECK, Check(settings.device, settings.workers.limits), log)
+    pool.start(_CHECK, CheckBackend(settings.device, settings.workers.limits), log)
     deadline = time.monotonic() + settings.workers.start_timeout_s
     outcome: Outcome | None = None
     while outcome is None and not stop:
@@ -39,7 +38,7 @@ def check_backend(
             pool.kill(_CHECK)
         selector.select(_TICK_S)
         outcome = next((ended for _, ended in pool.poll()), None)
-    if isinstance(outcome, Ready):
+    if isinstance(outcome, BackendReady):
         sessions = [gpu.nvenc.opened if gpu.nvenc else 0 for gpu in outcome.gpus]
         log.info("backend works", device=outcome.device, gpus=len(outcome.gpus), encoder_sessions=sessions)
         return list(outcome.gpus)

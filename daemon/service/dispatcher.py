@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from daemon.config.settings import Settings
 from daemon.jobs import attempts, fault_policy, gpu_placement
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.manifest import JobState
 from daemon.service.job_overview import JobOverview
+from daemon.worker.protocol import GPU
 
 _STARTS_AT_ONCE = 8  # files that cannot be claimed must not hold up the loop
 _HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before further files stay in the inboxes

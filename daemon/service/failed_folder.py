@@ -15,11 +15,11 @@ import structlog
 from daemon.clock import Clock, Every
 from daemon.errors import SourceGoneError
 from daemon.files import read_json
-from daemon.share.naming import SIDECAR_SUFFIX, name_max_bytes, printable, short_stem, valid_text
+from daemon.layout import FAILURE_REPORT_SUFFIX, SIDECAR_SUFFIX
+from daemon.share.naming import name_max_bytes, printable, short_stem, valid_text
 from daemon.status.model import History
 from pipeline.report.model import SCHEMA
 
-REPORT_SUFFIX = ".report.json"
 LARGEST_BYTES = 1_000_000
 _TIME_SHARE = 0.02  # scans of a large or slow folder may take this part of the time
 
@@ -71,10 +71,10 @@ def _reports(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Yield each report, and whether its file lies beside it."""
     for directory, _, names in os.walk(folder):
         limit = name_max_bytes(Path(directory))
-        reports = [name for name in names if name.endswith(REPORT_SUFFIX)]
-        files = [name for name in names if not name.endswith((REPORT_SUFFIX, SIDECAR_SUFFIX))]
+        reports = [name for name in names if name.endswith(FAILURE_REPORT_SUFFIX)]
+        files = [name for name in names if not name.endswith((FAILURE_REPORT_SUFFIX, SIDECAR_SUFFIX))]
         stems = {os.path.splitext(name)[0] for name in files} | {short_stem(name, limit) for name in files}  # noqa: PTH122
-        yield from ((Path(directory, name), name.removesuffix(REPORT_SUFFIX) in stems) for name in reports)
+        yield from ((Path(directory, name), name.removesuffix(FAILURE_REPORT_SUFFIX) in stems) for name in reports)
 
 
 def _remove(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
-from daemon.worker.pool import Pool
+from daemon.worker.pool import WorkerPool
 from pipeline.job import Progress
 
 COMPARISON = "comparison of parts"  # the id of the worker that compares parts, beside those of jobs
@@ -14,7 +14,7 @@ COMPARISON = "comparison of parts"  # the id of the worker that compares parts, 
 class JobOverview:
     """The held jobs with the progress of their workers."""
 
-    def __init__(self, held: HeldJobs, pool: Pool) -> None:
+    def __init__(self, held: HeldJobs, pool: WorkerPool) -> None:
         self._held = held
         self._pool = pool
 

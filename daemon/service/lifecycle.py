@@ -17,7 +17,6 @@ from daemon.inbox.candidate import Candidate
 from daemon.jobs import attempts, fault_policy
 from daemon.jobs.claim import is_quiet
 from daemon.jobs.fault_policy import Action, FaultPolicy
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
 from daemon.jobs.job import Job
 from daemon.jobs.job_spec import work_order
@@ -29,8 +28,8 @@ from daemon.service.job_overview import JobOverview
 from daemon.service.job_steps import JobSteps
 from daemon.share.rename import has_gone
 from daemon.share.share import Share
-from daemon.worker.pool import Outcome, Pool
-from daemon.worker.protocol import Failed, Stopped
+from daemon.worker.pool import Outcome, WorkerPool
+from daemon.worker.protocol import GPU, Failed, Stopped
 from engines.errors import ExplainedError
 from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors
@@ -48,7 +47,7 @@ class JobLifecycle:
         settings: Settings,
         share: Share,
         held_jobs: HeldJobs,
-        pool: Pool,
+        pool: WorkerPool,
         cache: SegmentCache,
         events: EventBus,
         *,

@@ -17,7 +17,6 @@ from daemon.config.settings import Settings
 from daemon.diagnostics.checks.at_start import torn
 from daemon.errors import ShareAwayError
 from daemon.inbox.inbox import Intake, inboxes
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import HeldJobs
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.segment_cache import SegmentCache
@@ -40,7 +39,8 @@ from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity, file_system, settle_s
 from daemon.status.model import History
 from daemon.status.store import Hosts
-from daemon.worker.pool import Pool
+from daemon.worker.pool import WorkerPool
+from daemon.worker.protocol import GPU
 
 _SCAN_SLICE_S = 0.25
 _TICK_S = 1.0  # the longest sleep: leases, the status page and the watchdog must be served
@@ -57,7 +57,7 @@ class ServiceLoop:
         reloader: SettingsReloader,
         share: Share,
         identity: ShareIdentity,
-        pool: Pool,
+        pool: WorkerPool,
         selector: selectors.BaseSelector,
         wakeup: WakeupPipe,
         stop: StopRequest,

@@ -24,7 +24,7 @@ from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, file_system, is_network
 from daemon.status.model import read_status
-from daemon.worker.pool import Pool
+from daemon.worker.pool import WorkerPool
 
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3
@@ -68,7 +68,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         observing(settings) as (recorder, listeners),
     ):
         selector.register(wakeup, selectors.EVENT_READ)
-        pool = Pool(
+        pool = WorkerPool(
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,

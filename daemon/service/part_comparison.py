@@ -9,15 +9,15 @@ import structlog
 from daemon.backoff import Backoff
 from daemon.clock import Clock
 from daemon.config.settings import Settings
-from daemon.inbox import joints
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox, Intake
 from daemon.jobs.outcome_errors import share_failure
 from daemon.service.job_overview import COMPARISON
 from daemon.share.naming import printable
 from daemon.share.share import Share
-from daemon.worker.pool import Outcome, Pool
-from daemon.worker.protocol import Compare, Compared, Failed
+from daemon.worker import chapter_check
+from daemon.worker.pool import Outcome, WorkerPool
+from daemon.worker.protocol import CompareFiles, Failed, FilesCompared
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class PartComparison:
     """Compares one pair of files at a time."""
 
-    def __init__(self, settings: Settings, share: Share, intake: Intake, pool: Pool, clock: Clock) -> None:
+    def __init__(self, settings: Settings, share: Share, intake: Intake, pool: WorkerPool, clock: Clock) -> None:
         self._share = share
         self._intake = intake
         self._pool = pool
@@ -49,9 +49,9 @@ class PartComparison:
         pairs = ((inbox, joint) for inbox in self._intake.inboxes if (joint := inbox.open_joint()))
         for inbox, joint in islice(pairs, 1):
             first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
-            order = Compare(first, second, joint.certain_names, self._limits)
+            order = CompareFiles(first, second, joint.certain_names, self._limits)
             try:
-                self._pool.start(COMPARISON, order, log, longest_s=joints.TIMEOUT_S)
+                self._pool.start(COMPARISON, order, log, longest_s=chapter_check.TIMEOUT_S)
                 self._pair = inbox, joint
             except OSError as exc:
                 self._wait(str(exc))
@@ -66,7 +66,7 @@ class PartComparison:
             self._wait(outcome.message)
             return
         self._backoff.succeed()
-        follows = isinstance(outcome, Compared) and outcome.follows
+        follows = isinstance(outcome, FilesCompared) and outcome.follows
         inbox.decide(joint, follows=follows)
         files = {"file": printable(joint.first.relative), "next": printable(joint.second.relative)}
         log.info("parts compared", **files, follows=follows)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from daemon.config.settings import STATE_DIR
 from daemon.errors import ShareAwayError
+from daemon.layout import STATE_DIR
 from daemon.share.share import Share, ShareIdentity
 from engines.cache_dir import default_cache_dir
+from engines.files import replace_file
 
 _NAME = "shares.json"
 _REMEMBERED = 50
@@ -47,9 +48,7 @@ def remember(share: Share, identity: ShareIdentity, directory: Path | None = Non
     path = _path(directory)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(dict(latest), indent=1), encoding="utf-8")
-        part.replace(path)
+        replace_file(path, json.dumps(dict(latest), indent=1).encode())
     except OSError as exc:
         log.debug("share not remembered", path=str(path), reason=exc.strerror)
 

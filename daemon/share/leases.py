@@ -19,15 +19,15 @@ from pathlib import Path
 from daemon.clock import Clock
 from daemon.config.settings import LeaseSettings
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.files import open_lock, overwrite_plain, read_json, write_plain
+from daemon.files import open_lock, overwrite_plain, read_json
+from daemon.layout import HOST_LOCK_SUFFIX, LEASE_FILE, LOCK_FILE
 from engines.errors import ExplainedError
-from pipeline.durable import FULL, storage_errors
+from engines.files import FULL, replace_file
+from pipeline.durable import storage_errors
 from pipeline.errors import StorageError
 
-LEASE = "lease.json"
 _TAKEN = "~"  # goes before the number of hosts that have had the job
 _LARGEST_BYTES = 100_000
-LOCK = "lock"  # held by the worker process of a job
 LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -67,24 +67,21 @@ def write(folder: Path, lease: Lease) -> None:
     """
     with storage_errors("renewing a lease"):
         try:
-            _replace(folder / LEASE, json.dumps(asdict(lease)).encode())
+            _replace(folder / LEASE_FILE, json.dumps(asdict(lease)).encode(), lease.host)
         except FileNotFoundError as exc:
             if read(folder) == lease:  # only the reply got lost
                 return
             raise _lost(folder) from exc
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, host: str) -> None:
     """Atomically; where the disk is full, in place: a host that seems to have gone would lose its jobs."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        write_plain(part, content)
+        replace_file(path, content, writer=host)
     except OSError as exc:
         if exc.errno not in FULL or not path.exists():
             raise
         overwrite_plain(path, content)
-    else:
-        part.replace(path)
 
 
 def confirm(folder: Path, lease: Lease) -> None:
@@ -99,7 +96,7 @@ def confirm(folder: Path, lease: Lease) -> None:
     """
     with storage_errors("reading a lease"):
         try:
-            (folder / LEASE).stat()
+            (folder / LEASE_FILE).stat()
         except FileNotFoundError as exc:
             raise _lost(folder) from exc
     found = read(folder)
@@ -128,7 +125,7 @@ def renew(folder: Path, lease: Lease) -> None:
 def read(folder: Path) -> Lease | None:
     """A job's lease; None where there is none that can be read."""
     try:
-        return Lease(**read_json(folder / LEASE, _LARGEST_BYTES))
+        return Lease(**read_json(folder / LEASE_FILE, _LARGEST_BYTES))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -178,7 +175,7 @@ def take_over(folder: Path) -> Path | None:
         folder.rename(target)
     except FileNotFoundError:
         return None
-    (target / LOCK).unlink(missing_ok=True)
+    (target / LOCK_FILE).unlink(missing_ok=True)
     return target
 
 
@@ -189,7 +186,7 @@ def only_service_of_host(hosts: Path, host: str) -> Iterator[None]:
     Raises:
         ShareUnusableError: another service holds it.
     """
-    path = hosts / f"{host}.lock"
+    path = hosts / f"{host}{HOST_LOCK_SUFFIX}"
     with open_lock(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

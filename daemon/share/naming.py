@@ -11,22 +11,13 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+from daemon.layout import FAILURE_REPORT_SUFFIX, OUTPUT_MARK, OUTPUT_SUFFIXES, SIDECAR_SUFFIX
+
 NamesFor: TypeAlias = Callable[[int], dict[str, str]]
 Namer: TypeAlias = Callable[[str, int, int], dict[str, str]]
 
 NAME_MAX_BYTES = 255  # of most file systems; some that encrypt names have less (143 in eCryptfs)
 _ROOM_BYTES = 40  # for the longest suffix, ".dual-NNNNNNNN.tracks.jsonl.gz"
-
-SIDECAR_SUFFIX = ".dualface.yaml"
-
-OUTPUT_SUFFIXES = {
-    "video": ".mp4",
-    "tracks": ".tracks.jsonl.gz",
-    "preview": ".preview.jpg",
-    "debug": ".debug.mp4",
-    "html": ".report.html",
-    "report": ".report.json",
-}
 
 
 def composed(name: str) -> str:
@@ -68,13 +59,13 @@ def names_in(folder: Path, make_names: Namer, source_name: str) -> NamesFor:
 def output_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
     """Names of one job's files in the outbox, by kind; all carry the same number (the first has none). They are NFC."""
     stem = short_stem(composed(source_name), name_max)
-    mark = ".dual" if number == 1 else f".dual-{number}"
+    mark = OUTPUT_MARK + _dash(number)
     return {kind: stem + mark + suffix for kind, suffix in OUTPUT_SUFFIXES.items()}
 
 
 def failed_names(source_name: str, number: int, name_max: int = NAME_MAX_BYTES) -> dict[str, str]:
     """Names of a failed source, of its sidecar and of its report."""
-    report = f"{short_stem(source_name, name_max)}{_dash(number)}.report.json"
+    report = f"{short_stem(source_name, name_max)}{_dash(number)}{FAILURE_REPORT_SUFFIX}"
     return {**original_names(source_name, number, name_max), "report": report}
 
 

@@ -9,7 +9,8 @@ from daemon.config.loader import load
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, StateRemovedError
 from daemon.files import read_plain
-from daemon.share.share import LARGEST_BYTES, SENTINEL, Share
+from daemon.layout import SENTINEL
+from daemon.share.share import LARGEST_BYTES, Share
 
 _ANSWER_S = 8.0
 
@@ -38,14 +39,6 @@ def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
     share = Share(settings)
     check(share)
     return share, settings
-
-
-def told_by_service(error: NoShareError) -> NoShareError:
-    """The error with what this machine's service says, which cannot report on a share that is away."""
-    from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
-
-    says = Unit.look_up().says
-    return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error
 
 
 def check(share: Share) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from pipeline.durable import sync_directory
+from engines.files import sync_directory
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1

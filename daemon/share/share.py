@@ -15,26 +15,30 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon.config.settings import (
+from daemon.config.settings import InboxSettings, Settings, SettleSettings
+from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
+from daemon.files import read_json
+from daemon.layout import (
+    DRAIN_SUFFIX,
     FAILED_DIR,
+    FINISHED_DIR,
+    HOSTS_DIR,
+    JOBS_DIR,
     ORIGINALS_DIR,
     OUTBOX_DIR,
     PAUSE_FILE,
+    SENTINEL,
     STATE_DIR,
-    Settings,
-    SettleSettings,
+    STATUS_HTML,
+    STATUS_JSON,
 )
-from daemon.errors import ShareAwayError, ShareUnusableError, StateRemovedError
-from daemon.files import read_json
 from daemon.share import control_files as notes
 from daemon.share.mounts import mount_of
-from daemon.share.naming import composed, original_name
+from daemon.share.naming import composed, existing_form, original_name
 from daemon.share.rename import move_no_replace, open_folder
-from daemon.status.model import HTML_NAME, JSON_NAME
+from engines.files import FULL, sync_directory
 from pipeline.degradation.space import mib
-from pipeline.durable import FULL, sync_directory
 
-SENTINEL = "share.json"
 LARGEST_BYTES = 10_000  # of the sentinel
 _NFS = {"nfs", "nfs4"}
 _NETWORK = {
@@ -74,11 +78,11 @@ class Share:
         self.failed = self.root / FAILED_DIR
         self.originals = self.root / ORIGINALS_DIR
         self.state = self.root / STATE_DIR
-        self.jobs = self.state / "jobs"
-        self.finished = self.state / "finished"
-        self.hosts = self.state / "hosts"
+        self.jobs = self.state / JOBS_DIR
+        self.finished = self.state / FINISHED_DIR
+        self.hosts = self.state / HOSTS_DIR
         self.pause_file = self.root / PAUSE_FILE
-        self.inboxes = tuple(settings.inbox_dir(inbox) for inbox in settings.inboxes)
+        self.inboxes = tuple(inbox_folder(settings, inbox) for inbox in settings.inboxes)
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -138,7 +142,7 @@ class Share:
 
     def drain_file(self, host: str) -> Path:
         """While it exists, the service of that host takes nothing new from the inboxes."""
-        return self.hosts / f"{host}.drain"
+        return self.hosts / f"{host}{DRAIN_SUFFIX}"
 
     def pause_reason(self) -> str | None:
         """The text of the PAUSE file ("" where it has none), or None where there is none. Any spelling of it counts.
@@ -220,11 +224,16 @@ def _make_folder(root_fd: int, relative: Path) -> bool:
     return made
 
 
+def inbox_folder(settings: Settings, inbox: InboxSettings) -> Path:
+    """Return the absolute folder of an inbox, in the Unicode form that an existing folder has on the share."""
+    return existing_form(settings.inbox_dir(inbox))
+
+
 def outbox_folder(subfolder: PurePath) -> PurePath:
     """Where in the outbox a subfolder of an inbox is mirrored: beside the status page, where it is called like that."""
     subfolder = PurePath(composed(str(subfolder)))
     first = subfolder.parts[0] if subfolder.parts else ""
-    if first.casefold() not in (HTML_NAME, JSON_NAME):
+    if first.casefold() not in (STATUS_HTML, STATUS_JSON):
         return subfolder
     return PurePath(original_name(first, 2), *subfolder.parts[1:])
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError
+from daemon.layout import HOST_STATUS_SUFFIX, STATUS_JSON
 from daemon.pages.i18n import size
 from daemon.share.leases import host_name
 from daemon.share.reach import check
 from daemon.share.share import Share
-from daemon.status.model import JSON_NAME, ServiceStatus
+from daemon.status.model import ServiceStatus
 from daemon.status.store import SILENT_S, Seen, merged, read_status_file
 
 _ROOM_TO_REPORT_BYTES = 2**20
@@ -91,7 +92,7 @@ def _full_disk(share: Share) -> Iterator[str]:
 
 
 def _host_healths(share: Share, settings: Settings) -> Iterator[HostHealth]:
-    for path in list(share.hosts.glob("*.json")) or [share.outbox / JSON_NAME]:
+    for path in list(share.hosts.glob(f"*{HOST_STATUS_SUFFIX}")) or [share.outbox / STATUS_JSON]:
         board = read_status_file(path)
         with suppress(FileNotFoundError):
             age_s = max(0.0, time.time() - path.stat().st_mtime)

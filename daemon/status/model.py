@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from daemon.config.settings import OUTBOX_DIR
-from daemon.files import read_json, write_plain
+from daemon.files import read_json
+from daemon.layout import OUTBOX_DIR, STATUS_JSON
 from daemon.pages.i18n import clock
 
 SCHEMA = "dualface.status/1"
-JSON_NAME = "status.json"
-HTML_NAME = "status.html"
 LARGEST_BYTES = 20_000_000
 LEVELS = ("normal", "downscale", "frame_skip", "pause")
 
@@ -246,7 +244,7 @@ def read_status(root: Path) -> dict[str, Any] | None:
     ``updated_at`` is at most about a minute old while the service runs and the share answers.
     """
     try:
-        status = read_json(root / OUTBOX_DIR / JSON_NAME, LARGEST_BYTES)
+        status = read_json(root / OUTBOX_DIR / STATUS_JSON, LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("schema") == SCHEMA else None
@@ -255,13 +253,6 @@ def read_status(root: Path) -> dict[str, Any] | None:
 def severity(level: str) -> int:
     """The rank of a degradation level, 0 for normal."""
     return LEVELS.index(level) if level in LEVELS else 0
-
-
-def replace_file(path: Path, content: bytes, writer: str, *, mode: int | None = None) -> None:
-    """Replace a file atomically, not durably: the next update comes anyway. Other hosts may do the same now."""
-    part = path.with_name(f".{path.name}.{writer}.part")
-    write_plain(part, content, mode=mode)
-    part.replace(path)
 
 
 def now() -> str:

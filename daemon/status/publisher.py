@@ -11,12 +11,14 @@ from typing import Any
 from markupsafe import Markup
 
 from daemon.clock import Clock
-from daemon.config.settings import FAILED_DIR, OUTBOX_DIR, StatusSettings
+from daemon.config.settings import StatusSettings
+from daemon.layout import FAILED_DIR, OUTBOX_DIR, STATUS_HTML, STATUS_JSON
 from daemon.pages import facts, html
 from daemon.pages.i18n import Speaker, Word, languages
 from daemon.share.share import Share
-from daemon.status.model import HTML_NAME, JSON_NAME, HostLine, ServiceStatus, now, replace_file
+from daemon.status.model import HostLine, ServiceStatus, now
 from daemon.status.store import Hosts
+from engines.files import replace_file
 
 _ALIVE_S = 60.0  # the page is written at least this often, so that a reader can tell that it is stale
 
@@ -73,8 +75,8 @@ class StatusPage:
 
     def _write(self, page: ServiceStatus, writer: str) -> None:
         content = json.dumps(asdict(page), indent=1, ensure_ascii=False).encode()
-        replace_file(self._outbox / JSON_NAME, content, writer)
-        replace_file(self._outbox / HTML_NAME, page_of(page, self._speaker), writer)
+        replace_file(self._outbox / STATUS_JSON, content, writer=writer)
+        replace_file(self._outbox / STATUS_HTML, page_of(page, self._speaker), writer=writer)
 
 
 def page_of(board: ServiceStatus, t: Speaker) -> bytes:

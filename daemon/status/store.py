@@ -12,8 +12,10 @@ from pathlib import Path
 
 from daemon.files import read_plain
 from daemon.jobs.job import job_folders
+from daemon.layout import HOST_STATUS_SUFFIX
 from daemon.share import leases
-from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, replace_file, severity
+from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, severity
+from engines.files import replace_file
 
 SILENT_S = 180.0  # a service that runs writes every minute
 STATES = (  # the most telling first
@@ -89,7 +91,7 @@ class Hosts:
             OSError: it cannot be written.
         """
         content = json.dumps(asdict(board), indent=1, ensure_ascii=False).encode()
-        replace_file(self._path(board.host), content, board.host)
+        replace_file(self._path(board.host), content, writer=board.host)
 
     def read(self, host: str) -> ServiceStatus | None:
         """What a host has written last; None where that cannot be read."""
@@ -97,7 +99,7 @@ class Hosts:
 
     def others_active(self, host: str) -> bool:
         """Return whether another host has not said that its service is stopped."""
-        statuses = (read_status_file(path) for path in self._folder.glob("*.json") if path.stem != host)
+        statuses = (read_status_file(path) for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}") if path.stem != host)
         return any(status is not None and status.state != "stopped" for status in statuses)
 
     def stamps(self) -> dict[str, int]:
@@ -119,14 +121,14 @@ class Hosts:
                 yield Seen(board, silent=silent).without_lost(self._jobs)
 
     def _dated(self) -> Iterator[tuple[str, int]]:
-        for path in self._folder.glob("*.json"):
+        for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}"):
             try:
                 yield path.name, path.stat().st_mtime_ns
             except FileNotFoundError:
                 continue
 
     def _path(self, host: str) -> Path:
-        return self._folder / f"{host}.json"
+        return self._folder / f"{host}{HOST_STATUS_SUFFIX}"
 
 
 def merged(base: ServiceStatus, seen: Sequence[Seen], *, listed: int) -> ServiceStatus:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.errors import ExplainedError, causes
-from pipeline.durable import FULL
+from engines.files import FULL
 from pipeline.errors import DiskFullError, JobStopped
 from pipeline.job import StopCheck
 from pipeline.settings import DegradationSettings

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engines.files import make_folder
 from engines.frames import Frame, FrameBatch
 from engines.media import source_file as storage
 from engines.media.survey import merged
 from engines.protocols import Decoder, Encoder
 from pipeline.degradation.controller import Degradation, LevelChanged
 from pipeline.degradation.triggers import SegmentFacts
-from pipeline.durable import make_folder
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.people import Row

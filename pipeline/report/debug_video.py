@@ -13,11 +13,11 @@ import numpy as np
 from engines.audio.prescan import Prescan
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
+from engines.files import replacing
 from engines.frames import EncodedPacket, Frame, FrameBatch, MediaInfo, Size
 from engines.media.mux import assemble_mp4
 from engines.settings import EncoderSettings
 from pipeline.canvas import Placement
-from pipeline.durable import replacing
 from pipeline.people import Row
 from pipeline.rendering.frame_rate import OutputRate
 from pipeline.report.overlay import draw_overlay

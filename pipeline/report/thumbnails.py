@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.cpu.small_sdr import SdrLook
+from engines.files import make_folder, open_new
 from engines.frames import Frame, Rect, on_host
-from pipeline.durable import make_folder, open_new
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES

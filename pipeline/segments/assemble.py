@@ -11,10 +11,11 @@ from pathlib import Path
 from engines.audio.outcome import AudioOutcome
 from engines.audio.policy import AudioPolicy
 from engines.audio.prescan import Prescan, prescan
+from engines.files import replacing
 from engines.frames import ColorTags, EncodedPacket, MediaInfo
 from engines.media.mux import assemble_mp4
 from engines.media.verify import FinishedFile, verify_mp4
-from pipeline.durable import replacing, storage_errors
+from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped
 from pipeline.job import StopCheck
 from pipeline.segments.checkpoint import Checkpoint

@@ -22,8 +22,9 @@ from typing import IO, Any
 
 import orjson
 
+from engines.files import commit, open_new
 from engines.frames import EncodedPacket
-from pipeline.durable import commit, open_new, storage_errors
+from pipeline.durable import storage_errors
 from pipeline.people import Row, Tile, row_from_json
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import structlog
 
-from daemon.worker.pool import Outcome, Pool
+from daemon.worker.pool import Outcome, WorkerPool
 from daemon.worker.protocol import Order
 from pipeline.job import Progress
 
 
-class PoolWithoutProcesses(Pool):
+class PoolWithoutProcesses(WorkerPool):
     """Workers run until a test ends them.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import Self
 
 from daemon.diagnostics.measurements.site import Site, refusal
 from daemon.share.rename import rename_no_replace
-from pipeline.durable import sync_directory
+from engines.files import sync_directory
 
 OVERWRITES = "overwrites"
 _SYNCS = 5

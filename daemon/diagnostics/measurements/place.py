@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from daemon.config.settings import STATE_DIR
 from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.layout import SENTINEL, STATE_DIR
 from daemon.share.mounts import mount_of
-from daemon.share.share import SENTINEL, is_network
+from daemon.share.share import is_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from daemon.diagnostics.measurements.place import Place, Presence, Space
 from daemon.diagnostics.measurements.site import Measurement, Site
 from daemon.diagnostics.measurements.view import Events, Lag
 from daemon.errors import ShareUnusableError
+from engines.files import FULL
 from engines.json_answer import answer
-from pipeline.durable import FULL
 from pipeline.errors import DiskFullError
 
 _ALL: tuple[type[Measurement], ...] = (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
-from daemon.config.settings import STATE_DIR
-from pipeline.durable import FULL
+from daemon.layout import STATE_DIR
+from engines.files import FULL
 
 PROBE = ".dualface-probe-"  # the scan of inboxes passes over names that begin with a dot
 _SCRATCH = "measure-"

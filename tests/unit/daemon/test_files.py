@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from daemon.files import read_json, read_plain, write_plain
+from daemon.files import read_json, read_plain
 from daemon.service.failed_folder import FailedFolder
-from daemon.status.model import History, read_status, replace_file
+from daemon.status.model import History, read_status
 from tests.support.share import make_share
 
 MOST = 1000
 
 
-def test_a_plain_file_is_read_and_replaced(tmp_path: Path) -> None:
+def test_a_regular_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_plain(path, b"[1]", mode=0o640)
+    path.write_bytes(b"[1]")
     assert read_plain(path, MOST) == b"[1]"
     assert read_json(path, MOST) == [1]
-    assert path.stat().st_mode & 0o777 == 0o640
-    write_plain(path, b"2")
-    assert path.read_bytes() == b"2"
 
 
 def plant(path: Path, what: str) -> None:
@@ -45,18 +42,6 @@ def test_nothing_else_is_read(tmp_path: Path, what: str) -> None:
     plant(tmp_path / "x", what)
     with pytest.raises(OSError):
         read_plain(tmp_path / "x", MOST)
-
-
-@pytest.mark.parametrize("what", ["pipe", "link", "dangling"])
-def test_what_lies_in_the_way_is_never_written_to(tmp_path: Path, what: str) -> None:
-    """The name of the part is known to everybody who has seen one."""
-    plant(tmp_path / ".status.json.here.part", what)
-    replace_file(tmp_path / "status.json", b"new", "here")
-    assert (tmp_path / "status.json").read_bytes() == b"new"
-    assert not (tmp_path / "status.json").is_symlink()
-    assert not (tmp_path / "nowhere").exists()
-    if what == "link":
-        assert (tmp_path / "secret").read_text() == "secret"
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "9" * 10_000, "\udcff"])

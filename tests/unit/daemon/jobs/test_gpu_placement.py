@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from daemon.config.settings import Settings
 from daemon.jobs import manifest_json
-from daemon.jobs.gpu_placement import GPU, degraded_gpus, has_room, jobs_per_gpu, place
+from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
 from daemon.worker import backend_check as opening
-from daemon.worker.protocol import Ready, decode, encode
+from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
 from engines.cuda.device_mask import see_only
@@ -113,14 +113,14 @@ def test_named_gpus_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch: 
 
 
 def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(device: DeviceSettings) -> Ready:
+    def opened(device: DeviceSettings) -> BackendReady:
         if device.index == 1:
             raise ChildFailedError("GPU 1 has fallen off the bus")
-        return Ready(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
+        return BackendReady(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
 
     monkeypatch.setattr(opening, "_opened_elsewhere", opened)
     ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == Ready("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
+    assert ready == BackendReady("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
     with pytest.raises(ChildFailedError, match="off the bus"):
         opening._opened(DeviceSettings(backend="cuda", index=(1,)))
 
@@ -215,7 +215,7 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
 
 def test_what_a_worker_says_of_gpus_arrives() -> None:
     gpus = GPU(0, 5, COUNTED), GPU(1, 7)
-    ready = Ready("cuda:0, cuda:1", (), gpus)
+    ready = BackendReady("cuda:0, cuda:1", (), gpus)
     assert decode(encode(ready)) == ready
 
 

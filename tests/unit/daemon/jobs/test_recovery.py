@@ -13,10 +13,11 @@ import pytest
 from daemon.errors import LeaseLostError, ShareUnusableError
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.fault_policy import FaultPolicy
-from daemon.jobs.job import MANIFEST, Job, job_folders, load_job
+from daemon.jobs.job import Job, job_folders, load_job
 from daemon.jobs.manifest import JobState
 from daemon.jobs.recovery import adopt
-from daemon.share.leases import LOCK, Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
+from daemon.layout import LOCK_FILE, MANIFEST
+from daemon.share.leases import Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.support.share import LEASE, claimed, drop, finished, make_share, tree
@@ -254,11 +255,11 @@ def test_takeover_has_one_winner_and_fences_the_former_owner(share: Share) -> No
 
 def test_the_lock_of_a_host_that_stands_still_does_not_hold_up_its_successor(share: Share) -> None:
     job = claimed(share, "x.mp4")
-    with (job.folder / LOCK).open("a") as held:
+    with (job.folder / LOCK_FILE).open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         taken = take_over(job.folder)
         assert taken is not None
-        with (taken / LOCK).open("a") as own:
+        with (taken / LOCK_FILE).open("a") as own:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -12,7 +12,7 @@ from daemon.config.settings import RetentionSettings
 from daemon.jobs.job import Job, load_job
 from daemon.jobs.manifest import JobState
 from daemon.jobs.segment_cache import SegmentCache, key_of
-from daemon.share.leases import LOCK
+from daemon.layout import LOCK_FILE
 from daemon.share.share import Share
 from tests.support.share import claimed, make_share
 
@@ -44,7 +44,7 @@ def done(share: Share, content: bytes = b"recording", segment: str = "a segment"
     (job.folder / "segments").mkdir()
     (job.folder / "segments" / "000000").write_text(segment)
     (job.folder / "checkpoint.json").write_text(f"names {segment}")
-    for name in ("output.mp4", LOCK):
+    for name in ("output.mp4", LOCK_FILE):
         (job.folder / name).write_text("not needed")
     job.source.unlink()
     job.save(JobState.DONE)

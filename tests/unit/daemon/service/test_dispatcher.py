@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from daemon.config.settings import Settings
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import HeldJob
 from daemon.service.dispatcher import Dispatcher
 from daemon.service.job_overview import COMPARISON
-from daemon.worker.protocol import Compare, Failed
+from daemon.worker.protocol import GPU, CompareFiles, Failed
 from pipeline.job import Progress
 from tests.support.jobs import Jobs
 from tests.support.share import make_share
@@ -40,7 +39,7 @@ class Starts:
         self.run(held)
 
     def run(self, held: HeldJob, progress: Progress | None = None) -> None:
-        self.jobs.pool.orders[held.job.id] = Compare(Path(), Path(), True, self.jobs.settings.workers.limits)
+        self.jobs.pool.orders[held.job.id] = CompareFiles(Path(), Path(), True, self.jobs.settings.workers.limits)
         if progress:
             self.jobs.pool.states[held.job.id] = progress
 
@@ -156,7 +155,7 @@ def test_after_trouble_on_one_gpu_a_job_gets_another(jobs: Jobs) -> None:
 
 
 def test_a_comparison_takes_no_slot_but_a_lost_job_s_worker_does(jobs: Jobs) -> None:
-    compare = Compare(Path(), Path(), True, jobs.settings.workers.limits)
+    compare = CompareFiles(Path(), Path(), True, jobs.settings.workers.limits)
     jobs.queued("x.mp4")
     taker = starts(jobs, slots=1)
     jobs.pool.orders["lost"] = compare

@@ -11,14 +11,13 @@ from structlog.testing import capture_logs
 
 from daemon.errors import InvalidOutputError, ShareAwayError
 from daemon.jobs.claim import claim
-from daemon.jobs.gpu_placement import GPU
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.job import load_job
 from daemon.jobs.manifest import JobState
 from daemon.observability.events import AttemptEnded, AttemptStarted, JobDeferred, JobFailed
 from daemon.share import leases
 from daemon.worker.pool import Died, Outcome
-from daemon.worker.protocol import Failed, Finished, Stopped, Work
+from daemon.worker.protocol import GPU, Failed, Finished, RunJob, Stopped
 from tests.support.jobs import Jobs
 from tests.support.share import candidate, claimed, drop, finished, make_share
 
@@ -67,7 +66,7 @@ def test_an_attempt_from_its_start_to_its_result(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
     lifecycle.start_attempt(held, GPU(3, 1))
     order = jobs.pool.orders[held.job.id]
-    assert isinstance(order, Work)
+    assert isinstance(order, RunJob)
     assert (order.spec.attempt, order.spec.device.index) == (1, 3)
     stored = load_job(held.job.folder).manifest
     assert (stored.state, stored.attempts, stored.gpu) == (JobState.WORKING, 1, 3)

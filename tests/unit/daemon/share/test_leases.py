@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.jobs.job import Job
+from daemon.layout import LEASE_FILE as FILE
 from daemon.share import leases
-from daemon.share.leases import LEASE as FILE
 from pipeline.errors import DiskFullError, StorageError
 from tests.support.share import LEASE, claimed, fill, make_share, small_disk
 

@@ -17,7 +17,7 @@ from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.jobs.start_conditions import BlockReason, StartConditions
 from daemon.share import mounts
-from daemon.share.share import Share, ShareIdentity, file_system, is_network, settle_s
+from daemon.share.share import Share, ShareIdentity, file_system, inbox_folder, is_network, settle_s
 from tests.support.share import make_share, mounted, settings_for
 
 
@@ -27,7 +27,7 @@ def test_an_inbox_is_found_in_the_unicode_form_in_which_it_is_there(tmp_path: Pa
     Share(settings).prepare()
     folders = [path.name for path in tmp_path.iterdir() if not path.name.isascii()]
     assert folders == [unicodedata.normalize("NFD", "입력")]
-    assert settings.inbox_dir(settings.inboxes[0]).name == folders[0]
+    assert inbox_folder(settings, settings.inboxes[0]).name == folders[0]
 
 
 def test_prepare_makes_the_folders_once(tmp_path: Path) -> None:

@@ -92,4 +92,4 @@ def test_a_write_that_breaks_off_leaves_the_old_engine(cache: EngineCache, monke
     with pytest.raises(OSError, match="No space"):
         cache.store(KEY, b"new")
     assert cache.load(KEY) == b"old"
-    assert not list(cache.directory.glob(".part-*"))
+    assert not list(cache.directory.rglob("*.part"))
