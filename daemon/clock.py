@@ -1,4 +1,4 @@
-"""Time as the service measures it: a clock that tests replace, and work that is due once in a while."""
+"""Monotonic and wall-clock time: a clock that tests replace, periodic work, and timestamps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Clock = Callable[[], float]
 
 
 def utc_now() -> str:
-    """Return the wall-clock time in UTC, to the second, in ISO format."""
+    """Return the wall-clock time in UTC, to the second, as an ISO 8601 text."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

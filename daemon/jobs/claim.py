@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePath
 
@@ -140,6 +141,15 @@ def _take(inbox_dir: Path, relative: str, target: Path) -> bool:
         move_no_replace(target, inbox_dir / relative)
         return False
     return True
+
+
+def are_quiet(files: Iterable[tuple[Path, Signature]]) -> bool:
+    """Return whether all files, given with their last signatures, are quiet (see ``is_quiet``).
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return all(is_quiet(path, seen) for path, seen in files)
 
 
 def is_quiet(path: Path, seen: Signature) -> bool:

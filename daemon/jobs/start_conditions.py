@@ -59,6 +59,29 @@ class Condition:
     since: str = ""
 
 
+def find_block(share: Share, settings: ShareSettings, host: str, *, short_of_space: bool = False) -> Condition:
+    """Check what keeps the service of a host from starting work while the share is there.
+
+    Args:
+        short_of_space: the last check found too little space, so ``share.resume_bytes`` must be free again.
+
+    Raises:
+        OSError: the share cannot be read.
+    """
+    free, total = share.free_bytes(), share.total_bytes()
+    reason = share.pause_reason()
+    if reason is not None:
+        return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
+    if total > 0 and free < (settings.resume_bytes if short_of_space else settings.low_bytes):
+        needed = settings.resume_bytes
+        words = lacking(Free(free, total), needed, "share.resume_bytes")
+        return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
+    reason = share.drain_reason(host)
+    if reason is not None:
+        return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
+    return Condition(free_bytes=free)
+
+
 class StartConditions:
     """Looks at the share once a second, and logs every change.
 
@@ -156,23 +179,14 @@ class StartConditions:
             self._split_looks.postpone(SOON_S)
 
     def _find_condition(self) -> Condition:
-        free, total = self._share.free_bytes(), self._share.total_bytes()
         if self._split:
-            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=free)
-        reason = self._share.pause_reason()
-        if reason is not None:
-            return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
-        limit = self._settings.resume_bytes if self._short_of_space else self._settings.low_bytes
-        self._short_of_space = free < limit and total > 0
-        if self._short_of_space:
+            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=self._share.free_bytes())
+        found = find_block(self._share, self._settings, self._host, short_of_space=self._short_of_space)
+        if found.block_reason is not BlockReason.PAUSED:  # a pause hides whether there is space
+            self._short_of_space = found.block_reason is BlockReason.LOW_SPACE
+        if found.block_reason is BlockReason.LOW_SPACE:
             self._cache.free_space()
-            needed = self._settings.resume_bytes
-            words = lacking(Free(free, total), needed, "share.resume_bytes")
-            return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
-        reason = self._share.drain_reason(self._host)
-        if reason is not None:
-            return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
-        return Condition(free_bytes=free)
+        return found
 
     def _change(self, condition: Condition) -> None:
         since = self.now.since

@@ -10,7 +10,8 @@ from daemon.backoff import SOON_S, Backoff
 from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.candidate import Candidate
-from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
 from daemon.jobs.claim import claim
 from daemon.jobs.job import Job
 from daemon.share.leases import Lease
@@ -65,8 +66,7 @@ class Claimer:
             why = {"code": exc.code, "reason": exc.message, "remedy": exc.remedy}
             log.warning("cannot claim", **why, retry_in_s=round(wait_s, 1))
         else:
-            for found in (candidate.found, *candidate.parts):
-                inbox.forget(found.relative)
+            inbox.taken(candidate)
             self._backoff.succeed()
             if job is not None:
                 self._accept(job, candidate)

@@ -9,7 +9,7 @@ from daemon.config.settings import Settings
 from daemon.errors import ManifestLostError
 from daemon.inbox.stability import SettleTracker, Signature
 from daemon.jobs import attempts
-from daemon.jobs.claim import is_quiet
+from daemon.jobs.claim import are_quiet
 from daemon.jobs.delivery import Delivery
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
 from daemon.jobs.job_spec import job_spec
@@ -113,7 +113,7 @@ class JobSteps:
         settled = [self._tracker.observe(path, signature) for path, signature in seen.items()]
         if not all(settled):
             held.reason = "somebody is still writing to it"
-        elif all(is_quiet(path, signature) for path, signature in seen.items()):
+        elif are_quiet(seen.items()):
             for path in seen:
                 self._tracker.forget(path)
             self.queue(held)
@@ -125,7 +125,7 @@ class JobSteps:
         for warning in warnings_in(result.get("facts", {})):
             where = {key: warning.get(key) for key in ("stream", "from_s", "to_s")}
             held.log.warning("the result lacks something", code=warning["code"], reason=warning["message"], **where)
-        self._events.tell(Delivered(held.job, video))
+        self._events.publish(Delivered(held.job, video))
         self.take(held)
 
     def _fail(self, held: HeldJob) -> None:
@@ -134,5 +134,5 @@ class JobSteps:
         report = self._delivery.fail(held.job, lambda: failure_report(spec, failure.error()))
         why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
         held.log.warning("job failed", stage="failed", **why, report=printable(report))
-        self._events.tell(JobFailed(held.job, failure, report))
+        self._events.publish(JobFailed(held.job, failure, report))
         self.take(held)

@@ -15,7 +15,7 @@ from daemon.config.settings import Settings
 from daemon.errors import DaemonError, JobRemovedError, LeaseLostError, OutOfMemoryError, SourceGoneError
 from daemon.inbox.candidate import Candidate
 from daemon.jobs import attempts, fault_policy
-from daemon.jobs.claim import is_quiet
+from daemon.jobs.claim import are_quiet
 from daemon.jobs.fault_policy import Action, FaultPolicy
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
 from daemon.jobs.job import Job
@@ -125,7 +125,7 @@ class JobLifecycle:
         self._pool.start(job.id, order, held.log, longest_s=longest_s)
         held.begin_attempt()
         on_gpu = {} if gpu is None else {"gpu": gpu.index}
-        self._events.tell(AttemptStarted(job))
+        self._events.publish(AttemptStarted(job))
         held.log.info("job started", stage="working", attempt=job.manifest.attempts, **on_gpu)
 
     def end_attempt(self, job_id: str, outcome: Outcome) -> None:
@@ -137,7 +137,7 @@ class JobLifecycle:
         outcome = fault_policy.attribute(outcome, stopping=self._stopping, share_failure=share_check)
         if fault_policy.is_work(outcome):
             held.count_work()
-        self._events.tell(AttemptEnded(held.job, outcome))
+        self._events.publish(AttemptEnded(held.job, outcome))
         self._decide(held, outcome)
         if isinstance(outcome, Stopped):
             held.log.info("job stopped", stage="stopped")
@@ -188,7 +188,7 @@ class JobLifecycle:
                 message = f"{failure.message} ({mib(self._share.free_bytes())} free)"
                 failure = replace(failure, message=message)
         held.wait(failure)
-        self._events.tell(JobDeferred(held.job, failure))
+        self._events.publish(JobDeferred(held.job, failure))
 
     def _drop_lost(self, held: HeldJob) -> None:
         """Drop a job whose directory has gone: another host has taken it over, or somebody has removed it.
@@ -204,7 +204,7 @@ class JobLifecycle:
             return
         failure = Failed.of(JobRemovedError(f"The job directory {held.job.folder.name} has been removed."))
         held.log.warning("job directory has gone", code=failure.code, reason=failure.message, remedy=failure.remedy)
-        self._events.tell(JobFailed(held.job, failure, ""))
+        self._events.publish(JobFailed(held.job, failure, ""))
 
     def _free_space(self) -> None:
         """Remove cached segments bit by bit while a job waits for space; the free space may not show a quota."""
@@ -218,4 +218,4 @@ def _still_quiet(job: Job, candidate: Candidate) -> bool:
     found = [*zip(job.recordings, (candidate.found, *candidate.parts), strict=False)]
     if candidate.sidecar and job.manifest.sidecar:
         found.append((job.sidecar, candidate.sidecar))
-    return all(is_quiet(path, seen.signature) for path, seen in found)
+    return are_quiet((path, seen.signature) for path, seen in found)

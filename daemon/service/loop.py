@@ -14,9 +14,10 @@ import structlog
 
 from daemon import logs
 from daemon.config.settings import Settings
-from daemon.diagnostics.checks.at_start import torn
+from daemon.diagnostics.checks.startup import torn
 from daemon.errors import ShareAwayError
-from daemon.inbox.inbox import Intake, inboxes
+from daemon.inbox.inbox import inboxes
+from daemon.inbox.selection import Intake
 from daemon.jobs.held_jobs import HeldJobs
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.segment_cache import SegmentCache
@@ -38,7 +39,7 @@ from daemon.service.wakeup import WakeupPipe
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity, file_system, settle_s
 from daemon.status.model import History
-from daemon.status.store import Hosts
+from daemon.status.store import HostFiles
 from daemon.worker.pool import WorkerPool
 from daemon.worker.protocol import GPU
 
@@ -69,7 +70,7 @@ class ServiceLoop:
         clock = time.monotonic
         settings = reloader.settings
         host = host_name(settings.leases)
-        hosts = Hosts(share.hosts, share.jobs)
+        hosts = HostFiles(share.hosts, share.jobs)
         self._file_system = file_system(share.jobs)
         quiet_s = settle_s(self._file_system, settings.settle)
         history = History(settings.status.finished_listed)

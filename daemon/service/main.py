@@ -11,7 +11,7 @@ import structlog
 
 from daemon import logs
 from daemon.config.settings import Settings
-from daemon.diagnostics.checks.at_start import recheck_share
+from daemon.diagnostics.checks.startup import recheck_share
 from daemon.errors import DaemonError, StateRemovedError
 from daemon.service.backend_start import check_backend
 from daemon.service.loop import ServiceLoop
@@ -65,14 +65,14 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         signals(wakeup) as (stop, reload_request),
         selectors.DefaultSelector() as selector,
         watchdog.running(),
-        observing(settings) as (recorder, listeners),
+        observing(settings) as (collector, listeners),
     ):
         selector.register(wakeup, selectors.EVENT_READ)
         pool = WorkerPool(
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
-            on_tally=recorder.stats,
+            on_tally=collector.stats,
         )
         systemd.status("Checking the backend")
         gpus = check_backend(settings, pool, selector, watchdog, stop)

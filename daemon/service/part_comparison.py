@@ -10,7 +10,8 @@ from daemon.backoff import Backoff
 from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.chapter_groups import Joint
-from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
 from daemon.jobs.outcome_errors import share_failure
 from daemon.service.job_overview import COMPARISON
 from daemon.share.naming import printable

@@ -10,7 +10,8 @@ import structlog
 
 from daemon.clock import Clock
 from daemon.config.settings import Settings, StatusSettings
-from daemon.inbox.inbox import Inbox, Intake
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import EventBus, Tick
@@ -29,7 +30,7 @@ from daemon.status.model import (
     WaitingJob,
     severity,
 )
-from daemon.status.publisher import StatusPage
+from daemon.status.page import StatusPage
 from pipeline.job import RESTING, Progress
 
 _FILES_LISTED = 30  # of each kind, on the page
@@ -69,7 +70,7 @@ class StatusPublisher:
 
     def apply(self, settings: StatusSettings, notes: list[str]) -> None:
         """Use other settings from now on, and show what operators should know about them until the next call."""
-        self._page.adopt(settings)
+        self._page.apply(settings)
         self._notes = notes
 
     def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
@@ -82,7 +83,7 @@ class StatusPublisher:
         condition = self._with_jobs(condition)
         status = self._status(condition, phase)
         self._systemd.status(status.line())
-        self._events.tell(Tick(status, condition, self._page.hosts, self._slots()))
+        self._events.publish(Tick(status, condition, self._page.hosts, self._slots()))
         if condition.block_reason is BlockReason.SHARE_AWAY or not (at_once or self._page.due):
             return
         self._list_files(status)

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.unit import Unit
-from daemon.diagnostics.measurements.program import site_as_text
-from daemon.diagnostics.measurements.site import Measurement, Site
+from daemon.diagnostics.measurements.main import site_as_text
+from daemon.diagnostics.measurements.target import Measurement, Site
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account, ask
 
@@ -29,7 +29,7 @@ class Context:
 
     Args:
         config: the configuration's file, for messages; None where there is none.
-        through: another way to the share, see ``measurements.site.Site``.
+        through: another way to the share, see ``measurements.target.Site``.
         directly: measure the share in this process; for the service, which is the service's user and looks at cheap
             things only.
     """
@@ -89,9 +89,7 @@ class Context:
         if self._directly:
             return kind.measured(self.site)
         arguments = [kind.__name__, site_as_text(self.site)]
-        told = ask(
-            "daemon.diagnostics.measurements.program", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account
-        )
+        told = ask("daemon.diagnostics.measurements.main", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account)
         return TypeAdapter(kind).validate_python(told)
 
     def ask_program(self, module: str, *arguments: str) -> Any:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.framework import Finding, check, failed, not_applicable, ok, warning
 from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
-from daemon.diagnostics.measurements.moving import OVERWRITES, Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.mount import Place, Presence, Space
+from daemon.diagnostics.measurements.renaming import OVERWRITES, Renaming, Syncing
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.errors import SplitShareError
 from daemon.share.share import is_network, settle_key
 from pipeline.degradation.space import mib

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, probe_in, refusal
+from daemon.diagnostics.measurements.target import Site, probe_in, refusal
 
 _ODD_NS = 123_456_789
 _UNITS_NS = (1, 100, 1_000, 1_000_000, 10_000_000, 10**9, 2 * 10**9)

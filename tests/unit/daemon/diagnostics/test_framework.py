@@ -20,9 +20,9 @@ import pipeline
 from daemon.config.settings import ShareSettings
 from daemon.diagnostics import checks
 from daemon.diagnostics.checks import device, host, observers, share, software
-from daemon.diagnostics.checks.at_start import recheck_share
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.checks.share import AT_START
+from daemon.diagnostics.checks.startup import recheck_share
 from daemon.diagnostics.framework import (
     CHECKS,
     Check,
@@ -36,10 +36,10 @@ from daemon.diagnostics.framework import (
     select,
 )
 from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
-from daemon.diagnostics.measurements.moving import Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.site import Measurement
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.mount import Place, Presence, Space
+from daemon.diagnostics.measurements.renaming import Renaming, Syncing
+from daemon.diagnostics.measurements.target import Measurement
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.diagnostics.versions import Verified
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account

@@ -10,11 +10,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from daemon.diagnostics.measurements.files import Folders, Names, Times
-from daemon.diagnostics.measurements.moving import OVERWRITES, Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.program import KINDS
-from daemon.diagnostics.measurements.site import Measurement, Site
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.main import KINDS
+from daemon.diagnostics.measurements.mount import Place, Presence, Space
+from daemon.diagnostics.measurements.renaming import OVERWRITES, Renaming, Syncing
+from daemon.diagnostics.measurements.target import Measurement, Site
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from tests.support.share import make_share
 
 
@@ -61,13 +61,13 @@ def test_a_file_system_without_no_replace_rename_publishes_by_link(site: Site, m
     def unsupported(source: Path, target: Path) -> None:
         raise OSError(22, "as on NFS")
 
-    monkeypatch.setattr("daemon.diagnostics.measurements.moving.rename_no_replace", unsupported)
+    monkeypatch.setattr("daemon.diagnostics.measurements.renaming.rename_no_replace", unsupported)
     facts = Renaming.measured(site)
     assert (facts.no_replace, facts.protocol) == ("EINVAL", "link")
 
 
 def test_a_rename_that_replaces_all_the_same_is_noticed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.diagnostics.measurements.moving.rename_no_replace", os.replace)
+    monkeypatch.setattr("daemon.diagnostics.measurements.renaming.rename_no_replace", os.replace)
     facts = Renaming.measured(site)
     assert (facts.no_replace, facts.protocol) == (OVERWRITES, "link")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.requeue import choose, failed_files, retry
+from daemon.cli.requeue import choose, failed_files, requeue
 from daemon.config.settings import Settings, SettleSettings
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
@@ -311,7 +311,7 @@ def test_failed_parts_stay_together_and_go_back_together(share: Share) -> None:
     assert tree(share.failed) == {f"card/{GOPRO[0]}", "card/GX010001-2.report.json", *named}
     files = failed_files(share)
     assert [str(file.relative) for file in files] == ["card/GX010001-2.MP4", f"card/{GOPRO[0]}"]
-    retry(share, settings_for(share.root), choose(files, "GX010001-2"))
+    requeue(share, settings_for(share.root), choose(files, "GX010001-2"))
     assert tree(share.inboxes[0]) == {f"card/{name}" for name in GOPRO}
     assert tree(share.failed) == {f"card/{GOPRO[0]}"}
 

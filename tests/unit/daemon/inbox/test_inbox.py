@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.settings import ScanSettings, Settings, SettleSettings
-from daemon.inbox.inbox import Inbox, Intake, Pace, RoundRobin
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.scan_schedule import ScanSchedule
+from daemon.inbox.selection import Intake, RoundRobin
 
 
 class Clock:
@@ -226,7 +228,7 @@ def test_nobody_waits_longer_than_a_round(waiting: list[set[str]]) -> None:
 
 
 def test_pace_slows_down_where_nothing_happens_and_never_eats_the_time() -> None:
-    pace = Pace(ScanSettings(min_interval_s=1, max_interval_s=15), quiet_s=5, polls=3)
+    pace = ScanSchedule(ScanSettings(min_interval_s=1, max_interval_s=15), quiet_s=5, polls=3)
     interval_s = 1.0
     seen = []
     for _ in range(6):

@@ -23,7 +23,7 @@ from daemon.jobs.job import Job
 from daemon.jobs.manifest import Manifest
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability import definitions as metrics
-from daemon.observability.collector import Recorder
+from daemon.observability.collector import MetricsCollector
 from daemon.observability.definitions import DEFINITIONS
 from daemon.observability.events import (
     AttemptEnded,
@@ -35,9 +35,9 @@ from daemon.observability.events import (
     JobFailed,
     Tick,
 )
-from daemon.observability.exporter import Exporter
-from daemon.observability.gpu_metrics import GPUMeters
-from daemon.observability.registry import Meters
+from daemon.observability.exporter import MetricsExporter
+from daemon.observability.gpu_metrics import GPUMetrics
+from daemon.observability.registry import MetricsRegistry
 from daemon.service.history import HistoryRecorder
 from daemon.service.snapshot import _state
 from daemon.status.model import History, HostLine, RunningJob, ServiceStatus
@@ -57,13 +57,13 @@ PROMISED = {
 DISK_FULL = Failed("DISK_FULL", "full", "free some", retryable=True, environmental=True)
 
 
-def text(meters: Meters) -> str:
+def text(meters: MetricsRegistry) -> str:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(meters)
     return generate_latest(registry).decode()
 
 
-def samples(meters: Meters) -> dict[tuple[str, tuple[str, ...]], float]:
+def samples(meters: MetricsRegistry) -> dict[tuple[str, tuple[str, ...]], float]:
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text(meters))
@@ -75,8 +75,8 @@ def job(result: dict[str, Any] | None = None) -> Job:
     return Job(Path("/nowhere"), Manifest("1", "inbox", "a.mp4", "default", result=result))
 
 
-def shown(board: ServiceStatus, condition: Condition, hosts: tuple[str, ...] = ()) -> Tick:
-    return Tick(board, condition, [HostLine(f"host{n}", state, "", "normal", 0, "") for n, state in enumerate(hosts)])
+def shown(status: ServiceStatus, condition: Condition, hosts: tuple[str, ...] = ()) -> Tick:
+    return Tick(status, condition, [HostLine(f"host{n}", state, "", "normal", 0, "") for n, state in enumerate(hosts)])
 
 
 def test_every_promised_name_is_there() -> None:
@@ -99,7 +99,7 @@ def test_the_documentation_is_up_to_date() -> None:
 
 
 def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:
-    found = samples(Recorder(Settings()).meters)
+    found = samples(MetricsCollector(Settings()).metrics)
     assert found["dualface_jobs_total", ("failed",)] == 0
     assert found["dualface_frames_total", ()] == 0
     assert found["dualface_frame_latency_seconds_count", ()] == 0
@@ -107,21 +107,21 @@ def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:
 
 
 def test_a_service_that_has_not_looked_yet_runs_nothing() -> None:
-    found = samples(Recorder(Settings()).meters)
+    found = samples(MetricsCollector(Settings()).metrics)
     assert found["dualface_jobs_running", ()] == found["dualface_degradation_level", ()] == 0
 
 
 def test_what_is_not_known_is_absent() -> None:
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     recorder(shown(ServiceStatus("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     assert found["dualface_share_free_bytes", ()] == 123
     assert found["dualface_inbox_files", ("ready",)] == 3
     assert found["dualface_hosts", ("idle",)] == 2
     recorder(
         shown(ServiceStatus("here", 1, state="share_away"), Condition(BlockReason.SHARE_AWAY, "gone"), ("working",))
     )
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     names = {name for name, _ in found}
     assert not {"dualface_share_free_bytes", "dualface_inbox_files", "dualface_hosts"} & names
     assert not {"dualface_gpu_utilization_percent", "dualface_vram_used_bytes"} & names
@@ -134,13 +134,13 @@ def test_what_is_not_known_is_absent() -> None:
 @pytest.mark.parametrize("held", [0, 1])
 def test_every_state_of_a_service_has_its_metric(block_reason: BlockReason, held: int) -> None:
     state = _state(Condition(block_reason), running=held, held=held)
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     recorder(shown(ServiceStatus("here", 1, state=state), Condition(block_reason)))
-    assert samples(recorder.meters)["dualface_state", (state,)] == 1
+    assert samples(recorder.metrics)["dualface_state", (state,)] == 1
 
 
 def test_jobs_attempts_and_failures_are_counted() -> None:
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     events: list[Event] = [
         AttemptStarted(job()),
         AttemptEnded(job(), Died("SIGKILL", -9)),
@@ -150,13 +150,13 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
     ]
     for event in events:
         recorder(event)
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     assert found["dualface_attempts_total", ()] == 1
     assert found["dualface_worker_ends_total", ("died",)] == 1
     assert found["dualface_retries_total", ("DISK_FULL",)] == 1
     assert found["dualface_jobs_total", ("failed",)] == found["dualface_failures_in_a_row", ()] == 2
     recorder(Delivered(job({"status": "succeeded_degraded", "duration_s": 2.5}), "outbox/a.dual.mp4"))
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     assert found["dualface_jobs_total", ("succeeded_degraded",)] == 1
     assert found["dualface_video_seconds_total", ()] == 2.5
     assert found["dualface_failures_in_a_row", ()] == 0
@@ -168,30 +168,30 @@ def test_a_job_whose_recording_the_gpu_does_not_decode_is_counted_once_over_its_
         stats_collector.undecodable("prores")
         recorder.stats(job().id, stats_collector.take())
 
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     attempt()
     recorder(JobDeferred(job(), DISK_FULL))
     attempt()
-    assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 1
+    assert samples(recorder.metrics)["dualface_undecodable_jobs_total", ("prores",)] == 1
     recorder(Delivered(job({"status": "succeeded"}), "outbox/a.dual.mp4"))
     attempt()
-    assert samples(recorder.meters)["dualface_undecodable_jobs_total", ("prores",)] == 2
+    assert samples(recorder.metrics)["dualface_undecodable_jobs_total", ("prores",)] == 2
 
 
 def test_capacity_follows_a_reload() -> None:
-    recorder = Recorder(Settings.model_validate({"workers": {"concurrent_jobs": 3}}))
-    assert samples(recorder.meters)["dualface_job_slots", ()] == 3
+    recorder = MetricsCollector(Settings.model_validate({"workers": {"concurrent_jobs": 3}}))
+    assert samples(recorder.metrics)["dualface_job_slots", ()] == 3
     recorder(Tick(ServiceStatus("here", 1), Condition(), [], slots=5))
-    assert samples(recorder.meters)["dualface_job_slots", ()] == 5
+    assert samples(recorder.metrics)["dualface_job_slots", ()] == 5
 
 
 def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
     stats_collector = StatsCollector()
     for _ in range(3):
         stats_collector.queued("compose", 16, most_parts=3)
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     recorder.stats("1", stats_collector.take())
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     assert found["dualface_queue_fill_ratio_count", ("compose",)] == 3
     assert found["dualface_queue_fill_ratio_sum", ("compose",)] == pytest.approx(2)
 
@@ -199,22 +199,22 @@ def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
     stats_collector = StatsCollector()
     stats_collector.queued("decode", 12, most_parts=3)
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     recorder.stats("1", stats_collector.take())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)
     recorder(shown(ServiceStatus("here", 1, level="downscale", running=[running]), Condition()))
-    found = samples(recorder.meters)
+    found = samples(recorder.metrics)
     assert found["dualface_queue_depth", ("decode",)] == 12
     assert found["dualface_degradation_level", ()] == 1
     recorder(shown(ServiceStatus("here", 1), Condition()))
-    assert samples(recorder.meters)["dualface_queue_depth", ("decode",)] == 0
-    assert samples(recorder.meters)["dualface_queue_depth_frames_count", ("decode",)] == 1
+    assert samples(recorder.metrics)["dualface_queue_depth", ("decode",)] == 0
+    assert samples(recorder.metrics)["dualface_queue_depth_frames_count", ("decode",)] == 1
 
 
 def test_gpus_show_what_their_driver_says_and_vanish_with_it() -> None:
     now = [0.0]
-    meters = Meters(DEFINITIONS)
-    gpus = GPUMeters(meters, lambda: now[0])
+    meters = MetricsRegistry(DEFINITIONS)
+    gpus = GPUMetrics(meters, lambda: now[0])
     gpus.show([GPULoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)])
     found = samples(meters)
     assert found["dualface_gpu_utilization_percent", ("0",)] == 97
@@ -222,7 +222,7 @@ def test_gpus_show_what_their_driver_says_and_vanish_with_it() -> None:
     assert not any(name == "dualface_nvenc_utilization_percent" for name, _ in found)
     now[0] = 31
     gpus.expire()
-    assert samples(meters) == samples(Meters(DEFINITIONS))
+    assert samples(meters) == samples(MetricsRegistry(DEFINITIONS))
 
 
 LOAD = GPULoad(0, "NVIDIA H200", 97.0, 10, 100, 55.0, None)
@@ -232,8 +232,8 @@ LAST_WORDS = f"print({json.dumps(json.dumps([asdict(LOAD)]))}); raise SystemExit
 
 @pytest.mark.parametrize("program", [SILENT, LAST_WORDS, "print('no JSON')", "import engines.nvml as n; n.main()"])
 def test_gpus_are_read_from_a_program_that_may_hang_or_die(program: str) -> None:
-    meters = Meters(DEFINITIONS)
-    gpus = GPUMeters(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
+    meters = MetricsRegistry(DEFINITIONS)
+    gpus = GPUMetrics(meters, time.monotonic, (sys.executable, "-c", program, "0.1"))
     before = set(threading.enumerate())
     with gpus.running():
         if "print" in program and "JSON" not in program:
@@ -250,8 +250,8 @@ def test_a_listener_that_fails_is_left_out() -> None:
         raise RuntimeError("broken")
 
     events = EventBus(broken, heard.append)
-    events.tell(AttemptStarted(job()))
-    events.tell(AttemptStarted(job()))
+    events.publish(AttemptStarted(job()))
+    events.publish(AttemptStarted(job()))
     assert (len(called), len(heard)) == (1, 2)
 
 
@@ -277,9 +277,9 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def test_it_is_served_and_written_and_the_last_word_is_down(tmp_path: Path, port: int) -> None:
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     path = tmp_path / "dualface.prom"
-    exporter = Exporter(MetricsSettings(http=True, port=port, textfile=str(path)), recorder.meters)
+    exporter = MetricsExporter(MetricsSettings(http=True, port=port, textfile=str(path)), recorder.metrics)
     with exporter.running():
         wait_for(path.exists)
         served = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()

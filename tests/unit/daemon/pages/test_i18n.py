@@ -15,9 +15,8 @@ from markupsafe import Markup
 import daemon
 from daemon.inbox.scanner import SkipReason
 from daemon.pages.i18n import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
-from daemon.status.model import LEVELS
 from engines.errors import ExplainedError
-from pipeline.degradation.level_ladder import TriggerKind
+from pipeline.degradation.level_ladder import LADDER, TriggerKind
 
 NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails with
 TEMPLATES = Path(daemon.__file__).parent / "pages" / "templates"
@@ -77,8 +76,8 @@ def test_states_stages_levels_and_refusals_have_words() -> None:
         *(f"state.{state}" for state in (*states, "silent")),
         *(f"why.{state}" for state in states if state != "working"),
         *(f"stage.{stage}" for stage in ("start", "probe", "render", "listen", "assemble", "verify", "debug")),
-        *(f"level.{level}" for level in LEVELS),
-        *(f"means.{level}" for level in LEVELS[1:]),
+        *(f"level.{level}" for level in LADDER),
+        *(f"means.{level}" for level in LADDER[1:]),
         *(f"trip.{kind}" for kind in TriggerKind),
         *(f"ignored.{refusal.name}" for refusal in SkipReason),
     ]

@@ -11,19 +11,19 @@ import pytest
 from rich.console import Console
 
 from daemon.cli import process_view as console
-from daemon.cli.batch import Item
+from daemon.cli.process_items import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
 from daemon.jobs.job import Job
 from daemon.jobs.manifest import Manifest
-from daemon.observability.alerts import AlertRules, Kind
-from daemon.observability.collector import Recorder
+from daemon.observability.alerts import AlertKind, AlertRules
+from daemon.observability.collector import MetricsCollector
 from daemon.observability.events import Delivered
 from daemon.pages.i18n import Speaker
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.status.model import FinishedJob, ServiceStatus
-from daemon.status.publisher import page_of
+from daemon.status.page import page_of
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
 from tests.support.reports import finished_job
@@ -34,7 +34,7 @@ HOSTILE = GAP | {"message": "<script>alert(1)</script>\u202e", "message_ko": "<b
 FACTS = {"people": 2, "warnings": [GAP]}
 
 
-def board(**facts: Any) -> ServiceStatus:
+def status(**facts: Any) -> ServiceStatus:
     done = FinishedJob("k", "inbox/a.mp4", "outbox/a.dual.mp4", "a.dual.mp4", "succeeded", "fine", "now", facts=facts)
     return ServiceStatus("here", 1, finished=[done])
 
@@ -45,23 +45,23 @@ def delivered(facts: dict[str, Any]) -> Delivered:
 
 
 def test_the_status_page_says_done_but_in_both_languages() -> None:
-    page = page_of(board(**FACTS), Speaker(("en", "ko"))).decode()
+    page = page_of(status(**FACTS), Speaker(("en", "ko"))).decode()
     assert "Done, but:" in page
     assert "확인이 필요합니다" in page
     assert GAP["message"] in page
     assert GAP["message_ko"] in page
-    assert "Done, but:" not in page_of(board(people=2, warnings=[]), Speaker(("en",))).decode()
-    assert GAP["message"] not in page_of(board(**FACTS), Speaker(("ko",))).decode()
+    assert "Done, but:" not in page_of(status(people=2, warnings=[]), Speaker(("en",))).decode()
+    assert GAP["message"] not in page_of(status(**FACTS), Speaker(("ko",))).decode()
 
 
 def test_a_long_list_is_cut_on_the_status_page() -> None:
-    page = page_of(board(people=2, warnings=[GAP] * 9), Speaker(("en",))).decode()
+    page = page_of(status(people=2, warnings=[GAP] * 9), Speaker(("en",))).decode()
     assert page.count(GAP["message"]) == 5
     assert "and 4 more" in page
 
 
 def test_nothing_that_a_worker_says_runs_on_a_page() -> None:
-    page = page_of(board(people=2, warnings=[HOSTILE]), Speaker(("en", "ko"))).decode()
+    page = page_of(status(people=2, warnings=[HOSTILE]), Speaker(("en", "ko"))).decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in page
     assert "<script>alert" not in page
 
@@ -87,25 +87,25 @@ def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:
 
 
 def test_people_are_told_once_a_file_and_only_of_what_lacks_something() -> None:
-    (notice,) = AlertRules("here").notices(delivered({"warnings": [GAP] * 7}))
-    assert notice.kind is Kind.INCOMPLETE
-    assert GAP["message"] in notice.text
-    assert "and 2 more" in notice.text
-    assert "AUDIO_GAP" in notice.brief
-    assert list(AlertRules("here").notices(delivered({"people": 2}))) == []
+    (alert,) = AlertRules("here").alerts(delivered({"warnings": [GAP] * 7}))
+    assert alert.kind is AlertKind.INCOMPLETE
+    assert GAP["message"] in alert.text
+    assert "and 2 more" in alert.text
+    assert "AUDIO_GAP" in alert.brief
+    assert list(AlertRules("here").alerts(delivered({"people": 2}))) == []
 
 
 def test_the_metric_counts_by_code() -> None:
-    recorder = Recorder(Settings())
+    recorder = MetricsCollector(Settings())
     for _ in range(2):
         recorder(delivered(FACTS))
-    assert samples(recorder.meters)["dualface_warnings_total", ("AUDIO_GAP",)] == 2
+    assert samples(recorder.metrics)["dualface_warnings_total", ("AUDIO_GAP",)] == 2
 
 
 def test_the_commands_tell_them() -> None:
     item = Item(Path("a.mp4"), "1", None, video=Path("a.dual.mp4"), verdict="Fine.", warnings=[GAP])  # type: ignore[arg-type]
     assert f"but: {GAP['message']}" in console._outcome(item)
     shown = Console(width=300, record=True, file=StringIO())
-    for part in _finished(board(**FACTS)):
+    for part in _finished(status(**FACTS)):
         shown.print(part)
     assert GAP["message"] in shown.export_text()

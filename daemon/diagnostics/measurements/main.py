@@ -1,4 +1,4 @@
-"""Measures one kind of facts and prints them as JSON: ``python -m daemon.diagnostics.measurements.program KIND SITE``.
+"""Measures one kind of facts and prints them as JSON: ``python -m daemon.diagnostics.measurements.main KIND SITE``.
 
 A program of its own, because a share that hangs would hang its caller too, and because it may have to run as another
 user.
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.diagnostics.measurements.files import Folders, Names, Times
-from daemon.diagnostics.measurements.moving import Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.site import Measurement, Site
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.mount import Place, Presence, Space
+from daemon.diagnostics.measurements.renaming import Renaming, Syncing
+from daemon.diagnostics.measurements.target import Measurement, Site
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.errors import ShareUnusableError
 from engines.files import FULL
 from engines.json_answer import answer

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.diagnostics.measurements.target import Site, refusal
 from daemon.layout import SENTINEL, STATE_DIR
 from daemon.share.mounts import mount_of
 from daemon.share.share import is_network

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.diagnostics.measurements.target import Site, refusal
 from daemon.share.rename import rename_no_replace
 from engines.files import sync_directory
 

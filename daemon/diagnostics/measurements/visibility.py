@@ -14,7 +14,7 @@ from typing import Self
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from daemon.diagnostics.measurements.site import Site, wait_until
+from daemon.diagnostics.measurements.target import Site, wait_until
 
 _EVENT_S = 2.0
 _LAG_S = 20.0  # longer than SMB's and FUSE's caches; NFS says its own in the mount options
