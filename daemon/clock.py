@@ -34,3 +34,7 @@ class Every:
             return False
         self._due = now + self.period_s
         return True
+
+    def postpone(self, wait_s: float) -> None:
+        """Let the work be due for the next time ``wait_s`` seconds from now."""
+        self._due = self._clock() + wait_s

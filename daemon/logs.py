@@ -6,12 +6,11 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import structlog
 from structlog.typing import Processor
 
-from daemon.config.settings import LogSettings
 from daemon.journal import JournalLogger, is_journal, with_fields
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -21,8 +20,18 @@ _OURS = {"timestamp", "self", "exc_info", "stack_info"}  # what a relayed line m
 _JSON: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
-def configure(settings: LogSettings) -> None:
-    """Set up the service's own log on standard error, or in the journal where that leads there."""
+class LogOptions(Protocol):
+    """The settings of the log (``log`` in the configuration)."""
+
+    @property
+    def level(self) -> str: ...
+
+    @property
+    def format(self) -> str: ...
+
+
+def configure(settings: LogOptions) -> None:
+    """Set up the service's own log on standard error, or in the journal if standard error leads there."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     if is_journal(sys.stderr):
         plain = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)

@@ -210,13 +210,14 @@ def status(
     Exit code 3 if none of them is running.
     """
     from daemon.cli import status_view
-    from daemon.share.reach import NoShareError, share_of, told_by_service
+    from daemon.cli.service_hosts import with_unit_status
+    from daemon.share.reach import NoShareError, share_of
     from daemon.status.liveness import survey
 
     try:
         share, settings = share_of(config, root)
     except NoShareError as error:
-        raise told_by_service(error) from error
+        raise with_unit_status(error) from error
     found = survey(share, settings)
     if watch:
         status_view.watch(lambda: survey(share, settings))

@@ -22,12 +22,12 @@ from daemon.cli.process_items import Item, plan
 from daemon.cli.process_results import InterruptedJobError, may_continue, publish, with_advice, write_failure
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import report_languages
-from daemon.jobs.outcome_policy import explain
+from daemon.jobs.outcome_errors import explain
 from daemon.layout import STATE_DIR
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
-from daemon.worker.pool import Outcome, Pool
-from daemon.worker.protocol import Finished, Stopped, Work
+from daemon.worker.pool import Outcome, WorkerPool
+from daemon.worker.protocol import Finished, RunJob, Stopped
 from daemon.worker.spawn import WorkerProcess
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
@@ -64,7 +64,7 @@ class Batch:
         self._waiting = [item for item in self.items if not item.ended]
         with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
             stall_timeout_s = self.settings.workers.stall_timeout_s
-            pool = Pool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
+            pool = WorkerPool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
             while (self._waiting and not self.stopping) or self._running:
                 self._fill(pool)
                 selector.select(_POLL_S)
@@ -77,17 +77,17 @@ class Batch:
             self._fail(item, InterruptedJobError("The command was stopped before this file was started."))
         return self.items
 
-    def _fill(self, pool: Pool) -> None:
+    def _fill(self, pool: WorkerPool) -> None:
         while self._waiting and len(pool) < self.slots and not self.stopping:
             item = self._waiting.pop(0)
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
             limits = self.settings.workers.limits
             pages = report_languages(self.settings)
-            order = Work(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
+            order = RunJob(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
             pool.start(item.job, order, worker_log, longest_s=limits.wall_s)
 
-    def _poll(self, pool: Pool) -> None:
+    def _poll(self, pool: WorkerPool) -> None:
         for job, outcome in pool.poll():
             self._end(self._running.pop(job), outcome)
         for item in self._running.values():

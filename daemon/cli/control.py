@@ -5,7 +5,6 @@ So the commands work from every machine with the share, and their effect outlast
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from daemon.errors import DaemonError
 from daemon.layout import DRAIN_SUFFIX
 from daemon.share.share import Share
+from daemon.user import user_name
 from engines.files import replace_file
 
 
@@ -73,18 +73,10 @@ def resume(share: Share) -> list[str]:
     return ended
 
 
-def who() -> str:
-    """The person at the keyboard, also behind sudo."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user number without a name
-        return f"user {os.getuid()}"
-
-
 def _signed(reason: str) -> str:
     """Return the reason with name, host and time."""
     when = time.strftime("%Y-%m-%d %H:%M %Z")
-    whence = f"{who()} on {socket.gethostname()}, {when}"
+    whence = f"{user_name()} on {socket.gethostname()}, {when}"
     return f"{' '.join(reason.split())} ({whence})" if reason.strip() else f"by {whence}"
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from daemon.config.settings import Settings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox, inboxes
 from daemon.inbox.scanner import Ignored, Walk
 from daemon.inbox.selection import Intake
-from daemon.jobs import manifest as jobs
-from daemon.jobs.claim import Candidate, are_quiet
+from daemon.jobs.claim import are_quiet
+from daemon.jobs.job import job_folders, load_job
 from daemon.jobs.start_conditions import BlockReason, find_block
 from daemon.share.leases import host_name, read
 from daemon.share.reach import NoShareError, ShareForbiddenError
@@ -143,9 +144,9 @@ def _block(share: Share, settings: Settings) -> str:
 
 
 def _held(share: Share) -> Iterator[tuple[str, str]]:
-    for folder in jobs.folders(share.jobs) if share.jobs.is_dir() else ():
+    for folder in job_folders(share.jobs) if share.jobs.is_dir() else ():
         try:
-            job = jobs.load(folder)
+            job = load_job(folder)
         except (OSError, ValueError):
             yield folder.name, "its record cannot be read"
             continue

@@ -15,12 +15,13 @@ from typing import Any
 
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError
-from daemon.inbox import joints, sidecar_names
+from daemon.inbox import sidecar_names
 from daemon.inbox.chapter_names import chapter_name
 from daemon.jobs import sidecar
 from daemon.layout import STATE_DIR
 from daemon.share.naming import first_free, names_in, output_names, printable
-from daemon.worker.protocol import Compare
+from daemon.worker import chapter_check
+from daemon.worker.protocol import CompareFiles
 from engines.errors import EmptyFileError, ExplainedError
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec, Progress
@@ -88,8 +89,8 @@ def _next_part(path: Path, given: Collection[Path], settings: Settings) -> Path 
     other = next(found, None)
     if other is None or _sidecars(other):
         return None
-    order = Compare(path, other, name.certain, settings.workers.limits)
-    return other if joints.follows_elsewhere(order) else None
+    order = CompareFiles(path, other, name.certain, settings.workers.limits)
+    return other if chapter_check.follows_elsewhere(order) else None
 
 
 def planned_outputs(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.share.leases import host_name
+from daemon.share.reach import NoShareError
 from daemon.share.share import Share
 from daemon.status.liveness import HostHealth, NoStatusError, survey
 from daemon.status.model import ServiceState, ServiceStatus
@@ -81,3 +82,11 @@ def _is_idle(status: ServiceStatus, share: Share) -> bool:
 
 def _health(share: Share, settings: Settings, host: str) -> HostHealth:
     return next(health for health in survey(share, settings).hosts if health.report.status.host == host)
+
+
+def with_unit_status(error: NoShareError) -> NoShareError:
+    """Return the error with the status line of this machine's service, which cannot report on a missing share."""
+    from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
+
+    says = Unit.look_up().says
+    return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error

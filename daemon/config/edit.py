@@ -18,13 +18,13 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from daemon.cli.control import who
 from daemon.config import catalog as keys
+from daemon.config.live_keys import needs_restart
 from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
 from daemon.config.sources import load_yaml, parse_value, read_file
 from daemon.errors import ConfigError, DaemonError
 from daemon.nested import ABSENT, at
-from daemon.service.reload import needs_restart
+from daemon.user import user_name
 from engines.files import replacing
 
 
@@ -136,7 +136,7 @@ def _before(file: Path, old: str, parts: keys.Path) -> Any:
 def _remark(before: Any, reason: str) -> str:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     was = "" if before is ABSENT or isinstance(before, dict | list) else f", was {before}"
-    return f"{when}, {who()}{was}: {' '.join(reason.split())}"
+    return f"{when}, {user_name()}{was}: {' '.join(reason.split())}"
 
 
 def _read(file: Path) -> str:

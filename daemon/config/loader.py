@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config import catalog as keys
-from daemon.config.precedence import merged
+from daemon.config.precedence import combined
 from daemon.config.profiles import BUILT_IN
 from daemon.config.retired_keys import without_retired
 from daemon.config.settings import Settings
@@ -87,7 +87,7 @@ def load_with_origins(
         *_manual(path, text),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
     )
-    together = without_retired(merged(layers))
+    together = without_retired(combined(layers))
     return Loaded(_validated(together), together, layers)
 
 

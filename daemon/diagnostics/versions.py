@@ -53,7 +53,6 @@ MATRIX = (
     Verified("prometheus-client", "0.26", "0.26"),
     Verified("psutil", "7.2", "7.2"),
     Verified("pydantic", "2.14", "2.14"),
-    Verified("pydantic-settings", "2.16", "2.16"),
     Verified("PyYAML", "6.0", "6.0"),
     Verified("rich", "15.0", "15.0"),
     Verified("ruamel.yaml", "0.19", "0.19"),

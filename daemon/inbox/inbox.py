@@ -13,6 +13,7 @@ from daemon.clock import Clock
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.permissions import PermissionHolds
 from daemon.inbox.ready_queue import ReadyQueue
@@ -20,7 +21,6 @@ from daemon.inbox.scan_schedule import ScanSchedule
 from daemon.inbox.scanner import Found, Ignored, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import SettleTracker
-from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 from daemon.share.share import inbox_folder
 

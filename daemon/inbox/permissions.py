@@ -17,7 +17,7 @@ from daemon.errors import (
     MoveRefusedError,
     OtherFileSystemError,
 )
-from daemon.jobs.claim import Candidate
+from daemon.inbox.candidate import Candidate
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.scanner import Found
-from daemon.jobs.claim import Candidate
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -49,6 +49,10 @@ class Intake:
     def __init__(self, inboxes: list[Inbox]) -> None:
         self.inboxes = inboxes
         self._turns: RoundRobin[Inbox] = RoundRobin()
+
+    def replace(self, inboxes: list[Inbox]) -> None:
+        """Use other inboxes from now on, in which all files settle again."""
+        self.inboxes = inboxes
 
     @property
     def ready(self) -> int:

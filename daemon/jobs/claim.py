@@ -12,36 +12,20 @@ import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon.config.settings import InboxSettings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.open_writers import is_being_written
-from daemon.inbox.scanner import Found
 from daemon.inbox.sidecar_names import fault_of
 from daemon.inbox.stability import Signature
-from daemon.jobs import manifest as jobs
-from daemon.jobs.manifest import Job, Manifest, State
+from daemon.jobs.job import Job, create_job, new_job_id
+from daemon.jobs.manifest import JobState, Manifest
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark, move_no_replace, open_folder
 from daemon.share.share import Share
 from engines.files import sync_directory
 from pipeline.durable import storage_errors
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A settled file in an inbox, with its settled sidecar where it has one, and the parts in which it goes on."""
-
-    inbox: InboxSettings
-    found: Found
-    sidecar: Found | None = None
-    parts: tuple[Found, ...] = ()
-
-    @property
-    def relative(self) -> str:
-        return self.found.relative
 
 
 def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> Job | None:
@@ -57,7 +41,7 @@ def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> 
     """
     _check_sidecar(candidate, inbox_dir)
     with storage_errors("claiming a file"):
-        job = jobs.create(share.jobs, _manifest(share, candidate, inbox_dir), lease)
+        job = create_job(share.jobs, _manifest(share, candidate, inbox_dir), lease)
     try:
         won = _take(inbox_dir, candidate.relative, job.source)
     except OSError:
@@ -85,13 +69,13 @@ def complete(share: Share, job: Job) -> None:
         sync_directory(job.folder)
         with suppress(FileNotFoundError):  # somebody has tidied up the emptied folder
             sync_directory((inbox_dir / job.manifest.relative).parent)
-    job.save(State.SETTLING)
+    job.save(JobState.SETTLING)
 
 
 def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
     beside = candidate.sidecar
     return Manifest(
-        job=jobs.new_id(),
+        job=new_job_id(),
         inbox=str(share.relative(inbox_dir)),
         relative=candidate.relative,
         profile=candidate.inbox.profile,

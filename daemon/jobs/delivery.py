@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from daemon.errors import SplitShareError
 from daemon.jobs import publication
-from daemon.jobs.manifest import Job, Move, State
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import JobState, Move
 from daemon.layout import FAILURE_REPORT
 from daemon.share.naming import (
     Namer,
@@ -57,7 +58,7 @@ class Delivery:
             namer = _with_parts(job, original_names)
             self._carry_out(job, manifest.retire, self._share.originals, job.subfolder, namer, _plan_original)
             video = next(move.target for move in manifest.publish if move.kind == "video")
-            job.save(State.DONE)
+            job.save(JobState.DONE)
         return video
 
     def fail(self, job: Job, report: Callable[[], dict[str, Any]]) -> str:
@@ -79,7 +80,7 @@ class Delivery:
             namer = _with_parts(job, failed_names)
             self._carry_out(job, moves, self._share.failed, job.subfolder, namer, _plan_failure)
             target = moves[-1].target
-            job.save(State.DONE)
+            job.save(JobState.DONE)
         return target
 
     def _carry_out(

@@ -9,11 +9,10 @@ from pathlib import PurePath
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
 from daemon.jobs import sidecar
-from daemon.jobs.gpu_placement import GPU
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.pages.i18n import Language, languages
 from daemon.share.leases import Lease
-from daemon.worker.protocol import Work
+from daemon.worker.protocol import GPU, RunJob
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings
@@ -28,7 +27,7 @@ def job_slots(settings: Settings) -> int:
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
-def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> Work:
+def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> RunJob:
     """The order for a job's next attempt.
 
     Args:
@@ -47,7 +46,7 @@ def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = Non
     if gpu is not None:
         spec = replace(spec, device=settings.device.on_gpu(gpu.index), nvenc=gpu.nvenc)
     pages = report_languages(settings)
-    return Work(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
+    return RunJob(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
 
 
 def _corrections(settings: Settings, job: Job) -> Corrections:

@@ -1,4 +1,4 @@
-"""The conditions for starting work: the share is there, nobody has paused the service, and there is enough space."""
+"""What keeps the service from starting jobs: share away or split, pause, drain, or little disk space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
-from daemon.clock import Clock, utc_now
+from daemon.clock import Clock, Every, utc_now
 from daemon.config.settings import Settings, ShareSettings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.jobs.segment_cache import SegmentCache
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class BlockReason(StrEnum):
-    """Why the service starts nothing new; NONE if it may. While it is DRAINING, claimed jobs are still finished."""
+    """Why no job starts; with DRAINING, claimed jobs still start."""
 
     NONE = "none"
     SHARE_AWAY = "share_away"
@@ -44,12 +44,12 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The result of the checks.
+    """The present start condition.
 
     Attributes:
-        reason: the block reason in words; ``values`` are the numbers and the person's text in it.
-        free_bytes: the share's free space, None if it is unknown.
-        since: when the block began, "" if there is none.
+        reason: the block reason in words; values: the numbers and the text of a person in these words.
+        free_bytes: the share's free space, None if unknown.
+        since: when the block began, "" without one.
     """
 
     block_reason: BlockReason = BlockReason.NONE
@@ -82,66 +82,79 @@ def find_block(share: Share, settings: ShareSettings, host: str, *, short_of_spa
     return Condition(free_bytes=free)
 
 
-class Conditions:
-    """Checks the share from time to time, and logs when the condition changes.
+class StartConditions:
+    """Looks at the share once a second, and logs every change.
 
     Args:
-        torn: checks whether files can be moved between all folders of the share; returns the obstacle, or "".
+        find_split: tests whether files can be moved between all folders of the share; returns the obstacle, or "".
     """
 
     def __init__(
         self,
         share: Share,
         identity: ShareIdentity,
-        kept: SegmentCache,
+        cache: SegmentCache,
         settings: Settings,
         clock: Clock,
-        torn: Callable[[], str] = lambda: "",
+        find_split: Callable[[], str] = lambda: "",
     ) -> None:
         self._share = share
-        self._torn = torn
-        self._kept = kept
+        self._find_split = find_split
+        self._cache = cache
         self._identity = identity
-        self.settings = settings.share
         self._host = host_name(settings.leases)
-        self._clock = clock
-        longest_s = min(settings.retry.longest_s, SOON_S)  # a look reads one small file
+        longest_s = min(settings.retry.longest_s, SOON_S)  # to look at the share is cheap
         self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
         self._mounts = mounts.table()
         self._real_root = share.root.resolve()
         self._inner_mounts = mounts.mounted_below(self._real_root)
         self._split = ""
-        self._split_look_at = clock()
-        self._look_at = clock()
+        self._split_looks = Every(SOON_S, clock)
+        self._looks = Every(_LOOK_EVERY_S, clock)
         self._short_of_space = False
-        self.now = Condition()
+        self._now = Condition()
+        self.apply(settings.share)
+
+    def apply(self, settings: ShareSettings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
+
+    @property
+    def now(self) -> Condition:
+        """The condition that was found last."""
+        return self._now
 
     def look(self) -> Condition:
-        """The present condition.
+        """Look at the share, if it is time, and return the present condition.
 
         Raises:
-            ShareReplacedError: another share lies there now.
+            ShareReplacedError: another share lies at the root now.
         """
-        if self._clock() < self._look_at or not (self._away.due or self._is_mounted_anew()):
+        if not self._is_due():
             return self.now
-        self._look_at = self._clock() + _LOOK_EVERY_S
         try:
             self._check_identity()
             self._restore_folders()
             self._check_inner_mounts()
-            self._change(self._block_reason())
+            self._change(self._find_condition())
         except (ShareAwayError, OSError) as exc:
-            self.lost(exc)
+            self.report_away(exc)
         return self.now
 
-    def lost(self, error: ShareAwayError | OSError) -> None:
-        """The share has been found to be away: leave everything as it is, and look again later."""
+    def report_away(self, error: ShareAwayError | OSError) -> None:
+        """Note that the share was found to be away; the next look follows after a back-off."""
         self._away.fail()
         self._mounts = mounts.table()
         self._change(Condition(BlockReason.SHARE_AWAY, str(error)))
 
-    def _is_mounted_anew(self) -> bool:
-        """Whether something was mounted or unmounted since this was asked last: the share, perhaps."""
+    def _is_due(self) -> bool:
+        """Return whether to look now: once a second, but while the share is away after a back-off or a mount."""
+        if self._away.failures:
+            return self._away.due or self._mounts_changed()
+        return self._looks.due()
+
+    def _mounts_changed(self) -> bool:
+        """Return whether something, perhaps the share, was mounted or unmounted since the last call."""
         before, self._mounts = self._mounts, mounts.table()
         return self._mounts != before
 
@@ -159,21 +172,20 @@ class Conditions:
             log.warning("folder had gone, made again", folder=str(folder))
 
     def _check_inner_mounts(self) -> None:
-        """Look anew whether files can be moved between all folders, where something was mounted inside the share."""
+        """Test again whether files can be moved between all folders, if mounts inside the share have changed."""
         before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._real_root)
-        again = self._split and self._clock() >= self._split_look_at
-        if before != self._inner_mounts or again:
-            self._split = self._torn()
-            self._split_look_at = self._clock() + SOON_S
+        if before != self._inner_mounts or (self._split and self._split_looks.due()):
+            self._split = self._find_split()
+            self._split_looks.postpone(SOON_S)
 
-    def _block_reason(self) -> Condition:
+    def _find_condition(self) -> Condition:
         if self._split:
             return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=self._share.free_bytes())
-        found = find_block(self._share, self.settings, self._host, short_of_space=self._short_of_space)
+        found = find_block(self._share, self._settings, self._host, short_of_space=self._short_of_space)
         if found.block_reason is not BlockReason.PAUSED:  # a pause hides whether there is space
             self._short_of_space = found.block_reason is BlockReason.LOW_SPACE
         if found.block_reason is BlockReason.LOW_SPACE:
-            self._kept.make_room()
+            self._cache.free_space()
         return found
 
     def _change(self, condition: Condition) -> None:
@@ -184,4 +196,4 @@ class Conditions:
             name = _CHECKS.get(condition.block_reason)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}
             level("condition changed", hindrance=condition.block_reason.value, reason=condition.reason, **remedy)
-        self.now = replace(condition, since=since)
+        self._now = replace(condition, since=since)

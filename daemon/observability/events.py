@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import structlog
 
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.jobs.start_conditions import Condition
 from daemon.status.model import HostLine, ServiceStatus
 from daemon.worker.pool import Outcome

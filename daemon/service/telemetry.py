@@ -1,4 +1,4 @@
-"""What watches the service beside its status page: metrics, what reads them, and messages to people."""
+"""Metrics and notifications: what listens to the service's events beside the status page."""
 
 from __future__ import annotations
 

@@ -41,14 +41,6 @@ def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
     return share, settings
 
 
-def told_by_service(error: NoShareError) -> NoShareError:
-    """The error with what this machine's service says, which cannot report on a share that is away."""
-    from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
-
-    says = Unit.look_up().says
-    return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error
-
-
 def check(share: Share) -> None:
     """Make sure that the share is there.
 

@@ -34,13 +34,13 @@ class StatusPage:
         self._outbox = share.outbox
         self._hosts = HostFiles(share.hosts, share.jobs)
         self._clock = clock
-        self.adopt(settings)
+        self.apply(settings)
         self._content: dict[str, Any] | None = None
         self._stamps: dict[str, int] = {}
         self._looked_at = self._written_at = -_REWRITE_S
         self.hosts: list[HostLine] = []
 
-    def adopt(self, settings: StatusSettings) -> None:
+    def apply(self, settings: StatusSettings) -> None:
         """Use other settings from now on."""
         self._settings = settings
         self._speaker = Speaker(languages(settings.language))

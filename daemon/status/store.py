@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.files import read_plain
-from daemon.jobs.manifest import folders
+from daemon.jobs.job import job_folders
 from daemon.layout import HOST_STATUS_SUFFIX
 from daemon.share import leases
 from daemon.status.model import LARGEST_BYTES, SILENT, HostLine, ServiceState, ServiceStatus, severity
@@ -57,7 +57,7 @@ class HostReport:
 def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
     """Return those of the jobs that the host holds by their leases; an unreadable lease counts as the host's."""
     try:
-        found = {leases.first_name(folder.name): folder for folder in folders(jobs)} if named else {}
+        found = {leases.first_name(folder.name): folder for folder in job_folders(jobs)} if named else {}
     except OSError:
         return named
     held_leases = {job: leases.read(found[job]) for job in named & found.keys()}
@@ -88,6 +88,11 @@ class HostFiles:
     def read(self, host: str) -> ServiceStatus | None:
         """Return the last status of a host; None if it cannot be read."""
         return read_status_file(self._path(host))
+
+    def others_active(self, host: str) -> bool:
+        """Return whether another host has not said that its service is stopped."""
+        statuses = (read_status_file(path) for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}") if path.stem != host)
+        return any(status is not None and status.state != ServiceState.STOPPED for status in statuses)
 
     def stamps(self) -> dict[str, int]:
         """Return the modification time of each file in nanoseconds. A difference means that a host has written."""

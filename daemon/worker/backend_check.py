@@ -13,9 +13,8 @@ from dataclasses import asdict
 
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
-from daemon.jobs.gpu_placement import GPU
 from daemon.worker import sandbox as confinement
-from daemon.worker.protocol import Check, Ready
+from daemon.worker.protocol import GPU, BackendReady, CheckBackend
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe, probe_sessions
@@ -26,7 +25,7 @@ from engines.settings import DeviceSettings
 _TIMEOUT_S = 600.0  # for one GPU; workers.start_timeout_s ends all of it sooner
 
 
-def ready(order: Check) -> Ready:
+def ready(order: CheckBackend) -> BackendReady:
     """Set the limits, open the devices and load both models.
 
     Raises:
@@ -37,13 +36,13 @@ def ready(order: Check) -> Ready:
     return _opened(order.device)
 
 
-def _opened(device: DeviceSettings) -> Ready:
+def _opened(device: DeviceSettings) -> BackendReady:
     """Open all GPUs that are named. One that does not work is left out, as long as another does."""
     from engines.registry import named_gpus  # noqa: PLC0415 - the service itself must never load codecs
 
     if isinstance(device.index, int):
         return _opened_one(device)
-    found: list[Ready] = []
+    found: list[BackendReady] = []
     refused: list[ExplainedError] = []
     for index in named_gpus(device):
         try:
@@ -55,14 +54,14 @@ def _opened(device: DeviceSettings) -> Ready:
     working = [ready for ready in found if ready.gpus] or found[:1]
     notes = [*(note for ready in found for note in ready.notes), *(error.message for error in refused)]
     gpus = tuple(gpu for ready in working for gpu in ready.gpus)
-    return Ready(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), gpus)
+    return BackendReady(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), gpus)
 
 
-def _opened_elsewhere(device: DeviceSettings) -> Ready:
-    return Ready.from_json(ask("daemon.worker.backend_check", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
+def _opened_elsewhere(device: DeviceSettings) -> BackendReady:
+    return BackendReady.from_json(ask("daemon.worker.backend_check", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
 
 
-def _opened_one(device: DeviceSettings) -> Ready:
+def _opened_one(device: DeviceSettings) -> BackendReady:
     from engines.registry import open_backend  # noqa: PLC0415 - as above
 
     seen = see_only(device)
@@ -71,8 +70,8 @@ def _opened_one(device: DeviceSettings) -> Ready:
         backend.embedder().close()
         free_bytes = backend.free_bytes()
         if free_bytes is None:
-            return Ready(backend.device, backend.notes)
-        return Ready(backend.device, backend.notes, (GPU(device.gpu, free_bytes, _encoder_sessions(seen)),))
+            return BackendReady(backend.device, backend.notes)
+        return BackendReady(backend.device, backend.notes, (GPU(device.gpu, free_bytes, _encoder_sessions(seen)),))
 
 
 def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:
@@ -80,7 +79,7 @@ def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:
     return None if device.nvenc_max_sessions == 0 else probe_sessions(device.gpu)
 
 
-def _ready_or_limit(order: Check) -> Ready:
+def _ready_or_limit(order: CheckBackend) -> BackendReady:
     try:
         return ready(order)
     except Exception as exc:
@@ -94,7 +93,7 @@ def _ready_or_limit(order: Check) -> Ready:
 def main() -> None:
     device, limits = DeviceSettings.model_validate_json(sys.argv[1]), sys.argv[2:]
     if limits:
-        order = Check(device, WorkerLimits.model_validate_json(limits[0]))
+        order = CheckBackend(device, WorkerLimits.model_validate_json(limits[0]))
         answer(lambda: asdict(_ready_or_limit(order)))
     else:
         answer(lambda: asdict(_opened(device)))

@@ -22,24 +22,24 @@ import structlog
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
 from daemon.gc_pause import loading
-from daemon.inbox import joints
 from daemon.layout import LOCK_FILE
 from daemon.logs import configure_worker
 from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN
 from daemon.share.naming import printable
 from daemon.worker import backend_check as opening
+from daemon.worker import chapter_check
 from daemon.worker import sandbox as confinement
 from daemon.worker.protocol import (
     STOP,
-    Check,
-    Compare,
+    CheckBackend,
+    CompareFiles,
     Failed,
     Finished,
     Message,
     Order,
+    RunJob,
     Stopped,
-    Work,
     encode,
     receive_order,
 )
@@ -90,9 +90,9 @@ class _Worker:
 
     def _outcome(self, order: Order) -> Message:
         try:
-            if isinstance(order, Compare):
-                return joints.compared(order)
-            return opening.ready(order) if isinstance(order, Check) else self._work(order)
+            if isinstance(order, CompareFiles):
+                return chapter_check.compared(order)
+            return opening.ready(order) if isinstance(order, CheckBackend) else self._work(order)
         except JobStopped:
             return Stopped()
         except ExplainedError as exc:
@@ -103,7 +103,7 @@ class _Worker:
             error.__cause__ = exc
             return Failed.of(_blame(order, error))
 
-    def _work(self, order: Work) -> Finished:
+    def _work(self, order: RunJob) -> Finished:
         os.nice(order.nice)
         confinement.limit(order.limits, order.spec.device.backend)
         configure_worker(order.log_level, job=order.spec.job_id, file=printable(order.spec.input_name), stage="working")
@@ -123,7 +123,7 @@ class _Worker:
             _confirm(order)
         return Finished.of(result)
 
-    def _should_stop(self, order: Work) -> bool:
+    def _should_stop(self, order: RunJob) -> bool:
         """Asked before each checkpoint.
 
         Raises:
@@ -143,7 +143,7 @@ class _Worker:
         os._exit(confinement.ORPHANED)
 
 
-def _confirm(order: Work) -> None:
+def _confirm(order: RunJob) -> None:
     if order.lease is not None:
         leases.confirm(order.spec.work_dir, order.lease)
 
@@ -156,7 +156,7 @@ def _blame(order: Order, error: ExplainedError) -> ExplainedError:
     """
     if isinstance(error, LeaseLostError | DiskFullError):
         return error
-    if isinstance(order, Work) and not os.access(order.spec.source, os.F_OK):
+    if isinstance(order, RunJob) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
     if name := _limit_behind(error):
         return ResourceLimitError.of(name)

@@ -1,6 +1,6 @@
 """Worker processes as the service sees them: started, listened to, stopped, and replaced when they die or hang.
 
-Nothing here waits: ``Pool.poll`` takes what has come and returns. One process does one job.
+Nothing here waits: ``WorkerPool.poll`` takes what has come and returns. One process does one job.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from daemon import logs
 from daemon.clock import Clock
 from daemon.worker.protocol import (
     STOP,
-    Check,
-    Compare,
-    Compared,
+    BackendReady,
+    CheckBackend,
+    CompareFiles,
     Failed,
+    FilesCompared,
     Finished,
     Order,
-    Ready,
     Stopped,
     decode,
     send_order,
@@ -72,7 +72,7 @@ class Overdue:
     """The process took longer than it may and was killed."""
 
 
-Outcome: TypeAlias = Finished | Failed | Stopped | Ready | Compared | Died | Stalled | Overdue
+Outcome: TypeAlias = Finished | Failed | Stopped | BackendReady | FilesCompared | Died | Stalled | Overdue
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Worker:
         return whole
 
 
-class Pool:
+class WorkerPool:
     """All worker processes of the service.
 
     Args:
@@ -126,6 +126,10 @@ class Pool:
         self._workers: dict[str, Worker] = {}
         self._polled_at = clock()
 
+    def apply(self, *, stall_timeout_s: float) -> None:
+        """Use another stall timeout from now on, for running workers as well."""
+        self.stall_timeout_s = stall_timeout_s
+
     def __len__(self) -> int:
         return len(self._workers)
 
@@ -147,7 +151,7 @@ class Pool:
         fresh, self._spare = self._spare or spawn_worker(), None
         now = self._clock()
         worker = Worker(job, fresh.process, fresh.messages, now, now + longest_s, worker_log)
-        worker.may_stand_still = isinstance(order, Check | Compare)  # it has no progress to tell of
+        worker.may_stand_still = isinstance(order, CheckBackend | CompareFiles)  # it has no progress to tell of
         self._workers[job] = worker
         for fd in (fresh.messages, _stderr(fresh.process).fileno()):
             os.set_blocking(fd, False)

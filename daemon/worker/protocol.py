@@ -17,9 +17,9 @@ from typing import IO, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from daemon.config.settings import WorkerLimits
-from daemon.jobs.gpu_placement import GPU
 from daemon.pages.i18n import Language
 from daemon.share.leases import Lease
+from engines.cuda.sessions import SessionProbe
 from engines.errors import ExplainedError
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
@@ -30,7 +30,7 @@ _LENGTH = struct.Struct("!I")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckBackend:
     """The order to open the backend once, within a worker's limits, and say whether it works."""
 
     device: DeviceSettings
@@ -38,7 +38,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RunJob:
     """The order to do a job.
 
     Attributes:
@@ -56,7 +56,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class CompareFiles:
     """The order to say whether one recording goes on in another file; see ``engines.media.chapters.follows``."""
 
     first: Path
@@ -65,7 +65,7 @@ class Compare:
     limits: WorkerLimits
 
 
-Order: TypeAlias = Check | Compare | Work
+Order: TypeAlias = CheckBackend | CompareFiles | RunJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,22 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class GPU:
+    """A GPU that opened at the service's start.
+
+    Attributes:
+        index: CUDA's number.
+        free_bytes: memory below the guard that nobody used then.
+        nvenc: its encoder sessions, counted then; None where they are not to be used.
+    """
+
+    index: int
+    free_bytes: int
+    nvenc: SessionProbe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReady:
     """The backend works.
 
     Attributes:
@@ -126,21 +141,21 @@ class Ready:
     gpus: tuple[GPU, ...] = ()
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Ready:
+    def from_json(cls, body: dict[str, Any]) -> BackendReady:
         return TypeAdapter(cls).validate_python(body)
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class FilesCompared:
     """The answer to ``Compare``."""
 
     follows: bool
 
 
-Message: TypeAlias = Progress | StatsDelta | Finished | Failed | Stopped | Ready | Compared
+Message: TypeAlias = Progress | StatsDelta | Finished | Failed | Stopped | BackendReady | FilesCompared
 _KINDS: dict[str, Callable[[dict[str, Any]], Message]] = {
     kind.__name__: TypeAdapter[Any](kind).validate_python
-    for kind in (Progress, Finished, Failed, Stopped, Ready, Compared)
+    for kind in (Progress, Finished, Failed, Stopped, BackendReady, FilesCompared)
 }
 _KINDS[StatsDelta.__name__] = StatsDelta.from_json
 

@@ -14,9 +14,9 @@ import psutil
 import structlog
 
 from daemon.config.settings import Settings, WorkerLimits
-from daemon.jobs.outcome_policy import explain
-from daemon.worker.pool import Died, Outcome, Overdue, Pool, Stalled
-from daemon.worker.protocol import Failed, Finished, Work
+from daemon.jobs.outcome_errors import explain
+from daemon.worker.pool import Died, Outcome, Overdue, Stalled, WorkerPool
+from daemon.worker.protocol import Failed, Finished, RunJob
 from pipeline.job import JobSpec
 from pipeline.report.common import failure_report
 from tests.hostile.mutations import Mutant
@@ -71,7 +71,7 @@ class Examiner:
         """Examine all; yields findings as the workers end."""
         waiting = iter(mutants)
         with selectors.DefaultSelector() as selector:
-            pool = Pool(selector, stall_timeout_s=WALL_S, clock=time.monotonic)
+            pool = WorkerPool(selector, stall_timeout_s=WALL_S, clock=time.monotonic)
             try:
                 while self._fill(pool, waiting):
                     time.sleep(_POLL_S)
@@ -80,11 +80,11 @@ class Examiner:
             finally:
                 pool.kill_all()
 
-    def _fill(self, pool: Pool, waiting: Iterator[Mutant]) -> bool:
+    def _fill(self, pool: WorkerPool, waiting: Iterator[Mutant]) -> bool:
         while len(self._running) < self._slots and (mutant := next(waiting, None)):
             spec = self._spec(mutant)
             self._running[spec.job_id] = _Run(mutant, spec, time.monotonic())
-            order = Work(spec, nice=0, log_level="error", limits=LIMITS)
+            order = RunJob(spec, nice=0, log_level="error", limits=LIMITS)
             pool.start(spec.job_id, order, structlog.get_logger("worker").bind(file=mutant.name), longest_s=WALL_S)
         return bool(self._running)
 

@@ -1,4 +1,4 @@
-"""Which GPU does which job, and what the service says to workers and people about it."""
+"""Which GPU a job gets, and what the service tells workers and people about it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from daemon.config.settings import Settings
-from daemon.jobs.gpu_placement import GPU, has_room, jobs_per_card, place
+from daemon.jobs import manifest_json
+from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
 from daemon.worker import backend_check as opening
-from daemon.worker.protocol import Ready, decode, encode
+from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.settings import DeviceSettings
+from pipeline.job import Progress
 from tests.support.share import LEASE, claimed, make_share
 
 GIB = 2**30
@@ -60,7 +62,7 @@ def test_without_gpus_only_slots_count() -> None:
     [("auto", 8, 2, 4), ("auto", 7, 2, 4), ("auto", 3, 0, 3), ("auto", 1, 4, 1), (5, 8, 2, 5)],
 )
 def test_slots_are_spread_evenly_unless_set(wanted: int, slots: int, gpus: int, most: int) -> None:
-    assert jobs_per_card(wanted, slots, gpus) == most
+    assert jobs_per_gpu(wanted, slots, gpus) == most
 
 
 @given(memory=st.lists(st.integers(0, 80), min_size=1, max_size=4), most=st.integers(1, 4),
@@ -77,6 +79,20 @@ def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
     assert max(counts) - min(counts) <= 1
     if has_room(gpus, busy, most) and any(c.index != avoid_gpu and busy.count(c.index) < most for c in gpus):
         assert place(gpus, busy, most, avoid_gpu) not in (avoid_gpu, None)
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (None, set()),
+        (Progress("render"), set()),
+        (Progress("render", level="downscale", trip="out_of_memory"), {1}),
+        (Progress("space", lacks="33 MiB free"), {None}),
+        (Progress("render", level="frame_skip", trip="decoder_errors"), set()),  # the file's own trouble
+    ],
+)
+def test_a_job_below_normal_keeps_others_from_its_device(progress: Progress | None, expected: set[int | None]) -> None:
+    assert degraded_gpus([(None, Progress("render")), (1, progress)]) == expected
 
 
 def test_index_may_be_a_number_a_list_or_auto() -> None:
@@ -97,14 +113,14 @@ def test_named_gpus_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch: 
 
 
 def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(device: DeviceSettings) -> Ready:
+    def opened(device: DeviceSettings) -> BackendReady:
         if device.index == 1:
             raise ChildFailedError("GPU 1 has fallen off the bus")
-        return Ready(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
+        return BackendReady(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
 
     monkeypatch.setattr(opening, "_opened_elsewhere", opened)
     ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == Ready("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
+    assert ready == BackendReady("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
     with pytest.raises(ChildFailedError, match="off the bus"):
         opening._opened(DeviceSettings(backend="cuda", index=(1,)))
 
@@ -122,6 +138,7 @@ SEES = """
 import os, sys
 from engines.cuda.device_mask import number_of, see_only
 from engines.settings import DeviceSettings
+from pipeline.job import Progress
 device = see_only(DeviceSettings(index=int(sys.argv[1])))
 print(device.gpu, number_of(device.gpu), os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
@@ -198,11 +215,11 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
 
 def test_what_a_worker_says_of_gpus_arrives() -> None:
     gpus = GPU(0, 5, COUNTED), GPU(1, 7)
-    ready = Ready("cuda:0, cuda:1", (), gpus)
+    ready = BackendReady("cuda:0, cuda:1", (), gpus)
     assert decode(encode(ready)) == ready
 
 
 def test_a_job_remembers_its_gpu_and_old_manifests_have_none() -> None:
-    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", card=1)
-    assert Manifest.from_json(manifest.to_json()).card == 1
-    assert Manifest.from_json(manifest.to_json().replace(b'"card": 1,', b"")).card is None
+    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", gpu=1)
+    assert manifest_json.decode(manifest_json.encode(manifest)).gpu == 1
+    assert manifest_json.decode(manifest_json.encode(manifest).replace(b'"card": 1,', b"")).gpu is None

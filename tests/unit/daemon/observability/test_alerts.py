@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
-from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import Manifest
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.alerts import Alert, AlertKind, AlertRules, AlertThrottle
 from daemon.observability.events import JobFailed, Tick

@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.config.settings import MetricsSettings, Settings
-from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import Manifest
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability import definitions as metrics
 from daemon.observability.collector import MetricsCollector
@@ -37,7 +38,8 @@ from daemon.observability.events import (
 from daemon.observability.exporter import MetricsExporter
 from daemon.observability.gpu_metrics import GPUMetrics
 from daemon.observability.registry import MetricsRegistry
-from daemon.service.snapshot import HistoryRecorder, _state
+from daemon.service.history import HistoryRecorder
+from daemon.service.snapshot import _state
 from daemon.status.model import History, HostLine, RunningJob, ServiceStatus
 from daemon.worker.pool import Died
 from daemon.worker.protocol import Failed

@@ -14,7 +14,8 @@ from daemon.cli import process_view as console
 from daemon.cli.process_items import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
-from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import Manifest
 from daemon.observability.alerts import AlertKind, AlertRules
 from daemon.observability.collector import MetricsCollector
 from daemon.observability.events import Delivered

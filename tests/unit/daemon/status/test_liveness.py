@@ -19,7 +19,6 @@ from daemon.cli import service_hosts as listeners
 from daemon.cli import status_view
 from daemon.cli.control import drain, pause, resume
 from daemon.config.settings import Settings
-from daemon.diagnostics.checks.unit import Unit
 from daemon.share import leases, reach
 from daemon.share.leases import Lease
 from daemon.share.share import Share
@@ -192,14 +191,6 @@ def test_a_share_that_is_not_there_is_explained(tmp_path: Path) -> None:
         reach.check(Share(settings_for(tmp_path / "none")))
     with pytest.raises(reach.NoShareError, match="not mounted"):
         reach.check(Share(settings_for(tmp_path)))
-
-
-def test_what_the_service_says_is_told_where_it_cannot_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = reach.NoShareError("It is not mounted.")
-    monkeypatch.setattr(Unit, "look_up", Unit)
-    assert reach.told_by_service(away).message == "It is not mounted."
-    monkeypatch.setattr(Unit, "look_up", lambda: Unit(says="share away since 2026-11-30 10:02 (gone)"))
-    assert reach.told_by_service(away).message.endswith("The service says: share away since 2026-11-30 10:02 (gone).")
 
 
 def test_a_share_whose_own_folder_was_removed_is_said_to_be_that(share: Share) -> None:

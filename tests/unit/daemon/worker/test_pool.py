@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from daemon.config.settings import WorkerLimits
-from daemon.worker.pool import Outcome, Pool, Stalled
-from daemon.worker.protocol import Work, encode
+from daemon.worker.pool import Outcome, Stalled, WorkerPool
+from daemon.worker.protocol import RunJob, encode
 from daemon.worker.spawn import WorkerProcess
 from pipeline.job import JobSpec, Progress
 
@@ -30,9 +30,9 @@ class Bench:
             ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         spare = WorkerProcess(self.process, reading)
-        self.pool = Pool(selector, stall_timeout_s=STALL_S, clock=lambda: self.now, spare=spare)
+        self.pool = WorkerPool(selector, stall_timeout_s=STALL_S, clock=lambda: self.now, spare=spare)
         spec = JobSpec("j", folder / "x.mp4", "x.mp4", folder)
-        self.pool.start("j", Work(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000)
+        self.pool.start("j", RunJob(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000)
 
     def say(self, progress: Progress) -> None:
         os.write(self._writing, encode(progress))

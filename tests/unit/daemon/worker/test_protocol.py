@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon import logs
 from daemon.config.settings import LogSettings
-from daemon.worker.protocol import Failed, Finished, Message, Ready, Stopped, decode, encode
+from daemon.worker.protocol import BackendReady, Failed, Finished, Message, Stopped, decode, encode
 from pipeline.job import Progress
 
 MESSAGES: list[Message] = [
@@ -20,12 +20,12 @@ MESSAGES: list[Message] = [
     Finished("succeeded", "fine", {"video": "output.mp4"}, 5, 0.5, 1.0),
     Failed("NOT_MEDIA", "no", "do", retryable=False),
     Stopped(),
-    Ready("cpu", ("because",)),
+    BackendReady("cpu", ("because",)),
 ]
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 names = st.sampled_from(["stage", "frames_done", "code", "message", "remedy", "files", "verdict", "counts", "device"])
-kinds = st.sampled_from(["Progress", "StatsDelta", "Finished", "Failed", "Stopped", "Ready", "Nothing"])
+kinds = st.sampled_from(["Progress", "StatsDelta", "Finished", "Failed", "Stopped", "BackendReady", "Nothing"])
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

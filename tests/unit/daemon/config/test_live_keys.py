@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from daemon.config import catalog as keys
+from daemon.config import live_keys
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
-from daemon.service import reload
 
 
 def settings(**sections: Any) -> Settings:
@@ -17,7 +17,7 @@ def settings(**sections: Any) -> Settings:
 
 
 def test_nothing_changed() -> None:
-    plan = reload.plan(settings(), settings())
+    plan = live_keys.plan(settings(), settings())
     assert (plan.settings, plan.taken, plan.later) == (settings(), (), ())
 
 
@@ -30,7 +30,7 @@ def test_what_can_change_does_and_the_rest_waits() -> None:
         scan={"events": "off", "max_interval_s": 20},
         inboxes=[{"path": "in"}],
     )
-    plan = reload.plan(running, wanted)
+    plan = live_keys.plan(running, wanted)
     assert set(plan.later) == {"share.root", "device.index", "scan.events", "inboxes"}
     assert set(plan.taken) >= {"share.low_bytes", "profiles.mine.crf", "scan.max_interval_s"}
     s = plan.settings
@@ -44,11 +44,11 @@ def test_what_can_change_does_and_the_rest_waits() -> None:
 def test_a_part_that_does_not_fit_is_refused() -> None:
     running = settings(profiles={"mine": {}}, inboxes=[{"profile": "mine"}])
     with pytest.raises(ConfigError, match="no profile 'mine'"):
-        reload.plan(running, settings(inboxes=[{"profile": "default"}]))
+        live_keys.plan(running, settings(inboxes=[{"profile": "default"}]))
 
 
 def test_new_sections_wait_for_a_restart_unless_somebody_says_otherwise() -> None:
-    assert reload.needs_restart(("something", "new"))
-    live = [entry.path for entry in keys.catalogue() if entry.path and not reload.needs_restart(entry.path)]
+    assert live_keys.needs_restart(("something", "new"))
+    live = [entry.path for entry in keys.catalogue() if entry.path and not live_keys.needs_restart(entry.path)]
     assert ("log", "level") in live
     assert ("leases", "host") not in live

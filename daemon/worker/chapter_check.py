@@ -1,6 +1,6 @@
 """Looks whether one recording goes on in another file: in a worker of the service, or for ``dualface process``.
 
-As a program, ``python -m daemon.inbox.joints FIRST SECOND CERTAIN_NAMES LIMITS``, the last two as JSON.
+As a program, ``python -m daemon.worker.chapter_check FIRST SECOND CERTAIN_NAMES LIMITS``, the last two as JSON.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from daemon.config.settings import WorkerLimits
 from daemon.worker import sandbox as confinement
-from daemon.worker.protocol import Compare, Compared
+from daemon.worker.protocol import CompareFiles, FilesCompared
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.json_answer import answer
 
 TIMEOUT_S = 120.0
 
 
-def compared(order: Compare) -> Compared:
+def compared(order: CompareFiles) -> FilesCompared:
     """Set the limits and compare.
 
     Raises:
@@ -29,14 +29,14 @@ def compared(order: Compare) -> Compared:
 
     confinement.limit(order.limits, "cpu")
     with storage_errors("comparing two files"):
-        return Compared(follows(order.first, order.second, certain_names=order.certain_names))
+        return FilesCompared(follows(order.first, order.second, certain_names=order.certain_names))
 
 
-def follows_elsewhere(order: Compare) -> bool:
+def follows_elsewhere(order: CompareFiles) -> bool:
     """The same in a process of its own; files that take that down do not follow each other."""
     arguments = [str(order.first), str(order.second), json.dumps(order.certain_names), order.limits.model_dump_json()]
     try:
-        return bool(ask("daemon.inbox.joints", arguments, timeout_s=TIMEOUT_S))
+        return bool(ask("daemon.worker.chapter_check", arguments, timeout_s=TIMEOUT_S))
     except (AnsweredError, ChildFailedError):
         return False
 
@@ -45,7 +45,7 @@ def main() -> None:
     first, second, certain_names, limits = sys.argv[1:]
     confinement.leave_network()
     settings = WorkerLimits.model_validate_json(limits)
-    order = Compare(Path(first), Path(second), json.loads(certain_names), settings)
+    order = CompareFiles(Path(first), Path(second), json.loads(certain_names), settings)
     answer(lambda: compared(order).follows)
 
 
