@@ -26,6 +26,7 @@ from daemon.status.model import (
     InboxLine,
     QueuedFile,
     RunningJob,
+    ServiceState,
     ServiceStatus,
     WaitingJob,
     severity,
@@ -159,10 +160,10 @@ def _name(inbox: Inbox, relative: str) -> str:
 
 def _state(condition: Condition, *, running: int, held: int) -> str:
     if condition.block_reason is BlockReason.DRAINING and not held:
-        return "drained"
+        return ServiceState.DRAINED
     if condition.block_reason is not BlockReason.NONE:
         return condition.block_reason.value
-    return "working" if running else "idle"
+    return ServiceState.WORKING if running else ServiceState.IDLE
 
 
 def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
