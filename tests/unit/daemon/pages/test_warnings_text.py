@@ -26,8 +26,8 @@ from daemon.status.model import FinishedJob, ServiceStatus
 from daemon.status.page import page_of
 from daemon.worker.protocol import Finished, decode, encode
 from engines.media_warnings import media_warning
+from tests.support.metrics import samples
 from tests.support.reports import finished_job
-from tests.unit.daemon.observability.test_definitions import samples
 
 GAP = media_warning("AUDIO_GAP", stream=1, from_s=60, to_s=75).to_json()
 HOSTILE = GAP | {"message": "<script>alert(1)</script>\u202e", "message_ko": "<b>x</b>"}
