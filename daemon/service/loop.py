@@ -38,7 +38,7 @@ from daemon.service.systemd import Systemd, WatchdogThread
 from daemon.service.wakeup import WakeupPipe
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity, file_system, settle_s
-from daemon.status.model import History
+from daemon.status.model import History, ServiceState
 from daemon.status.store import HostFiles
 from daemon.worker.pool import WorkerPool
 from daemon.worker.protocol import GPU
@@ -219,12 +219,12 @@ class ServiceLoop:
         while len(self._pool):
             if time.monotonic() > deadline or self._stop.at_once:
                 self._pool.kill_all()
-            self._last_turn("stopping")
+            self._last_turn(ServiceState.STOPPING)
             self._selector.select(_TICK_S)
-        self._last_turn("stopped")
+        self._last_turn(ServiceState.STOPPED)
         log.info("service stopped")
 
-    def _last_turn(self, phase: str) -> None:
+    def _last_turn(self, phase: ServiceState) -> None:
         self._watchdog.beat()
         self._wakeup.clear()
         with self._watchdog.share_io():
@@ -233,7 +233,7 @@ class ServiceLoop:
                 self._lifecycle.advance()
             except (ShareAwayError, OSError) as exc:
                 self._conditions.report_away(exc)
-            self._publisher.show(self._conditions.now, phase=phase, at_once=phase == "stopped")
+            self._publisher.show(self._conditions.now, phase=phase, at_once=phase is ServiceState.STOPPED)
 
 
 def _inbox_settings(settings: Settings) -> tuple[Any, ...]:

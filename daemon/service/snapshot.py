@@ -26,6 +26,7 @@ from daemon.status.model import (
     InboxLine,
     QueuedFile,
     RunningJob,
+    ServiceState,
     ServiceStatus,
     WaitingJob,
     severity,
@@ -73,11 +74,11 @@ class StatusPublisher:
         self._page.apply(settings)
         self._notes = notes
 
-    def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
+    def show(self, condition: Condition, *, phase: ServiceState | None = None, at_once: bool = False) -> None:
         """Publish the present state.
 
         Args:
-            phase: "stopping" or "stopped" at the end of the service's life.
+            phase: STOPPING or STOPPED at the end of the service's life, else None.
             at_once: write the page even if it is not time for it.
         """
         condition = self._with_jobs(condition)
@@ -104,7 +105,7 @@ class StatusPublisher:
         since, reason = min(found)
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
-    def _status(self, condition: Condition, phase: str) -> ServiceStatus:
+    def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
         running = [_running(held, progress, self._host) for held, progress in self._jobs.running()]
         return ServiceStatus(
             host=self._host,
@@ -159,10 +160,10 @@ def _name(inbox: Inbox, relative: str) -> str:
 
 def _state(condition: Condition, *, running: int, held: int) -> str:
     if condition.block_reason is BlockReason.DRAINING and not held:
-        return "drained"
+        return ServiceState.DRAINED
     if condition.block_reason is not BlockReason.NONE:
         return condition.block_reason.value
-    return "working" if running else "idle"
+    return ServiceState.WORKING if running else ServiceState.IDLE
 
 
 def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
