@@ -100,6 +100,6 @@ def retry(
             failed += 1
             typer.echo(f"{error.message} {error.remedy}", err=True)
     if everything and not files:
-        typer.echo("Nothing lies in failed.")
+        typer.echo("Nothing is in failed.")
     service_hosts.warn_if_no_service_runs(share, settings)
     raise typer.Exit(1 if failed else 0)

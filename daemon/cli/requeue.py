@@ -99,7 +99,7 @@ def list_in_words(files: list[FailedFile]) -> str:
     """Return the files in failed as a sentence."""
     names = ", ".join(printable(file.relative) for file in files[:_LISTED])
     more = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
-    return f"There are: {names}{more}." if files else "Nothing lies in failed."
+    return f"There are: {names}{more}." if files else "Nothing is in failed."
 
 
 def requeue(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -> PurePath:

@@ -48,7 +48,7 @@ def wait_until_idle(share: Share, settings: Settings, hosts: list[str]) -> None:
                 shown.update("; ".join(busy))
                 time.sleep(_POLL_S)
     except KeyboardInterrupt:
-        typer.echo("Not waiting any longer; it goes on by itself. See: dualface status", err=True)
+        typer.echo("Stopped waiting; the services continue by themselves. See: dualface status", err=True)
         raise typer.Exit(1) from None
     for host in hosts:
         health = _health(share, settings, host)

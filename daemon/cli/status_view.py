@@ -169,7 +169,7 @@ def _failed(status: ServiceStatus) -> Iterator[RenderableType]:
     if status.failed:
         yield Text("\nFailed lately", style="bold")
         yield from (_failure(job) for job in status.failed[:_LISTED])
-        yield from _more(len(status.failed), "they lie in failed, each with its report")
+        yield from _more(len(status.failed), "they are in failed, each with its report")
         yield "  [dim]Try one again with: dualface retry NAME[/]"
 
 

@@ -42,22 +42,22 @@ class UnfinishedError(DaemonError):
 
 class CopyStalledError(UnfinishedError):
     code = "COPY_STALLED"
-    remedy = "See whether the copy still runs, or copy the file again. It is taken as it is in the end."
+    remedy = "Check whether the copy still runs, or copy the file again. After a long wait the file is taken as it is."
 
 
 class IndexMissingError(UnfinishedError):
     code = "INDEX_MISSING"
-    remedy = "Let the copy or the recording come to its end. The file is taken as it is in the end."
+    remedy = "Wait for the end of the copy or recording. After a long wait the file is taken as it is."
 
 
 class DownloadRunsError(UnfinishedError):
     code = "DOWNLOAD_RUNS"
-    remedy = "Let the download or export come to its end, or remove the file that marks it."
+    remedy = "Wait for the end of the download or export, or remove the file that marks it."
 
 
 class PartsArriveError(UnfinishedError):
     code = "PARTS_ARRIVE"
-    remedy = "Nothing to do: it is taken when no further part has come for settle.chapters_s."
+    remedy = "Nothing to do: it is taken if no further part arrives within settle.chapters_s."
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
     try:
         with open_folder(folder, path.parent) as folder_fd:
             if marker := _marker_beside(path.name, folder_fd):
-                return DownloadRunsError(f"A download or export goes on: {printable(marker)} lies beside it.")
+                return DownloadRunsError(f"A download or export is running: {printable(marker)} is beside it.")
             with os.fdopen(os.open(path.name, flags, dir_fd=folder_fd), "rb") as file:
                 return _missing_end(file) or _missing_index(file)
     except OSError:  # claiming the file meets the same error and reports it

@@ -27,7 +27,7 @@ from daemon.share.share import inbox_folder
 _LOGGED_AT_MOST = 10_000
 _IGNORED_AT_MOST = 100  # ignored files that are listed by name
 
-_PARTS_ARRIVE = PartsArriveError("The recording may go on in a further part: it is looked for and compared.")
+_PARTS_ARRIVE = PartsArriveError("The recording may continue in another part, which is awaited and compared.")
 
 log = structlog.get_logger(__name__)
 

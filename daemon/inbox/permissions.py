@@ -103,7 +103,7 @@ class PermissionHolds:
 def _refusal(error: OSError) -> DaemonError | None:
     """Return the meaning of a failed rename; None if it may succeed at any moment (EBUSY)."""
     if error.errno == errno.EXDEV:
-        return OtherFileSystemError("This file lies on another file system than the share.")
+        return OtherFileSystemError("This file is on another file system than the share.")
     if error.errno in _FORBIDDEN:
         reason = "The share does not let the service take this file out of its folder"
         return MoveRefusedError(f"{reason}: {error.strerror}.")

@@ -21,9 +21,6 @@ class ReadyQueue:
     def __len__(self) -> int:
         return len(self._files)
 
-    def __contains__(self, relative: str) -> bool:
-        return relative in self._files
-
     def keys(self) -> set[str]:
         return set(self._files)
 

@@ -34,7 +34,7 @@ class SkipReason(Enum):
     UNREADABLE = "it cannot be read"
     NAME = "its name is that of a hidden or system file"
     UNFINISHED = "its name is that of an unfinished file"
-    PLACEHOLDER = "its name is that of a file that lies in a cloud only"
+    PLACEHOLDER = "its name is that of a file that is only in a cloud"
     PROXY = "its name is that of a camera's small copy, thumbnail or menu"
     BUNDLE = "it is another program's library or project"
 

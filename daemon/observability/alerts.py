@@ -129,9 +129,9 @@ _ALERTS = {
     ),
     BlockReason.SHARE_SPLIT: _ConditionAlert(
         AlertKind.SHARE_AWAY,
-        "The share's folders are torn apart",
-        "Nothing is lost; work goes on by itself when that is undone.",
-        "The share's folders belong together again",
+        "The share's folders are on different file systems",
+        "Nothing is lost; work continues by itself when that is undone.",
+        "The share's folders are on one file system again",
     ),
     BlockReason.LOW_SPACE: _ConditionAlert(
         AlertKind.LOW_SPACE,

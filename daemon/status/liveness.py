@@ -89,7 +89,7 @@ def _full_disk(share: Share) -> Iterator[str]:
     if free < _STATUS_SPACE_BYTES:
         yield (
             f"The share's disk is full, {size(free)} are free: the services cannot even report, so this may be out of"
-            f" date. Free space on {share.root}; work goes on by itself."
+            f" date. Free space on {share.root}; work continues by itself."
         )
 
 

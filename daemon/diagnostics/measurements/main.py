@@ -1,7 +1,7 @@
-"""Measures one kind of facts and prints them as JSON: ``python -m daemon.diagnostics.measurements.main KIND SITE``.
+"""A program that measures one kind of facts and prints them as JSON.
 
-A program of its own, because a share that hangs would hang its caller too, and because it may have to run as another
-user.
+Usage: ``python -m daemon.diagnostics.measurements.main KIND TARGET``. It is a separate program, because a hanging share
+would block its caller, and because it may run as another user.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from daemon.diagnostics.measurements.files import Folders, Names, Times
-from daemon.diagnostics.measurements.mount import Place, Presence, Space
+from daemon.diagnostics.measurements.mount import Presence, ShareMount, Space
 from daemon.diagnostics.measurements.renaming import Renaming, Syncing
-from daemon.diagnostics.measurements.target import Measurement, Site
+from daemon.diagnostics.measurements.target import Measurement, Target
 from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.errors import ShareUnusableError
 from engines.files import FULL
@@ -23,31 +23,32 @@ from engines.json_answer import answer
 from pipeline.errors import DiskFullError
 
 _ALL: tuple[type[Measurement], ...] = (
-    Presence, Place, Space, Renaming, Syncing, Folders, Times, Names, Events, Lag,
+    Presence, ShareMount, Space, Renaming, Syncing, Folders, Times, Names, Events, Lag,
 )  # fmt: skip
 KINDS = {kind.__name__: kind for kind in _ALL}
 
 
-def site_as_text(site: Site) -> str:
-    """A site as an argument of the program."""
-    folders = {name: str(folder) for name, folder in site.folders.items()}
-    return json.dumps({"root": str(site.root), "folders": folders, "through": site.through and str(site.through)})
+def target_as_text(target: Target) -> str:
+    """Return a target as an argument of the program."""
+    folders = {name: str(folder) for name, folder in target.folders.items()}
+    return json.dumps({"root": str(target.root), "folders": folders, "through": target.through and str(target.through)})
 
 
-def _site(text: str) -> Site:
-    told = json.loads(text)
-    folders = {name: Path(folder) for name, folder in told["folders"].items()}
-    return Site(Path(told["root"]), folders, Path(told["through"]) if told["through"] else None)
+def _target(text: str) -> Target:
+    fields = json.loads(text)
+    folders = {name: Path(folder) for name, folder in fields["folders"].items()}
+    return Target(Path(fields["root"]), folders, Path(fields["through"]) if fields["through"] else None)
 
 
-def measure(kind: type[Measurement], site: Site) -> dict[str, Any]:
-    """The facts, as JSON holds them.
+def measure(kind: type[Measurement], target: Target) -> dict[str, Any]:
+    """Measure, and return the facts as a JSON object.
 
     Raises:
-        ShareUnusableError: the share does not let us measure.
+        DiskFullError: the disk is full.
+        ShareUnusableError: the share cannot be measured.
     """
     try:
-        return asdict(kind.measured(site))
+        return asdict(kind.measured(target))
     except OSError as exc:
         if exc.errno in FULL:
             raise DiskFullError(f"The share cannot be measured: {exc.strerror}") from exc
@@ -55,8 +56,8 @@ def measure(kind: type[Measurement], site: Site) -> dict[str, Any]:
 
 
 def main() -> None:
-    kind, site = KINDS[sys.argv[1]], _site(sys.argv[2])
-    answer(lambda: measure(kind, site))
+    kind, target = KINDS[sys.argv[1]], _target(sys.argv[2])
+    answer(lambda: measure(kind, target))
 
 
 if __name__ == "__main__":
