@@ -146,7 +146,7 @@ class SegmentCache:
         if not entries:
             return False
         oldest = min(entries, key=_stored_at_s)
-        log.info("kept state removed, because space is low", state=oldest.name)
+        log.info("cached segments removed, because space is low", state=oldest.name)
         _discard(oldest)
         return True
 

@@ -169,7 +169,7 @@ class StartConditions:
 
     def _restore_folders(self) -> None:
         for folder in self._share.restore_folders():
-            log.warning("folder had gone, made again", folder=str(folder))
+            log.warning("missing folder created again", folder=str(folder))
 
     def _check_inner_mounts(self) -> None:
         """Test again whether files can be moved between all folders, if mounts inside the share have changed."""

@@ -102,7 +102,7 @@ class JobSteps:
         if job.manifest.publish or job.manifest.retire or not job.is_altered():
             return False
         job.start_over()
-        held.log.warning("source written to while it was worked on, begun anew", stage="settling")
+        held.log.warning("source has changed, job starts over", stage="settling")
         return True
 
     def _settle(self, held: HeldJob) -> None:

@@ -87,7 +87,7 @@ def _warn_of_lost_state(share: Share) -> None:
     last = read_status(share.root) if share.is_bereft() else None
     if last is not None:
         files = [row.get("file") for row in (*last.get("running", []), *last.get("waiting", []))]
-        log.warning("begun anew", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
+        log.warning("earlier jobs are lost", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
 
 
 @contextmanager

@@ -74,11 +74,11 @@ class StatusPublisher:
         self._page.apply(settings)
         self._notes = notes
 
-    def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
+    def show(self, condition: Condition, *, phase: ServiceState | None = None, at_once: bool = False) -> None:
         """Publish the present state.
 
         Args:
-            phase: "stopping" or "stopped" at the end of the service's life.
+            phase: STOPPING or STOPPED at the end of the service's life, else None.
             at_once: write the page even if it is not time for it.
         """
         condition = self._with_jobs(condition)
@@ -105,7 +105,7 @@ class StatusPublisher:
         since, reason = min(found)
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
-    def _status(self, condition: Condition, phase: str) -> ServiceStatus:
+    def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
         running = [_running(held, progress, self._host) for held, progress in self._jobs.running()]
         return ServiceStatus(
             host=self._host,

@@ -1,4 +1,4 @@
-"""Claiming: exactly one wins, nothing but a regular file is taken, a writer keeps the file from being worked on."""
+"""Claiming: exactly one host wins, only regular files are taken, and no work starts while a program writes."""
 
 from __future__ import annotations
 
@@ -85,8 +85,10 @@ def test_a_disk_without_room_for_the_job_is_said_to_be_full(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ETIMEDOUT])
-def test_a_lost_reply_is_a_win(share: Share, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """The server renames, and what it answers does not arrive."""
+def test_a_rename_whose_reply_is_lost_counts_as_success(
+    share: Share, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The server renames the file, but its reply does not arrive."""
     drop(share, "x.mp4", b"content")
     rename = os.rename
 
@@ -118,7 +120,7 @@ def test_a_claim_whose_end_is_unknown_loses_nothing(share: Share, monkeypatch: p
 
 
 @pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
-def test_what_took_the_place_of_the_file_is_given_back(share: Share, trick: str, tmp_path: Path) -> None:
+def test_what_took_the_place_of_the_file_is_put_back(share: Share, trick: str, tmp_path: Path) -> None:
     path = drop(share, "x.mp4")
     chosen = candidate(share, "x.mp4")
     path.unlink()
@@ -174,7 +176,7 @@ def with_sidecar(share: Share, content: bytes = b"swap: true\n") -> Candidate:
     return candidate(share, "a/x.mp4")
 
 
-def test_a_sidecar_goes_along(share: Share) -> None:
+def test_a_sidecar_is_claimed_with_its_recording(share: Share) -> None:
     job = claims.claim(share, with_sidecar(share), share.inboxes[0], LEASE)
     assert job is not None
     assert job.sidecar.read_bytes() == b"swap: true\n"

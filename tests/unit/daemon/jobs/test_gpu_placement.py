@@ -47,7 +47,7 @@ def test_a_full_gpu_gets_nothing_and_two_full_gpus_stop_the_starts() -> None:
     assert place(TWO, [0, 1], 1) is None
 
 
-def test_after_trouble_on_one_gpu_a_job_goes_on_on_another_if_there_is_room() -> None:
+def test_after_trouble_on_one_gpu_a_job_gets_another_if_there_is_room() -> None:
     assert place(TWO, [0], 2, avoid_gpu=1) == 0
     assert place(TWO, [0, 0], 2, avoid_gpu=1) == 1
 
@@ -103,7 +103,7 @@ def test_index_may_be_a_number_a_list_or_auto() -> None:
             DeviceSettings.model_validate({"index": wrong})
 
 
-def test_named_gpus_are_looked_for_by_cuda_only_where_auto_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_asked_for_gpus_only_with_auto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "engines.cuda.backend", types.SimpleNamespace(all_gpus=lambda: (0, 1, 2)))
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: name == "cupy")
     named = [registry.named_gpus(DeviceSettings(index=index)) for index in (2, (1, 4), "auto")]
@@ -126,7 +126,7 @@ def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_program_of_its_own_opens_each_of_several_gpus() -> None:
-    """Really: here without a GPU, so that every program says that the work runs on the CPU, and why."""
+    """With real programs, here without a GPU: each says that the work runs on the CPU, and why."""
     ready = opening._opened(DeviceSettings(backend="auto", index=(62, 63)))
     assert (ready.device, ready.gpus) == ("cpu", ())
     assert all("CUDA is not used" in note for note in ready.notes)
@@ -213,13 +213,13 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
     assert (spec.device, spec.nvenc) == (settings.device, None)
 
 
-def test_what_a_worker_says_of_gpus_arrives() -> None:
+def test_gpus_survive_the_way_through_the_pipe() -> None:
     gpus = GPU(0, 5, COUNTED), GPU(1, 7)
     ready = BackendReady("cuda:0, cuda:1", (), gpus)
     assert decode(encode(ready)) == ready
 
 
-def test_a_job_remembers_its_gpu_and_old_manifests_have_none() -> None:
+def test_a_manifest_records_the_gpu_and_old_manifests_have_none() -> None:
     manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", gpu=1)
     assert manifest_json.decode(manifest_json.encode(manifest)).gpu == 1
     assert manifest_json.decode(manifest_json.encode(manifest).replace(b'"card": 1,', b"")).gpu is None

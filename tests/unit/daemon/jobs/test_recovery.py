@@ -1,4 +1,4 @@
-"""Taking up job directories in every state that a crash can leave them in."""
+"""Recovery of job directories in every state that a crash can leave them in."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_state(share: Share, state: JobState) -> Job:
     return job
 
 
-def test_claim_without_its_source_is_cleared_away(share: Share) -> None:
+def test_claim_without_its_source_is_removed(share: Share) -> None:
     job = in_state(share, JobState.CLAIMING)
     job.source.unlink()
     assert adopt(share, job.folder, MINE, policy=POLICY) is None
@@ -53,7 +53,7 @@ def test_claim_with_its_source_goes_on(share: Share) -> None:
 
 @pytest.mark.parametrize("taken", [False, True])
 def test_claim_goes_on_with_its_sidecar(share: Share, taken: bool) -> None:
-    """The service died after it had won the recording, before or after the sidecar came along."""
+    """The service died after it had claimed the recording, before or after it took the sidecar."""
     before = in_state(share, JobState.CLAIMING)
     before.manifest.sidecar = True
     before.save()
@@ -100,7 +100,7 @@ def test_other_states_are_kept(share: Share, state: JobState) -> None:
     assert job.manifest.state is state
 
 
-def test_done_is_cleared_away(share: Share) -> None:
+def test_done_is_removed(share: Share) -> None:
     job = in_state(share, JobState.DONE)
     job.source.unlink()
     assert adopt(share, job.folder, MINE, policy=POLICY) is None
@@ -108,8 +108,8 @@ def test_done_is_cleared_away(share: Share) -> None:
 
 
 @pytest.mark.parametrize("error", [None, {"code": "TRUNCATED"}])
-def test_what_is_done_without_its_source_being_retired_is_not(share: Share, error: dict[str, str] | None) -> None:
-    """The share was away when somebody looked for the source: then it seemed to have gone."""
+def test_a_done_job_whose_source_is_still_there_is_reopened(share: Share, error: dict[str, str] | None) -> None:
+    """The share was away when the service looked for the source, which therefore seemed to have gone."""
     before = in_state(share, JobState.DONE)
     before.manifest.error = error
     before.save()
@@ -195,8 +195,8 @@ def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, sa
     assert [path.name for path in elsewhere.iterdir()] == ["secret"]
 
 
-def test_a_manifest_of_ours_is_followed(share: Share) -> None:
-    """Also under a name that is no text, in a folder, with its moves decided on, after a takeover."""
+def test_a_manifest_that_the_service_has_written_is_accepted(share: Share) -> None:
+    """Even if the name is not UTF-8, in a subfolder, with decided moves, and after a takeover."""
     before = finished(share, os.fsdecode(b"a/b\xff/x.mp4"))
     before.manifest.key = "123-0123456789abcdef"
     Delivery(share).deliver(before)
@@ -209,8 +209,10 @@ def test_a_manifest_of_ours_is_followed(share: Share) -> None:
 
 @pytest.mark.parametrize("name", [MANIFEST, "lease.json", "source"])
 @pytest.mark.parametrize("trick", ["fifo", "link"])
-def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick: str, tmp_path: Path) -> None:
-    """A pipe without a writer would hold up whoever opens it; a link would show files from elsewhere."""
+def test_pipes_and_links_in_a_job_directory_do_not_block_recovery(
+    share: Share, name: str, trick: str, tmp_path: Path
+) -> None:
+    """To open a pipe without a writer would block for ever; a link would show files from elsewhere."""
     before = claimed(share, "x.mp4")
     (tmp_path / "secret").write_text("private")
     (before.folder / name).unlink()
@@ -225,7 +227,7 @@ def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick
     assert (tmp_path / "secret").read_text() == "private"
 
 
-def test_an_empty_directory_is_cleared_away(share: Share) -> None:
+def test_an_empty_directory_is_removed(share: Share) -> None:
     (share.jobs / "20260101-000000-00000000").mkdir()
     assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, policy=POLICY) is None
     assert list(job_folders(share.jobs)) == []
@@ -275,14 +277,14 @@ def test_the_former_owner_is_fenced_even_where_it_finds_the_directory(share: Sha
     assert read(job.folder) == MINE
 
 
-def test_a_damaged_lease_is_nobody_elses(share: Share) -> None:
+def test_a_damaged_lease_belongs_to_no_other_host(share: Share) -> None:
     job = claimed(share, "x.mp4")
     (job.folder / "lease.json").write_text("")
     renew(job.folder, LEASE)
     assert read(job.folder) == LEASE
 
 
-def test_what_a_former_worker_still_writes_is_not_ours(share: Share) -> None:
+def test_unfinished_files_of_a_former_worker_are_removed(share: Share) -> None:
     job = claimed(share, "x.mp4")
     (job.folder / "segments").mkdir()
     part = job.folder / "segments" / "000003.h264.part"
@@ -294,7 +296,7 @@ def test_what_a_former_worker_still_writes_is_not_ours(share: Share) -> None:
     assert part.read_bytes() == b"ours"
 
 
-def test_one_service_a_host(share: Share) -> None:
+def test_one_service_per_host(share: Share) -> None:
     with (
         only_service_of_host(share.hosts, "h"),
         pytest.raises(ShareUnusableError, match="already works"),
@@ -305,7 +307,7 @@ def test_one_service_a_host(share: Share) -> None:
         pass
 
 
-def test_a_source_that_was_written_to_begins_anew(share: Share) -> None:
+def test_a_job_whose_source_was_written_to_starts_over(share: Share) -> None:
     """A copy that had stalled for longer than the time to settle goes on, through its open file."""
     job = finished(share, "x.mp4")
     job.manifest.consecutive_failures = 2
@@ -320,7 +322,7 @@ def test_a_source_that_was_written_to_begins_anew(share: Share) -> None:
     assert job.source.read_bytes() == b"recording, second half"
 
 
-def test_what_is_no_source_any_more_does_not_count_as_written_to(share: Share, tmp_path: Path) -> None:
+def test_a_source_that_was_replaced_does_not_count_as_written_to(share: Share, tmp_path: Path) -> None:
     job = finished(share, "x.mp4")
     job.source.unlink()
     assert not job.is_altered()

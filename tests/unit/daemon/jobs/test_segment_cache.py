@@ -1,4 +1,4 @@
-"""Kept state: in and out by renames, one taker, and a crash at any point costs at most the state itself."""
+"""The segment cache: entries are renamed in and out, one job gets an entry, and a crash costs at most the entry."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_the_next_job_with_the_same_content_gets_the_state(share: Share) -> None:
+def test_the_next_job_with_the_same_content_gets_the_entry(share: Share) -> None:
     cache = cache_of(share)
     cache.store(done(share))
     assert names(share.jobs) == set()
@@ -68,14 +68,14 @@ def test_the_next_job_with_the_same_content_gets_the_state(share: Share) -> None
     assert names(share.finished) == set()
 
 
-def test_what_a_worker_had_only_begun_is_not_kept(share: Share) -> None:
+def test_unfinished_files_of_a_worker_are_not_stored(share: Share) -> None:
     job = done(share)
     (job.folder / "segments" / "000001.h264.part").write_text("half")
     cache_of(share).store(job)
     assert {path.name for path in share.state.rglob("segments/*")} == {"000000"}
 
 
-def test_the_newest_state_of_a_source_counts(share: Share) -> None:
+def test_the_newest_entry_of_a_source_replaces_an_older_one(share: Share) -> None:
     cache = cache_of(share)
     cache.store(done(share, segment="old"))
     cache.store(done(share, segment="new"))
@@ -96,7 +96,7 @@ def test_a_job_with_a_checkpoint_of_its_own_keeps_it(share: Share) -> None:
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
-def test_a_crash_while_it_arrives(share: Share, moved: int) -> None:
+def test_a_crash_during_a_restore(share: Share, moved: int) -> None:
     cache = cache_of(share)
     cache.store(done(share))
     job = begun(share)
@@ -116,7 +116,7 @@ def failed(job: Job) -> Job:
     return job
 
 
-def test_the_state_of_a_failed_job_gets_one_more_chance(share: Share) -> None:
+def test_the_entry_of_a_failed_job_is_used_once_more(share: Share) -> None:
     cache = cache_of(share)
     cache.store(failed(done(share)))
     again = begun(share)
@@ -127,7 +127,7 @@ def test_the_state_of_a_failed_job_gets_one_more_chance(share: Share) -> None:
     assert names(share.finished) == set()
 
 
-def test_success_wipes_the_slate_clean(share: Share) -> None:
+def test_success_resets_the_mark_of_a_failed_job(share: Share) -> None:
     cache = cache_of(share)
     cache.store(failed(done(share)))
     for outcome in (lambda job: job, failed):
@@ -138,7 +138,7 @@ def test_success_wipes_the_slate_clean(share: Share) -> None:
     assert len(names(share.finished)) == 1
 
 
-def test_state_that_had_not_wholly_arrived_is_kept_when_the_job_fails(share: Share) -> None:
+def test_an_entry_that_was_restored_in_part_is_stored_when_the_job_fails(share: Share) -> None:
     cache = cache_of(share)
     cache.store(done(share))
     job = begun(share)
@@ -148,7 +148,7 @@ def test_state_that_had_not_wholly_arrived_is_kept_when_the_job_fails(share: Sha
     assert names(share.finished / job.manifest.key) >= {"segments", "checkpoint.json"}
 
 
-def test_unwanted_states_are_not_kept(share: Share) -> None:
+def test_without_retention_or_checkpoint_nothing_is_stored(share: Share) -> None:
     cache_of(share, days=0).store(done(share))
     begun_only = begun(share)
     begun_only.source.unlink()
@@ -156,8 +156,8 @@ def test_unwanted_states_are_not_kept(share: Share) -> None:
     assert names(share.finished) == names(share.jobs) == set()
 
 
-def test_a_manifest_that_came_along_does_no_harm(share: Share) -> None:
-    """The service died between the rename and the removal of what a state does not need."""
+def test_a_manifest_in_an_entry_is_ignored(share: Share) -> None:
+    """The service died between the rename and the removal of files that an entry does not need."""
     cache = cache_of(share)
     job = done(share)
     cache.store(job)
@@ -167,7 +167,7 @@ def test_a_manifest_that_came_along_does_no_harm(share: Share) -> None:
     assert load_job(later.folder).id == later.id
 
 
-def test_old_states_go_and_so_do_half_removed_ones(share: Share) -> None:
+def test_expired_and_half_removed_entries_are_removed(share: Share) -> None:
     cache_of(share).store(done(share))
     (share.finished / ".gone.1234").mkdir()
     cache_of(share, days=1).sweep()
@@ -177,7 +177,7 @@ def test_old_states_go_and_so_do_half_removed_ones(share: Share) -> None:
     assert names(share.finished) == set()
 
 
-def test_the_oldest_goes_when_space_is_low(share: Share) -> None:
+def test_the_oldest_entry_is_removed_when_space_is_low(share: Share) -> None:
     cache = cache_of(share)
     for content in (b"first", b"second"):
         cache.store(done(share, content))
@@ -189,7 +189,7 @@ def test_the_oldest_goes_when_space_is_low(share: Share) -> None:
     assert not cache.free_space()
 
 
-def test_the_key_tells_contents_apart(tmp_path: Path) -> None:
+def test_the_key_depends_on_the_content(tmp_path: Path) -> None:
     path = tmp_path / "x"
     content = bytearray(os.urandom(400_000))
     path.write_bytes(content)

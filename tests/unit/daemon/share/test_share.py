@@ -149,7 +149,7 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
         assert watched.look().block_reason is BlockReason.NONE
     assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
     assert share.failed.read_text() == "somebody's"
-    told = [line["folder"] for line in lines if line["event"] == "folder had gone, made again"]
+    told = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
     assert sorted(told) == sorted(removed)
 
 
