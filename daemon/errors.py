@@ -100,12 +100,12 @@ class JobBusyError(DaemonError):
 
 class SidecarUnclearError(DaemonError):
     code = "SIDECAR_UNCLEAR"
-    remedy = "Leave one of them beside the recording: it is taken then."
+    remedy = "Leave one of them beside the recording; then the recording is taken."
 
 
 class FileUnreadableError(DaemonError):
     code = "FILE_UNREADABLE"
-    remedy = "Give the service's group the right to read the file: it is then taken by itself."
+    remedy = "Give the service's group read permission for the file; then the file is taken by itself."
     doctor_check = "share-permissions"
     retryable = True
     environmental = True
@@ -113,7 +113,7 @@ class FileUnreadableError(DaemonError):
 
 class FolderReadOnlyError(DaemonError):
     code = "FOLDER_READ_ONLY"
-    remedy = "Give the service's group the right to write to the folder: the file is then taken by itself."
+    remedy = "Give the service's group write permission for the folder; then the file is taken by itself."
     doctor_check = "share-permissions"
     retryable = True
     environmental = True

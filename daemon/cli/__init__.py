@@ -1,4 +1,5 @@
-"""The command `dualface`. Each command imports what it needs when it runs.
+"""The command `dualface` and its subcommands.
 
-Imports everything; nothing imports it. Begin at `app.py`.
+Imports all packages; nothing imports it. A command imports what it needs when it runs, so that help appears at once.
+Begin at `app.py`.
 """

@@ -1,6 +1,6 @@
-"""The command `dualface`. What a command needs is imported when it runs, so that help appears at once.
+"""The command line `dualface`. A command imports what it needs when it runs, so that help appears at once.
 
-Exit codes: 0 done; 1 a job failed; 2 wrong usage or configuration; 3 the environment cannot do it.
+Exit codes: 0 done; 1 a job failed; 2 wrong usage or configuration; 3 the environment does not permit it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 EXIT_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT = 1, 2, 3
 
 _EXAMPLES = """\b
-dualface demo                                   see what it does, in ./demo
+dualface demo                                   a demonstration in ./demo
 dualface process interview.mp4 --output out     one file, with a progress bar
 dualface run --config /etc/dualface/config.yaml the service, in the foreground
-dualface status                                 what the service is doing
+dualface status                                 the status of the service
 """
 
 
@@ -47,22 +47,22 @@ app.add_typer(engines_command.app, name="engines")
 
 
 def main() -> None:
-    """Entry point of the command: whatever goes wrong ends in a sentence and an exit code."""
+    """Run the command; each error becomes a sentence and an exit code."""
     words = sys.argv[1:]
     try:
         app([word for word in words if word != "--debug"], prog_name="dualface")
     except Exception as error:
         if "--debug" in words:
             raise
-        sys.exit(_explain(error))
+        sys.exit(_report_error(error))
 
 
-def _explain(error: Exception) -> int:
-    """Say what happened and what to do; return the exit code."""
+def _report_error(error: Exception) -> int:
+    """Print what happened and what to do; return the exit code."""
     if not isinstance(error, ExplainedError):
-        _say(f"A fault of the program: {type(error).__name__}: {error}.", "Report it with the output of --debug.")
+        _print(f"A fault of the program: {type(error).__name__}: {error}.", "Report it with the output of --debug.")
         return EXIT_FAILED
-    _say(error.message if "\n" in error.message else f"{error.message.rstrip('.')}.", error.remedy)
+    _print(error.message if "\n" in error.message else f"{error.message.rstrip('.')}.", error.remedy)
     return _exit_code(error)
 
 
@@ -72,7 +72,7 @@ def _exit_code(error: ExplainedError) -> int:
     return EXIT_ENVIRONMENT if error.environmental else EXIT_FAILED
 
 
-def _say(*sentences: str) -> None:
+def _print(*sentences: str) -> None:
     print(*sentences, sep="\n" if "\n" in sentences[0] else " ", file=sys.stderr)  # noqa: T201
 
 
@@ -88,7 +88,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
@@ -96,33 +96,33 @@ def _options(
 ) -> None:
     """Options of all commands."""
     del debug, version
-    if context.invoked_subcommand != "process":  # which is in a hurry, and sets it up itself
+    if context.invoked_subcommand != "process":  # it sets up its own log later, to start sooner
         from daemon import logs
 
         logs.configure_command()
 
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Print what would be done, and change nothing.")]
 
 
 @app.command(epilog=examples("run --config /etc/dualface/config.yaml", "run --dry-run"))
 def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
-    """Watch the share's inboxes and work until told to stop.
+    """Watch the share's inboxes and process files until stopped.
 
-    With --dry-run: which files would be taken, in which order and with which profile, and why the others are not.
+    With --dry-run: print which files would be claimed, in which order and with which profile, and why others would not.
     """
     from daemon.config.loader import load
     from daemon.service import main as service
 
     if dry_run:
         from daemon import logs
-        from daemon.cli import process_view as console
-        from daemon.cli.dry_run import foresee
+        from daemon.cli import forecast_view
+        from daemon.cli.dry_run import forecast
         from daemon.share.share import Share
 
-        logs.configure_command("error")  # why files wait is part of what it shows
+        logs.configure_command("error")  # the output names the reasons that the service would log
         settings = load(config)
-        console.foresee_run(foresee(Share(settings), settings))
+        forecast_view.show(forecast(Share(settings), settings))
         return
     raise typer.Exit(service.run(load(config), lambda: load(config)))
 
@@ -136,7 +136,7 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
     )
 )
 def process(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to work on.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to process.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the results go.")],
     profile: Annotated[
         str,
@@ -148,20 +148,19 @@ def process(
     ] = None,
     config: ConfigOption = None,
     debug_overlay: Annotated[
-        bool, typer.Option("--debug-overlay", help="Also write NAME.dual.debug.mp4: the source with what was seen.")
+        bool, typer.Option("--debug-overlay", help="Also write NAME.dual.debug.mp4: the source with all detections.")
     ] = False,
     report_html: Annotated[
         bool, typer.Option("--report-html", help="Also write NAME.dual.report.html: the report for people, with plots.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Work on named files, without a share.
+    """Process named files, without a share.
 
-    A file that fails leaves NAME.report.json in DIR, and the others go on. What was interrupted goes on where it
-    was when the same command is given again.
+    If a file fails, NAME.report.json in DIR explains why, and the other files continue. An interrupted command
+    continues where it stopped when it is run again.
     """
-    from daemon.cli import batch as processing
-    from daemon.cli import process_view as console
+    from daemon.cli import process_items, process_view
     from daemon.config.loader import load
     from daemon.config.overrides import parse
     from daemon.worker.spawn import take_ahead
@@ -169,13 +168,13 @@ def process(
     settings = load(config, parse([*(assignments or []), *(["reports.html=true"] if report_html else [])], profile))
     _check_profile(profile, settings)
     if dry_run:
-        items = processing.plan(files, output, settings, profile, debug_overlay=debug_overlay)
-        raise typer.Exit(EXIT_FAILED if console.foresee_process(items, output) else 0)
+        items = process_items.plan(files, output, settings, profile, debug_overlay=debug_overlay)
+        raise typer.Exit(EXIT_FAILED if process_view.show_plan(items, output) else 0)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputFolderError(f"{output} cannot be used: {error.strerror}") from error
-    failed = console.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=take_ahead())
+    failed = process_view.process(files, output, settings, profile, debug_overlay=debug_overlay, spare=take_ahead())
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 
@@ -189,13 +188,13 @@ def _check_profile(profile: str, settings: Settings) -> None:
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")] = Path("demo"),
 ) -> None:
-    """Make a sample of two people, run the service on it in DIR and show what came out."""
+    """Make a sample recording of two people, run the service on it in DIR and show the result."""
     from daemon.cli.demo import Demo
 
     try:
         Demo(directory).run()
     except KeyboardInterrupt:
-        _say("Stopped; the service of the demonstration has ended.", f"Begin again: dualface demo {directory}")
+        _print("Stopped; the service of the demonstration has ended.", f"Start again: dualface demo {directory}")
         raise typer.Exit(EXIT_FAILED) from None
 
 
@@ -203,12 +202,12 @@ def demo(
 def status(
     config: ConfigOption = None,
     root: RootOption = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Update the display until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show what the services of the share are doing.
+    """Show the status of the services of the share.
 
-    Exit code 3 where none of them is running.
+    Exit code 3 if none of them is running.
     """
     from daemon.cli import status_view
     from daemon.cli.service_hosts import with_unit_status
@@ -243,16 +242,16 @@ def doctor(
     config: ConfigOption = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="This check, or group of checks (share), alone; may be repeated."),
+        typer.Option("--only", metavar="NAME", help="Run only this check or group of checks (share); may be repeated."),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show the names of all checks and what they mean.")] = False,
     through: Annotated[
         Path | None,
-        typer.Option("--through", metavar="DIR", help="Another way to the share, as a second mount: measures lag."),
+        typer.Option("--through", metavar="DIR", help="A second path to the share (another mount), to measure delays."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Check everything that the service needs; exit code 3 if it cannot work."""
+    """Check everything that the service needs; exit code 3 if the service cannot work."""
     from daemon.cli import doctor_command
 
     if listed:
@@ -264,10 +263,10 @@ def doctor(
 @app.command(epilog=examples("probe", "probe --write"))
 def probe(
     config: ConfigOption = None,
-    write: Annotated[bool, typer.Option("--write", help="Keep the settings that follow from it.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Save the proposed settings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Measure the hardware and propose settings; --write keeps them beside the configuration."""
+    """Measure the hardware and propose settings; --write saves them beside the configuration."""
     from daemon.cli import probe_command
 
     probe_command.run(config, write=write, as_json=as_json)
@@ -279,13 +278,13 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of runs for each file.")] = 3,
     minutes: Annotated[
         list[float] | None,
-        typer.Option("--minutes", help="Also measure memory on FILE repeated to this length; may be given again."),
+        typer.Option("--minutes", help="Also measure memory with FILE repeated to this length; may be repeated."),
     ] = None,
 ) -> None:
-    """Compare with a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
-    from daemon.cli import bench as measuring
+    """Compare with an ffmpeg command with fixed crops, as ratios of paired runs."""
+    from daemon.cli import bench as benchmark
 
     for file in files:
-        typer.echo(measuring.table(file.name, measuring.compare(file, runs)))
+        typer.echo(benchmark.table(file.name, benchmark.compare(file, runs)))
         if minutes:
-            typer.echo(measuring.memory_table(file, [60 * m for m in minutes]))
+            typer.echo(benchmark.memory_table(file, [60 * m for m in minutes]))

@@ -1,4 +1,4 @@
-"""Measures `dualface process` against a plain ffmpeg command that crops and stacks, as ratios of paired runs."""
+"""Comparison of `dualface process` with an ffmpeg command with fixed crops, as ratios of paired runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 
 from daemon.errors import DaemonError
 
-# Of 1080p, crop=800:900:100:60 and crop=800:900:1020:60; of other sizes the same parts.
+# For 1080p, crop=800:900:100:60 and crop=800:900:1020:60; for other sizes the same parts of the frame.
 _CROP = "crop=iw*5/12:ih*5/6:{x}:ih/18,scale=960:1080"
 STATIC_CROP = f"split[a][b];[a]{_CROP.format(x='iw*5/96')}[l];[b]{_CROP.format(x='iw*17/32')}[r];[l][r]hstack"
 _POLL_S = 0.05
@@ -24,12 +24,12 @@ _POLL_S = 0.05
 
 class BenchError(DaemonError):
     code = "BENCH_FAILED"
-    remedy = "What the command said is above. Try it by itself, or another recording."
+    remedy = "See the output of the command above. Try the command alone, or another recording."
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One finished command: seconds on the clock and of all cores, and the peak memory of its whole process tree."""
+    """The measurement of one command: wall time, CPU time of all cores, and peak memory of the process tree."""
 
     wall_s: float
     cpu_s: float
@@ -37,7 +37,7 @@ class Run:
 
 
 def measure(command: list[str]) -> Run:
-    """Run a command to its end and measure it.
+    """Run and measure a command.
 
     Raises:
         BenchError: the command failed.
@@ -55,7 +55,7 @@ def measure(command: list[str]) -> Run:
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process; return the peak of its tree's resident memory."""
+    """Wait for a process; return the peak resident memory of its process tree, in bytes."""
     peak_bytes = 0
     root = psutil.Process(process.pid)
     while process.poll() is None:
@@ -65,7 +65,7 @@ def _watch(process: subprocess.Popen[bytes]) -> int:
 
 
 def _tree_bytes(root: psutil.Process) -> int:
-    """Pages that two of the processes share count twice: to tell them apart would hold up the one that is measured."""
+    """Return the resident memory; shared pages count twice, as exact counting would slow down the measured process."""
     try:
         return sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])
     except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -73,7 +73,7 @@ def _tree_bytes(root: psutil.Process) -> int:
 
 
 def ffmpeg() -> str:
-    """Path of the program.
+    """Return the path of ffmpeg.
 
     Raises:
         BenchError: it is not installed.
@@ -87,7 +87,7 @@ def ffmpeg() -> str:
 
 
 def ffmpeg_command(source: Path, output: Path) -> list[str]:
-    """The named alternative: fixed crops, no detection, the same encoder settings."""
+    """Return the command to compare with: fixed crops, no detection, the same encoder settings."""
     return [
         ffmpeg(),
         "-nostdin",
@@ -121,7 +121,7 @@ def process_command(source: Path, output: Path) -> list[str]:
 
 
 def compare(source: Path, runs: int) -> list[tuple[Run, Run]]:
-    """Run both commands in turn, ``runs`` times each; (ours, ffmpeg's) pairs."""
+    """Run both commands alternately, ``runs`` times each; return pairs of (dualface, ffmpeg)."""
     pairs = []
     with tempfile.TemporaryDirectory(prefix="dualface-bench-") as name:
         scratch = Path(name)
@@ -133,13 +133,17 @@ def compare(source: Path, runs: int) -> list[tuple[Run, Run]]:
 
 
 def repeat(source: Path, output: Path, seconds: float) -> None:
-    """Make a long recording by playing a short one again and again, without encoding it anew."""
+    """Make a long recording by repeating a short one without encoding.
+
+    Args:
+        seconds: the length of the output.
+    """
     command = [ffmpeg(), "-nostdin", "-loglevel", "error", "-y", "-stream_loop", "-1", "-i", str(source)]
     measure([*command, "-c", "copy", "-t", str(seconds), str(output)])
 
 
 def table(title: str, pairs: list[tuple[Run, Run]]) -> str:
-    """The medians of paired runs as Markdown."""
+    """Return the medians of paired runs as a Markdown table."""
 
     def row(name: str, ours: list[float], theirs: list[float], unit: str) -> str:
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
@@ -168,7 +172,7 @@ def table(title: str, pairs: list[tuple[Run, Run]]) -> str:
 
 
 def memory_table(source: Path, lengths_s: list[float]) -> str:
-    """Peak memory of ``dualface process`` for recordings of several lengths, as Markdown."""
+    """Return the peak memory of ``dualface process`` for recordings of several lengths, as a Markdown table."""
     lines = ["### Memory over length", "", "| recording | peak memory | wall |", "|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="dualface-bench-") as name:
         for number, seconds in enumerate(lengths_s):

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, show and change the configu
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="Configuration to check.")],
 ) -> None:
-    """Check a file with its drop-ins and the environment, and report everything that is wrong."""
+    """Check a file with its drop-ins and the environment, and print all errors."""
     from daemon.config.loader import load
 
     load(file)
@@ -32,38 +32,38 @@ def show(
     config: ConfigOption = None,
     origin: Annotated[bool, typer.Option("--origin", help="Also show where each value was set.")] = False,
     ignored: Annotated[
-        bool, typer.Option("--ignored", help="Show instead which names in an inbox are left alone, and who makes them.")
+        bool, typer.Option("--ignored", help="Show instead which names in an inbox are ignored, and what makes them.")
     ] = False,
 ) -> None:
-    """Show every value in force, with unit and description.
+    """Show all values in force, with unit and description.
 
-    What wins: command line, drop-ins (config.d/*.yaml), the file, the environment, what `dualface probe --write`
-    found, the defaults.
+    Precedence, highest first: command line, drop-ins (config.d/*.yaml), the file, the environment, the results of
+    `dualface probe --write`, the defaults.
     """
-    from daemon.cli import process_view as console
+    from daemon.cli import tables
     from daemon.config.loader import load_with_origins
     from daemon.config.render import rows
 
     if ignored:
-        console.show_ignored()
+        tables.show_ignored()
         return
     found = rows(load_with_origins(config), within)
     if not found:
         raise ConfigError(f"There is no key '{within}'", remedy="`dualface config show` lists every key.")
-    console.show_settings(found, origin=origin)
+    tables.show_settings(found, origin=origin)
 
 
 @app.command("set", epilog=examples('config set workers.concurrent_jobs 2 --reason "the NAS is slow by day"'))
 def set_(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Such as settle.local_s.", autocompletion=complete_keys)],
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Written as in the file.")],
-    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why; it is kept in the file.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why; noted in the file.")],
     config: ConfigOption = None,
 ) -> None:
-    """Set one value in the configuration file, which keeps its comments.
+    """Set one value in the configuration file; its comments are kept.
 
-    The whole configuration is checked first: where something is wrong, nothing is written. Time, name, former value
-    and reason are noted above the key.
+    The whole configuration is checked first, and nothing is written if it is wrong. Time, user, former value and
+    reason are noted above the key.
     """
     from daemon.config.edit import set_value
 
@@ -82,7 +82,7 @@ def schema() -> None:
 def sample(
     profile: Annotated[
         str,
-        typer.Option("--profile", "-p", help="A built-in profile, to be changed.", autocompletion=complete_profiles),
+        typer.Option("--profile", "-p", help="A built-in profile, as a template.", autocompletion=complete_profiles),
     ] = "",
 ) -> None:
     """Print the commented sample configuration, or a built-in profile as a drop-in."""

@@ -1,5 +1,6 @@
-"""What people tell the services of a share: pause, resume, drain. A file on the share says it, so it works from every
-machine that has the share, and lasts over restarts.
+"""Pause, resume and drain: control files on the share, which the services read.
+
+So the commands work from every machine with the share, and their effect outlasts restarts.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class NotChangedError(DaemonError):
 
 
 def pause(share: Share, reason: str) -> str:
-    """Ask all services to start nothing new; returns what they will give as the reason.
+    """Ask all services to start nothing new; return the reason that they will show.
 
     Raises:
         NotAllowedError, NotChangedError: the share cannot be written.
@@ -44,7 +45,7 @@ def pause(share: Share, reason: str) -> str:
 
 
 def drain(share: Share, hosts: Iterable[str], reason: str) -> str:
-    """Ask the services of some hosts to finish what they have claimed and take nothing new.
+    """Ask the services of some hosts to finish their claimed jobs and claim nothing new.
 
     Raises:
         NotAllowedError, NotChangedError: the share cannot be written.
@@ -58,7 +59,7 @@ def drain(share: Share, hosts: Iterable[str], reason: str) -> str:
 
 
 def resume(share: Share) -> list[str]:
-    """Take back every pause and drain; returns what was taken back, in words.
+    """End all pauses and drains; return them in words.
 
     Raises:
         NotAllowedError, NotChangedError: the share cannot be written.
@@ -73,7 +74,7 @@ def resume(share: Share) -> list[str]:
 
 
 def _signed(reason: str) -> str:
-    """A reason that explains itself to whoever finds it months later."""
+    """Return the reason with name, host and time."""
     when = time.strftime("%Y-%m-%d %H:%M %Z")
     whence = f"{user_name()} on {socket.gethostname()}, {when}"
     return f"{' '.join(reason.split())} ({whence})" if reason.strip() else f"by {whence}"
@@ -84,7 +85,7 @@ def _drains(share: Share) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file, or the empty folder that somebody made of it on a desktop."""
+    """Remove a control file, or an empty folder of that name."""
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
@@ -93,10 +94,11 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to change ``path`` into a sentence with a remedy.
+    """Convert errors on changing ``path``.
 
     Raises:
-        NotAllowedError, NotChangedError: so it is.
+        NotAllowedError: permission is missing.
+        NotChangedError: for other errors of the system.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""`dualface pause`, `resume`, `drain` and `retry`: words for the services of a share, left on the share itself."""
+"""`dualface pause`, `resume`, `drain` and `retry`."""
 
 from __future__ import annotations
 
@@ -15,63 +15,60 @@ class NoNameError(ConfigError):
 
 
 def pause(
-    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Shown to everybody who waits.")] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Shown on the status page.")] = "",
     config: ConfigOption = None,
     root: RootOption = None,
 ) -> None:
-    """Let all services of the share start nothing new; running files are finished.
+    """Make all services of the share start nothing new; running files are finished.
 
-    It makes the file PAUSE on the share, which anybody can also make or remove by hand, and it lasts until
+    This creates the file PAUSE on the share, which anybody can also create or remove by hand. The pause lasts until
     `dualface resume`.
     """
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     before = share.pause_reason()
     text = control.pause(share, reason)
     was = f" It was paused already: {before}" if before else ""
-    typer.echo(f"Paused: {text}.{was}\nRunning files are finished. Go on with: dualface resume")
-    listeners.warn_if_nobody_listens(share, settings)
+    typer.echo(f"Paused: {text}.{was}\nRunning files are finished. Continue with: dualface resume")
+    service_hosts.warn_if_no_service_runs(share, settings)
 
 
 def resume(config: ConfigOption = None, root: RootOption = None) -> None:
-    """Take back a pause and every drain."""
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    """End a pause and all drains."""
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
     ended = control.resume(share)
     typer.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was paused or drained.")
-    listeners.warn_if_nobody_listens(share, settings)
+    service_hosts.warn_if_no_service_runs(share, settings)
 
 
 def drain(
     hosts: Annotated[
-        list[str] | None, typer.Argument(metavar="[HOST]...", help="This machine where none is named.")
+        list[str] | None, typer.Argument(metavar="[HOST]...", help="Hosts; this machine by default.")
     ] = None,
     everywhere: Annotated[bool, typer.Option("--all", help="All services of the share.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until they are done.")] = True,
-    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Shown to everybody who waits.")] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Shown on the status page.")] = "",
     config: ConfigOption = None,
     root: RootOption = None,
 ) -> None:
-    """Let one machine's service finish what it has begun and take nothing new, before maintenance.
+    """Make the service of one machine finish its jobs and claim nothing new, before maintenance.
 
-    Other machines of the share go on. The service then stays idle, also after a restart, until `dualface resume`.
+    Other machines of the share continue. The service then stays idle, also after a restart, until `dualface resume`.
     """
-    from daemon.cli import control
-    from daemon.cli import service_hosts as listeners
+    from daemon.cli import control, service_hosts
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
-    chosen = listeners.chosen_hosts(share, settings, hosts or [], everywhere=everywhere)
+    chosen = service_hosts.chosen_hosts(share, settings, hosts or [], everywhere=everywhere)
     text = control.drain(share, chosen, reason)
-    typer.echo(f"Draining {', '.join(chosen)}: {text}.\nTake it back with: dualface resume")
+    typer.echo(f"Draining {', '.join(chosen)}: {text}.\nEnd it with: dualface resume")
     if wait:
-        listeners.wait_until_idle(share, settings, chosen)
+        service_hosts.wait_until_idle(share, settings, chosen)
 
 
 def retry(
@@ -80,30 +77,29 @@ def retry(
         typer.Argument(metavar="NAME...", help="Files in failed.", autocompletion=complete_failed),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All files in failed.")] = False,
-    inbox: Annotated[str, typer.Option("--inbox", metavar="FOLDER", help="Another inbox than it came from.")] = "",
+    inbox: Annotated[str, typer.Option("--inbox", metavar="FOLDER", help="An inbox other than the original one.")] = "",
     config: ConfigOption = None,
     root: RootOption = None,
 ) -> None:
-    """Move files from failed back into the inbox that they came from, to try them again. Nothing is overwritten."""
-    from daemon.cli import requeue as retrying
-    from daemon.cli import service_hosts as listeners
+    """Move files from failed back to their inbox, to try them again. Nothing is overwritten."""
+    from daemon.cli import requeue, service_hosts
     from daemon.share.naming import printable
     from daemon.share.reach import share_of
 
     share, settings = share_of(config, root)
-    files = retrying.failed_files(share)
+    files = requeue.failed_files(share)
     if not (names or everything):
-        raise NoNameError(f"Name the files. {retrying.told(files)}", remedy="All of them: dualface retry --all")
+        raise NoNameError(f"Name the files. {requeue.list_in_words(files)}", remedy="All of them: dualface retry --all")
     failed = 0
     for name in names or [str(file.relative) for file in files]:
         try:
-            file = retrying.choose(files, name)
-            target = retrying.retry(share, settings, file, inbox)
+            file = requeue.choose(files, name)
+            target = requeue.requeue(share, settings, file, inbox)
             typer.echo(f"{printable(file.relative)} is in {printable(target)} again.")
         except DaemonError as error:
             failed += 1
             typer.echo(f"{error.message} {error.remedy}", err=True)
     if everything and not files:
-        typer.echo("Nothing lies in failed.")
-    listeners.warn_if_nobody_listens(share, settings)
+        typer.echo("Nothing is in failed.")
+    service_hosts.warn_if_no_service_runs(share, settings)
     raise typer.Exit(1 if failed else 0)

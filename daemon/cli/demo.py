@@ -1,4 +1,4 @@
-"""The demonstration: a sample recording goes through the real service, on a share of its own."""
+"""`dualface demo`: the real service processes a sample recording on a share of its own."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _LOG_LINES = 12
 
 class DemoError(DaemonError):
     code = "DEMO_FAILED"
-    remedy = "The reason is above; service.log in the demonstration's folder has all of it."
+    remedy = "The reason is above; service.log in the folder of the demonstration has the whole log."
 
 
 class Demo:
-    """One run of the demonstration in a folder, which may hold earlier ones.
+    """One run of the demonstration.
 
     Args:
-        folder: becomes the root of a share; made where it is missing.
+        folder: becomes the root of a share, and is created if missing; it may hold earlier runs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Demo:
         self._console = Console()
 
     def run(self) -> Path:
-        """Run it; returns the path of the finished video.
+        """Run it; return the path of the finished video.
 
         Raises:
             DemoError: the sample could not be made, or the service did not deliver it.
@@ -69,7 +69,7 @@ class Demo:
 
     @contextmanager
     def _service(self) -> Iterator[subprocess.Popen[bytes]]:
-        """The service, as `dualface run` starts it; stopped at the end as systemd stops it."""
+        """Run the service like `dualface run`; stop it like systemd."""
         config = self._root / "config.yaml"
         config.write_text(yaml.safe_dump(_settings(self._root)), encoding="utf-8")
         with self._log.open("ab") as log:
@@ -113,7 +113,7 @@ class Demo:
 
     def _wait_for(self, name: str, service: subprocess.Popen[bytes], progress: Progress) -> dict[str, Any]:
         """Follow the status page until the file is delivered."""
-        task = progress.add_task("The service looks at it", total=100.0)
+        task = progress.add_task("The service examines it", total=100.0)
         begin = time.monotonic()
         while time.monotonic() - begin < _PATIENCE_S:
             if service.poll() is not None:
@@ -124,7 +124,7 @@ class Demo:
                 progress.update(task, completed=100.0, description="Delivered")
                 return finished
             if failed := _entry(status, "failed", name):
-                raise DemoError(f"The service could not do it: {failed['message']}", remedy=failed["remedy"])
+                raise DemoError(f"The service failed: {failed['message']}", remedy=failed["remedy"])
             if running := _entry(status, "running", name):
                 stage = f"The service works ({running['stage']})"
                 progress.update(task, completed=running["percent"], description=stage)
@@ -138,9 +138,9 @@ class Demo:
             "",
             f"Output:   {output}",
             f"Verdict:  {finished['verdict']}",
-            f"Look:     open the output in any player, for example: ffplay '{output}'",
-            f"          {preview.name} beside it shows twelve moments of it in one frame",
-            f"          {self._root / OUTBOX_DIR / STATUS_HTML} is what editors see of the service",
+            f"View:     open the output in any player, for example: ffplay '{output}'",
+            f"          {preview.name} beside it shows twelve frames of it",
+            f"          {self._root / OUTBOX_DIR / STATUS_HTML} is the status page that editors see",
         )
         for line in lines:
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -152,7 +152,7 @@ class Demo:
 
 
 def _settings(root: Path) -> dict[str, Any]:
-    """The sample comes by rename, so nothing has to be waited for."""
+    """Return the configuration; the sample arrives by rename, so that the quiet time can be short."""
     return {
         "share": {"root": str(root), "low_bytes": 2**28, "resume_bytes": 2**28},
         "settle": {"local_s": 1, "nfs_s": 1, "smb_s": 1, "polls": 2},
@@ -163,9 +163,9 @@ def _settings(root: Path) -> dict[str, Any]:
 
 
 def _start(module: str, *arguments: str, cwd: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a module of this installation, with nothing in its environment that would configure it.
+    """Start a module of this installation, without environment variables that would configure it.
 
-    It has a process group of its own: Ctrl-C reaches the demonstration alone, which then stops the service in order.
+    It gets its own process group. So Ctrl-C reaches the demonstration only, which then stops the service in order.
     """
     kept = {
         name: value

@@ -1,4 +1,4 @@
-"""``dualface doctor``: the checks on a terminal, or as JSON."""
+"""``dualface doctor``: runs the checks and prints the results, also as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIGNS = {
 
 
 def run(config: Path | None, *, only: list[str], through: Path | None, as_json: bool) -> bool:
-    """Examine and show; returns whether the service can work.
+    """Run checks and print the results; return whether the service can work.
 
     Raises:
         ConfigError: the configuration is wrong, or there is no such check.
@@ -49,7 +49,7 @@ def _name_width() -> int:
 
 
 def show_list(as_json: bool) -> None:
-    """The names of all checks and what they are about."""
+    """Print the names of all checks and their meaning."""
     if as_json:
         typer.echo(json.dumps({name: found.meaning for name, found in CHECKS.items()}, indent=2, ensure_ascii=False))
         return
@@ -76,7 +76,7 @@ def _show(results: Iterable[Result], context: Context) -> list[Result]:
 
 
 def _table(*widths: int) -> Table:
-    """A table without lines; the last column takes what the others leave."""
+    """Return a table without lines; the last column takes the remaining width."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     for width in widths:
         table.add_column(width=width)
@@ -85,7 +85,7 @@ def _table(*widths: int) -> Table:
 
 
 def _words(result: Result) -> str:
-    """The summary; where something is to be done also what it means, and what to do."""
+    """Return the summary; for warnings and failures also the meaning, and the remedy if there is one."""
     finding = result.finding
     lines = [escape(finding.summary)]
     if finding.verdict in (Verdict.WARNING, Verdict.FAILED):
@@ -98,6 +98,6 @@ def _words(result: Result) -> str:
 def _show_settings(console: Console, findings: Iterable[Finding]) -> None:
     settings = {key: value for finding in findings for key, value in finding.settings.items()}
     if settings:
-        console.print("Settings that follow from this, for the configuration:")
+        console.print("Recommended settings for the configuration:")
     for key, value in settings.items():
         console.print(Padding(escape(f"{key}: {value}"), (0, 2)))

@@ -1,4 +1,4 @@
-"""``dualface engines``: the models, and the engines that were built of them."""
+"""``dualface engines``: models, and the inference engines built from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULE = "engines.inference.commands"
 _TARGETS = re.compile(r"(sm\d{2,3}(,sm\d{2,3})*)?")
 _LIST_TIMEOUT_S, _BUILD_TIMEOUT_S, _BENCH_TIMEOUT_S = 120.0, 3600.0, 600.0
 
-app = typer.Typer(no_args_is_help=True, help="Models and the engines built of them.")
+app = typer.Typer(no_args_is_help=True, help="Models, and the engines built from them.")
 
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", metavar="DIR", help="Folder of the engines; the user's cache by default.")
@@ -53,7 +53,7 @@ def build_engines(
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Build engines ahead of their first use. TensorRT for RTX also builds for GPUs that are not here."""
+    """Build engines before their first use. TensorRT for RTX can also build for GPUs of other machines."""
     if precision not in {"fp16", "fp32"}:
         raise typer.BadParameter("give fp16 or fp32", param_hint="--precision")
     if not _TARGETS.fullmatch(target):
@@ -71,7 +71,7 @@ def bench_engines(
     cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Measure every model in every runtime that works here."""
+    """Measure each model in each available runtime."""
     rows = ask(_MODULE, ["bench", _folder(cache)], timeout_s=_BENCH_TIMEOUT_S)
     if as_json:
         typer.echo(json_text(rows))

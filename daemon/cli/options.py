@@ -1,4 +1,4 @@
-"""What the commands' help and completion share."""
+"""Options, help texts and shell completion that several commands use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        readable=False,  # we say it better
+        readable=False,  # our own message is better
         help="Configuration; /etc/dualface/config.yaml if it exists.",
     ),
 ]
@@ -30,17 +30,17 @@ RootOption = Annotated[
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: one example a line, to be copied as it is."""
+    """Return the end of a command's help: one example per line, ready to be copied."""
     return "\n\n".join(["Examples:", *(f"dualface {command}" for command in commands)])
 
 
 def json_text(value: Any) -> str:
-    """For ``--json``: to be read by people as well."""
+    """Return a value as indented JSON, for ``--json``."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def complete_keys(incomplete: str) -> list[str]:
-    """Configuration keys, for the shell's completion."""
+    """Return configuration keys for the shell completion."""
     from daemon.config import catalog  # noqa: PLC0415 - help must appear at once
 
     found = (catalog.dotted(entry.path).replace(catalog.ANY, "default") for entry in catalog.entries() if entry.path)
@@ -48,7 +48,7 @@ def complete_keys(incomplete: str) -> list[str]:
 
 
 def complete_profiles(incomplete: str) -> list[str]:
-    """Names of profiles, for the shell's completion."""
+    """Return names of profiles for the shell completion."""
     from daemon.config.loader import load  # noqa: PLC0415 - as above
     from daemon.errors import ConfigError  # noqa: PLC0415 - as above
 
@@ -59,7 +59,7 @@ def complete_profiles(incomplete: str) -> list[str]:
 
 
 def complete_failed(incomplete: str) -> list[str]:
-    """Files in failed, for the shell's completion."""
+    """Return files in failed for the shell completion."""
     from daemon.cli.requeue import failed_files  # noqa: PLC0415 - as above
     from daemon.errors import DaemonError  # noqa: PLC0415 - as above
     from daemon.share.reach import share_of  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""``dualface probe``: measure the hardware, show what follows from it, and keep that on request."""
+"""``dualface probe``: measures the hardware, proposes settings, and saves them on request."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from daemon.diagnostics import probe
 
 
 def run(config: Path | None, *, write: bool, as_json: bool) -> None:
-    """Measure the device of the configuration.
+    """Measure the device of the configuration, and print or save the proposed settings.
 
     Raises:
-        DaemonError: it does not work, or the result cannot be kept.
+        DaemonError: the device does not work, or the file cannot be written.
     """
     device = load(config).device
     measured = probe.measure(device)
@@ -29,9 +29,9 @@ def run(config: Path | None, *, write: bool, as_json: bool) -> None:
     if write:
         path = detected_path(config)
         probe.write(path, proposal, measured)
-        typer.echo(f"Kept in {path}. What you set yourself wins over it.", err=as_json)
+        typer.echo(f"Saved in {path}. Your own settings take precedence.", err=as_json)
     elif not as_json:
-        typer.echo("Keep these settings with: dualface probe --write")
+        typer.echo("Save these settings with: dualface probe --write")
 
 
 def _show(measured: dict[str, Any], proposal: probe.Proposal) -> None:

@@ -1,30 +1,29 @@
-"""What the commands show on a terminal."""
+"""Output of ``dualface process``: progress bars, outcomes, and the plan of a dry run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
-from rich.table import Table
 
 from daemon import logs
-from daemon.cli import batch as processing
-from daemon.cli.batch import Batch, InterruptedJobError, Item
-from daemon.cli.dry_run import Claim, Forecast
-from daemon.config.render import Row
+from daemon.cli import batch
+from daemon.cli.batch import Batch
+from daemon.cli.process_items import Item, planned_outputs
+from daemon.cli.process_results import InterruptedJobError
 from daemon.config.settings import Settings
-from daemon.inbox import ignored_names as ignored
 from daemon.jobs.job_spec import job_slots
-from daemon.pages.i18n import clock, size
+from daemon.pages.i18n import clock
 from daemon.share.naming import printable
 from daemon.worker.spawn import WorkerProcess
 from pipeline import job
+from pipeline.degradation.level_ladder import Level
 
-_LEVEL_WORDS = {"downscale": "softer frames", "frame_skip": "fewer and softer frames"}
+_LEVEL_WORDS = {Level.DOWNSCALE.value: "softer frames", Level.FRAME_SKIP.value: "fewer and softer frames"}
 _STOPPING = "Stopping: running files finish their segment, which may take some seconds. Ctrl-C again ends at once."
 
 
@@ -37,19 +36,23 @@ def process(
     debug_overlay: bool,
     spare: WorkerProcess | None,
 ) -> int:
-    """Work on files under a progress bar for each; returns how many failed."""
+    """Process files, with a progress bar for each; return the number of failures.
+
+    Args:
+        spare: a worker process that was started ahead.
+    """
     console = Console(stderr=True)
     with _progress(console) as progress:
         logs.configure(settings.log)
-        items = processing.prepare(files, output, settings, profile, debug_overlay=debug_overlay)
+        items = batch.prepare(files, output, settings, profile, debug_overlay=debug_overlay)
         bars = Bars(progress, items)
         try:
-            said = partial(console.print, _STOPPING)
-            Batch(settings, output, items, job_slots(settings), bars.update, said, spare).run()
+            on_stop = partial(console.print, _STOPPING)
+            Batch(settings, output, items, job_slots(settings), bars.update, on_stop, spare).run()
         except KeyboardInterrupt:
-            console.print("Ended at once. The same command goes on from the last segments that were finished.")
+            console.print("Ended at once. The same command continues from the last finished segments.")
             return len(items)
-    processing.clean_up(output)
+    batch.clean_up(output)
     for item in items:
         console.print(_outcome(item), soft_wrap=True)
     return sum(item.error is not None for item in items)
@@ -66,18 +69,19 @@ def _progress(console: Console) -> Progress:
 
 
 class Bars:
-    """One bar for each file."""
+    """The progress bars, one for each file."""
 
     def __init__(self, progress: Progress, items: Iterable[Item]) -> None:
         self._progress = progress
-        self._told: set[int] = set()  # that they wait for space
+        self._announced: set[int] = set()  # files whose wait for space was printed
         self._tasks: dict[int, TaskID] = {
             id(item): progress.add_task(escape(printable(item.source.name)), total=100.0, speed="waits")
             for item in items
         }
 
     def update(self, item: Item) -> None:
-        self._tell_of_waiting(item)
+        """Show the present state of a file."""
+        self._announce_wait(item)
         task = self._tasks[id(item)]
         if item.error is not None:  # the bar stays where the work did
             self._progress.update(task, speed="stopped" if isinstance(item.error, InterruptedJobError) else "failed")
@@ -86,29 +90,29 @@ class Bars:
         elif item.progress is not None:
             self._progress.update(task, completed=item.progress.percent or 0.0, speed=speed(item.progress))
 
-    def _tell_of_waiting(self, item: Item) -> None:
-        """Also where no bars are shown: what it waits for, and how long."""
+    def _announce_wait(self, item: Item) -> None:
+        """Print once that a file waits for space; also without a terminal, where there are no bars."""
         lacks = item.progress.lacks if item.progress and not item.ended else ""
-        if lacks and id(item) not in self._told:
+        if lacks and id(item) not in self._announced:
             self._progress.console.print(
                 f"{printable(item.source.name)} waits for space where the results go, at most"
                 f" {item.spec.degradation.disk_wait_s:g} s (degradation.disk_wait_s): {lacks}",
                 markup=False,
                 soft_wrap=True,
             )
-        (self._told.add if lacks else self._told.discard)(id(item))
+        (self._announced.add if lacks else self._announced.discard)(id(item))
 
 
 def speed(progress: job.Progress) -> str:
-    """Frames a second, how many times faster than the recording plays, the time left, and what is cut down."""
+    """Return speed, time left and degradation of a job in words."""
     if progress.lacks:
         return f"waits for space: {progress.lacks}"
     if progress.stage == "wait":
-        return f"paused: {progress.level_reason or 'the device rests'}"
+        return f"paused: {progress.level_reason or 'the device has a break'}"
     words = [f"{progress.fps:.0f} fps", f"{progress.realtime:.1f}x realtime"] if progress.realtime else [progress.stage]
     if progress.realtime and progress.left_s is not None:
         words.append(f"{clock(progress.left_s)} left")
-    if progress.level != "normal":
+    if progress.level != Level.NORMAL:
         words.append(_LEVEL_WORDS.get(progress.level, progress.level))
     return ", ".join(words)
 
@@ -124,73 +128,15 @@ def _outcome(item: Item) -> str:
     return f"[red]failed[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}{report}"
 
 
-def foresee_process(items: list[Item], output: Path) -> int:
-    """Say what `process` would do; returns how many files would fail at once."""
+def show_plan(items: list[Item], output: Path) -> int:
+    """Print what `process` would do; return the number of files that would fail at once."""
     console = Console(soft_wrap=True, highlight=False)
-    for item, video in processing.foreseen(items, output):
+    for item, video in planned_outputs(items, output):
         begun = item.spec.paths.checkpoint.exists()
-        how = f"profile {item.spec.profile_name}{', goes on where it was' if begun else ''}"
+        how = f"profile {item.spec.profile_name}{', continues where it stopped' if begun else ''}"
         console.print(f"{printable(item.source)} -> {printable(video)} ({how})", markup=False)
     failing = [(item.source, item.error) for item in items if item.error]
     for source, error in failing:
         console.print(f"{printable(source)} would fail: {error.message} {error.remedy}", markup=False)
-    console.print("Nothing was changed; what the files hold was not looked at.", style="dim")
+    console.print("Nothing was changed; the content of the files was not examined.", style="dim")
     return len(failing)
-
-
-def foresee_run(forecast: Forecast) -> None:
-    """Say what the service would do."""
-    console = Console(soft_wrap=True, highlight=False)
-    if forecast.stops:
-        console.print(f"Nothing would be started: {forecast.stops}", markup=False, style="yellow")
-    _list(console, "Goes on first", forecast.held)
-    claims = [(f"{number}. {claim.file}", _how(claim)) for number, claim in enumerate(forecast.claims, start=1)]
-    _list(console, f"Would be taken, after {forecast.quiet_s:g} s without change, in this order", claims)
-    _list(console, "Not yet", forecast.not_yet)
-    _list(console, "Left alone", forecast.left_alone)
-    if not (forecast.held or claims or forecast.not_yet):
-        console.print("There is nothing to do.")
-    console.print("Nothing was changed. What the machine can do is told by: dualface doctor", style="dim")
-
-
-def _how(claim: Claim) -> str:
-    parts = f", {claim.parts} parts" if claim.parts > 1 else ""
-    return f"profile {claim.profile}, {size(claim.bytes)}{parts}{', with a sidecar' if claim.has_sidecar else ''}"
-
-
-def _list(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
-    if rows:
-        console.print(f"{title}:", style="bold", markup=False)
-    for name, words in rows:
-        console.print(f"  {printable(name)}: {words}", markup=False)
-
-
-def show_settings(rows: Sequence[Row], *, origin: bool) -> None:
-    """A table on a terminal; one tab-separated line for each key elsewhere."""
-    heads = ["key", "value", "unit", *(["origin"] if origin else []), "description"]
-    _show_table(heads, [(_cells(row, origin), "" if row.origin == "default" else "bold") for row in rows])
-
-
-def show_ignored() -> None:
-    """The names that are left alone, in the same way."""
-    rows = [[printable(row.name), row.kind, row.only, row.by, row.source] for row in ignored.table()]
-    _show_table(["name", "kind", "only", "made by", "documented in"], [(row, "") for row in rows])
-
-
-def _show_table(heads: Sequence[str], rows: Sequence[tuple[Sequence[str], str]]) -> None:
-    """Rows with their style."""
-    console = Console()
-    if not console.is_terminal:
-        for cells, _ in rows:
-            print("\t".join(cells))  # noqa: T201
-        return
-    table = Table(*heads, box=None, pad_edge=False)
-    for cells, style in rows:
-        table.add_row(*map(escape, cells), style=style)
-    console.print(table)
-
-
-def _cells(row: Row, origin: bool) -> list[str]:
-    value = ", ".join(map(str, row.value)) if isinstance(row.value, list) else str(row.value)
-    origins = "; hides ".join([row.origin, *row.hidden])
-    return [row.key, value, row.unit, *([origins] if origin else []), row.description]

@@ -1,7 +1,7 @@
-"""``dualface retry``: files from failed back to the inbox that they came from, with their sidecar, replacing nothing.
+"""``dualface retry``: moves files from failed back to their inbox, with their sidecars, replacing nothing.
 
-Which inbox that was is in the failure's report, and with the inbox its profile. The report is removed once the file has
-left: the next attempt writes its own.
+The report of the failure names the inbox, which determines the profile. The report is removed after the move, as the
+next attempt writes its own.
 """
 
 from __future__ import annotations
@@ -45,17 +45,25 @@ class WhichInboxError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class FailedFile:
-    """A file in failed. ``relative`` is its path there; ``report`` None where it has lost its report."""
+    """A recording in failed.
+
+    Attributes:
+        relative: its path in failed.
+        report: its report, None if that is missing.
+        message: what failed.
+        input: where it was dropped, relative to the share's root; None if unknown.
+        parts: original names of the further parts of the recording.
+    """
 
     relative: PurePath
     report: Path | None
     message: str
-    input: PurePath | None  # where it was dropped, relative to the share's root
-    parts: tuple[str, ...] = ()  # names of the files in which the recording goes on, as they were dropped
+    input: PurePath | None
+    parts: tuple[str, ...] = ()
 
 
 def failed_files(share: Share) -> list[FailedFile]:
-    """All files that could be tried again, by path; parts of a recording go along with its first file."""
+    """Return all recordings in failed, by path; further parts belong to the first file."""
     found = list(_look(share))
     parts = {path for file in found if file.parts for path, _ in _parts_beside(share.failed / file.relative, file)}
     alone = (file for file in found if share.failed / file.relative not in parts)
@@ -63,45 +71,45 @@ def failed_files(share: Share) -> list[FailedFile]:
 
 
 def choose(files: list[FailedFile], name: str) -> FailedFile:
-    """The file that a person means: by path in failed, by name, or by name without extension.
+    """Return the file of a name: its path in failed, its name, or its name without extension.
 
     Raises:
-        NotInFailedError: there is none, or several folders hold one.
+        NotInFailedError: there is no such file, or several.
     """
     wanted = PurePath(name)
     if FAILED_DIR in wanted.parts:
         wanted = PurePath(*wanted.parts[wanted.parts.index(FAILED_DIR) + 1 :])
-    for called in (lambda path: path, lambda path: PurePath(path.name), lambda path: PurePath(path.stem)):
-        found = _equal(files, called, wanted)
+    for form in (lambda path: path, lambda path: PurePath(path.name), lambda path: PurePath(path.stem)):
+        found = _equal(files, form, wanted)
         if len(found) == 1:
             return found[0]
         if found:
             several = ", ".join(printable(file.relative) for file in found)
             raise NotInFailedError(f"'{name}' may be one of several: {several}.", remedy="Give its path below failed.")
-    raise NotInFailedError(f"There is no '{printable(name)}' in failed.", remedy=told(files))
+    raise NotInFailedError(f"There is no '{printable(name)}' in failed.", remedy=list_in_words(files))
 
 
-def _equal(files: list[FailedFile], called: Callable[[PurePath], PurePath], wanted: PurePath) -> list[FailedFile]:
-    """Files that are called so; in another Unicode form only where none is in this one."""
-    found = [file for file in files if called(file.relative) == wanted]
-    return found or [file for file in files if composed(str(called(file.relative))) == composed(str(wanted))]
+def _equal(files: list[FailedFile], form: Callable[[PurePath], PurePath], wanted: PurePath) -> list[FailedFile]:
+    """Return the files of that name; in another Unicode form only if none has exactly this one."""
+    found = [file for file in files if form(file.relative) == wanted]
+    return found or [file for file in files if composed(str(form(file.relative))) == composed(str(wanted))]
 
 
-def told(files: list[FailedFile]) -> str:
-    """What lies in failed, in words."""
+def list_in_words(files: list[FailedFile]) -> str:
+    """Return the files in failed as a sentence."""
     names = ", ".join(printable(file.relative) for file in files[:_LISTED])
     more = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
-    return f"There are: {names}{more}." if files else "Nothing lies in failed."
+    return f"There are: {names}{more}." if files else "Nothing is in failed."
 
 
-def retry(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -> PurePath:
-    """Move a file back into its inbox; returns its new path, relative to the share's root.
+def requeue(share: Share, settings: Settings, file: FailedFile, inbox: str = "") -> PurePath:
+    """Move a file back to its inbox; return its new path, relative to the share's root.
 
     Args:
-        inbox: the inbox to use; "" takes the one that the file came from.
+        inbox: the inbox to use; "" for the original one.
 
     Raises:
-        WhichInboxError: that cannot be told, or is none of the configuration.
+        WhichInboxError: the inbox is unknown, or not in the configuration.
         NotAllowedError, NotChangedError: the share cannot be changed.
     """
     base, subfolder, name = _target(settings, file, inbox)
@@ -136,7 +144,7 @@ def _file(share: Share, path: Path) -> FailedFile:
 
 
 def _parts_beside(source: Path, file: FailedFile) -> Iterator[tuple[Path, str]]:
-    """The parts that lie there, with the names that they had: all files of one failure have the same number."""
+    """Yield the parts beside a file with their original names; all files of one failure have the same number."""
     mark = source.stem.removeprefix(file.input.stem) if file.input else ""
     for part in map(PurePath, file.parts):
         path = source.with_name(f"{part.stem}{mark}{part.suffix}")
@@ -145,7 +153,7 @@ def _parts_beside(source: Path, file: FailedFile) -> Iterator[tuple[Path, str]]:
 
 
 def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath, PurePath, str]:
-    """The inbox, the folder in it and the name that a file gets."""
+    """Return the inbox, the folder in it and the name for a file."""
     inboxes = [PurePath(os.path.normpath(inbox.path)) for inbox in settings.inboxes]
     known = ", ".join(map(str, inboxes))
     if wanted:
@@ -164,14 +172,14 @@ def _target(settings: Settings, file: FailedFile, wanted: str) -> tuple[PurePath
 
 
 def _name(file: FailedFile) -> str:
-    """The name under which it was dropped, where the report can tell: in failed it may have got a number."""
+    """Return the original name if the report has it; the name in failed may have a number."""
     name = file.input.name if file.input else ""
     usable = name not in ("", "..") and "\ufffd" not in name and not ignored.find(name)
     return name if usable else file.relative.name
 
 
 def _move(source: Path, folder: Path, name: str) -> Path:
-    """The sidecar goes first: the service must not take the recording without it."""
+    """Move a file and its sidecar; the sidecar first, so that the service cannot claim the file without it."""
     beside, mark = source.with_name(sidecar_name(source.name)), FileMark.of(source)
     while True:
         names_for = names_in(folder, original_names, name)
@@ -182,7 +190,7 @@ def _move(source: Path, folder: Path, name: str) -> Path:
             if sidecar:
                 move_no_replace(beside, sidecar)
             move_no_replace(source, target)
-        except BaseException as error:  # Ctrl-C as well: the two stay together
+        except BaseException as error:  # also on Ctrl-C, the two must stay together
             arrived = mark is not None and FileMark.of(target) == mark
             if sidecar and not arrived and not os.path.lexists(beside):
                 move_no_replace(sidecar, beside)

@@ -1,4 +1,4 @@
-"""The services of a share from a command's side: which are meant, whether they heed it, and when they are done."""
+"""The services of a share for commands: which ones a command is for, whether they run, and when they are idle."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from daemon.share.leases import host_name
 from daemon.share.reach import NoShareError
 from daemon.share.share import Share
 from daemon.status.liveness import HostHealth, NoStatusError, survey
-from daemon.status.model import ServiceStatus
+from daemon.status.model import ServiceState, ServiceStatus
 
 _POLL_S = 1.0
-_RESTING = ("paused", "low_space", "share_away")
+_BLOCKED = (ServiceState.PAUSED, ServiceState.LOW_SPACE, ServiceState.SHARE_AWAY)
 
 
 class WhichHostError(ConfigError):
@@ -25,64 +25,63 @@ class WhichHostError(ConfigError):
 
 
 def chosen_hosts(share: Share, settings: Settings, named: list[str], *, everywhere: bool) -> list[str]:
-    """The hosts that are meant: those named, all, or this machine.
+    """Return the hosts that a command is for: those named, all, or this machine.
 
     Raises:
         WhichHostError: one of them has never reported on this share.
     """
-    known = sorted(host_health.seen.board.host for host_health in survey(share, settings).host_healths)
-    told = f"Services of this share: {', '.join(known)}."
+    known = sorted(host.report.status.host for host in survey(share, settings).hosts)
     if everywhere:
         return known
     chosen = named or [host_name(settings.leases)]
+    listed = f"Services of this share: {', '.join(known)}."
     if missing := [host for host in chosen if host not in known]:
-        raise WhichHostError(f"No service called {', '.join(missing)} has reported on this share.", remedy=told)
+        raise WhichHostError(f"No service called {', '.join(missing)} has reported on this share.", remedy=listed)
     return chosen
 
 
 def wait_until_idle(share: Share, settings: Settings, hosts: list[str]) -> None:
-    """Until the services have nothing in work; what they still do is shown on a terminal."""
+    """Wait until the services have no work left; show on a terminal what they still do."""
     try:
         with Console(stderr=True).status("") as shown:
             while busy := [line for host in hosts if (line := _busy(share, settings, host))]:
                 shown.update("; ".join(busy))
                 time.sleep(_POLL_S)
     except KeyboardInterrupt:
-        typer.echo("Not waiting any longer; it goes on by itself. See: dualface status", err=True)
+        typer.echo("Stopped waiting; the services continue by themselves. See: dualface status", err=True)
         raise typer.Exit(1) from None
     for host in hosts:
-        host_health = _host_health(share, settings, host)
-        typer.echo(host_health.verdict or f"{host} is {host_health.seen.board.state}: nothing is in work there.")
+        health = _health(share, settings, host)
+        typer.echo(health.verdict or f"{host} is {health.report.status.state}: no job runs there.")
 
 
-def warn_if_nobody_listens(share: Share, settings: Settings) -> None:
-    """Say where no service will see what was left on the share."""
+def warn_if_no_service_runs(share: Share, settings: Settings) -> None:
+    """Print a warning if no service runs that would read the control files."""
     try:
         found = survey(share, settings)
     except NoStatusError as error:
         typer.echo(f"{error.message} {error.remedy}", err=True)
     else:
         if not found.alive:
-            typer.echo("\n".join(host_health.verdict for host_health in found.host_healths), err=True)
+            typer.echo("\n".join(host.verdict for host in found.hosts), err=True)
 
 
 def _busy(share: Share, settings: Settings, host: str) -> str:
-    """What a host still has in work, in words; "" where that is nothing."""
-    host_health = _host_health(share, settings, host)
-    board = host_health.seen.board
-    return "" if host_health.verdict or _rests(board, share) else escape(f"{host}: {board.line()}")
+    """Return a host's remaining work in words; "" if there is none."""
+    health = _health(share, settings, host)
+    status = health.report.status
+    return "" if health.verdict or _is_idle(status, share) else escape(f"{host}: {status.line()}")
 
 
-def _rests(board: ServiceStatus, share: Share) -> bool:
-    """Whether nothing is in work and nothing will be. A pause that has just ended may still stand on the board."""
-    if board.state == "paused" and share.pause_reason() is None:
+def _is_idle(status: ServiceStatus, share: Share) -> bool:
+    """Whether no job runs and none will start. The status may still show a pause that has just ended."""
+    if status.state == ServiceState.PAUSED and share.pause_reason() is None:
         return False
-    return board.state == "drained" or (board.state in _RESTING and not board.running)
+    return status.state == ServiceState.DRAINED or (status.state in _BLOCKED and not status.running)
 
 
-def _host_health(share: Share, settings: Settings, host: str) -> HostHealth:
-    host_healths = survey(share, settings).host_healths
-    return next(host_health for host_health in host_healths if host_health.seen.board.host == host)
+def _health(share: Share, settings: Settings, host: str) -> HostHealth:
+    return next(health for health in survey(share, settings).hosts if health.report.status.host == host)
 
 
 def with_unit_status(error: NoShareError) -> NoShareError:

@@ -1,4 +1,4 @@
-"""`dualface status`: what the services of a share do, as a table for people and as JSON for programs."""
+"""`dualface status`: the status of all services of a share, as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,60 +19,65 @@ from daemon.pages.i18n import Duration, clock
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.status.liveness import Survey
-from daemon.status.model import FailedJob, FinishedJob, RunningJob, ServiceStatus, since
+from daemon.status.model import SILENT, FailedJob, FinishedJob, RunningJob, ServiceState, ServiceStatus, since
 from engines.errors import ExplainedError
+from pipeline.degradation.level_ladder import Level
 
 _LISTED = 5
 _REFRESH_S = 1.0
 _PIPED_WIDTH = 200
 _LONG = ("file", "why", "verdict", "level")
-_GO_ON = {
-    "paused": "dualface resume",
-    "draining": "dualface resume",
-    "drained": "dualface resume",
-    "low_space": "delete what is no longer needed, for example from originals",
+_REMEDIES = {
+    ServiceState.PAUSED: "dualface resume",
+    ServiceState.DRAINING: "dualface resume",
+    ServiceState.DRAINED: "dualface resume",
+    ServiceState.LOW_SPACE: "delete what is no longer needed, for example from originals",
 }
 _COLOURS = {
-    "working": "green",
-    "idle": "green",
-    "paused": "yellow",
-    "draining": "yellow",
-    "drained": "yellow",
-    "low_space": "red",
-    "share_away": "red",
-    "share_split": "red",
-    "silent": "red",
-    "stopped": "red",
+    ServiceState.WORKING: "green",
+    ServiceState.IDLE: "green",
+    ServiceState.PAUSED: "yellow",
+    ServiceState.DRAINING: "yellow",
+    ServiceState.DRAINED: "yellow",
+    ServiceState.LOW_SPACE: "red",
+    ServiceState.SHARE_AWAY: "red",
+    ServiceState.SHARE_SPLIT: "red",
+    ServiceState.STOPPED: "red",
+    SILENT: "red",
 }
 
 
 def console() -> Console:
-    """Standard output; wide enough for whole sentences where it is no terminal."""
+    """Return a console on standard output; wide enough for whole sentences if it is not a terminal."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=_PIPED_WIDTH)
 
 
 def as_dict(survey: Survey) -> dict[str, Any]:
-    """status.json of now, with what was found out about each service."""
+    """Return the merged status as in status.json, with the health of each service."""
     hosts = [
-        {**asdict(s.seen.line()), "alive": s.seen.live, "age_s": round(s.age_s), "verdict": s.verdict}
-        for s in survey.host_healths
+        {**asdict(h.report.line()), "alive": h.report.live, "age_s": round(h.age_s), "verdict": h.verdict}
+        for h in survey.hosts
     ]
-    return {**asdict(survey.board), "alive": survey.alive, "hosts": hosts}
+    return {**asdict(survey.status), "alive": survey.alive, "hosts": hosts}
 
 
 def watch(look: Callable[[], Survey]) -> None:
-    """Show it until Ctrl-C. A share that goes away is said to be away, and looked for again."""
+    """Show the status until Ctrl-C. While the share is away, the error is shown instead.
+
+    Args:
+        look: reads the status anew.
+    """
     with Live(console=console(), auto_refresh=False, screen=True) as live:
         try:
             while True:
-                live.update(_seen(look), refresh=True)
+                live.update(_rendered(look), refresh=True)
                 time.sleep(_REFRESH_S)
         except KeyboardInterrupt:
             return
 
 
-def _seen(look: Callable[[], Survey]) -> RenderableType:
+def _rendered(look: Callable[[], Survey]) -> RenderableType:
     try:
         return render(look())
     except ExplainedError as error:
@@ -80,41 +85,43 @@ def _seen(look: Callable[[], Survey]) -> RenderableType:
 
 
 def render(survey: Survey) -> RenderableType:
-    """Everything, the most urgent first."""
-    board = survey.board
-    return Group(*_head(survey), *_running(board, survey.alive), *_waiting(board), *_failed(board), *_finished(board))
+    """Return the whole display, the most urgent first."""
+    status = survey.status
+    return Group(
+        *_head(survey), *_running(status, survey.alive), *_waiting(status), *_failed(status), *_finished(status)
+    )
 
 
 def _head(survey: Survey) -> Iterator[RenderableType]:
-    board = survey.board
-    reason = f": {escape(board.reason)}" if board.reason else ""
-    yield f"[{_COLOURS.get(board.state, 'bold')}]●[/] [bold]{_state(board.state)}[/]{since(board.since)}{reason}"
-    if board.state in _GO_ON:
-        yield f"  Go on with: [bold]{_GO_ON[board.state]}[/]"
-    counts = [f"{len(board.running)} running", f"{board.queued + len(board.waiting)} waiting"]
-    counts += [f"{board.settling} still arriving"] if board.settling else []
-    counts += [f"{len(board.ignored)} left alone"] if board.ignored else []
-    yield f"  {', '.join(counts)}, quality level {board.level}"
-    for host_health in survey.host_healths:
-        if host_health.verdict:
-            yield f"  [red]{escape(host_health.verdict)}[/]"
+    status = survey.status
+    reason = f": {escape(status.reason)}" if status.reason else ""
+    yield f"[{_COLOURS.get(status.state, 'bold')}]●[/] [bold]{_state(status.state)}[/]{since(status.since)}{reason}"
+    if status.state in _REMEDIES:
+        yield f"  Continue with: [bold]{_REMEDIES[ServiceState(status.state)]}[/]"
+    counts = [f"{len(status.running)} running", f"{status.queued + len(status.waiting)} waiting"]
+    counts += [f"{status.settling} still arriving"] if status.settling else []
+    counts += [f"{len(status.ignored)} left alone"] if status.ignored else []
+    yield f"  {', '.join(counts)}, quality level {status.level}"
+    for host in survey.hosts:
+        if host.verdict:
+            yield f"  [red]{escape(host.verdict)}[/]"
         else:
-            line = host_health.seen.line()
-            yield f"  {escape(line.host)}: {_state(line.state)}, reported {round(host_health.age_s)} s ago"
-    yield from (f"  [yellow]{escape(note)}[/]" for note in board.notes)
+            line = host.report.line()
+            yield f"  {escape(line.host)}: {_state(line.state)}, reported {round(host.age_s)} s ago"
+    yield from (f"  [yellow]{escape(note)}[/]" for note in status.notes)
 
 
 def _state(state: str) -> str:
-    return "not reporting" if state == "silent" else state.replace("_", " ")
+    return "not reporting" if state == SILENT else state.replace("_", " ")
 
 
-def _running(board: ServiceStatus, alive: bool) -> Iterator[RenderableType]:
-    if not board.running:
+def _running(status: ServiceStatus, alive: bool) -> Iterator[RenderableType]:
+    if not status.running:
         return
-    yield Text("\nRunning" if alive else "\nWas running; it goes on where it was at the next start", style="bold")
-    several = len(board.hosts) > 1
+    yield Text("\nRunning" if alive else "\nWas running; it continues where it stopped at the next start", style="bold")
+    several = len(status.hosts) > 1
     table = _table("file", "bar", "percent", "stage", "speed", "left", "level", *(["host"] if several else []))
-    for job in board.running:
+    for job in status.running:
         table.add_row(*_row(job), *([escape(job.host)] if several else []))
     yield table
 
@@ -133,11 +140,11 @@ def _row(job: RunningJob) -> tuple[RenderableType, ...]:
 
 
 def _why(job: RunningJob) -> str:
-    """What it waits for, or how far it is cut down, and why."""
+    """Return what the job waits for, or its degradation level, with the reason."""
     if job.since:
         return f"[yellow]waits{since(job.since)}: {escape(job.lacks or job.level_reason)}[/]"
     level = job.level + (f": {job.level_reason}" if job.level_reason else "")
-    return f"[yellow]{escape(level)}[/]" if job.level != "normal" else level
+    return f"[yellow]{escape(level)}[/]" if job.level != Level.NORMAL else level
 
 
 def _stage(job: RunningJob) -> str:
@@ -145,10 +152,10 @@ def _stage(job: RunningJob) -> str:
     return job.stage + attempt + (f" on {job.device}" if job.device else "")
 
 
-def _waiting(board: ServiceStatus) -> Iterator[RenderableType]:
-    lines = [(job.file, f"{job.reason} {job.remedy}{since(job.since)}".strip()) for job in board.waiting]
-    lines += [(file.file, f"profile {file.profile}") for file in board.queue]
-    lines += [(file, "still arriving") for file in board.arriving]
+def _waiting(status: ServiceStatus) -> Iterator[RenderableType]:
+    lines = [(job.file, f"{job.reason} {job.remedy}{since(job.since)}".strip()) for job in status.waiting]
+    lines += [(file.file, f"profile {file.profile}") for file in status.queue]
+    lines += [(file, "still arriving") for file in status.arriving]
     if lines:
         yield Text("\nWaiting", style="bold")
         table = _table("file", "why")
@@ -158,11 +165,11 @@ def _waiting(board: ServiceStatus) -> Iterator[RenderableType]:
         yield from _more(len(lines), "status.json in outbox lists more")
 
 
-def _failed(board: ServiceStatus) -> Iterator[RenderableType]:
-    if board.failed:
+def _failed(status: ServiceStatus) -> Iterator[RenderableType]:
+    if status.failed:
         yield Text("\nFailed lately", style="bold")
-        yield from (_failure(job) for job in board.failed[:_LISTED])
-        yield from _more(len(board.failed), "they lie in failed, each with its report")
+        yield from (_failure(job) for job in status.failed[:_LISTED])
+        yield from _more(len(status.failed), "they are in failed, each with its report")
         yield "  [dim]Try one again with: dualface retry NAME[/]"
 
 
@@ -171,11 +178,11 @@ def _failure(job: FailedJob) -> RenderableType:
     return f"  [red]{escape(printable(job.file))}[/] {_ago(job.at)} ({job.code}): {escape(said)}"
 
 
-def _finished(board: ServiceStatus) -> Iterator[RenderableType]:
-    if board.finished:
+def _finished(status: ServiceStatus) -> Iterator[RenderableType]:
+    if status.finished:
         yield Text("\nDone lately", style="bold")
         table = _table("file", "when", "verdict")
-        for job in board.finished[:_LISTED]:
+        for job in status.finished[:_LISTED]:
             table.add_row(escape(printable(job.output)), _ago(job.at), _verdict(job))
         yield table
 
@@ -188,7 +195,7 @@ def _verdict(job: FinishedJob) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """Plain columns; names and sentences may take several lines, numbers and bars may not."""
+    """Return a table of plain columns; names and sentences may wrap, numbers and bars may not."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in _LONG)

@@ -1,7 +1,7 @@
-"""Checks of everything that the service needs. One check is one small function with a name; its docstring says why.
+"""The framework of ``dualface doctor``: a check is a registered function; its docstring is the meaning that users see.
 
-Checks never change anything that belongs to users, and none takes longer than its measurement may. What loads codecs
-or drivers, or may hang on a share, runs in a program of its own (``daemon.worker.subprocess_call``).
+Checks never change users' files. Code that loads codecs or drivers, or that may hang on a share, runs in a separate
+program with a time limit (``daemon.worker.subprocess_call``).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from daemon.diagnostics.checks.context import Context
 
 SCHEMA = "dualface.doctor/1"
-_WHEN_FULL = "Free space on the share, then look again."
+_WHEN_FULL = "Free space on the share, then check again."
 
 
 class Verdict(StrEnum):
-    """How a check ended. Only FAILED keeps the service from working."""
+    """The result of a check. Only with FAILED the service cannot work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -40,9 +40,9 @@ class Finding:
 
     Attributes:
         summary: one sentence.
-        remedy: what to do; "" where nothing is to be done.
-        settings: configuration keys and the values that follow from what was found.
-        facts: what was measured, for programs.
+        remedy: what to do, "" if nothing.
+        settings: recommended values by configuration key.
+        facts: the measurements, for programs.
     """
 
     verdict: Verdict
@@ -57,7 +57,12 @@ Look = Callable[["Context"], Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check by its name. ``needs`` names one without whose success this one says nothing."""
+    """A registered check.
+
+    Attributes:
+        look: the function.
+        needs: the name of a check that must succeed first.
+    """
 
     name: str
     look: Look
@@ -65,13 +70,13 @@ class Check:
 
     @property
     def meaning(self) -> str:
-        """What it is about and why that matters."""
+        """What is checked, and why it matters."""
         return " ".join((self.look.__doc__ or "").split())
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A check and what it found."""
+    """The result of one check."""
 
     name: str
     meaning: str
@@ -79,7 +84,7 @@ class Result:
     seconds: float
 
     def as_document(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return the result for ``--json``."""
         found = asdict(self.finding)
         return {
             "name": self.name,
@@ -92,14 +97,14 @@ class Result:
 
 class UnknownCheckError(ConfigError):
     code = "UNKNOWN_CHECK"
-    remedy = "`dualface doctor --list` shows the names; the first part of some, such as share, stands for all of them."
+    remedy = "`dualface doctor --list` shows the names; a common first part, such as share, selects all of them."
 
 
 CHECKS: dict[str, Check] = {}
 
 
 def check(name: str, *, needs: str | None = None) -> Callable[[Look], Look]:
-    """Register a function as the check of that name; in the order of definition they are done."""
+    """Register a function as the check of that name. Checks run in the order of registration."""
 
     def register(look: Look) -> Look:
         CHECKS[name] = Check(name, look, needs)
@@ -125,7 +130,7 @@ def not_applicable(summary: str, **more: Any) -> Finding:
 
 
 def select(names: Sequence[str]) -> list[Check]:
-    """The checks of these names, or of groups of them ("share"); all where none is named.
+    """Return the checks of these names or groups ("share"), or all checks if none is named.
 
     Raises:
         UnknownCheckError: there is no such check.
@@ -142,13 +147,17 @@ def _named(name: str) -> list[Check]:
 
 
 def examine(checks: Sequence[Check], context: Context) -> Iterator[Result]:
-    """Do the checks one by one. What one needs is done before it, and shown if it was asked for or is in the way."""
+    """Run checks, each after the checks that it needs.
+
+    Yields:
+        The results of ``checks``, and failures of checks that they need.
+    """
     done: dict[str, Result] = {}
     wanted = {chosen.name for chosen in checks}
     for chosen in checks:
         for step in _with_needs(chosen):
             if step.name not in done:
-                done[step.name] = result = _do(step, done, context)
+                done[step.name] = result = _run(step, done, context)
                 if step.name in wanted or result.finding.verdict is Verdict.FAILED:
                     yield result
 
@@ -157,7 +166,7 @@ def _with_needs(chosen: Check) -> list[Check]:
     return [*(_with_needs(CHECKS[chosen.needs]) if chosen.needs else []), chosen]
 
 
-def _do(chosen: Check, done: dict[str, Result], context: Context) -> Result:
+def _run(chosen: Check, done: dict[str, Result], context: Context) -> Result:
     begin = time.monotonic()
     needed = done.get(chosen.needs or "")
     if needed and needed.finding.verdict in (Verdict.FAILED, Verdict.NOT_APPLICABLE):
@@ -171,17 +180,17 @@ def _look(chosen: Check, context: Context) -> Finding:
     try:
         return chosen.look(context)
     except ExplainedError as exc:
-        if exc.code == DiskFullError.code:  # also as another program told it
+        if exc.code == DiskFullError.code:  # also from another program
             return warning(exc.message, _WHEN_FULL)
         return failed(exc.message, exc.remedy.removesuffix(f" {doctor_hint(chosen.name)}"))
     except OSError as exc:
         if exc.errno in FULL:
-            return warning(f"This cannot be tried: {exc.strerror}.", _WHEN_FULL)
-        return failed(f"{exc.strerror}: {exc.filename}", "See whether this path can be read by the service's user.")
+            return warning(f"This cannot be checked: {exc.strerror}.", _WHEN_FULL)
+        return failed(f"{exc.strerror}: {exc.filename}", "Check whether the service's user can read this path.")
 
 
 def document(results: Sequence[Result], context: Context) -> dict[str, Any]:
-    """The whole examination for ``--json``."""
+    """Return all results for ``--json``."""
     verdicts = [result.finding.verdict for result in results]
     settings = {key: value for result in results for key, value in result.finding.settings.items()}
     return {

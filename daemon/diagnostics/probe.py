@@ -1,7 +1,7 @@
-"""What the hardware can do, what follows for the settings, and the file that keeps it.
+"""``dualface probe``: measurements of the hardware, the settings derived from them, and their file.
 
-The measurements come from a program of their own (``engines.measure``). The file ``auto_detected.yaml`` lies beside
-the configuration: what people set there, or in the environment, wins over it; it wins over the defaults.
+A separate program measures (``engines.measure``). The file ``auto_detected.yaml`` is beside the configuration. It takes
+precedence over the defaults; the configuration and the environment take precedence over it.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from engines.files import replace_file
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 300.0
-_CORES_PER_JOB = 4  # what decoding, composing and x264 take of a CPU
-_SATURATED = 0.95  # of the fastest: more decoders, or larger batches, give no more than delay and memory
+_CORES_PER_JOB = 4  # for decoding, composing and x264
+_SATURATED = 0.95  # of the highest speed; more decoders or larger batches only cost memory and latency
 _SMALLEST_BATCH = 8
-_STREAM_BYTES = 800 * 2**20  # about what a stream of 1080p takes on a GPU
+_STREAM_BYTES = 800 * 2**20  # GPU memory for a stream of 1080p, approximately
 _CONTEXT_BYTES = 1800 * 2**20
 _HEAD = """\
-# Found by `dualface probe --write`. Do not edit: what you set in the configuration beside this file wins over it.
+# Written by `dualface probe --write`. Do not edit it: the configuration beside it takes precedence.
 # Remove it to return to the safe defaults; measure again after changes to the hardware or its driver.
 """
 
 
-class NotKeptError(DaemonError):
+class ProbeNotSavedError(DaemonError):
     code = "PROBE_NOT_KEPT"
-    remedy = "Run it as a user who may write there, or name another configuration with --config."
+    remedy = "Run it as a user with write permission there, or name another configuration with --config."
     environmental = True
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Settings that follow from the measurements, as a configuration writes them, each with its reason."""
+    """Proposed settings by section and key, and the reason of each by its dotted key."""
 
     settings: dict[str, dict[str, Any]]
     reasons: dict[str, str]
 
 
 def measure(device: DeviceSettings) -> dict[str, Any]:
-    """What ``engines.measure.Measured`` holds.
+    """Measure the device; return the fields of ``engines.measure.Measured``.
 
     Raises:
         DaemonError: the device does not work, or the program that measures it died.
@@ -60,7 +60,7 @@ def measure(device: DeviceSettings) -> dict[str, Any]:
 
 
 def propose(measured: dict[str, Any], device: DeviceSettings) -> Proposal:
-    """What to set on a machine with these measurements. Pure: the same measurements, the same settings."""
+    """Derive settings from measurements. The result depends on the arguments only."""
     on_gpu = measured["device"] != "cpu"
     jobs, why = _jobs(measured, device) if on_gpu else _cpu_jobs(measured)
     batch = saturating(measured["detect_fps"], least=_SMALLEST_BATCH)
@@ -70,15 +70,15 @@ def propose(measured: dict[str, Any], device: DeviceSettings) -> Proposal:
     }
     reasons = {
         "workers.concurrent_jobs": why,
-        "device.max_batch": f"larger batches give the detector less than {1 - _SATURATED:.0%} more",
+        "device.max_batch": f"larger batches make the detector less than {1 - _SATURATED:.0%} faster",
     }
     if on_gpu:
         settings["device"]["backend"] = "cuda"
-        reasons["device.backend"] = f"{measured['device']} works; should it fail one day, jobs wait instead of crawling"
+        reasons["device.backend"] = f"{measured['device']} works; if it fails later, jobs wait instead of using the CPU"
     nvenc = measured["nvenc"]
     if on_gpu and nvenc and nvenc["opened"]:
         settings["device"]["nvenc_max_sessions"] = nvenc["opened"]
-        reasons["device.nvenc_max_sessions"] = "so many encoder sessions opened side by side"
+        reasons["device.nvenc_max_sessions"] = "the number of encoder sessions that opened at the same time"
     return Proposal(settings, reasons)
 
 
@@ -87,19 +87,21 @@ def _cpu_jobs(measured: dict[str, Any]) -> tuple[int, str]:
 
 
 def _jobs(measured: dict[str, Any], device: DeviceSettings) -> tuple[int, str]:
-    """The scarcest of decoders, memory and encoders says how many jobs the GPUs carry; one of them was measured."""
+    """Return how many jobs decoders, memory and encoders of the GPUs permit; one GPU was measured."""
     used = _used(measured["gpus"], device)
     each = f", on each of {len(used)} GPUs" if len(used) > 1 else ""
     fitting = sum(_fitting(gpu, device.vram_guard) for gpu in used)
     limits = {
-        len(used) * saturating(measured["decode_fps"]): f"so many decoders use a GPU's decoding to the full{each}",
-        fitting: "so many streams of 1080p fit into the memory of the GPUs",
+        len(used) * saturating(measured["decode_fps"]): f"this number of decoders saturates the GPU{each}",
+        fitting: "this number of 1080p streams fits into the memory of the GPUs",
     }
     if measured["nvenc"] and measured["nvenc"]["opened"]:
-        limits[len(used) * measured["nvenc"]["opened"]] = f"so many encoder sessions opened side by side{each}"
+        limits[len(used) * measured["nvenc"]["opened"]] = (
+            f"this number of encoder sessions opened at the same time{each}"
+        )
     else:
         jobs, why = _cpu_jobs(measured)
-        limits[jobs] = f"the GPU has no encoder, and x264 takes {why}"
+        limits[jobs] = f"the GPU has no encoder; for x264, {why}"
     fewest = min(limits)
     return max(1, fewest), limits[fewest]
 
@@ -114,17 +116,22 @@ def _fitting(gpu: dict[str, Any], guard: float) -> int:
 
 
 def saturating(speeds: dict[str, float], least: int = 1) -> int:
-    """The smallest count, ``least`` at least, whose speed is about the highest. JSON made the counts strings."""
+    """Return the smallest count that is nearly as fast as the fastest.
+
+    Args:
+        speeds: frames per second by count; the counts are strings, as in JSON.
+        least: the smallest permitted count.
+    """
     counted = {int(count): speed for count, speed in speeds.items()}
     enough = _SATURATED * max(counted.values())
     return min((count for count, speed in counted.items() if count >= least and speed >= enough), default=least)
 
 
 def write(path: Path, proposal: Proposal, measured: dict[str, Any], command: list[str] | None = None) -> None:
-    """Keep a proposal, with what it rests on, whole or not at all.
+    """Save a proposal atomically, with its measurements.
 
     Raises:
-        NotKeptError: the folder cannot be written.
+        ProbeNotSavedError: the folder cannot be written.
     """
     provenance = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -139,4 +146,4 @@ def write(path: Path, proposal: Proposal, measured: dict[str, Any], command: lis
     try:
         replace_file(path, text.encode(), writer=str(os.getpid()), durable=True, mode=0o644)
     except OSError as error:
-        raise NotKeptError(f"{path} cannot be written: {error.strerror}") from error
+        raise ProbeNotSavedError(f"{path} cannot be written: {error.strerror}") from error

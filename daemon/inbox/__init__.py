@@ -1,4 +1,5 @@
-"""Finding files in the inboxes and waiting until they are complete.
+"""Finding files in the inboxes, waiting until they are complete, and choosing the next one.
 
-Imports `config`, `share` and `worker`. Begin at `scanner.py`, then `stability.py`.
+Imports the packages up to `worker`. Begin at `inbox.py`, which combines `scanner.py` (which files are there),
+`stability.py` (which ones have stopped changing) and the reasons to wait; `selection.py` chooses the next file.
 """

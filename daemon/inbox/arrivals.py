@@ -1,8 +1,8 @@
-"""Has a file that stopped to grow arrived whole? Copies stall: a laptop sleeps, a line breaks, room is made first.
+"""Recognition of files that have stopped growing but are incomplete, because a copy or download has stalled.
 
-Told from the bytes alone: the end was never written, the outermost boxes promise more than there is, an MP4 has no
-index yet, or a download's mark lies beside the file. Such a file waits, and is taken as it is after
-``settle.unfinished_s``: a recording that will never be whole must not wait for ever.
+Signs: the end was never written, the outermost boxes are longer than the file, an MP4 has no index yet, or the marker
+file of a download is beside it. Such a file waits, and is claimed as it is after ``settle.unfinished_s``, as some
+recordings are never completed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from typing import BinaryIO
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.errors import DaemonError
 from daemon.inbox import ignored_names as ignored
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
-from daemon.status.model import now
 from engines.containers import sniff
 
-_BLOCK_BYTES = 4096  # of most file systems: no smaller hole shows
-_MOST_TAIL_BYTES = 65_536  # the least that copies through SMB write at once
-_TAIL_SHARE = 16  # of a small file, a sixteenth
-_LEAST_WRITTEN = 0.5  # of a file that has holes: downloads fill it from several places at once
-_LOOK_EVERY_S = 2.0  # at a file that has not changed: a download's mark may have gone
+_BLOCK_BYTES = 4096  # of most file systems; smaller holes are not visible
+_MOST_TAIL_BYTES = 65_536  # the smallest write of copies through SMB
+_TAIL_SHARE = 16  # the tail of a small file is a sixteenth of it
+_LEAST_WRITTEN = 0.5  # share of a file with holes: downloads write several parts at the same time
+_LOOK_EVERY_S = 2.0  # at an unchanged file, as a download's marker may have gone
 _MOST_BOXES = 200  # each is a read from the share
 _MIB = 2**20
 
@@ -38,32 +37,32 @@ log = structlog.get_logger(__name__)
 
 
 class UnfinishedError(DaemonError):
-    """A file has stopped to grow, but is not whole."""
+    """A file has stopped growing but is incomplete."""
 
 
 class CopyStalledError(UnfinishedError):
     code = "COPY_STALLED"
-    remedy = "See whether the copy still runs, or copy the file again. It is taken as it is in the end."
+    remedy = "Check whether the copy still runs, or copy the file again. After a long wait the file is taken as it is."
 
 
 class IndexMissingError(UnfinishedError):
     code = "INDEX_MISSING"
-    remedy = "Let the copy or the recording come to its end. The file is taken as it is in the end."
+    remedy = "Wait for the end of the copy or recording. After a long wait the file is taken as it is."
 
 
 class DownloadRunsError(UnfinishedError):
     code = "DOWNLOAD_RUNS"
-    remedy = "Let the download or export come to its end, or remove the file that marks it."
+    remedy = "Wait for the end of the download or export, or remove the file that marks it."
 
 
 class PartsArriveError(UnfinishedError):
     code = "PARTS_ARRIVE"
-    remedy = "Nothing to do: it is taken when no further part has come for settle.chapters_s."
+    remedy = "Nothing to do: it is taken if no further part arrives within settle.chapters_s."
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a file waits, and since when."""
+    """Why a file waits, and since when (wall-clock time)."""
 
     why: DaemonError
     since: str
@@ -77,7 +76,7 @@ class _Held(Waiting):
 
 
 class Arrivals:
-    """The settled files of one inbox that are not whole.
+    """The settled but incomplete files of one inbox.
 
     Args:
         patience_s: how long such a file waits after its last change.
@@ -98,7 +97,7 @@ class Arrivals:
         return set(self._waiting)
 
     def admit(self, found: Found) -> bool:
-        """Whether a file has arrived whole, or has waited long enough; if not, it is held (see ``holds``)."""
+        """Return whether a file is complete or has waited long enough; if not, it is held (see ``holds``)."""
         before = self._waiting.get(found.relative)
         if before and before.signature != found.signature:
             before = None
@@ -110,7 +109,7 @@ class Arrivals:
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
-        since, since_s = (before.since, before.since_s) if before else (now(), self._clock())
+        since, since_s = (before.since, before.since_s) if before else (utc_now(), self._clock())
         self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
         if before is None:
             log.warning(
@@ -124,7 +123,7 @@ class Arrivals:
         return False
 
     def holds(self, found: Found) -> bool:
-        """Whether a file that was held still has to wait; one that has not been held never does."""
+        """Return whether a held file must still wait; False for a file that is not held."""
         return found.relative in self._waiting and not self.admit(found)
 
     def forget(self, relative: str) -> None:
@@ -135,20 +134,20 @@ class Arrivals:
 
 
 def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
-    """What says that a file is not whole yet, None where nothing does or it cannot be looked at."""
+    """Return the sign that a file is incomplete; None if there is none or the file cannot be read."""
     path = PurePath(relative)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with open_folder(folder, path.parent) as folder_fd:
-            if mark := _mark_beside(path.name, folder_fd):
-                return DownloadRunsError(f"A download or export goes on: {printable(mark)} lies beside it.")
+            if marker := _marker_beside(path.name, folder_fd):
+                return DownloadRunsError(f"A download or export is running: {printable(marker)} is beside it.")
             with os.fdopen(os.open(path.name, flags, dir_fd=folder_fd), "rb") as file:
                 return _missing_end(file) or _missing_index(file)
-    except OSError:  # whoever takes the file meets the same trouble, and names it
+    except OSError:  # claiming the file meets the same error and reports it
         return None
 
 
-def _mark_beside(name: str, folder_fd: int) -> str | None:
+def _marker_beside(name: str, folder_fd: int) -> str | None:
     return next((beside for beside in os.listdir(folder_fd) if ignored.is_mark(beside, name)), None)
 
 
@@ -167,7 +166,7 @@ def _missing_end(file: BinaryIO) -> UnfinishedError | None:
 
 
 def _has_data_after(fd: int, offset: int) -> bool:
-    """Whether anything was written from there on; True where the file system cannot tell (lseek(2), SEEK_DATA)."""
+    """Return whether there is data after the offset; True if the file system does not know (lseek(2), SEEK_DATA)."""
     try:
         os.lseek(fd, offset, os.SEEK_DATA)
     except OSError as exc:
@@ -178,12 +177,12 @@ def _has_data_after(fd: int, offset: int) -> bool:
 def _has_hole(fd: int, size: int) -> bool:
     try:
         return os.lseek(fd, 0, os.SEEK_HOLE) < size
-    except OSError:  # the file system cannot tell
+    except OSError:  # the file system does not know
         return False
 
 
 def _any_bit(file: BinaryIO, offset: int) -> bool:
-    """Whether the rest of a file holds anything but zeros."""
+    """Return whether the file holds anything but zeros after the offset."""
     file.seek(offset)
     return any(block.strip(b"\0") for block in iter(lambda: file.read(65536), b""))
 

@@ -1,8 +1,8 @@
-"""The files of one inbox that may be parts of one recording: which go together, and which still have to wait.
+"""The files of one inbox that may be parts of one recording: which ones belong together, and which ones must wait.
 
-By name they are neighbours in a series. Whether one goes on where its neighbour ends is read from the files
-themselves, in a worker process (see ``open_joints`` and ``decide``); nothing is joined before that, and nothing is
-taken that a part which is still being copied may belong to.
+Their names make them neighbours in a series. A worker process compares the content of two neighbours, to see whether
+the second one continues the first one (see ``open_joints`` and ``decide``). Files are joined only after that, and a
+file waits while a part that is being copied may continue it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.clock import Clock
+from daemon.clock import Clock, utc_now
 from daemon.inbox.chapter_names import ChapterName, chapter_name
 from daemon.inbox.scanner import Found
-from daemon.status.model import now
 
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """Two neighbours: does ``second`` go on where ``first`` ends?"""
+    """Two neighbours: does ``second`` continue where ``first`` ends?
+
+    Attributes:
+        certain_names: only parts of one recording get such names.
+    """
 
     first: Found
     second: Found
@@ -35,11 +38,11 @@ class _File:
 
 
 class ChapterGroups:
-    """Told what the scan sees and what was found out about joints.
+    """Groups files into recordings, from what the scan finds and from the comparisons of neighbours.
 
     Args:
-        quiet_s: how long after the last change among such files in a folder a next part is waited for.
-        joins: False: every file is a recording of its own.
+        quiet_s: how long to wait for a next part, after the last change of such files in the folder.
+        joins: False if every file is a recording of its own.
     """
 
     def __init__(self, quiet_s: float, clock: Clock, *, joins: bool) -> None:
@@ -53,34 +56,35 @@ class ChapterGroups:
         self._verdicts: dict[str, tuple[Joint, bool]] = {}  # by the first file of the joint
 
     def see(self, found: Found, *, settled: bool) -> None:
-        """A recording lies there."""
+        """Record that the scan has found a file."""
         name = chapter_name(found.relative) if self._joins else None
         if name is None or self._series[name.series].setdefault(name.number, found.relative) != found.relative:
-            return  # of two with one number, the second is a recording of its own
+            return  # of two files with one number, the second is a recording of its own
         known = self._files.get(found.relative)
         if known is None or not settled or known.found is None:
             self._changed_at[name.family] = self._clock()
         if known is None or known.found != found or not settled:
-            self._files[found.relative] = _File(name, found if settled else None, now())
+            self._files[found.relative] = _File(name, found if settled else None, utc_now())
 
     def forget(self, relative: str) -> None:
-        """It has gone, or has been taken."""
+        """Record that a file is gone or was claimed."""
         file = self._files.pop(relative, None)
         self._verdicts.pop(relative, None)
         if file is None:
             return
         numbers = self._series[file.name.series]
         numbers.pop(file.name.number, None)
-        if numbers:  # another host may have taken it, and takes those that go with it at this moment
+        if numbers:  # another host may have claimed it, and may be claiming the other parts
             self._left_at[file.name.series] = self._clock()
         else:
             del self._series[file.name.series]
             self._left_at.pop(file.name.series, None)
 
     def run(self, relative: str) -> tuple[Found, ...] | None:
-        """The parts that go together, of which this file is the first; None while that is unknown, or it is not.
+        """Return the parts of the recording that begins with this file.
 
-        Empty for a file that is not named like a part.
+        Returns:
+            None if that is still unknown, or if the file is a later part. Empty if it is not named like a part.
         """
         file = self._files.get(relative)
         if file is None:
@@ -91,7 +95,7 @@ class ChapterGroups:
         return self._parts_from(file)
 
     def open_joints(self) -> Iterator[Joint]:
-        """What has to be found out, of files that have settled."""
+        """Yield the pairs of settled neighbours that must still be compared."""
         for numbers in self._series.values():
             for number in sorted(numbers):
                 first = self._files[numbers[number]]
@@ -100,12 +104,12 @@ class ChapterGroups:
                     yield joint
 
     def decide(self, joint: Joint, *, follows: bool) -> None:
-        """What was found out."""
+        """Record the result of a comparison."""
         if joint.first.relative in self._files:
             self._verdicts[joint.first.relative] = joint, follows
 
     def waiting(self) -> dict[str, str]:
-        """Files that wait for parts to come or to be compared, and since when; those after them are not named."""
+        """Return the first files of recordings that wait for parts or comparisons, and since when."""
         first = (file for file in self._files.values() if file.found and self._leads(file))
         return {file.found.relative: file.since for file in first if file.found and self._parts_from(file) is None}
 
@@ -127,7 +131,7 @@ class ChapterGroups:
         return None
 
     def _may_come(self, file: _File) -> bool | None:
-        """None as long as a next part may still come, else False."""
+        """Return None while a next part may still come, then False."""
         changed_at = max(self._changed_at[file.name.family], self._left_at.get(file.name.series, -math.inf))
         return None if self._clock() - changed_at < self._quiet_s else False
 
@@ -136,7 +140,7 @@ class ChapterGroups:
         return self._files.get(name) if name is not None else None
 
     def _follows(self, first: _File, second: _File) -> bool | None:
-        """What is known of the joint between two neighbours."""
+        """Return the result of the comparison of two neighbours; None if it is not known."""
         joint = _joint(first, second)
         known = self._verdicts.get(joint.first.relative) if joint else None
         return known[1] if known and known[0] == joint else None

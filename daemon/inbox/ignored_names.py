@@ -1,4 +1,4 @@
-"""Names that are some tool's business and nobody's recording: the table ``ignored_names.yaml``, and what it says."""
+"""Names of files and folders that are not recordings, from the table ``ignored_names.yaml``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import yaml
 from daemon.share.naming import folded
 
 _WORD = re.compile(r"\*\.(?P<word>[^.*?\[{]+)(?P<more>\.\{ext\})?")
-_EXTENSION, _STAND_IN = "{ext}", "\ue000"  # the second means nothing to ``translate``
+_EXTENSION, _STAND_IN = "{ext}", "\ue000"  # the second has no meaning in ``translate``
 
 
 class Kind(StrEnum):
-    """What such a name stands for; the parts of the table."""
+    """What such a file is; the sections of the table."""
 
     SYSTEM = "system"
     UNFINISHED = "unfinished"
@@ -34,9 +34,11 @@ class Row:
     """One line of the table.
 
     Attributes:
-        only: "folder" or "file" where the name counts only for one of them, else "".
-        marks: a file of this name says that the one without the ending is unfinished.
-        exact: only as it is written here, since people use the word for folders of their own.
+        by: the program or device that makes it.
+        source: where the name is documented.
+        only: "folder" or "file" if the name is ignored only for one of them, else "".
+        marks: a file of this name marks the file without the ending as unfinished.
+        exact: case matters, since people use the word for their own folders.
     """
 
     name: str
@@ -54,20 +56,20 @@ class Row:
 
 @cache
 def table() -> tuple[Row, ...]:
-    """All lines, in the order of the file."""
+    """Return all lines, in the order of the file."""
     text = resources.files("daemon.inbox").joinpath("ignored_names.yaml").read_text("utf-8")
     parts: dict[str, list[dict[str, Any]]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return tuple(_row(Kind(kind), line) for kind, lines in parts.items() for line in lines)
 
 
 def find(name: str, *, is_folder: bool = False) -> Row | None:
-    """The line that a file's or folder's name falls under, None where it may be a recording."""
+    """Return the line that matches the name of a file or folder; None if it may be a recording."""
     row = _index(is_folder).find(folded(name))
     return None if row and row.exact and row.name != name else row
 
 
 def is_mark(beside: str, name: str) -> bool:
-    """Whether a file called ``beside`` says, by lying there, that the file ``name`` is not finished."""
+    """Return whether the presence of a file ``beside`` means that the file ``name`` is unfinished."""
     if not beside.startswith(name) or beside == name:
         return False
     ending = folded(beside[len(name) :])
@@ -75,7 +77,7 @@ def is_mark(beside: str, name: str) -> bool:
 
 
 class _Index:
-    """The lines, so sorted that a name is compared with few of them: a share may hold twenty thousand files."""
+    """An index of the lines, so that a name is compared with few of them: a share may hold 20,000 files."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._names: dict[str, Row] = {}

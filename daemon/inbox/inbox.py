@@ -1,14 +1,11 @@
-"""From what lies in the inboxes to the next file to be claimed: scanning in slices, settling, and fair turns."""
+"""One inbox: scans it in slices, and knows which files are settled and why the others wait."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import structlog
 
@@ -16,72 +13,32 @@ from daemon.clock import Clock
 from daemon.config.settings import InboxSettings, ScanSettings, Settings, SettleSettings
 from daemon.errors import DaemonError
 from daemon.inbox.arrivals import Arrivals, PartsArriveError, Waiting
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.permissions import PermissionHolds
-from daemon.inbox.ready_queue import ByAge
-from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
+from daemon.inbox.ready_queue import ReadyQueue
+from daemon.inbox.scan_schedule import ScanSchedule
+from daemon.inbox.scanner import Found, Ignored, SkipReason, Walk
 from daemon.inbox.sidecars import Sidecars
 from daemon.inbox.stability import SettleTracker
-from daemon.jobs.claim import Candidate
 from daemon.share.naming import printable
 from daemon.share.share import inbox_folder
 
 _LOGGED_AT_MOST = 10_000
-_IGNORED_AT_MOST = 100  # that are told by name
-_SCAN_SHARE = 0.2  # scans of a large or slow inbox may take this part of the time
-_BUSY_SHARE = 0.5  # the same while files settle there
+_IGNORED_AT_MOST = 100  # ignored files that are listed by name
 
-_PARTS_ARRIVE = PartsArriveError("The recording may go on in a further part: it is looked for and compared.")
+_PARTS_ARRIVE = PartsArriveError("The recording may continue in another part, which is awaited and compared.")
 
 log = structlog.get_logger(__name__)
 
-Key = TypeVar("Key", bound=Hashable)
-
-
-class RoundRobin(Generic[Key]):
-    """Round robin among equals: of the inboxes with the highest priority, the one that waited longest."""
-
-    def __init__(self) -> None:
-        self._turns: dict[Key, int] = {}
-        self._count = 0
-
-    def choose(self, waiting: Iterable[tuple[Key, int]]) -> Key | None:
-        """Choose among (key, priority) pairs; None where there are none. The choice counts as a turn."""
-        keys = sorted(waiting, key=lambda pair: (-pair[1], self._turns.get(pair[0], 0)))
-        if not keys:
-            return None
-        self._count += 1
-        self._turns[keys[0][0]] = self._count
-        return keys[0][0]
-
-    def copy(self) -> RoundRobin[Key]:
-        """The same turns, to play through what comes next."""
-        twin: RoundRobin[Key] = RoundRobin()
-        twin._turns, twin._count = dict(self._turns), self._count
-        return twin
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """When an inbox is scanned next: often while files settle, ever more rarely where nothing happens."""
-
-    scan: ScanSettings
-    quiet_s: float
-    polls: int
-
-    def busy_s(self) -> float:
-        """Interval while files settle: enough polls in the quiet time, no more."""
-        return min(max(self.quiet_s / (self.polls + 1), self.scan.min_interval_s), self.scan.max_interval_s)
-
-    def next_s(self, last_s: float, *, settling: bool, changed: bool, took_s: float) -> float:
-        """Time until the next scan, from the last interval and what the last scan saw and cost."""
-        if settling or changed:
-            return max(self.busy_s(), took_s / _BUSY_SHARE)
-        return max(min(last_s * 2, self.scan.max_interval_s), took_s / _SCAN_SHARE)
-
 
 class Inbox:
-    """One watched folder: which files lie in it, and which of them are settled."""
+    """One watched folder, its files, and which of them are settled.
+
+    Args:
+        quiet_s: how long a file must not change.
+        joins: whether the parts of a recording become one job.
+    """
 
     def __init__(
         self,
@@ -98,15 +55,15 @@ class Inbox:
         self.folder = folder
         self._extensions = scan.extensions
         self._tracker = SettleTracker(quiet_s=quiet_s, empty_s=scan.empty_after_s, polls=settle.polls, clock=clock)
-        self._pace = Pace(scan, quiet_s, settle.polls)
+        self._schedule = ScanSchedule(scan, quiet_s, settle.polls)
         self._clock = clock
-        self._ready = ByAge()
-        self._barred = PermissionHolds(folder, clock)
+        self._ready = ReadyQueue()
+        self._holds = PermissionHolds(folder, clock)
         self._arrivals = Arrivals(folder, settle.unfinished_s, clock)
         self._sidecars = Sidecars()
         self._chapters = ChapterGroups(settle.chapters_s, clock, joins=joins)
         self._settling: set[str] = set()
-        self._empty: set[str] = set()  # may stay so for minutes: no reason to scan often
+        self._empty: set[str] = set()  # they may stay empty for minutes, so they do not shorten the scan interval
         self._ignored: dict[str, SkipReason] = {}
         self._logged: set[str] = set()
         self._walk: Iterator[None] | None = None
@@ -115,10 +72,12 @@ class Inbox:
 
     @property
     def ready(self) -> int:
+        """The number of settled files."""
         return len(self._ready)
 
     @property
     def settling(self) -> int:
+        """The number of files that still change."""
         return len(self._settling)
 
     @property
@@ -128,23 +87,23 @@ class Inbox:
 
     @property
     def empty(self) -> list[str]:
-        """Files without content, which may still get some."""
+        """Files without content; somebody may still write to them."""
         return sorted(self._empty)
 
     @property
     def forbidden(self) -> Mapping[str, DaemonError]:
-        """Files that keep a recording waiting, and what the service is forbidden to do with them."""
-        return {**self._barred.reasons, **self._sidecars.unclear()}
+        """Files that keep a recording waiting, and the error: missing permissions, or several sidecars."""
+        return {**self._holds.reasons, **self._sidecars.unclear()}
 
     @property
     def unfinished(self) -> Mapping[str, Waiting]:
-        """Files that have stopped to grow but are not whole, or may go on in another file."""
+        """Files that have stopped growing but are incomplete, or whose next part may still come."""
         parts = {file: Waiting(_PARTS_ARRIVE, since) for file, since in self._chapters.waiting().items()}
         return {**parts, **self._arrivals.reasons}
 
     @property
     def ignored(self) -> dict[str, SkipReason]:
-        """What the last pass has left alone, and why."""
+        """What the last scan ignored, and why."""
         return self._ignored
 
     @property
@@ -153,15 +112,15 @@ class Inbox:
         return self._clock() if self._walk is not None else self._next_at
 
     def wake(self) -> None:
-        """Something happened in the folder: scan as soon as the pace allows."""
-        self._interval_s = self._pace.scan.min_interval_s
+        """Scan as soon as the schedule permits, after a change in the folder."""
+        self._interval_s = self._schedule.scan.min_interval_s
         self._next_at = min(self._next_at, self._clock() + self._interval_s)
 
     def advance(self, budget_s: float) -> None:
-        """Scan for at most ``budget_s``, if it is time.
+        """Scan for at most ``budget_s`` seconds, if a scan is due.
 
         Raises:
-            OSError: the inbox itself cannot be read.
+            OSError: the inbox cannot be read.
         """
         if self._walk is None:
             if self._clock() < self._next_at:
@@ -173,7 +132,7 @@ class Inbox:
                 return
 
     def oldest(self) -> Candidate | None:
-        """The settled file that was last changed longest ago; one whose sidecar has not settled must wait for it."""
+        """Return the settled file with the oldest change, with its parts and sidecar; None if every file waits."""
         found = self._ready.oldest(self._is_free)
         if found is None:
             return None
@@ -181,33 +140,33 @@ class Inbox:
         return Candidate(self.settings, found, self._sidecars.settled(found.relative), parts)
 
     def _is_free(self, found: Found) -> bool:
-        return not self._sidecars.hold_up(found.relative) and self._chapters.run(found.relative) is not None
+        return not self._sidecars.must_wait(found.relative) and self._chapters.run(found.relative) is not None
 
     def _further_parts(self, relative: str) -> Iterator[Found]:
-        """Those that go along; who writes a sidecar for a part wants it by itself."""
+        """Yield the further parts of a recording, up to one with a sidecar: that one is a recording of its own."""
         run = self._chapters.run(relative) or ()
         return takewhile(lambda part: not self._sidecars.of(part.relative), run[1:])
 
     def open_joint(self) -> Joint | None:
-        """Two files, both whole, of which has to be found out whether one goes on in the other."""
+        """Return two complete files that must be compared: does the recording go on in the second one?"""
         return next(filter(self._may_compare, self._chapters.open_joints()), None)
 
     def _may_compare(self, joint: Joint) -> bool:
         return all(self._admits(Candidate(self.settings, found)) for found in (joint.first, joint.second))
 
     def _admits(self, candidate: Candidate) -> bool:
-        return self._barred.admit(candidate) and self._arrivals.admit(candidate.found)
+        return self._holds.admit(candidate) and self._arrivals.admit(candidate.found)
 
     def decide(self, joint: Joint, *, follows: bool) -> None:
-        """What was found out about a joint."""
+        """Record the result of a comparison."""
         self._chapters.decide(joint, follows=follows)
 
     def in_order(self, most: int) -> list[Found]:
-        """The first settled files, in the order in which they will be taken."""
+        """Return the first ``most`` settled files, in the order in which they will be claimed."""
         return [found for found in self._ready.first(most) if self._chapters.run(found.relative) is not None]
 
     def may_take(self, candidate: Candidate) -> bool:
-        """Whether permissions let it be taken and it is whole; if not, it stays, and scans offer it once that is so."""
+        """Return whether the file may be claimed now: permitted and complete. If not, later scans check it again."""
         parts = [Candidate(self.settings, part) for part in candidate.parts]
         admitted = all(map(self._admits, (candidate, *parts)))
         if not admitted:
@@ -215,21 +174,26 @@ class Inbox:
         return admitted
 
     def not_taken(self, candidate: Candidate, error: OSError) -> None:
-        """It could not be claimed: it must settle anew, or waits for longer where the reason lasts."""
-        if self._barred.refuse(candidate, error):
+        """Record that the file could not be claimed: it must settle again, or waits for permission."""
+        if self._holds.refuse(candidate, error):
             self._ready.drop(candidate.relative)
         else:
             self.forget(candidate.relative)
             self.log_once(candidate.relative, f"not yet: {error.strerror}")
 
+    def taken(self, candidate: Candidate) -> None:
+        """Forget a recording that was claimed, with its parts."""
+        for found in (candidate.found, *candidate.parts):
+            self.forget(found.relative)
+
     def forget(self, relative: str) -> None:
-        """The file has been claimed, or has gone, or cannot be claimed yet: if seen again it must settle anew."""
+        """Forget a file that was claimed, is gone, or must settle again."""
         self._drop(relative)
         self._tracker.forget(relative)
         self._chapters.forget(relative)
 
     def _scan(self) -> Iterator[None]:
-        """One pass, an entry a step. What others do between the steps does not count as its time."""
+        """Run one scan, one entry per step. The time between steps does not count as scan time."""
         resumed, took_s, before = self._clock(), 0.0, len(self._ready) + len(self._settling)
         try:
             walk = Walk(self.folder, self._extensions)
@@ -239,8 +203,8 @@ class Inbox:
                 if isinstance(entry, Found):
                     present.add(entry.relative)
                     self._observe(entry)
-                elif isinstance(entry, LeftAlone):
-                    self._leave_alone(entry, ignored)
+                elif isinstance(entry, Ignored):
+                    self._ignore(entry, ignored)
                 took_s += self._clock() - resumed
                 yield
                 resumed = self._clock()
@@ -250,7 +214,7 @@ class Inbox:
         finally:
             self._walk = None
             changed = len(self._ready) + len(self._settling) != before
-            self._plan_next(changed=changed, took_s=took_s)
+            self._schedule_next(changed=changed, took_s=took_s)
 
     def _observe(self, found: Found) -> None:
         settled = self._tracker.observe(found.relative, found.signature) or bool(found.fault)
@@ -265,17 +229,17 @@ class Inbox:
             return
         self._sidecars.see_recording(found.relative)
         self._chapters.see(found, settled=settled)
-        if settled and not self._barred.holds(found.relative) and not self._arrivals.holds(found):
+        if settled and not self._holds.holds(found.relative) and not self._arrivals.holds(found):
             self._ready.put(found)
 
-    def _leave_alone(self, entry: LeftAlone, ignored: dict[str, SkipReason]) -> None:
+    def _ignore(self, entry: Ignored, ignored: dict[str, SkipReason]) -> None:
         self.log_once(entry.relative, entry.reason.value)
         if len(ignored) < _IGNORED_AT_MOST:
             ignored[entry.relative] = entry.reason
 
     def _drop(self, relative: str) -> None:
         self._ready.drop(relative)
-        self._barred.forget(relative)
+        self._holds.forget(relative)
         self._arrivals.forget(relative)
         self._sidecars.forget(relative)
         self._settling.discard(relative)
@@ -286,23 +250,23 @@ class Inbox:
         for relative in known - present:
             self.forget(relative)
 
-    def _plan_next(self, *, changed: bool, took_s: float) -> None:
+    def _schedule_next(self, *, changed: bool, took_s: float) -> None:
         settling = bool(self._settling)
-        self._interval_s = self._pace.next_s(self._interval_s, settling=settling, changed=changed, took_s=took_s)
+        self._interval_s = self._schedule.next_s(self._interval_s, settling=settling, changed=changed, took_s=took_s)
         self._next_at = self._clock() + self._interval_s
 
     def log_once(self, relative: str, reason: str) -> None:
-        """Say why a file is not taken, the first time only."""
+        """Log once why a file is not claimed."""
         if relative not in self._logged and len(self._logged) < _LOGGED_AT_MOST:
             self._logged.add(relative)
             log.info("left alone", file=printable(relative), inbox=self.settings.path, reason=reason)
 
 
 def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
-    """The inboxes of a configuration.
+    """Return the inboxes of a configuration.
 
     Args:
-        quiet_s: the time without change that a file must show there.
+        quiet_s: how long a file must not change there.
     """
     return [
         Inbox(
@@ -316,53 +280,3 @@ def inboxes(settings: Settings, quiet_s: float, clock: Clock) -> list[Inbox]:
         )
         for inbox in settings.inboxes
     ]
-
-
-class Intake:
-    """All inboxes of the service."""
-
-    def __init__(self, inboxes: list[Inbox]) -> None:
-        self.inboxes = inboxes
-        self._turns: RoundRobin[Inbox] = RoundRobin()
-
-    @property
-    def ready(self) -> int:
-        return sum(inbox.ready for inbox in self.inboxes)
-
-    @property
-    def settling(self) -> int:
-        return sum(inbox.settling for inbox in self.inboxes)
-
-    @property
-    def next_at(self) -> float:
-        return min(inbox.next_at for inbox in self.inboxes)
-
-    def wake(self) -> None:
-        for inbox in self.inboxes:
-            inbox.wake()
-
-    def advance(self, budget_s: float) -> None:
-        """A slice of scanning in every inbox, so that a large one does not hold up the others.
-
-        Raises:
-            OSError: an inbox cannot be read.
-        """
-        for inbox in self.inboxes:
-            inbox.advance(budget_s / len(self.inboxes))
-
-    def choose(self) -> tuple[Inbox, Candidate] | None:
-        """The next file to be claimed: highest priority first, inboxes in turn, oldest first."""
-        oldest = {inbox: candidate for inbox in self.inboxes if (candidate := inbox.oldest())}
-        inbox = self._turns.choose((inbox, inbox.settings.priority) for inbox in oldest)
-        return (inbox, oldest[inbox]) if inbox else None
-
-    def upcoming(self, most: int) -> list[tuple[Inbox, Found]]:
-        """The next files in the order in which they will be claimed, as far as that can be told now."""
-        lines = {inbox: deque(inbox.in_order(most)) for inbox in self.inboxes}
-        turns, found = self._turns.copy(), list[tuple[Inbox, Found]]()
-        while len(found) < most:
-            inbox = turns.choose((inbox, inbox.settings.priority) for inbox, line in lines.items() if line)
-            if inbox is None:
-                break
-            found.append((inbox, lines[inbox].popleft()))
-        return found

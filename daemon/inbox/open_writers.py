@@ -1,4 +1,4 @@
-"""Does somebody on this machine still write to a file?"""
+"""Detection of processes on this machine that still write to a file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ _PROC = Path("/proc")
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a process of this machine holds the file open for writing (a Samba or NFS server's included).
+    """Return whether a process of this machine has the file open for writing, including Samba and NFS servers.
 
-    The kernel answers exactly and at once through a read lease, which it grants only on a file that nobody has
-    open for writing. Where it refuses to say (not our file, or a network file system), the descriptors of the
-    processes that we may see are looked through, for a bounded time.
+    The kernel grants a read lease only on a file that nobody has open for writing. If it gives no leases (another
+    user's file, or a network file system), the open files of all visible processes are searched, for a limited time.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # for who opens it meanwhile: nobody heeds it, but SIGIO kills
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # the default, SIGIO, would kill us if somebody opens it now
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:

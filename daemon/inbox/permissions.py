@@ -1,4 +1,4 @@
-"""Files that the service may not take: left where they are, named with a remedy, and taken once the share lets it."""
+"""Files that the service may not read or move. They wait, with a remedy, until the permissions change."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ from daemon.errors import (
     MoveRefusedError,
     OtherFileSystemError,
 )
-from daemon.jobs.claim import Candidate
+from daemon.inbox.candidate import Candidate
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 
 UNREADABLE = FileUnreadableError("The service may not read this file.")
 READ_ONLY = FolderReadOnlyError("The service may not take this file out of its folder.")
 _LOGGED_AT_MOST = 10_000
-_REFUSALS = {errno.EPERM, errno.EACCES, errno.EROFS}
-_TRY_AGAIN_S = 60.0
-_TRIALS_PER_S = 2.0  # for all refused files together: each makes a job's directory, and removes it again
+_FORBIDDEN = {errno.EPERM, errno.EACCES, errno.EROFS}
+_RETRY_S = 60.0
+_RETRIES_PER_S = 2.0  # for all refused files together, as each trial makes and removes a job directory
 
 log = structlog.get_logger(__name__)
 
 
 class PermissionHolds:
-    """The settled files of one inbox that are not taken, because it is forbidden for them or their sidecar.
+    """The settled files of one inbox that wait because permissions forbid to claim them or their sidecar.
 
-    A file would have to be moved into its job first to find out there that it may not be read: so it is opened, and
-    closed, before. What else forbids to move it only shows when it is tried.
+    A file is opened before the claim, to see whether it may be read. Other obstacles only show when it is moved.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
         self._files: dict[str, tuple[str, DaemonError]] = {}  # by recording: the file that is forbidden, and why
-        self._try_at: dict[str, float] = {}  # by recording that was refused on trial: only another trial can tell more
+        self._retry_at: dict[str, float] = {}  # by recording whose move was refused, and must be tried again
         self._logged: set[str] = set()
 
     @property
@@ -55,7 +54,7 @@ class PermissionHolds:
         return set(self._files)
 
     def admit(self, candidate: Candidate) -> bool:
-        """Whether the recording and its sidecar may be taken; if not, it is held until they may."""
+        """Return whether the recording and its sidecar may be claimed; if not, the recording is held."""
         for found in (candidate.found, candidate.sidecar):
             obstacle = _obstacle(self._folder, found.relative) if found and not found.fault else None
             if found and obstacle:
@@ -64,28 +63,29 @@ class PermissionHolds:
         return True
 
     def refuse(self, candidate: Candidate, error: OSError) -> bool:
-        """Hold a recording that could not be moved for a reason that lasts; False where the next moment may differ."""
+        """Hold a recording if the error of its move will last; return whether it is held."""
         refusal = _refusal(error)
         if refusal is None:
             return False
         self._hold(candidate, candidate.relative, refusal)
-        wait_s = max(_TRY_AGAIN_S, len(self._try_at) / _TRIALS_PER_S)
-        self._try_at[candidate.relative] = self._clock() + wait_s
+        wait_s = max(_RETRY_S, len(self._retry_at) / _RETRIES_PER_S)
+        self._retry_at[candidate.relative] = self._clock() + wait_s
         return True
 
     def holds(self, relative: str) -> bool:
-        """Whether a recording still has to wait; one that has not been held never does."""
+        """Return whether a held recording must still wait; False for a recording that is not held."""
         if relative in self._files and not self._must_wait(relative):
             self.forget(relative)
         return relative in self._files
 
     def forget(self, relative: str) -> None:
+        """Release a recording."""
         self._files.pop(relative, None)
-        self._try_at.pop(relative, None)
+        self._retry_at.pop(relative, None)
 
     def _must_wait(self, relative: str) -> bool:
-        if relative in self._try_at:
-            return self._clock() < self._try_at[relative]
+        if relative in self._retry_at:
+            return self._clock() < self._retry_at[relative]
         return _obstacle(self._folder, self._files[relative][0]) is not None
 
     def _hold(self, candidate: Candidate, relative: str, why: DaemonError) -> None:
@@ -96,22 +96,22 @@ class PermissionHolds:
         if relative in self._logged or len(self._logged) >= _LOGGED_AT_MOST:
             return
         self._logged.add(relative)
-        told = {"code": obstacle.code, "reason": obstacle.message, "remedy": obstacle.remedy}
-        log.warning("file waits", file=printable(relative), inbox=inbox, **told)
+        fields = {"code": obstacle.code, "reason": obstacle.message, "remedy": obstacle.remedy}
+        log.warning("file waits", file=printable(relative), inbox=inbox, **fields)
 
 
 def _refusal(error: OSError) -> DaemonError | None:
-    """What a failed rename says, None where it may succeed at any moment (EBUSY)."""
+    """Return the meaning of a failed rename; None if it may succeed at any moment (EBUSY)."""
     if error.errno == errno.EXDEV:
-        return OtherFileSystemError("This file lies on another file system than the share.")
-    if error.errno in _REFUSALS:
+        return OtherFileSystemError("This file is on another file system than the share.")
+    if error.errno in _FORBIDDEN:
         reason = "The share does not let the service take this file out of its folder"
         return MoveRefusedError(f"{reason}: {error.strerror}.")
     return None
 
 
 def _obstacle(folder: Path, relative: str) -> DaemonError | None:
-    """What permissions forbid, None where nothing; other trouble shows when the file is taken."""
+    """Return what permissions forbid, None if nothing. Other errors show when the file is claimed."""
     path = PurePath(relative)
     try:
         with open_folder(folder, path.parent) as folder_fd:

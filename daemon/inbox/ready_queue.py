@@ -1,4 +1,4 @@
-"""Settled files, the one that was changed longest ago first: twenty thousand of them cost no more than twenty."""
+"""The queue of settled files, oldest change first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable
 from daemon.inbox.scanner import Found
 
 
-class ByAge:
-    """A priority queue of files by modification time, then name. What has gone is skipped when its turn comes."""
+class ReadyQueue:
+    """A priority queue of files by modification time, then name.
+
+    Files that were dropped stay in the heap and are skipped later, so that all operations are fast.
+    """
 
     def __init__(self) -> None:
         self._files: dict[str, Found] = {}
@@ -18,30 +21,28 @@ class ByAge:
     def __len__(self) -> int:
         return len(self._files)
 
-    def __contains__(self, relative: str) -> bool:
-        return relative in self._files
-
     def keys(self) -> set[str]:
         return set(self._files)
 
     def put(self, found: Found) -> None:
-        """Take a file in; the same one again changes nothing."""
+        """Add a file, or replace it after a change."""
         if self._files.get(found.relative) != found:
             self._files[found.relative] = found
             heapq.heappush(self._heap, _rank(found))
 
     def drop(self, relative: str) -> None:
+        """Remove a file."""
         self._files.pop(relative, None)
         if len(self._heap) > 2 * len(self._files) + 16:
             self._heap = [_rank(found) for found in self._files.values()]
             heapq.heapify(self._heap)
 
     def first(self, most: int) -> list[Found]:
-        """The oldest files, in order."""
+        """Return the ``most`` oldest files, in order."""
         return heapq.nsmallest(most, self._files.values(), key=_rank)
 
     def oldest(self, is_free: Callable[[Found], bool]) -> Found | None:
-        """The oldest file that is free to be taken; it stays."""
+        """Return the oldest file for which ``is_free`` is true, without removing it; None if there is none."""
         held: list[tuple[int, str]] = []
         found = None
         while self._heap and found is None:

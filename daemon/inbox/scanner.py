@@ -1,7 +1,7 @@
-"""Finding files in an inbox: the scan is the truth, file-system events only wake it.
+"""Finding files in an inbox by scanning it; events of the file system only start a scan early.
 
-A walk yields after every entry, so that twenty thousand files never hold up the rest of the service. It
-follows no link and opens no file.
+A walk yields after each entry, so that a large inbox does not block the service. It follows no links and opens no
+files.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _LONGEST_PATH_BYTES = 3800  # PATH_MAX is 4096; delivery puts longer names into 
 
 
 class SkipReason(Enum):
-    """Why something in an inbox is left alone, for the one line that is logged about it."""
+    """Why an entry of an inbox is ignored, as it is logged."""
 
     EXTENSION = "its extension is not in scan.extensions"
     LINK = "it is a symbolic link"
-    SPECIAL = "it is no regular file"
+    SPECIAL = "it is not a regular file"
     FOLDER = "it is a folder that is named like a video"
     MOUNT = "another file system is mounted there"
     TOO_LONG = "its path is too long"
     UNREADABLE = "it cannot be read"
     NAME = "its name is that of a hidden or system file"
     UNFINISHED = "its name is that of an unfinished file"
-    PLACEHOLDER = "its name is that of a file that lies in a cloud only"
+    PLACEHOLDER = "its name is that of a file that is only in a cloud"
     PROXY = "its name is that of a camera's small copy, thumbnail or menu"
     BUNDLE = "it is another program's library or project"
 
 
-_REFUSALS = {
+_REASONS = {
     Kind.SYSTEM: SkipReason.NAME,
     Kind.UNFINISHED: SkipReason.UNFINISHED,
     Kind.PLACEHOLDER: SkipReason.PLACEHOLDER,
@@ -50,12 +50,12 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A regular file that may be taken.
+    """A file that may be claimed.
 
     Attributes:
         relative: its path inside the inbox.
-        is_sidecar: it only goes along with a recording.
-        fault: what a sidecar is that is no regular file, else "".
+        is_sidecar: it is claimed only together with a recording.
+        fault: what a sidecar is if it is not a regular file, else "".
     """
 
     relative: str
@@ -65,8 +65,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftAlone:
-    """Something that is never taken, and why."""
+class Ignored:
+    """An entry that is ignored, and why."""
 
     relative: str
     reason: SkipReason
@@ -76,21 +76,21 @@ class Walk:
     """One pass over an inbox, depth first.
 
     Args:
-        tell_all: also tell what has the name of some tool's file; of these a share may hold a great many.
+        all_ignored: also yield hidden and system files, of which a share may hold many.
 
     Attributes:
-        complete: every folder could be read, so what was not found is not there.
+        complete: every folder could be read, so a file that was not found is not there.
     """
 
-    def __init__(self, inbox: Path, extensions: tuple[str, ...], *, tell_all: bool = False) -> None:
+    def __init__(self, inbox: Path, extensions: tuple[str, ...], *, all_ignored: bool = False) -> None:
         self._inbox = inbox
-        self._tell_all = tell_all
+        self._all_ignored = all_ignored
         self._suffixes = tuple(f".{extension}" for extension in extensions)
         self._device = os.lstat(inbox).st_dev
         self.complete = True
 
-    def __iter__(self) -> Iterator[Found | LeftAlone | None]:
-        """Yields what is found; None for entries that are ignored, so that a caller can count its slices."""
+    def __iter__(self) -> Iterator[Found | Ignored | None]:
+        """Yield each entry; None for an entry that is neither, so that the caller can interrupt the walk there."""
         folders = [""]
         while folders:
             folder = folders.pop()
@@ -100,46 +100,44 @@ class Walk:
                         yield self._try(entry, os.path.join(folder, entry.name), folders)  # noqa: PTH118
             except OSError:
                 self.complete = False
-                yield LeftAlone(folder, SkipReason.UNREADABLE)
+                yield Ignored(folder, SkipReason.UNREADABLE)
 
-    def _try(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
-        """Look at one entry; one that cannot be looked at does not hide those after it."""
+    def _try(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | Ignored | None:
+        """Examine one entry; an error concerns this entry only."""
         try:
             return self._look(entry, relative, folders)
-        except FileNotFoundError:  # taken away between listing and looking
+        except FileNotFoundError:  # removed after it was listed
             return None
         except OSError:
             self.complete = False
-            return LeftAlone(relative, SkipReason.UNREADABLE)
+            return Ignored(relative, SkipReason.UNREADABLE)
 
-    def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | LeftAlone | None:
+    def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | Ignored | None:
         is_folder = entry.is_dir(follow_symlinks=False)
         if row := ignored.find(entry.name, is_folder=is_folder):
-            told = self._tell_all or row.kind is not Kind.SYSTEM
-            return LeftAlone(relative, _REFUSALS[row.kind]) if told else None
+            listed = self._all_ignored or row.kind is not Kind.SYSTEM
+            return Ignored(relative, _REASONS[row.kind]) if listed else None
         if len(os.fsencode(self._inbox)) + len(os.fsencode(relative)) > _LONGEST_PATH_BYTES:
-            return LeftAlone(relative, SkipReason.TOO_LONG)
+            return Ignored(relative, SkipReason.TOO_LONG)
         is_video = entry.name.lower().endswith(self._suffixes)
         if not is_video and sidecar_names.is_sidecar(entry.name, is_folder=is_folder):
             return _sidecar(entry, relative)
         if entry.is_symlink():
-            return LeftAlone(relative, SkipReason.LINK)
+            return Ignored(relative, SkipReason.LINK)
         if is_folder:
-            return (
-                LeftAlone(relative, SkipReason.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
-            )
-        return self._look_at_file(entry, relative) if is_video else LeftAlone(relative, SkipReason.EXTENSION)
+            return Ignored(relative, SkipReason.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
+        return self._look_at_file(entry, relative) if is_video else Ignored(relative, SkipReason.EXTENSION)
 
-    def _look_at_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> LeftAlone | None:
+    def _look_at_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Ignored | None:
         if entry.stat(follow_symlinks=False).st_dev != self._device:
-            return LeftAlone(relative, SkipReason.MOUNT)
+            return Ignored(relative, SkipReason.MOUNT)
         folders.append(relative)
         return None
 
-    def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | LeftAlone | None:
+    def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | Ignored | None:
         found = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
-            return LeftAlone(relative, SkipReason.SPECIAL)
+            return Ignored(relative, SkipReason.SPECIAL)
         return Found(relative, Signature.of(found))
 
 

@@ -1,4 +1,4 @@
-"""The sidecars of one inbox, and to which recordings they belong."""
+"""The sidecars of one inbox, and the recordings that they belong to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemon.share.naming import sidecar_name
 
 
 class Sidecars:
-    """Told what the scan sees; an exact name goes before one that is nearly right."""
+    """The sidecars and recordings that the scan has found; an exact name wins over a similar one."""
 
     def __init__(self) -> None:
         self._settled: dict[str, Found] = {}
@@ -20,11 +20,11 @@ class Sidecars:
         self._exact: defaultdict[str, set[str]] = defaultdict(set)  # recordings by the name of their sidecar
 
     def keys(self) -> set[str]:
-        """All sidecars and recordings that are known."""
+        """Return all known sidecars and recordings."""
         return set().union(*self._by_key.values(), *self._exact.values())
 
     def see(self, found: Found, *, settled: bool) -> None:
-        """A sidecar lies there."""
+        """Record that the scan has found a sidecar."""
         self._by_key[base_key(found.relative)].add(found.relative)
         if settled:
             self._settled[found.relative] = found
@@ -32,10 +32,11 @@ class Sidecars:
             self._settled.pop(found.relative, None)
 
     def see_recording(self, relative: str) -> None:
+        """Record that the scan has found a recording."""
         self._exact[sidecar_name(relative)].add(relative)
 
     def forget(self, relative: str) -> None:
-        """A sidecar or a recording has gone."""
+        """Record that a sidecar or a recording is gone."""
         self._settled.pop(relative, None)
         for index, key in ((self._by_key, base_key(relative)), (self._exact, sidecar_name(relative))):
             index[key].discard(relative)
@@ -43,22 +44,22 @@ class Sidecars:
                 del index[key]
 
     def of(self, recording: str) -> list[str]:
-        """All sidecars of a recording, settled or not, by path."""
+        """Return all sidecars of a recording, settled or not, by path."""
         near = {name for key in recording_keys(recording) for name in self._by_key.get(key, ())}
         exact = sidecar_name(recording)
         return sorted(name for name in near if name == exact or name not in self._exact)
 
-    def hold_up(self, recording: str) -> bool:
-        """Whether a recording has to wait: for a sidecar that is being copied, or because there are several."""
+    def must_wait(self, recording: str) -> bool:
+        """Return whether a recording must wait: for a sidecar that still changes, or because it has several."""
         names = self.of(recording)
         return len(names) > 1 or any(name not in self._settled for name in names)
 
     def settled(self, recording: str) -> Found | None:
-        """The sidecar that goes along with a recording that need not wait."""
+        """Return the settled sidecar of a recording; None if there is none."""
         return next((self._settled[name] for name in self.of(recording) if name in self._settled), None)
 
     def unclear(self) -> Mapping[str, SidecarUnclearError]:
-        """Recordings that have several, and wait until one is left."""
+        """Return the recordings that have several sidecars, with the error."""
         if len(self._by_key) < 2 and all(len(names) < 2 for names in self._by_key.values()):
             return {}
         found = {name: self.of(name) for names in self._exact.values() for name in names}

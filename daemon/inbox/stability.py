@@ -1,4 +1,4 @@
-"""When is a file completely copied? A pure class: it is told what was seen, and reads nothing itself."""
+"""The rule by which a file counts as completely copied: unchanged for a while, over several observations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daemon.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What changes when somebody writes to a file."""
+    """The attributes of a file that change when somebody writes to it."""
 
     size: int
     mtime_ns: int
@@ -22,8 +22,8 @@ class Signature:
         return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
-class _Quiet:
-    """One file: its last signature, since when that stands, and how often it was seen."""
+class _Observed:
+    """One file: its last signature, since when it has not changed, and how often it was observed."""
 
     __slots__ = ("polls", "signature", "since")
 
@@ -34,13 +34,13 @@ class _Quiet:
 
 
 class SettleTracker:
-    """Tells for each file whether it has been quiet long enough.
+    """Decides for each file whether it has been unchanged for long enough. It reads no files itself.
 
-    A file is settled when the same signature was observed at least ``polls`` times in a row and the first of
-    these observations is at least ``quiet_s`` old. A file without content needs ``empty_s`` instead.
+    A file is settled when the same signature was observed at least ``polls`` times in a row, and the first of these
+    observations is at least ``quiet_s`` old. For a file without content it is ``empty_s``.
 
     Args:
-        clock: monotonic seconds; wall-clock jumps must not matter.
+        clock: monotonic seconds.
     """
 
     def __init__(self, *, quiet_s: float, empty_s: float, polls: int, clock: Clock) -> None:
@@ -48,24 +48,19 @@ class SettleTracker:
         self._empty_s = max(empty_s, quiet_s)
         self._polls = polls
         self.clock = clock
-        self._files: dict[Hashable, _Quiet] = {}
-
-    def __len__(self) -> int:
-        return len(self._files)
+        self._files: dict[Hashable, _Observed] = {}
 
     def observe(self, key: Hashable, signature: Signature) -> bool:
-        """Record one look at a file; True when it is settled."""
+        """Record one observation of a file; return whether it is settled."""
         now = self.clock()
         seen = self._files.get(key)
         if seen is None or seen.signature != signature:
-            self._files[key] = _Quiet(signature, now)
+            self._files[key] = _Observed(signature, now)
             return False
         seen.polls += 1
         quiet_s = self._quiet_s if signature.size else self._empty_s
         return seen.polls >= self._polls and now - seen.since >= quiet_s
 
-    def disturb(self, key: Hashable) -> None:
-        """Start over for a file that turned out to be in use (EBUSY, an open writer)."""
+    def forget(self, key: Hashable) -> None:
+        """Start again for a file that is in use (EBUSY, an open writer)."""
         self._files.pop(key, None)
-
-    forget = disturb

@@ -1,7 +1,7 @@
-"""Claiming: of many hosts that see a file, exactly one gets it, by renaming it into its own job directory.
+"""Claiming: a file is renamed from an inbox into a new job directory; of many hosts exactly one succeeds.
 
-Further parts and a sidecar go along: the recording first, because that decides who wins, then they. A crash in between
-is made good when the job is taken up again.
+The recording is renamed first, because that decides which host wins; further parts and a sidecar follow. After a
+crash in between, recovery completes the claim.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from daemon.config.settings import InboxSettings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.open_writers import is_being_written
-from daemon.inbox.scanner import Found
 from daemon.inbox.sidecar_names import fault_of
 from daemon.inbox.stability import Signature
-from daemon.jobs import manifest as jobs
-from daemon.jobs.manifest import Job, Manifest, State
+from daemon.jobs.job import Job, create_job, new_job_id
+from daemon.jobs.manifest import JobState, Manifest
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark, move_no_replace, open_folder
@@ -29,38 +28,24 @@ from engines.files import sync_directory
 from pipeline.durable import storage_errors
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A settled file in an inbox, with its settled sidecar where it has one, and the parts in which it goes on."""
-
-    inbox: InboxSettings
-    found: Found
-    sidecar: Found | None = None
-    parts: tuple[Found, ...] = ()
-
-    @property
-    def relative(self) -> str:
-        return self.found.relative
-
-
 def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> Job | None:
-    """Take a file out of its inbox.
+    """Claim a file.
 
     Returns:
-        The job, in state SETTLING (see ``is_quiet``), or None where there was no file any more: another host, or
-        its owner, was faster.
+        The job, in state SETTLING (see ``is_quiet``), or None if the file has gone: another host, or its owner, was
+        faster.
 
     Raises:
-        OSError: not now; the file stays where it is (EBUSY, a program that holds it open, no permission, EXDEV).
+        OSError: not now; the file stays in the inbox (EBUSY, a program that holds it open, no permission, EXDEV).
         DiskFullError, StorageError: the share cannot be written.
     """
     _check_sidecar(candidate, inbox_dir)
     with storage_errors("claiming a file"):
-        job = jobs.create(share.jobs, _manifest(share, candidate, inbox_dir), lease)
+        job = create_job(share.jobs, _manifest(share, candidate, inbox_dir), lease)
     try:
         won = _take(inbox_dir, candidate.relative, job.source)
     except OSError:
-        with suppress(OSError):  # what may have come into it after all stays there, and is found by the next look
+        with suppress(OSError):  # if the file arrived in it after all, recovery finds it there
             job.remove()
         raise
     if not won:
@@ -71,7 +56,7 @@ def claim(share: Share, candidate: Candidate, inbox_dir: Path, lease: Lease) -> 
 
 
 def complete(share: Share, job: Job) -> None:
-    """Bring a claim whose source has been won to its end: the sidecar comes along, unless it has gone meanwhile.
+    """Complete a claim whose source is in the job directory: take the parts and the sidecar, unless they have gone.
 
     Raises:
         DiskFullError, StorageError: the share cannot be written.
@@ -82,15 +67,15 @@ def complete(share: Share, job: Job) -> None:
         if job.manifest.sidecar and FileMark.of(job.sidecar) is None:
             _take_sidecar(job, inbox_dir)
         sync_directory(job.folder)
-        with suppress(FileNotFoundError):  # somebody has tidied up the emptied folder
+        with suppress(FileNotFoundError):  # somebody has removed the empty folder
             sync_directory((inbox_dir / job.manifest.relative).parent)
-    job.save(State.SETTLING)
+    job.save(JobState.SETTLING)
 
 
 def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
     beside = candidate.sidecar
     return Manifest(
-        job=jobs.new_id(),
+        job=new_job_id(),
         inbox=str(share.relative(inbox_dir)),
         relative=candidate.relative,
         profile=candidate.inbox.profile,
@@ -104,7 +89,7 @@ def _manifest(share: Share, candidate: Candidate, inbox_dir: Path) -> Manifest:
 
 
 def _take_parts(job: Job, inbox_dir: Path) -> None:
-    """Take the parts along, in order; where one has gone meanwhile, the recording ends before it."""
+    """Take the parts in order; if one has gone meanwhile, the recording ends before it."""
     wanted = list(job.manifest.parts)
     for number, (relative, target) in enumerate(zip(wanted, job.parts, strict=True)):
         if FileMark.of(target) is None and not _take(inbox_dir, relative, target):
@@ -113,7 +98,7 @@ def _take_parts(job: Job, inbox_dir: Path) -> None:
 
 
 def _take_sidecar(job: Job, inbox_dir: Path) -> None:
-    """Take it along; what has taken its place at the last moment stays, and the job fails with its name."""
+    """Take the sidecar; if something else has taken its place, that stays, and the job fails with its name."""
     manifest = job.manifest
     relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions knew one name only
     manifest.sidecar = _take(inbox_dir, relative, job.sidecar)
@@ -124,24 +109,24 @@ def _take_sidecar(job: Job, inbox_dir: Path) -> None:
 
 
 def _check_sidecar(candidate: Candidate, inbox_dir: Path) -> None:
-    """A sidecar that the last scan did not see, or saw otherwise, must settle first.
+    """Check that the sidecar is as the last scan saw it.
 
     Raises:
-        BlockingIOError: so it is.
+        BlockingIOError: it is new or has changed, and must settle first.
     """
     path = PurePath(candidate.sidecar.relative if candidate.sidecar else sidecar_name(candidate.relative))
     try:
         with open_folder(inbox_dir, path.parent) as folder_fd:
-            there = os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
-    except OSError:  # none, or the recording itself cannot be reached either
+            present = os.stat(path.name, dir_fd=folder_fd, follow_symlinks=False)
+    except OSError:  # there is none, or the recording itself cannot be reached either
         return
     seen = candidate.sidecar.signature if candidate.sidecar else None
-    if Signature.of(there) != seen:
+    if Signature.of(present) != seen:
         raise BlockingIOError(errno.EAGAIN, "its sidecar has not settled")
 
 
 def _take(inbox_dir: Path, relative: str, target: Path) -> bool:
-    """Rename, through no link; a lost reply (source gone, destination there) is a win."""
+    """Rename a file without following links; a lost reply (source gone, target present) counts as success."""
     path = PurePath(relative)
     try:
         with open_folder(inbox_dir, path.parent) as folder_fd:
@@ -152,14 +137,23 @@ def _take(inbox_dir: Path, relative: str, target: Path) -> bool:
                 return False
             raise
     if not stat.S_ISREG(target.lstat().st_mode):
-        # A link, device or folder took the file's place at the last moment: it is not ours to touch.
+        # A link, device or folder has taken the file's place at the last moment: put it back.
         move_no_replace(target, inbox_dir / relative)
         return False
     return True
 
 
+def are_quiet(files: Iterable[tuple[Path, Signature]]) -> bool:
+    """Return whether all files, given with their last signatures, are quiet (see ``is_quiet``).
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return all(is_quiet(path, seen) for path, seen in files)
+
+
 def is_quiet(path: Path, seen: Signature) -> bool:
-    """Whether a claimed file is still what was seen before, and nobody on this machine writes to it.
+    """Return whether a claimed file is unchanged, and no program on this machine has it open for writing.
 
     Raises:
         OSError: the file cannot be looked at.

@@ -1,45 +1,42 @@
-"""The jobs that this service holds: taken up at the start or from hosts that have gone, leased, and let go."""
+"""The jobs that this service holds: it renews their leases, and takes up jobs that have no owner any more."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from daemon.backoff import SOON_S, Backoff
-from daemon.clock import Clock
+from daemon.backoff import Backoff
+from daemon.clock import Clock, Every, utc_now
 from daemon.config.settings import Settings
-from daemon.errors import DeliveryError, LeaseLostError, ShareAwayError, SplitShareError
-from daemon.jobs import recovery
-from daemon.jobs.manifest import Job, folders
+from daemon.errors import LeaseLostError
+from daemon.jobs import fault_policy, recovery
+from daemon.jobs.fault_policy import FaultPolicy
+from daemon.jobs.job import Job, job_folders
 from daemon.share import leases
 from daemon.share.leases import Lease, LeaseWatch
 from daemon.share.share import Share, locks_reach_all
-from daemon.status.model import now
-from daemon.status.store import read_status_file
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
-from pipeline.errors import DiskFullError, StorageError
-from pipeline.job import PRODUCTIVE_STAGES, RESTING
+from pipeline.errors import DiskFullError
+from pipeline.job import RESTING
 
-STORAGE_TROUBLE = {
-    error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)
-}
+_PRODUCTIVE_STAGES = ("render", "listen", "assemble", "verify", "debug")
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Task:
+class HeldJob:
     """A job that this service holds.
 
     Attributes:
-        reason: why it waits, "" where it does not.
-        code, remedy: which error that was, and what to do about it; "" where there was none.
-        since: when the waiting began, "" where the job does not wait; a try in between does not end it.
+        reason: why it waits, "" if it does not.
+        code, remedy: of the error for which it waits, "" without one.
+        since: when the wait began, "" if the job does not wait; an attempt in between does not end the wait.
+        begun_at: monotonic time at which the last attempt began.
     """
 
     job: Job
@@ -53,117 +50,126 @@ class Task:
 
     @property
     def due(self) -> bool:
-        """Whether it may be tried again: after its wait, or where it was the share's, as soon as anybody asks."""
-        return self.backoff.due or self.code == ShareAwayError.code
+        """Whether it may be tried again."""
+        return self.backoff.due or fault_policy.may_retry_at_once(self.code)
 
     @property
     def lacks_space(self) -> bool:
         """Whether it waits for space on the disk."""
         return self.code == DiskFullError.code
 
-    def begin(self) -> None:
-        """An attempt begins."""
+    def begin_attempt(self) -> None:
+        """Note that an attempt begins."""
         self.begun_at = self.backoff.clock()
         self.reason = self.code = self.remedy = ""
 
-    def heed(self, stage: str) -> None:
-        """Take note of its worker's stage."""
+    def note_stage(self, stage: str) -> None:
+        """Begin or end the wait according to the stage of the job's worker."""
         if stage in RESTING:
-            self.since = self.since or now()
-        elif stage in PRODUCTIVE_STAGES:
+            self.since = self.since or utc_now()
+        elif stage in _PRODUCTIVE_STAGES:
             self.since = ""
 
-    def end(self) -> None:
-        """An attempt has ended: its time counts."""
+    def count_work(self) -> None:
+        """Add the time of the attempt that has just ended to the job's working time."""
         self.job.manifest.worked_s += self.backoff.clock() - self.begun_at
 
     def wait(self, failure: Failed) -> None:
-        """Leave the job be for a while; the reason is logged when it is a new one."""
-        wait_s = self.backoff.fail(SOON_S if failure.code in STORAGE_TROUBLE else math.inf)
+        """Let the job wait before it is tried again; only a new reason is logged."""
+        wait_s = self.backoff.fail(fault_policy.longest_wait_s(failure.code))
         if not self.since or (self.code and self.code != failure.code):
-            self.since = now()
+            self.since = utc_now()
         if self.reason != failure.message:
-            told = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
-            self.log.warning("job waits", stage=self.job.manifest.state.value, **told)
+            why = {"code": failure.code, "reason": failure.message, "retry_in_s": round(wait_s, 1)}
+            self.log.warning("job waits", stage=self.job.manifest.state.value, **why)
         self.reason, self.code, self.remedy = failure.message, failure.code, failure.remedy
 
 
-class Tasks:
-    """All held jobs by id, and the leases that tell other hosts so."""
+class HeldJobs:
+    """All held jobs by id.
 
-    def __init__(self, settings: Settings, share: Share, clock: Clock) -> None:
-        self.settings = settings
+    Args:
+        others_active: returns whether another service works on the share.
+    """
+
+    def __init__(self, settings: Settings, share: Share, clock: Clock, others_active: Callable[[], bool]) -> None:
         self._share = share
         self._clock = clock
-        self._due = clock()
+        self._others_active = others_active
+        self._renewals = Every(settings.leases.renew_s, clock)
         self._foreign = LeaseWatch(expire_s=settings.leases.expire_s, clock=clock)
-        self._held: dict[str, Task] = {}
+        self._held: dict[str, HeldJob] = {}
         self.lease = Lease.mine(settings.leases)
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Use other settings for the jobs that are held from now on; those for leases need a restart."""
+        self._retry = settings.retry
+        self._policy = FaultPolicy(settings.workers.max_attempts)
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[HeldJob]:
         return iter(list(self._held.values()))
 
-    def get(self, job: str) -> Task | None:
+    def get(self, job: str) -> HeldJob | None:
         return self._held.get(job)
 
-    def hold(self, job: Job) -> Task:
+    def hold(self, job: Job) -> HeldJob:
+        """Add a job that this service has the lease of."""
         bound = log.bind(job=job.id, file=job.label)
-        task = Task(job, Backoff(self.settings.retry, self._clock), bound)
-        self._held[job.id] = task
-        return task
+        held = HeldJob(job, Backoff(self._retry, self._clock), bound)
+        self._held[job.id] = held
+        return held
 
-    def drop(self, task: Task) -> None:
-        self._held.pop(task.job.id, None)
+    def drop(self, held: HeldJob) -> None:
+        self._held.pop(held.job.id, None)
 
-    def is_elsewhere(self, task: Task) -> bool:
-        """Whether the directory of a lost job is there under another name, which a taker has given it."""
-        return any(leases.job_id_of(folder.name) == task.job.id for folder in folders(self._share.jobs))
+    def may_be_done_elsewhere(self, held: HeldJob) -> bool:
+        """Return whether another host has a lost job, or may have finished it already."""
+        return self._is_elsewhere(held) or self._others_active()
 
-    def has_others(self) -> bool:
-        """Whether another service is at work on the share: it may have done a lost job already."""
-        statuses = (read_status_file(path) for path in self._share.hosts.glob("*.json") if path.stem != self.lease.host)
-        return any(board is not None and board.state != "stopped" for board in statuses)
-
-    def confirm(self, task: Task) -> None:
-        """Make sure that a job is still ours, before something is done that others see.
+    def confirm(self, held: HeldJob) -> None:
+        """Check the lease of a job before a step that others see.
 
         Raises:
-            LeaseLostError: another host has taken it over.
+            LeaseLostError: another host has taken the job over.
             StorageError: the share does not answer.
         """
-        leases.confirm(task.job.folder, self.lease)
+        leases.confirm(held.job.folder, self.lease)
 
-    def keep_up(self) -> Iterator[Task]:
-        """Renew the leases and look for jobs without an owner, if it is time; yields the jobs that were lost.
+    def _is_elsewhere(self, held: HeldJob) -> bool:
+        """Return whether a lost job's directory has the name that another host gives it when it takes the job over."""
+        return any(leases.job_id_of(folder.name) == held.job.id for folder in job_folders(self._share.jobs))
+
+    def renew(self) -> Iterator[HeldJob]:
+        """Renew the leases and take up jobs without an owner, if it is time; yield the jobs that were lost.
 
         Raises:
             OSError: the share cannot be read.
         """
-        if self._clock() < self._due:
+        if not self._renewals.due():
             return
-        self._due = self._clock() + self.settings.leases.renew_s
         self.lease = self.lease.renewed()
-        for task in self:
-            if not self._renew(task):
-                yield task
+        for held in self:
+            if not self._renew(held):
+                yield held
         self._take_up()
 
-    def _renew(self, task: Task) -> bool:
+    def _renew(self, held: HeldJob) -> bool:
         try:
-            leases.renew(task.job.folder, self.lease)
+            leases.renew(held.job.folder, self.lease)
         except LeaseLostError:
             return False
-        except ExplainedError as exc:  # whoever needs to write will say it louder
-            task.log.debug("lease not renewed", reason=exc.message)
+        except ExplainedError as exc:  # the next step that writes reports it
+            held.log.debug("lease not renewed", reason=exc.message)
         return True
 
     def _take_up(self) -> None:
-        """Adopt the jobs of this host (at its start) and those of hosts that have gone."""
-        held = {task.job.folder.name for task in self}
-        present = list(folders(self._share.jobs))
+        """Adopt the jobs of an earlier run of this host and those of hosts whose leases have expired."""
+        held = {held.job.folder.name for held in self}
+        present = list(job_folders(self._share.jobs))
         for folder in present:
             if folder.name not in held:
                 try:
@@ -181,16 +187,16 @@ class Tasks:
             self._adopt(taken)
 
     def _is_of_former_run(self, lease: Lease) -> bool:
-        """Whether a service of this name had it that has certainly gone: we hold the lock of the name now.
+        """Return whether a service of this name held the job and has certainly ended: this one has the name's lock.
 
-        A lock that other machines do not see proves that only where the same kernel still runs. Else it may be another
-        machine of the same name, a clone perhaps, so its lease is watched like any other.
+        If other machines do not see the lock, that is certain only within one boot. Otherwise the holder may be
+        another machine with the same name, such as a clone, so its lease is watched like any other.
         """
         if lease.host != self.lease.host:
             return False
         return lease.boot_id == self.lease.boot_id or locks_reach_all(self._share.hosts)
 
     def _adopt(self, folder: Path) -> None:
-        job = recovery.adopt(self._share, folder, self.lease, max_attempts=self.settings.workers.max_attempts)
+        job = recovery.adopt(self._share, folder, self.lease, policy=self._policy)
         if job is not None:
             self.hold(job)

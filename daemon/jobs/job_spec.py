@@ -1,4 +1,4 @@
-"""From settings and a job's manifest to the order that a worker gets."""
+"""The order for a worker, made from the settings and a job's manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
 from daemon.jobs import sidecar
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.pages.i18n import Language, languages
 from daemon.share.leases import Lease
 from daemon.worker.protocol import GPU, RunJob
@@ -21,17 +21,17 @@ _CORES_PER_JOB = 4
 
 
 def job_slots(settings: Settings) -> int:
-    """How many jobs run side by side."""
+    """Return how many jobs may run side by side."""
     if settings.workers.concurrent_jobs != "auto":
         return settings.workers.concurrent_jobs
     return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
 def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> RunJob:
-    """The order for a job's next attempt.
+    """Return the order for a job's next attempt.
 
     Args:
-        gpu: what does it; None leaves that to the settings.
+        gpu: runs the attempt; None leaves the device to the settings.
 
     Raises:
         ProfileGoneError: its profile is no longer configured.
@@ -58,12 +58,12 @@ def _corrections(settings: Settings, job: Job) -> Corrections:
 
 
 def report_languages(settings: Settings) -> tuple[Language, ...]:
-    """Languages of a job's HTML report; none where no such report is wanted."""
+    """Return the languages of a job's HTML report; none if the settings turn it off."""
     return languages(settings.status.language) if settings.reports.html else ()
 
 
 def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections = NO_CORRECTIONS) -> JobSpec:
-    """What the pipeline is told about a job; for a report the profile may be one that has gone."""
+    """Return the pipeline's description of a job; for a report, the profile may be no longer configured."""
     profile = corrections.profile or job.manifest.profile
     return JobSpec(
         job_id=job.id,

@@ -1,30 +1,28 @@
-"""What a job's manifest may say: it lies on the share, where anybody may have written it.
+"""Checks of a manifest that was read from the share, where anybody may have written it.
 
-No name in it may lead out of the folder that it is for, and no value be of a kind that the service cannot go on with.
+No name in it may lead out of its folder, and every value must have the type that the service expects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from daemon.jobs.manifest import Manifest, Move
 from daemon.layout import FAILED_DIR, ORIGINALS_DIR, OUTBOX_DIR
 from daemon.share.share import outbox_folder
 
-if TYPE_CHECKING:
-    from daemon.jobs.manifest import Manifest, Move
-
 _TEXT = ("job", "inbox", "relative", "profile", "key", "sidecar_name", "sidecar_fault")
-_COUNTS = ("priority", "attempts", "strikes", "interruptions")
+_COUNTS = ("priority", "attempts", "consecutive_failures", "interruptions")
 _SECONDS = ("claimed_at_s", "worked_s")
 
 
 def check(manifest: Manifest) -> None:
-    """Refuse a manifest that the service has not written.
+    """Check the types of all values and the paths of all files.
 
     Raises:
-        ValueError, TypeError: so it is; the message says what is wrong.
+        ValueError, TypeError: the service cannot have written it; the message names the value.
     """
     _check_kinds(manifest)
     _inner_path(manifest.inbox)
@@ -48,7 +46,7 @@ def _check_kinds(manifest: Manifest) -> None:
         (_TEXT, str),
         (_COUNTS, int),
         (_SECONDS, int | float),
-        (("card",), int | None),
+        (("gpu",), int | None),
         (("sidecar",), bool),
         (("result", "error"), dict | None),
         (("parts",), list),
@@ -60,14 +58,14 @@ def _check_kinds(manifest: Manifest) -> None:
 
 
 def _check_part(part: Any, manifest: Manifest) -> None:
-    """A part lies where the recording's first file lay."""
+    """Check that a part lies in the folder of the recording's first file."""
     if not isinstance(part, str) or PurePath(part).parent != PurePath(manifest.relative).parent:
         raise ValueError(f"{part!r} is no part of the recording")
     _plain_name(PurePath(part).name)
 
 
 def _check_move(move: Move, folders: set[PurePath]) -> None:
-    """A move takes one file of the job into the folder that mirrors the inbox's, which no link replaces."""
+    """Check that a move takes one file of the job into one of ``folders``."""
     _plain_name(move.name)
     target = PurePath(move.target)
     _plain_name(target.name)
@@ -89,6 +87,6 @@ def _plain_name(name: Any) -> None:
 
 
 def _inner_path(path: str) -> None:
-    """Below the folder that it is relative to, or that folder itself."""
+    """Check that a path stays in the folder that it is relative to."""
     if PurePath(path).is_absolute() or ".." in PurePath(path).parts or "\0" in path:
         raise ValueError(f"{path!r} leads out of its folder")

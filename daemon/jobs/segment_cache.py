@@ -1,7 +1,7 @@
-"""Kept state: what a finished job has rendered, so that a correction of it renders only what changes.
+"""The segment cache: what finished jobs have rendered, so that a correction renders only what changes.
 
-Under ``.dualface/finished`` lies one directory for each source, named after its content. Whole directories are
-renamed in and out: of two that want one, one gets it and the other starts afresh.
+``.dualface/finished`` holds one entry for each source, a directory that is named after the source's content. Whole
+directories are renamed in and out: of two jobs that want the same entry, one gets it and the other starts from zero.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, Every
 from daemon.config.settings import RetentionSettings
-from daemon.jobs.manifest import Job, remove_path
+from daemon.jobs.job import Job, remove_path
 from daemon.layout import LEASE_FILE, MANIFEST
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
@@ -25,15 +25,15 @@ from engines.files import open_new
 from pipeline.fingerprint import source_identity
 from pipeline.workdir import CHECKPOINT, RESUMABLE
 
-_ARRIVED = "kept"  # in a job's directory: kept state that is being taken in
-_FAILED = "failed"  # marks state with which a job has failed
+_RESTORING = "kept"  # in a job's directory: an entry that is being restored
+_FAILED = "failed"  # marks the entry of a job that has failed
 _SWEEP_EVERY_S = 3600.0
 
 log = structlog.get_logger(__name__)
 
 
 def key_of(source: Path, *parts: Path) -> str:
-    """The name of a source's state: the same for the same content, whatever the files are called.
+    """Return the name of a source's entry; it depends on the content of the files only, not on their names.
 
     Raises:
         OSError: it cannot be read.
@@ -45,26 +45,29 @@ def key_of(source: Path, *parts: Path) -> str:
 
 
 class SegmentCache:
-    """The states of finished jobs on the share."""
+    """The entries of finished jobs on the share."""
 
     def __init__(self, share: Share, settings: RetentionSettings, clock: Clock) -> None:
         self._folder = share.finished
-        self.settings = settings
-        self._clock = clock
-        self._next_at = clock()
+        self._sweeps = Every(_SWEEP_EVERY_S, clock)
+        self.apply(settings)
 
-    def retire(self, job: Job) -> None:
-        """End a job that is done: its directory becomes kept state, or goes.
+    def apply(self, settings: RetentionSettings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
 
-        A failed job's state is kept as well, so that the next attempt on the file goes on from there; but not once
-        more where that fails, too, as the state may be the reason.
+    def store(self, job: Job) -> None:
+        """Remove the directory of a job that is done, or turn it into an entry.
+
+        A failed job's segments are stored as well, so that the next job on the same file goes on from there. If that
+        job fails, too, they are removed, because they may be the reason.
 
         Raises:
             OSError: not now; call again later.
         """
-        if FileMark.of(job.folder / _ARRIVED):
-            self._take_in(job)
-        if not self._is_worth_keeping(job):
+        if FileMark.of(job.folder / _RESTORING):
+            self._move_in(job)
+        if not self._is_worth_storing(job):
             job.remove()
             return
         if job.manifest.error:
@@ -82,66 +85,73 @@ class SegmentCache:
         for name in (MANIFEST, LEASE_FILE):
             (target / name).unlink(missing_ok=True)
 
-    def _is_worth_keeping(self, job: Job) -> bool:
-        if not self.settings.state_days or not job.manifest.key or FileMark.of(job.folder / CHECKPOINT) is None:
+    def _is_worth_storing(self, job: Job) -> bool:
+        if not self._settings.state_days or not job.manifest.key or FileMark.of(job.folder / CHECKPOINT) is None:
             return False
         return not (job.manifest.error and FileMark.of(job.folder / _FAILED))
 
-    def give(self, job: Job) -> None:
-        """Let a job that has no checkpoint yet go on from the state of an earlier one with the same source.
+    def restore(self, job: Job) -> None:
+        """Move the entry of an earlier job on the same source into the directory of a job without a checkpoint.
 
         Raises:
-            OSError: not now; call again later, it goes on where it was.
+            OSError: not now; call again later to complete it.
         """
-        arrived = job.folder / _ARRIVED
-        if FileMark.of(arrived) or self._fetch(job, arrived):
-            self._take_in(job)
+        restoring = job.folder / _RESTORING
+        if FileMark.of(restoring) or self._fetch(job, restoring):
+            self._move_in(job)
             log.info("job builds on an earlier one", job=job.id, file=job.label, stage="working")
 
-    def _take_in(self, job: Job) -> None:
-        arrived = job.folder / _ARRIVED
+    def _move_in(self, job: Job) -> None:
+        restoring = job.folder / _RESTORING
         for name in (_FAILED, *RESUMABLE):
-            if FileMark.of(arrived / name):
+            if FileMark.of(restoring / name):
                 remove_path(job.folder / name)
-                (arrived / name).rename(job.folder / name)
-        remove_path(arrived)
+                (restoring / name).rename(job.folder / name)
+        remove_path(restoring)
 
-    def _fetch(self, job: Job, arrived: Path) -> bool:
+    def _fetch(self, job: Job, restoring: Path) -> bool:
         if not job.manifest.key or FileMark.of(job.folder / CHECKPOINT):
             return False
         try:
-            (self._folder / job.manifest.key).rename(arrived)
+            (self._folder / job.manifest.key).rename(restoring)
         except OSError as exc:
-            if FileMark.of(arrived) is None:  # else only the reply got lost
+            if FileMark.of(restoring) is None:  # otherwise only the reply got lost
                 if isinstance(exc, FileNotFoundError):
                     return False
                 raise
         return True
 
     def sweep(self) -> None:
-        """Remove what is too old, now and then; also what a crash has left half removed."""
-        if self._clock() < self._next_at:
+        """Remove expired entries and those that a crash has left half removed, if it is time.
+
+        Raises:
+            OSError: the share cannot be read.
+        """
+        if not self._sweeps.due():
             return
-        self._next_at = self._clock() + _SWEEP_EVERY_S
         for path in self._folder.iterdir():
             if path.name.startswith("."):
                 shutil.rmtree(path, ignore_errors=True)
-            elif time.time() - _kept_since_s(path) > self.settings.state_days * 86400:
+            elif time.time() - _stored_at_s(path) > self._settings.state_days * 86400:
                 _discard(path)
 
-    def make_room(self) -> bool:
-        """Remove the oldest state, because space runs out; False where there is none."""
-        states = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
-        if not states:
+    def free_space(self) -> bool:
+        """Remove the oldest entry, because the disk is nearly full; return False if there is none.
+
+        Raises:
+            OSError: the share cannot be read.
+        """
+        entries = [path for path in self._folder.iterdir() if not path.name.startswith(".")]
+        if not entries:
             return False
-        oldest = min(states, key=_kept_since_s)
-        log.info("kept state removed, because space is low", state=oldest.name)
+        oldest = min(entries, key=_stored_at_s)
+        log.info("cached segments removed, because space is low", state=oldest.name)
         _discard(oldest)
         return True
 
 
-def _kept_since_s(path: Path) -> float:
-    """Wall-clock time at which the directory came here; 0 where it has gone."""
+def _stored_at_s(path: Path) -> float:
+    """Return the wall-clock time at which the entry was stored, 0 if it has gone."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -150,8 +160,8 @@ def _kept_since_s(path: Path) -> float:
 
 
 def _discard(path: Path) -> None:
-    """Remove a state under another name, so that nobody finds a half of it."""
-    condemned = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Rename an entry before it is removed, so that no job finds a part of it."""
+    doomed = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
-        path.rename(condemned)
-        shutil.rmtree(condemned, ignore_errors=True)
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

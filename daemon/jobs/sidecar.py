@@ -1,4 +1,4 @@
-"""Sidecars: NAME.dualface.yaml beside NAME.mp4 says what a person wants done differently with this one file."""
+"""Sidecars: NAME.dualface.yaml beside NAME.mp4 holds the corrections for this one file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NO_TEXT = {
 
 
 def read(path: Path, settings: Settings, name: str = "") -> Corrections:
-    """What a sidecar says.
+    """Read a sidecar.
 
     Args:
-        name: how the user knows it, where that is not ``path``'s name.
+        name: its name for messages, if that is not ``path``'s name.
 
     Raises:
-        CorrectionsError: with the number of the line that is wrong.
+        CorrectionsError: it has a mistake; the message names the line.
         OSError: it cannot be read.
     """
     name = name or path.name
@@ -47,7 +47,7 @@ def read(path: Path, settings: Settings, name: str = "") -> Corrections:
 
 
 def no_text(what: str) -> CorrectionsError:
-    """The error for a sidecar that is no plain text file; ``what`` names it and says what it is."""
+    """Return the error for a sidecar that is no plain text file; ``what`` has the form "NAME is KIND"."""
     return CorrectionsError(
         f"The sidecar {printable(what)}.",
         remedy=f"Put a plain text file called NAME{SIDECAR_SUFFIX} in its place and drop the recording again.",

@@ -1,4 +1,4 @@
-"""What keeps the service from starting work: the share is away or torn apart, somebody paused it, or space runs out."""
+"""What keeps the service from starting jobs: share away or split, pause, drain, or little disk space."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 import structlog
 
 from daemon.backoff import SOON_S, Backoff
-from daemon.clock import Clock
-from daemon.config.settings import Settings
+from daemon.clock import Clock, Every, utc_now
+from daemon.config.settings import Settings, ShareSettings
 from daemon.errors import ShareAwayError, ShareReplacedError
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.share import mounts
 from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
-from daemon.status.model import now
 from pipeline.degradation.space import FreeSpace, lacking
 
 _LOOK_EVERY_S = 1.0
@@ -26,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class BlockReason(StrEnum):
-    """Why nothing new is started; NONE when nothing stands in the way. DRAINING: what is claimed is still done."""
+    """Why no job starts; with DRAINING, claimed jobs still start."""
 
     NONE = "none"
     SHARE_AWAY = "share_away"
@@ -45,9 +44,12 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A block reason and its reason in words; ``values`` are the numbers and the person's text in it.
+    """The present start condition.
 
-    ``free_bytes`` is the share's free space, where that is known; ``since`` is when the block began.
+    Attributes:
+        reason: the block reason in words; values: the numbers and the text of a person in these words.
+        free_bytes: the share's free space, None if unknown.
+        since: when the block began, "" without one.
     """
 
     block_reason: BlockReason = BlockReason.NONE
@@ -57,66 +59,102 @@ class Condition:
     since: str = ""
 
 
-class Conditions:
-    """Looks at the share now and then, and says when something changes.
+def find_block(share: Share, settings: ShareSettings, host: str, *, short_of_space: bool = False) -> Condition:
+    """Check what keeps the service of a host from starting work while the share is there.
 
     Args:
-        torn: looks whether files can be moved between all folders of the share; what keeps them from it, or "".
+        short_of_space: the last check found too little space, so ``share.resume_bytes`` must be free again.
+
+    Raises:
+        OSError: the share cannot be read.
+    """
+    free, total = share.free_bytes(), share.total_bytes()
+    reason = share.pause_reason()
+    if reason is not None:
+        return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
+    if total > 0 and free < (settings.resume_bytes if short_of_space else settings.low_bytes):
+        needed = settings.resume_bytes
+        words = lacking(FreeSpace(free, total), needed, "share.resume_bytes")
+        return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
+    reason = share.drain_reason(host)
+    if reason is not None:
+        return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
+    return Condition(free_bytes=free)
+
+
+class StartConditions:
+    """Looks at the share once a second, and logs every change.
+
+    Args:
+        find_split: tests whether files can be moved between all folders of the share; returns the obstacle, or "".
     """
 
     def __init__(
         self,
         share: Share,
         identity: ShareIdentity,
-        kept: SegmentCache,
+        cache: SegmentCache,
         settings: Settings,
         clock: Clock,
-        torn: Callable[[], str] = lambda: "",
+        find_split: Callable[[], str] = lambda: "",
     ) -> None:
         self._share = share
-        self._torn = torn
-        self._kept = kept
+        self._find_split = find_split
+        self._cache = cache
         self._identity = identity
-        self.settings = settings.share
         self._host = host_name(settings.leases)
-        self._clock = clock
-        longest_s = min(settings.retry.longest_s, SOON_S)  # a look reads one small file
+        longest_s = min(settings.retry.longest_s, SOON_S)  # to look at the share is cheap
         self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
         self._mounts = mounts.table()
         self._real_root = share.root.resolve()
         self._inner_mounts = mounts.mounted_below(self._real_root)
         self._split = ""
-        self._split_look_at = clock()
-        self._look_at = clock()
+        self._split_looks = Every(SOON_S, clock)
+        self._looks = Every(_LOOK_EVERY_S, clock)
         self._short_of_space = False
-        self.now = Condition()
+        self._now = Condition()
+        self.apply(settings.share)
+
+    def apply(self, settings: ShareSettings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
+
+    @property
+    def now(self) -> Condition:
+        """The condition that was found last."""
+        return self._now
 
     def look(self) -> Condition:
-        """The present condition.
+        """Look at the share, if it is time, and return the present condition.
 
         Raises:
-            ShareReplacedError: another share lies there now.
+            ShareReplacedError: another share lies at the root now.
         """
-        if self._clock() < self._look_at or not (self._away.due or self._is_mounted_anew()):
+        if not self._is_due():
             return self.now
-        self._look_at = self._clock() + _LOOK_EVERY_S
         try:
             self._check_identity()
             self._restore_folders()
             self._check_inner_mounts()
-            self._change(self._block_reason())
+            self._change(self._find_condition())
         except (ShareAwayError, OSError) as exc:
-            self.lost(exc)
+            self.report_away(exc)
         return self.now
 
-    def lost(self, error: ShareAwayError | OSError) -> None:
-        """The share has been found to be away: leave everything as it is, and look again later."""
+    def report_away(self, error: ShareAwayError | OSError) -> None:
+        """Note that the share was found to be away; the next look follows after a back-off."""
         self._away.fail()
         self._mounts = mounts.table()
         self._change(Condition(BlockReason.SHARE_AWAY, str(error)))
 
-    def _is_mounted_anew(self) -> bool:
-        """Whether something was mounted or unmounted since this was asked last: the share, perhaps."""
+    def _is_due(self) -> bool:
+        """Return whether to look now: once a second, but while the share is away after a back-off or a mount."""
+        if self._away.failures:
+            return self._away.due or self._mounts_changed()
+        return self._looks.due()
+
+    def _mounts_changed(self) -> bool:
+        """Return whether something, perhaps the share, was mounted or unmounted since the last call."""
         before, self._mounts = self._mounts, mounts.table()
         return self._mounts != before
 
@@ -131,41 +169,31 @@ class Conditions:
 
     def _restore_folders(self) -> None:
         for folder in self._share.restore_folders():
-            log.warning("folder had gone, made again", folder=str(folder))
+            log.warning("missing folder created again", folder=str(folder))
 
     def _check_inner_mounts(self) -> None:
-        """Look anew whether files can be moved between all folders, where something was mounted inside the share."""
+        """Test again whether files can be moved between all folders, if mounts inside the share have changed."""
         before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._real_root)
-        again = self._split and self._clock() >= self._split_look_at
-        if before != self._inner_mounts or again:
-            self._split = self._torn()
-            self._split_look_at = self._clock() + SOON_S
+        if before != self._inner_mounts or (self._split and self._split_looks.due()):
+            self._split = self._find_split()
+            self._split_looks.postpone(SOON_S)
 
-    def _block_reason(self) -> Condition:
-        free, total = self._share.free_bytes(), self._share.total_bytes()
+    def _find_condition(self) -> Condition:
         if self._split:
-            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=free)
-        reason = self._share.pause_reason()
-        if reason is not None:
-            return Condition(BlockReason.PAUSED, reason or "there is a PAUSE file in the share", {"text": reason}, free)
-        limit = self.settings.resume_bytes if self._short_of_space else self.settings.low_bytes
-        self._short_of_space = free < limit and total > 0
-        if self._short_of_space:
-            self._kept.make_room()
-            needed = self.settings.resume_bytes
-            words = lacking(FreeSpace(free, total), needed, "share.resume_bytes")
-            return Condition(BlockReason.LOW_SPACE, words, {"needed_bytes": needed}, free)
-        reason = self._share.drain_reason(self._host)
-        if reason is not None:
-            return Condition(BlockReason.DRAINING, reason or "somebody asked for it", {"text": reason}, free)
-        return Condition(free_bytes=free)
+            return Condition(BlockReason.SHARE_SPLIT, self._split, free_bytes=self._share.free_bytes())
+        found = find_block(self._share, self._settings, self._host, short_of_space=self._short_of_space)
+        if found.block_reason is not BlockReason.PAUSED:  # a pause hides whether there is space
+            self._short_of_space = found.block_reason is BlockReason.LOW_SPACE
+        if found.block_reason is BlockReason.LOW_SPACE:
+            self._cache.free_space()
+        return found
 
     def _change(self, condition: Condition) -> None:
         since = self.now.since
         if condition.block_reason is not self.now.block_reason:
-            since = "" if condition.block_reason is BlockReason.NONE else now()
+            since = "" if condition.block_reason is BlockReason.NONE else utc_now()
             level = log.warning if condition.block_reason in _CHECKS else log.info
             name = _CHECKS.get(condition.block_reason)
             remedy = {"remedy": f"`dualface doctor --only {name}` shows more"} if name else {}
             level("condition changed", hindrance=condition.block_reason.value, reason=condition.reason, **remedy)
-        self.now = replace(condition, since=since)
+        self._now = replace(condition, since=since)

@@ -1,4 +1,4 @@
-"""One line a minute in the journal while there is work, none while there is not."""
+"""A summary line in the journal, once a minute while there is work."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-class Summary:
-    """Listens to what the service does and sums it up."""
+class ActivityLog:
+    """An event listener that logs a summary of the last minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -27,28 +27,28 @@ class Summary:
         elif isinstance(event, JobFailed):
             self._failed += 1
         elif isinstance(event, Tick):
-            self._look(event.board)
+            self._write_if_due(event.status)
 
-    def _look(self, board: ServiceStatus) -> None:
-        now = self._clock()
-        busy = bool(board.running or self._delivered or self._failed)
+    def _write_if_due(self, status: ServiceStatus) -> None:
+        now_s = self._clock()
+        busy = bool(status.running or self._delivered or self._failed)
         if not busy:
             self._due = None
         elif self._due is None:
-            self._due = now + _EVERY_S
-        elif now >= self._due:
+            self._due = now_s + _EVERY_S
+        elif now_s >= self._due:
             self._due += _EVERY_S
-            self._write(board)
+            self._write(status)
 
-    def _write(self, board: ServiceStatus) -> None:
+    def _write(self, status: ServiceStatus) -> None:
         log.info(
             "summary",
-            running=len(board.running),
-            jobs=[job.line() for job in board.running],
-            fps=round(sum(job.fps for job in board.running), 1),
-            queue=board.queued + len(board.waiting),
-            arriving=board.settling,
-            level=board.level,
+            running=len(status.running),
+            jobs=[job.line() for job in status.running],
+            fps=round(sum(job.fps for job in status.running), 1),
+            queue=status.queued + len(status.waiting),
+            arriving=status.settling,
+            level=status.level,
             delivered=self._delivered,
             failed=self._failed,
         )

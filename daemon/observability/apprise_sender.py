@@ -1,9 +1,8 @@
-"""Sends one message through Apprise, as a program of its own: servers that hang and plugins that fail end with it.
+"""A program that sends one message through Apprise. A hanging server or a faulty plugin cannot reach the service.
 
-``python -m daemon.observability.apprise_sender`` reads ``{urls, title, text, timeout_s}`` as JSON from its
-standard input, where no other
-user can see the passwords in the URLs, and answers with what went wrong, by the number of the URL. Without a title it
-only looks whether the URLs can be used.
+``python -m daemon.observability.apprise_sender`` reads ``{urls, title, text, timeout_s}`` as JSON from its standard
+input, so that other users cannot see the passwords in the URLs. It answers with the failures by the number of the URL.
+Without a title it only checks whether the URLs can be used.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from daemon.errors import DaemonError
-from daemon.worker import sandbox
+from daemon.worker import sandbox as confinement
 from engines.json_answer import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
@@ -32,18 +31,21 @@ class AppriseMissingError(DaemonError):
 
 
 class _Reasons(logging.Handler):
-    """Keeps what Apprise says of each attempt, by thread; its warnings name hosts, never passwords."""
+    """Collects the warnings of Apprise by thread; they name hosts, never passwords."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: dict[int, str] = {}
+        self.messages: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said[record.thread or 0] = record.getMessage()
+        self.messages[record.thread or 0] = record.getMessage()
 
 
 def deliver(order: dict[str, Any]) -> dict[str, str]:
-    """Send the message to all URLs at once; returns the reasons of those that failed, by number.
+    """Send the message to all URLs at the same time.
+
+    Returns:
+        The reasons of failures, by the number of the URL.
 
     Raises:
         AppriseMissingError: the package is not installed.
@@ -64,13 +66,13 @@ def deliver(order: dict[str, Any]) -> dict[str, str]:
 
 def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) -> dict[str, str]:
     def send(service: Any) -> str:
-        # Longer than the wait below, which alone decides what is late.
+        # Longer than the wait below, so that the wait decides when a message is late.
         service.socket_connect_timeout = service.socket_read_timeout = 2 * order["timeout_s"]
         try:
             done = service.notify(title=order["title"], body=order["text"], body_format="text")
-        except Exception as error:  # of any of a hundred plugins
+        except Exception as error:  # any plugin may raise anything
             return f"{type(error).__name__}: {error}"
-        return "" if done else reasons.said.get(threading.get_ident(), "the service refused it")
+        return "" if done else reasons.messages.get(threading.get_ident(), "the service refused it")
 
     pool = ThreadPoolExecutor(max(1, len(services)))
     pending = {number: pool.submit(send, service) for number, service in services.items()}
@@ -80,8 +82,8 @@ def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) ->
 
 
 def main() -> None:
-    """Entry point."""
-    sandbox.die_with(os.getppid())
+    """Answer the order on standard input."""
+    confinement.die_with(os.getppid())
     order = json.load(sys.stdin)
     answer(lambda: deliver(order))
 

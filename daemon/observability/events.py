@@ -1,4 +1,4 @@
-"""Who is told what the service does, and how none of them can disturb it."""
+"""The events of the service, and the bus that passes them to listeners."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import structlog
 
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.jobs.start_conditions import Condition
 from daemon.status.model import HostLine, ServiceStatus
 from daemon.worker.pool import Outcome
@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A worker begins an attempt."""
+    """A worker has started an attempt."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """An attempt has ended, well or badly."""
+    """An attempt has ended, with any outcome."""
 
     job: Job
     outcome: Outcome
@@ -34,7 +34,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class JobDeferred:
-    """The job will be tried again."""
+    """An attempt has failed; another one will follow."""
 
     job: Job
     failure: Failed
@@ -42,7 +42,7 @@ class JobDeferred:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The job is done; ``video`` is relative to the share's root."""
+    """A job has been delivered; ``video`` is relative to the share's root."""
 
     job: Job
     video: str
@@ -50,7 +50,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job has failed for good; ``report`` is relative to the share's root."""
+    """A job has failed for good; ``report`` is relative to the share's root."""
 
     job: Job
     failure: Failed
@@ -59,14 +59,14 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """How the service stands; told at every turn of its loop.
+    """The present status of the service, at each turn of its loop.
 
     Attributes:
         hosts: all services of the share.
-        slots: jobs that may run side by side; None: as before.
+        slots: the number of jobs that may run at the same time; None if unchanged.
     """
 
-    board: ServiceStatus
+    status: ServiceStatus
     condition: Condition
     hosts: list[HostLine]
     slots: int | None = None
@@ -77,15 +77,19 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 class EventBus:
-    """All listeners; none may wait. One that fails hears nothing more: work is worth more than what is said of it."""
+    """Passes events to listeners, in the caller's thread.
+
+    Listeners must not block. A listener that raises is unsubscribed, so that it cannot disturb the work.
+    """
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = list(listeners)
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Pass an event to all listeners."""
         for listener in list(self._listeners):
             try:
                 listener(event)
             except Exception:
                 self._listeners.remove(listener)
-                log.exception("a listener failed and hears nothing more", listener=repr(listener))
+                log.exception("a listener failed and is unsubscribed", listener=repr(listener))

@@ -1,7 +1,6 @@
-"""Shows the metrics: over HTTP to Prometheus itself, and as a file that node_exporter picks up.
+"""Export of the metrics: over HTTP to Prometheus, and as a file for node_exporter's textfile collector.
 
-It happens in threads of its own. What cannot be shown is said once, with a remedy, and tried again: the work goes
-on without it.
+It runs in threads of its own. A failure is logged once with a remedy, and the export is tried again.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
 from daemon.config.settings import MetricsSettings
-from daemon.observability.registry import Meters
+from daemon.observability.registry import MetricsRegistry
 from engines.files import replace_file
 
 _TURN_S = 1.0
@@ -30,8 +29,13 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Way:
-    """One way of showing the metrics: tried until it works, then again every ``every_s`` if that is not None."""
+class _Output:
+    """One way to export the metrics.
+
+    Attributes:
+        show: exports them; raises OSError.
+        every_s: seconds between two exports; None to stop after the first success.
+    """
 
     name: str
     where: str
@@ -40,47 +44,47 @@ class _Way:
     every_s: float | None
     due_at: float = 0.0
     works: bool = False
-    trouble: str = ""
+    failure: str = ""
 
     def advance(self) -> None:
-        """Show the metrics if it is time to; trouble that is new is logged."""
+        """Export the metrics if it is due; log a new failure."""
         if time.monotonic() < self.due_at:
             return
         try:
             self.show()
         except OSError as error:
-            self._complain(error.strerror or str(error))
+            self._log_failure(error.strerror or str(error))
             self.due_at = time.monotonic() + _TRY_AGAIN_S
         else:
             if not self.works:
                 log.info("metrics are shown", by=self.name, where=self.where)
-            self.works, self.trouble = True, ""
+            self.works, self.failure = True, ""
             self.due_at = time.monotonic() + (self.every_s or float("inf"))
 
-    def _complain(self, reason: str) -> None:
-        if reason != self.trouble:
+    def _log_failure(self, reason: str) -> None:
+        if reason != self.failure:
             where = {"by": self.name, "where": self.where}
             log.warning("metrics cannot be shown", **where, reason=reason, remedy=self.remedy)
-        self.works, self.trouble = False, reason
+        self.works, self.failure = False, reason
 
 
-class Exporter:
-    """Serves and writes the meters, as the settings ask."""
+class MetricsExporter:
+    """Serves and writes the metrics, as configured."""
 
-    def __init__(self, settings: MetricsSettings, meters: Meters) -> None:
+    def __init__(self, settings: MetricsSettings, metrics: MetricsRegistry) -> None:
         self._settings = settings
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(meters)
+        self._registry.register(metrics)
         self._server: WSGIServer | None = None
         self._end = threading.Event()
-        self._http = _Way(
+        self._http = _Output(
             name="http",
             where=f"{settings.address}:{settings.port}",
             remedy="Choose a free metrics.port (`ss -ltnp` shows who has it). Under systemd see docs/metrics.md.",
             show=self._serve,
             every_s=None,
         )
-        self._file = _Way(
+        self._file = _Output(
             name="textfile",
             where=settings.textfile,
             remedy="Make the folder, and let the service's user write there. Under systemd see docs/metrics.md.",
@@ -90,29 +94,30 @@ class Exporter:
 
     @property
     def wanted(self) -> bool:
+        """Whether any export is configured."""
         return self._settings.http or bool(self._settings.textfile)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Export until the context is left; the last state is written then."""
+        """Export until the context is left; then write the final values."""
         thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         thread.start()
         try:
             yield
         finally:
             self._end.set()
-            thread.join(_END_S)  # a disk that hangs must not hold up the end
+            thread.join(_END_S)  # a hanging disk must not delay the end
 
     def _run(self) -> None:
-        ways = [way for way, on in ((self._http, self._settings.http), (self._file, self._settings.textfile)) if on]
+        outputs = [out for out, on in ((self._http, self._settings.http), (self._file, self._settings.textfile)) if on]
         while not self._end.is_set():
-            for way in ways:
-                way.advance()
+            for output in outputs:
+                output.advance()
             self._end.wait(_TURN_S)
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
-        if self._file in ways and not self._file.trouble:
+        if self._file in outputs and not self._file.failure:
             self._file.due_at = 0.0
             self._file.advance()
 

@@ -1,4 +1,4 @@
-"""The load of the GPUs as metrics: read by a program of its own, as a driver in trouble takes its callers along."""
+"""The load of the GPUs as metrics. A separate program reads it, as a faulty driver may crash or block its callers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 import structlog
 
 from daemon.clock import Clock
-from daemon.observability.registry import Labels, Meters
+from daemon.observability.registry import Labels, MetricsRegistry
 from engines.nvml import GPULoad
 
 _PROGRAM = (sys.executable, "-m", "engines.nvml", "2.0")
-_FRESH_S = 30.0  # what was read earlier is not true any more
-_AGAIN_S = 60.0  # until the program is started again after it died
+_VALID_S = 30.0  # after the last reading
+_RESTART_S = 60.0  # after the program has died
 
 _GAUGES = {
     "dualface_gpu_utilization_percent": "gpu_percent",
@@ -30,11 +30,15 @@ _GAUGES = {
 log = structlog.get_logger(__name__)
 
 
-class GPUMeters:
-    """Keeps the gauges of the GPUs fresh, or takes them away. ``program``: what prints their load."""
+class GPUMetrics:
+    """Updates the gauges of the GPUs, or removes them while the driver does not answer.
 
-    def __init__(self, meters: Meters, clock: Clock, program: Sequence[str] = _PROGRAM) -> None:
-        self._meters = meters
+    Args:
+        program: the command that prints the load of all GPUs.
+    """
+
+    def __init__(self, metrics: MetricsRegistry, clock: Clock, program: Sequence[str] = _PROGRAM) -> None:
+        self._metrics = metrics
         self._clock = clock
         self._command = program
         self._read_at = clock()
@@ -43,7 +47,7 @@ class GPUMeters:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        threading.Thread(target=self._run, name="cards", daemon=True).start()
+        threading.Thread(target=self._run, name="gpus", daemon=True).start()
         try:
             yield
         finally:
@@ -52,28 +56,28 @@ class GPUMeters:
                 self._program.kill()
 
     def expire(self) -> None:
-        """Called from another thread now and then: take the gauges away where the driver has stopped to answer."""
-        if self._clock() - self._read_at > _FRESH_S:
+        """Remove the gauges if the driver has stopped answering. The service's loop calls this."""
+        if self._clock() - self._read_at > _VALID_S:
             self.show([])
 
     def show(self, loads: list[GPULoad]) -> None:
         for name, attribute in _GAUGES.items():
             values: dict[Labels, float | None] = {(str(load.index),): getattr(load, attribute) for load in loads}
-            self._meters.replace(name, {labels: value for labels, value in values.items() if value is not None})
-        self._meters.replace("dualface_gpu_info", {(str(load.index), load.name): 1.0 for load in loads})
+            self._metrics.replace(name, {labels: value for labels, value in values.items() if value is not None})
+        self._metrics.replace("dualface_gpu_info", {(str(load.index), load.name): 1.0 for load in loads})
 
     def _run(self) -> None:
-        """Listen to the program; where it ends by itself there are no GPUs, where it dies the driver is in trouble."""
+        """Read the program's output. With exit status 0 there are no GPUs; otherwise the driver is faulty."""
         while not self._end.is_set():
             try:
-                status = self._listen()
+                status = self._read_program()
             except (OSError, ValueError, TypeError) as error:
                 log.warning("GPUs cannot be watched", reason=str(error), remedy="Nothing to do for the work itself.")
                 return
-            if status == 0 or self._end.wait(_AGAIN_S):
+            if status == 0 or self._end.wait(_RESTART_S):
                 return
 
-    def _listen(self) -> int:
+    def _read_program(self) -> int:
         with subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as self._program:
             for line in self._program.stdout or ():
                 self._read_at = self._clock()

@@ -1,7 +1,7 @@
-"""Holds the numbers that are shown to Prometheus: written by the service's loop, read by whoever exports them.
+"""The values of all metrics: written by the service's loop, read by the exporter.
 
-Much of it is counted in worker processes and only added up here, which is what Prometheus calls a custom collector
-(prometheus.io, "Writing exporters"). Its own client library turns the numbers into text.
+Workers count most of them, and the service adds the counts up here. So this is a custom collector of Prometheus's
+client library, which formats the values (prometheus.io, "Writing exporters").
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from pipeline.telemetry.counters import Histogram
 
 OTHER = "OTHER"
-_MOST_VALUES = 64  # of a label without a list of values: whatever sends them cannot fill the memory of Prometheus
+_MOST_VALUES = 64  # of a label without a list of values, so that the memory of Prometheus cannot fill up
 
 Labels: TypeAlias = tuple[str, ...]
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -29,9 +29,9 @@ class MetricDefinition:
     """The definition of one metric.
 
     Attributes:
-        name: as in the exposition; a counter's ends in ``_total``.
-        labels: by name, the values that each may have; an empty tuple leaves them open, up to a bound.
-        bounds: upper bounds of a histogram's buckets, without the infinite one.
+        name: as in the exposition; that of a counter ends in ``_total``.
+        labels: the permitted values of each label by its name; an empty tuple permits any, up to a number.
+        bounds: upper bounds of a histogram's buckets, without infinity.
     """
 
     name: str
@@ -41,10 +41,12 @@ class MetricDefinition:
     bounds: tuple[float, ...] = ()
 
     def allows(self, labels: Labels) -> bool:
+        """Whether the label values are permitted, in the order of ``self.labels``."""
         listed = zip(self.labels.values(), labels, strict=True)
         return all(not values or value in values for values, value in listed)
 
     def family(self) -> Family:
+        """Return an empty metric family for the client library."""
         names = list(self.labels)
         if self.kind == "counter":
             return CounterMetricFamily(self.name, self.help, labels=names)
@@ -53,16 +55,16 @@ class MetricDefinition:
         return HistogramMetricFamily(self.name, self.help, labels=names)
 
 
-class Meters(Collector):
-    """The values of all metrics. A counter begins at 0 for every listed label value; a gauge is absent until set."""
+class MetricsRegistry(Collector):
+    """The values of all metrics. Counters start at 0 for each listed label value; a gauge is absent until it is set."""
 
     def __init__(self, definitions: tuple[MetricDefinition, ...]) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, Histogram]] = {}
-        self._definitions = {meter.name: meter for meter in definitions}
-        for meter in definitions:
-            self._begin(meter)
+        self._definitions = {definition.name: definition for definition in definitions}
+        for definition in definitions:
+            self._initialize(definition)
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """Add to a counter.
@@ -78,7 +80,7 @@ class Meters(Collector):
             numbers[labels] = numbers.get(labels, 0.0) + by
 
     def set(self, name: str, value: float | None, *labels: str) -> None:
-        """Set a gauge; None takes it away."""
+        """Set a gauge; None removes it."""
         with self._lock:
             numbers = self._numbers[name]
             if value is None:
@@ -87,51 +89,53 @@ class Meters(Collector):
                 numbers[self._bounded(name, labels, numbers)] = value
 
     def replace(self, name: str, values: Mapping[Labels, float]) -> None:
-        """Set a gauge for these labels and no others."""
+        """Set a gauge for these label values, and remove it for all others."""
         with self._lock:
             self._numbers[name] = dict(values)
 
     def histogram(self, name: str, more: Histogram, *labels: str) -> None:
-        """Add the counts of another process to a histogram."""
+        """Add the counts of a worker to a histogram."""
         with self._lock:
             histograms = self._histograms[name]
             labels = self._bounded(name, labels, histograms)
             histograms.setdefault(labels, Histogram.over(self._definitions[name].bounds)).add(more)
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus_client asks for."""
-        for meter in self._definitions.values():
+        """Yield all metrics that have a value, for the client library."""
+        for definition in self._definitions.values():
             with self._lock:
-                family = self._filled(meter)
+                family = self._filled(definition)
             if family.samples:
                 yield family
 
-    def _begin(self, meter: MetricDefinition) -> None:
-        labels = _every(list(meter.labels.values()))
-        self._numbers[meter.name] = dict.fromkeys(labels, 0.0) if meter.kind == "counter" else {}
-        histograms = {each: Histogram.over(meter.bounds) for each in labels} if meter.kind == "histogram" else {}
-        self._histograms[meter.name] = histograms
+    def _initialize(self, definition: MetricDefinition) -> None:
+        labels = _combinations(list(definition.labels.values()))
+        self._numbers[definition.name] = dict.fromkeys(labels, 0.0) if definition.kind == "counter" else {}
+        histograms = (
+            {each: Histogram.over(definition.bounds) for each in labels} if definition.kind == "histogram" else {}
+        )
+        self._histograms[definition.name] = histograms
 
     def _bounded(self, name: str, labels: Labels, known: Mapping[Labels, object]) -> Labels:
-        """The labels, or OTHER in place of all where they are not foreseen or too many by now."""
+        """Return the labels, or OTHER for each if they are not permitted or too many."""
         if self._definitions[name].allows(labels) and (labels in known or len(known) < _MOST_VALUES):
             return labels
         return (OTHER,) * len(labels)
 
-    def _filled(self, meter: MetricDefinition) -> Family:
-        family = meter.family()
+    def _filled(self, definition: MetricDefinition) -> Family:
+        family = definition.family()
         if isinstance(family, HistogramMetricFamily):
-            names = [*(str(float(bound)) for bound in meter.bounds), "+Inf"]
-            for labels, histogram in self._histograms[meter.name].items():
+            names = [*(str(float(bound)) for bound in definition.bounds), "+Inf"]
+            for labels, histogram in self._histograms[definition.name].items():
                 family.add_metric(labels, list(zip(names, accumulate(histogram.counts), strict=True)), histogram.sum)
         else:
-            for labels, value in self._numbers[meter.name].items():
+            for labels, value in self._numbers[definition.name].items():
                 family.add_metric(labels, value)
         return family
 
 
-def _every(listed: list[tuple[str, ...]]) -> list[Labels]:
-    """All combinations of listed label values; none where a label is open."""
+def _combinations(listed: list[tuple[str, ...]]) -> list[Labels]:
+    """Return all combinations of listed label values; none if a label permits any value."""
     combinations: list[Labels] = [()]
     for values in listed:
         combinations = [(*labels, value) for labels in combinations for value in values]

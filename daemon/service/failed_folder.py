@@ -1,19 +1,18 @@
-"""The reports in failed go with their files: whoever moves one away, to try it again or for good, leaves none behind.
+"""Removal of reports in ``failed`` whose files have been moved away.
 
-A report is removed when its file was missing in two looks with some time in between, as a delivery puts the file
-there just before its report and a network share may show the second first.
+A report is removed if its file was missing in two scans: a job puts the file there just before its report, and a
+network share may show the report first.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, Every
 from daemon.errors import SourceGoneError
 from daemon.files import read_json
 from daemon.layout import FAILURE_REPORT_SUFFIX, SIDECAR_SUFFIX
@@ -22,17 +21,18 @@ from daemon.status.model import History
 from pipeline.report.model import SCHEMA
 
 LARGEST_BYTES = 1_000_000
-_TIME_SHARE = 0.02  # a look at a large or slow folder may take this part of the time
+_TIME_SHARE = 0.02  # scans of a large or slow folder may take this part of the time
 
 log = structlog.get_logger(__name__)
 
 
 class FailedFolder:
-    """Looks through failed now and then, and keeps the history of failures true.
+    """Scans ``failed`` now and then, and removes from the history what was moved away.
 
     Args:
-        root: of the share; history: of this service, whose failures leave it with their reports.
-        interval_s: time between two looks, at least.
+        root: of the share.
+        history: of this service; a failure leaves it together with its report.
+        interval_s: shortest time between two scans.
     """
 
     def __init__(self, root: Path, failed: Path, history: History, *, interval_s: float, clock: Clock) -> None:
@@ -41,19 +41,17 @@ class FailedFolder:
         self._history = history
         self._interval_s = interval_s
         self._clock = clock
-        self._next_at = clock()
+        self._scans = Every(interval_s, clock)
         self._alone: set[Path] = set()
 
     def advance(self) -> None:
-        """Look, if it is time."""
+        """Scan the folder, if it is time."""
         begun = self._clock()
-        if begun < self._next_at:
-            return
-        self._look()
-        ended = self._clock()
-        self._next_at = ended + max(self._interval_s, (ended - begun) / _TIME_SHARE)
+        if self._scans.due():
+            self._scan()
+            self._scans.postpone(max(self._interval_s, (self._clock() - begun) / _TIME_SHARE))
 
-    def _look(self) -> None:
+    def _scan(self) -> None:
         reports = dict(_reports(self._failed))
         alone = {path for path, has_file in reports.items() if not has_file}
         gone = {path for path in alone & self._alone if _remove(path)}
@@ -64,12 +62,13 @@ class FailedFolder:
     def _forget_all_but(self, present: set[str]) -> None:
         failed = self._history.failed
         if any(job.report and job.report not in present for job in failed):
-            kept = (job for job in failed if not job.report or job.report in present)
-            self._history.failed = deque(kept, maxlen=failed.maxlen)
+            kept = [job for job in failed if not job.report or job.report in present]
+            failed.clear()
+            failed.extend(kept)
 
 
 def _reports(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Each report, and whether the file that it is about lies beside it."""
+    """Yield each report, and whether its file lies beside it."""
     for directory, _, names in os.walk(folder):
         limit = name_max_bytes(Path(directory))
         reports = [name for name in names if name.endswith(FAILURE_REPORT_SUFFIX)]
@@ -79,7 +78,7 @@ def _reports(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a report, if it is one of ours and not all that is left of a failure."""
+    """Remove a report, if the service wrote it and the failed job had a file; return whether it is gone."""
     try:
         report = read_json(path, LARGEST_BYTES)
         ours = report["schema"] == SCHEMA and report["status"] == "failed"

@@ -1,4 +1,4 @@
-"""Takes a changed configuration over while the service runs."""
+"""Reload of the configuration while the service runs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,45 @@ import structlog
 from daemon.config.live_keys import plan
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
-from daemon.service.wakeup import ReloadRequest
+from daemon.service.signals import ReloadRequest
 
 log = structlog.get_logger(__name__)
 
 
-class Reloading:
-    """The settings in force, and what SIGHUP makes of them.
+class SettingsReloader:
+    """The settings in force, which SIGHUP changes.
 
     Args:
-        request: tells whether somebody asked.
-        reread: reads the configuration anew.
+        request: the flag that SIGHUP sets.
+        reread: reads the configuration again.
     """
 
     def __init__(self, settings: Settings, request: ReloadRequest, reread: Callable[[], Settings]) -> None:
-        self.settings = settings
-        self.asked = request.take
+        self._settings = settings
+        self._request = request
         self._reread = reread
 
-    def take(self) -> list[str]:
-        """Read the configuration and put in force what can be; returns what operators should know about it."""
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    def requested(self) -> bool:
+        """Return whether a reload was requested since the last call."""
+        return self._request.take()
+
+    def reload(self) -> list[str]:
+        """Read the configuration and put it in force as far as possible.
+
+        Returns:
+            What operators should know about it, in sentences for the status page.
+        """
         try:
-            found = plan(self.settings, self._reread())
+            found = plan(self._settings, self._reread())
         except ConfigError as error:
             log.warning("configuration not taken over", code=error.code, reason=error.message, remedy=error.remedy)
             return [f"the configuration was changed but has mistakes, so the former one is in force: {_short(error)}"]
-        self.settings = found.settings
+        self._settings = found.settings
         log.info("configuration taken over", changed=found.taken, after_restart=found.later)
         return [f"after a restart these change, too: {', '.join(found.later)}"] if found.later else []
 

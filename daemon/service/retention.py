@@ -1,4 +1,4 @@
-"""Removing originals after their time, where the configuration asks for that."""
+"""Removal of originals after their retention time, if the configuration sets one."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from pathlib import Path, PurePath
 
 import structlog
 
-from daemon.clock import Clock
+from daemon.clock import Clock, Every
 from daemon.config.settings import RetentionSettings
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 
 _SWEEP_EVERY_S = 3600.0
-_SLICE = 200  # entries looked at in one step
-_JUMP_S = 60.0  # what the share's clock may gain or lose between two looks
-_MISTRUST_S = 86400.0  # how long nothing is removed after the share's clock was set: it may have been set wrongly
+_SLICE = 200  # files looked at in one step
+_JUMP_S = 60.0  # the share's clock may gain or lose less than this between two sweeps
+_DISTRUST_S = 86400.0  # after the share's clock was set, perhaps wrongly, nothing is removed for this time
 
 log = structlog.get_logger(__name__)
 
 
 class Retention:
-    """Sweeps the originals folder now and then, a slice at a time.
+    """Sweeps the originals folder once an hour, a slice at a time.
 
-    The first look at the share's clock removes nothing: a machine that starts with a wrong one has it set soon.
+    The first sweep removes nothing: a machine that starts with a wrong clock sets it soon.
     """
 
     def __init__(self, originals: Path, settings: RetentionSettings, clock: Clock) -> None:
         self._originals = originals
-        self.settings = settings
         self._clock = clock
-        self._next_at = clock()
+        self._sweeps = Every(_SWEEP_EVERY_S, clock)
         self._sweep: Iterator[None] = iter(())
-        self._offset_s: float | None = None  # of the share's clock against the monotonic one
+        self._offset_s: float | None = None  # the share's clock minus the monotonic clock
+        self.apply(settings)
+
+    def apply(self, settings: RetentionSettings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
 
     def advance(self) -> None:
         """Do a slice of a sweep, if it is time."""
-        if self.settings.originals == "keep":
+        if self._settings.originals == "keep":
             return
         try:
-            if self._clock() >= self._next_at:
-                self._next_at = self._clock() + _SWEEP_EVERY_S
+            if self._sweeps.due():
                 self._begin(share_time_s(self._originals))
             for _ in islice(self._sweep, _SLICE):
                 pass
@@ -51,20 +54,20 @@ class Retention:
             log.warning("originals cannot be looked through", reason=str(exc))
 
     def _begin(self, now_s: float) -> None:
-        """Begin a sweep where the share's clock has gone on as the monotonic one has."""
+        """Begin a sweep, unless the share's clock has jumped since the last one."""
         before, self._offset_s = self._offset_s, now_s - self._clock()
         self._sweep = iter(())
         if before is None:
             return
         if abs(self._offset_s - before) > _JUMP_S:
             log.warning("the clock was set; no original is removed for a day", by_s=round(self._offset_s - before))
-            self._next_at = self._clock() + _MISTRUST_S
+            self._sweeps.postpone(_DISTRUST_S)
         else:
-            self._sweep = _remove_older(self._originals, now_s, self.settings.originals_days * 86400)
+            self._sweep = _remove_older(self._originals, now_s, self._settings.originals_days * 86400)
 
 
 def share_time_s(folder: Path) -> float:
-    """What the clock says that dates the files of a folder: on a network share it is the server's.
+    """Return the time of the clock that dates the files of a folder; on a network share it is the server's.
 
     Raises:
         OSError: the folder is not there, or may not be written.
@@ -74,7 +77,7 @@ def share_time_s(folder: Path) -> float:
 
 
 def _remove_older(folder: Path, now_s: float, age_s: float) -> Iterator[None]:
-    """Every path is taken from an open directory: between two slices a folder may be swapped for a link."""
+    """Remove old files, one a step; paths start at an open directory, as a folder may become a link in between."""
     with open_folder(folder, PurePath()) as folder_fd:
         for _, _, names, fd in os.fwalk(".", dir_fd=folder_fd):
             for name in names:

@@ -1,153 +1,116 @@
-"""From the service's parts to what people see: the status page, the history, and the line for systemd."""
+"""A snapshot of the service for people: the status page, and the status line of systemd."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 
 import structlog
 
 from daemon.clock import Clock
-from daemon.config.settings import Settings
-from daemon.inbox.inbox import Inbox, Intake
-from daemon.jobs.held_jobs import Task
-from daemon.jobs.manifest import Job
+from daemon.config.settings import Settings, StatusSettings
+from daemon.inbox.inbox import Inbox
+from daemon.inbox.selection import Intake
+from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.start_conditions import BlockReason, Condition
-from daemon.observability.events import Delivered, Event, EventBus, JobFailed, Tick
-from daemon.service.dispatcher import Scheduler
-from daemon.service.systemd import Notifier
+from daemon.observability.events import EventBus, Tick
+from daemon.service.job_overview import JobOverview
+from daemon.service.systemd import Systemd
 from daemon.share.leases import host_name
 from daemon.share.naming import valid_text
 from daemon.share.share import Share
 from daemon.status.model import (
-    FailedJob,
-    FinishedJob,
     History,
     IgnoredFile,
     InboxLine,
     QueuedFile,
     RunningJob,
+    ServiceState,
     ServiceStatus,
     WaitingJob,
-    link_to,
-    now,
     severity,
 )
-from daemon.status.publisher import StatusPage
-from daemon.worker.protocol import Failed
+from daemon.status.page import StatusPage
 from pipeline.job import RESTING, Progress
 
-_NAMED = 30  # files of each kind that the page tells by name
+_FILES_LISTED = 30  # of each kind, on the page
 
 log = structlog.get_logger(__name__)
 
 
-class HistoryRecorder:
-    """Keeps the history of ended jobs: a listener of the service."""
-
-    def __init__(self, history: History, host: str) -> None:
-        self._history = history
-        self._host = host
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Delivered):
-            self._delivered(event.job, event.video)
-        elif isinstance(event, JobFailed):
-            self._failed(event.job, event.failure, event.report)
-
-    def _delivered(self, job: Job, video: str) -> None:
-        result = job.manifest.result or {}
-        self._history.finished.appendleft(
-            FinishedJob(
-                job=job.id,
-                file=job.input_name,
-                output=valid_text(video),
-                link=link_to(video),
-                status=result.get("status", ""),
-                verdict=result.get("verdict", ""),
-                at=now(),
-                host=self._host,
-                links={move.kind: link_to(move.target) for move in job.manifest.publish if move.kind != "video"},
-                facts=result.get("facts", {}),
-            )
-        )
-
-    def _failed(self, job: Job, failure: Failed, report: str) -> None:
-        self._history.failed.appendleft(
-            FailedJob(
-                job=job.id,
-                file=job.input_name,
-                code=failure.code,
-                message=failure.message,
-                remedy=failure.remedy,
-                at=now(),
-                host=self._host,
-                report=valid_text(report),
-                link=link_to(report) if report else "",
-            )
-        )
-
-
 class StatusPublisher:
-    """Shows the service's state on the page and to systemd.
+    """Shows the service's state on the status page and to systemd.
 
-    Attributes:
-        notes: what operators should know besides; shown until it is taken back.
+    Args:
+        slots: returns how many jobs may run side by side.
     """
 
     def __init__(
         self,
         settings: Settings,
         share: Share,
-        scheduler: Scheduler,
+        jobs: JobOverview,
         intake: Intake,
         history: History,
-        notifier: Notifier,
+        systemd: Systemd,
         events: EventBus,
         clock: Clock,
+        *,
+        slots: Callable[[], int],
     ) -> None:
         self._events = events
-        self._scheduler = scheduler
+        self._jobs = jobs
         self._intake = intake
         self._history = history
-        self._notifier = notifier
-        self.page = StatusPage(share, settings.status, clock)
-        self.notes: list[str] = []
+        self._systemd = systemd
+        self._slots = slots
+        self._page = StatusPage(share, settings.status, clock)
+        self._notes: list[str] = []
         self._host = host_name(settings.leases)
 
-    def show(self, condition: Condition, *, phase: str = "", at_once: bool = False) -> None:
-        """Publish the present state. ``phase`` is "stopping" or "stopped" at the end of the service's life."""
+    def apply(self, settings: StatusSettings, notes: list[str]) -> None:
+        """Use other settings from now on, and show what operators should know about them until the next call."""
+        self._page.apply(settings)
+        self._notes = notes
+
+    def show(self, condition: Condition, *, phase: ServiceState | None = None, at_once: bool = False) -> None:
+        """Publish the present state.
+
+        Args:
+            phase: STOPPING or STOPPED at the end of the service's life, else None.
+            at_once: write the page even if it is not time for it.
+        """
         condition = self._with_jobs(condition)
-        board = self._board(condition, phase)
-        self._notifier.status(board.line())
-        self._events.tell(Tick(board, condition, self.page.hosts, self._scheduler.slots))
-        if condition.block_reason is BlockReason.SHARE_AWAY or not (at_once or self.page.due):
+        status = self._status(condition, phase)
+        self._systemd.status(status.line())
+        self._events.publish(Tick(status, condition, self._page.hosts, self._slots()))
+        if condition.block_reason is BlockReason.SHARE_AWAY or not (at_once or self._page.due):
             return
-        self._name_files(board)
+        self._list_files(status)
         try:
-            self.page.show(board, at_once=at_once)
+            self._page.show(status, at_once=at_once)
         except OSError as exc:
             log.debug("status page not written", reason=exc.strerror)
-        except Exception:  # another version on the share, perhaps; a page that cannot be made must not stop the work
+        except Exception:  # such as a file of another version; the work must go on without the page
             log.exception("the program failed on the status page")
 
     def _with_jobs(self, condition: Condition) -> Condition:
-        """The condition, or the want of space that jobs have met where the share as a whole shows none."""
+        """Return the condition, or lack of space if jobs met it although the share as a whole has enough."""
         if condition.block_reason not in (BlockReason.NONE, BlockReason.DRAINING):
             return condition
-        found = list(self._scheduler.lacking_space())
+        found = list(self._jobs.lacking_space())
         if not found:
             return condition
         since, reason = min(found)
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
-    def _board(self, condition: Condition, phase: str) -> ServiceStatus:
-        running = [_running(task, progress, self._host) for task, progress in self._scheduler.at_work()]
+    def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
+        running = [_running(held, progress, self._host) for held, progress in self._jobs.running()]
         return ServiceStatus(
             host=self._host,
             pid=os.getpid(),
-            state=phase or _state(condition, running=len(running), held=self._scheduler.held),
+            state=phase or _state(condition, running=len(running), held=len(self._jobs)),
             reason=condition.reason,
             since="" if phase else condition.since,
             reason_values=condition.values,
@@ -159,17 +122,17 @@ class StatusPublisher:
             waiting=[*self._waiting_jobs(), *self._waiting_files()],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
-            notes=list(self.notes),
+            notes=list(self._notes),
         )
 
     def _waiting_jobs(self) -> Iterator[WaitingJob]:
-        for task in self._scheduler.waiting():
-            reason = task.reason or "its turn comes"
-            job = task.job
-            yield WaitingJob(job.id, job.input_name, reason, self._host, task.code, task.remedy, task.since)
+        for held in self._jobs.waiting():
+            reason = held.reason or "its turn comes"
+            job = held.job
+            yield WaitingJob(job.id, job.input_name, reason, self._host, held.code, held.remedy, held.since)
 
     def _waiting_files(self) -> Iterator[WaitingJob]:
-        """Files that cannot be claimed until somebody gives the right to, or until they are whole."""
+        """Yield the files that cannot be claimed for lack of permissions, or because they are not complete."""
         for inbox in self._intake.inboxes:
             for file, wait in inbox.unfinished.items():
                 why = wait.why
@@ -177,18 +140,18 @@ class StatusPublisher:
             for file, why in inbox.forbidden.items():
                 yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
 
-    def _name_files(self, board: ServiceStatus) -> None:
-        """Tell the first files of the inboxes by name."""
-        board.queue = [
+    def _list_files(self, status: ServiceStatus) -> None:
+        """Add the names of the first files in the inboxes."""
+        status.queue = [
             QueuedFile(_name(inbox, found.relative), inbox.settings.profile, found.signature.size)
-            for inbox, found in self._intake.upcoming(_NAMED)
+            for inbox, found in self._intake.upcoming(_FILES_LISTED)
         ]
         inboxes = self._intake.inboxes
         arriving = [_name(inbox, file) for inbox in inboxes for file in (*inbox.arriving, *inbox.empty)]
-        board.settling, board.arriving = len(arriving), arriving[:_NAMED]
-        board.ignored = [
+        status.settling, status.arriving = len(arriving), arriving[:_FILES_LISTED]
+        status.ignored = [
             IgnoredFile(_name(inbox, file), reason.name) for inbox in inboxes for file, reason in inbox.ignored.items()
-        ][:_NAMED]
+        ][:_FILES_LISTED]
 
 
 def _name(inbox: Inbox, relative: str) -> str:
@@ -197,14 +160,14 @@ def _name(inbox: Inbox, relative: str) -> str:
 
 def _state(condition: Condition, *, running: int, held: int) -> str:
     if condition.block_reason is BlockReason.DRAINING and not held:
-        return "drained"
+        return ServiceState.DRAINED
     if condition.block_reason is not BlockReason.NONE:
         return condition.block_reason.value
-    return "working" if running else "idle"
+    return ServiceState.WORKING if running else ServiceState.IDLE
 
 
-def _running(task: Task, progress: Progress | None, host: str) -> RunningJob:
-    job, progress = task.job, progress or Progress("start")
+def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
+    job, progress = held.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
         job=job.id,
@@ -219,7 +182,7 @@ def _running(task: Task, progress: Progress | None, host: str) -> RunningJob:
         level_reason=progress.level_reason,
         level_trip=progress.trip,
         realtime=None if progress.realtime is None else round(progress.realtime, 1),
-        device="" if job.manifest.card is None else f"cuda:{job.manifest.card}",
+        device="" if job.manifest.gpu is None else f"cuda:{job.manifest.gpu}",
         lacks=progress.lacks,
-        since=task.since if progress.stage in RESTING else "",
+        since=held.since if progress.stage in RESTING else "",
     )

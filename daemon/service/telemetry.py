@@ -1,4 +1,4 @@
-"""What watches the service beside its status page: metrics, what reads them, and messages to people."""
+"""Metrics and notifications: what listens to the service's events beside the status page."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from daemon.config.settings import Settings
-from daemon.observability.activity_log import Summary
-from daemon.observability.collector import Recorder
+from daemon.observability.activity_log import ActivityLog
+from daemon.observability.collector import MetricsCollector
 from daemon.observability.events import Listener
-from daemon.observability.exporter import Exporter
-from daemon.observability.gpu_metrics import GPUMeters
-from daemon.observability.notifier import Announcer
+from daemon.observability.exporter import MetricsExporter
+from daemon.observability.gpu_metrics import GPUMetrics
+from daemon.observability.notifier import AlertNotifier
 
 
 @contextmanager
-def observing(settings: Settings) -> Iterator[tuple[Recorder, list[Listener]]]:
-    """The recorder and all who want to hear of the service, for as long as it runs."""
-    recorder = Recorder(settings)
-    listeners: list[Listener] = [recorder, Summary(time.monotonic)]
+def observing(settings: Settings) -> Iterator[tuple[MetricsCollector, list[Listener]]]:
+    """Run everything that watches the service; yield the metrics collector and all listeners."""
+    collector = MetricsCollector(settings)
+    listeners: list[Listener] = [collector, ActivityLog(time.monotonic)]
     with ExitStack() as running:
-        exporter = Exporter(settings.metrics, recorder.meters)
+        exporter = MetricsExporter(settings.metrics, collector.metrics)
         if exporter.wanted:
             running.enter_context(exporter.running())
             if settings.device.backend != "cpu":
-                gpus = GPUMeters(recorder.meters, time.monotonic)
+                gpus = GPUMetrics(collector.metrics, time.monotonic)
                 running.enter_context(gpus.running())
                 listeners.append(lambda _: gpus.expire())
         if settings.notify.urls:
-            announcer = Announcer(settings, recorder.notified)
-            running.enter_context(announcer.running())
-            listeners.append(announcer)
+            notifier = AlertNotifier(settings, collector.notified)
+            running.enter_context(notifier.running())
+            listeners.append(notifier)
         try:
-            yield recorder, listeners
+            yield collector, listeners
         finally:
-            recorder.stopped()
+            collector.stopped()

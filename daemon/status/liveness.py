@@ -1,7 +1,7 @@
-"""How the services of a share stand, judged from outside: what they wrote, and whether they can still be alive.
+"""The health of all services of a share, judged from outside.
 
-What a service wrote last stays on the share when it dies. So each file is dated: one that is old tells what was, not
-what is. Of a service on this machine it is also known whether its process lives.
+The last status of a service stays on the share when the service dies. So an old file only shows a former state. For a
+service of this machine, the process is checked as well.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from daemon.pages.i18n import size
 from daemon.share.leases import host_name
 from daemon.share.reach import check
 from daemon.share.share import Share
-from daemon.status.model import ServiceStatus
-from daemon.status.store import SILENT_S, Seen, merged, read_status_file
+from daemon.status.model import SILENT, ServiceState, ServiceStatus
+from daemon.status.store import SILENT_S, HostReport, merged, read_status_file
 
-_ROOM_TO_REPORT_BYTES = 2**20
+_STATUS_SPACE_BYTES = 2**20  # with less free space, services cannot write their status
 _START = "Start it: sudo systemctl start dualface. Why it ended: journalctl -u dualface -n 20"
 
 
@@ -37,91 +37,93 @@ class NoStatusError(DaemonError):
 
 @dataclass(frozen=True, slots=True)
 class HostHealth:
-    """One service of the share.
+    """The health of one service.
 
     Attributes:
-        seen: what it wrote last; silent where that cannot be true any more.
-        age_s: seconds since then, by this machine's clock.
-        verdict: in words, "" where it is alive.
+        report: the last status; ``report.silent`` if it cannot be valid any more.
+        age_s: the age of the status in seconds, by this machine's clock.
+        verdict: what is wrong, as sentences; "" if the service is alive.
     """
 
-    seen: Seen
+    report: HostReport
     age_s: float
     verdict: str
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All services of the share. ``board`` is what they say together; ``alive`` whether one of them runs."""
+    """All services of the share, and their merged status."""
 
-    board: ServiceStatus
-    host_healths: tuple[HostHealth, ...]
+    status: ServiceStatus
+    hosts: tuple[HostHealth, ...]
 
     @property
     def alive(self) -> bool:
-        return any(host_health.seen.live for host_health in self.host_healths)
+        """Whether at least one service runs."""
+        return any(host.report.live for host in self.hosts)
 
 
 def survey(share: Share, settings: Settings) -> Survey:
-    """Look at all services of the share.
+    """Read and judge the status of all services of the share.
 
     Raises:
-        NoShareError, ShareForbiddenError: the share cannot be looked at.
+        NoShareError, ShareForbiddenError: the share cannot be read.
         NoStatusError: no service has ever reported.
     """
     check(share)
-    host_healths = tuple(sorted(_host_healths(share, settings), key=lambda host_health: host_health.age_s))
-    if not host_healths:
+    hosts = tuple(sorted(_host_healths(share, settings), key=lambda host: host.age_s))
+    if not hosts:
         raise NoStatusError(f"No service has reported on the share {share.root} yet.")
-    seen = [host_health.seen for host_health in host_healths]
-    board = merged(seen[0].board, seen, listed=settings.status.finished_listed)
-    if not any(one.live for one in seen):
-        board = replace(board, state="stopped" if board.state == "stopped" else "silent")
-    failed = [job for job in board.failed if not job.report or os.path.lexists(share.root / job.report)]
-    return Survey(replace(board, failed=failed, notes=[*board.notes, *_full_disk(share)]), host_healths)
+    reports = [host.report for host in hosts]
+    status = merged(reports[0].status, reports, listed=settings.status.finished_listed)
+    if not any(report.live for report in reports):
+        stopped = status.state == ServiceState.STOPPED
+        status = replace(status, state=ServiceState.STOPPED if stopped else SILENT)
+    failed = [job for job in status.failed if not job.report or os.path.lexists(share.root / job.report)]
+    return Survey(replace(status, failed=failed, notes=[*status.notes, *_full_disk(share)]), hosts)
 
 
 def _full_disk(share: Share) -> Iterator[str]:
-    """What no service can write on a disk that is full to the last byte."""
+    """Yield a note if the disk is so full that no service can report it."""
     free = share.free_bytes()
-    if free < _ROOM_TO_REPORT_BYTES:
+    if free < _STATUS_SPACE_BYTES:
         yield (
             f"The share's disk is full, {size(free)} are free: the services cannot even report, so this may be out of"
-            f" date. Free space on {share.root}; work goes on by itself."
+            f" date. Free space on {share.root}; work continues by itself."
         )
 
 
 def _host_healths(share: Share, settings: Settings) -> Iterator[HostHealth]:
     for path in list(share.hosts.glob(f"*{HOST_STATUS_SUFFIX}")) or [share.outbox / STATUS_JSON]:
-        board = read_status_file(path)
+        status = read_status_file(path)
         with suppress(FileNotFoundError):
             age_s = max(0.0, time.time() - path.stat().st_mtime)
-            if board is not None:
-                yield _host_health(board, age_s, host_name(settings.leases), share.jobs)
+            if status is not None:
+                yield _host_health(status, age_s, host_name(settings.leases), share.jobs)
 
 
-def _host_health(board: ServiceStatus, age_s: float, here: str, jobs: Path) -> HostHealth:
-    verdict = _verdict(board, age_s, here)
-    seen = Seen(board, silent=bool(verdict) and board.state != "stopped")
-    return HostHealth(seen.without_lost(jobs), age_s, verdict)
+def _host_health(status: ServiceStatus, age_s: float, here: str, jobs: Path) -> HostHealth:
+    verdict = _verdict(status, age_s, here)
+    report = HostReport(status, silent=bool(verdict) and status.state != ServiceState.STOPPED)
+    return HostHealth(report.without_lost(jobs), age_s, verdict)
 
 
-def _verdict(board: ServiceStatus, age_s: float, here: str) -> str:
+def _verdict(status: ServiceStatus, age_s: float, here: str) -> str:
     since = datetime.fromtimestamp(time.time() - age_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-    if board.state == "stopped":
-        return f"The service on {board.host} was stopped at {since}. {_START}"
-    if board.host == here and not _is_alive(board.pid):
-        return f"The service on {board.host} is not running: it ended without a word after {since}. {_START}"
+    if status.state == ServiceState.STOPPED:
+        return f"The service on {status.host} was stopped at {since}. {_START}"
+    if status.host == here and not _is_alive(status.pid):
+        return f"The service on {status.host} is not running: it ended unexpectedly after {since}. {_START}"
     if age_s <= SILENT_S:
         return ""
-    if board.host == here:
+    if status.host == here:
         return (
-            f"The service on {board.host} runs but has not reported since {since}: it hangs, or the share does not "
+            f"The service on {status.host} runs but has not reported since {since}: it hangs, or the share does not "
             "take what it writes. See: journalctl -u dualface -n 20"
         )
     return (
-        f"The service on {board.host} has not reported since {since}: its machine or network is down, or it was killed."
-        f" On {board.host}: systemctl status dualface"
+        f"The service on {status.host} has not reported since {since}: its machine or network is down, or it was"
+        f" killed. On {status.host}: systemctl status dualface"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a service tells of itself: what runs, waits, is finished and has failed."""
+"""The status of a service as data: running, waiting, finished and failed jobs, as in ``status.json``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections import deque
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -14,17 +15,36 @@ from urllib.parse import quote
 from daemon.files import read_json
 from daemon.layout import OUTBOX_DIR, STATUS_JSON
 from daemon.pages.i18n import clock
+from pipeline.degradation.level_ladder import LADDER, Level
 
 SCHEMA = "dualface.status/1"
 LARGEST_BYTES = 20_000_000
-LEVELS = ("normal", "downscale", "frame_skip", "pause")
-
 Row = TypeVar("Row")
+
+
+class ServiceState(StrEnum):
+    """What a service does, the most important first: the page shows the first one among several services."""
+
+    SHARE_SPLIT = "share_split"
+    LOW_SPACE = "low_space"
+    PAUSED = "paused"
+    WORKING = "working"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+    STARTING = "starting"
+    IDLE = "idle"
+    DRAINED = "drained"
+    SHARE_AWAY = "share_away"
+    STOPPED = "stopped"
+
+
+SILENT = "silent"  # others say so of a service that has stopped reporting; it never says so itself
+HOST_STATES = (*ServiceState, SILENT)
 
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that a worker is busy with."""
+    """A job on which a worker is busy."""
 
     job: str
     file: str
@@ -36,14 +56,14 @@ class RunningJob:
     attempt: int
     host: str = ""
     level_reason: str = ""
-    realtime: float | None = None  # seconds of the recording done in a second, lately
-    level_trip: str = ""  # the kind of trouble behind it, a key of degradation.lowest
+    realtime: float | None = None  # seconds of the recording done in a second, measured lately
+    level_trip: str = ""  # the kind of trigger that caused the level, a key of degradation.lowest
     device: str = ""  # "cuda:1"; "" where the service works on no GPU
-    lacks: str = ""  # what is lacking on the disk while the job waits for that
-    since: str = ""  # when it began to wait for the disk or the device
+    lacks: str = ""  # the missing disk space, while the job waits for it
+    since: str = ""  # when the job began to wait for the disk or the device
 
     def line(self) -> str:
-        """A few words about it."""
+        """Return a short description for the journal and ``systemctl status``."""
         percent = "" if self.percent is None else f" {self.percent:.0f} %"
         left = "" if self.eta_s is None else f" {clock(self.eta_s)} left"
         return f"{self.file} {self.stage}{percent}{left}{since(self.since)}"
@@ -51,9 +71,12 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """What is not worked on now, and why: a claimed job, or a file in an inbox that cannot be claimed (``job`` "").
+    """A claimed job without a worker, or a file in an inbox that cannot be claimed (``job`` is "" then).
 
-    ``code`` and ``remedy`` are those of the error, ``since`` is when the wait began, "" where there is none.
+    Attributes:
+        reason: why it waits.
+        code, remedy: those of the error behind it, "" if there is none.
+        since: when the wait began, "" if that is unknown.
     """
 
     job: str
@@ -67,7 +90,7 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True)
 class QueuedFile:
-    """A settled file in an inbox, in the order in which they will be taken."""
+    """A settled file in an inbox that waits for its turn."""
 
     file: str
     profile: str
@@ -76,7 +99,7 @@ class QueuedFile:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredFile:
-    """Something in an inbox that is not taken; ``reason`` is the name of a ``scanner.Refusal``."""
+    """An entry of an inbox that is ignored; ``reason`` is the name of a ``scanner.SkipReason``."""
 
     file: str
     reason: str
@@ -92,11 +115,13 @@ class InboxLine:
 
 @dataclass(frozen=True, slots=True)
 class FinishedJob:
-    """A delivered job. ``output`` is relative to the share's root, ``link`` relative to the page.
+    """A delivered job.
 
     Attributes:
-        links: of the other delivered files by kind ("preview", "report", "html", ...), relative to the page.
-        facts: what the verdict says, as numbers (see ``pipeline.report.common.facts``).
+        output: path of the video, relative to the share's root.
+        link: link from the page to the video.
+        links: links to the other delivered files by kind ("preview", "report", "html", ...).
+        facts: the numbers behind the verdict (see ``pipeline.report.common.facts``).
     """
 
     job: str
@@ -113,7 +138,12 @@ class FinishedJob:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A file that went to failed. ``report`` is relative to the share's root, ``link`` leads there from the page."""
+    """A file in failed.
+
+    Attributes:
+        report: path of the report, relative to the share's root.
+        link: link from the page to the report.
+    """
 
     job: str
     file: str
@@ -128,7 +158,7 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class HostLine:
-    """One of the services of the share. Its ``state`` is "silent" where it has stopped to write without saying so."""
+    """One of the services of the share. Its ``state`` is "silent" if it has stopped reporting without being stopped."""
 
     host: str
     state: str
@@ -140,27 +170,28 @@ class HostLine:
 
 @dataclass(slots=True)
 class ServiceStatus:
-    """Everything that the page shows: of one service, or of all services of the share together.
+    """The content of the status page: of one service, or of all services of the share merged.
 
     Attributes:
-        state: "starting", "idle", "working", "paused", "draining", "drained", "low_space", "share_away",
-            "share_split", "stopping" or "stopped".
-        reason: the state in words, "" where it needs none; reason_values: the numbers and the text in it.
-        since: when a state that keeps work from being started began, "" in others.
-        hosts: all services, where the board is that of all together.
-        queued: settled files that wait in the inboxes; settling: files that are still being copied.
-        notes: what operators should know besides, such as a configuration that could not be taken over.
-        queue, arriving, ignored: the first of them by name, and what is left alone.
+        state: a ``ServiceState``; "silent" if no service reports; another text if a newer version wrote it.
+        reason: why nothing is started, "" in other states.
+        reason_values: the numbers and the person's text in ``reason``.
+        since: when a state began that keeps work from being started, "" in other states.
+        hosts: all services, if this is the merged status.
+        queued: the number of settled files that wait in the inboxes.
+        settling: the number of files that are still being copied.
+        notes: further messages to operators, such as a configuration that could not be loaded.
+        queue, arriving, ignored: the first files that wait, that are being copied, and that are ignored.
     """
 
     host: str
     pid: int
-    state: str = "starting"
+    state: str = ServiceState.STARTING
     reason: str = ""
     since: str = ""
     queued: int = 0
     settling: int = 0
-    level: str = "normal"
+    level: str = Level.NORMAL
     reason_values: dict[str, Any] = field(default_factory=dict)
     inboxes: list[InboxLine] = field(default_factory=list)
     queue: list[QueuedFile] = field(default_factory=list)
@@ -177,23 +208,23 @@ class ServiceStatus:
 
     @classmethod
     def from_json(cls, data: bytes) -> ServiceStatus:
-        """Read a board; fields that another version has added are left out.
+        """Parse a status; fields that another version has added are dropped.
 
         Raises:
-            ValueError: this is no board.
+            ValueError: the data is not a status.
         """
         body = json.loads(data)
         if not isinstance(body, dict) or body.get("schema") != SCHEMA:
-            raise ValueError("no board")
+            raise ValueError("not a status")
         try:
             for name, kind in _ROWS.items():
                 body[name] = [_known(kind, row) for row in body.get(name, [])]
             return _known(cls, body)
         except (TypeError, AttributeError) as exc:
-            raise ValueError(f"damaged board: {exc}") from exc
+            raise ValueError(f"damaged status: {exc}") from exc
 
     def line(self) -> str:
-        """One line for ``systemctl status``."""
+        """Return one line for ``systemctl status``."""
         state = self.state.replace("_", " ") + since(self.since)
         parts = [state + (f" ({self.reason})" if self.reason else "")]
         parts += [job.line() for job in self.running[:3]]
@@ -225,23 +256,23 @@ def _known(kind: type[Row], body: dict[str, Any]) -> Row:
 
 
 class History:
-    """The latest finished and failed jobs of this service, newest first; survives a restart in its own board."""
+    """The latest finished and failed jobs of this service, newest first. Its status on the share keeps them."""
 
     def __init__(self, listed: int) -> None:
         self.finished: deque[FinishedJob] = deque(maxlen=listed)
         self.failed: deque[FailedJob] = deque(maxlen=listed)
 
-    def restore(self, board: ServiceStatus | None) -> None:
-        """Take over what an earlier run has written."""
-        if board is not None:
-            self.finished.extend(board.finished)
-            self.failed.extend(board.failed)
+    def restore(self, status: ServiceStatus | None) -> None:
+        """Add the jobs of an earlier run of the service."""
+        if status is not None:
+            self.finished.extend(status.finished)
+            self.failed.extend(status.failed)
 
 
 def read_status(root: Path) -> dict[str, Any] | None:
-    """What the service last wrote about itself; None where there is nothing to be read.
+    """Return the merged status of the share as JSON; None if there is none or it cannot be read.
 
-    ``updated_at`` is at most about a minute old while the service runs and the share answers.
+    ``updated_at`` is at most about a minute old while a service runs and the share answers.
     """
     try:
         status = read_json(root / OUTBOX_DIR / STATUS_JSON, LARGEST_BYTES)
@@ -251,17 +282,12 @@ def read_status(root: Path) -> dict[str, Any] | None:
 
 
 def severity(level: str) -> int:
-    """The rank of a degradation level, 0 for normal."""
-    return LEVELS.index(level) if level in LEVELS else 0
-
-
-def now() -> str:
-    """Wall-clock time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """Return the rank of a degradation level, 0 for normal and for unknown levels."""
+    return Level(level).rank if level in LADDER else 0
 
 
 def since(at: str) -> str:
-    """ " since ..." in this machine's time, "" where ``at`` is no time."""
+    """Return " since ..." in local time, "" if ``at`` is not a time."""
     try:
         return f" since {datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
     except ValueError:
@@ -273,5 +299,9 @@ def _a_day_ago() -> str:
 
 
 def link_to(path: str) -> str:
-    """A relative link from the page to a file, given its path relative to the share's root."""
+    """Return the link from the page to a file.
+
+    Args:
+        path: the file, relative to the share's root.
+    """
     return quote(os.path.relpath(path, OUTBOX_DIR), errors="surrogateescape")

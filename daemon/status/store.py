@@ -1,6 +1,6 @@
-"""Several services on one share: each writes what it does under its name, and the page shows them all together.
+"""The status files of all services of a share, one file for each host, and their merging into one status.
 
-No clock of another host is trusted: how old a host's file is, is told by the share, which dates all of them.
+The age of a file is measured against the newest file on the share. So the clocks of other hosts do not matter.
 """
 
 from __future__ import annotations
@@ -11,72 +11,64 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daemon.files import read_plain
-from daemon.jobs.manifest import folders
+from daemon.jobs.job import job_folders
 from daemon.layout import HOST_STATUS_SUFFIX
 from daemon.share import leases
-from daemon.status.model import LARGEST_BYTES, HostLine, ServiceStatus, severity
+from daemon.status.model import LARGEST_BYTES, SILENT, HostLine, ServiceState, ServiceStatus, severity
 from engines.files import replace_file
 
-SILENT_S = 180.0  # a service that runs writes every minute
-STATES = (  # the most telling first
-    "share_split",
-    "low_space",
-    "paused",
-    "working",
-    "draining",
-    "stopping",
-    "starting",
-    "idle",
-    "drained",
-    "share_away",
-    "stopped",
-)
+SILENT_S = 180.0  # a running service writes every minute
+_IMPORTANCE = {state: rank for rank, state in enumerate(map(str, ServiceState))}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one host has written last, and whether it has been silent for too long since."""
+class HostReport:
+    """The last status of one host, and whether the host has been silent for too long since."""
 
-    board: ServiceStatus
+    status: ServiceStatus
     silent: bool
 
     @property
     def live(self) -> bool:
-        return not self.silent and self.board.state != "stopped"
+        return not self.silent and self.status.state != ServiceState.STOPPED
 
     def line(self) -> HostLine:
-        b = self.board
-        running = len(b.running) if self.live else 0
-        return HostLine(b.host, "silent" if self.silent else b.state, b.reason, b.level, running, b.updated_at)
+        status = self.status
+        running = len(status.running) if self.live else 0
+        state = SILENT if self.silent else status.state
+        return HostLine(status.host, state, status.reason, status.level, running, status.updated_at)
 
-    def without_lost(self, jobs: Path) -> Seen:
-        """The same without the jobs that the leases below ``jobs`` give to others, or that are no longer there.
+    def without_lost(self, jobs: Path) -> HostReport:
+        """Return the report without jobs that have gone, and without jobs whose lease another host holds.
 
-        A host that is stopped or stands still does not know that another has taken its jobs over.
+        A host that is stopped or hangs does not know that another host has taken over its jobs.
+
+        Args:
+            jobs: the folder of all jobs.
         """
-        board = self.board
-        named = {row.job for row in board.running} | {row.job for row in board.waiting if row.job}
-        kept = _held_by(board.host, jobs, named)
-        running = [row for row in board.running if row.job in kept]
-        waiting = [row for row in board.waiting if not row.job or row.job in kept]
-        return replace(self, board=replace(board, running=running, waiting=waiting))
+        status = self.status
+        named = {row.job for row in status.running} | {row.job for row in status.waiting if row.job}
+        held = _held_by(status.host, jobs, named)
+        running = [row for row in status.running if row.job in held]
+        waiting = [row for row in status.waiting if not row.job or row.job in held]
+        return replace(self, status=replace(status, running=running, waiting=waiting))
 
 
 def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
-    """Which of these jobs a host holds by their leases; what cannot be read says nothing against it."""
+    """Return those of the jobs that the host holds by their leases; an unreadable lease counts as the host's."""
     try:
-        found = {leases.job_id_of(folder.name): folder for folder in folders(jobs)} if named else {}
+        found = {leases.job_id_of(folder.name): folder for folder in job_folders(jobs)} if named else {}
     except OSError:
         return named
-    told = {job: leases.read(found[job]) for job in named & found.keys()}
-    return {job for job, lease in told.items() if lease is None or lease.host == host}
+    held_leases = {job: leases.read(found[job]) for job in named & found.keys()}
+    return {job for job, lease in held_leases.items() if lease is None or lease.host == host}
 
 
-class Hosts:
-    """The files of all services of the share.
+class HostFiles:
+    """The status files of all services of the share.
 
     Args:
-        folder: where they lie.
+        folder: the folder of these files.
         jobs: the folder of all jobs.
     """
 
@@ -84,36 +76,46 @@ class Hosts:
         self._folder = folder
         self._jobs = jobs
 
-    def write(self, board: ServiceStatus) -> None:
-        """Replace the file of the board's host.
+    def write(self, status: ServiceStatus) -> None:
+        """Replace the file of the host that the status belongs to.
 
         Raises:
             OSError: it cannot be written.
         """
-        content = json.dumps(asdict(board), indent=1, ensure_ascii=False).encode()
-        replace_file(self._path(board.host), content, writer=board.host)
+        content = json.dumps(asdict(status), indent=1, ensure_ascii=False).encode()
+        replace_file(self._path(status.host), content, writer=status.host)
 
     def read(self, host: str) -> ServiceStatus | None:
-        """What a host has written last; None where that cannot be read."""
+        """Return the last status of a host; None if it cannot be read."""
         return read_status_file(self._path(host))
 
+    def others_active(self, host: str) -> bool:
+        """Return whether another host has not said that its service is stopped."""
+        statuses = (read_status_file(path) for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}") if path.stem != host)
+        return any(status is not None and status.state != ServiceState.STOPPED for status in statuses)
+
     def stamps(self) -> dict[str, int]:
-        """Modification time of each file, in nanoseconds: other ones mean that there is something new."""
+        """Return the modification time of each file in nanoseconds. A difference means that a host has written."""
         return dict(self._dated())
 
     def together(self, own: ServiceStatus, *, listed: int) -> ServiceStatus:
-        """The boards of all hosts as one, after the own one has been written."""
-        return merged(own, list(self._seen(own)), listed=listed)
+        """Return the merged status of all hosts.
 
-    def _seen(self, own: ServiceStatus) -> Iterator[Seen]:
-        yield Seen(own, silent=False)
+        Args:
+            own: the status of this host, which has just been written.
+            listed: the greatest number of finished and of failed jobs.
+        """
+        return merged(own, list(self._reports(own)), listed=listed)
+
+    def _reports(self, own: ServiceStatus) -> Iterator[HostReport]:
+        yield HostReport(own, silent=False)
         stamps = self.stamps()
         now_ns = max(stamps.values(), default=0)
         for name, stamp_ns in stamps.items():
-            board = read_status_file(self._folder / name)
-            if board is not None and board.host != own.host:
-                silent = board.state != "stopped" and now_ns - stamp_ns > SILENT_S * 1e9
-                yield Seen(board, silent=silent).without_lost(self._jobs)
+            status = read_status_file(self._folder / name)
+            if status is not None and status.host != own.host:
+                silent = status.state != ServiceState.STOPPED and now_ns - stamp_ns > SILENT_S * 1e9
+                yield HostReport(status, silent=silent).without_lost(self._jobs)
 
     def _dated(self) -> Iterator[tuple[str, int]]:
         for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}"):
@@ -126,42 +128,48 @@ class Hosts:
         return self._folder / f"{host}{HOST_STATUS_SUFFIX}"
 
 
-def merged(base: ServiceStatus, seen: Sequence[Seen], *, listed: int) -> ServiceStatus:
-    """The boards of several hosts as one. What only one can say (the process, the time) is that of ``base``."""
-    seen = sorted(seen, key=lambda s: s.board.host)
-    live = [s.board for s in seen if s.live] or [base]
-    everybody = [s.board for s in seen]
-    telling = min(live, key=lambda board: _rank(board.state))
-    looking = max(live, key=lambda board: board.queued + board.settling)  # all look into the same inboxes
+def merged(base: ServiceStatus, reports: Sequence[HostReport], *, listed: int) -> ServiceStatus:
+    """Merge the statuses of several hosts.
+
+    Args:
+        base: gives what only one host can say: process and time.
+        reports: of all hosts.
+        listed: the greatest number of finished and of failed jobs.
+    """
+    reports = sorted(reports, key=lambda report: report.status.host)
+    live = [report.status for report in reports if report.live] or [base]
+    everybody = [report.status for report in reports]
+    foremost = min(live, key=lambda status: _importance(status.state))
+    scanning = max(live, key=lambda status: status.queued + status.settling)  # all scan the same inboxes
     return replace(
         base,
-        host=", ".join(board.host for board in live),
-        state=telling.state,
-        reason=telling.reason,
-        since=telling.since,
-        reason_values=telling.reason_values,
-        queued=looking.queued,
-        settling=looking.settling,
-        queue=looking.queue,
-        arriving=looking.arriving,
-        ignored=looking.ignored,
-        level=max((board.level for board in live), key=severity),
-        running=[job for board in live for job in board.running],
-        waiting=list({(row.job, row.file): row for board in live for row in board.waiting}.values()),
-        finished=sorted((j for b in everybody for j in b.finished), key=lambda j: j.at, reverse=True)[:listed],
-        failed=sorted((j for b in everybody for j in b.failed), key=lambda j: j.at, reverse=True)[:listed],
-        hosts=[s.line() for s in seen],
-        notes=[f"{b.host}: {note}" if len(live) > 1 else note for b in live for note in b.notes],
+        host=", ".join(status.host for status in live),
+        state=foremost.state,
+        reason=foremost.reason,
+        since=foremost.since,
+        reason_values=foremost.reason_values,
+        queued=scanning.queued,
+        settling=scanning.settling,
+        queue=scanning.queue,
+        arriving=scanning.arriving,
+        ignored=scanning.ignored,
+        level=max((status.level for status in live), key=severity),
+        running=[job for status in live for job in status.running],
+        waiting=list({(row.job, row.file): row for status in live for row in status.waiting}.values()),
+        finished=sorted((j for s in everybody for j in s.finished), key=lambda j: j.at, reverse=True)[:listed],
+        failed=sorted((j for s in everybody for j in s.failed), key=lambda j: j.at, reverse=True)[:listed],
+        hosts=[report.line() for report in reports],
+        notes=[f"{s.host}: {note}" if len(live) > 1 else note for s in live for note in s.notes],
     )
 
 
 def read_status_file(path: Path) -> ServiceStatus | None:
-    """What a service has written; None where that cannot be read."""
+    """Return the status in a file; None if it cannot be read."""
     try:
         return ServiceStatus.from_json(read_plain(path, LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _rank(state: str) -> int:
-    return STATES.index(state) if state in STATES else len(STATES)
+def _importance(state: str) -> int:
+    return _IMPORTANCE.get(state, len(_IMPORTANCE))

@@ -134,6 +134,10 @@ class WorkerPool:
         self._workers: dict[str, Worker] = {}
         self._polled_at = clock()
 
+    def apply(self, *, stall_timeout_s: float) -> None:
+        """Use another stall timeout from now on, for running workers as well."""
+        self.stall_timeout_s = stall_timeout_s
+
     def __len__(self) -> int:
         return len(self._workers)
 

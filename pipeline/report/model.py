@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.settings import LevelName
 
 SCHEMA = "dualface.report/1"
+Status = Literal["succeeded", "succeeded_degraded", "failed"]
+STATUSES: tuple[str, ...] = get_args(Status)
 
 
 class Part(BaseModel):
@@ -203,7 +205,7 @@ class Report(Part):
     """NAME.dual.report.json, and failed/NAME.report.json."""
 
     schema_: Annotated[str, Field(alias="schema")] = SCHEMA
-    status: Literal["succeeded", "succeeded_degraded", "failed"]
+    status: Status
     job: str
     host: str
     profile: str

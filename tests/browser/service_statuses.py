@@ -26,7 +26,7 @@ from daemon.status.model import (
     WaitingJob,
     link_to,
 )
-from daemon.status.publisher import page_of
+from daemon.status.page import page_of
 from engines.media_warnings import media_warning
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)<!--</script>\"'`{{7*7}}&amp;\u202e.mp4"

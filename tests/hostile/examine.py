@@ -14,7 +14,7 @@ import psutil
 import structlog
 
 from daemon.config.settings import Settings, WorkerLimits
-from daemon.jobs.outcome_policy import explain
+from daemon.jobs.outcome_errors import explain
 from daemon.worker.pool import Died, Outcome, Overdue, Stalled, WorkerPool
 from daemon.worker.protocol import Failed, Finished, RunJob
 from pipeline.job import JobSpec

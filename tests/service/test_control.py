@@ -54,7 +54,7 @@ def test_drain_finishes_what_runs_and_takes_nothing_new(service: Service, record
     shutil.copy(recording, service.inbox("b.mp4"))
     out, err = waits.communicate(timeout=PATIENCE_S)
     assert waits.returncode == 0, err
-    assert "nothing is in work there" in out
+    assert "no job runs there" in out
     assert service.exists("outbox/a.dual.report.json")
     service.wait_for(lambda: service.status()["queued"] == 1, "the second file")
     assert service.status()["state"] == "drained"
@@ -93,7 +93,7 @@ def test_status_tells_a_dead_service_from_a_stopped_one(service: Service) -> Non
     service.kill()
     shown = dualface(service, "status")
     assert shown.returncode == 3
-    assert "is not running: it ended without a word" in shown.stdout
+    assert "is not running: it ended unexpectedly" in shown.stdout
     service.start()
     assert service.stop() == 0
     shown = dualface(service, "status")

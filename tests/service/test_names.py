@@ -15,7 +15,7 @@ import pytest
 from daemon.pages.i18n import Translator, languages
 from daemon.share.naming import failed_names, output_names, valid_text
 from daemon.status.model import ServiceStatus
-from daemon.status.publisher import page_of
+from daemon.status.page import page_of
 from tests.support.recordings import write_recording
 from tests.support.service import Service
 

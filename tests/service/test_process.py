@@ -74,7 +74,7 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
     assert running.returncode == 1
     assert "Traceback" not in said
     assert "Stopping: running files finish their segment" in said
-    assert "goes on where it was" in said
+    assert "continues where it stopped" in said
     assert "failed" not in said
     assert not list(parts.glob("*.mp4"))
     assert process(recording, "--output", parts).returncode == 0

@@ -7,10 +7,7 @@ import socket
 import urllib.request
 from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-
-from daemon.observability.registry import Meters
 
 
 def free_port() -> int:
@@ -43,17 +40,3 @@ class Scrape:
     def counters(self) -> dict[tuple[str, str], float]:
         rising = ("_total", "_count", "_sum", "_bucket")
         return {(s.name, str(s.labels)): s.value for s in self._samples if s.name.endswith(rising)}
-
-
-def text(meters: Meters) -> str:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(meters)
-    return generate_latest(registry).decode()
-
-
-def samples(meters: Meters) -> dict[tuple[str, tuple[str, ...]], float]:
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text(meters))
-        for sample in family.samples
-    }

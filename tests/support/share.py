@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.settings import Settings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
-from daemon.jobs.claim import Candidate
-from daemon.jobs.manifest import Job, State
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import JobState
 from daemon.share.leases import Lease
 from daemon.share.naming import sidecar_name
 from daemon.share.rename import FileMark
@@ -67,7 +68,7 @@ def finished(share: Share, relative: str) -> Job:
     job.manifest.result = {"status": "succeeded", "verdict": "fine", "files": files}
     job.manifest.attempts = 2
     job.manifest.source = FileMark.of(job.source)
-    job.save(State.DELIVERING)
+    job.save(JobState.DELIVERING)
     return job
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import daemon.errors  # noqa: F401  its classes are found as subclasses
 import pipeline.errors  # noqa: F401  its classes are found as subclasses
 from daemon.config import catalog
-from daemon.status.store import STATES
+from daemon.status.model import ServiceState
 from engines.errors import ExplainedError
 
 TEXT = (Path(__file__).parents[2] / "recover_playbook.md").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_checks_of_the_doctor_exist() -> None:
 def test_sections_exist_and_every_trouble_has_one() -> None:
     anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", TEXT, re.M)}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
-    for state in set(STATES) - {"idle", "working", "starting", "stopping", "stopped"}:
+    for state in set(ServiceState) - {"idle", "working", "starting", "stopping", "stopped"}:
         assert state.replace("_", " ") in TEXT, state
 
 

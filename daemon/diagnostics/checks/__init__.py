@@ -1,4 +1,4 @@
-"""The checks of ``dualface doctor``; importing this package registers them all, in the order of being shown."""
+"""The checks of ``dualface doctor``. Importing this package registers all of them, in the order of display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What checks look at: the configuration, and answers of other programs, each asked for once."""
+"""The input of checks: the configuration, and the answers of other programs, which are cached."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.unit import Unit
-from daemon.diagnostics.measurements.program import site_as_text
-from daemon.diagnostics.measurements.site import Measurement, Site
+from daemon.diagnostics.measurements.main import target_as_text
+from daemon.diagnostics.measurements.target import Measurement, Target
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account, ask
 
@@ -25,13 +25,13 @@ Facts = TypeVar("Facts", bound=Measurement)
 
 
 class Context:
-    """One examination.
+    """The context of one run of checks.
 
     Args:
-        config: the configuration's file, for messages; None where there is none.
-        through: another way to the share, see ``measurements.site.Site``.
-        directly: measure the share in this process; for the service, which is the service's user and looks at cheap
-            things only.
+        config: the configuration file, for messages; None if there is none.
+        through: a second path to the share, see ``measurements.target.Target``.
+        directly: measure the share in this process. The service does so: it is the right user, and runs only fast
+            checks.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Context:
         self.settings = settings
         self.config = config
         self.share = Share(settings)
-        self.site = Site(self.share.root, self.share.folders, through)
+        self.target = Target(self.share.root, self.share.folders, through)
         self.host = socket.gethostname()
         self._directly = directly
         self._facts: dict[type[Measurement], Measurement] = {}
@@ -53,7 +53,7 @@ class Context:
 
     @cached_property
     def account(self) -> Account | None:
-        """The service's user, where we may become that; None: we look with our own eyes."""
+        """The account of the service's user, if we may switch to it; None to check as the present user."""
         if self._directly or os.geteuid() != 0 or not self.unit.user:
             return None
         try:
@@ -66,7 +66,7 @@ class Context:
 
     @property
     def user(self) -> str:
-        """Whose rights are looked at."""
+        """The name of the user as whom the checks run."""
         uid = self.account.uid if self.account else os.geteuid()
         try:
             return pwd.getpwuid(uid).pw_name
@@ -74,7 +74,7 @@ class Context:
             return str(uid)
 
     def measure(self, kind: type[Facts]) -> Facts:
-        """Facts about the share.
+        """Return facts about the share, measured once.
 
         Raises:
             DaemonError: the share cannot be measured, or does not answer.
@@ -87,18 +87,18 @@ class Context:
 
     def _measured(self, kind: type[Facts]) -> Facts:
         if self._directly:
-            return kind.measured(self.site)
-        arguments = [kind.__name__, site_as_text(self.site)]
-        told = ask(
-            "daemon.diagnostics.measurements.program", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account
+            return kind.measured(self.target)
+        arguments = [kind.__name__, target_as_text(self.target)]
+        answer = ask(
+            "daemon.diagnostics.measurements.main", arguments, timeout_s=_SHARE_TIMEOUT_S, account=self.account
         )
-        return TypeAdapter(kind).validate_python(told)
+        return TypeAdapter(kind).validate_python(answer)
 
     def ask_program(self, module: str, *arguments: str) -> Any:
-        """What a program that may load codecs and drivers says.
+        """Return the answer of a program, run once, that may load codecs and drivers.
 
         Raises:
-            DaemonError: it cannot, or died.
+            DaemonError: the program failed or died.
         """
         key = (module, *arguments)
         if key not in self._answers:

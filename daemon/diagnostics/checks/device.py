@@ -1,4 +1,4 @@
-"""Checks of what does the work: the backend, GPUs, codecs, models and engines, all asked in other programs."""
+"""Checks of the device: backend, GPUs, codecs, models and engines, all in separate programs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GPU = Path("/dev/nvidiactl")
 
 @check("backend")
 def backend(context: Context) -> Finding:
-    """The configured device must open, and both models must load on it, or no job can be done."""
+    """The configured device must open, and both models must load on it; otherwise no job can run."""
     settings = context.settings.device
     found = context.ask_program(_OPENING, _without_sessions(settings))
     facts = {"configured": settings.backend, "device": found["device"], "notes": found["notes"]}
     if found["device"] == "cpu" and settings.backend == "auto" and _GPU.exists():
         return warning(
             f"There is a GPU, but the work runs on the CPU: {'; '.join(found['notes'])}",
-            "See the checks driver, GPUs and libraries; or set device.backend to cpu.",
+            "See the checks driver, cards and libraries; or set device.backend to cpu.",
             facts=facts,
         )
     others = f" ({'; '.join(found['notes'])})" if found["notes"] else ""
@@ -32,24 +32,24 @@ def backend(context: Context) -> Finding:
 
 
 def _without_sessions(settings: DeviceSettings) -> str:
-    """The device, as JSON, to be opened without a count of its encoder sessions, which another check makes."""
+    """Return the settings as JSON, without the count of encoder sessions, which another check makes."""
     return settings.model_copy(update={"nvenc_max_sessions": 0}).model_dump_json()
 
 
 @check("limits", needs="backend")
 def limits(context: Context) -> Finding:
-    """Workers run within workers.limits; if these leave no room for the program itself, every file fails."""
+    """Workers run within workers.limits; if these are too low for the program itself, every file fails."""
     settings = context.settings
     try:
         context.ask_program(_OPENING, _without_sessions(settings.device), settings.workers.limits.model_dump_json())
     except DaemonError as exc:
-        return failed(exc.message, "Raise the limit that is named, else workers.limits.address_space_bytes.")
+        return failed(exc.message, "Raise the named limit, or workers.limits.address_space_bytes if none is named.")
     return ok("The backend opens within the limits.", facts=settings.workers.limits.model_dump())
 
 
 @check("driver")
 def driver(context: Context) -> Finding:
-    """A GPU needs NVIDIA's kernel module, libraries of the same version, and devices that the service may open."""
+    """A GPU needs NVIDIA's kernel module, libraries of the same version, and permission to open its devices."""
     if context.settings.device.backend == "cpu":
         return not_applicable("device.backend is cpu.")
     facts = context.ask_program(_EXAMINE, "driver")
@@ -60,7 +60,7 @@ def driver(context: Context) -> Finding:
     if closed:
         return failed(
             f"{context.user} cannot open {', '.join('/dev/' + name for name in closed)}.",
-            "See the rights of the devices, and DeviceAllow= of the unit; load nvidia-uvm at boot.",
+            "Check the permissions of the devices and DeviceAllow= of the unit; load nvidia-uvm at boot.",
             facts=about,
         )
     if not facts["cards"]:
@@ -80,7 +80,7 @@ def _without_gpu(context: Context, summary: str, facts: dict[str, Any]) -> Findi
 
 @check("cards", needs="driver")
 def gpus(context: Context) -> Finding:
-    """Which GPUs there are, and how full their memory is: jobs may fill it up to device.vram_guard."""
+    """The GPUs and the use of their memory; jobs may use it up to device.vram_guard."""
     settings = context.settings.device
     found = context.ask_program(_EXAMINE, "driver")["cards"]
     facts = {"cards": found}
@@ -96,8 +96,8 @@ def gpus(context: Context) -> Finding:
     if full:
         taken = ", ".join(map(str, full))
         return warning(
-            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of GPU {taken} is taken.",
-            "End other programs on the GPU; jobs wait until there is room.",
+            f"{words}. More than device.vram_guard ({settings.vram_guard:.0%}) of GPU {taken} is in use.",
+            "End other programs on the GPU; jobs wait until there is enough memory.",
             facts=facts,
         )
     return ok(f"{words}.", facts=facts)
@@ -105,27 +105,27 @@ def gpus(context: Context) -> Finding:
 
 @check("codecs-cpu")
 def codecs_cpu(context: Context) -> Finding:
-    """What the CPU decodes and encodes, tried on small samples. ffmpeg as a program is not needed."""
+    """The codecs of the CPU, tried with small samples. The program ffmpeg is not needed."""
     facts = context.ask_program(_EXAMINE, "cpu")
     broken = {codec: words for kind in ("decode", "encode") for codec, words in facts[kind].items() if words}
     needed = [codec for codec in broken if codec in ("h264", *facts["encode"])]
     summary = f"decodes {_working(facts['decode'])}; encodes {_working(facts['encode'])}"
     if needed:
         return failed(
-            f"Not even these work: {_explained(broken)}.",
+            f"Necessary codecs do not work: {_explained(broken)}.",
             "Install the package av (PyAV) again, from its wheel.",
             facts=facts,
         )
     if broken:
         return warning(
-            f"The CPU {summary}. Not: {_explained(broken)}.", "Recordings of these kinds go to failed.", facts=facts
+            f"The CPU {summary}. Not: {_explained(broken)}.", "Recordings with these codecs fail.", facts=facts
         )
     return ok(f"The CPU {summary}.", facts=facts)
 
 
 @check("codecs-cuda", needs="cards")
 def codecs_cuda(context: Context) -> Finding:
-    """What the GPU decodes and encodes; the rest is decoded as device.undecodable says, and encoded with x264."""
+    """The codecs of the GPU. Others are decoded according to device.undecodable, and encoded with x264."""
     facts = context.ask_program(_EXAMINE, "cuda", str(context.settings.device.gpu))
     sessions = facts["nvenc"]["opened"]
     missing = f"no NVENC ({facts['nvenc']['error']}), so x264 encodes"
@@ -134,7 +134,7 @@ def codecs_cuda(context: Context) -> Finding:
     wanting = sorted(name for name, p in context.settings.profiles.items() if p.encoder == "nvenc" and not sessions)
     if wanting:
         return failed(
-            f"{summary} Profiles that demand NVENC: {', '.join(wanting)}.",
+            f"{summary} Profiles that require NVENC: {', '.join(wanting)}.",
             "Set their encoder to auto or x264.",
             facts=facts,
         )
@@ -153,7 +153,7 @@ def _explained(broken: dict[str, str]) -> str:
 
 @check("inference")
 def inference(context: Context) -> Finding:
-    """Which runtimes can run the models: on a GPU TensorRT or ONNX Runtime's CUDA provider, elsewhere its CPU one."""
+    """The runtimes for the models: TensorRT or ONNX Runtime with CUDA on a GPU, ONNX Runtime on the CPU."""
     facts = context.ask_program(_EXAMINE, "inference")
     providers = [name.removesuffix("ExecutionProvider") for name in facts["providers"]]
     summary = f"ONNX Runtime {facts['onnxruntime']} with {', '.join(providers)}; {facts['tensorrt'] or 'no TensorRT'}"
@@ -161,8 +161,8 @@ def inference(context: Context) -> Finding:
         return failed(f"{summary}.", "Install onnxruntime again.", facts=facts)
     if _uses_gpu(context) and "CUDA" not in providers:
         return warning(
-            f"{summary}: without its CUDA provider the GPU depends on TensorRT alone.",
-            "Uninstall onnxruntime and install onnxruntime-gpu again: the one hides the other.",
+            f"{summary}: without the CUDA provider, the GPU depends on TensorRT alone.",
+            "Uninstall onnxruntime and install onnxruntime-gpu again: onnxruntime hides it.",
             facts=facts,
         )
     return ok(f"{summary}.", facts=facts)
@@ -175,7 +175,7 @@ def _uses_gpu(context: Context) -> bool:
 
 @check("models")
 def models(context: Context) -> Finding:
-    """The models come with packages; each must be the published file. Both may be used commercially."""
+    """The models come with packages; each must be identical to the published file. Both permit commercial use."""
     found = context.ask_program(_ENGINES, "list", "")["models"]
     words = "; ".join(f"{m['title']} ({m['licence']}, sha256 {m['sha256'][:12]})" for m in found)
     return ok(f"Intact: {words}.", facts={"models": found})
@@ -183,7 +183,7 @@ def models(context: Context) -> Finding:
 
 @check("engines")
 def engines(context: Context) -> Finding:
-    """TensorRT engines are built from the models once for each kind of GPU; stale ones are built anew when needed."""
+    """TensorRT engines are built from the models once for each kind of GPU; outdated ones are rebuilt when needed."""
     found = context.ask_program(_ENGINES, "list", "")
     facts = {"directory": found["directory"], "library": found["library"], "engines": found["engines"]}
     if found["library"] is None:
@@ -192,24 +192,24 @@ def engines(context: Context) -> Finding:
     if bad:
         return warning(f"{', '.join(bad)}.", "Build them again: dualface engines build", facts=facts)
     if not found["engines"]:
-        return ok("None is built yet; the first job on a GPU builds what it needs.", facts=facts)
+        return ok("None is built yet; the first job on a GPU builds them.", facts=facts)
     words = ", ".join(f"{e['name']} for {e['target']} ({e['precision']})" for e in found["engines"])
     return ok(f"Built: {words}.", facts=facts)
 
 
 @check("cache")
 def cache(context: Context) -> Finding:
-    """Converted models, engines and kernels are kept between jobs; without that every job makes them anew."""
+    """Converted models, engines and kernels are kept between jobs; otherwise every job makes them again."""
     facts = context.ask_program(_EXAMINE, "cache")
     if facts["refused"]:
         return warning(
-            f"{context.user} cannot keep files in {facts['directory']}: {facts['refused']}.",
-            "Give the service a cache: CacheDirectory= of its unit, or the variable CACHE_DIRECTORY.",
+            f"{context.user} cannot write files in {facts['directory']}: {facts['refused']}.",
+            "Set a cache directory: CacheDirectory= of the unit, or the variable CACHE_DIRECTORY.",
             facts=facts,
         )
     if facts["free_bytes"] < _GIB:
         return warning(
-            f"{facts['directory']} has {facts['free_bytes'] / _GIB:.1f} GiB of space left.",
+            f"{facts['directory']} has {facts['free_bytes'] / _GIB:.1f} GiB of free space.",
             "Free space there.",
             facts=facts,
         )

@@ -1,4 +1,4 @@
-"""Checks of the machine: memory, clock, the service's unit."""
+"""Checks of the machine: memory, clock, systemd unit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daemon.diagnostics.framework import Finding, check, not_applicable, ok, war
 from daemon.jobs.job_spec import job_slots
 
 _GIB = 2**30
-_JOB_BYTES = 1.2 * _GIB  # the most that a job was seen to take
+_JOB_BYTES = 1.2 * _GIB  # the highest measured use of a job
 _SANE_YEARS = range(2024, 2100)
 _UNSYNCHRONISED = 0x40  # STA_UNSYNC, adjtimex(2)
 _STATUS_OFFSET = 40  # of timex.status on 64-bit machines: an int and four longs come before it
@@ -22,7 +22,7 @@ _TIMEX_BYTES = 512  # more than enough
 
 @check("memory")
 def memory(context: Context) -> Finding:
-    """Jobs side by side must fit into memory, or the kernel ends one of them."""
+    """The jobs that run at the same time must fit into memory; otherwise the kernel kills one."""
     total, slots = psutil.virtual_memory().total, job_slots(context.settings)
     facts = {"total_bytes": total, "slots": slots}
     wanted = slots * _JOB_BYTES
@@ -30,7 +30,7 @@ def memory(context: Context) -> Finding:
     if wanted > 0.85 * total:
         fitting = max(1, int(0.85 * total / _JOB_BYTES))
         return warning(
-            f"{summary}, which may take {wanted / _GIB:.1f} GiB.", "Lower workers.concurrent_jobs.",
+            f"{summary}, which may need {wanted / _GIB:.1f} GiB.", "Lower workers.concurrent_jobs.",
             settings={"workers.concurrent_jobs": fitting} if fitting < slots else {}, facts=facts,
         )  # fmt: skip
     return ok(f"{summary}.", facts=facts)
@@ -38,25 +38,27 @@ def memory(context: Context) -> Finding:
 
 @check("clock")
 def clock(_context: Context) -> Finding:
-    """Times in reports and listings come from the clock; leases and settling do not depend on it."""
+    """Times in reports and file lists come from the clock; leases and settling do not depend on it."""
     now = datetime.now(UTC)
     synchronised = _is_synchronised()
     facts = {"now": now.isoformat(timespec="seconds"), "synchronised": synchronised}
     if now.year not in _SANE_YEARS:
-        return warning(f"The clock says {now:%Y-%m-%d}.", "Set the clock: timedatectl set-ntp true", facts=facts)
+        return warning(f"The clock shows {now:%Y-%m-%d}.", "Set the clock: timedatectl set-ntp true", facts=facts)
     before, steady = time.time() - time.monotonic(), time.monotonic()
     time.sleep(0.05)
     if time.monotonic() <= steady or abs(time.time() - time.monotonic() - before) > 1:
-        return warning("The clock jumps.", "See the machine's time service and its hypervisor.", facts=facts)
+        return warning("The clock jumps.", "Check the time service and the hypervisor of the machine.", facts=facts)
     if synchronised is False:
         return warning(
-            f"{facts['now']}, but no time server steers it.", "Switch one on: timedatectl set-ntp true", facts=facts
+            f"{facts['now']}, but it is not synchronised.",
+            "Enable it: timedatectl set-ntp true",
+            facts=facts,
         )
-    return ok(f"{facts['now']}{', steered by a time server' if synchronised else ''}.", facts=facts)
+    return ok(f"{facts['now']}{', synchronised with a time server' if synchronised else ''}.", facts=facts)
 
 
 def _is_synchronised() -> bool | None:
-    """Whether a time server steers the kernel's clock; None where the kernel does not tell."""
+    """Return whether the clock is synchronised with a time server; None if the kernel does not say."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     if ctypes.sizeof(ctypes.c_long) != 8 or ctypes.CDLL(None).adjtimex(timex) < 0:
         return None
@@ -66,7 +68,7 @@ def _is_synchronised() -> bool | None:
 
 @check("service")
 def service(context: Context) -> Finding:
-    """systemd starts the service at boot and again when it fails."""
+    """systemd starts the service at boot, and restarts it after a failure."""
     unit = context.unit
     if not unit.load:
         return not_applicable("systemd does not run here: run the service with dualface run.")
@@ -75,12 +77,12 @@ def service(context: Context) -> Finding:
     facts = {"active": unit.active, "sub": unit.sub, "enabled": unit.enabled, "restarts": unit.restarts}
     if unit.active == "failed":
         return warning(
-            f"It has failed ({unit.result}).", "See why: journalctl -u dualface -n 30; then: systemctl start dualface",
+            f"It has failed ({unit.result}).", "See why: journalctl -u dualface -n 30. Then: systemctl start dualface",
             facts=facts,
         )  # fmt: skip
     if unit.active not in ("active", "activating"):
         return warning("It does not run.", "Start it: systemctl start dualface", facts=facts)
     if unit.enabled not in ("enabled", "static"):
-        return warning("It runs, but not after the next boot.", "systemctl enable dualface", facts=facts)
-    again = f"; it was started again {unit.restarts} times" if unit.restarts else ""
+        return warning("It runs, but does not start at boot.", "Enable it: systemctl enable dualface", facts=facts)
+    again = f"; it was restarted {unit.restarts} times" if unit.restarts else ""
     return ok(f"It is {unit.active} ({unit.sub}) as user {unit.user}{again}.", facts=facts)

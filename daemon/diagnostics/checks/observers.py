@@ -1,4 +1,4 @@
-"""Checks of what watches the service: metrics and messages. Neither keeps it from working."""
+"""Checks of metrics and notifications. The service works without them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LOOK = "`journalctl -u dualface` has the lines `metrics cannot be shown` with r
 
 @check("metrics")
 def metrics(context: Context) -> Finding:
-    """Prometheus reads the service's numbers over HTTP or, through node_exporter, from a file."""
+    """Prometheus reads the metrics over HTTP, or from a file through node_exporter."""
     settings = context.settings.metrics
-    trouble = [*_http_trouble(settings), *_file_trouble(settings)]
-    if trouble:
-        return warning(" ".join(trouble), _LOOK)
+    faults = [*_http_faults(settings), *_file_faults(settings)]
+    if faults:
+        return warning(" ".join(faults), _LOOK)
     shown = [_url(settings)] * settings.http + [settings.textfile] * bool(settings.textfile)
     return ok(f"Shown at {' and '.join(shown)}.") if shown else not_applicable("Off: see metrics.http.")
 
@@ -37,7 +37,7 @@ def _url(settings: MetricsSettings) -> str:
     return f"http://{f'[{address}]' if address.version == 6 else address}:{settings.port}/metrics"
 
 
-def _http_trouble(settings: MetricsSettings) -> list[str]:
+def _http_faults(settings: MetricsSettings) -> list[str]:
     if not settings.http:
         return []
     try:
@@ -50,7 +50,7 @@ def _http_trouble(settings: MetricsSettings) -> list[str]:
     return [] if is_ours else [f"Another program answers at {_url(settings)}."]
 
 
-def _file_trouble(settings: MetricsSettings) -> list[str]:
+def _file_faults(settings: MetricsSettings) -> list[str]:
     if not settings.textfile:
         return []
     try:
@@ -62,7 +62,7 @@ def _file_trouble(settings: MetricsSettings) -> list[str]:
 
 @check("notifications")
 def notifications(context: Context) -> Finding:
-    """Messages go out through Apprise to the URLs of notify.urls; looked at here, not sent."""
+    """Notifications are sent through Apprise to the URLs in notify.urls. This checks the URLs and sends nothing."""
     urls = {str(number): url for number, url in enumerate(context.settings.notify.urls, start=1)}
     if not urls:
         return not_applicable("Off: notify.urls is empty.")
@@ -72,6 +72,6 @@ def notifications(context: Context) -> Finding:
     except (AnsweredError, ChildFailedError) as error:
         return warning(error.message, error.remedy)
     if failed:
-        told = "; ".join(f"number {number}: {reason}" for number, reason in failed.items())
-        return warning(f"Not usable in notify.urls: {told}.", "Correct these URLs; Apprise's documentation lists them.")
-    return ok(f"{len(urls)} URLs are understood; whether they are right shows only when something is sent.")
+        reasons = "; ".join(f"number {number}: {reason}" for number, reason in failed.items())
+        return warning(f"Not usable in notify.urls: {reasons}.", "Correct these URLs; see Apprise's documentation.")
+    return ok(f"{len(urls)} URLs have a known form; only a message shows whether they work.")

@@ -1,4 +1,4 @@
-"""Checks of the shared folder. What was measured is told in words, and as settings where some follow from it."""
+"""Checks of the share: measurements as sentences, remedies and recommended settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.framework import Finding, check, failed, not_applicable, ok, warning
 from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
-from daemon.diagnostics.measurements.moving import OVERWRITES, Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.mount import Presence, ShareMount, Space
+from daemon.diagnostics.measurements.renaming import OVERWRITES, Renaming, Syncing
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.errors import SplitShareError
 from daemon.share.share import is_network, settle_key
 from pipeline.degradation.space import mib
@@ -21,86 +21,86 @@ _GIB = 2**30
 _FAT = ("vfat", "msdos")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NO_OWNERS = ("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk")
-_NFS_CACHE_S = 60.0  # acregmax and acdirmax where the options name none (nfs(5))
+_NFS_CACHE_S = 60.0  # acregmax and acdirmax by default (nfs(5))
 _OTHER_CACHE_S = 1.0  # cifs (mount.cifs(8)) and FUSE's usual time
-_WRITE_BACK_S = 30.0  # how long another host's kernel may keep written data to itself (vm.dirty_expire_centisecs)
+_WRITE_BACK_S = 30.0  # how long another host's kernel may delay written data (vm.dirty_expire_centisecs)
 _SLOW_SYNC_MS = 250.0
 _COARSE_NS = 10**9
 _CLOCKS_APART_S = 60.0
 _LONGEST_NAME = 255
 
-# What the service looks at whenever it starts: cheap, and what it cannot do without.
+# The fast and essential checks, at each start of the service.
 AT_START = ("share-permissions", "share-one-file-system", "share-rename", "share-fsync", "share-times", "share-limits")
-SAID_ONLY = ("share-limits",)  # a disk may grow, and a configuration be loaded anew, while the service waits
+LOGGED_ONLY = ("share-limits",)  # the disk or the configuration may change while the service waits
 
 
 @check("share-there")
 def there(context: Context) -> Finding:
-    """Everything happens in the share: it must be mounted, and hold what the service has left there."""
+    """The share must be mounted, and contain the folders that the service has created."""
     facts, root = context.measure(Presence), context.share.root
     if facts.refused == "ENOENT":
         return failed(f"{root} does not exist.", f"Mount the share, or create the folder: mkdir -p {root}")
     if facts.refused:
         return failed(
             f"{root} cannot be opened by {context.user}: {_words(facts.refused)}.",
-            f"Give {context.user} the right to it and to the folders above it; see also share.root.",
+            f"Give {context.user} permission for it and the folders above it; see also share.root.",
         )
     if not facts.prepared:
         return warning(
-            f"No service has worked in {root} yet.", "Nothing to do on a new share; else see whether it is mounted."
+            f"No service has used {root} yet.", "Nothing to do on a new share; otherwise check whether it is mounted."
         )
     if facts.missing:
-        return warning(f"Folders are missing: {', '.join(facts.missing)}.", "The service makes them when it starts.")
-    return ok(f"{root} holds a share of this service.")
+        return warning(f"Folders are missing: {', '.join(facts.missing)}.", "The service creates them when it starts.")
+    return ok(f"{root} is a share of this service.")
 
 
 @check("share-file-system", needs="share-there")
 def file_system(context: Context) -> Finding:
-    """The kind of file system decides how files are watched, and how long they must be quiet before they are taken."""
-    place = context.measure(Place)
-    facts = {"kind": place.kind, "source": place.source, "options": place.options}
-    if place.read_only:
-        return failed(f"{place.source} is mounted read-only.", "Mount it with rw.", facts=facts)
-    key, quiet_s = settle_key(place.kind), _quiet_s(place)
-    told = getattr(context.settings.settle, key)
-    summary = f"{place.kind or 'an unknown file system'} from {place.source or 'nowhere that the kernel names'}"
-    if place.kind in _FAT:
+    """The file system decides how files are watched, and how long they must not change before they are claimed."""
+    mount = context.measure(ShareMount)
+    facts = {"kind": mount.kind, "source": mount.source, "options": mount.options}
+    if mount.read_only:
+        return failed(f"{mount.source} is mounted read-only.", "Mount it with rw.", facts=facts)
+    key, quiet_s = settle_key(mount.kind), _quiet_s(mount)
+    settle_s = getattr(context.settings.settle, key)
+    summary = f"{mount.kind or 'an unknown file system'} from {mount.source or 'an unknown source'}"
+    if mount.kind in _FAT:
         return warning(
-            f"{summary} holds no file of 4 GiB or more.", "Put the share on another file system.", facts=facts
+            f"{summary} cannot hold files of 4 GiB or more.", "Put the share on another file system.", facts=facts
         )
-    if place.kind in _IN_MEMORY:
+    if mount.kind in _IN_MEMORY:
         return warning(
-            f"{summary} is kept in memory: it is empty after a restart of the machine.",
-            "Use a disk, unless this is a trial.",
+            f"{summary} is in memory: it is empty after a restart of the machine.",
+            "Use a disk, unless this is a test.",
             facts=facts,
         )
-    if told < quiet_s:
+    if settle_s < quiet_s:
         return warning(
-            f"{summary}: {told:g} s of quiet are too few, other hosts' writing may stay unseen for {quiet_s - 5:g} s.",
+            f"{summary}: {settle_s:g} s are too short, other hosts' writes may stay unseen for {quiet_s - 5:g} s.",
             f"Set settle.{key} to {quiet_s:g} or more.",
             settings={f"settle.{key}": quiet_s},
             facts=facts,
         )
-    watched = "polled" if place.network else "watched by events and polled"
-    return ok(f"{summary}; it is {watched}, and files settle for {told:g} s.", facts=facts)
+    watched = "polled" if mount.network else "watched by events and polled"
+    return ok(f"{summary}; it is {watched}, and the quiet time is {settle_s:g} s.", facts=facts)
 
 
-def _quiet_s(place: Place) -> float:
-    """The least quiet time: as long as another host's writing may stay unseen, and a little more."""
-    if not place.network:
+def _quiet_s(mount: ShareMount) -> float:
+    """Return the shortest safe quiet time: a little longer than other hosts' writes may stay invisible."""
+    if not mount.network:
         return 0.0
-    return max(_cache_s(place), _WRITE_BACK_S) + 5.0
+    return max(_cache_s(mount), _WRITE_BACK_S) + 5.0
 
 
-def _cache_s(place: Place) -> float:
-    known = [s for s in (place.file_cache_s, place.folder_cache_s) if s is not None]
-    usual_s = _NFS_CACHE_S if place.kind.startswith("nfs") else _OTHER_CACHE_S
+def _cache_s(mount: ShareMount) -> float:
+    known = [s for s in (mount.file_cache_s, mount.folder_cache_s) if s is not None]
+    usual_s = _NFS_CACHE_S if mount.kind.startswith("nfs") else _OTHER_CACHE_S
     return max(known) if len(known) == 2 else max([usual_s, *known])
 
 
 @check("share-permissions", needs="share-there")
 def permissions(context: Context) -> Finding:
-    """The service creates files in all folders, moves other people's files, and leaves results for them to use."""
+    """The service creates files in all folders, moves other users' files, and creates results for them."""
     facts = context.measure(Folders)
     missing = [folder.name for folder in facts.folders if folder.refused == "ENOENT"]
     closed = [folder for folder in facts.folders if folder.refused not in ("", "ENOENT")]
@@ -108,43 +108,43 @@ def permissions(context: Context) -> Finding:
         names = ", ".join(f"{folder.name} ({_words(folder.refused)})" for folder in closed)
         return failed(
             f"{context.user} cannot create files in {names}.",
-            f"Give {context.user}'s group the right to write: chgrp and chmod g+rwxs on these folders.",
+            f"Give {context.user}'s group write permission: chgrp and chmod g+rwxs on these folders.",
         )
     if len(missing) == len(facts.folders):
-        return not_applicable("No folder is there yet.")
-    troubles = list(_ownership(facts, context))
-    if troubles:
-        return warning(troubles[0][0], troubles[0][1], facts={"folders": [_described(f) for f in facts.folders]})
+        return not_applicable("The folders do not exist yet.")
+    faults = list(_ownership_faults(facts, context))
+    if faults:
+        return warning(faults[0][0], faults[0][1], facts={"folders": [_described(f) for f in facts.folders]})
     return ok(
         f"{context.user} can create and move files in all folders.",
         facts={"umask": f"{facts.umask:04o}", "folders": [_described(folder) for folder in facts.folders]},
     )
 
 
-def _ownership(facts: Folders, context: Context) -> Iterator[tuple[str, str]]:
-    """What is wrong with the files that were created, as (summary, remedy)."""
+def _ownership_faults(facts: Folders, context: Context) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the created files, as (summary, remedy)."""
     there = [folder for folder in facts.folders if not folder.refused]
-    if context.measure(Place).kind in _NO_OWNERS:
+    if context.measure(ShareMount).kind in _NO_OWNERS:
         return
     for folder in there:
         if folder.file_uid != facts.uid:
             yield (
-                f"What user {facts.uid} creates in {folder.name} belongs to user {folder.file_uid}.",
-                "The server maps users. Where that is not meant: root_squash and anonuid (NFS), uid= (SMB).",
+                f"Files that user {facts.uid} creates in {folder.name} belong to user {folder.file_uid}.",
+                "The server maps users. If that is not intended, see root_squash and anonuid (NFS), uid= (SMB).",
             )
         elif folder.mode & stat.S_ISGID and folder.file_gid != folder.gid:
             yield (
                 f"{folder.name} is setgid, but new files get group {folder.file_gid} instead of {folder.gid}.",
-                "See the mount options grpid and gid=, or let the folder belong to the service's group.",
+                "See the mount options grpid and gid=, or give the folder to the service's group.",
             )
         elif not folder.mode & stat.S_ISGID and folder.mode & stat.S_IWGRP and folder.file_gid != folder.gid:
             yield (
                 f"New files in {folder.name} get group {folder.file_gid}, the folder has {folder.gid}.",
-                f"Let files take the folder's group: chmod g+s {folder.name}",
+                f"Make files inherit the folder's group: chmod g+s {folder.name}",
             )
         elif folder.mode & stat.S_IWGRP and not folder.file_mode & stat.S_IWGRP:
             yield (
-                f"The group may write in {folder.name}, but not to what is created there (umask {facts.umask:04o}).",
+                f"The group may write in {folder.name}, but not to files created there (umask {facts.umask:04o}).",
                 "Run the service with UMask=0002, as its unit does.",
             )
 
@@ -161,7 +161,7 @@ def _described(folder: Folder) -> dict[str, str]:
 
 @check("share-one-file-system", needs="share-permissions")
 def one_file_system(context: Context) -> Finding:
-    """Files move between the folders by rename, which takes no time and is whole or not at all, but ends at a mount."""
+    """Files move between the folders by rename, which is fast and atomic, but impossible between two mounts."""
     folders = context.measure(Folders).folders
     strays = [f"{folder.name} ({_words(folder.crossing)})" for folder in folders if folder.crossing]
     if strays:
@@ -171,145 +171,149 @@ def one_file_system(context: Context) -> Finding:
 
 @check("share-rename", needs="share-there")
 def rename(context: Context) -> Finding:
-    """Files are claimed by rename, so that one of many hosts wins, and published without ever replacing another."""
+    """Files are claimed by rename, so that exactly one host wins, and published without replacing another file."""
     facts = context.measure(Renaming)
-    told = {"no_replace": facts.no_replace, "link": facts.link, "protocol": facts.protocol}
+    measured = {"no_replace": facts.no_replace, "link": facts.link, "protocol": facts.protocol}
     if facts.plain or facts.folder:
         return failed(
             f"Files or folders cannot be renamed: {_words(facts.plain or facts.folder)}.",
-            "Put the share on another kind of file system, or mount it otherwise.",
-            facts=told,
+            "Put the share on another kind of file system, or change the mount options.",
+            facts=measured,
         )
     if OVERWRITES in (facts.no_replace, facts.link):
         return failed(
-            "Renaming without replacing has replaced a file.",
-            "Put the share on another kind of file system: files of the same name would be lost here.",
-            facts=told,
+            "A rename that must not replace has replaced a file.",
+            "Put the share on another kind of file system; files of the same name would be lost here.",
+            facts=measured,
         )
     if facts.protocol == "none":
         return failed(
             f"There is neither a rename that never replaces ({_words(facts.no_replace)}) nor a hard link"
             f" ({_words(facts.link)}).",
             "Mount the share over NFS or SMB 3 with the kernel's client, or use another kind of file system.",
-            facts=told,
+            facts=measured,
         )
     if not (facts.inode_kept and facts.mtime_kept):
         what = "inode" if not facts.inode_kept else "modification time"
         return failed(
-            f"A file has another {what} after a rename, so that it cannot be recognised.",
+            f"A rename changes the {what} of a file, so that the file cannot be recognised.",
             "On SMB, mount with serverino; on FUSE, with -o use_ino or noforget, or use another client.",
-            facts=told,
+            facts=measured,
         )
     if not facts.writer_follows:
         return warning(
-            "Who has a file open loses it when it is renamed.", "Let nobody write into an inbox for long: copy instead."
+            "A program that writes to a file loses it when it is renamed.",
+            "Copy finished files into inboxes.",
         )
     how = "renameat2 without replacing" if facts.protocol == "rename" else "a hard link and a removal, as on NFS"
-    return ok(f"Files are published by {how}.", facts=told)
+    return ok(f"Files are published by {how}.", facts=measured)
 
 
 @check("share-fsync", needs="share-there")
 def fsync(context: Context) -> Finding:
-    """A checkpoint or delivery counts once it is on the disk; where nobody can tell, a power cut may cost it."""
+    """Checkpoints and deliveries must be on the disk before work continues; otherwise a power cut may lose them."""
     facts = context.measure(Syncing)
-    told = {"median_ms": facts.median_ms, "worst_ms": facts.worst_ms, "write_mb_per_s": facts.write_mb_per_s}
+    measured = {"median_ms": facts.median_ms, "worst_ms": facts.worst_ms, "write_mb_per_s": facts.write_mb_per_s}
     if facts.file:
         return failed(
-            f"Data cannot be forced to the disk: {_words(facts.file)}.", "See the server's and the kernel's messages."
+            f"Data cannot be flushed to the disk: {_words(facts.file)}.",
+            "See the server's and kernel's messages.",
         )
     if not facts.folder:
         return warning(
-            "Names in a folder cannot be forced to the disk.",
-            "After a power cut of the server, see that no finished file is missing.",
-            facts=told,
+            "The names in a folder cannot be flushed to the disk.",
+            "After a power cut of the server, check that no finished file is missing.",
+            facts=measured,
         )
     if facts.median_ms > _SLOW_SYNC_MS:
         return warning(
-            f"Forcing data to the disk takes {facts.median_ms:.0f} ms.",
-            "Expect slow checkpoints; see the server's load.",
-            facts=told,
+            f"Flushing data to the disk takes {facts.median_ms:.0f} ms.",
+            "Expect slow checkpoints; check the load of the server.",
+            facts=measured,
         )
-    summary = f"It takes {facts.median_ms:g} ms (at worst {facts.worst_ms:g}), at {facts.write_mb_per_s:g} MB/s"
-    return ok(f"{summary}.", facts=told)
+    summary = f"It takes {facts.median_ms:g} ms (at most {facts.worst_ms:g}), at {facts.write_mb_per_s:g} MB/s"
+    return ok(f"{summary}.", facts=measured)
 
 
 @check("share-events", needs="share-there")
 def events(context: Context) -> Finding:
-    """Events let the service find a file at once; where they do not come, its scan finds it a little later."""
-    facts, place = context.measure(Events), context.measure(Place)
-    told = {"own_ms": facts.own_ms, "other_ms": facts.other_ms, "other_way": facts.other_way}
-    if is_network(place.kind):
-        return ok(_of_network(facts), facts=told)
+    """With events, the service finds a file at once; without them, its scan finds the file a little later."""
+    facts, mount = context.measure(Events), context.measure(ShareMount)
+    measured = {"own_ms": facts.own_ms, "other_ms": facts.other_ms, "other_way": facts.other_way}
+    if is_network(mount.kind):
+        return ok(_of_network(facts), facts=measured)
     if facts.refused:
         return warning(
-            f"Folders cannot be watched ({_words(facts.refused)}): files are found by scanning alone.",
+            f"Folders cannot be watched ({_words(facts.refused)}): only the scan finds files.",
             "Raise fs.inotify.max_user_watches and fs.inotify.max_user_instances with sysctl.",
-            facts=told,
+            facts=measured,
         )
     if facts.own_ms is None:
         return warning(
-            "This file system reports no events: files are found by scanning alone.",
-            "Nothing to do; scan.events: off spares the attempt.",
+            "This file system reports no events: only the scan finds files.",
+            "Nothing to do; scan.events: off avoids the attempt.",
             settings={"scan.events": "off"},
-            facts=told,
+            facts=measured,
         )
     if facts.other_way and facts.other_ms is None:
         return warning(
-            "Files that come another way are not reported: they are found by the scan.",
-            f"Nothing to do; scan.max_interval_s ({context.settings.scan.max_interval_s:g} s) is how late that may be.",
-            facts=told,
+            "Files from other hosts are not reported: only the scan finds them.",
+            f"Nothing to do; the delay is at most scan.max_interval_s ({context.settings.scan.max_interval_s:g} s).",
+            facts=measured,
         )
-    return ok(f"A new file was reported after {facts.own_ms:g} ms.", facts=told)
+    return ok(f"A new file was reported after {facts.own_ms:g} ms.", facts=measured)
 
 
 def _of_network(facts: Events) -> str:
-    seen = "is not reported"
+    seen = "was not reported"
     if facts.other_way and facts.other_ms is not None:
         seen = f"was reported after {facts.other_ms:g} ms"
-    other = f"; what came another way {seen}" if facts.other_way else ""
-    return f"Other hosts may write here without this one noticing, so the share is polled{other}."
+    other = f"; a file from the other path {seen}" if facts.other_way else ""
+    return f"Writes of other hosts cause no events, so the share is polled{other}."
 
 
 @check("share-cache", needs="share-there")
 def cache(context: Context) -> Finding:
-    """A network file system shows other hosts' writing late: a file that still grows may look finished until then."""
-    facts, place = context.measure(Lag), context.measure(Place)
-    key = settle_key(place.kind)
+    """A network file system shows other hosts' writes late, so a growing file may look finished for a while."""
+    facts, mount = context.measure(Lag), context.measure(ShareMount)
+    key = settle_key(mount.kind)
     quiet_s = getattr(context.settings.settle, key)
     if not facts.other_way:
-        return _expected_lag(place, key, quiet_s)
-    told = {"new_s": facts.new_s, "grown_s": facts.grown_s, "gone_s": facts.gone_s}
+        return _expected_lag(mount, key, quiet_s)
+    measured = {"new_s": facts.new_s, "grown_s": facts.grown_s, "gone_s": facts.gone_s}
     words = f"new file {_after(facts.new_s)}, growth {_after(facts.grown_s)}, removal {_after(facts.gone_s)}"
     lags = [facts.new_s, facts.grown_s]
     longest_s = facts.longest_s if None in lags else max(lag for lag in lags if lag is not None)
     if None in lags or longest_s + 5 > quiet_s:
         wanted = round(longest_s + (_WRITE_BACK_S if None in lags else 5.0))
         return warning(
-            f"What came another way was seen late: {words}.",
+            f"Changes through the other path were seen late: {words}.",
             f"Set settle.{key} to {wanted} or more (now {quiet_s:g}).",
             settings={f"settle.{key}": wanted},
-            facts=told,
+            facts=measured,
         )
     if facts.gone_s is None:
         return warning(
-            f"What went another way was not noticed: {words}.", "Remove files from the share the same way.", facts=told
+            f"A removal through the other path was not seen: {words}.",
+            "Remove files through the same path.",
+            facts=measured,
         )
-    return ok(f"What came another way was seen soon: {words}.", facts=told)
+    return ok(f"Changes through the other path were seen in time: {words}.", facts=measured)
 
 
-def _expected_lag(place: Place, key: str, quiet_s: float) -> Finding:
-    if not place.network:
-        return not_applicable("The file system is local: there is nothing older than the disk.")
-    cache_s = _cache_s(place)
-    told = {"file_cache_s": place.file_cache_s, "folder_cache_s": place.folder_cache_s}
-    summary = f"By its mount options, what other hosts write is seen within {cache_s:g} s"
+def _expected_lag(mount: ShareMount, key: str, quiet_s: float) -> Finding:
+    if not mount.network:
+        return not_applicable("The file system is local and has no such delay.")
+    cache_s = _cache_s(mount)
+    measured = {"file_cache_s": mount.file_cache_s, "folder_cache_s": mount.folder_cache_s}
+    summary = f"With these mount options, other hosts' writes are seen within {cache_s:g} s"
     if cache_s + 5 > quiet_s:
         wanted = cache_s + 5
         return warning(
-            f"{summary}; files settle for {quiet_s:g} s only.", f"Set settle.{key} to {wanted:g} or more.",
-            settings={f"settle.{key}": wanted}, facts=told,
+            f"{summary}; the quiet time is only {quiet_s:g} s.", f"Set settle.{key} to {wanted:g} or more.",
+            settings={f"settle.{key}": wanted}, facts=measured,
         )  # fmt: skip
-    return ok(f"{summary}. Measure it with --through and a second mount of the share.", facts=told)
+    return ok(f"{summary}. To measure it: --through and a second mount of the share.", facts=measured)
 
 
 def _after(lag_s: float | None) -> str:
@@ -318,30 +322,33 @@ def _after(lag_s: float | None) -> str:
 
 @check("share-times", needs="share-there")
 def times(context: Context) -> Finding:
-    """Modification times tell whether a file still changes, and which of many came first."""
+    """Modification times show whether a file still changes, and which file is the oldest."""
     facts = context.measure(Times)
-    told = {"granularity_ns": facts.granularity_ns, "ahead_s": facts.ahead_s}
+    measured = {"granularity_ns": facts.granularity_ns, "ahead_s": facts.ahead_s}
     if abs(facts.ahead_s) > _CLOCKS_APART_S:
         ahead = "ahead of" if facts.ahead_s > 0 else "behind"
         return warning(
             f"The share's clock is {abs(facts.ahead_s):.0f} s {ahead} this machine's.",
-            "Let both take their time from the same server (NTP). Nothing is lost, but times in listings mislead.",
-            facts=told,
+            "Synchronise both with the same time server. Nothing is lost, but times in file lists are wrong.",
+            facts=measured,
         )
     if facts.granularity_ns > _COARSE_NS:
         return warning(
-            f"Times are kept to {facts.granularity_ns / 1e9:g} s only.",
-            "Nothing to do: quiet times are longer than that. The order of files that come at once is by name.",
-            facts=told,
+            f"Times have a granularity of {facts.granularity_ns / 1e9:g} s.",
+            "Nothing to do: quiet times are longer. Files with the same time are ordered by name.",
+            facts=measured,
         )
-    return ok(f"Kept to {facts.granularity_ns:,} ns; clocks agree to {abs(facts.ahead_s):.3f} s.", facts=told)
+    return ok(
+        f"The granularity is {facts.granularity_ns:,} ns; the clocks differ by {abs(facts.ahead_s):.3f} s.",
+        facts=measured,
+    )
 
 
 @check("share-names", needs="share-there")
 def names(context: Context) -> Finding:
-    """Results bear their source's name: what the file system refuses or changes cannot be delivered under it."""
+    """Results have the name of their source, so the file system must accept it and must not change it."""
     facts = context.measure(Names)
-    told = {
+    measured = {
         "case_sensitive": facts.case_sensitive,
         "one_spelling": facts.one_spelling,
         "longest_bytes": facts.longest_bytes,
@@ -350,24 +357,24 @@ def names(context: Context) -> Finding:
     }
     if facts.changed:
         return warning(
-            f"Names come back otherwise: {', '.join(facts.changed)}.",
+            f"The file system changes names: {', '.join(facts.changed)}.",
             "Mount SMB shares with mapposix and iocharset=utf8.",
-            facts=told,
+            facts=measured,
         )
     if facts.longest_bytes < _LONGEST_NAME or {"Hangul", "emoji"} & set(facts.refused):
         return warning(
             f"Names may have {facts.longest_bytes} bytes; refused: {', '.join(facts.refused) or 'nothing'}.",
             "Keep the names of recordings short and plain, or mount the share with UTF-8 names.",
-            facts=told,
+            facts=measured,
         )
     alike = [] if facts.case_sensitive else ["upper and lower case are the same"]
     alike += [f"refused: {', '.join(facts.refused)}"] if facts.refused else []
-    return ok("; ".join(["Names of 255 bytes and in any script", *alike]) + ".", facts=told)
+    return ok("; ".join(["Names of 255 bytes and in any script", *alike]) + ".", facts=measured)
 
 
 @check("share-limits", needs="share-there")
 def limits(context: Context) -> Finding:
-    """A disk that is smaller than the free space that is asked for never has it: then nothing is ever started."""
+    """The disk must be larger than the configured free space; otherwise nothing is ever started."""
     facts, settings = context.measure(Space), context.settings
     asked = {
         "share.low_bytes": settings.share.low_bytes,
@@ -375,47 +382,47 @@ def limits(context: Context) -> Finding:
         "degradation.disk_low_bytes": settings.degradation.disk_low_bytes,
     }
     if not facts.total_bytes:
-        return not_applicable("The file system does not tell how large it is.")
+        return not_applicable("The file system does not report its size.")
     beyond = [f"{key} ({mib(wanted)})" for key, wanted in asked.items() if wanted > facts.total_bytes]
     if beyond:
         return failed(
             f"The whole disk has {mib(facts.total_bytes)}, so this can never be free: {', '.join(beyond)}.",
-            "Set it to less, with room to work (dualface config set), or put the share on a larger disk.",
+            "Set it lower, with space for the work (dualface config set), or put the share on a larger disk.",
         )
-    return ok(f"The disk has {mib(facts.total_bytes)}, more than must be free for the work.")
+    return ok(f"The disk has {mib(facts.total_bytes)}, more than must be free.")
 
 
 @check("share-space", needs="share-there")
 def space(context: Context) -> Finding:
     """Below share.low_bytes nothing new is started, until share.resume_bytes are free again."""
     facts, wanted = context.measure(Space), context.settings.share
-    told = {"free_bytes": facts.free_bytes, "total_bytes": facts.total_bytes, "free_files": facts.free_files}
+    measured = {"free_bytes": facts.free_bytes, "total_bytes": facts.total_bytes, "free_files": facts.free_files}
     summary = f"{facts.free_bytes / _GIB:.1f} of {facts.total_bytes / _GIB:.1f} GiB are free"
     if facts.free_bytes < wanted.low_bytes:
         return failed(
             f"{summary}: nothing new is started below {mib(wanted.low_bytes)} (share.low_bytes).",
-            f"Free space on the share; work goes on by itself from {mib(wanted.resume_bytes)} (share.resume_bytes).",
-            facts=told,
+            f"Free space on the share; work continues by itself from {mib(wanted.resume_bytes)} (share.resume_bytes).",
+            facts=measured,
         )
     least = context.settings.degradation.disk_low_bytes
     if facts.free_bytes < least:
         return failed(
             f"{summary}: jobs wait below {mib(least)} (degradation.disk_low_bytes).",
-            "Free space on the share; work goes on by itself.",
-            facts=told,
+            "Free space on the share; work continues by itself.",
+            facts=measured,
         )
     if facts.free_files is not None and facts.free_files < 1000:
         return warning(
-            f"{summary}, but by its own account only {facts.free_files} more files can be made.",
-            "Remove small files, if that is true: see df -i.",
-            facts=told,
+            f"{summary}, but the file system reports space for only {facts.free_files} more files.",
+            "If that is true (see df -i), remove small files.",
+            facts=measured,
         )
     if facts.free_bytes < wanted.resume_bytes:
-        return warning(f"{summary}: that is little.", "Free space on the share before it stops the work.", facts=told)
-    return ok(f"{summary}.", facts=told)
+        return warning(f"{summary}, which is not much.", "Free space on the share before work stops.", facts=measured)
+    return ok(f"{summary}.", facts=measured)
 
 
 def _words(error: str) -> str:
-    """What the operating system says for an error's name."""
+    """Return the operating system's words for the name of an error."""
     number = getattr(errno, error, 0)
     return os.strerror(number).lower() if number else error

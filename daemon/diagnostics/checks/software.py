@@ -1,4 +1,4 @@
-"""Checks of the program itself: Python, libraries, configuration."""
+"""Checks of the software: Python, libraries, configuration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from daemon.diagnostics.versions import MATRIX, PYTHON, Verified, installed
 
 @check("python")
 def python(_context: Context) -> Finding:
-    """Which Python runs dualface; the tests have run with those of the version matrix."""
+    """The version of Python, compared with the versions that the tests have run with."""
     running = ".".join(map(str, sys.version_info[:3]))
     facts = {"version": running, "executable": sys.executable, "tested": [PYTHON.oldest, PYTHON.newest]}
     if verdict := PYTHON.verdict(running):
         return warning(
             f"Python {running} is {verdict} than what was tested ({_range(PYTHON)}).",
-            "Nothing to do while all is well; else install with PYTHON=python" + PYTHON.newest,
+            "Nothing to do if there are no problems; otherwise install with PYTHON=python" + PYTHON.newest,
             facts=facts,
         )
     return ok(f"Python {running} in {sys.prefix}.", facts=facts)
@@ -27,7 +27,7 @@ def python(_context: Context) -> Finding:
 
 @check("libraries")
 def libraries(_context: Context) -> Finding:
-    """The libraries' versions against those that the tests have run with."""
+    """The versions of the libraries, compared with those that the tests have run with."""
     found = {tested: installed(tested.name) for tested in MATRIX}
     facts = {tested.name: version for tested, version in found.items() if version}
     missing = [tested.name for tested, version in found.items() if version is None and not tested.extra]
@@ -37,8 +37,8 @@ def libraries(_context: Context) -> Finding:
         )
     if {"onnxruntime", "onnxruntime-gpu"} <= facts.keys():
         return warning(
-            "onnxruntime and onnxruntime-gpu are both installed: they fill the same folder, and one breaks the other.",
-            "Install the program again with the one it needs: ./install.sh service --cuda, or --cpu",
+            "onnxruntime and onnxruntime-gpu are both installed: they use the same folder, and one breaks the other.",
+            "Install the program again with the right one: ./install.sh service --cuda, or --cpu",
             facts=facts,
         )
     untested = [
@@ -49,7 +49,7 @@ def libraries(_context: Context) -> Finding:
     if untested:
         return warning(
             f"Not tested: {', '.join(untested)}.",
-            "Nothing to do while all is well; else install the tested ones.",
+            "Nothing to do if there are no problems; otherwise install the tested versions.",
             facts=facts,
         )
     return ok(f"All {len(facts)} libraries have tested versions.", facts=facts)
@@ -61,6 +61,9 @@ def _range(tested: Verified) -> str:
 
 @check("configuration")
 def configuration(context: Context) -> Finding:
-    """Where the settings come from: file, environment, what the probe found, defaults."""
+    """The origins of the settings: files, environment, probe, defaults."""
     origins = sorted({row.origin for row in rows(load_with_origins(context.config))} - {"default"})
-    return ok(f"Valid; set by {', '.join(origins) or 'nobody, all are defaults'}.", facts={"origins": origins})
+    return ok(
+        f"Valid; set by {', '.join(origins)}." if origins else "Valid; all values are defaults.",
+        facts={"origins": origins},
+    )

@@ -1,4 +1,4 @@
-"""The service's unit as systemd knows it."""
+"""The state of the service's unit, from systemd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Properties of systemctl show; all "" where there is no systemd. ``says`` is the service's own line of status."""
+    """Properties from ``systemctl show``; all empty if systemd does not run.
+
+    Attributes:
+        says: the status line of the service.
+    """
 
     load: str = ""
     active: str = ""
@@ -44,9 +48,9 @@ class Unit:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
         except (subprocess.SubprocessError, OSError):
             return cls()
-        told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
         load, active, sub, result, enabled, user, umask, restarts, cache, says = (
-            told.get(name, "") for name in _PROPERTIES
+            values.get(name, "") for name in _PROPERTIES
         )
         folder = f"/var/cache/{cache.split()[0]}" if cache.strip() else ""
         return cls(load, active, sub, result, enabled, user, int(umask or "022", 8), int(restarts or 0), folder, says)

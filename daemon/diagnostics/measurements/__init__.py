@@ -1,1 +1,1 @@
-"""What a share can do, measured on the share itself: each kind of facts is a class that measures its own."""
+"""Measurements on the share. Each kind of facts is a class that measures itself (see `target.Measurement`)."""

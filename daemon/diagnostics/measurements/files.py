@@ -1,4 +1,4 @@
-"""What files are like on the share: who owns what the service creates, their times, and which names they may have."""
+"""Measurements of files on the share: owners and permissions of new files, times, and possible names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, probe_in, refusal
+from daemon.diagnostics.measurements.target import Target, probe_in, refusal
 
 _ODD_NS = 123_456_789
 _UNITS_NS = (1, 100, 1_000, 1_000_000, 10_000_000, 10**9, 2 * 10**9)
@@ -31,12 +31,13 @@ _TRICKY = {
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder of the share, and a file that was created in it and moved out of it.
+    """One folder of the share, and a test file that was created in it and moved out of it.
 
     Attributes:
-        refused: the error's name where no file can be created; the rest then says little.
-        crossing: the error's name where the file cannot be renamed into the state folder.
-        mode, gid: of the folder. ``file_mode``, ``file_uid``, ``file_gid``: of the file.
+        refused: the name of the error if no file can be created, else ""; the other values are then unknown.
+        crossing: the name of the error if the file cannot be renamed into the state folder, else "".
+        mode, gid: of the folder.
+        file_mode, file_uid, file_gid: of the file.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """All folders of the share, as this process may use them."""
+    """All folders of the share, as this process can use them."""
 
     uid: int
     gid: int
@@ -59,11 +60,11 @@ class Folders:
     folders: list[Folder]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
+    def measured(cls, target: Target) -> Self:
         umask = os.umask(0)
         os.umask(umask)
-        with site.scratch() as scratch:
-            found = [_folder(name, folder, scratch) for name, folder in site.folders.items()]
+        with target.scratch() as scratch:
+            found = [_folder(name, folder, scratch) for name, folder in target.folders.items()]
         return cls(os.geteuid(), os.getegid(), umask, found)
 
 
@@ -86,14 +87,18 @@ def _folder(name: str, folder: Path, scratch: Path) -> Folder:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Modification times. ``ahead_s`` is the share's clock against ours, at the moment of writing."""
+    """Modification times.
+
+    Attributes:
+        ahead_s: how much the share's clock is ahead of this machine's.
+    """
 
     granularity_ns: int
     ahead_s: float
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             path = folder / "file"
             before = time.time()
             path.write_bytes(b"content")
@@ -111,8 +116,9 @@ class Names:
     """Which names files may have, and whether the file system changes them.
 
     Attributes:
-        one_spelling: "e with acute" as one character and as two are the same name.
-        refused: kinds of names that cannot be used; ``changed``: kinds that come back otherwise.
+        one_spelling: the composed and decomposed Unicode forms are the same name.
+        refused: kinds of names that cannot be used.
+        changed: kinds of names that the file system changes.
     """
 
     case_sensitive: bool
@@ -122,8 +128,8 @@ class Names:
     changed: list[str]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             (folder / "Case").write_bytes(b"")
             composed, apart = (unicodedata.normalize(form, "caf\xe9") for form in ("NFC", "NFD"))
             spelling = refusal(lambda: (folder / composed).write_bytes(b"")) == ""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from daemon.backoff import Backoff
 from daemon.config.settings import RetrySettings
 from daemon.errors import ShareAwayError
-from daemon.jobs.held_jobs import Tasks
+from daemon.jobs.held_jobs import HeldJobs
 from daemon.worker.protocol import Failed
 from pipeline.errors import StorageError
 from tests.support.share import claimed, make_share, settings_for
@@ -40,8 +40,8 @@ def test_due_again_after_the_wait_and_after_a_success() -> None:
 def test_a_job_that_waited_for_the_share_resumes_with_it(tmp_path: Path) -> None:
     """Jobs are asked only while the share is there: who waited for it need not wait out a back-off as well."""
     share = make_share(tmp_path)
-    tasks = Tasks(settings_for(tmp_path), share, lambda: 0.0)
-    away, failing = (tasks.hold(claimed(share, f"{name}.mp4")) for name in "ab")
+    held_jobs = HeldJobs(settings_for(tmp_path), share, lambda: 0.0, others_active=lambda: False)
+    away, failing = (held_jobs.hold(claimed(share, f"{name}.mp4")) for name in "ab")
     for _ in range(9):
         away.wait(Failed.of(ShareAwayError("It has gone.")))
         failing.wait(Failed.of(StorageError("It does not read.")))

@@ -135,7 +135,7 @@ def test_no_status_is_the_environments_fault(dualface: Dualface, share: Path) ->
 
 
 def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> None:
-    board = ServiceStatus(
+    status = ServiceStatus(
         host="nas1",
         pid=1,
         state="working",
@@ -145,7 +145,7 @@ def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> No
         finished=[FinishedJob("2", "inbox/b.mp4", "outbox/b.dual.mp4", "b.dual.mp4", "succeeded", "All fine", "T")],
         failed=[FailedJob("3", "inbox/[c].mp4", "NO_VIDEO", "No video.", "Export it again.", "T")],
     )
-    (share / "outbox" / "status.json").write_text(json.dumps(asdict(board)))
+    (share / "outbox" / "status.json").write_text(json.dumps(asdict(status)))
     job = share / ".dualface" / "jobs" / "1"
     job.mkdir(parents=True)
     leases.write(job, Lease("nas1", 1, "boot"))
@@ -155,8 +155,8 @@ def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> No
         assert words in out
     told = json.loads(dualface("status", "--json")[1])
     assert told["alive"] is True
-    assert {key: told[key] for key in asdict(board) if key != "hosts"} == {
-        key: value for key, value in asdict(board).items() if key != "hosts"
+    assert {key: told[key] for key in asdict(status) if key != "hosts"} == {
+        key: value for key, value in asdict(status).items() if key != "hosts"
     }
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import json
 from pathlib import Path
 
 import pytest
 from rich.progress import Progress as Display
 
-from daemon.cli import batch as process
-from daemon.cli.batch import Batch, InterruptedJobError, Item, prepare, publish
+from daemon.cli.batch import Batch, prepare
+from daemon.cli.process_items import Item
+from daemon.cli.process_results import InterruptedJobError, publish
 from daemon.cli.process_view import Bars
 from daemon.config.settings import Settings
-from daemon.errors import JobBusyError
+from daemon.errors import InvalidOutputError, JobBusyError
+from daemon.jobs import publication
 from daemon.share.naming import NamesFor
+from daemon.share.rename import FileMark, move_once
 from daemon.worker.protocol import Failed, Finished
 from engines.errors import ExplainedError, NotMediaError
 from pipeline.job import Progress
@@ -44,17 +49,48 @@ def test_the_bar_is_full_only_when_the_work_is_done(
     assert (display.tasks[0].completed, display.tasks[0].fields["speed"]) == (percent, word)
 
 
-def test_a_delivery_that_is_refused_half_way_leaves_nothing_behind(item: Item, tmp_path: Path) -> None:
-    """The report cannot go where the video went, as on a disk that fills in between."""
+def finished(item: Item) -> Finished:
+    files = {"video": "video.mp4", "tracks": "tracks", "preview": "preview", "report": "report.json"}
+    for name in files.values():
+        (item.spec.work_dir / name).write_bytes(name.encode())
+    (item.spec.work_dir / "report.json").write_text('{"output": {}}')
+    return Finished("succeeded", "", files, 1, 1.0, 1.0)
+
+
+def test_a_delivery_that_is_refused_half_way_leaves_nothing_behind(
+    item: Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills up after the video was moved."""
     work_dir, output = item.spec.work_dir, tmp_path / "out"
     output.mkdir()
-    (work_dir / "video.mp4").write_bytes(b"video")
-    (work_dir / "report.json").write_text('{"output": {}}')
-    outcome = Finished("succeeded", "", {"video": "video.mp4", "tracks": "lost", "report": "report.json"}, 1, 1.0, 1.0)
-    with pytest.raises(FileNotFoundError):
+    outcome = finished(item)
+
+    def full(source: Path, target: Path, mark: FileMark) -> bool:
+        if target.parent == output and source.name == "preview":
+            raise OSError(errno.ENOSPC, "full")
+        return move_once(source, target, mark)
+
+    monkeypatch.setattr(publication, "move_once", full)
+    with pytest.raises(OSError, match="full"):
         publish(item, outcome, output)
     assert list(output.iterdir()) == []
-    assert (work_dir / "video.mp4").read_bytes() == b"video"
+    assert (work_dir / "video.mp4").read_bytes() == b"video.mp4"
+
+
+def test_a_file_that_the_worker_has_not_made_is_named(item: Item, tmp_path: Path) -> None:
+    outcome = finished(item)
+    (item.spec.work_dir / "tracks").unlink()
+    with pytest.raises(InvalidOutputError, match="tracks is missing"):
+        publish(item, outcome, tmp_path)
+
+
+def test_the_report_names_the_video_and_comes_last(item: Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+    monkeypatch.setattr(
+        publication, "move_once", lambda source, target, mark: order.append(target) or move_once(source, target, mark)
+    )
+    video = publish(item, finished(item), tmp_path)
+    assert json.loads(order[-1].read_bytes()) == {"output": {"path": str(video)}}
 
 
 @pytest.mark.parametrize(("error", "kept"), [(JobBusyError("busy"), True), (NotMediaError("no"), False)])
@@ -72,7 +108,7 @@ def test_work_is_thrown_away_only_where_the_file_is_at_fault(
 
 def test_a_report_overwrites_no_other(item: Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another command writes one of the same name between the look and the move."""
-    look = process.first_free
+    look = publication.first_free
 
     def too_late(folder: Path, names: NamesFor) -> int:
         number = look(folder, names)
@@ -80,7 +116,7 @@ def test_a_report_overwrites_no_other(item: Item, tmp_path: Path, monkeypatch: p
             (folder / names(1)["report"]).write_text("the other's")
         return number
 
-    monkeypatch.setattr(process, "first_free", too_late)
+    monkeypatch.setattr(publication, "first_free", too_late)
     Batch(Settings(), tmp_path, [item], 1, lambda _: None, lambda: None)._end(item, Failed.of(NotMediaError("no")))
     assert item.report == tmp_path / "x-2.report.json"
     assert (tmp_path / "x.report.json").read_text() == "the other's"

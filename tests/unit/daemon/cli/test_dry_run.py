@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli.control import drain, pause
-from daemon.cli.dry_run import Forecast, foresee
+from daemon.cli.dry_run import Forecast, forecast
 from daemon.config.settings import Settings
 from daemon.share.leases import host_name
 from daemon.share.reach import NoShareError
@@ -49,8 +49,8 @@ def state(root: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.lstat().st_size, path.lstat().st_ctime_ns) for path in root.rglob("*")}
 
 
-def names(forecast: Forecast) -> list[str]:
-    return [claim.file for claim in forecast.claims]
+def names(plan: Forecast) -> list[str]:
+    return [claim.file for claim in plan.claims]
 
 
 def test_the_order_is_that_of_the_service_and_nothing_changes(share: Share, settings: Settings) -> None:
@@ -59,13 +59,13 @@ def test_the_order_is_that_of_the_service_and_nothing_changes(share: Share, sett
     drop(share, "urgent/later.mkv", 5)
     drop(share, "inbox/new.dualface.yaml", 10)
     before = state(share.root)
-    forecast = foresee(share, settings, nobody_writes)
+    plan = forecast(share, settings, nobody_writes)
     assert state(share.root) == before
-    assert names(forecast) == ["urgent/later.mkv", "inbox/sub/old.mp4", "inbox/new.mp4"]
-    assert [(claim.profile, claim.has_sidecar) for claim in forecast.claims] == [
+    assert names(plan) == ["urgent/later.mkv", "inbox/sub/old.mp4", "inbox/new.mp4"]
+    assert [(claim.profile, claim.has_sidecar) for claim in plan.claims] == [
         ("fast", False), ("default", False), ("default", True),
     ]  # fmt: skip
-    assert (forecast.stops, forecast.quiet_s, forecast.not_yet, forecast.left_alone) == ("", 5.0, [], [])
+    assert (plan.block, plan.quiet_s, plan.waiting, plan.ignored) == ("", 5.0, [], [])
 
 
 def test_reasons_are_given_for_everything_else(share: Share, settings: Settings) -> None:
@@ -84,16 +84,16 @@ def test_reasons_are_given_for_everything_else(share: Share, settings: Settings)
                 file.write("# more\n")
 
     with held.open("a"):
-        forecast = foresee(share, settings, somebody_writes)
-    assert names(forecast) == []
-    assert dict(forecast.not_yet) == {
+        plan = forecast(share, settings, somebody_writes)
+    assert names(plan) == []
+    assert dict(plan.waiting) == {
         "inbox/growing.mp4": "it is still changing",
         "inbox/waits.dualface.yaml": "it is still changing",
         "inbox/waits.mp4": "its sidecar is still changing",
         "inbox/empty.mp4": "it has no content yet",
         "inbox/held.mp4": "a program on this machine is writing to it",
     }
-    reasons = dict(forecast.left_alone)
+    reasons = dict(plan.ignored)
     assert reasons.keys() == {
         f"inbox/{name}" for name in ("letter.txt", ".hidden.mp4", "x.mp4.part", "folder.mp4", "link.mp4")
     }
@@ -105,7 +105,7 @@ def test_reasons_are_given_for_everything_else(share: Share, settings: Settings)
     ("hinder", "words"),
     [
         (lambda share, _: pause(share, "lunch"), "paused: lunch"),
-        (lambda share, settings: drain(share, [host_name(settings.leases)], "kernel"), "drained: kernel"),
+        (lambda share, settings: drain(share, [host_name(settings.leases)], "kernel"), "draining: kernel"),
     ],
 )
 def test_what_keeps_it_from_starting_is_said(
@@ -113,26 +113,28 @@ def test_what_keeps_it_from_starting_is_said(
 ) -> None:
     share, settings = make_share(tmp_path), settings_for(tmp_path)
     hinder(share, settings)
-    assert words in foresee(share, settings, nobody_writes).stops
+    assert words in forecast(share, settings, nobody_writes).block
 
 
 def test_jobs_that_were_claimed_before_go_first(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     claimed(share, "a.mp4")
     (share.jobs / "broken").mkdir()
-    forecast = foresee(share, settings_for(tmp_path), nobody_writes)
-    assert ("inbox/a.mp4", "settling, held by this-host") in forecast.held
-    assert ("broken", "its record cannot be read") in forecast.held
+    plan = forecast(share, settings_for(tmp_path), nobody_writes)
+    assert ("inbox/a.mp4", "settling, held by this-host") in plan.held
+    assert ("broken", "its record cannot be read") in plan.held
 
 
 def test_a_share_that_is_not_there(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "none")
     with pytest.raises(NoShareError):
-        foresee(Share(settings), settings, nobody_writes)
+        forecast(Share(settings), settings, nobody_writes)
 
 
 def test_low_space_is_said(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     settings = settings_for(tmp_path)
-    short = settings.model_copy(update={"share": settings.share.model_copy(update={"low_bytes": 2**50})})
-    assert "needed: share.low_bytes" in foresee(share, short, nobody_writes).stops
+    short = settings.model_copy(
+        update={"share": settings.share.model_copy(update={"low_bytes": 2**50, "resume_bytes": 2**50})}
+    )
+    assert "needed: share.resume_bytes" in forecast(share, short, nobody_writes).block

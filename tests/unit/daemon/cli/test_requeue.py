@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli import requeue as retrying
+from daemon.cli import requeue
 from daemon.cli.control import NotChangedError
 from daemon.cli.requeue import FailedFile, NotInFailedError, WhichInboxError
 from daemon.config.settings import Settings
@@ -43,7 +43,7 @@ def fail(share: Share, relative: str, came_from: str | None, content: str = "fil
 
 
 def retry(share: Share, settings: Settings, name: str, inbox: str = "") -> str:
-    return str(retrying.retry(share, settings, retrying.choose(retrying.failed_files(share), name), inbox))
+    return str(requeue.requeue(share, settings, requeue.choose(requeue.failed_files(share), name), inbox))
 
 
 def test_back_to_where_it_came_from_with_its_sidecar(share: Share, settings: Settings) -> None:
@@ -85,28 +85,28 @@ def test_an_origin_that_cannot_be_told_is_asked_for(share: Share, settings: Sett
 def test_names_are_found_as_people_give_them(share: Share) -> None:
     for name in ("a.mp4", "x/a.mp4", "x/b.mov", ".hidden.mp4"):
         fail(share, name, f"inbox/{name}")
-    files = retrying.failed_files(share)
+    files = requeue.failed_files(share)
     assert [str(file.relative) for file in files] == ["a.mp4", "x/a.mp4", "x/b.mov"]
-    assert retrying.choose(files, "a.mp4").relative == PurePath("a.mp4")
-    assert retrying.choose(files, "x/a.mp4").relative == PurePath("x/a.mp4")
-    assert retrying.choose(files, f"{share.failed}/x/a.mp4").relative == PurePath("x/a.mp4")
-    assert retrying.choose(files, "b").relative == PurePath("x/b.mov")
+    assert requeue.choose(files, "a.mp4").relative == PurePath("a.mp4")
+    assert requeue.choose(files, "x/a.mp4").relative == PurePath("x/a.mp4")
+    assert requeue.choose(files, f"{share.failed}/x/a.mp4").relative == PurePath("x/a.mp4")
+    assert requeue.choose(files, "b").relative == PurePath("x/b.mov")
     with pytest.raises(NotInFailedError, match=r"several: a\.mp4, x/a\.mp4"):
-        retrying.choose(files, "a")
+        requeue.choose(files, "a")
     with pytest.raises(NotInFailedError) as caught:
-        retrying.choose(files, "nothing")
+        requeue.choose(files, "nothing")
     assert caught.value.remedy == "There are: a.mp4, x/a.mp4, x/b.mov."
     many = [FailedFile(PurePath(f"{n}.mp4"), None, "", None) for n in range(12)]
-    assert retrying.told(many).endswith("and 2 more.")
+    assert requeue.list_in_words(many).endswith("and 2 more.")
 
 
 def test_a_move_that_fails_leaves_both_files_where_they_were(share: Share, settings: Settings) -> None:
     fail(share, "a.mp4", "inbox/a.mp4", sidecar="swap: true")
     before = tree(share.failed)
-    file = retrying.choose(retrying.failed_files(share), "a.mp4")
+    file = requeue.choose(requeue.failed_files(share), "a.mp4")
     (share.failed / "a.mp4").rename(share.failed / "a.mp4.away")
     with pytest.raises(NotChangedError, match="No such file"):
-        retrying.retry(share, settings, file)
+        requeue.requeue(share, settings, file)
     (share.failed / "a.mp4.away").rename(share.failed / "a.mp4")
     assert tree(share.failed) == before
 
@@ -115,5 +115,5 @@ def test_a_name_counts_in_any_unicode_form(share: Share, settings: Settings) -> 
     name = "인터뷰"
     decomposed = unicodedata.normalize("NFD", name)
     fail(share, f"{decomposed}.mp4", f"inbox/{decomposed}.mp4")
-    file = retrying.choose(retrying.failed_files(share), name)
-    assert str(retrying.retry(share, settings, file)) == f"inbox/{decomposed}.mp4"
+    file = requeue.choose(requeue.failed_files(share), name)
+    assert str(requeue.requeue(share, settings, file)) == f"inbox/{decomposed}.mp4"

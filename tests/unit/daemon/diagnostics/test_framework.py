@@ -20,9 +20,9 @@ import pipeline
 from daemon.config.settings import ShareSettings
 from daemon.diagnostics import checks
 from daemon.diagnostics.checks import device, host, observers, share, software
-from daemon.diagnostics.checks.at_start import recheck_share
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.checks.share import AT_START
+from daemon.diagnostics.checks.startup import recheck_share
 from daemon.diagnostics.framework import (
     CHECKS,
     Check,
@@ -36,10 +36,10 @@ from daemon.diagnostics.framework import (
     select,
 )
 from daemon.diagnostics.measurements.files import Folder, Folders, Names, Times
-from daemon.diagnostics.measurements.moving import Renaming, Syncing
-from daemon.diagnostics.measurements.place import Place, Presence, Space
-from daemon.diagnostics.measurements.site import Measurement
-from daemon.diagnostics.measurements.view import Events, Lag
+from daemon.diagnostics.measurements.mount import Presence, ShareMount, Space
+from daemon.diagnostics.measurements.renaming import Renaming, Syncing
+from daemon.diagnostics.measurements.target import Measurement
+from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.diagnostics.versions import Verified
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account
@@ -116,8 +116,8 @@ def test_the_document_has_its_shape() -> None:
 # -- what follows from facts
 
 RENAMING = Renaming("", "", "", "", inode_kept=True, mtime_kept=True, writer_follows=True, protocol="rename")
-NFS = Place("nfs4", "nas:/v", ["rw"], network=True, read_only=False, file_cache_s=None, folder_cache_s=None)
-EXT4 = Place("ext4", "/dev/sda1", ["rw"], network=False, read_only=False, file_cache_s=None, folder_cache_s=None)
+NFS = ShareMount("nfs4", "nas:/v", ["rw"], network=True, read_only=False, file_cache_s=None, folder_cache_s=None)
+EXT4 = ShareMount("ext4", "/dev/sda1", ["rw"], network=False, read_only=False, file_cache_s=None, folder_cache_s=None)
 
 
 def changed(facts: Any, **values: Any) -> Any:
@@ -129,11 +129,11 @@ def changed(facts: Any, **values: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "facts", "verdict", "words"),
     [
-        ("share-there", [Presence("", True, [])], OK, "holds a share"),
+        ("share-there", [Presence("", True, [])], OK, "is a share"),
         ("share-there", [Presence("EACCES", False, [])], FAILED, "permission denied"),
         ("share-there", [Presence("", False, [])], WARNING, "mounted"),
-        ("share-file-system", [EXT4], OK, "settle for 5 s"),
-        ("share-file-system", [NFS], OK, "settle for 65 s"),
+        ("share-file-system", [EXT4], OK, "quiet time is 5 s"),
+        ("share-file-system", [NFS], OK, "quiet time is 65 s"),
         ("share-file-system", [changed(NFS, file_cache_s=600.0)], WARNING, "settle.nfs_s to 605"),
         ("share-file-system", [changed(EXT4, read_only=True)], FAILED, "read-only"),
         ("share-file-system", [changed(EXT4, kind="vfat")], WARNING, "4 GiB"),
@@ -143,22 +143,22 @@ def changed(facts: Any, **values: Any) -> Any:
         ("share-rename", [changed(RENAMING, no_replace="overwrites")], FAILED, "replaced a file"),
         ("share-rename", [changed(RENAMING, inode_kept=False)], FAILED, "serverino"),
         ("share-rename", [changed(RENAMING, plain="EXDEV")], FAILED, "renamed"),
-        ("share-rename", [changed(RENAMING, writer_follows=False)], WARNING, "open"),
+        ("share-rename", [changed(RENAMING, writer_follows=False)], WARNING, "loses it"),
         ("share-fsync", [Syncing("", True, 1.0, 2.0, 80.0)], OK, "1 ms"),
         ("share-fsync", [Syncing("", False, 1.0, 2.0, 80.0)], WARNING, "power cut"),
         ("share-fsync", [Syncing("EIO", True, 0, 0, 0)], FAILED, "input/output"),
         ("share-fsync", [Syncing("", True, 900.0, 2000.0, 1.0)], WARNING, "900 ms"),
         ("share-events", [Events("", 1.0, None, False), EXT4], OK, "reported"),
         ("share-events", [Events("", None, None, False), EXT4], WARNING, "scan.events"),
-        ("share-events", [Events("", 1.0, None, True), EXT4], WARNING, "another way"),
+        ("share-events", [Events("", 1.0, None, True), EXT4], WARNING, "from other hosts"),
         ("share-events", [Events("ENOSPC", None, None, False), EXT4], WARNING, "max_user_watches"),
-        ("share-events", [Events("", 1.0, None, True), NFS], OK, "is not reported"),
+        ("share-events", [Events("", 1.0, None, True), NFS], OK, "was not reported"),
         ("share-cache", [Lag(False), EXT4], NOT_APPLICABLE, "local"),
         ("share-cache", [Lag(False), NFS], OK, "within 60 s"),
         ("share-cache", [Lag(False), changed(NFS, file_cache_s=90.0, folder_cache_s=3.0)], WARNING, "nfs_s to 95"),
         ("share-cache", [Lag(True, 0.5, 1.0, 0.1), NFS], OK, "after 1 s"),
         ("share-cache", [Lag(True, 0.5, None, 0.1), changed(EXT4)], WARNING, "not at all"),
-        ("share-cache", [Lag(True, 0.0, 0.0, None), EXT4], WARNING, "not noticed"),
+        ("share-cache", [Lag(True, 0.0, 0.0, None), EXT4], WARNING, "not seen"),
         ("share-file-system", [changed(EXT4, kind="tmpfs")], WARNING, "in memory"),
         ("share-times", [Times(1, 0.001)], OK, "1 ns"),
         ("share-times", [Times(1, -3600.0)], WARNING, "behind"),
@@ -167,7 +167,7 @@ def changed(facts: Any, **values: Any) -> Any:
         ("share-names", [Names(False, True, 255, ["colon"], [])], OK, "upper and lower"),
         ("share-names", [Names(True, False, 143, [], [])], WARNING, "143"),
         ("share-names", [Names(True, False, 255, ["Hangul"], [])], WARNING, "Hangul"),
-        ("share-names", [Names(True, False, 255, [], ["colon"])], WARNING, "otherwise"),
+        ("share-names", [Names(True, False, 255, [], ["colon"])], WARNING, "changes names"),
         ("share-space", [Space(2**40, 2**39, 10**6)], OK, "512.0 of 1024.0 GiB"),
         ("share-space", [Space(2**40, 2**39, 5)], WARNING, "5 more files"),
     ],
@@ -264,7 +264,7 @@ CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0,
         ("cards", {"driver": DRIVER}, {"device": {"index": 3}}, FAILED, "device.index"),
         ("cards", {"driver": {**DRIVER, "cards": [{**GPU, "vram_used_bytes": 2**34}]}}, {}, WARNING, "vram_guard"),
         ("codecs-cuda", {"cuda": CODECS}, {}, OK, "decodes h264; no NVENC"),
-        ("codecs-cuda", {"cuda": CODECS}, {"profiles": {"p": {"encoder": "nvenc"}}}, FAILED, "demand NVENC: p"),
+        ("codecs-cuda", {"cuda": CODECS}, {"profiles": {"p": {"encoder": "nvenc"}}}, FAILED, "require NVENC: p"),
         ("codecs-cuda", {"cuda": {**CODECS, "decode": {"h264": "no"}}}, {}, WARNING, "nothing"),
         ("codecs-cpu", {"cpu": {"decode": {"h264": "", "av1": "x"}, "encode": {"aac": ""}}}, {}, WARNING, "av1 (x)"),
         ("codecs-cpu", {"cpu": {"decode": {"h264": "broken"}, "encode": {"aac": ""}}}, {}, FAILED, "PyAV"),
@@ -277,7 +277,7 @@ CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0,
         ),
         ("inference", {"inference": {"onnxruntime": "1", "providers": [], "tensorrt": None}}, {}, FAILED, "again"),
         ("cache", {"cache": {"directory": "/c", "refused": "denied", "free_bytes": 0}}, {}, WARNING, "CACHE_DIRECTORY"),
-        ("cache", {"cache": {"directory": "/c", "refused": "", "free_bytes": 5}}, {}, WARNING, "space left"),
+        ("cache", {"cache": {"directory": "/c", "refused": "", "free_bytes": 5}}, {}, WARNING, "free space"),
     ],
 )
 def test_what_is_said_about_devices(

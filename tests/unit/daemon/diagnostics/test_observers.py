@@ -13,8 +13,8 @@ import pytest
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.checks.observers import metrics, notifications
 from daemon.diagnostics.framework import CHECKS, Verdict
-from daemon.observability.collector import Recorder
-from daemon.observability.exporter import Exporter
+from daemon.observability.collector import MetricsCollector
+from daemon.observability.exporter import MetricsExporter
 from tests.support.mailbox import Mailbox
 from tests.support.scrape import free_port
 from tests.support.share import settings_for
@@ -35,9 +35,9 @@ def test_metrics_that_are_shown_are_well(tmp_path: Path) -> None:
     found = context(tmp_path, **sections)
     assert "Nothing answers" in metrics(found).summary
     assert "cannot be read" in metrics(found).summary
-    recorder = Recorder(found.settings)
+    recorder = MetricsCollector(found.settings)
     deadline = time.monotonic() + 60
-    with Exporter(found.settings.metrics, recorder.meters).running():
+    with MetricsExporter(found.settings.metrics, recorder.metrics).running():
         while metrics(found).verdict is not Verdict.OK:
             assert time.monotonic() < deadline
     os.utime(tmp_path / "x.prom", (0, 0))

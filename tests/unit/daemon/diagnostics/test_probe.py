@@ -138,7 +138,7 @@ def test_what_people_set_wins_key_by_key(path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_file_says_what_was_measured_when_where_and_how(path: Path) -> None:
     text = config.detected_path(path).read_text(encoding="utf-8")
-    assert text.startswith("# Found by")
+    assert text.startswith("# Written by")
     provenance = yaml.safe_load(text)["provenance"]
     assert provenance["host"] == socket.gethostname()
     assert provenance["command"] == "dualface probe --write"
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_explained_like_any_other(path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_the_environments_fault(tmp_path: Path) -> None:
-    with pytest.raises(probe.NotKeptError) as caught:
+    with pytest.raises(probe.ProbeNotSavedError) as caught:
         probe.write(tmp_path / "missing" / "x.yaml", probe.propose(measured(), SETTINGS), measured())
     assert caught.value.environmental
 

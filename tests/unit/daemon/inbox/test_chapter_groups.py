@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.requeue import choose, failed_files, retry
+from daemon.cli.requeue import choose, failed_files, requeue
 from daemon.config.settings import Settings, SettleSettings
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.chapter_groups import ChapterGroups, Joint
 from daemon.inbox.chapter_names import chapter_name
 from daemon.inbox.inbox import Inbox
@@ -19,9 +20,10 @@ from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
 from daemon.jobs import recovery
-from daemon.jobs.claim import Candidate
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.manifest import Job, State, load
+from daemon.jobs.fault_policy import FaultPolicy
+from daemon.jobs.job import Job, load_job
+from daemon.jobs.manifest import JobState
 from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.support.share import LEASE, candidate, drop, finished, make_share, settings_for, tree
@@ -229,7 +231,7 @@ def contents(job: Job) -> list[str]:
 
 def test_a_claim_takes_all_of_them(share: Share) -> None:
     job = claimed(share)
-    assert contents(load(job.folder)) == list(GOPRO)
+    assert contents(load_job(job.folder)) == list(GOPRO)
     assert tree(share.inboxes[0]) == set()
 
 
@@ -242,9 +244,9 @@ def test_a_claim_that_was_interrupted_takes_the_others_later(share: Share, monke
         claimed(share)
     (folder,) = share.jobs.iterdir()
     assert tree(share.inboxes[0]) == {f"card/{name}" for name in GOPRO[1:]}
-    job = recovery.adopt(share, folder, LEASE, max_attempts=3)
+    job = recovery.adopt(share, folder, LEASE, policy=FaultPolicy(3))
     assert job is not None
-    assert job.manifest.state is State.SETTLING
+    assert job.manifest.state is JobState.SETTLING
     assert contents(job) == list(GOPRO)
 
 
@@ -260,13 +262,13 @@ def test_a_claim_ends_before_a_part_that_has_gone(share: Share) -> None:
 def test_a_part_that_is_lost_or_without_its_record_is_explained(share: Share) -> None:
     job = claimed(share)
     job.parts[0].unlink()
-    adopted = recovery.adopt(share, job.folder, LEASE, max_attempts=3)
+    adopted = recovery.adopt(share, job.folder, LEASE, policy=FaultPolicy(3))
     assert adopted is not None
     assert adopted.manifest.error is not None
     assert adopted.manifest.error["code"] == "SOURCE_GONE"
     (job.folder / "job.json").write_bytes(b"damaged")
     job.source.unlink()
-    rescued = recovery.adopt(share, job.folder, LEASE, max_attempts=3)
+    rescued = recovery.adopt(share, job.folder, LEASE, policy=FaultPolicy(3))
     assert rescued is not None
     Delivery(share).fail(rescued, lambda: {})
     assert GOPRO[2] in {path.read_text() for path in share.failed.iterdir()}
@@ -281,7 +283,7 @@ def test_a_written_part_is_noticed(share: Share) -> None:
     assert not job.is_altered()
     job.parts[1].write_bytes(b"more than before")
     assert job.is_altered()
-    job.begin_anew()
+    job.start_over()
     assert len(contents(job)) == 3
 
 
@@ -290,7 +292,7 @@ def test_originals_get_one_number_for_all_of_them(share: Share) -> None:
     (share.originals / "card" / GOPRO[1]).write_bytes(b"another's")
     done = finished(share, "x.mp4")
     job = claimed(share)
-    job.manifest.result, job.manifest.state = done.manifest.result, State.DELIVERING
+    job.manifest.result, job.manifest.state = done.manifest.result, JobState.DELIVERING
     for path in done.folder.glob("*.*"):
         if path.name != "job.json":
             path.rename(job.folder / path.name)
@@ -309,7 +311,7 @@ def test_failed_parts_stay_together_and_go_back_together(share: Share) -> None:
     assert tree(share.failed) == {f"card/{GOPRO[0]}", "card/GX010001-2.report.json", *named}
     files = failed_files(share)
     assert [str(file.relative) for file in files] == ["card/GX010001-2.MP4", f"card/{GOPRO[0]}"]
-    retry(share, settings_for(share.root), choose(files, "GX010001-2"))
+    requeue(share, settings_for(share.root), choose(files, "GX010001-2"))
     assert tree(share.inboxes[0]) == {f"card/{name}" for name in GOPRO}
     assert tree(share.failed) == {f"card/{GOPRO[0]}"}
 
@@ -320,4 +322,4 @@ def test_a_record_whose_parts_lead_elsewhere_is_not_believed(share: Share, part:
     body = json.loads((job.folder / "job.json").read_bytes())
     (job.folder / "job.json").write_text(json.dumps({**body, "parts": [part]}))
     with pytest.raises(ValueError, match=r"no part|no name"):
-        load(job.folder)
+        load_job(job.folder)

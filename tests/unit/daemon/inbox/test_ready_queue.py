@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.inbox.ready_queue import ByAge
+from daemon.inbox.ready_queue import ReadyQueue
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
 
@@ -14,7 +14,7 @@ NAMES = st.sampled_from("abcdefgh")
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "drop", "look"]), NAMES, st.integers(0, 5), st.sets(NAMES))))
 def test_the_oldest_free_file_comes_first(steps: list[tuple[str, str, int, set[str]]]) -> None:
-    queue, model = ByAge(), dict[str, Found]()
+    queue, model = ReadyQueue(), dict[str, Found]()
     for action, name, age, taken in steps:
         if action == "put":
             model[name] = Found(name, Signature(1, age, 1))
@@ -33,7 +33,7 @@ def test_the_oldest_free_file_comes_first(steps: list[tuple[str, str, int, set[s
 
 
 def test_the_queue_holds_no_more_than_there_is() -> None:
-    queue = ByAge()
+    queue = ReadyQueue()
     for age in range(1000):
         queue.put(Found("a", Signature(1, age, 1)))
         queue.drop("a")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon.inbox import ignored_names as ignored
-from daemon.inbox.scanner import Found, LeftAlone, SkipReason, Walk
+from daemon.inbox.scanner import Found, Ignored, SkipReason, Walk
 from daemon.share.naming import composed
 
 EXTENSIONS = ("mp4", "mov")
@@ -22,7 +22,7 @@ EXTENSIONS = ("mp4", "mov")
 def walk(inbox: Path) -> tuple[set[str], dict[str, SkipReason]]:
     entries = list(Walk(inbox, EXTENSIONS))
     found = {entry.relative for entry in entries if isinstance(entry, Found)}
-    return found, {entry.relative: entry.reason for entry in entries if isinstance(entry, LeftAlone)}
+    return found, {entry.relative: entry.reason for entry in entries if isinstance(entry, Ignored)}
 
 
 @pytest.mark.parametrize(

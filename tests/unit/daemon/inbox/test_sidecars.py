@@ -72,24 +72,24 @@ def test_two_recordings_that_differ_in_case_have_their_own() -> None:
 @pytest.mark.parametrize("second", ["x.dualface.yml", "x.mp4.dualface.yaml"])
 def test_a_recording_with_several_waits_until_one_is_left(second: str) -> None:
     index = told(["x.mp4", "y.mp4"], ["x.dualface.yaml", second])
-    assert index.hold_up("x.mp4")
-    assert not index.hold_up("y.mp4")
+    assert index.must_wait("x.mp4")
+    assert not index.must_wait("y.mp4")
     ((recording, why),) = index.unclear().items()
     assert recording == "x.mp4"
     assert "x.dualface.yaml" in why.message
     assert second in why.message
     index.forget(second)
-    assert not index.hold_up("x.mp4")
+    assert not index.must_wait("x.mp4")
     assert index.unclear() == {}
 
 
 def test_a_recording_waits_for_one_that_is_being_copied() -> None:
     index = told(["x.mp4"], [])
     index.see(Found("x.dualface.yml", SIGNATURE, is_sidecar=True), settled=False)
-    assert index.hold_up("x.mp4")
+    assert index.must_wait("x.mp4")
     assert index.unclear() == {}
     index.see(Found("x.dualface.yml", SIGNATURE, is_sidecar=True), settled=True)
-    assert not index.hold_up("x.mp4")
+    assert not index.must_wait("x.mp4")
     index.forget("x.mp4")
     index.forget("x.dualface.yml")
     assert index.keys() == set()

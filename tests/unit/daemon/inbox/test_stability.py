@@ -45,7 +45,7 @@ def test_a_disturbed_file_starts_over() -> None:
     files = tracker(clock)
     for clock.now in (0.0, 3.0, 6.0):
         files.observe("a", Signature(10, 1, 1))
-    files.disturb("a")
+    files.forget("a")
     assert not files.observe("a", Signature(10, 1, 1))
 
 

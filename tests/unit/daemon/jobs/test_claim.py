@@ -1,4 +1,4 @@
-"""Claiming: exactly one wins, nothing but a regular file is taken, a writer keeps the file from being worked on."""
+"""Claiming: exactly one host wins, only regular files are taken, and no work starts while a program writes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from daemon.inbox.candidate import Candidate
 from daemon.inbox.open_writers import is_being_written
 from daemon.inbox.scanner import Found, Walk
 from daemon.inbox.stability import Signature
 from daemon.jobs import claim as claims
-from daemon.jobs.claim import Candidate, is_quiet
-from daemon.jobs.manifest import State, folders, load
+from daemon.jobs.claim import is_quiet
+from daemon.jobs.job import job_folders, load_job
+from daemon.jobs.manifest import JobState
 from daemon.share.leases import read
 from daemon.share.share import Share
 from pipeline.errors import DiskFullError
@@ -42,8 +44,8 @@ def test_claim_moves_the_file_and_remembers_where_it_was(share: Share, name: str
     job = claimed(share, name, b"content")
     assert job.source.read_bytes() == b"content"
     assert not (share.inboxes[0] / name).exists()
-    again = load(job.folder)
-    assert (again.manifest.inbox, again.manifest.relative, again.manifest.state) == ("inbox", name, State.SETTLING)
+    again = load_job(job.folder)
+    assert (again.manifest.inbox, again.manifest.relative, again.manifest.state) == ("inbox", name, JobState.SETTLING)
     assert read(job.folder) == LEASE
 
 
@@ -52,7 +54,7 @@ def test_a_file_that_has_gone_is_no_job(share: Share) -> None:
     chosen = candidate(share, "x.mp4")
     path.unlink()
     assert claims.claim(share, chosen, share.inboxes[0], LEASE) is None
-    assert list(folders(share.jobs)) == []
+    assert list(job_folders(share.jobs)) == []
 
 
 def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +67,7 @@ def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="busy"):
         claims.claim(share, candidate(share, "x.mp4"), share.inboxes[0], LEASE)
     assert (share.inboxes[0] / "x.mp4").exists()
-    assert list(folders(share.jobs)) == []
+    assert list(job_folders(share.jobs)) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
@@ -83,8 +85,10 @@ def test_a_disk_without_room_for_the_job_is_said_to_be_full(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ETIMEDOUT])
-def test_a_lost_reply_is_a_win(share: Share, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """The server renames, and what it answers does not arrive."""
+def test_a_rename_whose_reply_is_lost_counts_as_success(
+    share: Share, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The server renames the file, but its reply does not arrive."""
     drop(share, "x.mp4", b"content")
     rename = os.rename
 
@@ -111,12 +115,12 @@ def test_a_claim_whose_end_is_unknown_loses_nothing(share: Share, monkeypatch: p
     monkeypatch.setattr(claims, "_take", silent)
     with pytest.raises(OSError, match="no answer"):
         claims.claim(share, chosen, share.inboxes[0], LEASE)
-    (folder,) = folders(share.jobs)
-    assert load(folder).source.read_bytes() == b"content"
+    (folder,) = job_folders(share.jobs)
+    assert load_job(folder).source.read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("trick", ["link", "folder", "fifo"])
-def test_what_took_the_place_of_the_file_is_given_back(share: Share, trick: str, tmp_path: Path) -> None:
+def test_what_took_the_place_of_the_file_is_put_back(share: Share, trick: str, tmp_path: Path) -> None:
     path = drop(share, "x.mp4")
     chosen = candidate(share, "x.mp4")
     path.unlink()
@@ -128,7 +132,7 @@ def test_what_took_the_place_of_the_file_is_given_back(share: Share, trick: str,
         os.mkfifo(path)
     assert claims.claim(share, chosen, share.inboxes[0], LEASE) is None
     assert os.path.lexists(path)
-    assert list(folders(share.jobs)) == []
+    assert list(job_folders(share.jobs)) == []
 
 
 def test_a_folder_that_became_a_link_is_not_followed(share: Share, tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_of_many_takers_one_wins_each_file(share: Share) -> None:
     for taker in takers:
         taker.join()
     assert sorted(won) == sorted(names)
-    assert len(list(folders(share.jobs))) == len(names)
+    assert len(list(job_folders(share.jobs))) == len(names)
 
 
 def with_sidecar(share: Share, content: bytes = b"swap: true\n") -> Candidate:
@@ -172,11 +176,11 @@ def with_sidecar(share: Share, content: bytes = b"swap: true\n") -> Candidate:
     return candidate(share, "a/x.mp4")
 
 
-def test_a_sidecar_goes_along(share: Share) -> None:
+def test_a_sidecar_is_claimed_with_its_recording(share: Share) -> None:
     job = claims.claim(share, with_sidecar(share), share.inboxes[0], LEASE)
     assert job is not None
     assert job.sidecar.read_bytes() == b"swap: true\n"
-    assert load(job.folder).manifest.sidecar
+    assert load_job(job.folder).manifest.sidecar
     assert job.inputs == [job.source, job.sidecar]
     assert tree(share.inboxes[0]) == set()
 
@@ -186,7 +190,7 @@ def test_a_sidecar_that_goes_at_the_last_moment_is_no_error(share: Share) -> Non
     (share.inboxes[0] / "a/x.dualface.yaml").unlink()
     job = claims.claim(share, chosen, share.inboxes[0], LEASE)
     assert job is not None
-    assert not load(job.folder).manifest.sidecar
+    assert not load_job(job.folder).manifest.sidecar
 
 
 def test_a_sidecar_that_no_scan_has_seen_settled_is_waited_for(share: Share) -> None:
@@ -200,7 +204,7 @@ def test_a_sidecar_that_no_scan_has_seen_settled_is_waited_for(share: Share) -> 
     with pytest.raises(BlockingIOError, match="sidecar"):
         claims.claim(share, settled, share.inboxes[0], LEASE)
     assert tree(share.inboxes[0]) == {"x.mp4", "x.dualface.yaml"}
-    assert list(folders(share.jobs)) == []
+    assert list(job_folders(share.jobs)) == []
 
 
 @pytest.mark.parametrize("trick", ["link", "folder", "fifo"])

@@ -13,7 +13,8 @@ from daemon.cli.requeue import failed_files
 from daemon.errors import InvalidOutputError
 from daemon.jobs import delivery as delivery_module
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.manifest import Job, State, load
+from daemon.jobs.job import Job, load_job
+from daemon.jobs.manifest import JobState
 from daemon.service.failed_folder import _reports as reports_in
 from daemon.share import rename as moves
 from daemon.share.share import Share
@@ -41,7 +42,7 @@ def test_all_files_arrive_under_their_names(share: Share) -> None:
     report = json.loads((share.outbox / "a/b/x.dual.report.json").read_text())
     assert report["output"]["path"] == "outbox/a/b/x.dual.mp4"
     assert report["resilience"]["attempts"] == 2
-    assert load(job.folder).manifest.state is State.DONE
+    assert load_job(job.folder).manifest.state is JobState.DONE
     job.remove()
     assert not job.folder.exists()
 
@@ -165,11 +166,11 @@ def test_crash_at_every_step(share: Share, step: int, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     if "x.dual.report.json" in tree(share.outbox):
         assert tree(share.outbox) == OUTPUTS
-    again = load(job.folder)
+    again = load_job(job.folder)
     assert Delivery(share).deliver(again) == "outbox/x.dual.mp4"
     assert tree(share.outbox) == OUTPUTS
     assert tree(share.originals) == {"x.mp4"}
-    assert Delivery(share).deliver(load(job.folder)) == "outbox/x.dual.mp4"
+    assert Delivery(share).deliver(load_job(job.folder)) == "outbox/x.dual.mp4"
     assert tree(share.outbox) == OUTPUTS
 
 
@@ -189,11 +190,11 @@ def test_nothing_moves_before_the_plan_is_written_down(tmp_path: Path, ended: st
         for _ in range(3):
             with pytest.raises(DiskFullError):
                 end(job)
-            assert load(job.folder).manifest.publish == load(job.folder).manifest.retire == []
+            assert load_job(job.folder).manifest.publish == load_job(job.folder).manifest.retire == []
             assert job.source.exists()
             assert tree(share.outbox) == tree(share.failed) == set()
         ballast.unlink()
-        assert end(load(job.folder)) in ("outbox/x.dual.mp4", "failed/x.report.json")
+        assert end(load_job(job.folder)) in ("outbox/x.dual.mp4", "failed/x.report.json")
 
 
 @pytest.mark.parametrize("step", range(4))
@@ -203,7 +204,7 @@ def test_crash_at_every_step_of_a_failure(share: Share, step: int, monkeypatch: 
     with pytest.raises(Crash):
         Delivery(share).fail(job, lambda: ERROR)
     monkeypatch.undo()
-    assert Delivery(share).fail(load(job.folder), lambda: ERROR) == "failed/a/x.report.json"
+    assert Delivery(share).fail(load_job(job.folder), lambda: ERROR) == "failed/a/x.report.json"
     assert tree(share.failed) == {"a/x.mp4", "a/x.report.json"}
     assert (share.failed / "a/x.mp4").read_bytes() == b"not a video"
 
@@ -284,7 +285,7 @@ def test_a_folder_called_like_the_status_page_lies_beside_it(share: Share) -> No
     for name in ("status.html/a/x.mp4", "Status.JSON/x.mp4"):
         job = finished(share, name)
         Delivery(share).deliver(job)
-        assert load(job.folder).manifest.publish == job.manifest.publish
+        assert load_job(job.folder).manifest.publish == job.manifest.publish
     folders = ("status-2.html/a", "Status-2.JSON")
     assert tree(share.outbox) == {"status.html", *(f"{folder}/{name}" for folder in folders for name in OUTPUTS)}
     assert tree(share.originals) == {"status.html/a/x.mp4", "Status.JSON/x.mp4"}
@@ -292,4 +293,4 @@ def test_a_folder_called_like_the_status_page_lies_beside_it(share: Share) -> No
 
 def test_manifest_survives_every_byte_of_a_name(share: Share) -> None:
     job: Job = claimed(share, os.fsdecode(b"\xc3\x28\xff\n\t\x01.mp4"))
-    assert load(job.folder).manifest == job.manifest
+    assert load_job(job.folder).manifest == job.manifest

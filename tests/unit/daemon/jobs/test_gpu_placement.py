@@ -1,4 +1,4 @@
-"""Which GPU does which job, and what the service says to workers and people about it."""
+"""Which GPU a job gets, and what the service tells workers and people about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.settings import Settings
-from daemon.jobs.gpu_placement import has_room, jobs_per_card, place
+from daemon.jobs.gpu_placement import has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
 from daemon.worker.protocol import GPU
@@ -34,7 +34,7 @@ def test_a_full_gpu_gets_nothing_and_two_full_gpus_stop_the_starts() -> None:
     assert place(TWO, [0, 1], 1) is None
 
 
-def test_after_trouble_on_one_gpu_a_job_goes_on_on_another_if_there_is_room() -> None:
+def test_after_trouble_on_one_gpu_a_job_gets_another_if_there_is_room() -> None:
     assert place(TWO, [0], 2, avoid_gpu=1) == 0
     assert place(TWO, [0, 0], 2, avoid_gpu=1) == 1
 
@@ -49,7 +49,7 @@ def test_without_gpus_only_slots_count() -> None:
     [("auto", 8, 2, 4), ("auto", 7, 2, 4), ("auto", 3, 0, 3), ("auto", 1, 4, 1), (5, 8, 2, 5)],
 )
 def test_slots_are_spread_evenly_unless_set(wanted: int, slots: int, gpus: int, most: int) -> None:
-    assert jobs_per_card(wanted, slots, gpus) == most
+    assert jobs_per_gpu(wanted, slots, gpus) == most
 
 
 @given(memory=st.lists(st.integers(0, 80), min_size=1, max_size=4), most=st.integers(1, 4),

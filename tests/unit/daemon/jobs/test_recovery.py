@@ -1,4 +1,4 @@
-"""Taking up job directories in every state that a crash can leave them in."""
+"""Recovery of job directories in every state that a crash can leave them in."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from daemon.errors import LeaseLostError, ShareUnusableError
-from daemon.jobs import manifest as jobs
 from daemon.jobs.delivery import Delivery
-from daemon.jobs.manifest import Job, State, load
+from daemon.jobs.fault_policy import FaultPolicy
+from daemon.jobs.job import Job, job_folders, load_job
+from daemon.jobs.manifest import JobState
 from daemon.jobs.recovery import adopt
 from daemon.layout import LOCK_FILE, MANIFEST
 from daemon.share.leases import Lease, LeaseWatch, confirm, only_service_of_host, read, renew, take_over, write
@@ -21,6 +22,7 @@ from daemon.share.rename import FileMark
 from daemon.share.share import Share
 from tests.support.share import LEASE, claimed, drop, finished, make_share, tree
 
+POLICY = FaultPolicy(3)
 MINE = Lease("this-host", 2, "later boot")
 
 
@@ -29,38 +31,38 @@ def share(tmp_path: Path) -> Share:
     return make_share(tmp_path)
 
 
-def in_state(share: Share, state: State) -> Job:
+def in_state(share: Share, state: JobState) -> Job:
     job = claimed(share, "x.mp4")
     job.save(state)
     return job
 
 
-def test_claim_without_its_source_is_cleared_away(share: Share) -> None:
-    job = in_state(share, State.CLAIMING)
+def test_claim_without_its_source_is_removed(share: Share) -> None:
+    job = in_state(share, JobState.CLAIMING)
     job.source.unlink()
-    assert adopt(share, job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is None
     assert not job.folder.exists()
 
 
 def test_claim_with_its_source_goes_on(share: Share) -> None:
-    job = adopt(share, in_state(share, State.CLAIMING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, JobState.CLAIMING).folder, MINE, policy=POLICY)
     assert job is not None
-    assert job.manifest.state is State.SETTLING
+    assert job.manifest.state is JobState.SETTLING
     assert read(job.folder) == MINE
 
 
 @pytest.mark.parametrize("taken", [False, True])
 def test_claim_goes_on_with_its_sidecar(share: Share, taken: bool) -> None:
-    """The service died after it had won the recording, before or after the sidecar came along."""
-    before = in_state(share, State.CLAIMING)
+    """The service died after it had claimed the recording, before or after it took the sidecar."""
+    before = in_state(share, JobState.CLAIMING)
     before.manifest.sidecar = True
     before.save()
     if taken:
         before.sidecar.write_text("swap: true")
     drop(share, "x.dualface.yaml", b"swap: false" if taken else b"swap: true")
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert job.manifest.state is State.SETTLING
+    assert job.manifest.state is JobState.SETTLING
     assert job.sidecar.read_text() == "swap: true"
     assert tree(share.inboxes[0]) == ({"x.dualface.yaml"} if taken else set()), "a newer one is not ours"
 
@@ -68,61 +70,61 @@ def test_claim_goes_on_with_its_sidecar(share: Share, taken: bool) -> None:
 def test_claim_whose_folder_and_sidecar_have_gone_goes_on(share: Share) -> None:
     before = claimed(share, "a/x.mp4")
     before.manifest.sidecar = True
-    before.save(State.CLAIMING)
+    before.save(JobState.CLAIMING)
     (share.inboxes[0] / "a").rmdir()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert (job.manifest.state, job.manifest.sidecar) == (State.SETTLING, False)
+    assert (job.manifest.state, job.manifest.sidecar) == (JobState.SETTLING, False)
 
 
 def test_work_in_progress_is_queued_again(share: Share) -> None:
-    job = adopt(share, in_state(share, State.WORKING).folder, MINE, max_attempts=3)
+    job = adopt(share, in_state(share, JobState.WORKING).folder, MINE, policy=POLICY)
     assert job is not None
-    assert (job.manifest.state, job.manifest.interruptions) == (State.QUEUED, 1)
+    assert (job.manifest.state, job.manifest.interruptions) == (JobState.QUEUED, 1)
 
 
 def test_a_checkpoint_since_then_counts_as_progress(share: Share) -> None:
-    before = in_state(share, State.WORKING)
-    before.manifest.strikes = before.manifest.interruptions = 2
+    before = in_state(share, JobState.WORKING)
+    before.manifest.consecutive_failures = before.manifest.interruptions = 2
     before.save()
     (before.folder / "checkpoint.json").write_text("{}")
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert (job.manifest.strikes, job.manifest.interruptions) == (0, 1)
+    assert (job.manifest.consecutive_failures, job.manifest.interruptions) == (0, 1)
 
 
-@pytest.mark.parametrize("state", [State.DELIVERING, State.FAILING, State.SETTLING, State.QUEUED])
-def test_other_states_are_kept(share: Share, state: State) -> None:
-    job = adopt(share, in_state(share, state).folder, MINE, max_attempts=3)
+@pytest.mark.parametrize("state", [JobState.DELIVERING, JobState.FAILING, JobState.SETTLING, JobState.QUEUED])
+def test_other_states_are_kept(share: Share, state: JobState) -> None:
+    job = adopt(share, in_state(share, state).folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.state is state
 
 
-def test_done_is_cleared_away(share: Share) -> None:
-    job = in_state(share, State.DONE)
+def test_done_is_removed(share: Share) -> None:
+    job = in_state(share, JobState.DONE)
     job.source.unlink()
-    assert adopt(share, job.folder, MINE, max_attempts=3) is None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is None
     assert not job.folder.exists()
 
 
 @pytest.mark.parametrize("error", [None, {"code": "TRUNCATED"}])
-def test_what_is_done_without_its_source_being_retired_is_not(share: Share, error: dict[str, str] | None) -> None:
-    """The share was away when somebody looked for the source: then it seemed to have gone."""
-    before = in_state(share, State.DONE)
+def test_a_done_job_whose_source_is_still_there_is_reopened(share: Share, error: dict[str, str] | None) -> None:
+    """The share was away when the service looked for the source, which therefore seemed to have gone."""
+    before = in_state(share, JobState.DONE)
     before.manifest.error = error
     before.save()
     with pytest.raises(OSError, match="not empty"):
         before.remove()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert job.manifest.state is (State.FAILING if error else State.DELIVERING)
+    assert job.manifest.state is (JobState.FAILING if error else JobState.DELIVERING)
     assert job.source.exists()
 
 
 def test_a_source_that_has_gone_is_explained(share: Share) -> None:
-    before = in_state(share, State.QUEUED)
+    before = in_state(share, JobState.QUEUED)
     before.source.unlink()
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert job.manifest.error is not None
     assert job.manifest.error["code"] == "SOURCE_GONE"
@@ -135,10 +137,10 @@ def test_a_source_without_a_readable_manifest_is_not_lost(share: Share, damage: 
         (before.folder / MANIFEST).unlink()
     else:
         (before.folder / MANIFEST).write_bytes(damage)
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
-    assert load(job.folder).manifest.error == job.manifest.error
+    assert (job.manifest.state, job.source_name) == (JobState.FAILING, before.id)
+    assert load_job(job.folder).manifest.error == job.manifest.error
 
 
 def move(target: str, name: str = "source") -> dict[str, Any]:
@@ -183,9 +185,9 @@ def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, sa
     (share.outbox / "link").symlink_to(elsewhere)
     path = before.folder / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "state": "delivering", **said}))
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert (job.manifest.state, job.source_name) == (State.FAILING, before.id)
+    assert (job.manifest.state, job.source_name) == (JobState.FAILING, before.id)
     assert job.manifest.error is not None
     assert job.manifest.error["code"] == "RECORD_LOST"
     assert Delivery(share).fail(job, dict) == f"failed/{before.id}.report.json"
@@ -193,22 +195,24 @@ def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, sa
     assert [path.name for path in elsewhere.iterdir()] == ["secret"]
 
 
-def test_a_manifest_of_ours_is_followed(share: Share) -> None:
-    """Also under a name that is no text, in a folder, with its moves decided on, after a takeover."""
+def test_a_manifest_that_the_service_has_written_is_accepted(share: Share) -> None:
+    """Even if the name is not UTF-8, in a subfolder, with decided moves, and after a takeover."""
     before = finished(share, os.fsdecode(b"a/b\xff/x.mp4"))
     before.manifest.key = "123-0123456789abcdef"
     Delivery(share).deliver(before)
     assert len(before.manifest.publish) == 4
-    assert load(before.folder).manifest == before.manifest
+    assert load_job(before.folder).manifest == before.manifest
     taken = take_over(before.folder)
     assert taken is not None
-    assert load(taken).manifest == before.manifest
+    assert load_job(taken).manifest == before.manifest
 
 
 @pytest.mark.parametrize("name", [MANIFEST, "lease.json", "source"])
 @pytest.mark.parametrize("trick", ["fifo", "link"])
-def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick: str, tmp_path: Path) -> None:
-    """A pipe without a writer would hold up whoever opens it; a link would show files from elsewhere."""
+def test_pipes_and_links_in_a_job_directory_do_not_block_recovery(
+    share: Share, name: str, trick: str, tmp_path: Path
+) -> None:
+    """To open a pipe without a writer would block for ever; a link would show files from elsewhere."""
     before = claimed(share, "x.mp4")
     (tmp_path / "secret").write_text("private")
     (before.folder / name).unlink()
@@ -217,16 +221,16 @@ def test_tricks_in_a_job_directory_hold_nobody_up(share: Share, name: str, trick
     else:
         (before.folder / name).symlink_to(tmp_path / "secret")
     assert name != "lease.json" or read(before.folder) is None
-    job = adopt(share, before.folder, MINE, max_attempts=3)
+    job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
-    assert job.manifest.state is (State.SETTLING if name == "lease.json" else State.FAILING)
+    assert job.manifest.state is (JobState.SETTLING if name == "lease.json" else JobState.FAILING)
     assert (tmp_path / "secret").read_text() == "private"
 
 
-def test_an_empty_directory_is_cleared_away(share: Share) -> None:
+def test_an_empty_directory_is_removed(share: Share) -> None:
     (share.jobs / "20260101-000000-00000000").mkdir()
-    assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, max_attempts=3) is None
-    assert list(jobs.folders(share.jobs)) == []
+    assert adopt(share, share.jobs / "20260101-000000-00000000", MINE, policy=POLICY) is None
+    assert list(job_folders(share.jobs)) == []
 
 
 def test_lease_expires_only_by_standing_still_before_the_observer(share: Share) -> None:
@@ -247,7 +251,7 @@ def test_takeover_has_one_winner_and_fences_the_former_owner(share: Share) -> No
     assert take_over(job.folder) is None
     with pytest.raises(LeaseLostError):
         write(job.folder, LEASE.renewed())
-    assert load(taken).manifest.job == job.id
+    assert load_job(taken).manifest.job == job.id
     assert take_over(taken) == taken.with_name(f"{job.id}~3")
 
 
@@ -266,33 +270,33 @@ def test_the_former_owner_is_fenced_even_where_it_finds_the_directory(share: Sha
     job = claimed(share, "x.mp4")
     confirm(job.folder, LEASE.renewed())
     renew(job.folder, LEASE.renewed())
-    assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+    assert adopt(share, job.folder, MINE, policy=POLICY) is not None
     for act in (confirm, renew):
         with pytest.raises(LeaseLostError, match="this-host"):
             act(job.folder, LEASE.renewed())
     assert read(job.folder) == MINE
 
 
-def test_a_damaged_lease_is_nobody_elses(share: Share) -> None:
+def test_a_damaged_lease_belongs_to_no_other_host(share: Share) -> None:
     job = claimed(share, "x.mp4")
     (job.folder / "lease.json").write_text("")
     renew(job.folder, LEASE)
     assert read(job.folder) == LEASE
 
 
-def test_what_a_former_worker_still_writes_is_not_ours(share: Share) -> None:
+def test_unfinished_files_of_a_former_worker_are_removed(share: Share) -> None:
     job = claimed(share, "x.mp4")
     (job.folder / "segments").mkdir()
     part = job.folder / "segments" / "000003.h264.part"
     with part.open("wb") as former:
-        assert adopt(share, job.folder, MINE, max_attempts=3) is not None
+        assert adopt(share, job.folder, MINE, policy=POLICY) is not None
         assert not part.exists()
         part.write_bytes(b"ours")
         former.write(b"theirs")
     assert part.read_bytes() == b"ours"
 
 
-def test_one_service_a_host(share: Share) -> None:
+def test_one_service_per_host(share: Share) -> None:
     with (
         only_service_of_host(share.hosts, "h"),
         pytest.raises(ShareUnusableError, match="already works"),
@@ -303,22 +307,22 @@ def test_one_service_a_host(share: Share) -> None:
         pass
 
 
-def test_a_source_that_was_written_to_begins_anew(share: Share) -> None:
+def test_a_job_whose_source_was_written_to_starts_over(share: Share) -> None:
     """A copy that had stalled for longer than the time to settle goes on, through its open file."""
     job = finished(share, "x.mp4")
-    job.manifest.strikes = 2
+    job.manifest.consecutive_failures = 2
     assert not job.is_altered()
     with job.source.open("ab") as late:
         late.write(b", second half")
     assert job.is_altered()
-    job.begin_anew()
+    job.start_over()
     assert {path.name for path in job.folder.iterdir()} == {"source", MANIFEST, "lease.json"}
-    again = load(job.folder).manifest
-    assert (again.state, again.result, again.strikes) == (State.SETTLING, None, 0)
+    again = load_job(job.folder).manifest
+    assert (again.state, again.result, again.consecutive_failures) == (JobState.SETTLING, None, 0)
     assert job.source.read_bytes() == b"recording, second half"
 
 
-def test_what_is_no_source_any_more_does_not_count_as_written_to(share: Share, tmp_path: Path) -> None:
+def test_a_source_that_was_replaced_does_not_count_as_written_to(share: Share, tmp_path: Path) -> None:
     job = finished(share, "x.mp4")
     job.source.unlink()
     assert not job.is_altered()

@@ -1,4 +1,4 @@
-"""Kept state: in and out by renames, one taker, and a crash at any point costs at most the state itself."""
+"""The segment cache: entries are renamed in and out, one job gets an entry, and a crash costs at most the entry."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.config.settings import RetentionSettings
-from daemon.jobs import manifest as jobs
-from daemon.jobs.manifest import Job, State
+from daemon.jobs.job import Job, load_job
+from daemon.jobs.manifest import JobState
 from daemon.jobs.segment_cache import SegmentCache, key_of
 from daemon.layout import LOCK_FILE
 from daemon.share.share import Share
@@ -29,7 +29,7 @@ def share(tmp_path: Path) -> Share:
     return make_share(tmp_path)
 
 
-def kept_of(share: Share, days: float = 7) -> SegmentCache:
+def cache_of(share: Share, days: float = 7) -> SegmentCache:
     return SegmentCache(share, RetentionSettings(state_days=days), Clock())
 
 
@@ -47,7 +47,7 @@ def done(share: Share, content: bytes = b"recording", segment: str = "a segment"
     for name in ("output.mp4", LOCK_FILE):
         (job.folder / name).write_text("not needed")
     job.source.unlink()
-    job.save(State.DONE)
+    job.save(JobState.DONE)
     return job
 
 
@@ -55,50 +55,50 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_the_next_job_with_the_same_content_gets_the_state(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(done(share))
+def test_the_next_job_with_the_same_content_gets_the_entry(share: Share) -> None:
+    cache = cache_of(share)
+    cache.store(done(share))
     assert names(share.jobs) == set()
     other, same, late = begun(share, b"another"), begun(share), begun(share)
     for job in (other, same, late):
-        kept.give(job)
+        cache.restore(job)
     assert names(same.folder) == {"source", "job.json", "lease.json", "segments", "checkpoint.json"}
     assert (same.folder / "segments" / "000000").read_text() == "a segment"
     assert names(other.folder) == names(late.folder) == {"source", "job.json", "lease.json"}
     assert names(share.finished) == set()
 
 
-def test_what_a_worker_had_only_begun_is_not_kept(share: Share) -> None:
+def test_unfinished_files_of_a_worker_are_not_stored(share: Share) -> None:
     job = done(share)
     (job.folder / "segments" / "000001.h264.part").write_text("half")
-    kept_of(share).retire(job)
+    cache_of(share).store(job)
     assert {path.name for path in share.state.rglob("segments/*")} == {"000000"}
 
 
-def test_the_newest_state_of_a_source_counts(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(done(share, segment="old"))
-    kept.retire(done(share, segment="new"))
+def test_the_newest_entry_of_a_source_replaces_an_older_one(share: Share) -> None:
+    cache = cache_of(share)
+    cache.store(done(share, segment="old"))
+    cache.store(done(share, segment="new"))
     assert len(names(share.finished)) == 1
     job = begun(share)
-    kept.give(job)
+    cache.restore(job)
     assert (job.folder / "checkpoint.json").read_text() == "names new"
 
 
 def test_a_job_with_a_checkpoint_of_its_own_keeps_it(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(done(share))
+    cache = cache_of(share)
+    cache.store(done(share))
     job = begun(share)
     (job.folder / "checkpoint.json").write_text("own")
-    kept.give(job)
+    cache.restore(job)
     assert (job.folder / "checkpoint.json").read_text() == "own"
     assert len(names(share.finished)) == 1
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
-def test_a_crash_while_it_arrives(share: Share, moved: int) -> None:
-    kept = kept_of(share)
-    kept.retire(done(share))
+def test_a_crash_during_a_restore(share: Share, moved: int) -> None:
+    cache = cache_of(share)
+    cache.store(done(share))
     job = begun(share)
     (share.finished / job.manifest.key).rename(job.folder / "kept")
     for name in ("segments", "checkpoint.json")[:moved]:
@@ -106,7 +106,7 @@ def test_a_crash_while_it_arrives(share: Share, moved: int) -> None:
     if not moved:
         (job.folder / "segments").mkdir()  # of an attempt that has come to nothing
         (job.folder / "segments" / "stale.part").write_text("")
-    kept.give(job)
+    cache.restore(job)
     assert names(job.folder) == {"source", "job.json", "lease.json", "segments", "checkpoint.json"}
     assert names(job.folder / "segments") == {"000000"}
 
@@ -116,80 +116,80 @@ def failed(job: Job) -> Job:
     return job
 
 
-def test_the_state_of_a_failed_job_gets_one_more_chance(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(failed(done(share)))
+def test_the_entry_of_a_failed_job_is_used_once_more(share: Share) -> None:
+    cache = cache_of(share)
+    cache.store(failed(done(share)))
     again = begun(share)
-    kept.give(again)
+    cache.restore(again)
     assert (again.folder / "segments" / "000000").read_text() == "a segment"
     again.source.unlink()
-    kept.retire(failed(again))
+    cache.store(failed(again))
     assert names(share.finished) == set()
 
 
-def test_success_wipes_the_slate_clean(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(failed(done(share)))
+def test_success_resets_the_mark_of_a_failed_job(share: Share) -> None:
+    cache = cache_of(share)
+    cache.store(failed(done(share)))
     for outcome in (lambda job: job, failed):
         job = begun(share)
-        kept.give(job)
+        cache.restore(job)
         job.source.unlink()
-        kept.retire(outcome(job))
+        cache.store(outcome(job))
     assert len(names(share.finished)) == 1
 
 
-def test_state_that_had_not_wholly_arrived_is_kept_when_the_job_fails(share: Share) -> None:
-    kept = kept_of(share)
-    kept.retire(done(share))
+def test_an_entry_that_was_restored_in_part_is_stored_when_the_job_fails(share: Share) -> None:
+    cache = cache_of(share)
+    cache.store(done(share))
     job = begun(share)
     (share.finished / job.manifest.key).rename(job.folder / "kept")
     job.source.unlink()
-    kept.retire(failed(job))
+    cache.store(failed(job))
     assert names(share.finished / job.manifest.key) >= {"segments", "checkpoint.json"}
 
 
-def test_unwanted_states_are_not_kept(share: Share) -> None:
-    kept_of(share, days=0).retire(done(share))
+def test_without_retention_or_checkpoint_nothing_is_stored(share: Share) -> None:
+    cache_of(share, days=0).store(done(share))
     begun_only = begun(share)
     begun_only.source.unlink()
-    kept_of(share).retire(begun_only)
+    cache_of(share).store(begun_only)
     assert names(share.finished) == names(share.jobs) == set()
 
 
-def test_a_manifest_that_came_along_does_no_harm(share: Share) -> None:
-    """The service died between the rename and the removal of what a state does not need."""
-    kept = kept_of(share)
+def test_a_manifest_in_an_entry_is_ignored(share: Share) -> None:
+    """The service died between the rename and the removal of files that an entry does not need."""
+    cache = cache_of(share)
     job = done(share)
-    kept.retire(job)
+    cache.store(job)
     (share.finished / job.manifest.key / "job.json").write_text("{}")
     later = begun(share)
-    kept.give(later)
-    assert jobs.load(later.folder).id == later.id
+    cache.restore(later)
+    assert load_job(later.folder).id == later.id
 
 
-def test_old_states_go_and_so_do_half_removed_ones(share: Share) -> None:
-    kept_of(share).retire(done(share))
+def test_expired_and_half_removed_entries_are_removed(share: Share) -> None:
+    cache_of(share).store(done(share))
     (share.finished / ".gone.1234").mkdir()
-    kept_of(share, days=1).sweep()
+    cache_of(share, days=1).sweep()
     assert len(names(share.finished)) == 1
     time.sleep(0.02)
-    kept_of(share, days=0.01 / 86400).sweep()
+    cache_of(share, days=0.01 / 86400).sweep()
     assert names(share.finished) == set()
 
 
-def test_the_oldest_goes_when_space_is_low(share: Share) -> None:
-    kept = kept_of(share)
+def test_the_oldest_entry_is_removed_when_space_is_low(share: Share) -> None:
+    cache = cache_of(share)
     for content in (b"first", b"second"):
-        kept.retire(done(share, content))
+        cache.store(done(share, content))
         time.sleep(0.02)
     second = begun(share, b"second").manifest.key
-    assert kept.make_room()
+    assert cache.free_space()
     assert names(share.finished) == {second}
-    assert kept.make_room()
-    assert not kept.make_room()
+    assert cache.free_space()
+    assert not cache.free_space()
 
 
-def test_the_key_tells_contents_apart(tmp_path: Path) -> None:
+def test_the_key_depends_on_the_content(tmp_path: Path) -> None:
     path = tmp_path / "x"
     content = bytearray(os.urandom(400_000))
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Sidecars are read by the service itself: whatever lies in one ends in corrections or in an explained error."""
+"""Sidecars are read by the service itself: any content leads to corrections or to an explained error."""
 
 from __future__ import annotations
 

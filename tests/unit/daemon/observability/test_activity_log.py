@@ -7,14 +7,14 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from daemon.jobs.start_conditions import Condition
-from daemon.observability.activity_log import Summary
+from daemon.observability.activity_log import ActivityLog
 from daemon.observability.events import Delivered, Tick
 from daemon.status.model import RunningJob, ServiceStatus
 
 RUNNING = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1)
 
 
-def play(summary: Summary, clock: list[float], seconds: int, *running: RunningJob) -> list[Any]:
+def play(summary: ActivityLog, clock: list[float], seconds: int, *running: RunningJob) -> list[Any]:
     """A stretch of the service's life, a turn a second; returns what was logged."""
     with capture_logs() as lines:
         for _ in range(seconds):
@@ -25,7 +25,7 @@ def play(summary: Summary, clock: list[float], seconds: int, *running: RunningJo
 
 def test_a_line_a_minute_when_busy_and_none_when_idle() -> None:
     clock = [0.0]
-    summary = Summary(lambda: clock[0])
+    summary = ActivityLog(lambda: clock[0])
     assert play(summary, clock, 600) == []
     lines = play(summary, clock, 185, RUNNING)
     assert len(lines) == 3
@@ -37,7 +37,7 @@ def test_a_line_a_minute_when_busy_and_none_when_idle() -> None:
 
 def test_short_jobs_are_summed_up_too(tmp_path: object) -> None:
     clock = [0.0]
-    summary = Summary(lambda: clock[0])
+    summary = ActivityLog(lambda: clock[0])
     for _ in range(5):
         summary(Delivered(None, "outbox/a.mp4"))  # type: ignore[arg-type]
     lines = play(summary, clock, 300)

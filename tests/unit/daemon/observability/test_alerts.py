@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from daemon.config.loader import load_with_origins
 from daemon.config.render import rows
 from daemon.config.settings import NotifySettings
-from daemon.jobs.manifest import Job, Manifest
+from daemon.jobs.job import Job
+from daemon.jobs.manifest import Manifest
 from daemon.jobs.start_conditions import BlockReason, Condition
-from daemon.observability.alerts import Alert, AlertRules, Kind, Throttle
+from daemon.observability.alerts import Alert, AlertKind, AlertRules, AlertThrottle
 from daemon.observability.events import JobFailed, Tick
 from daemon.status.model import RunningJob, ServiceStatus
 from daemon.worker import subprocess_call as child
@@ -35,19 +36,19 @@ def shown(block_reason: BlockReason = BlockReason.NONE, *jobs: tuple[str, str]) 
 
 
 def kinds(reporter: AlertRules, *events: Tick) -> list[list[str]]:
-    return [[notice.kind.value for notice in reporter.notices(event)] for event in events]
+    return [[alert.kind.value for alert in reporter.alerts(event)] for event in events]
 
 
 def test_a_failure_names_the_file_the_reason_and_the_remedy() -> None:
     job = Job(Path("/nowhere"), Manifest("1", "inbox", "a\n\x1b[31mb.mp4", "default"))
     failure = Failed("NOT_MEDIA", "This is no video.", "Export it again.")
-    (notice,) = AlertRules("here").notices(JobFailed(job, failure, "failed/b.report.json"))
-    assert notice.kind is Kind.FAILED
-    assert notice.title.startswith("inbox/a")
-    assert "\n" not in notice.title + notice.brief
-    assert "\x1b" not in notice.title + notice.text
+    (alert,) = AlertRules("here").alerts(JobFailed(job, failure, "failed/b.report.json"))
+    assert alert.kind is AlertKind.FAILED
+    assert alert.title.startswith("inbox/a")
+    assert "\n" not in alert.title + alert.brief
+    assert "\x1b" not in alert.title + alert.text
     for words in ("This is no video.", "Export it again.", "failed/b.report.json"):
-        assert words in notice.text
+        assert words in alert.text
 
 
 def test_trouble_is_told_once_and_so_is_its_end() -> None:
@@ -77,13 +78,13 @@ def test_degradation_is_told_once_a_job() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 500), st.sampled_from(Kind)), max_size=60))
+@given(st.lists(st.tuples(st.floats(0, 500), st.sampled_from(AlertKind)), max_size=60))
 def test_nobody_is_told_more_than_once_in_the_quiet_time_and_nothing_is_forgotten(
-    steps: list[tuple[float, Kind]],
+    steps: list[tuple[float, AlertKind]],
 ) -> None:
     now = [0.0]
-    throttle = Throttle(900, lambda: now[0])
-    sent: list[tuple[float, Kind]] = []
+    throttle = AlertThrottle(900, lambda: now[0])
+    sent: list[tuple[float, AlertKind]] = []
     told = 0
     for wait_s, kind in [*steps, (10_000.0, None), (10_000.0, None)]:
         now[0] += wait_s
@@ -94,16 +95,16 @@ def test_nobody_is_told_more_than_once_in_the_quiet_time_and_nothing_is_forgotte
             sent.append((now[0], kind))
             told += 1
     assert told == len(steps)
-    for kind in Kind:
+    for kind in AlertKind:
         times = [at for at, sent_kind in sent if sent_kind is kind]
         assert all(later - earlier >= 900 - 1e-6 for earlier, later in pairwise(times))
 
 
 def test_a_summary_names_the_first_and_counts_the_rest() -> None:
     now = [0.0]
-    throttle = Throttle(600, lambda: now[0])
+    throttle = AlertThrottle(600, lambda: now[0])
     for number in range(9):
-        throttle.passes(Alert(Kind.FAILED, "", "", f"{number}.mp4 (NOT_MEDIA)"))
+        throttle.passes(Alert(AlertKind.FAILED, "", "", f"{number}.mp4 (NOT_MEDIA)"))
     now[0] = 600
     (summary,) = throttle.summaries()
     assert summary.title == "8 more in 10 minutes: files that could not be done"

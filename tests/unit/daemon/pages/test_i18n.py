@@ -15,9 +15,8 @@ from markupsafe import Markup
 import daemon
 from daemon.inbox.scanner import SkipReason
 from daemon.pages.i18n import LANGUAGES, Duration, Translator, Word, catalogue, clock, languages, size, text
-from daemon.status.model import LEVELS
 from engines.errors import ExplainedError
-from pipeline.degradation.level_ladder import TriggerKind
+from pipeline.degradation.level_ladder import LADDER, TriggerKind
 
 NO_JOBS = ("CONFIG_INVALID", "APPRISE_MISSING")  # codes that no file ever fails with
 TEMPLATES = Path(daemon.__file__).parent / "pages" / "templates"
@@ -30,7 +29,7 @@ ERRORS_OF_JOBS = (
     "pipeline.corrections",
     "daemon.errors",
     "daemon.inbox.arrivals",
-    "pipeline.joining",
+    "engines.media.joining",
 )
 
 
@@ -48,10 +47,10 @@ def test_every_text_is_there_in_every_language(key: str) -> None:
 
 def test_korean_is_korean() -> None:
     latin_only = {key for key, said in catalogue().items() if said["ko"] and not re.search("[가-힣]", said["ko"])}
-    assert latin_only == {"on_host", "page.title"}
+    assert latin_only == {"on_host", "page.told"}
 
 
-def test_templates_and_code_use_every_text_and_no_others() -> None:
+def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
     sources = [path.read_text() for path in (*TEMPLATES.glob("*.j2"), *Path(daemon.__file__).parent.rglob("*.py"))]
     used = {key for source in sources for key in re.findall(r"""(?:\bt|text|word|Word)\(f?"([\w.]+)["{]""", source)}
     families = {key for key in used if key.endswith((".", "_"))}
@@ -60,7 +59,7 @@ def test_templates_and_code_use_every_text_and_no_others() -> None:
     assert {key for key in set(catalogue()) - used if not key.startswith((*families, "error."))} == set()
 
 
-def test_states_stages_levels_and_refusals_have_texts() -> None:
+def test_states_stages_levels_and_refusals_have_words() -> None:
     states = (
         "starting",
         "idle",
@@ -77,8 +76,8 @@ def test_states_stages_levels_and_refusals_have_texts() -> None:
         *(f"state.{state}" for state in (*states, "silent")),
         *(f"why.{state}" for state in states if state != "working"),
         *(f"stage.{stage}" for stage in ("start", "probe", "render", "listen", "assemble", "verify", "debug")),
-        *(f"level.{level}" for level in LEVELS),
-        *(f"means.{level}" for level in LEVELS[1:]),
+        *(f"level.{level}" for level in LADDER),
+        *(f"means.{level}" for level in LADDER[1:]),
         *(f"trip.{kind}" for kind in TriggerKind),
         *(f"ignored.{refusal.name}" for refusal in SkipReason),
     ]
@@ -101,17 +100,17 @@ def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
     assert text(f"error.{error.code}.do", "en") == error.remedy
 
 
-def test_values_are_escaped_and_localized() -> None:
+def test_values_are_escaped_and_speak_the_language() -> None:
     both = Translator(languages("auto"))
     assert both("running.left", time=Duration(120)) == (
         '<span lang="en">about 2 min left</span><span lang="ko">약 2분 남음</span>'
     )
     assert Translator(languages("ko"))("level.detail", reason="<b>") == "자세한 내용: &lt;b&gt;"
     assert Translator(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
-    assert Translator(("en",))("page.title", state=Word("state.idle")) == "Ready: dualface"
+    assert Translator(("en",))("page.told", state=Word("state.idle")) == "Ready: dualface"
 
 
-def test_an_error_without_texts_is_shown_in_english() -> None:
+def test_an_error_without_words_is_told_in_english() -> None:
     both = Translator(languages("auto"))
     assert both.error("NEW_CODE", "what", "a < b") == "a &lt; b"
     assert "Cut &lt;it&gt;." in both.error("TOO_LONG", "do", "Cut <it>.")

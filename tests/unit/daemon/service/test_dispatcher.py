@@ -1,155 +1,174 @@
-"""The scheduler, without a worker: whose fault trouble is, and what then happens to the job."""
+"""Which job starts next, and where; nothing is started here."""
 
 from __future__ import annotations
 
-import os
-import re
-import selectors
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from daemon.config.settings import Settings
-from daemon.errors import InvalidOutputError, ShareAwayError
-from daemon.inbox.inbox import Intake, inboxes
-from daemon.jobs import held_jobs as tasks
-from daemon.jobs.held_jobs import Task
-from daemon.jobs.manifest import State
-from daemon.jobs.segment_cache import SegmentCache
-from daemon.observability.events import Event, EventBus, JobFailed
-from daemon.service.dispatcher import Scheduler
-from daemon.share import leases
-from daemon.share.share import Share
-from daemon.worker.pool import WorkerPool
-from daemon.worker.protocol import GPU, Failed
-from tests.support.share import claimed, drop, finished, make_share, settings_for, tree
+from daemon.jobs.held_jobs import HeldJob
+from daemon.service.dispatcher import Dispatcher
+from daemon.service.job_overview import COMPARISON
+from daemon.worker.protocol import GPU, CompareFiles, Failed
+from pipeline.job import Progress
+from tests.support.jobs import Jobs
+from tests.support.share import make_share
+
+FULL = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
+DIED = Failed("WORKER_DIED", "it died", "look", retryable=True)
+TWO_GPUS = [GPU(0, 1), GPU(1, 2)]
+
+
+class Starts:
+    """A dispatcher whose starts and claims are recorded; a started job counts as running."""
+
+    def __init__(self, jobs: Jobs, gpus: list[GPU], slots: int, files: int = 0) -> None:
+        self.jobs = jobs
+        self.names: list[str] = []
+        self.gpus: list[int | None] = []
+        self.files = files
+        settings = Settings.model_validate({"workers": {"concurrent_jobs": slots}})
+        self.dispatcher = Dispatcher(settings, jobs.overview, gpus, start=self.start, claim=self.claim)
+
+    def start(self, held: HeldJob, gpu: GPU | None) -> None:
+        self.names.append(held.job.source_name)
+        self.gpus.append(gpu.index if gpu else None)
+        held.job.manifest.gpu = gpu.index if gpu else None
+        self.run(held)
+
+    def run(self, held: HeldJob, progress: Progress | None = None) -> None:
+        self.jobs.pool.orders[held.job.id] = CompareFiles(Path(), Path(), True, self.jobs.settings.workers.limits)
+        if progress:
+            self.jobs.pool.states[held.job.id] = progress
+
+    def claim(self) -> bool:
+        self.files -= 1
+        if self.files < 0:
+            return False
+        self.jobs.queued(f"claimed{self.files}.mp4")
+        return True
+
+    def started(self, *, may_start: bool = True, **may: bool) -> list[str]:
+        """Return the names of the jobs that one call starts."""
+        self.names.clear()
+        self.dispatcher.start_jobs(may_start=may_start, **may)
+        return list(self.names)
 
 
 @pytest.fixture
-def share(tmp_path: Path) -> Share:
-    (tmp_path / "share").mkdir()
-    return make_share(tmp_path / "share")
+def jobs(tmp_path: Path) -> Jobs:
+    return Jobs(make_share(tmp_path))
 
 
-@pytest.fixture
-def scheduler(share: Share) -> Iterator[Scheduler]:
-    settings, clock = settings_for(share.root), time.monotonic
-    with selectors.DefaultSelector() as selector:
-        yield Scheduler(
-            settings,
-            share,
-            Intake(inboxes(settings, 0, clock)),
-            WorkerPool(selector, stall_timeout_s=60, clock=clock),
-            SegmentCache(share, settings.retention, clock),
-            EventBus(),
-            settle_s=0,
-            clock=clock,
-        )
+def starts(jobs: Jobs, gpus: list[GPU] | None = None, slots: int = 2, **more: Any) -> Starts:
+    return Starts(jobs, gpus or [], slots, **more)
 
 
-@pytest.mark.parametrize("is_away", [True, False])
-def test_trouble_without_the_share_is_not_the_job_s(share: Share, scheduler: Scheduler, is_away: bool) -> None:
-    task = scheduler._tasks.hold(finished(share, "x.mp4"))
-
-    def deliver(task: Task) -> None:
-        if is_away:
-            share.root.rename(share.root.with_name("elsewhere"))
-        raise InvalidOutputError("There is nothing.")
-
-    scheduler._guard(task, deliver)
-    assert task.job.manifest.state is (State.DELIVERING if is_away else State.FAILING)
-    assert task.code == (ShareAwayError.code if is_away else "")
-    assert task.due
+def test_priority_goes_first_then_the_earliest_claim(jobs: Jobs) -> None:
+    jobs.queued("late.mp4", claimed_at_s=2)
+    jobs.queued("early.mp4", claimed_at_s=1)
+    jobs.queued("urgent.mp4", priority=5, claimed_at_s=3)
+    assert starts(jobs, slots=2).started() == ["urgent.mp4", "early.mp4"]
 
 
-@pytest.mark.parametrize("name", ["source", "sidecar.yaml"])
-def test_a_pipe_that_takes_an_input_s_place_is_given_up(share: Share, scheduler: Scheduler, name: str) -> None:
-    """Whoever opened it would wait for ever."""
-    drop(share, "x.dualface.yaml", b"swap: true")
-    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
-    (task.job.folder / name).unlink()
-    os.mkfifo(task.job.folder / name)
-    leases.write(task.job.folder, scheduler._tasks.lease)
-    scheduler._guard(task, scheduler._step)
-    assert task.job.manifest.state is State.FAILING
-    assert f"The job's {name} is no regular file." in (task.job.manifest.error or {})["message"]
-    scheduler._guard(task, scheduler._step)
-    assert tree(share.failed) == {"x.mp4", "x.dualface.yaml", "x.report.json"}
+def test_files_are_claimed_only_for_free_slots_and_once_claimed_jobs_have_started(jobs: Jobs) -> None:
+    jobs.queued("held.mp4")
+    taker = starts(jobs, slots=2, files=9)
+    assert taker.started(may_claim=False) == ["held.mp4"]
+    assert taker.started() == ["claimed8.mp4"]
+    assert taker.started() == []
 
 
-@pytest.mark.parametrize(("code", "longest_s"), [("DISK_FULL", 30), ("STORAGE", 30), ("SHARE_SPLIT", 30), ("X", 300)])
-def test_trouble_of_the_storage_is_never_waited_for_long(
-    share: Share, scheduler: Scheduler, code: str, longest_s: float
-) -> None:
-    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
-    for _ in range(20):
-        task.wait(Failed(code, "trouble", "do something", environmental=True))
-    assert longest_s / 2 <= task.backoff.wait_s + 1 <= longest_s + 1
+def test_claimed_jobs_that_wait_leave_further_files_in_the_inboxes(jobs: Jobs) -> None:
+    for number in range(17):
+        jobs.queued(f"{number}.mp4").wait(DIED)
+    taker = starts(jobs, slots=1, files=9)
+    assert taker.started() == []
+    assert taker.files == 9
 
 
-def test_a_wait_has_one_beginning_however_often_it_is_tried_in_between(
-    share: Share, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = iter("abcdef")
-    monkeypatch.setattr(tasks, "now", lambda: next(times))
-    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
-    full = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
-    task.heed("space")
-    task.heed("space")
-    task.wait(full)
-    task.begin()
-    task.heed("probe")
-    task.heed("space")
-    task.wait(full)
-    assert task.since == "a"
-    task.wait(Failed("STORAGE", "it does not answer", "look", environmental=True))
-    assert task.since == "b"
-    task.begin()
-    task.heed("render")
-    assert task.since == ""
+def test_without_leave_to_start_only_jobs_that_lack_space_resume(jobs: Jobs) -> None:
+    jobs.queued("new.mp4")
+    interrupted = jobs.queued("interrupted.mp4")
+    interrupted.wait(FULL)
+    jobs.clock.now += 100
+    taker = starts(jobs)
+    assert taker.started(may_start=False) == []
+    assert taker.started(may_start=False, may_claim=False, may_resume=True) == ["interrupted.mp4"]
 
 
-def test_a_job_whose_directory_was_removed_is_told_as_that_and_one_that_another_took_as_that(
-    share: Share, scheduler: Scheduler
-) -> None:
-    heard: list[Event] = []
-    scheduler._events = EventBus(heard.append)
-    removed, taken = (scheduler._tasks.hold(claimed(share, name)) for name in ("x.mp4", "y.mp4"))
-    shutil.rmtree(removed.job.folder)
-    leases.take_over(taken.job.folder)
-    with capture_logs() as lines:
-        for task in (removed, taken):
-            scheduler._lose(task)
-    (event,) = heard
-    assert isinstance(event, JobFailed)
-    assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
-    assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
-    assert scheduler.held == 0
+def test_a_job_that_waits_is_left_until_its_time(jobs: Jobs) -> None:
+    jobs.queued("x.mp4").wait(DIED)
+    taker = starts(jobs)
+    assert taker.started() == []
+    jobs.clock.now += 1000
+    assert taker.started() == ["x.mp4"]
 
 
-def test_a_job_that_waits_for_space_names_the_figure_and_kept_state_goes(share: Share, scheduler: Scheduler) -> None:
-    for name in ("old", "older"):
-        (share.finished / name).mkdir()
-    task = scheduler._tasks.hold(claimed(share, "x.mp4"))
-    leases.write(task.job.folder, scheduler._tasks.lease)
-    scheduler._wait(task, Failed("DISK_FULL", "writing job.json failed: Disk quota exceeded", "", environmental=True))
-    assert re.fullmatch(r"writing job\.json failed: Disk quota exceeded \(\d+ MiB free\)", task.reason)
-    assert [reason for _, reason in scheduler.lacking_space()] == [task.reason]
-    for _ in range(2):
-        scheduler._room_at = 0
-        scheduler._make_room()
-    assert list(share.finished.iterdir()) == []
+def test_a_job_that_failed_twice_runs_alone(jobs: Jobs) -> None:
+    suspect = jobs.queued("suspect.mp4", priority=1)
+    suspect.job.manifest.consecutive_failures = 2
+    other = jobs.queued("other.mp4")
+    taker = starts(jobs)
+    assert taker.started() == ["suspect.mp4"]
+    jobs.pool.end(suspect.job.id)
+    taker.run(other)
+    assert taker.started() == [], "it waits until nothing else runs"
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (Progress("render"), ["next.mp4"]),
+        (Progress("space", lacks="33 MiB free"), []),
+        (Progress("render", level="downscale", trip="out_of_memory"), ["next.mp4"]),  # on the other GPU
+    ],
+)
+def test_a_degraded_job_keeps_others_from_its_gpu(jobs: Jobs, progress: Progress, expected: list[str]) -> None:
+    degraded = jobs.queued("degraded.mp4")
+    degraded.job.manifest.gpu = 1
+    taker = starts(jobs, TWO_GPUS, slots=4)
+    taker.run(degraded, progress)
+    jobs.queued("next.mp4")
+    assert taker.started() == expected
+    assert taker.gpus == [0] * len(expected)
+
+
+def test_without_gpus_a_degraded_job_does_not_count_as_the_whole_host(jobs: Jobs) -> None:
+    degraded = jobs.queued("degraded.mp4")
+    taker = starts(jobs, slots=4)
+    taker.run(degraded, Progress("render", level="downscale", trip="out_of_memory"))
+    jobs.queued("next.mp4")
+    assert taker.started() == []
+
+
+def test_after_trouble_on_one_gpu_a_job_gets_another(jobs: Jobs) -> None:
+    held = jobs.queued("x.mp4")
+    held.job.manifest.gpu = 1  # the one with more memory
+    held.wait(DIED)
+    jobs.clock.now += 1000
+    taker = starts(jobs, TWO_GPUS)
+    assert taker.started() == ["x.mp4"]
+    assert taker.gpus == [0]
+
+
+def test_a_comparison_takes_no_slot_but_a_lost_job_s_worker_does(jobs: Jobs) -> None:
+    compare = CompareFiles(Path(), Path(), True, jobs.settings.workers.limits)
+    jobs.queued("x.mp4")
+    taker = starts(jobs, slots=1)
+    jobs.pool.orders["lost"] = compare
+    assert taker.started() == []
+    jobs.pool.orders = {COMPARISON: compare}
+    assert taker.started() == ["x.mp4"]
 
 
 @pytest.mark.parametrize(("gpus", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
 def test_gpus_may_carry_fewer_jobs_than_there_are_slots(
-    scheduler: Scheduler, gpus: int, jobs_per_card: int | str, slots: int
+    jobs: Jobs, gpus: int, jobs_per_card: int | str, slots: int
 ) -> None:
     settings = {"workers": {"concurrent_jobs": 8}, "device": {"jobs_per_card": jobs_per_card}}
-    scheduler._gpus = [GPU(number, 1) for number in range(gpus)]
-    scheduler.adopt(Settings.model_validate(settings), 0)
-    assert scheduler.slots == slots
+    dispatcher = starts(jobs, [GPU(number, 1) for number in range(gpus)], slots=1).dispatcher
+    dispatcher.apply(Settings.model_validate(settings))
+    assert dispatcher.slots == slots

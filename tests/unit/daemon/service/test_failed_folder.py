@@ -1,4 +1,4 @@
-"""Reports in failed go with their files, and nothing else goes."""
+"""Reports in ``failed`` are removed after their files, and nothing else is removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report_of(error: DaemonError) -> dict[str, Any]:
 
 
 class Failures:
-    """A share with failed files, and what watches over them."""
+    """A share with failed files, and the object that removes their reports."""
 
     def __init__(self, root: Path) -> None:
         self.now = 0.0
@@ -50,7 +50,7 @@ def failures(tmp_path: Path) -> Failures:
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "a/b/x.y.mp4", "n" * 250 + ".mp4", "\udcff \n.mp4"])
-def test_a_report_stays_with_its_file_and_goes_with_it(failures: Failures, name: str) -> None:
+def test_a_report_stays_as_long_as_its_file(failures: Failures, name: str) -> None:
     for _ in range(2):  # the second gets a number
         failures.fail(name)
     before = failures.look()
@@ -65,7 +65,7 @@ def test_a_report_stays_with_its_file_and_goes_with_it(failures: Failures, name:
     assert not failures.history.failed
 
 
-def test_one_look_is_not_enough_and_looks_take_their_time(failures: Failures) -> None:
+def test_a_report_is_removed_at_the_second_scan_and_scans_are_rare(failures: Failures) -> None:
     failures.fail("x.mp4")
     (failures.share.failed / "x.mp4").unlink()
     assert failures.look(1) == {"x.report.json"}
@@ -83,7 +83,7 @@ def test_a_file_that_is_back_in_time_keeps_its_report(failures: Failures) -> Non
     assert failures.look() == {"x.mp4", "x.report.json"}
 
 
-def test_the_report_of_a_file_that_was_lost_is_all_there_is(failures: Failures) -> None:
+def test_the_report_of_a_lost_file_stays(failures: Failures) -> None:
     failures.fail("x.mp4", SourceGoneError("gone"))
     (failures.share.failed / "x.mp4").unlink()
     assert failures.look(3) == {"x.report.json"}
@@ -93,7 +93,7 @@ def test_the_report_of_a_file_that_was_lost_is_all_there_is(failures: Failures) 
     "content",
     [b"", b"{", b"[]", b"{}", json.dumps({"schema": SCHEMA, "status": "succeeded", "error": None}).encode()],
 )
-def test_what_others_have_put_there_is_theirs(failures: Failures, content: bytes) -> None:
+def test_files_that_the_service_has_not_written_stay(failures: Failures, content: bytes) -> None:
     failures.share.failed.joinpath("mine.report.json").write_bytes(content)
     failures.share.failed.joinpath("mine.dualface.yaml").write_bytes(content)
     assert failures.look(3) == {"mine.report.json", "mine.dualface.yaml"}

@@ -16,7 +16,7 @@ DAY_S = 86400.0
 
 
 class Clock:
-    """Monotonic; the share's goes with it, ``set_by_s`` ahead of what this machine's file system says."""
+    """A monotonic clock; the share's clock runs with it, ``set_by_s`` ahead of this machine's file system."""
 
     now = 0.0
     set_by_s = 0.0
@@ -70,8 +70,8 @@ def test_removed_after_their_time_in_the_folder(originals: Path, clock: Clock) -
     assert names(originals) == {"link.mp4"}
 
 
-def test_a_clock_that_was_set_ages_nothing(originals: Path, clock: Clock) -> None:
-    """A year forward in the middle of the night: nothing goes for a day, in which somebody may put it right."""
+def test_after_the_clock_was_set_nothing_is_removed_for_a_day(originals: Path, clock: Clock) -> None:
+    """It was set a year ahead by mistake; somebody may correct it within the day."""
     sweeper = deleting(originals, clock, 30)
     sweeper.advance()
     clock.set_by_s = 366 * DAY_S
@@ -81,8 +81,8 @@ def test_a_clock_that_was_set_ages_nothing(originals: Path, clock: Clock) -> Non
     assert names(originals) == {"link.mp4"}
 
 
-def test_a_clock_that_is_wrong_at_the_start_ages_nothing(originals: Path, clock: Clock) -> None:
-    """The machine has started a year ahead, and its clock is put right some minutes later."""
+def test_a_clock_that_is_wrong_at_the_start_removes_nothing(originals: Path, clock: Clock) -> None:
+    """The machine starts a year ahead, and its clock is corrected some minutes later."""
     clock.set_by_s = 366 * DAY_S
     sweeper = deleting(originals, clock, 30)
     sweeper.advance()
@@ -92,14 +92,14 @@ def test_a_clock_that_is_wrong_at_the_start_ages_nothing(originals: Path, clock:
 
 
 def test_this_machines_clock_does_not_count(originals: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The share's has dated the files."""
+    """The share's clock has dated the files."""
     now_s = time.time() + 366 * DAY_S
     monkeypatch.setattr(time, "time", lambda: now_s)
     sweep_hourly(deleting(originals, clock, 30), clock, 2 * DAY_S)
     assert names(originals) == {"a.mp4", "b.mp4", "link.mp4"}
 
 
-def test_one_that_cannot_be_removed_does_not_keep_the_others(
+def test_a_file_that_cannot_be_removed_does_not_stop_the_sweep(
     originals: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlink = os.unlink

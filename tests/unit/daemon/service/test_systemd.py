@@ -1,4 +1,4 @@
-"""What systemd hears, on a real notification socket, and that a stuck loop earns no ping."""
+"""Messages to systemd on a real notification socket; no pings from a stuck loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.service import systemd as notify
-from daemon.service.systemd import Notifier, WatchdogThread, watchdog_interval_s
+from daemon.service import systemd as systemd_module
+from daemon.service.systemd import Systemd, WatchdogThread, watchdog_interval_s
 
 
 @pytest.fixture
@@ -24,16 +24,16 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 
 def test_messages_arrive(systemd: socket.socket) -> None:
-    notifier = Notifier()
-    notifier.ready()
-    notifier.status("idle; queue 0")
-    notifier.status("idle; queue 0")
-    notifier.stopping()
+    client = Systemd()
+    client.ready()
+    client.status("idle; queue 0")
+    client.status("idle; queue 0")
+    client.stopping()
     assert [systemd.recv(1000) for _ in range(3)] == [b"READY=1", b"STATUS=idle; queue 0", b"STOPPING=1"]
 
 
 def test_a_file_name_cannot_smuggle_in_a_message(systemd: socket.socket) -> None:
-    Notifier().status("working; inbox/x\nSTOPPING=1\n.mp4")
+    Systemd().status("working; inbox/x\nSTOPPING=1\n.mp4")
     assert systemd.recv(1000) == b"STATUS=working; inbox/x\\nSTOPPING=1\\n.mp4"
 
 
@@ -47,14 +47,14 @@ def test_watchdog_interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turning_loop_is_alive_and_pings(systemd: socket.socket) -> None:
-    with WatchdogThread(Notifier(), 0.05).running() as watchdog:
+    with WatchdogThread(Systemd(), 0.05).running() as watchdog:
         watchdog.beat()
         assert systemd.recv(100) == b"WATCHDOG=1"
 
 
 def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "_FRESH_S", 0.0)
-    watchdog = WatchdogThread(Notifier(), 0.01)
+    monkeypatch.setattr(systemd_module, "_ALIVE_S", 0.0)
+    watchdog = WatchdogThread(Systemd(), 0.01)
     watchdog.beat()
     answers: dict[str, bool] = {}
 
@@ -62,7 +62,7 @@ def test_a_busy_loop_is_not_alive_but_a_wait_for_the_share_is(monkeypatch: pytes
 
     def ask(name: str, *, blocks: bool) -> None:
         time.sleep(0.1)
-        while blocks and not notify._sleeps_in_kernel(main) and time.monotonic() < deadline:
+        while blocks and not systemd_module._sleeps_in_kernel(main) and time.monotonic() < deadline:
             time.sleep(0.01)
         answers[name] = watchdog.is_alive()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs.manifest import Job
+from daemon.jobs.job import Job
 from daemon.layout import LEASE_FILE as FILE
 from daemon.share import leases
 from pipeline.errors import DiskFullError, StorageError

@@ -39,7 +39,7 @@ def test_kept_state_replaces_planted_links(tmp_path: Path, name: str) -> None:
     elsewhere.mkdir()
     (elsewhere / "x").write_bytes(VICTIM)
     (job.folder / name).symlink_to(elsewhere)
-    SegmentCache(share, RetentionSettings(), clock=lambda: 0.0).give(job)
+    SegmentCache(share, RetentionSettings(), clock=lambda: 0.0).restore(job)
     assert not (job.folder / name).is_symlink()
     assert not arrived.exists()
     assert (elsewhere / "x").read_bytes() == VICTIM

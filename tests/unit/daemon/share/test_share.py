@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from daemon.config.settings import SettleSettings
 from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.jobs.segment_cache import SegmentCache
-from daemon.jobs.start_conditions import BlockReason, Conditions
+from daemon.jobs.start_conditions import BlockReason, StartConditions
 from daemon.share import mounts
 from daemon.share.share import Share, ShareIdentity, file_system, inbox_folder, is_network, settle_s
 from tests.support.share import make_share, mounted, settings_for
@@ -68,11 +68,11 @@ class Clock:
         return self.now
 
 
-def conditions(share: Share, **share_settings: int) -> Conditions:
+def conditions(share: Share, **share_settings: int) -> StartConditions:
     settings = settings_for(share.root, retry={"first_s": 1, "longest_s": 1})
     settings = settings.model_copy(update={"share": settings.share.model_copy(update=share_settings)})
     clock = Clock()
-    return Conditions(share, share.identity(), SegmentCache(share, settings.retention, clock), settings, clock)
+    return StartConditions(share, share.identity(), SegmentCache(share, settings.retention, clock), settings, clock)
 
 
 def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_the_search_for_a_missing_share_backs_off(tmp_path: Path, monkeypatch: p
     share = make_share(tmp_path)
     settings = settings_for(tmp_path, retry={"first_s": 5, "longest_s": 300})
     now = 0
-    kept = SegmentCache(share, settings.retention, lambda: now)
-    watched = Conditions(share, share.identity(), kept, settings, lambda: now)
+    cache = SegmentCache(share, settings.retention, lambda: now)
+    watched = StartConditions(share, share.identity(), cache, settings, lambda: now)
     share.state.rename(tmp_path / ".elsewhere")
     looks: list[int] = []
     identity = share.identity
@@ -120,13 +120,13 @@ def test_a_mount_is_noticed_at_once(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     settings = settings_for(tmp_path)
     now = 0.0
-    kept = SegmentCache(share, settings.retention, lambda: now)
-    watched = Conditions(share, share.identity(), kept, settings, lambda: now)
+    cache = SegmentCache(share, settings.retention, lambda: now)
+    watched = StartConditions(share, share.identity(), cache, settings, lambda: now)
     with mounted(share.root):  # an empty file system hides it
         now += 2
         assert watched.look().block_reason is BlockReason.SHARE_AWAY
         for _ in range(10):
-            watched.lost(ShareAwayError("still away"))
+            watched.report_away(ShareAwayError("still away"))
         now += 2
         assert watched.look().block_reason is BlockReason.SHARE_AWAY
     assert not watched._away.due
@@ -147,7 +147,7 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
         assert watched.look().block_reason is BlockReason.NONE
     assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
     assert share.failed.read_text() == "somebody's"
-    told = [line["folder"] for line in lines if line["event"] == "folder had gone, made again"]
+    told = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
     assert sorted(told) == sorted(removed)
 
 
@@ -180,12 +180,13 @@ def test_a_mount_inside_the_share_is_looked_at_when_it_comes_and_until_it_goes(
     monkeypatch.setattr(mounts, "_MOUNTINFO", table)
     found, looks = ["Files cannot be renamed."], []
 
-    def torn() -> str:
+    def find_split() -> str:
         looks.append(found[0])
         return found[0]
 
     settings, clock = settings_for(tmp_path), Clock()
-    watched = Conditions(share, share.identity(), SegmentCache(share, settings.retention, clock), settings, clock, torn)
+    cache = SegmentCache(share, settings.retention, clock)
+    watched = StartConditions(share, share.identity(), cache, settings, clock, find_split)
     assert (watched.look().block_reason, looks) == (BlockReason.NONE, [])
     table.write_text(above + over)
     assert (watched.look().block_reason, watched.now.reason) == (BlockReason.SHARE_SPLIT, "Files cannot be renamed.")

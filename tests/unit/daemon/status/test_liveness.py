@@ -24,7 +24,7 @@ from daemon.share.leases import Lease
 from daemon.share.share import Share
 from daemon.status.liveness import NoStatusError, survey
 from daemon.status.model import FailedJob, RunningJob, ServiceStatus, WaitingJob
-from daemon.status.store import Hosts
+from daemon.status.store import HostFiles
 from tests.support.share import make_share, settings_for
 
 HERE = socket.gethostname()
@@ -49,10 +49,10 @@ def dead() -> int:
 
 
 def report(share: Share, host: str, state: str, *, pid: int = 0, age_s: float = 0, **more: object) -> None:
-    board = ServiceStatus(host, pid or os.getpid(), state, **more)  # type: ignore[arg-type]
-    for row in board.running:
+    status = ServiceStatus(host, pid or os.getpid(), state, **more)  # type: ignore[arg-type]
+    for row in status.running:
         hold(share, row.job, host)
-    Hosts(share.hosts, share.jobs).write(board)
+    HostFiles(share.hosts, share.jobs).write(status)
     then = time.time() - age_s
     os.utime(share.hosts / f"{host}.json", (then, then))
 
@@ -87,7 +87,7 @@ def test_a_running_service(share: Share, settings: Settings) -> None:
 
 def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
     report(share, HERE, "paused", reason="lunch")
-    assert "paused: lunch\n  Go on with: dualface resume" in shown(share, settings)
+    assert "paused: lunch\n  Continue with: dualface resume" in shown(share, settings)
 
 
 def test_a_disk_that_takes_no_report_is_told(share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +101,15 @@ def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Setting
     running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
     report(share, HERE, "working", pid=dead, running=running)
     found = survey(share, settings)
-    assert (found.alive, found.board.state) == (False, "silent")
+    assert (found.alive, found.status.state) == (False, "silent")
     text = shown(share, settings)
-    for words in ("not reporting", "is not running", "systemctl start dualface", "journalctl", "goes on where it was"):
+    for words in (
+        "not reporting",
+        "is not running",
+        "systemctl start dualface",
+        "journalctl",
+        "continues where it stopped",
+    ):
         assert words in text
     assert "working" not in text
     document = json.loads(json.dumps(status_view.as_dict(found)))
@@ -130,7 +136,7 @@ def test_one_of_two_is_enough(share: Share, settings: Settings, dead: int) -> No
     report(share, HERE, "working", pid=dead)
     report(share, "nas2", "idle", age_s=20)
     found = survey(share, settings)
-    assert (found.alive, found.board.host, found.board.state) == (True, "nas2", "idle")
+    assert (found.alive, found.status.host, found.status.state) == (True, "nas2", "idle")
     assert "is not running" in shown(share, settings)
 
 
@@ -168,7 +174,7 @@ def test_failures_that_were_dealt_with_are_gone(share: Share, settings: Settings
     ]
     report(share, HERE, "idle", failed=rows)
     (share.failed / "b.report.json").touch()
-    assert [job.job for job in survey(share, settings).board.failed] == ["b"]
+    assert [job.job for job in survey(share, settings).status.failed] == ["b"]
     assert "dualface retry" in shown(share, settings)
 
 

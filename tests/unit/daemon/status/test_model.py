@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.clock import utc_now
 from daemon.config.settings import StatusSettings
 from daemon.pages import facts
 from daemon.pages.i18n import Translator, languages
@@ -26,18 +27,17 @@ from daemon.status.model import (
     ServiceStatus,
     WaitingJob,
     link_to,
-    now,
     read_status,
 )
-from daemon.status.publisher import StatusPage
-from daemon.status.store import Hosts, Seen, merged
+from daemon.status.page import StatusPage
+from daemon.status.store import HostFiles, HostReport, merged
 from tests.support.share import make_share
 
 SPEAKER = Translator(languages("auto"))
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
 
-def board() -> ServiceStatus:
+def status() -> ServiceStatus:
     return ServiceStatus(
         host="h",
         pid=1,
@@ -71,7 +71,7 @@ def share(tmp_path: Path) -> Share:
 
 
 def test_names_are_text_and_nothing_else(share: Share) -> None:
-    StatusPage(share, StatusSettings(), Clock()).show(board())
+    StatusPage(share, StatusSettings(), Clock()).show(status())
     page = (share.outbox / "status.html").read_text()
     assert page.count("<script") == 2
     assert not any("alert(1)" in script for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL))
@@ -83,7 +83,7 @@ def test_names_are_text_and_nothing_else(share: Share) -> None:
 
 
 def test_what_a_job_tells_besides_is_in_words_and_its_notes_are_text(share: Share) -> None:
-    shown = board()
+    shown = status()
     told = {"people": 0, "sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": [HOSTILE]}
     shown.finished = [replace(shown.finished[0], facts=told)]
     StatusPage(share, StatusSettings(), Clock()).show(shown)
@@ -104,7 +104,7 @@ def test_missing_audio_is_told_and_lost_audio_stands_out(audio: str | None, tone
 
 def test_any_name_can_be_shown(share: Share) -> None:
     raw = os.fsdecode(b"outbox/\xff\n\x1b.mp4")
-    shown = board()
+    shown = status()
     shown.finished = [FinishedJob("k", valid_text(raw), valid_text(raw), link_to(raw), "succeeded", "", "now")]
     StatusPage(share, StatusSettings(), Clock()).show(shown)
     assert "%FF%0A%1B.mp4" in (share.outbox / "status.html").read_text()
@@ -117,7 +117,7 @@ def test_written_only_when_something_has_changed_and_not_too_often(share: Share)
 
     def written(queued: int) -> bool:
         before = path.stat().st_mtime_ns if path.exists() else None
-        shown = board()
+        shown = status()
         shown.queued = queued
         page.show(shown)
         return path.stat().st_mtime_ns != before
@@ -134,14 +134,14 @@ def test_written_only_when_something_has_changed_and_not_too_often(share: Share)
 
 
 def test_history_survives_a_restart(share: Share) -> None:
-    shown = board()
+    shown = status()
     StatusPage(share, StatusSettings(), Clock()).show(shown)
     history = History(50)
-    history.restore(Hosts(share.hosts, share.jobs).read("h"))
+    history.restore(HostFiles(share.hosts, share.jobs).read("h"))
     assert list(history.finished) == shown.finished
     assert list(history.failed) == shown.failed
     history = History(50)
-    history.restore(Hosts(share.hosts, share.jobs).read("another"))
+    history.restore(HostFiles(share.hosts, share.jobs).read("another"))
     assert not history.finished
 
 
@@ -151,7 +151,7 @@ def test_reading_what_is_not_there_or_not_ours(share: Share, content: str) -> No
     (share.outbox / "status.json").write_text(content)
     assert read_status(share.root) is None
     (share.hosts / "h.json").write_text(content)
-    assert Hosts(share.hosts, share.jobs).read("h") is None
+    assert HostFiles(share.hosts, share.jobs).read("h") is None
 
 
 def test_boards_of_other_versions_are_read_as_far_as_they_can_be() -> None:
@@ -175,8 +175,8 @@ def test_a_file_that_no_host_may_read_waits_once(share: Share) -> None:
     hosts = []
     for name in "ab":
         waiting = [WaitingJob("", "inbox/x.mp4", "no", name, "CODE"), WaitingJob(name, "inbox/y.mp4", "no", name)]
-        hosts.append(Seen(ServiceStatus(name, 1, waiting=waiting), silent=False))
-    rows = merged(hosts[0].board, hosts, listed=5).waiting
+        hosts.append(HostReport(ServiceStatus(name, 1, waiting=waiting), silent=False))
+    rows = merged(hosts[0].status, hosts, listed=5).waiting
     assert sorted((row.job, row.file) for row in rows) == [
         ("", "inbox/x.mp4"),
         ("a", "inbox/y.mp4"),
@@ -228,13 +228,13 @@ def test_the_last_to_stop_says_stopped(share: Share) -> None:
 
 
 def test_one_line_says_it_all() -> None:
-    shown = board()
+    shown = status()
     shown.reason = ""
     shown.running = [RunningJob("j", "inbox/x.mp4", "render", 41.5, 29.97, 75, "normal", 1)]
     assert shown.line() == "working; inbox/x.mp4 render 42 % 1:15 left; queue 3; level normal"
     shown.level = "downscale"
     shown.running = [replace(shown.running[0], level="downscale", level_reason="little memory is left")]
-    shown.failed = [replace(shown.failed[0], at=now()), shown.failed[0]]
+    shown.failed = [replace(shown.failed[0], at=utc_now()), shown.failed[0]]
     shown.notes = ["the configuration is wrong"]
     assert shown.line().endswith(
         "; level downscale (little memory is left); 1 failed in the last day; the configuration is wrong"

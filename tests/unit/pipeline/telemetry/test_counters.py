@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.observability.definitions import DEFINITIONS
-from daemon.observability.registry import Meters
+from daemon.observability.registry import MetricsRegistry
 from daemon.worker.protocol import decode, encode
 from pipeline.telemetry.counters import SECONDS, STAGES, Histogram, StatsCollector, StatsDelta
 
@@ -122,7 +122,7 @@ def test_a_worker_that_has_gone_mad_is_not_believed(name: str, value: object) ->
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=5), max_size=200))
 def test_labels_stay_few_whatever_a_worker_says(names: list[str]) -> None:
-    meters = Meters(DEFINITIONS)
+    meters = MetricsRegistry(DEFINITIONS)
     for name in names:
         meters.histogram("dualface_stage_seconds", Histogram([0] * (len(SECONDS) + 1)), name)
         meters.count("dualface_retries_total", name)

@@ -1,4 +1,4 @@
-"""What claims, deliveries and checkpoints rest on: renames, links, and data that is really on the disk."""
+"""Measurements of renames, links and flushes to the disk, on which claims, deliveries and checkpoints depend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.diagnostics.measurements.target import Target, refusal
 from daemon.share.rename import rename_no_replace
 from engines.files import sync_directory
 
@@ -21,13 +21,14 @@ _WRITTEN_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """How files change their names. The refusals are "" where it works, an error's name, or "overwrites".
+    """How files can be renamed.
 
     Attributes:
-        protocol: how files are published without ever replacing one: "rename" (renameat2, RENAME_NOREPLACE),
-            "link" (link and unlink), or "none".
-        inode_kept, mtime_kept: a renamed file is recognised by these.
-        writer_follows: whoever has the file open goes on writing into the renamed one.
+        plain, no_replace, link, folder: "" if it works, else the name of the error, or "overwrites".
+        protocol: how files are published without replacing one: "rename" (renameat2, RENAME_NOREPLACE), "link" (link
+            and unlink), or "none".
+        inode_kept, mtime_kept: whether a rename keeps these; renamed files are recognised by them.
+        writer_follows: whether a program with the file open continues to write to the renamed file.
     """
 
     plain: str
@@ -40,8 +41,8 @@ class Renaming:
     protocol: str
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             no_replace = _without_replacing(folder, "rename", rename_no_replace)
             link = _without_replacing(folder, "link", _link_and_unlink)
             plain, inode_kept, mtime_kept = _plain(folder)
@@ -58,7 +59,7 @@ class Renaming:
 
 
 def _without_replacing(folder: Path, name: str, move: Callable[[Path, Path], None]) -> str:
-    """Move a file to a free name and to one that is taken."""
+    """Move a file to a free name and to a taken one; return the error's name, "overwrites" or ""."""
     source, taken, free = (folder / f"{name}-{part}" for part in ("source", "taken", "free"))
     source.write_bytes(b"new")
     taken.write_bytes(b"old")
@@ -84,7 +85,7 @@ def _plain(folder: Path) -> tuple[str, bool, bool]:
 
 
 def _folder(folder: Path) -> str:
-    """A job's directory is renamed, with files in it, when another host takes it over."""
+    """Rename a folder with a file in it, as when another host takes over a job; return the error's name or ""."""
     job = folder / "job"
     job.mkdir()
     (job / "file").write_bytes(b"content")
@@ -102,11 +103,11 @@ def _writer_follows(folder: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Syncing:
-    """Whether data can be forced to the disk, and what that takes.
+    """Whether data can be flushed to the disk, and how long it takes.
 
     Attributes:
-        file: "" where a file's content can be, else the error's name.
-        folder: whether a folder's names can be.
+        file: "" if the content of a file can be flushed, else the name of the error.
+        folder: whether the names in a folder can be flushed.
     """
 
     file: str
@@ -116,8 +117,8 @@ class Syncing:
     write_mb_per_s: float
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             small = folder / "small"
             file = refusal(lambda: _write(small, b"x"))
             times_ms = [_timed_ms(lambda: _write(small, b"x")) for _ in range(_SYNCS)] if not file else [0.0]

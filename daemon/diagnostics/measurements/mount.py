@@ -1,4 +1,4 @@
-"""Whether the share is there, what kind of file system it lies on, and how much room it has."""
+"""Measurements of the mount: whether the share is there, its file system, and its free space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from daemon.diagnostics.measurements.site import Site, refusal
+from daemon.diagnostics.measurements.target import Target, refusal
 from daemon.layout import SENTINEL, STATE_DIR
 from daemon.share.mounts import mount_of
 from daemon.share.share import is_network
@@ -14,22 +14,32 @@ from daemon.share.share import is_network
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The root and the sentinel. ``refused`` is the error's name where the root cannot be looked into."""
+    """The share's root and folders.
+
+    Attributes:
+        refused: the name of the error if the root cannot be read, else "".
+        prepared: whether a service has used the share.
+        missing: folders that are not there.
+    """
 
     refused: str
     prepared: bool
     missing: list[str]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        refused = refusal(lambda: os.scandir(site.root).close())
-        missing = [] if refused else [name for name, folder in site.folders.items() if not folder.is_dir()]
-        return cls(refused, (site.root / STATE_DIR / SENTINEL).exists(), missing)
+    def measured(cls, target: Target) -> Self:
+        refused = refusal(lambda: os.scandir(target.root).close())
+        missing = [] if refused else [name for name, folder in target.folders.items() if not folder.is_dir()]
+        return cls(refused, (target.root / STATE_DIR / SENTINEL).exists(), missing)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The mount. Cache times are how old another host's change may look; None where the options do not tell."""
+class ShareMount:
+    """The mount of the share.
+
+    Attributes:
+        file_cache_s, folder_cache_s: how late another host's change may appear; None if the options do not say.
+    """
 
     kind: str
     source: str
@@ -40,8 +50,8 @@ class Place:
     folder_cache_s: float | None
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        mount = mount_of(site.root)
+    def measured(cls, target: Target) -> Self:
+        mount = mount_of(target.root)
         if mount is None:
             return cls("", "", [], False, False, None, None)
         cached = {"noac", "actimeo=0", "cache=none"}.isdisjoint(mount.options)
@@ -60,14 +70,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room for the service's user; ``free_files`` is None where the file system does not count files."""
+    """Free space for the service's user.
+
+    Attributes:
+        free_files: the number of further files; None if the file system does not limit it.
+    """
 
     total_bytes: int
     free_bytes: int
     free_files: int | None
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        found = os.statvfs(site.root)
+    def measured(cls, target: Target) -> Self:
+        found = os.statvfs(target.root)
         free_files = found.f_favail if found.f_files else None
         return cls(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, free_files)

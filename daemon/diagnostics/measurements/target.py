@@ -1,4 +1,4 @@
-"""Where is measured: the share's folders, and a folder of our own on it that is gone afterwards."""
+"""The place of measurements: the folders of the share, and a temporary folder on it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from typing import Any, ClassVar, Protocol, Self
 from daemon.layout import STATE_DIR
 from engines.files import FULL
 
-PROBE = ".dualface-probe-"  # the scan of inboxes passes over names that begin with a dot
+PROBE = ".dualface-probe-"  # the scan of inboxes ignores names that begin with a dot
 _SCRATCH = "measure-"
 _STEP_S = 0.01
 _REMOVED_S = 15.0
-_STALE_S = 3600.0  # no measurement takes so long: this one was killed
+_STALE_S = 3600.0  # longer than any measurement, so the one that made the folder was killed
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A share as measurements see it.
+class Target:
+    """The share to be measured.
 
     Attributes:
-        folders: the share's folders by name; each belongs to users too, so only probes go there.
-        through: another way to the same folder, such as a second mount or the server's own disk; None where there
-            is none.
+        folders: the share's folders by name; users see them, so only probe files are created there.
+        through: a second path to the root, such as another mount or the server's own disk; None if there is none.
     """
 
     root: Path
@@ -39,10 +38,10 @@ class Site:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """An empty folder on the share.
+        """Yield an empty temporary folder on the share.
 
         Raises:
-            OSError: none can be made.
+            OSError: it cannot be created.
         """
         state = self.root / STATE_DIR
         base, prefix = (state, _SCRATCH) if state.is_dir() else (self.root, f"{STATE_DIR}-{_SCRATCH}")
@@ -54,37 +53,41 @@ class Site:
             wait_until(lambda: _is_removed(folder), _REMOVED_S)
 
     def elsewhere(self, path: Path) -> Path:
-        """The same file on the other way; only where there is one."""
+        """Return the same file by the second path.
+
+        Raises:
+            ValueError: there is no second path.
+        """
         if self.through is None:
-            raise ValueError("there is no other way to the share")
+            raise ValueError("there is no second path to the share")
         return self.through / path.relative_to(self.root)
 
 
 class Measurement(Protocol):
-    """Facts that measure themselves. They are plain data: a program of its own can hand them over as JSON."""
+    """Facts that measure themselves. They are plain data, so that another process can pass them as JSON."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        """Measure.
+    def measured(cls, target: Target) -> Self:
+        """Measure the share.
 
         Raises:
-            OSError: the share does not let us.
+            OSError: that is not possible.
         """
         ...
 
 
 def probe_in(folder: Path) -> Path:
-    """A path for an empty file in one of the users' folders."""
+    """Return a path for an empty probe file in a folder of the share."""
     return folder / f"{PROBE}{uuid.uuid4().hex}"
 
 
 def refusal(action: Callable[[], object]) -> str:
-    """Try something: "" where it works, else the error's name, such as "EPERM".
+    """Try an action; return "" if it works, else the name of the error, such as "EPERM".
 
     Raises:
-        OSError: the disk is full, which says nothing about what it can do otherwise.
+        OSError: the disk is full, so the result would be meaningless.
     """
     try:
         action()
@@ -96,7 +99,7 @@ def refusal(action: Callable[[], object]) -> str:
 
 
 def wait_until(condition: Callable[[], bool], longest_s: float) -> float | None:
-    """Seconds until the condition was true; None where it did not come true in time."""
+    """Wait for a condition; return the seconds until it was true, None if it was not in time."""
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > longest_s:
@@ -106,13 +109,17 @@ def wait_until(condition: Callable[[], bool], longest_s: float) -> float | None:
 
 
 def _is_removed(folder: Path) -> bool:
-    """Remove a folder; False where a cache still shows in it what has gone already, so that it must be tried again."""
+    """Remove a folder; return False if it must be tried again, because a cache still shows removed files."""
     shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
 
 
 def _clear_stale(base: Path, prefix: str, now_s: float) -> None:
-    """Remove what a measurement left that was killed. ``now_s`` is the share's own time."""
+    """Remove the folders of killed measurements.
+
+    Args:
+        now_s: the time by the share's clock.
+    """
     for folder in base.glob(f"{prefix}*"):
         with suppress(OSError):
             if now_s - folder.stat().st_mtime > _STALE_S:

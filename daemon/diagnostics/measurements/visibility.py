@@ -1,4 +1,4 @@
-"""How soon this host sees what happens on the share: by events, and by looking again."""
+"""Measurements of how soon this host sees changes on the share: by events, and by reading folders again."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from typing import Self
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from daemon.diagnostics.measurements.site import Site, wait_until
+from daemon.diagnostics.measurements.target import Target, wait_until
 
 _EVENT_S = 2.0
-_LAG_S = 20.0  # longer than SMB's and FUSE's caches; NFS says its own in the mount options
+_LAG_S = 20.0  # longer than the caches of SMB and FUSE; the mount options of NFS contain its cache times
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """inotify. ``refused`` is the error's name where nothing can be watched.
+    """The events of inotify.
 
     Attributes:
-        own_ms: until a file of this host was reported; None where it was not.
-        other_ms: the same for a file that came another way; None also where there is no other way.
-        other_way: whether there is one.
+        refused: the name of the error if folders cannot be watched, else "".
+        own_ms: the delay of the event for a file of this host; None if there was no event.
+        other_ms: the same for a file that was written through the second path.
+        other_way: whether there is a second path.
     """
 
     refused: str
@@ -36,19 +37,21 @@ class Events:
     other_way: bool
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        with site.scratch() as folder:
+    def measured(cls, target: Target) -> Self:
+        with target.scratch() as folder:
             try:
                 with _reports(folder) as seen:
                     own = _reported(seen, folder / "own", folder / "own")
-                    other = _reported(seen, _other(site, folder / "other"), folder / "other") if site.through else None
+                    other = (
+                        _reported(seen, _other(target, folder / "other"), folder / "other") if target.through else None
+                    )
             except OSError as exc:
-                return cls(errno.errorcode.get(exc.errno or 0, "EIO"), None, None, site.through is not None)
-        return cls("", own, other, site.through is not None)
+                return cls(errno.errorcode.get(exc.errno or 0, "EIO"), None, None, target.through is not None)
+        return cls("", own, other, target.through is not None)
 
 
 class _Reports(FileSystemEventHandler):
-    """Collects the paths that events were about."""
+    """Collects the paths of new files from events."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,12 +87,12 @@ def _reported(seen: _Reports, written: Path, expected: Path) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How old this host's view is of what came another way. None: longer than could be waited for.
+    """The delay until this host sees changes through the second path; None if it was too long to wait for.
 
     Attributes:
-        other_way: whether there was another way to write through; without one nothing was measured.
-        new_s, grown_s, gone_s: until a new name, a new size and a removal were seen.
-        longest_s: how long was waited at most.
+        other_way: whether there is a second path; without one, nothing is measured.
+        new_s, grown_s, gone_s: for a new name, a new size and a removal.
+        longest_s: the longest wait.
     """
 
     other_way: bool
@@ -99,24 +102,24 @@ class Lag:
     longest_s: float = _LAG_S
 
     @classmethod
-    def measured(cls, site: Site) -> Self:
-        if site.through is None:
+    def measured(cls, target: Target) -> Self:
+        if target.through is None:
             return cls(False)
-        with site.scratch() as folder:
+        with target.scratch() as folder:
             here = folder / "file"
-            there = _other(site, here)
+            there = _other(target, here)
             return cls(True, _until_new(here, there), _until_grown(here, there), _until_gone(here, there))
 
 
-def _other(site: Site, path: Path) -> Path:
-    """The path on the other way, which sees our new folder a little later, perhaps."""
-    there = site.elsewhere(path)
+def _other(target: Target, path: Path) -> Path:
+    """Return the file by the second path, after waiting until its new folder is visible there."""
+    there = target.elsewhere(path)
     wait_until(there.parent.exists, _LAG_S)
     return there
 
 
 def _until_new(here: Path, there: Path) -> float | None:
-    list(here.parent.iterdir())  # the listing is cached now, as a scan leaves it
+    list(here.parent.iterdir())  # now the list is cached, as after a scan
     there.write_bytes(b"begun")
     return _rounded(wait_until(lambda: here.name in {path.name for path in here.parent.iterdir()}, _LAG_S))
 

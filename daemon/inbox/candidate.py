@@ -1,0 +1,22 @@
+"""A settled file in an inbox, ready to be claimed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.config.settings import InboxSettings
+from daemon.inbox.scanner import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A settled file, with its settled sidecar where it has one, and the parts in which the recording goes on."""
+
+    inbox: InboxSettings
+    found: Found
+    sidecar: Found | None = None
+    parts: tuple[Found, ...] = ()
+
+    @property
+    def relative(self) -> str:
+        return self.found.relative

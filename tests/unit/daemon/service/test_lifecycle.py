@@ -1,0 +1,179 @@
+"""The life of a held job: attempts, whose fault trouble is, and what then happens to the job."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from daemon.errors import InvalidOutputError, ShareAwayError
+from daemon.jobs.claim import claim
+from daemon.jobs.held_jobs import HeldJob
+from daemon.jobs.job import load_job
+from daemon.jobs.manifest import JobState
+from daemon.observability.events import AttemptEnded, AttemptStarted, JobDeferred, JobFailed
+from daemon.share import leases
+from daemon.worker.pool import Died, Outcome
+from daemon.worker.protocol import GPU, Failed, Finished, RunJob, Stopped
+from tests.support.jobs import Jobs
+from tests.support.share import candidate, claimed, drop, finished, make_share
+
+KILLED = Died("SIGKILL", -9)
+FULL = Failed("DISK_FULL", "writing job.json failed: Disk quota exceeded", "", environmental=True)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    (tmp_path / "share").mkdir()
+    return Jobs(make_share(tmp_path / "share"))
+
+
+def kinds(jobs: Jobs) -> list[type]:
+    return [type(event) for event in jobs.heard]
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_trouble_without_the_share_is_not_the_job_s(jobs: Jobs, is_away: bool) -> None:
+    held = jobs.hold(finished(jobs.share, "x.mp4"))
+
+    def deliver(held: HeldJob) -> None:
+        if is_away:
+            jobs.share.root.rename(jobs.share.root.with_name("elsewhere"))
+        raise InvalidOutputError("There is nothing.")
+
+    jobs.lifecycle()._run_step(held, deliver)
+    assert held.job.manifest.state is (JobState.DELIVERING if is_away else JobState.FAILING)
+    assert held.code == (ShareAwayError.code if is_away else "")
+    assert held.due
+
+
+@pytest.mark.parametrize(("late", "state"), [(False, JobState.QUEUED), (True, JobState.SETTLING)])
+def test_a_claimed_job_is_queued_at_once_unless_its_file_has_changed(jobs: Jobs, late: bool, state: JobState) -> None:
+    drop(jobs.share, "x.mp4")
+    seen = candidate(jobs.share, "x.mp4")
+    job = claim(jobs.share, seen, jobs.share.inboxes[0], jobs.held.lease)
+    assert job is not None
+    if late:
+        job.source.write_bytes(b"more")
+    jobs.lifecycle().accept(job, seen)
+    assert job.manifest.state is state
+
+
+def test_an_attempt_from_its_start_to_its_result(jobs: Jobs) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    lifecycle.start_attempt(held, GPU(3, 1))
+    order = jobs.pool.orders[held.job.id]
+    assert isinstance(order, RunJob)
+    assert (order.spec.attempt, order.spec.device.index) == (1, 3)
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.attempts, stored.gpu) == (JobState.WORKING, 1, 3)
+    jobs.clock.now += 60
+    jobs.pool.end(held.job.id)
+    lifecycle.end_attempt(held.job.id, Finished("succeeded", "fine", {}, 1, 1.0, 1.0))
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.worked_s) == (JobState.DELIVERING, 60)
+    assert kinds(jobs) == [AttemptStarted, AttemptEnded]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "attempts", "waits", "worked_s"),
+    [
+        (KILLED, JobState.QUEUED, 1, True, 60),
+        (FULL, JobState.QUEUED, 0, True, 0),
+        (Stopped(), JobState.QUEUED, 0, False, 60),
+        (Failed("NOT_MEDIA", "no video", "export again"), JobState.FAILING, 1, False, 60),
+    ],
+)
+def test_what_follows_from_the_end_of_an_attempt(
+    jobs: Jobs, outcome: Outcome, state: JobState, attempts: int, waits: bool, worked_s: float
+) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    lifecycle.start_attempt(held, None)
+    jobs.clock.now += 60
+    jobs.pool.end(held.job.id)
+    lifecycle.end_attempt(held.job.id, outcome)
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.attempts, stored.worked_s) == (state, attempts, worked_s)
+    assert held.due != waits
+    assert (JobDeferred in kinds(jobs)) == waits
+
+
+def test_workers_that_the_service_kills_when_it_stops_have_not_failed(jobs: Jobs) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    lifecycle.start_attempt(held, None)
+    lifecycle.stop()
+    jobs.pool.end(held.job.id)
+    lifecycle.end_attempt(held.job.id, KILLED)
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.attempts, stored.consecutive_failures) == (JobState.QUEUED, 0, 0)
+
+
+def test_an_attempt_that_no_process_can_be_started_for_does_not_count(jobs: Jobs) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    jobs.pool.refuses = True
+    lifecycle.start_attempt(held, None)
+    assert held.code == "STORAGE"
+    jobs.clock.now += 100
+    lifecycle.advance()
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.attempts) == (JobState.QUEUED, 0)
+
+
+def test_a_source_that_has_gone_fails_the_job(jobs: Jobs) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    held.job.source.unlink()
+    lifecycle.start_attempt(held, None)
+    assert (held.job.manifest.error or {})["code"] == "SOURCE_GONE"
+    assert held.job.id not in jobs.pool
+
+
+def test_a_lost_lease_ends_the_worker_and_the_job_is_dropped(jobs: Jobs) -> None:
+    lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
+    lifecycle.start_attempt(held, None)
+    leases.take_over(held.job.folder)
+    jobs.clock.now += jobs.settings.leases.renew_s
+    with capture_logs() as lines:
+        lifecycle.advance()
+    assert jobs.pool.killed == [held.job.id]
+    assert "job lost to another host" in [line["event"] for line in lines]
+
+
+def test_a_removed_directory_fails_the_job_and_one_that_another_host_took_does_not(jobs: Jobs) -> None:
+    removed, taken = (jobs.hold(claimed(jobs.share, name)) for name in ("x.mp4", "y.mp4"))
+    shutil.rmtree(removed.job.folder)
+    leases.take_over(taken.job.folder)
+    lifecycle = jobs.lifecycle()
+    with capture_logs() as lines:
+        for held in (removed, taken):
+            lifecycle._drop_lost(held)
+    (event,) = jobs.heard
+    assert isinstance(event, JobFailed)
+    assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
+    assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
+    assert len(jobs.held) == 0
+
+
+def test_a_removed_directory_fails_no_job_that_another_host_may_have_finished(jobs: Jobs) -> None:
+    held = jobs.hold(claimed(jobs.share, "x.mp4"))
+    shutil.rmtree(held.job.folder)
+    jobs.others_active = True
+    jobs.lifecycle()._drop_lost(held)
+    assert jobs.heard == []
+
+
+def test_a_job_that_waits_for_space_says_how_much_is_free_and_cached_segments_go(jobs: Jobs) -> None:
+    for name in ("old", "older"):
+        (jobs.share.finished / name).mkdir()
+    held, lifecycle = jobs.queued("x.mp4"), jobs.lifecycle()
+    lifecycle._defer(held, FULL)
+    assert re.fullmatch(r"writing job\.json failed: Disk quota exceeded \(\d+ MiB free\)", held.reason)
+    assert [reason for _, reason in jobs.overview.lacking_space()] == [held.reason]
+    left = []
+    for _ in range(2):
+        lifecycle.advance()
+        left.append(len(list(jobs.share.finished.iterdir())))
+        jobs.clock.now += 1
+    assert left == [1, 0]
