@@ -3,20 +3,20 @@
 import gc
 import sys
 
-from daemon.gc_pause import loading
+from daemon.gc_pause import gc_paused
 from daemon.worker import spawn
 
 
 def main() -> None:
-    """For work on named files a worker starts first, and loads its libraries while this process loads its own."""
+    """Run the command. For `process`, a worker starts first, to load its libraries while this process loads its own."""
     if sys.argv[1:2] == ["process"]:
         spawn.start_ahead()
-    with loading():
-        from daemon.cli.app import main as command  # noqa: PLC0415 - the worker should not wait for this
+    with gc_paused():
+        from daemon.cli.app import main as command  # noqa: PLC0415 - after the worker has started
     try:
         command()
     finally:
-        gc.freeze()  # nothing is worth collecting any more, and that would take longer than all other ways to end
+        gc.freeze()  # a last collection would make the process end later
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-Clock = Callable[[], float]
+Clock = Callable[[], float]  # returns monotonic seconds
 
 
 def utc_now() -> str:
@@ -15,11 +15,11 @@ def utc_now() -> str:
 
 
 class Every:
-    """Work that is due once in ``period_s`` seconds, for the first time at once.
+    """Work that is due once in ``period_s`` seconds, and for the first time at once.
 
     Args:
         period_s: seconds from one time to the next.
-        clock: monotonic seconds; wall-clock jumps must not matter.
+        clock: monotonic, so that jumps of the wall clock do not matter.
     """
 
     def __init__(self, period_s: float, clock: Clock = time.monotonic) -> None:

@@ -8,7 +8,7 @@ from engines.errors import ExplainedError
 
 
 class DaemonError(ExplainedError):
-    """Base of everything that the service raises, besides what comes from the work on a job."""
+    """Base class of the service's errors; those of the work on a job are in `pipeline.errors` and `engines.errors`."""
 
 
 class ConfigError(DaemonError):
@@ -25,7 +25,7 @@ class ShareAwayError(DaemonError):
 
 
 class StateRemovedError(ShareAwayError):
-    """The service's own folder has gone from a share that is there otherwise."""
+    """The state folder is missing from a share that is otherwise there."""
 
     remedy = (
         "Put the folder back from a snapshot, a backup or the recycle bin: recordings that are in work lie in it. "
@@ -63,7 +63,7 @@ class WorkerDiedError(DaemonError):
 
 
 class OutOfMemoryError(DaemonError):
-    """There was no memory left; a library in C++ takes the process down then."""
+    """There was no memory left; a library in C++ ends the process in that case."""
 
     code = "OUT_OF_MEMORY"
     remedy = "Try again with fewer jobs at once (workers.concurrent_jobs), or export the recording smaller."
@@ -147,7 +147,7 @@ class SplitShareError(DaemonError):
 
     @classmethod
     def of(cls, folders: Iterable[str]) -> SplitShareError:
-        """For the folders that files cannot be moved to, each with the system's reason."""
+        """Return the error for folders that files cannot be moved to, each with the system's reason."""
         return cls(f"Files cannot be renamed from the state folder to {', '.join(folders)}.")
 
 
@@ -167,7 +167,7 @@ class ResourceLimitError(DaemonError):
 
     @classmethod
     def of(cls, limit: str) -> ResourceLimitError:
-        """For the limit of that name in ``workers.limits``."""
+        """Return the error for the limit of that name in ``workers.limits``."""
         return cls(f"The work on this file went beyond workers.limits.{limit}.")
 
 

@@ -1,4 +1,4 @@
-"""Reading and writing where everybody may put things: links are not followed, pipes and devices never waited for."""
+"""Reads and writes files in folders that other people can write to: links are not followed, pipes never block."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-NO_PLAIN_FILE = {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}  # what ``read_plain`` says of them
+NO_PLAIN_FILE = {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}  # of errors of ``read_plain``
 
 
 def read_plain(path: Path, most_bytes: int) -> bytes:
-    """The content of a small regular file.
+    """Return the content of a small regular file.
 
     Raises:
-        OSError: it is none, or larger than that (ELOOP, EINVAL, EFBIG), or it cannot be read.
+        OSError: it is not a regular file or is larger (``NO_PLAIN_FILE``), or it cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
+    # Without O_NONBLOCK, a pipe would wait for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -30,11 +31,11 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
 
 
 def read_json(path: Path, most_bytes: int) -> Any:
-    """The document in a small regular file.
+    """Return the JSON document in a small regular file.
 
     Raises:
         OSError: as in ``read_plain``.
-        ValueError: it is no JSON, or nested without end.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return json.loads(read_plain(path, most_bytes))
@@ -43,10 +44,10 @@ def read_json(path: Path, most_bytes: int) -> Any:
 
 
 def open_lock(path: Path) -> IO[bytes]:
-    """A file to be locked, made where there is none. What is no regular file goes: nobody can hold that as a lock.
+    """Open a lock file, which is created if it is missing. Anything but a regular file is replaced: it holds no lock.
 
     Raises:
-        OSError: it cannot be made or opened.
+        OSError: it cannot be created or opened.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -56,10 +57,10 @@ def open_lock(path: Path) -> IO[bytes]:
 
 
 def overwrite_plain(path: Path, content: bytes) -> None:
-    """Write over a regular file where it lies, which takes no more room; meanwhile readers may find it torn.
+    """Overwrite a regular file in place, which needs no free space; meanwhile readers may find half of it.
 
     Raises:
-        OSError: it is none (ELOOP, EINVAL), has other names besides (EMLINK), or cannot be written.
+        OSError: it is not a regular file (ELOOP, EINVAL), has other hard links (EMLINK), or cannot be written.
     """
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "wb") as file:

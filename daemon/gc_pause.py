@@ -1,4 +1,4 @@
-"""Modules load faster while nobody looks for garbage among them."""
+"""Pauses the garbage collector while modules load, which makes that faster."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Load modules in here. What they make stays until the end, so the collector need never look at it."""
+def gc_paused() -> Iterator[None]:
+    """Load modules inside this block. Their objects live until the process ends, so they are never collected."""
     gc.disable()
     try:
         yield

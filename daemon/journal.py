@@ -1,4 +1,4 @@
-"""systemd's journal in its own protocol, so that every line has fields to filter by: ``journalctl JOB=...``.
+"""Writes to systemd's journal in its native protocol, so that lines can be filtered by field: ``journalctl JOB=...``.
 
 Source: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ and systemd.exec(5) on ``$JOURNAL_STREAM``.
 """
@@ -17,11 +17,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 SOCKET = Path("/run/systemd/journal/socket")
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _LONGEST_NAME, _MOST_BYTES = 64, 16_384
-_OWN = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "LEVEL", "TIMESTAMP"}  # said otherwise, or known to the journal
+_OWN = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "LEVEL", "TIMESTAMP"}  # set elsewhere, or by the journal
 
 
 def is_journal(stream: TextIO) -> bool:
-    """Whether what is written to the stream ends up in the journal."""
+    """Whether the stream leads to the journal."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -30,7 +30,7 @@ def is_journal(stream: TextIO) -> bool:
 
 
 def encode(fields: Mapping[str, str]) -> bytes:
-    """One entry. A value of several lines is preceded by its length, as 64 bits, little-endian."""
+    """Return one entry. A value of several lines is preceded by its length in 64 bits, little-endian."""
     parts = []
     for name, value in fields.items():
         raw = value.encode("utf-8", "replace")[:_MOST_BYTES]
@@ -41,12 +41,12 @@ def encode(fields: Mapping[str, str]) -> bytes:
 
 
 def field_name(key: str) -> str:
-    """A key as the journal takes it: capitals, digits and underscores, "" where nothing is left of it."""
+    """Return a key as a field name of the journal: capitals, digits and underscores; "" if nothing remains."""
     return re.sub(r"[^A-Z0-9_]", "_", key.upper()).lstrip("_0123456789")[:_LONGEST_NAME]
 
 
 class JournalLogger:
-    """The end of a line's way (a structlog logger): into the journal with its fields, else to the stream as text."""
+    """A structlog logger that writes to the journal with fields, or as text to the stream if that fails."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -63,7 +63,7 @@ class JournalLogger:
 
 
 def with_fields(render: Processor) -> Processor:
-    """The last processor of the chain: the line as ``render`` writes it, and beside it each key as a field."""
+    """Return the last processor of the chain: the line as ``render`` writes it, and each key as a field."""
 
     def arguments(logger: WrappedLogger, method: str, event: EventDict) -> tuple[tuple[str], dict[str, dict[str, str]]]:
         fields = {

@@ -1,4 +1,4 @@
-"""What the service and its workers write: JSON lines with fields for the journal, coloured lines for a terminal."""
+"""Configures the logs of service, workers and commands: JSON lines with fields, coloured lines on a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daemon.journal import JournalLogger, is_journal, with_fields
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
-_OURS = {"timestamp", "self", "exc_info", "stack_info"}  # what a relayed line must not set
+_OURS = {"timestamp", "self", "exc_info", "stack_info"}  # keys that a relayed line must not set
 
 _JSON: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
@@ -44,18 +44,18 @@ def configure(settings: LogOptions) -> None:
 
 
 def configure_command(level: str = "warning") -> None:
-    """Set up the log of a command that people type: what matters to them, on standard error."""
+    """Set up the log of a command that people type, on standard error."""
     _configure(level, [structlog.dev.ConsoleRenderer()])
 
 
 def configure_worker(level: str, **context: str) -> None:
-    """Set up a worker's log: always JSON, because the service reads it and writes it in its own form."""
+    """Set up a worker's log: always JSON, because the service parses it and writes it in its own format."""
     _configure(level, _JSON)
     structlog.contextvars.bind_contextvars(**context)
 
 
 def relay(log: structlog.stdlib.BoundLogger, line: str) -> bool:
-    """Write what a worker wrote: its own log lines as they are, a library's print-outs at debug level.
+    """Write a line of a worker's output: a log line with its level and fields, other output at debug level.
 
     Returns:
         Whether it was a log line.
@@ -87,7 +87,7 @@ def _configure(level: str, last: list[Processor], logger: Callable[[TextIO], Any
 
 
 class _Libraries(logging.Handler):
-    """Writes what libraries have to say in our form, at the level of all that they print."""
+    """Writes the log records of libraries in our format, at debug level."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger(__name__).debug("library says", library=record.name, text=record.getMessage()[:500])

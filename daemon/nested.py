@@ -1,4 +1,4 @@
-"""Values in sections in sections, as YAML gives them."""
+"""Functions for nested dictionaries and lists, as YAML gives them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ABSENT = object()
 
 
 def at(values: Any, path: Sequence[str | int]) -> Any:
-    """The value at ``path``, or ``ABSENT``."""
+    """Return the value at ``path``, or ``ABSENT``."""
     for part in path:
         inside = isinstance(values, dict) and part in values
         inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
@@ -25,14 +25,14 @@ def has(values: Any, path: Sequence[str | int]) -> bool:
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Sections are merged key by key; values and lists are replaced."""
+    """Return ``above`` on top of ``below``: dictionaries are merged key by key, other values are replaced."""
     if isinstance(below, dict) and isinstance(above, dict):
         return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
     return above
 
 
 def without(value: Any, paths: Set[tuple[str | int, ...]], path: tuple[str | int, ...] = ()) -> Any:
-    """The nested values without those at ``paths``."""
+    """Return the nested values without those at ``paths``."""
     if isinstance(value, dict):
         return {k: without(v, paths, (*path, k)) for k, v in value.items() if (*path, k) not in paths}
     if isinstance(value, list):

@@ -67,7 +67,7 @@ def set_(
     """
     from daemon.config.edit import set_value
 
-    typer.echo(set_value(config, key, value, reason).told())
+    typer.echo(set_value(config, key, value, reason).summary())
 
 
 @app.command("schema", epilog=examples("config schema > config.schema.json"))

@@ -41,9 +41,9 @@ def json_text(value: Any) -> str:
 
 def complete_keys(incomplete: str) -> list[str]:
     """Return configuration keys for the shell completion."""
-    from daemon.config import catalog as keys  # noqa: PLC0415 - help must appear at once
+    from daemon.config import catalog  # noqa: PLC0415 - help must appear at once
 
-    found = (keys.dotted(entry.path).replace(keys.ANY, "default") for entry in keys.catalogue() if entry.path)
+    found = (catalog.dotted(entry.path).replace(catalog.ANY, "default") for entry in catalog.entries() if entry.path)
     return [key for key in found if key.startswith(incomplete)]
 
 

@@ -90,7 +90,7 @@ def _next_part(path: Path, given: Collection[Path], settings: Settings) -> Path 
     if other is None or _sidecars(other):
         return None
     order = CompareFiles(path, other, name.certain, settings.workers.limits)
-    return other if chapter_check.follows_elsewhere(order) else None
+    return other if chapter_check.compare_in_subprocess(order) else None
 
 
 def planned_outputs(items: list[Item], output: Path) -> Iterator[tuple[Item, Path]]:

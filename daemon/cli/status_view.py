@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from daemon.pages.i18n import Span, clock
+from daemon.pages.i18n import Duration, clock
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
 from daemon.status.liveness import Survey
@@ -212,4 +212,4 @@ def _ago(at: str) -> str:
         age_s = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
     except ValueError:
         return at
-    return f"{Span(max(0.0, age_s)).words('en')} ago"
+    return f"{Duration(max(0.0, age_s)).text('en')} ago"

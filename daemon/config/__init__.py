@@ -1,4 +1,4 @@
-"""The configuration: models, layers, profiles, and editing the files that people keep.
+"""The configuration: models, layers, profiles, and changes of its files.
 
-Imports nothing of the packages after it (share, worker, ... cli). Begin at `settings.py`, then `loader.py`.
+Imports the modules at the top of `daemon` only. Begin at `settings.py`, then `loader.py`.
 """

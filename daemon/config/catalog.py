@@ -1,7 +1,7 @@
-"""The catalogue of configuration keys: what the settings' models say about each, ready to be shown to people.
+"""The catalogue of configuration keys, for people: description, unit, range and default of each.
 
-It is read from the JSON Schema of the models, so a key that is added there appears in the sample file,
-in ``config show`` and in error messages by itself.
+It is derived from the JSON Schema of the models, so that a key that is added to a model appears in the sample file,
+in ``config show`` and in error messages.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ _KINDS = {"integer": "a whole number", "number": "a number", "string": "text", "
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key that holds a value.
+    """One key with a value.
 
-    ``path`` has ``"*"`` where a name or number is free. ``unit`` is empty where there is none. A ``secret`` value
-    holds passwords, and is not shown.
+    Attributes:
+        path: its parts; ``"*"`` stands for a free name or number.
+        unit: empty if it has none.
+        allowed: the allowed values, in words.
+        secret: whether the value contains passwords and must not be shown.
     """
 
     path: tuple[str, ...]
@@ -39,8 +42,14 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """One group of keys, its description and the names of what it holds; ``is_item``: it is repeated in a list."""
+class KeyGroup:
+    """A section of keys.
+
+    Attributes:
+        path: as in ``Key``.
+        names: the names of the keys and sections in it.
+        is_item: whether it is an item of a list.
+    """
 
     path: tuple[str, ...]
     description: str
@@ -49,33 +58,34 @@ class Section:
 
 
 def json_schema() -> Schema:
-    """JSON Schema (draft 2020-12) of the configuration file."""
+    """Return the JSON Schema (draft 2020-12) of the configuration file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
 
 @cache
-def catalogue() -> tuple[Key | Section, ...]:
-    """All sections and keys, in the models' order; a section comes before what it holds."""
+def entries() -> tuple[Key | KeyGroup, ...]:
+    """Return all sections and keys in the order of the models, a section before its keys."""
     schema = json_schema()
     return tuple(_walk(schema, schema["$defs"], ()))
 
 
-def find(path: Sequence[str | int]) -> Key | Section | None:
-    """The entry that a concrete path such as ``("profiles", "fast", "crf")`` belongs to."""
-    return next((entry for entry in catalogue() if _fits(entry.path, path)), None)
+def find(path: Sequence[str | int]) -> Key | KeyGroup | None:
+    """Return the entry of a concrete path such as ``("profiles", "fast", "crf")``; None if there is no such key."""
+    return next((entry for entry in entries() if _fits(entry.path, path)), None)
 
 
 def dotted(path: Sequence[str | int]) -> str:
+    """Return a path as people write it: ``profiles.fast.crf``."""
     return ".".join(str(part) for part in path)
 
 
 def suggestion(path: Sequence[str | int]) -> str:
-    """What to do about an unknown key: the nearest name, where the name belongs, or all names there are."""
+    """Return a remedy for an unknown key: the most similar name, the right place, or all names of its section."""
     parent, name = find(path[:-1]), str(path[-1])
-    names = parent.names if isinstance(parent, Section) else ()
+    names = parent.names if isinstance(parent, KeyGroup) else ()
     if close := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {dotted((*path[:-1], close[0]))}?"
-    elsewhere = [entry for entry in catalogue() if entry.path and entry.path[-1] == name]
+    elsewhere = [entry for entry in entries() if entry.path and entry.path[-1] == name]
     if elsewhere:
         return f"it belongs at {_placeholder(elsewhere[0].path)}"
     return f"known here: {', '.join(names)}" if names else "remove it"
@@ -89,15 +99,15 @@ def _fits(template: tuple[str, ...], path: Sequence[str | int]) -> bool:
     return len(template) == len(path) and all(part in (ANY, given) for part, given in zip(template, path, strict=True))
 
 
-def _walk(schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = False) -> Iterator[Key | Section]:
+def _walk(schema: Schema, defs: Schema, path: tuple[str, ...], is_item: bool = False) -> Iterator[Key | KeyGroup]:
     target = _resolved(schema, defs)
     text = schema.get("description") or target.get("description", "")
     if "properties" in target:
-        yield Section(path, text, tuple(target["properties"]), is_item)
+        yield KeyGroup(path, text, tuple(target["properties"]), is_item)
         for name, child in target["properties"].items():
             yield from _walk(child, defs, (*path, name))
     elif member := _member(target, defs):
-        yield Section(path, text, ())
+        yield KeyGroup(path, text, ())
         yield from _walk(member, defs, (*path, ANY), is_item="items" in target)
     else:
         secret = schema.get("secret", False)
@@ -110,7 +120,7 @@ def _resolved(schema: Schema, defs: Schema) -> Schema:
 
 
 def _member(schema: Schema, defs: Schema) -> Schema | None:
-    """What a free mapping or a list holds, where that is a section of its own."""
+    """Return the schema of the items of a mapping or list, if they are sections; else None."""
     member = schema.get("additionalProperties") or schema.get("items")
     return member if isinstance(member, dict) and "properties" in _resolved(member, defs) else None
 

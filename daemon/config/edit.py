@@ -1,6 +1,6 @@
-"""``dualface config set``: change one value of the manual file, keeping everything else that people wrote into it.
+"""Changes one value of the configuration file for ``dualface config set``, and keeps everything else in it.
 
-The new text is checked as a whole, with all other layers, before it takes the file's place in one step.
+The new text is checked together with all other layers before it atomically replaces the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.live_keys import needs_restart
 from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_ins, load_with_origins
 from daemon.config.sources import load_yaml, parse_value, read_file
@@ -46,16 +46,24 @@ class NotWritableError(DaemonError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was written. ``before`` is the value that was in force, ``ABSENT`` where there was none."""
+    """A change that was written.
+
+    Attributes:
+        file: the configuration file.
+        key: dotted name of the key.
+        before: the value that was in force; ``ABSENT`` if there was none.
+        after: the value that is in force now.
+        how: the verb of systemctl that makes a running service take it over.
+    """
 
     file: Path
     key: str
     before: Any
     after: Any
-    how: str  # the running service learns of it
+    how: str
 
-    def told(self) -> str:
-        """In words."""
+    def summary(self) -> str:
+        """Return the change in words."""
         was = "" if self.before is ABSENT else f", was {self.before}"
         return (
             f"{self.key} is {self.after} now{was} ({self.file}).\n"
@@ -64,15 +72,17 @@ class Change:
 
 
 def set_value(path: Path | None, key: str, text: str, reason: str) -> Change:
-    """Set one key in the manual file, with time and reason in a comment above it.
+    """Set one key in the configuration file, with time and reason in a comment above it.
 
     Args:
-        path: the file; None takes ``/etc/dualface/config.yaml``. It is made where it is missing.
+        path: the file, which is created if it is missing; None means ``/etc/dualface/config.yaml``.
+        key: dotted name of the key.
         text: the value as YAML.
+        reason: the reason, for the comment.
 
     Raises:
         UnknownKeyError: there is no such key.
-        InvalidConfigError: the configuration would not be valid, or is not now.
+        InvalidConfigError: the configuration would not be valid, or is not valid now.
         OverruledError: a drop-in sets the key, so the change would have no effect.
         NotWritableError: the file cannot be written.
     """
@@ -92,15 +102,15 @@ def set_value(path: Path | None, key: str, text: str, reason: str) -> Change:
     return Change(file, key, before, after, "restart" if needs_restart(parts) else "reload")
 
 
-def _parts(key: str) -> keys.Path:
+def _parts(key: str) -> catalog.Path:
     parts = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
-    if not key or keys.find(parts) is None:
+    if not key or catalog.find(parts) is None:
         raise UnknownKeyError(f"There is no key '{key}'", remedy=_remedy(parts))
     return parts
 
 
-def _remedy(parts: keys.Path) -> str:
-    hint = keys.suggestion(parts)
+def _remedy(parts: catalog.Path) -> str:
+    hint = catalog.suggestion(parts)
     return f"{hint[0].upper()}{hint[1:]}" if hint != "remove it" else UnknownKeyError.remedy
 
 
@@ -111,20 +121,20 @@ def _value(key: str, text: str) -> Any:
         raise ConfigError(f"The value of {key} is not YAML: {text}", remedy="Put it in quotes.") from error
 
 
-def _check_overruled(file: Path, parts: keys.Path) -> None:
+def _check_overruled(file: Path, parts: catalog.Path) -> None:
     for drop_in in reversed(drop_ins(file)):
         layer = read_file(drop_in)
         if layer.has(parts):
-            raise OverruledError(f"{keys.dotted(parts)} is set by a drop-in, which wins ({layer.origin(parts)})")
+            raise OverruledError(f"{catalog.dotted(parts)} is set by a drop-in, which wins ({layer.origin(parts)})")
 
 
-def _in_force(loaded: Loaded, parts: keys.Path) -> Any:
+def _in_force(loaded: Loaded, parts: catalog.Path) -> Any:
     values = loaded.settings.model_dump(mode="json")
     return at(values, parts)
 
 
-def _before(file: Path, old: str, parts: keys.Path) -> Any:
-    """The value in force; ``ABSENT`` where the configuration has mistakes, which this change may mend."""
+def _before(file: Path, old: str, parts: catalog.Path) -> Any:
+    """Return the value in force; ``ABSENT`` if the configuration has mistakes, which this change may correct."""
     try:
         return _in_force(load_with_origins(file, text=old), parts)
     except InvalidConfigError as error:
@@ -150,8 +160,8 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file} is not UTF-8 text", remedy="Save it as UTF-8.") from error
 
 
-def _edited(old: str, parts: keys.Path, value: Any, remark: str) -> str:
-    """The text with one value changed. What does not read back as meant is refused, not written."""
+def _edited(old: str, parts: catalog.Path, value: Any, remark: str) -> str:
+    """Return the text with one value changed; an error if it would not read back as intended."""
     wanted = _with(load_yaml(old) or {}, parts, value)
     document = _yaml().load(old)
     empty = document is None
@@ -166,14 +176,14 @@ def _edited(old: str, parts: keys.Path, value: Any, remark: str) -> str:
 
 
 def _yaml() -> YAML:
-    keeping = YAML()
-    keeping.preserve_quotes = True
-    keeping.width = 4096
-    keeping.indent(mapping=2, sequence=4, offset=2)
-    return keeping
+    parser = YAML()
+    parser.preserve_quotes = True
+    parser.width = 4096
+    parser.indent(mapping=2, sequence=4, offset=2)
+    return parser
 
 
-def _put(document: CommentedMap, parts: keys.Path, value: Any, remark: str) -> None:
+def _put(document: CommentedMap, parts: catalog.Path, value: Any, remark: str) -> None:
     document.fa.set_block_style()
     sections = _sections(document, parts)
     _set(sections[-1], parts[-1], value)
@@ -181,8 +191,8 @@ def _put(document: CommentedMap, parts: keys.Path, value: Any, remark: str) -> N
     sections[depth].yaml_set_comment_before_after_key(parts[depth], before=remark, indent=2 * depth)
 
 
-def _sections(document: CommentedMap, parts: keys.Path) -> list[Any]:
-    """What holds each part of the path, from the outside in; made where it is missing."""
+def _sections(document: CommentedMap, parts: catalog.Path) -> list[Any]:
+    """Return the section around each part of the path, the outermost first; missing ones are created."""
     sections: list[Any] = [document]
     for part, following in pairwise(parts):
         if not _get(sections[-1], part):
@@ -192,12 +202,12 @@ def _sections(document: CommentedMap, parts: keys.Path) -> list[Any]:
 
 
 def _has_lines(section: Any) -> bool:
-    """Whether its keys have lines of their own, above which a remark can stand: not so in {a: 1, b: 2}."""
+    """Whether its keys have lines of their own, so that a comment fits above them; not so in {a: 1, b: 2}."""
     return isinstance(section, CommentedMap) and not section.fa.flow_style()
 
 
-def _with(values: Any, parts: keys.Path, value: Any) -> Any:
-    """The same in plain values."""
+def _with(values: Any, parts: catalog.Path, value: Any) -> Any:
+    """Return plain values with one value changed."""
     if not parts:
         return value
     copy = list(values or []) if isinstance(parts[0], int) else dict(values or {})

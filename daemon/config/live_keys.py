@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 from daemon.nested import ABSENT, at
 
-# Whatever is not named here is built into the running service: folders, locks, devices, sockets.
+# All other keys are fixed while the service runs: folders, locks, devices, sockets.
 _LIVE: tuple[tuple[str, ...], ...] = (
     ("share", "low_bytes"),
     ("share", "resume_bytes"),
@@ -35,11 +35,12 @@ _STARTS_WITH = (("scan", "events"), ("workers", "start_timeout_s"))
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """A configuration that a running service can take over.
+    """What a running service takes over of a changed configuration.
 
     Attributes:
-        settings: what is in force from now on.
-        taken: the keys that change now; later: those that change with the next start.
+        settings: the settings in force from now on.
+        taken: the dotted keys that change now.
+        later: the dotted keys that change with the next start.
     """
 
     settings: Settings
@@ -53,10 +54,14 @@ def needs_restart(path: Sequence[str | int]) -> bool:
 
 
 def plan(running: Settings, wanted: Settings) -> Reload:
-    """Take over what can be taken over.
+    """Return what a running service takes over.
+
+    Args:
+        running: the settings in force.
+        wanted: the changed configuration.
 
     Raises:
-        ConfigError: the part that can be does not fit to the part that cannot.
+        ConfigError: the keys that change now do not fit the keys that change later.
     """
     old, new = running.model_dump(mode="json"), wanted.model_dump(mode="json")
     changed = [path for path in _paths(old, new, ()) if at(old, path) != at(new, path)]
@@ -65,15 +70,15 @@ def plan(running: Settings, wanted: Settings) -> Reload:
     try:
         settings = Settings.model_validate(_mixed(old, new))
     except ValidationError as error:
-        what = "; ".join(f"{keys.dotted(details['loc'])}: {details['msg']}" for details in error.errors())
+        what = "; ".join(f"{catalog.dotted(details['loc'])}: {details['msg']}" for details in error.errors())
         raise ConfigError(
             f"The new configuration holds only together with a restart ({what})",
             remedy="Restart the service: systemctl restart dualface",
         ) from error
-    return Reload(settings, tuple(map(keys.dotted, taken)), tuple(map(keys.dotted, later)))
+    return Reload(settings, tuple(map(catalog.dotted, taken)), tuple(map(catalog.dotted, later)))
 
 
-def _within(path: Sequence[str | int], sections: Sequence[keys.Path]) -> bool:
+def _within(path: Sequence[str | int], sections: Sequence[catalog.Path]) -> bool:
     return any(tuple(path[: len(section)]) == section for section in sections)
 
 
@@ -86,8 +91,8 @@ def _mixed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return mixed
 
 
-def _paths(old: Any, new: Any, path: keys.Path) -> Iterator[keys.Path]:
-    """Where two configurations may differ: keys, and lists as wholes."""
+def _paths(old: Any, new: Any, path: catalog.Path) -> Iterator[catalog.Path]:
+    """Yield the paths at which two configurations may differ: keys, and lists as wholes."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in {**old, **new}:
             yield from _paths(old.get(name, ABSENT), new.get(name, ABSENT), (*path, name))

@@ -1,8 +1,8 @@
-"""Loads the configuration from layers, of which later ones win key by key.
+"""Loads the configuration from its layers.
 
-Safe defaults, what `dualface probe --write` found, the environment, the manual file, its drop-ins in the order of their
-names, the command line. Everything that is wrong is reported at once: which key, where it was set, what is wrong,
-what is allowed.
+Precedence, key by key, highest first: command line, drop-ins (the last name first), configuration file, environment,
+the results of `dualface probe --write`, defaults. All errors are reported in one run: the key, where it was set, what
+is wrong, and what is allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.precedence import combined
 from daemon.config.profiles import BUILT_IN
 from daemon.config.retired_keys import without_retired
@@ -31,7 +31,7 @@ DETECTED_NAME = "auto_detected.yaml"
 
 
 class InvalidConfigError(ConfigError):
-    """The configuration cannot be used. ``problems`` holds everything that is wrong with it."""
+    """The configuration cannot be used; ``problems`` has all errors."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -41,23 +41,23 @@ class InvalidConfigError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings in force and where each value that is not a default comes from."""
+    """The settings in force, and the origin of each value that is not a default."""
 
     settings: Settings
     given: Layer
     layers: tuple[Layer, ...] = ()
 
-    def origin(self, path: keys.Path) -> str:
-        """Where the value at ``path`` was set, or "default"."""
+    def origin(self, path: catalog.Path) -> str:
+        """Return where the value at ``path`` was set, or "default"."""
         return self.given.origin(path) if self.given.has(path) else _unset(path)
 
-    def hidden(self, path: keys.Path) -> list[str]:
-        """Where else the value at ``path`` was set, to no effect: the strongest first."""
+    def hidden(self, path: catalog.Path) -> list[str]:
+        """Return where else the value at ``path`` was set, without effect; the strongest first."""
         origins = [layer.origin(path) for layer in reversed(self.layers) if layer.has(path)]
         return [origin for origin in origins if origin != self.origin(path)]
 
 
-def _unset(path: keys.Path) -> str:
+def _unset(path: catalog.Path) -> str:
     built_in = path[0] == "profiles" and has(BUILT_IN, path[1:])
     return f"built-in profile {path[1]}" if built_in else "default"
 
@@ -70,15 +70,15 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 def load_with_origins(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None, *, text: str | None = None
 ) -> Loaded:
-    """Load the settings and remember where each came from.
+    """Load the settings with their origins.
 
     Args:
-        path: YAML file; None takes ``/etc/dualface/config.yaml`` where that exists.
+        path: YAML file; None means ``/etc/dualface/config.yaml`` if that exists.
         overrides: dotted keys and their values, from the command line.
-        text: what the file is to hold, instead of what it holds now.
+        text: new content of the file, to be used instead of the present one.
 
     Raises:
-        InvalidConfigError: with everything that is wrong.
+        InvalidConfigError: the configuration has errors; it lists all of them.
     """
     given = (overrides or {}).items()
     layers = (
@@ -87,12 +87,12 @@ def load_with_origins(
         *_manual(path, text),
         from_paths({tuple(key.split(".")): (value, f"--set {key}") for key, value in given}),
     )
-    together = without_retired(combined(layers))
-    return Loaded(_validated(together), together, layers)
+    all_layers = without_retired(combined(layers))
+    return Loaded(_validated(all_layers), all_layers, layers)
 
 
 def _manual(path: Path | None, text: str | None) -> Iterator[Layer]:
-    """What people have written: the file, then its drop-ins (``config.d/*.yaml`` beside ``config.yaml``)."""
+    """Yield the layers that people write: the file, then its drop-ins (``config.d/*.yaml`` beside ``config.yaml``)."""
     file = path or DEFAULT_PATH
     if text is not None:
         yield read_text(text, file)
@@ -103,20 +103,20 @@ def _manual(path: Path | None, text: str | None) -> Iterator[Layer]:
 
 
 def drop_ins(file: Path) -> list[Path]:
-    """The drop-ins of a configuration file, the strongest last."""
+    """Return the drop-ins of a configuration file, the strongest last."""
     return sorted(found for found in file.with_suffix(".d").glob("*.yaml") if not found.name.startswith("."))
 
 
 def detected_path(path: Path | None) -> Path:
-    """Where the settings that the probe found lie: beside the configuration, whether that exists or not."""
+    """Return the path of the probe's results: beside the configuration file, whether that exists or not."""
     return (path or DEFAULT_PATH).parent / DETECTED_NAME
 
 
 def _validated(layer: Layer) -> Settings:
-    """The settings, where nothing is wrong with them.
+    """Return the settings if they are valid.
 
-    Conflicts between keys show only once each key is valid by itself. So that they are reported together with
-    the rest, a second look leaves the invalid values out.
+    Conflicts between keys appear only if each key is valid by itself. A second validation without the invalid values
+    finds them, so that all errors are reported together.
     """
     found: dict[str, Problem] = {}
     values = layer.values
@@ -128,7 +128,7 @@ def _validated(layer: Layer) -> Settings:
         except ValidationError as error:
             paths = {_key_path(details): details for details in error.errors()}
             for path, details in paths.items():
-                found.setdefault(keys.dotted(path), _explained(path, details, layer))
+                found.setdefault(catalog.dotted(path), _explained(path, details, layer))
             values = without(values, set(paths))
     problems = [*layer.problems, *found.values()]
     if problems or settings is None:
@@ -136,26 +136,26 @@ def _validated(layer: Layer) -> Settings:
     return settings
 
 
-def _key_path(details: ErrorDetails) -> keys.Path:
-    """The key that an error is about. pydantic adds steps of its own, such as the branch of a union."""
+def _key_path(details: ErrorDetails) -> catalog.Path:
+    """Return the key of an error. pydantic adds parts of its own to the path, such as the branch of a union."""
     loc = details["loc"]
     if details["type"] == "extra_forbidden":
         return loc
     lengths = range(len(loc), 0, -1)
-    return next((loc[:length] for length in lengths if keys.find(loc[:length])), loc)
+    return next((loc[:length] for length in lengths if catalog.find(loc[:length])), loc)
 
 
-def _explained(path: keys.Path, details: ErrorDetails, layer: Layer) -> Problem:
-    entry = keys.find(path)
+def _explained(path: catalog.Path, details: ErrorDetails, layer: Layer) -> Problem:
+    entry = catalog.find(path)
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
-        what, remedy = "there is no such key", keys.suggestion(path)
+        what, remedy = "there is no such key", catalog.suggestion(path)
     elif kind == "conflict" or entry is None:
         what, remedy = details["msg"], "change one of the two"
-    elif isinstance(entry, keys.Section):
+    elif isinstance(entry, catalog.KeyGroup):
         what, remedy = f"{value!r} cannot stand here", "put its keys below it, one a line, indented"
     else:
         unit = f" ({entry.unit})" if entry.unit else ""
         reason = f": {details['ctx']['error']}" if kind == "value_error" else ""
         what, remedy = f"{value!r} is not allowed{reason}", f"give {entry.allowed}{unit}"
-    return Problem(keys.dotted(path), what, remedy, layer.origin(path))
+    return Problem(catalog.dotted(path), what, remedy, layer.origin(path))

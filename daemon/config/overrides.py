@@ -1,4 +1,4 @@
-"""Settings from the command line: ``--set KEY=VALUE``."""
+"""Parses settings from the command line: ``--set KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AssignmentError(ConfigError):
 
 
 def parse(assignments: Iterable[str], profile: str) -> dict[str, Any]:
-    """Dotted keys and values. A key that is no section of the configuration belongs to the chosen profile.
+    """Return dotted keys and values. A key outside of all sections of the configuration belongs to the profile.
 
     Raises:
         AssignmentError: one is not of the form KEY=VALUE.

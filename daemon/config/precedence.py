@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.sources import Layer
 from daemon.nested import merged
 
@@ -18,7 +18,7 @@ def combined(layers: Sequence[Layer]) -> Layer:
         layers: the strongest last.
     """
     nothing: dict[str, Any] = {}
-    origins: dict[keys.Path, str] = {}
+    origins: dict[catalog.Path, str] = {}
     for layer in layers:
         origins = {path: origin for path, origin in origins.items() if not layer.replaces(path)} | layer.origins
     return Layer(

@@ -1,6 +1,4 @@
-"""Profiles that every installation has. An inbox, a sidecar or ``--profile`` names one; the configuration may change
-single keys of it, and what it leaves out stays as it is here.
-"""
+"""The built-in profiles. An inbox, a sidecar or ``--profile`` names one; the configuration may change keys of it."""
 
 from __future__ import annotations
 
@@ -24,5 +22,5 @@ BUILT_IN: dict[str, dict[str, Any]] = {
 
 
 def completed(profiles: dict[str, Any]) -> dict[str, Any]:
-    """The configured profiles with the built-in ones under them. What is no profile is left for validation."""
+    """Return the configured profiles on top of the built-in ones. Values of a wrong type are left to validation."""
     return {**BUILT_IN, **{name: merged(BUILT_IN.get(name), given) for name, given in profiles.items()}}

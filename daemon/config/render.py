@@ -1,4 +1,4 @@
-"""The configuration as text: the commented sample file, and every value in force with its origin."""
+"""Renders the configuration as text: the commented sample file, and every value in force with its origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.loader import Loaded
 from daemon.config.profiles import BUILT_IN, DESCRIPTIONS
 
@@ -34,13 +34,15 @@ class Row:
     unit: str
     origin: str
     description: str
-    hidden: tuple[str, ...] = ()  # where else it was set, to no effect
+    hidden: tuple[str, ...] = ()  # where else it was set, without effect
 
 
 def rows(loaded: Loaded, within: str = "") -> list[Row]:
-    """Every key of the settings, or of one section, with its value, unit, origin and description.
+    """Return every key with its value, unit, origin and description.
 
-    Of the built-in profiles the whole shows only what they set: ``within`` "profiles.fast" shows one in full.
+    Args:
+        loaded: the configuration.
+        within: a section, such as "profiles.fast"; "" returns all, but of built-in profiles only what they set.
     """
     found = (_row(loaded, path, value) for path, value in _leaves(loaded.settings.model_dump(mode="json"), ()))
     if within:
@@ -49,30 +51,30 @@ def rows(loaded: Loaded, within: str = "") -> list[Row]:
     return [row for row in found if row.origin != "default" or not row.key.startswith(quiet)]
 
 
-def _row(loaded: Loaded, path: keys.Path, value: Any) -> Row:
-    key = keys.find(path)
-    unit = key.unit if isinstance(key, keys.Key) else ""
+def _row(loaded: Loaded, path: catalog.Path, value: Any) -> Row:
+    key = catalog.find(path)
+    unit = key.unit if isinstance(key, catalog.Key) else ""
     description = key.description if key else ""
-    if isinstance(key, keys.Key) and key.secret:
+    if isinstance(key, catalog.Key) and key.secret:
         value = [f"{str(each).partition(':')[0]}://..." for each in value]
-    return Row(keys.dotted(path), value, unit, loaded.origin(path), description, tuple(loaded.hidden(path)))
+    return Row(catalog.dotted(path), value, unit, loaded.origin(path), description, tuple(loaded.hidden(path)))
 
 
 def schema_text() -> str:
-    """The JSON Schema of the configuration file, as it is checked in."""
-    return json.dumps(keys.json_schema(), indent=2, ensure_ascii=False) + "\n"
+    """Return the JSON Schema of the configuration file, as it is checked in."""
+    return json.dumps(catalog.json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def sample_text() -> str:
-    """The commented sample file. It changes nothing until a # is removed."""
+    """Return the commented sample file, in which every key is commented out."""
     lines = _comment(_HEAD.rstrip(), "")
-    for entry in keys.catalogue():
-        lines += _section(entry) if isinstance(entry, keys.Section) else _key(entry)
+    for entry in catalog.entries():
+        lines += _section(entry) if isinstance(entry, catalog.KeyGroup) else _key(entry)
     return "\n".join(lines) + "\n"
 
 
 def profile_text(name: str) -> str:
-    """A built-in profile as a drop-in file: copied into config.d, its numbers can be changed."""
+    """Return a built-in profile as a drop-in file, for changes in config.d."""
     body = yaml.safe_dump({"profiles": {name: BUILT_IN[name]}}, sort_keys=False)
     head = f"""\
 {DESCRIPTIONS[name]}
@@ -82,8 +84,8 @@ To change it, copy the file to /etc/dualface/config.d and change the numbers the
     return "\n".join(_comment(head.rstrip(), "")) + "\n" + body
 
 
-def _leaves(value: Any, path: keys.Path) -> Iterator[tuple[keys.Path, Any]]:
-    if isinstance(keys.find(path), keys.Key):
+def _leaves(value: Any, path: catalog.Path) -> Iterator[tuple[catalog.Path, Any]]:
+    if isinstance(catalog.find(path), catalog.Key):
         yield path, value
     elif isinstance(value, dict):
         for name, child in value.items():
@@ -93,23 +95,23 @@ def _leaves(value: Any, path: keys.Path) -> Iterator[tuple[keys.Path, Any]]:
             yield from _leaves(child, (*path, number))
 
 
-def _section(section: keys.Section) -> list[str]:
+def _section(section: catalog.KeyGroup) -> list[str]:
     if not section.path or section.is_item:
         return []
     indent, name = _indent(section.path), section.path[-1]
     gap = [""] if len(section.path) == 1 else []
-    heading = "default" if name == keys.ANY else name
+    heading = "default" if name == catalog.ANY else name
     return [*gap, *_comment(section.description, indent), f"{indent}{heading}:"]
 
 
-def _key(key: keys.Key) -> list[str]:
+def _key(key: catalog.Key) -> list[str]:
     as_json = isinstance(key.default, list | bool) or not key.default
     value = json.dumps(key.default, ensure_ascii=False) if as_json else key.default
     unit = f" [{key.unit}]" if key.unit else ""
     indent, line = _indent(key.path), f"{key.path[-1]}: {value}  # {key.allowed}{unit}"
     comment = _comment(key.description, indent)
-    parent = keys.find(key.path[:-1])
-    if isinstance(parent, keys.Section) and parent.is_item:
+    parent = catalog.find(key.path[:-1])
+    if isinstance(parent, catalog.KeyGroup) and parent.is_item:
         # A list's item needs one real key: the first carries the dash.
         return [*comment, f"{indent[:-2]}- {line}" if parent.names[0] == key.path[-1] else f"{indent}#{line}"]
     return [*comment, f"{indent}#{line}"]

@@ -1,14 +1,14 @@
-"""Keys that configurations of earlier versions may still have: they are passed over, and why is said."""
+"""Keys of earlier versions: they are ignored, with a line in the journal that says why."""
 
 from __future__ import annotations
 
 import structlog
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config.sources import Layer
 from daemon.nested import without
 
-RETIRED: dict[keys.Path, str] = {
+RETIRED: dict[catalog.Path, str] = {
     ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the frame's quality; see"
     " encoder_busy in the profiles and device.nvenc_fallback",
     ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the frame's quality: the job waits",
@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 
 
 def without_retired(layer: Layer) -> Layer:
-    """The layer without the keys that have gone; each is named in the journal, with its place."""
+    """Return the layer without retired keys; each is logged with its origin and the reason."""
     found = [path for path in RETIRED if layer.has(path)]
     for path in found:
-        log.warning("setting passed over", key=keys.dotted(path), origin=layer.origin(path), reason=RETIRED[path])
+        log.warning("setting passed over", key=catalog.dotted(path), origin=layer.origin(path), reason=RETIRED[path])
     return Layer(without(layer.values, set(found)), layer.origins, layer.problems)

@@ -1,7 +1,7 @@
-"""Settings of the service: one plain model that a dictionary from YAML or the environment can be fed to.
+"""The settings of the service, as models that validate dictionaries from YAML or the environment.
 
-Every key has a safe default, so an empty document is a valid configuration. Problems between keys (an inbox
-that names a missing profile, overlapping folders) are all reported at once, each under its own key.
+Every key has a safe default, so an empty document is a valid configuration. Conflicts between keys (an inbox
+that names a missing profile, overlapping folders) are all reported in one run, each under its own key.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _VIDEO_EXTENSIONS = (
 
 
 def _number(description: str, unit: str, **bounds: Any) -> Any:
-    """A field with a description, a unit and a range."""
+    """Return a field with a description, a unit and a range."""
     return Field(description=description, json_schema_extra={"unit": unit}, **bounds)
 
 

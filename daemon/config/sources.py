@@ -1,6 +1,6 @@
-"""The sources that a configuration is put together from: files, the environment, the command line.
+"""Reads the layers of the configuration: files, the environment, the command line.
 
-A source that is wrong somewhere still gives what is right in it: problems are collected, not raised.
+Errors are collected, not raised: a source with errors still gives its valid values.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import structlog
 import yaml
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.nested import at, has
 
 ENV_PREFIX = "DUALFACE__"
-SETTINGS, PROVENANCE = "settings", "provenance"  # the two parts of what `dualface probe` writes
+SETTINGS, PROVENANCE = "settings", "provenance"  # the two parts of the file of `dualface probe`
 _SOFTWARE_FALLBACK = "ENABLE_SOFTWARE_FALLBACK"
-_SHORT_NAMES: dict[str, keys.Path] = {
+_SHORT_NAMES: dict[str, catalog.Path] = {
     "NVENC_MAX_SESSIONS": ("device", "nvenc_max_sessions"),
     "MULTISTREAM_BATCH_SIZE": ("device", "max_batch"),
 }
-_FALLBACK_VALUES: dict[keys.Path, dict[bool, Any]] = {
+_FALLBACK_VALUES: dict[catalog.Path, dict[bool, Any]] = {
     ("device", "undecodable"): {True: "cpu", False: "fail"},
     ("device", "nvenc_fallback"): {True: True, False: False},
 }
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: only true and false are such (YAML 1.2), so that `events: off` is the word."""
+    """Reads YAML with the booleans of YAML 1.2, true and false, so that `events: off` is a string."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -45,7 +45,14 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^([Tt]rue|TR
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: the key, what is wrong with it, what to do, and where it was set."""
+    """An error in the configuration.
+
+    Attributes:
+        key: the dotted key; "" for the file as a whole.
+        what: what is wrong with it.
+        remedy: what to do.
+        origin: where the key was set.
+    """
 
     key: str
     what: str
@@ -59,22 +66,23 @@ class Problem:
 
 @dataclass(slots=True)
 class Layer:
-    """One source of settings: nested values, and where each of them was written."""
+    """One source of settings: nested values, the origin of each, and errors."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[keys.Path, str] = field(default_factory=dict)
+    origins: dict[catalog.Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def has(self, path: keys.Path) -> bool:
+    def has(self, path: catalog.Path) -> bool:
+        """Whether this layer has a value at ``path``."""
         return has(self.values, path)
 
-    def origin(self, path: keys.Path) -> str:
-        """The closest entry, since a whole section may be set in one place."""
+    def origin(self, path: catalog.Path) -> str:
+        """Return the origin of the value at ``path``, or of the closest section around it."""
         parents = (path[:length] for length in range(len(path), 0, -1))
         return next((self.origins[part] for part in parents if part in self.origins), "")
 
-    def replaces(self, path: keys.Path) -> bool:
-        """Whether this layer sets the value at ``path`` or one that contains it."""
+    def replaces(self, path: catalog.Path) -> bool:
+        """Whether this layer sets the value at ``path``, or a value in place of a section around it."""
         return any(
             path[:length] in self.origins and not isinstance(at(self.values, path[:length]), dict)
             for length in range(1, len(path) + 1)
@@ -82,7 +90,7 @@ class Layer:
 
 
 def read_file(path: Path) -> Layer:
-    """Read a YAML file. What is wrong with it is collected, not raised."""
+    """Read a YAML file; errors are collected."""
     try:
         return read_text(path.read_text(encoding="utf-8"), path)
     except OSError as error:
@@ -92,7 +100,7 @@ def read_file(path: Path) -> Layer:
 
 
 def read_text(text: str, path: Path) -> Layer:
-    """Read what the YAML file ``path`` holds, or is to hold. What is wrong with it is collected, not raised."""
+    """Read the present or future content of the YAML file ``path``; errors are collected."""
     try:
         return _from_document(yaml.compose(text, Loader=_Loader), path)
     except yaml.YAMLError as error:
@@ -110,7 +118,7 @@ def _from_document(node: yaml.Node | None, path: Path) -> Layer:
 
 
 def read_detected(path: Path, host: str) -> Layer:
-    """Read what `dualface probe --write` left; nothing where there is no such file, or it is about another host."""
+    """Read the results of `dualface probe --write`; an empty layer if there are none, or they are of another host."""
     if not path.exists():
         return Layer()
     whole = read_file(path)
@@ -125,7 +133,7 @@ def read_detected(path: Path, host: str) -> Layer:
 
 
 def read_environment(environment: Mapping[str, str]) -> Layer:
-    """Read ``DUALFACE__SECTION__KEY`` variables. Values are YAML, so numbers and lists can be given."""
+    """Read variables named ``DUALFACE__SECTION__KEY``, whose values are YAML."""
     found, problems = _read_short_names(environment)
     for name in sorted(environment):
         if name.startswith(ENV_PREFIX):
@@ -133,15 +141,15 @@ def read_environment(environment: Mapping[str, str]) -> Layer:
             try:
                 found[path] = (parse_value(environment[name]), _from(name))
             except yaml.YAMLError:
-                problems.append(Problem(keys.dotted(path), "the value is not YAML", "quote it", _from(name)))
+                problems.append(Problem(catalog.dotted(path), "the value is not YAML", "quote it", _from(name)))
     layer = from_paths(found)
     layer.problems += problems
     return layer
 
 
-def _read_short_names(environment: Mapping[str, str]) -> tuple[dict[keys.Path, tuple[Any, str]], list[Problem]]:
-    """Variables that other programs of their kind know, too; the long names win over them."""
-    found: dict[keys.Path, tuple[Any, str]] = {}
+def _read_short_names(environment: Mapping[str, str]) -> tuple[dict[catalog.Path, tuple[Any, str]], list[Problem]]:
+    """Read the variables that similar programs also use; the long names win over them."""
+    found: dict[catalog.Path, tuple[Any, str]] = {}
     problems = []
     for name, path in _SHORT_NAMES.items():
         if text := environment.get(name):
@@ -151,13 +159,13 @@ def _read_short_names(environment: Mapping[str, str]) -> tuple[dict[keys.Path, t
         if value in (True, False):  # 1 and 0 are equal to them
             found |= {path: (values[value], origin) for path, values in _FALLBACK_VALUES.items()}
         else:
-            first = keys.dotted(next(iter(_FALLBACK_VALUES)))
+            first = catalog.dotted(next(iter(_FALLBACK_VALUES)))
             problems.append(Problem(first, f"{value!r} is not allowed", "give 1 or 0", origin))
     return found, problems
 
 
 def _plain_value(text: str) -> Any:
-    """The value that a text stands for; the text itself where that is not YAML."""
+    """Return the value of a YAML text; the text itself if it is not YAML."""
     try:
         return parse_value(text)
     except yaml.YAMLError:
@@ -169,19 +177,19 @@ def _from(name: str) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """A value from the environment or command line: YAML, so ``20`` is a number and ``[a, b]`` a list.
+    """Return a value from the environment or the command line: ``20`` is a number, ``[a, b]`` a list.
 
     Raises:
-        yaml.YAMLError: where it is not.
+        yaml.YAMLError: the text is not YAML.
     """
     return load_yaml(text)
 
 
 def load_yaml(text: str) -> Any:
-    """What a YAML text holds.
+    """Return the content of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is none.
+        yaml.YAMLError: the text is not YAML.
     """
     return yaml.load(text, Loader=_Loader)
 
@@ -202,7 +210,7 @@ def _from_node(root: yaml.MappingNode, path: Path) -> Layer:
     for key, key_node in _keys(root, ()):
         origin = f"{path}, line {key_node.start_mark.line + 1}"
         if key in layer.origins:
-            layer.problems.append(Problem(keys.dotted(key), "it is given twice", "remove one of them", origin))
+            layer.problems.append(Problem(catalog.dotted(key), "it is given twice", "remove one of them", origin))
         layer.origins[key] = origin
     try:
         layer.values = _without_empty(_Loader("").construct_document(root))
@@ -211,8 +219,8 @@ def _from_node(root: yaml.MappingNode, path: Path) -> Layer:
     return layer
 
 
-def _keys(node: yaml.Node, path: keys.Path) -> Iterator[tuple[keys.Path, yaml.Node]]:
-    """Every key of a document with its node, for duplicates and line numbers."""
+def _keys(node: yaml.Node, path: catalog.Path) -> Iterator[tuple[catalog.Path, yaml.Node]]:
+    """Yield every key of a document with its node, for duplicates and line numbers."""
     if isinstance(node, yaml.MappingNode):
         for key_node, value in node.value:
             key = (*path, str(key_node.value))
@@ -224,7 +232,7 @@ def _keys(node: yaml.Node, path: keys.Path) -> Iterator[tuple[keys.Path, yaml.No
 
 
 def _without_empty(value: Any) -> Any:
-    """Keys with nothing behind them count as absent, as all keys of a section may be commented out."""
+    """Return the value without empty keys, since all keys of a section may be commented out."""
     if isinstance(value, dict):
         return {str(key): _without_empty(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -232,8 +240,8 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
-def from_paths(found: Mapping[keys.Path, tuple[Any, str]]) -> Layer:
-    """A layer from single keys, each with its value and origin; a section comes before what is inside it."""
+def from_paths(found: Mapping[catalog.Path, tuple[Any, str]]) -> Layer:
+    """Return a layer from single keys, each with its value and origin; a section comes before its keys."""
     layer = Layer()
     for path in sorted(found, key=len):
         value, origin = found[path]
@@ -242,13 +250,13 @@ def from_paths(found: Mapping[keys.Path, tuple[Any, str]]) -> Layer:
             layer.origins[path] = origin
         else:
             layer.problems.append(
-                Problem(keys.dotted(path), "its section is set to a value elsewhere", "remove one of them", origin)
+                Problem(catalog.dotted(path), "its section is set to a value elsewhere", "remove one of them", origin)
             )
     return layer
 
 
-def _section(values: dict[str, Any], path: keys.Path) -> list[dict[str, Any]]:
-    """The section at ``path``, made where it is missing; nothing where a value is in the way."""
+def _section(values: dict[str, Any], path: catalog.Path) -> list[dict[str, Any]]:
+    """Return the section at ``path`` in a list, created if it is missing; an empty list if a value is in its place."""
     for part in path:
         values = values.setdefault(str(part), {})
         if not isinstance(values, dict):

@@ -141,7 +141,7 @@ class HeldJobs:
 
     def _is_elsewhere(self, held: HeldJob) -> bool:
         """Return whether a lost job's directory has the name that another host gives it when it takes the job over."""
-        return any(leases.first_name(folder.name) == held.job.id for folder in job_folders(self._share.jobs))
+        return any(leases.job_id_of(folder.name) == held.job.id for folder in job_folders(self._share.jobs))
 
     def renew(self) -> Iterator[HeldJob]:
         """Renew the leases and take up jobs without an owner, if it is time; yield the jobs that were lost.

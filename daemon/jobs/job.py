@@ -212,7 +212,7 @@ def load_job(folder: Path) -> Job:
         if exc.errno in NO_PLAIN_FILE:
             raise ValueError(str(exc)) from exc
         raise
-    if leases.first_name(manifest.job) != leases.first_name(folder.name):
+    if leases.job_id_of(manifest.job) != leases.job_id_of(folder.name):
         raise ValueError(f"it is that of the job {manifest.job!r}")
     return Job(folder, manifest)
 

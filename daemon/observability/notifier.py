@@ -123,7 +123,7 @@ class AlertNotifier:
         order = json.dumps({**message, "urls": urls, "timeout_s": timeout_s}).encode()
         try:
             answer: dict[str, str] = child.ask(
-                "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _LOAD_S, given=order
+                "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _LOAD_S, stdin=order
             )
         except child.ChildFailedError as error:
             return dict.fromkeys(urls, error.message)

@@ -1,4 +1,4 @@
-"""HTML for people: status page, report page, their templates and their words in English and Korean.
+"""HTML for people: status page and report page, their templates, and their texts in English and Korean.
 
-Imports `daemon.errors` and the engines' errors only. Begin at `html.py`.
+Imports nothing of `daemon`; `report_page.py` reads what `pipeline` has written. Begin at `html.py`.
 """

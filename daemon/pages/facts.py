@@ -1,4 +1,4 @@
-"""How a finished job went, in short statements for people."""
+"""Short statements for people about a finished job."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from daemon.pages.html import seen
-from daemon.pages.i18n import Span, Speaker, clock
+from daemon.pages.html import visible
+from daemon.pages.i18n import Duration, Translator, clock
 from daemon.pages.warnings_text import warnings_in
 
-_WORTH_TELLING_S = 1.0  # of reduced quality
+_MIN_DEGRADED_S = 1.0  # less of it is not mentioned
 
 
-def warned(facts: Mapping[str, Any], t: Speaker) -> list[Markup]:
-    """What the result lacks, in sentences of the page's languages."""
-    return [t.both(seen(entry["message"]), seen(entry["message_ko"])) for entry in warnings_in(facts)]
+def warnings(facts: Mapping[str, Any], t: Translator) -> list[Markup]:
+    """Return the media warnings as sentences in the page's languages."""
+    return [t.bilingual(visible(entry["message"]), visible(entry["message_ko"])) for entry in warnings_in(facts)]
 
 
-def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[str, Markup]]:
-    """Statements with their tone ("" or "warn"); the verdict itself where there are no facts."""
+def statements(facts: Mapping[str, Any], verdict: str, t: Translator) -> Iterator[tuple[str, Markup]]:
+    """Yield statements with their tone ("" or "warn"); without facts, the verdict itself."""
     if not facts:
         yield "", Markup.escape(verdict)
         return
@@ -33,15 +33,15 @@ def told(facts: Mapping[str, Any], verdict: str, t: Speaker) -> Iterator[tuple[s
     for name in ("repaired_swaps", "resumed", "pauses"):
         if facts.get(name):
             yield "", t(f"fact.{name}", count=facts[name])
-    if not warnings_in(facts):  # which say it more precisely
+    if not warnings_in(facts):  # which are more precise
         yield from _damage(facts, t)
-    if facts.get("degraded_s", 0) >= _WORTH_TELLING_S:
-        yield "warn", t("fact.degraded_s", time=Span(facts["degraded_s"]))
-    yield from _besides(facts, t)
+    if facts.get("degraded_s", 0) >= _MIN_DEGRADED_S:
+        yield "warn", t("fact.degraded_s", time=Duration(facts["degraded_s"]))
+    yield from _audio_and_device(facts, t)
 
 
-def _damage(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
-    """What is damaged, of a job of a version that knew no warnings."""
+def _damage(facts: Mapping[str, Any], t: Translator) -> Iterator[tuple[str, Markup]]:
+    """Yield the damage of a job from a version without media warnings."""
     if facts.get("replaced_frames"):
         yield "warn", t("fact.replaced_frames", count=facts["replaced_frames"])
     if facts.get("truncated"):
@@ -50,8 +50,8 @@ def _damage(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]
         yield "warn", t("fact.sound_damaged")
 
 
-def _besides(facts: Mapping[str, Any], t: Speaker) -> Iterator[tuple[str, Markup]]:
-    """What became of the audio, and whether the GPU was not up to it."""
+def _audio_and_device(facts: Mapping[str, Any], t: Translator) -> Iterator[tuple[str, Markup]]:
+    """Yield what happened to the audio, and whether the CPU had to replace the GPU."""
     if facts.get("sound") in ("transcoded", "none", "lost"):
         yield "warn" if facts["sound"] == "lost" else "", t(f"fact.sound_{facts['sound']}")
     if facts.get("cpu_fallback"):

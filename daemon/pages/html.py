@@ -1,4 +1,4 @@
-"""Self-contained pages: one file with its style and script inside, which may ask nothing of anybody else."""
+"""Renders self-contained pages: style and script are in the file, and the page loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from daemon.pages import i18n as words
+from daemon.pages import i18n
 
 Names: TypeAlias = tuple[str, ...]
 
 _REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
-# Two tiles with a person in each: the mark of the pages.
+# The logo of the pages: two tiles with a person in each.
 _MARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 20">'
     '<rect width="11" height="20" rx="2.5" fill="#2f5fd0"/>'
@@ -29,12 +29,15 @@ _MARK = (
 
 
 def render(template: str, styles: Names, scripts: Names, early: Names = (), **values: Any) -> bytes:
-    """A page from a template and the named style sheets and scripts beside it.
+    """Return a page made from a template and the named style sheets and scripts beside it.
 
-    The page's policy allows exactly these by their hashes, so that nothing in a file's name can ever run.
+    The page's content security policy allows exactly these, by their hashes, so that no script in a file's name runs.
 
     Args:
-        early: scripts that run before anything of the page is read.
+        template: name of the template.
+        styles, scripts: names of files beside it.
+        early: scripts that run before the rest of the page is parsed.
+        values: variables of the template.
     """
     style, script, first = (Markup("\n" + "".join(map(_source, names))) for names in (styles, scripts, early))
     policy = (
@@ -67,22 +70,22 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(span=words.Span, word=_word)
-    environment.filters.update(size=words.size, clock=words.clock, seen=seen)
+    environment.globals.update(span=i18n.Duration, word=_word)
+    environment.filters.update(size=i18n.size, clock=i18n.clock, visible=visible)
     return environment
 
 
-def seen(text: str) -> str:
-    """Text of strangers with what would hide or reorder the signs around it made visible: "\\u202e" and the like."""
-    return "".join(f"\\u{ord(sign):04x}" if _deceives(sign) else sign for sign in text)
+def visible(text: str) -> str:
+    """Return untrusted text with control and reordering characters escaped, such as "\\u202e"."""
+    return "".join(f"\\u{ord(char):04x}" if _is_deceptive(char) else char for char in text)
 
 
-def _deceives(sign: str) -> bool:
-    return unicodedata.category(sign) == "Cc" or sign in _REORDERING
+def _is_deceptive(char: str) -> bool:
+    return unicodedata.category(char) == "Cc" or char in _REORDERING
 
 
-def _word(key: str, language: words.Language) -> str:
-    return words.text(key, language)
+def _word(key: str, language: i18n.Language) -> str:
+    return i18n.text(key, language)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What pages say, in every language, from the one catalogue ``words.yaml``."""
+"""Texts of the pages in all languages, from the catalogue ``words.yaml``."""
 
 from __future__ import annotations
 
@@ -18,84 +18,88 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def languages(choice: str) -> tuple[Language, ...]:
-    """Those that a page must hold for ``status.language``: all where the reader's browser chooses."""
+    """Return the languages of a page for ``status.language``; all of them for "auto", where the browser chooses."""
     return tuple(language for language in LANGUAGES if choice in ("auto", language))
 
 
 @cache
 def catalogue() -> dict[str, dict[Language, str]]:
-    """All texts: key, then language."""
+    """Return all texts by key and language."""
     text = resources.files("daemon.pages").joinpath("words.yaml").read_text("utf-8")
     loaded: dict[str, dict[Language, str]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return loaded
 
 
 def text(key: str, language: Language, **values: Any) -> str:
-    """One text, not escaped, with its names filled in.
+    """Return one text, not escaped, with its values filled in.
 
     Raises:
-        KeyError: the catalogue has no such text, or it wants a value that is not given.
+        KeyError: the catalogue has no such text, or a value is missing.
     """
-    return catalogue()[key][language].format(**_spoken(values, language))
+    return catalogue()[key][language].format(**_localized(values, language))
 
 
-def _spoken(values: dict[str, Any], language: Language) -> dict[str, Any]:
-    return {name: value.words(language) if isinstance(value, Span | Word) else value for name, value in values.items()}
+def _localized(values: dict[str, Any], language: Language) -> dict[str, Any]:
+    return {
+        name: value.text(language) if isinstance(value, Duration | Word) else value for name, value in values.items()
+    }
 
 
-class Speaker:
-    """Puts texts into a page: one language plainly, several side by side for the page's script to choose from."""
+class Translator:
+    """Returns the texts of a page as HTML: in one language, or in several of which the page's script shows one."""
 
-    def __init__(self, spoken: Sequence[Language]) -> None:
-        self.languages = tuple(spoken)
+    def __init__(self, languages: Sequence[Language]) -> None:
+        self.languages = tuple(languages)
 
     def __call__(self, key: str, **values: Any) -> Markup:
-        """HTML of a text; values are escaped, unless they are ``Markup`` themselves."""
-        return self._beside({language: _filled(key, language, values) for language in self.languages})
+        """Return a text as HTML; values are escaped, unless they are ``Markup``."""
+        return self._joined({language: _filled(key, language, values) for language in self.languages})
 
     def error(self, code: str, part: Literal["what", "do"], english: str) -> Markup:
-        """What an error is, or what to do about it, in words of the catalogue.
+        """Return an error's meaning or remedy from the catalogue as HTML.
 
         Args:
-            english: what the program itself says: for a code that the catalogue does not know, and as the English
-                remedy, which may be more precise than the code's.
+            code: the error's code.
+            part: "what" for the meaning, "do" for the remedy.
+            english: the program's own text. It is used for a code that is not in the catalogue, and as the English
+                remedy, which may be more precise than the catalogue's.
         """
         key = f"error.{code}.{part}"
         if key not in catalogue():
             return Markup.escape(english)
-        said = {language: Markup.escape(text(key, language)) for language in self.languages}
-        if part == "do" and english and "en" in said:
-            said["en"] = Markup.escape(english)
-        return self._beside(said)
+        texts = {language: Markup.escape(text(key, language)) for language in self.languages}
+        if part == "do" and english and "en" in texts:
+            texts["en"] = Markup.escape(english)
+        return self._joined(texts)
 
-    def both(self, english: str, korean: str) -> Markup:
-        """HTML of a sentence that comes in all languages at once; it is escaped."""
-        said: dict[Language, str] = {"en": english, "ko": korean}
-        return self._beside({language: Markup.escape(said[language]) for language in self.languages})
+    def bilingual(self, english: str, korean: str) -> Markup:
+        """Return a sentence that exists in both languages as HTML; it is escaped."""
+        texts: dict[Language, str] = {"en": english, "ko": korean}
+        return self._joined({language: Markup.escape(texts[language]) for language in self.languages})
 
-    def _beside(self, said: dict[Language, Markup]) -> Markup:
-        if len(said) == 1:
-            return said[self.languages[0]]
-        return Markup("").join(Markup('<span lang="{}">{}</span>').format(*pair) for pair in said.items())
+    def _joined(self, texts: dict[Language, Markup]) -> Markup:
+        if len(texts) == 1:
+            return texts[self.languages[0]]
+        return Markup("").join(Markup('<span lang="{}">{}</span>').format(*pair) for pair in texts.items())
 
     def of(self, family: str, name: str, **values: Any) -> Markup:
-        """HTML of a text whose name comes from elsewhere; the bare name where the catalogue does not know it."""
+        """Return the text ``family.name`` as HTML; the name itself if the catalogue does not have it."""
         key = f"{family}.{name}"
         return self(key, **values) if key in catalogue() else Markup.escape(name.replace("_", " "))
 
 
 def _filled(key: str, language: Language, values: dict[str, Any]) -> Markup:
-    return Markup.escape(catalogue()[key][language]).format(**_spoken(values, language))
+    return Markup.escape(catalogue()[key][language]).format(**_localized(values, language))
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A time span as people say it: rough where it is long."""
+class Duration:
+    """A time span, rounded more the longer it is."""
 
     seconds: float
 
-    def words(self, language: Language) -> str:
-        """In this language, such as "12 min"."""
+    def text(self, language: Language) -> str:
+        """Return it in a language, such as "12 min"."""
         minutes = round(self.seconds / _MINUTE_S)
         if self.seconds < _MINUTE_S:
             return text("time.less_than_minute", language)
@@ -108,16 +112,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A text of the catalogue inside another one."""
+    """A text of the catalogue as a value in another one."""
 
     key: str
 
-    def words(self, language: Language) -> str:
+    def text(self, language: Language) -> str:
         return text(self.key, language) if self.key in catalogue() else self.key.rpartition(".")[2]
 
 
 def size(count: float) -> str:
-    """Bytes as people write them: three digits at most."""
+    """Return a number of bytes with three digits at most, such as "1.5 GB"."""
     step = 0
     while count >= 999.5 and step < len(_UNITS) - 1:
         count, step = count / 1000, step + 1
@@ -125,7 +129,7 @@ def size(count: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A length or a place in a video: ``1:02:03`` or ``2:03``."""
+    """Return a duration or a position in a video: ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

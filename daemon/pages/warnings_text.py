@@ -1,4 +1,4 @@
-"""What a finished job lacks of its recording, as its worker has told it."""
+"""The media warnings among the facts of a finished job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _KEYS = ("code", "message", "message_ko")
 
 
 def warnings_in(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The warnings among a job's facts (see ``engines.media_warnings``); what has not their form is left out."""
+    """Return the warnings among a job's facts (see ``engines.media_warnings``); malformed ones are left out."""
     found = facts.get("warnings")
     return [entry for entry in found if _is_warning(entry)] if isinstance(found, list) else []
 

@@ -53,11 +53,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
     systemd = Systemd()
     share = Share(settings)
-    known_shares.expect(share)
+    known_shares.check_mounted(share)
     _warn_of_lost_state(share)
     identity = share.prepare()
     recheck_share(settings)
-    known_shares.remember(share, identity)
+    known_shares.record(share, identity)
     watchdog = WatchdogThread(systemd, watchdog_interval_s())
     with (
         only_service_of_host(share.hosts, host_name(settings.leases)),
@@ -72,7 +72,7 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
             selector,
             stall_timeout_s=settings.workers.stall_timeout_s,
             clock=time.monotonic,
-            on_tally=collector.stats,
+            on_stats=collector.stats,
         )
         systemd.status("Checking the backend")
         gpus = check_backend(settings, pool, selector, watchdog, stop)
@@ -84,10 +84,12 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
 
 def _warn_of_lost_state(share: Share) -> None:
     """Log that the service's own folder has gone since a service last reported, and which jobs were in it."""
-    last = read_status(share.root) if share.is_bereft() else None
+    last = read_status(share.root) if share.is_state_removed() else None
     if last is not None:
         files = [row.get("file") for row in (*last.get("running", []), *last.get("waiting", []))]
-        log.warning("earlier jobs are lost", reason=share.bereft, files=files, remedy=StateRemovedError.remedy)
+        log.warning(
+            "earlier jobs are lost", reason=share.state_removed_message, files=files, remedy=StateRemovedError.remedy
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Notes that people leave on the share as small files, with whatever program their desktop has for text."""
+"""Reads control files: small text files that people put on the share with any text editor."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def find(folder: Path, name: str) -> list[Path]:
-    """All entries that are called so, in capitals or not, with ".txt" or without: desktops hide and add that."""
+    """Return all entries of this name in any case, with or without ".txt", which desktops add and hide."""
     wanted = (name.casefold(), f"{name.casefold()}.txt")
     with os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if entry.name.casefold() in wanted)
 
 
 def read(path: Path) -> str | None:
-    """The note's text on one line; "" where it has none or it cannot be read, None where there is no such entry."""
+    """Return a control file's text on one line; "" if it is empty or unreadable, None if there is no such entry."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -32,7 +32,7 @@ def read(path: Path) -> str | None:
 
 
 def _decoded(raw: bytes) -> str:
-    """Text as Windows, macOS and Linux write it: UTF-8 or UTF-16, or an older Korean Windows' code page."""
+    """Decode text of Windows, macOS or Linux: UTF-8, UTF-16, or the code page of an older Korean Windows."""
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return raw.decode(encoding, "ignore")

@@ -1,7 +1,7 @@
-"""Remembers, outside of the shares, on which file system each of them was seen last.
+"""Records, outside of the shares, the file system on which each share was seen last.
 
-At the start of a machine whose NAS is not there yet, the mount point is an empty folder. Nothing in it tells that a
-share is missing, so that a new one would be made on the system's own disk.
+While a machine starts and its NAS is not mounted yet, the mount point is an empty folder. Without this record the
+service would take it for a new share and create its folders on the system's own disk.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _REMEMBERED = 50
 log = structlog.get_logger(__name__)
 
 
-def expect(share: Share, directory: Path | None = None) -> None:
-    """Look whether an empty folder is what should be a share.
+def check_mounted(share: Share, directory: Path | None = None) -> None:
+    """Check that an empty folder is not the mount point of a known share.
 
     Raises:
-        ShareAwayError: a share was here, on another file system. A folder for the service's state, even an empty one,
-            says that a new share is meant.
+        ShareAwayError: a share was here, on another file system, and no state folder (which may be empty) shows that
+            a new share is meant.
     """
     device = _read(directory).get(str(share.root))
     state = share.root / STATE_DIR
@@ -40,8 +40,8 @@ def expect(share: Share, directory: Path | None = None) -> None:
     )
 
 
-def remember(share: Share, identity: ShareIdentity, directory: Path | None = None) -> None:
-    """Keep in mind where the share was seen, if there is a place for that."""
+def record(share: Share, identity: ShareIdentity, directory: Path | None = None) -> None:
+    """Record the file system of a share; a failure to write is only logged."""
     known = _read(directory)
     known.pop(str(share.root), None)
     latest = [*known.items(), (str(share.root), identity.device)][-_REMEMBERED:]

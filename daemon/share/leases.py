@@ -1,7 +1,7 @@
-"""Leases: how hosts on one share know whose job is whose, and which host has gone.
+"""Leases: which host works on which job, and which host has stopped.
 
-A lease is renewed by counting up its sequence number. Clocks of two hosts are never compared: an observer
-measures, on its own monotonic clock, how long a lease has stood still.
+A renewal increments the lease's sequence number. Clocks of two hosts are never compared: an observer measures, by
+its own monotonic clock, for how long a lease has not been renewed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from engines.files import FULL, replace_file
 from pipeline.durable import storage_errors
 from pipeline.errors import StorageError
 
-_TAKEN = "~"  # goes before the number of hosts that have had the job
+_TAKEN = "~"  # precedes the number of hosts that have held the job
 _LARGEST_BYTES = 100_000
 LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who works on a job. ``sequence`` grows with every renewal."""
+    """The service that works on a job; every renewal increments ``sequence``."""
 
     host: str
     pid: int
@@ -42,10 +42,12 @@ class Lease:
 
     @classmethod
     def mine(cls, settings: LeaseSettings) -> Lease:
+        """Return a new lease of this process."""
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return cls(host_name(settings), os.getpid(), boot_id)
 
     def renewed(self) -> Lease:
+        """Return the lease with the next sequence number."""
         return replace(self, sequence=self.sequence + 1)
 
     def same_holder(self, other: Lease) -> bool:
@@ -54,28 +56,28 @@ class Lease:
 
 
 def host_name(settings: LeaseSettings) -> str:
-    """The name of this service among those of the share."""
+    """Return the name of this service among those of the share."""
     return socket.gethostname() if settings.host == "auto" else settings.host
 
 
 def write(folder: Path, lease: Lease) -> None:
-    """Replace a job's lease, whosever it is. Not synced: after a power cut nobody holds it anyway.
+    """Replace a job's lease, whoever holds it. It is not synced: after a power cut nobody holds it.
 
     Raises:
-        LeaseLostError: the job directory has gone: another host has taken the job over, or somebody has removed it.
+        LeaseLostError: there is no such job directory: another host has taken the job over, or somebody removed it.
         DiskFullError, StorageError: the share cannot be written.
     """
     with storage_errors("renewing a lease"):
         try:
             _replace(folder / LEASE_FILE, json.dumps(asdict(lease)).encode(), lease.host)
         except FileNotFoundError as exc:
-            if read(folder) == lease:  # only the reply got lost
+            if read(folder) == lease:  # only the reply was lost
                 return
             raise _lost(folder) from exc
 
 
 def _replace(path: Path, content: bytes, host: str) -> None:
-    """Atomically; where the disk is full, in place: a host that seems to have gone would lose its jobs."""
+    """Write atomically, or in place if the disk is full: a host that cannot renew would lose its jobs."""
     try:
         replace_file(path, content, writer=host)
     except OSError as exc:
@@ -85,10 +87,10 @@ def _replace(path: Path, content: bytes, host: str) -> None:
 
 
 def confirm(folder: Path, lease: Lease) -> None:
-    """Make sure that a job is still held under a lease.
+    """Check that a job is still held under a lease.
 
-    A network file system may lead a host that remembers the directory under its old name into the renamed one, so
-    what counts is the name in the lease.
+    A network file system may resolve the cached old name of a renamed directory, so the host named in the lease
+    decides.
 
     Raises:
         LeaseLostError: another host has taken the job over.
@@ -105,14 +107,14 @@ def confirm(folder: Path, lease: Lease) -> None:
 
 
 def _lost(folder: Path) -> ExplainedError:
-    """What it means that a job's lease is not there."""
+    """Return the error for a missing lease."""
     if not folder.parent.is_dir():
         return StorageError(f"The folder of all jobs has gone: {folder.parent}.")
     return LeaseLostError(f"The job directory {folder.name} has been taken over, or removed.")
 
 
 def renew(folder: Path, lease: Lease) -> None:
-    """Write a job's lease, if it is still ours.
+    """Write a job's lease if it is still ours.
 
     Raises:
         LeaseLostError: another host has taken the job over.
@@ -123,7 +125,7 @@ def renew(folder: Path, lease: Lease) -> None:
 
 
 def read(folder: Path) -> Lease | None:
-    """A job's lease; None where there is none that can be read."""
+    """Return a job's lease; None if there is none, or it cannot be read."""
     try:
         return Lease(**read_json(folder / LEASE_FILE, _LARGEST_BYTES))
     except (OSError, ValueError, TypeError):
@@ -131,7 +133,12 @@ def read(folder: Path) -> Lease | None:
 
 
 class LeaseWatch:
-    """Tells which of other hosts' leases have stood still for too long. Pure: it reads no file itself."""
+    """Finds leases of other hosts that have not been renewed for too long. It reads no files itself.
+
+    Args:
+        expire_s: seconds without a renewal after which a lease has expired.
+        clock: monotonic seconds.
+    """
 
     def __init__(self, *, expire_s: float, clock: Clock) -> None:
         self._expire_s = expire_s
@@ -139,7 +146,7 @@ class LeaseWatch:
         self._seen: dict[str, tuple[Lease | None, float]] = {}
 
     def expired(self, job: str, lease: Lease | None) -> bool:
-        """Record one look at a job's lease; True when it has stood still for ``expire_s``."""
+        """Record one observation of a job's lease; True if it has not changed for ``expire_s``."""
         now = self._clock()
         before, since = self._seen.setdefault(job, (lease, now))
         if before != lease:
@@ -148,26 +155,26 @@ class LeaseWatch:
         return now - since >= self._expire_s
 
     def keep_only(self, jobs: set[str]) -> None:
-        """Forget the jobs that are no longer there."""
+        """Forget all other jobs."""
         self._seen = {job: seen for job, seen in self._seen.items() if job in jobs}
 
 
-def first_name(folder: str) -> str:
-    """The name that a job directory had before others took it over: the job's id."""
+def job_id_of(folder: str) -> str:
+    """Return the job's id: the name of its directory before any host took it over."""
     return folder.partition(_TAKEN)[0]
 
 
 def take_over(folder: Path) -> Path | None:
-    """Take a job from a host that has gone, by renaming its directory: of many takers exactly one wins.
+    """Take a job over from a host that has stopped, by renaming its directory; of many hosts exactly one succeeds.
 
-    The former owner, should it wake up, finds its paths gone before it can checkpoint or publish. Its worker's lock
-    goes: a host that stands still holds it for as long as it does.
+    If the former owner resumes, its paths do not exist any more, so it can neither checkpoint nor publish. The lock
+    of its worker is removed, because a suspended host would hold it for ever.
 
     Returns:
-        The directory's new path, or None where another host was faster.
+        The directory's new path; None if another host was faster.
 
     Raises:
-        OSError: not now.
+        OSError: the share does not answer; try again later.
     """
     base, _, generation = folder.name.partition(_TAKEN)
     target = folder.with_name(f"{base}{_TAKEN}{int(generation or 1) + 1}")
@@ -181,7 +188,7 @@ def take_over(folder: Path) -> Path | None:
 
 @contextmanager
 def only_service_of_host(hosts: Path, host: str) -> Iterator[None]:
-    """Hold the host's lock on the share: two services under one host name would take each other's jobs.
+    """Hold the host's lock on the share, since two services of one host name would take each other's jobs.
 
     Raises:
         ShareUnusableError: another service holds it.

@@ -1,4 +1,4 @@
-"""What is mounted where, as the kernel tells in /proc/self/mountinfo (see proc_pid_mountinfo(5))."""
+"""The mounts of this process, from /proc/self/mountinfo (see proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Mount:
     """One mounted file system.
 
     Attributes:
-        device: "major:minor"; btrfs and some others show programs other numbers.
-        kind: as the kernel names it, such as "ext4" or "nfs4".
-        source: what was mounted, such as "/dev/sda1" or "nas:/videos".
+        device: "major:minor"; btrfs and some others show other numbers to programs.
+        kind: the type as the kernel names it, such as "ext4" or "nfs4".
+        source: the mounted device or export, such as "/dev/sda1" or "nas:/videos".
         options: of the mount and of the file system, such as "rw" or "acregmax=60".
     """
 
@@ -28,26 +28,26 @@ class Mount:
     options: tuple[str, ...]
 
     def seconds(self, option: str) -> float | None:
-        """The value of an option that is a time in seconds; None where it is not given."""
+        """Return the value of an option in seconds; None if the mount does not have it."""
         values = [given.partition("=")[2] for given in self.options if given.partition("=")[0] == option]
         return float(values[-1]) if values and values[-1].replace(".", "", 1).isdigit() else None
 
 
 def table() -> str:
-    """The kernel's table of what this process sees mounted; another one means that something was mounted or unmounted.
+    """Return the kernel's table of mounts. It changes when something is mounted or unmounted.
 
-    It costs the share no request.
+    This sends no request to the share.
     """
     return _MOUNTINFO.read_text(errors="surrogateescape")
 
 
 def mounted_below(folder: Path) -> list[Mount]:
-    """What is mounted inside a folder, in the order in which it was. It costs the folder's file system no request."""
+    """Return the mounts inside a folder, the oldest first. This sends no request to the folder's file system."""
     return [mount for mount in mounts() if mount.point != folder and mount.point.is_relative_to(folder)]
 
 
 def mounts() -> Iterator[Mount]:
-    """All mounts that this process sees, in the order in which they were made."""
+    """Yield all mounts that this process sees, the oldest first."""
     for line in table().splitlines():
         before, _, after = line.partition(" - ")
         _, _, device, _, point, options, *_ = before.split(" ")
@@ -57,7 +57,7 @@ def mounts() -> Iterator[Mount]:
 
 
 def mount_of(path: Path) -> Mount | None:
-    """The mount that ``path`` lies on; None where that cannot be told.
+    """Return the mount that ``path`` lies on; None if the table does not show it.
 
     Raises:
         OSError: there is no such path.

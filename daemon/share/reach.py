@@ -1,4 +1,4 @@
-"""Is the share there? Asked by commands before they read it or leave a word for the services on it."""
+"""Checks for commands whether the share is there, before they read it or write a control file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ShareForbiddenError(DaemonError):
 
 
 def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
-    """The share that a command is about, and its configuration.
+    """Return the share that a command refers to, and its configuration.
 
     Raises:
         InvalidConfigError: the configuration is wrong.
@@ -42,10 +42,10 @@ def share_of(config: Path | None, root: Path | None) -> tuple[Share, Settings]:
 
 
 def check(share: Share) -> None:
-    """Make sure that the share is there.
+    """Check that the share is there.
 
     Raises:
-        NoShareError: it is not, or does not answer within some seconds.
+        NoShareError: it is not there, or does not answer within some seconds.
         ShareForbiddenError: this user may not look into it.
     """
     found: list[OSError | None] = []
@@ -58,8 +58,8 @@ def check(share: Share) -> None:
         )
     if isinstance(found[0], PermissionError):
         raise ShareForbiddenError(f"You may not look into the share {share.root}.")
-    if found[0] is not None and share.is_bereft():
-        raise NoShareError(share.bereft, remedy=StateRemovedError.remedy)
+    if found[0] is not None and share.is_state_removed():
+        raise NoShareError(share.state_removed_message, remedy=StateRemovedError.remedy)
     if found[0] is not None and not share.root.is_dir():
         raise NoShareError(f"The share's folder {share.root} does not exist.")
     if found[0] is not None:
@@ -67,7 +67,7 @@ def check(share: Share) -> None:
 
 
 def _look(share: Share) -> OSError | None:
-    """What keeps the sentinel from being read. A hung mount keeps this from returning."""
+    """Return the error of reading the sentinel, None if it can be read. On a hung mount this does not return."""
     try:
         read_plain(share.state / SENTINEL, LARGEST_BYTES)
     except OSError as error:

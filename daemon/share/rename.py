@@ -1,4 +1,4 @@
-"""Moving files inside one file system: never overwriting one, and repeatable after a crash."""
+"""Moves files within one file system: it never overwrites one, and can be repeated after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """What identifies a file across a rename: inode, size in bytes, modification time in nanoseconds."""
+    """The identity of a file across a rename: inode, size in bytes, modification time in nanoseconds."""
 
     inode: int
     size: int
@@ -30,7 +30,7 @@ class FileMark:
 
     @classmethod
     def of(cls, path: Path) -> FileMark | None:
-        """The mark of what lies at ``path`` itself, links not followed; None where nothing does."""
+        """Return the mark of ``path`` itself, without following links; None if it does not exist."""
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -39,17 +39,17 @@ class FileMark:
 
 
 def move_once(source: Path, target: Path, mark: FileMark) -> bool:
-    """Move ``source`` to ``target`` durably; calling it again after a crash or a lost reply changes nothing.
+    """Move ``source`` to ``target`` durably. A second call after a crash or a lost reply changes nothing.
 
     Args:
-        mark: what ``source`` was when the move was decided on.
+        mark: the mark of ``source`` when the move was planned.
 
     Returns:
-        True when the file is at its target; False where somebody has taken it away from there.
+        True if the file is at its target; False if somebody has removed the source.
 
     Raises:
         FileExistsError: the target's name belongs to another file.
-        OSError: the file system refuses, or has gone.
+        OSError: the file system refuses, or does not answer.
     """
     if FileMark.of(target) == mark:
         if FileMark.of(source) == mark:  # a link without its unlink: the crash came in between
@@ -64,10 +64,10 @@ def move_once(source: Path, target: Path, mark: FileMark) -> bool:
 
 
 def sure_mark(path: Path) -> FileMark | None:
-    """The mark of what lies at ``path`` itself; None only where it has gone for sure (see ``has_gone``).
+    """Return the mark of ``path`` itself; None only if the file is confirmed missing (see ``has_gone``).
 
     Raises:
-        OSError: its directory is not there; ESTALE where only the first look did not find the file.
+        OSError: its directory is missing; ESTALE if only the first look did not find the file.
     """
     mark = FileMark.of(path)
     if mark is None and not has_gone(path):
@@ -76,12 +76,12 @@ def sure_mark(path: Path) -> FileMark | None:
 
 
 def has_gone(path: Path) -> bool:
-    """Whether there is no such file in a directory that is there.
+    """Whether a directory exists and does not contain the file.
 
-    Looked at through the open directory: on a share that is away for a moment everything seems to be missing.
+    It looks through the open directory, because everything seems to be missing on a share that is briefly away.
 
     Raises:
-        OSError: the directory is not there.
+        OSError: the directory is missing.
     """
     with open_folder(path.parent, PurePath()) as folder_fd:
         try:
@@ -95,18 +95,18 @@ def _move(source: Path, target: Path, mark: FileMark) -> None:
     try:
         move_no_replace(source, target)
     except OSError:
-        # A network file system repeats a request whose reply was lost: the second fails, the first succeeded.
+        # A network file system repeats a request whose reply was lost; the second fails although the first succeeded.
         if FileMark.of(target) != mark:
             raise
         source.unlink(missing_ok=True)
 
 
 def move_no_replace(source: Path, target: Path) -> None:
-    """Rename without overwriting: ``renameat2`` where it works, else a hard link (NFS).
+    """Rename without overwriting, with ``renameat2`` or, on NFS, a hard link.
 
     Raises:
         FileExistsError: the target exists.
-        OSError: the file system refuses, or can do neither.
+        OSError: the file system refuses, or supports neither.
     """
     try:
         rename_no_replace(source, target)
@@ -118,11 +118,11 @@ def move_no_replace(source: Path, target: Path) -> None:
 
 
 def rename_no_replace(source: Path, target: Path) -> None:
-    """Rename without overwriting, by the kernel's own means (renameat2(2)).
+    """Rename without overwriting, with renameat2(2).
 
     Raises:
         FileExistsError: the target exists.
-        OSError: the file system refuses, EINVAL where it cannot do this.
+        OSError: the file system refuses; EINVAL if it does not support this.
     """
     names = os.fsencode(source), os.fsencode(target)
     if _libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE) != 0:
@@ -132,10 +132,10 @@ def rename_no_replace(source: Path, target: Path) -> None:
 
 @contextmanager
 def open_folder(base: Path, relative: PurePath) -> Iterator[int]:
-    """A descriptor of ``base/relative``, reached without following a link below ``base``.
+    """Open the folder ``base/relative`` without following a link below ``base``; yields its descriptor.
 
     Raises:
-        OSError: ELOOP or ENOTDIR where something on the way is a link or a file.
+        OSError: ELOOP or ENOTDIR if a part of the path is a link or a file.
     """
     fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -149,10 +149,10 @@ def open_folder(base: Path, relative: PurePath) -> Iterator[int]:
 
 
 def make_dirs(base: Path, relative: PurePath) -> Path:
-    """Create ``base/relative`` durably; ``base`` must exist. No link on the way is followed.
+    """Create ``base/relative`` durably and return it; ``base`` must exist. Links below it are not followed.
 
     Raises:
-        NotADirectoryError: something on the way is a link or a file.
+        NotADirectoryError: a part of the path is a link or a file.
     """
     path = base
     for part in relative.parts:

@@ -1,7 +1,7 @@
-"""The shared folder: its layout, what kind of file system it lies on, and whether it is there at all.
+"""The shared folder: its folders, the kind of its file system, and whether it is there.
 
-An unmounted share looks like an empty folder. So a sentinel file is written once; as long as it cannot be
-read, nothing that is missing counts as deleted.
+An unmounted share looks like an empty folder. Therefore a sentinel file is written once; while it cannot be read,
+missing files do not count as deleted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from daemon.layout import (
     STATUS_HTML,
     STATUS_JSON,
 )
-from daemon.share import control_files as notes
+from daemon.share import control_files
 from daemon.share.mounts import mount_of
 from daemon.share.naming import composed, existing_form, original_name
 from daemon.share.rename import move_no_replace, open_folder
@@ -70,7 +70,7 @@ class ShareIdentity:
 
 
 class Share:
-    """Paths of the share and the checks on it. Holds no open file."""
+    """The paths of the share, and checks of it. It holds no open file."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.share.root
@@ -86,12 +86,12 @@ class Share:
 
     @property
     def folders(self) -> dict[str, Path]:
-        """The folders that files move between, by their paths below the root."""
+        """The folders between which files are moved, by their paths below the root."""
         folders = (*self.inboxes, self.outbox, self.failed, self.originals, self.jobs)
         return {str(self.relative(folder)): folder for folder in folders}
 
     def prepare(self) -> ShareIdentity:
-        """Create what is missing, and tell which share it is.
+        """Create what is missing, and return the share's identity.
 
         Raises:
             ShareAwayError: the root does not exist or does not answer.
@@ -113,27 +113,27 @@ class Share:
         """Read the sentinel.
 
         Raises:
-            StateRemovedError: the folder that it lies in has gone, while the others are there.
-            ShareAwayError: there is none, or the share does not answer.
+            StateRemovedError: its folder is missing, while the share's other folders are there.
+            ShareAwayError: there is no sentinel, or the share does not answer.
         """
         try:
             sentinel = read_json(self.state / SENTINEL, LARGEST_BYTES)
             return ShareIdentity(str(sentinel["id"]), self.root.stat().st_dev)
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            if self.is_bereft():
-                raise StateRemovedError(self.bereft) from exc
+            if self.is_state_removed():
+                raise StateRemovedError(self.state_removed_message) from exc
             raise ShareAwayError(f"The share {self.root} is not there: {exc}") from exc
 
     @property
-    def bereft(self) -> str:
-        """What to say where the service's own folder alone has gone."""
+    def state_removed_message(self) -> str:
+        """The message for a share whose state folder alone is missing."""
         return (
             f"The folder {STATE_DIR} has gone from {self.root}, with all jobs in it, while the share's other folders"
             " are there: somebody has removed or renamed it."
         )
 
-    def is_bereft(self) -> bool:
-        """Whether the service's own folder alone has gone. An unmounted share looks empty, so it is not meant."""
+    def is_state_removed(self) -> bool:
+        """Whether the state folder alone is missing. That is not so on an unmounted share, which looks empty."""
         try:
             found = {path.name for path in self.root.iterdir()}
         except OSError:
@@ -141,42 +141,46 @@ class Share:
         return STATE_DIR not in found and {OUTBOX_DIR, FAILED_DIR, ORIGINALS_DIR} <= found
 
     def drain_file(self, host: str) -> Path:
-        """While it exists, the service of that host takes nothing new from the inboxes."""
+        """Return the path of the file that keeps the service of a host from taking new files."""
         return self.hosts / f"{host}{DRAIN_SUFFIX}"
 
     def pause_reason(self) -> str | None:
-        """The text of the PAUSE file ("" where it has none), or None where there is none. Any spelling of it counts.
+        """Return the text of the PAUSE file in any spelling ("" if it is empty); None if there is no such file.
 
         Raises:
             OSError: the root cannot be read.
         """
-        said = [text for path in self.pause_files() if (text := notes.read(path)) is not None]
-        return max(said, key=len, default=None)
+        texts = [text for path in self.pause_files() if (text := control_files.read(path)) is not None]
+        return max(texts, key=len, default=None)
 
     def pause_files(self) -> list[Path]:
-        """Everything that counts as the PAUSE file."""
-        return notes.find(self.root, PAUSE_FILE)
+        """Return all files that count as the PAUSE file."""
+        return control_files.find(self.root, PAUSE_FILE)
 
     def drain_reason(self, host: str) -> str | None:
-        """The same for the word that a host is to be drained."""
-        return notes.read(self.drain_file(host))
+        """Return the text of a host's drain file, as in ``pause_reason``."""
+        return control_files.read(self.drain_file(host))
 
     def free_bytes(self) -> int:
+        """Return the free space of the share."""
         return shutil.disk_usage(self.root).free
 
     def total_bytes(self) -> int:
+        """Return the size of the share's file system."""
         return shutil.disk_usage(self.root).total
 
     def relative(self, path: Path) -> Path:
+        """Return a path relative to the share's root."""
         return path.relative_to(self.root)
 
     def restore_folders(self) -> Iterator[Path]:
-        """Make folders again that somebody has removed; yields each, relative to the root.
+        """Create folders again that somebody has removed; yield each, relative to the root.
 
-        It goes through an open root with its sentinel: a mount point whose share has just gone stays empty.
+        They are created through the open root that contains the sentinel, so that the empty mount point of a share
+        that was just unmounted stays empty.
 
         Raises:
-            OSError: one cannot be made, or the share has gone.
+            OSError: a folder cannot be created, or the share is away.
         """
         missing = [self.relative(folder) for folder in self._needed() if not folder.is_dir()]
         if missing:
@@ -192,7 +196,7 @@ class Share:
         return (*self.folders.values(), self.finished, self.hosts)
 
     def _make_sentinel(self) -> None:
-        """Write it whole or not at all; of several hosts that do so at once, one wins."""
+        """Write the sentinel atomically; if several hosts do so at once, one succeeds."""
         sentinel = self.state / SENTINEL
         if sentinel.exists():
             return
@@ -212,7 +216,7 @@ class Share:
 
 
 def _make_folder(root_fd: int, relative: Path) -> bool:
-    """Make a folder and those that it lies in; False where there is something of its name."""
+    """Create a folder and its parents; False if the name exists already."""
     made = False
     for path in (*reversed(relative.parents[:-1]), relative):
         try:
@@ -230,7 +234,7 @@ def inbox_folder(settings: Settings, inbox: InboxSettings) -> Path:
 
 
 def outbox_folder(subfolder: PurePath) -> PurePath:
-    """Where in the outbox a subfolder of an inbox is mirrored: beside the status page, where it is called like that."""
+    """Return the subfolder of the outbox for a subfolder of an inbox; it never has the name of the status page."""
     subfolder = PurePath(composed(str(subfolder)))
     first = subfolder.parts[0] if subfolder.parts else ""
     if first.casefold() not in (STATUS_HTML, STATUS_JSON):
@@ -247,10 +251,10 @@ def _unusable(root: Path, exc: OSError) -> ShareUnusableError:
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system at ``path`` as the kernel names it, such as "ext4" or "nfs4"; "" if unknown.
+    """Return the type of the file system at ``path`` as the kernel names it, such as "ext4"; "" if unknown.
 
     Raises:
-        ShareAwayError: there is no such path any more.
+        ShareAwayError: the path does not exist any more.
     """
     try:
         mount = mount_of(path)
@@ -260,14 +264,14 @@ def file_system(path: Path) -> str:
 
 
 def is_network(kind: str) -> bool:
-    """Whether other machines may write to this kind of file system without this kernel noticing."""
+    """Whether other machines can write to this kind of file system, unnoticed by this kernel."""
     return kind in _NFS or kind in _NETWORK or (kind.startswith("fuse") and kind != "fuseblk")
 
 
 def locks_reach_all(path: Path) -> bool:
-    """Whether a lock on a file there excludes every machine that can reach it (see nfs(5), local_lock).
+    """Whether a lock on a file there holds for all machines that can reach it (see nfs(5), local_lock).
 
-    Of other network file systems that is not known: SMB servers and mounts differ.
+    For other network file systems the answer is False, since SMB servers and mounts differ.
 
     Raises:
         OSError: there is no such path.
@@ -279,13 +283,13 @@ def locks_reach_all(path: Path) -> bool:
 
 
 def settle_key(kind: str) -> str:
-    """Which of the ``settle`` settings holds the quiet time for this kind of file system."""
+    """Return the name of the ``settle`` setting with the quiet time of this kind of file system."""
     if kind in _NFS:
         return "nfs_s"
     return "smb_s" if is_network(kind) else "local_s"
 
 
 def settle_s(kind: str, settings: SettleSettings) -> float:
-    """Quiet time that a file must show on this kind of file system."""
+    """Return the quiet time of this kind of file system, in seconds."""
     quiet_s: float = getattr(settings, settle_key(kind))
     return quiet_s

@@ -14,7 +14,7 @@ from daemon.clock import Clock, utc_now
 from daemon.config.settings import StatusSettings
 from daemon.layout import FAILED_DIR, OUTBOX_DIR, STATUS_HTML, STATUS_JSON
 from daemon.pages import facts, html
-from daemon.pages.i18n import Speaker, Word, languages
+from daemon.pages.i18n import Translator, Word, languages
 from daemon.share.share import Share
 from daemon.status.model import HostLine, ServiceStatus
 from daemon.status.store import HostFiles
@@ -43,7 +43,7 @@ class StatusPage:
     def apply(self, settings: StatusSettings) -> None:
         """Use other settings from now on."""
         self._settings = settings
-        self._speaker = Speaker(languages(settings.language))
+        self._speaker = Translator(languages(settings.language))
 
     @property
     def due(self) -> bool:
@@ -82,7 +82,7 @@ class StatusPage:
         replace_file(self._outbox / STATUS_HTML, page_of(page, self._speaker), writer=writer)
 
 
-def page_of(status: ServiceStatus, t: Speaker) -> bytes:
+def page_of(status: ServiceStatus, t: Translator) -> bytes:
     """Return the status page as HTML."""
     is_today = [_date(job.at) == _date(status.updated_at) for job in status.finished]
     return html.render(
@@ -102,16 +102,16 @@ def page_of(status: ServiceStatus, t: Speaker) -> bytes:
         said=_free_text(status),
         state=Word(f"state.{status.state}"),
         title=_title(status, t),
-        facts=lambda job: list(facts.told(job.facts, job.verdict, t)),
-        warned=lambda job: facts.warned(job.facts, t),
+        facts=lambda job: list(facts.statements(job.facts, job.verdict, t)),
+        warned=lambda job: facts.warnings(job.facts, t),
         what=lambda code, message: t.error(code, "what", message),
         remedy=lambda code, text: t.error(code, "do", text),
         inside=lambda path: str(PurePath(path).relative_to(OUTBOX_DIR)),
     )
 
 
-def _title(status: ServiceStatus, t: Speaker) -> str:
-    return f"{Word(f'state.{status.state}').words(t.languages[0])}: dualface"
+def _title(status: ServiceStatus, t: Translator) -> str:
+    return f"{Word(f'state.{status.state}').text(t.languages[0])}: dualface"
 
 
 def _free_text(status: ServiceStatus) -> str:

@@ -57,7 +57,7 @@ class HostReport:
 def _held_by(host: str, jobs: Path, named: set[str]) -> set[str]:
     """Return those of the jobs that the host holds by their leases; an unreadable lease counts as the host's."""
     try:
-        found = {leases.first_name(folder.name): folder for folder in job_folders(jobs)} if named else {}
+        found = {leases.job_id_of(folder.name): folder for folder in job_folders(jobs)} if named else {}
     except OSError:
         return named
     held_leases = {job: leases.read(found[job]) for job in named & found.keys()}

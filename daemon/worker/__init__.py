@@ -1,4 +1,4 @@
-"""Worker processes: how they start, what confines them, and what they and the service tell each other.
+"""Worker processes: their start, their sandbox, and the protocol between worker and service.
 
-Imports `config` and `share`. Begin at `pool.py` for the service's side and at `main.py` for the worker's.
+Imports `pages`, `config` and `share`. Begin at `pool.py` for the service's side and at `main.py` for the worker's.
 """

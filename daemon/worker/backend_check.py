@@ -1,8 +1,7 @@
-"""Opens the backend as a job would, to see whether it works: in a worker at the service's start, or for ``doctor``.
+"""Opens the backend as a job would, to check that it works: in a worker at the service's start, or for ``doctor``.
 
-As a program, ``python -m daemon.worker.backend_check DEVICE LIMITS`` with both as JSON; without LIMITS there are none.
-Each of
-several GPUs is opened by such a program of its own, since a process sees one GPU alone.
+As a program: ``python -m daemon.worker.backend_check DEVICE LIMITS``, both as JSON; without LIMITS there are none.
+Each of several GPUs is opened by such a program of its own, since a process sees one GPU alone.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import asdict
 
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
-from daemon.worker import sandbox as confinement
+from daemon.worker import sandbox
 from daemon.worker.protocol import GPU, BackendReady, CheckBackend
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 from engines.cuda.device_mask import see_only
@@ -25,28 +24,28 @@ from engines.settings import DeviceSettings
 _TIMEOUT_S = 600.0  # for one GPU; workers.start_timeout_s ends all of it sooner
 
 
-def ready(order: CheckBackend) -> BackendReady:
+def check_backend(order: CheckBackend) -> BackendReady:
     """Set the limits, open the devices and load both models.
 
     Raises:
         EngineError: the backend does not work.
-        Exception: what libraries raise when the limits leave them no room; see ``confinement.memory_ran_out``.
+        Exception: what libraries raise when the limits leave them no room; see ``sandbox.memory_ran_out``.
     """
-    confinement.limit(order.limits, order.device.backend)
-    return _opened(order.device)
+    sandbox.limit(order.limits, order.device.backend)
+    return _open(order.device)
 
 
-def _opened(device: DeviceSettings) -> BackendReady:
-    """Open all GPUs that are named. One that does not work is left out, as long as another does."""
+def _open(device: DeviceSettings) -> BackendReady:
+    """Open all GPUs that the settings name. One that does not work is left out, as long as another does."""
     from engines.registry import named_gpus  # noqa: PLC0415 - the service itself must never load codecs
 
     if isinstance(device.index, int):
-        return _opened_one(device)
+        return _open_one(device)
     found: list[BackendReady] = []
     refused: list[ExplainedError] = []
     for index in named_gpus(device):
         try:
-            found.append(_opened_elsewhere(device.on_gpu(index)))
+            found.append(_open_in_subprocess(device.on_gpu(index)))
         except (AnsweredError, ChildFailedError) as error:
             refused.append(error)
     if not found:
@@ -57,11 +56,11 @@ def _opened(device: DeviceSettings) -> BackendReady:
     return BackendReady(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), gpus)
 
 
-def _opened_elsewhere(device: DeviceSettings) -> BackendReady:
+def _open_in_subprocess(device: DeviceSettings) -> BackendReady:
     return BackendReady.from_json(ask("daemon.worker.backend_check", [device.model_dump_json()], timeout_s=_TIMEOUT_S))
 
 
-def _opened_one(device: DeviceSettings) -> BackendReady:
+def _open_one(device: DeviceSettings) -> BackendReady:
     from engines.registry import open_backend  # noqa: PLC0415 - as above
 
     seen = see_only(device)
@@ -75,15 +74,15 @@ def _opened_one(device: DeviceSettings) -> BackendReady:
 
 
 def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:
-    """Counted now, while no job holds any; None where none are to be used."""
+    """Count the encoder sessions while no job holds any; None if the settings allow none."""
     return None if device.nvenc_max_sessions == 0 else probe_sessions(device.gpu)
 
 
-def _ready_or_limit(order: CheckBackend) -> BackendReady:
+def _check_or_name_limit(order: CheckBackend) -> BackendReady:
     try:
-        return ready(order)
+        return check_backend(order)
     except Exception as exc:
-        if confinement.memory_ran_out(exc):
+        if sandbox.memory_ran_out(exc):
             raise ResourceLimitError.of("address_space_bytes") from exc
         if isinstance(exc, ExplainedError):
             raise
@@ -94,9 +93,9 @@ def main() -> None:
     device, limits = DeviceSettings.model_validate_json(sys.argv[1]), sys.argv[2:]
     if limits:
         order = CheckBackend(device, WorkerLimits.model_validate_json(limits[0]))
-        answer(lambda: asdict(_ready_or_limit(order)))
+        answer(lambda: asdict(_check_or_name_limit(order)))
     else:
-        answer(lambda: asdict(_opened(device)))
+        answer(lambda: asdict(_open(device)))
 
 
 if __name__ == "__main__":

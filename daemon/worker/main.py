@@ -1,6 +1,6 @@
-"""The worker process: does one job and ends. The only place of the service in which media is opened.
+"""The worker process: it does one job and ends. Only here does the service open media.
 
-It is started afresh for every job, so that no memory, descriptor or broken device context outlives one.
+Every job gets a new process, so that no memory, descriptor or broken device context outlives a job.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ import structlog
 
 from daemon.errors import JobBusyError, LeaseLostError, ResourceLimitError
 from daemon.files import open_lock
-from daemon.gc_pause import loading
+from daemon.gc_pause import gc_paused
 from daemon.layout import LOCK_FILE
 from daemon.logs import configure_worker
 from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN
 from daemon.share.naming import printable
-from daemon.worker import backend_check as opening
-from daemon.worker import chapter_check
-from daemon.worker import sandbox as confinement
+from daemon.worker import backend_check, chapter_check, sandbox
 from daemon.worker.protocol import (
     STOP,
     CheckBackend,
@@ -52,7 +50,7 @@ from pipeline.errors import DiskFullError, JobStopped, PipelineError, StorageErr
 def main() -> None:
     """Entry point: ``python -m daemon.worker.main MESSAGES_FD SERVICE_PID``."""
     messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
-    confinement.die_with(service_pid)
+    sandbox.die_with(service_pid)
     os.dup2(2, 1)  # whatever a library prints must not look like output
     with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
         code = _Worker(sys.stdin.buffer, pipe).run()
@@ -61,13 +59,13 @@ def main() -> None:
 
 
 def _load() -> None:
-    """Load the pipeline before the order comes. What is missing is explained when it is needed."""
-    with suppress(Exception), loading():
+    """Load the pipeline while the order is on its way. A missing library raises when it is needed."""
+    with suppress(Exception), gc_paused():
         import pipeline.runner  # noqa: F401, PLC0415 - the service itself must never load codecs
 
 
 class _Worker:
-    """One order, carried out."""
+    """Carries out one order."""
 
     def __init__(self, orders: BinaryIO, pipe: BinaryIO) -> None:
         self._orders = orders
@@ -75,12 +73,12 @@ class _Worker:
         self._stop = threading.Event()
 
     def run(self) -> int:
-        """Carry out the order; the result is a message, the exit status is 0 whenever one was sent."""
-        confinement.leave_network()
+        """Receive the order, carry it out and send the outcome; return the exit status."""
+        sandbox.leave_network()
         _load()
         try:
             order = receive_order(self._orders)
-        except EOFError:  # the command has ended before it had anything to be done
+        except EOFError:  # the service ended before it sent an order
             return 0
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
@@ -91,23 +89,23 @@ class _Worker:
     def _outcome(self, order: Order) -> Message:
         try:
             if isinstance(order, CompareFiles):
-                return chapter_check.compared(order)
-            return opening.ready(order) if isinstance(order, CheckBackend) else self._work(order)
+                return chapter_check.compare(order)
+            return backend_check.check_backend(order) if isinstance(order, CheckBackend) else self._work(order)
         except JobStopped:
             return Stopped()
         except ExplainedError as exc:
-            return Failed.of(_blame(order, exc))
+            return Failed.of(_explain(order, exc))
         except Exception as exc:
             structlog.get_logger(__name__).exception("the worker failed")
             error = PipelineError(f"The program failed: {type(exc).__name__}: {exc}")
             error.__cause__ = exc
-            return Failed.of(_blame(order, error))
+            return Failed.of(_explain(order, error))
 
     def _work(self, order: RunJob) -> Finished:
         os.nice(order.nice)
-        confinement.limit(order.limits, order.spec.device.backend)
+        sandbox.limit(order.limits, order.spec.device.backend)
         configure_worker(order.log_level, job=order.spec.job_id, file=printable(order.spec.input_name), stage="working")
-        with storage_errors("working on the job"), _sole_writer(order.spec.work_dir):
+        with storage_errors("working on the job"), _only_writer(order.spec.work_dir):
             from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
 
             result = run_job(
@@ -124,10 +122,10 @@ class _Worker:
         return Finished.of(result)
 
     def _should_stop(self, order: RunJob) -> bool:
-        """Asked before each checkpoint.
+        """Whether the job must stop; called before each checkpoint.
 
         Raises:
-            LeaseLostError: another host has taken the job over, and nothing more may be written.
+            LeaseLostError: another host has taken the job over, so nothing more may be written.
         """
         _confirm(order)
         return self._stop.is_set()
@@ -136,11 +134,11 @@ class _Worker:
         self._pipe.write(encode(message))
 
     def _listen(self) -> None:
-        """Wait for the word to stop; the end of the pipe means that the service has gone."""
+        """Wait for the request to stop; the end of the pipe means that the service has ended."""
         for line in self._orders:
             if line == STOP:
                 self._stop.set()
-        os._exit(confinement.ORPHANED)
+        os._exit(sandbox.ORPHANED)
 
 
 def _confirm(order: RunJob) -> None:
@@ -148,24 +146,24 @@ def _confirm(order: RunJob) -> None:
         leases.confirm(order.spec.work_dir, order.lease)
 
 
-def _blame(order: Order, error: ExplainedError) -> ExplainedError:
-    """The error with what the job itself cannot know.
+def _explain(order: Order, error: ExplainedError) -> ExplainedError:
+    """Return the error, or a more precise one from what the job itself cannot know.
 
-    A file that cannot be found any more is not at fault: its share has gone. What looks like trouble of the storage
-    or of the program may be a limit; but a job may have come near one, gone on with less, and met other trouble since.
+    If the source cannot be found any more, the share has gone and the file is not at fault. What looks like a failure
+    of the storage or of the program may be a limit of the process.
     """
     if isinstance(error, LeaseLostError | DiskFullError):
         return error
     if isinstance(order, RunJob) and not os.access(order.spec.source, os.F_OK):
         return StorageError(f"The source cannot be reached: {error.message}")
-    if name := _limit_behind(error):
+    if name := _exceeded_limit(error):
         return ResourceLimitError.of(name)
     return error
 
 
-def _limit_behind(error: ExplainedError) -> str | None:
-    """The limit that was hit at the bottom of an error, None where it was none."""
-    if confinement.memory_ran_out(error):
+def _exceeded_limit(error: ExplainedError) -> str | None:
+    """Return the name of the limit that caused an error; None if none did."""
+    if sandbox.memory_ran_out(error):
         return "address_space_bytes"
     if any(isinstance(cause, OSError) and cause.errno == errno.EMFILE for cause in causes(error)):
         return "open_files"
@@ -173,8 +171,8 @@ def _limit_behind(error: ExplainedError) -> str | None:
 
 
 @contextmanager
-def _sole_writer(work_dir: Path) -> Iterator[None]:
-    """Hold the job's lock: the worker of a service that was killed may still be busy dying.
+def _only_writer(work_dir: Path) -> Iterator[None]:
+    """Hold the job's lock: the worker of a service that was killed may still be running.
 
     Raises:
         JobBusyError: another process works on the job.

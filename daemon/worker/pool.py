@@ -1,6 +1,6 @@
-"""Worker processes as the service sees them: started, listened to, stopped, and replaced when they die or hang.
+"""Starts, polls, stops and kills the worker processes of the service.
 
-Nothing here waits: ``WorkerPool.poll`` takes what has come and returns. One process does one job.
+Nothing here blocks: ``WorkerPool.poll`` handles the messages that have arrived and returns. One process does one job.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from daemon.clock import Clock
 from daemon.worker.protocol import (
     STOP,
     BackendReady,
-    CheckBackend,
-    CompareFiles,
     Failed,
     FilesCompared,
     Finished,
     Order,
+    RunJob,
     Stopped,
     decode,
     send_order,
@@ -39,9 +38,9 @@ from pipeline.telemetry.counters import StatsDelta
 _CHUNK_BYTES = 65536
 _LONGEST_LINE_BYTES = 1 << 20
 _LAST_LINES = 3
-_LONGEST_WORDS = 200
+_LONGEST_PRINTED = 200
 _GRACE_S = 10.0  # between a worker's last message and its end
-_OWN_STANDSTILL_S = 5.0  # between two looks at the workers: the service itself was held up, by a share that hangs
+_OWN_STALL_S = 5.0  # between two polls: the service itself was blocked, for instance by a share that hangs
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +50,13 @@ class Died:
     """The process ended without a result.
 
     Attributes:
-        signal_name: "" where it exited by itself.
-        words: what was printed last, other than log lines: C++ says there what it died of.
+        signal_name: "" if it exited by itself.
+        last_output: the last lines that it printed besides log lines; C++ libraries print the cause of an abort there.
     """
 
     signal_name: str
     exit_status: int
-    words: str = ""
+    last_output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """The process took longer than it may and was killed."""
+    """The process exceeded its time limit and was killed."""
 
 
 Outcome: TypeAlias = Finished | Failed | Stopped | BackendReady | FilesCompared | Died | Stalled | Overdue
@@ -77,23 +76,31 @@ Outcome: TypeAlias = Finished | Failed | Stopped | BackendReady | FilesCompared 
 
 @dataclass(slots=True)
 class Worker:
-    """A running worker process and what it has said last."""
+    """A running worker process and its latest messages.
+
+    Attributes:
+        messages: the descriptor of the pipe that its messages come from.
+        progress_at: when it last made progress, by the pool's clock.
+        deadline: when it is killed, by the pool's clock.
+        reports_progress: whether its kind of order has any; if not, it never counts as stalled.
+        printed: the last lines that are no log lines.
+    """
 
     job: str
     process: subprocess.Popen[bytes]
     messages: int
-    moved_at: float
+    progress_at: float
     deadline: float
     log: structlog.stdlib.BoundLogger
     progress: Progress | None = None
     outcome: Outcome | None = None
     killed: Stalled | Overdue | None = None
-    may_stand_still: bool = False
+    reports_progress: bool = True
     printed: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
     _lines: dict[int, bytes] = field(default_factory=dict)
 
     def lines(self, fd: int, chunk: bytes) -> list[bytes]:
-        """Whole lines out of what has come from one of the pipes so far."""
+        """Return the complete lines that a chunk from one of the pipes ends."""
         *whole, rest = (self._lines.get(fd, b"") + chunk).split(b"\n")
         self._lines[fd] = rest[-_LONGEST_LINE_BYTES:]
         return whole
@@ -103,9 +110,10 @@ class WorkerPool:
     """All worker processes of the service.
 
     Args:
-        selector: where the pipes are registered, so that the service's loop wakes when something comes.
+        selector: the pipes are registered here, so that the service's loop wakes up for a message.
         stall_timeout_s: time without progress after which a worker is killed.
-        on_tally: called with a job and what its worker has done since it last told.
+        clock: monotonic seconds.
+        on_stats: called with a job and the statistics of its worker since the last call.
         spare: a worker that was started ahead; it takes the first order.
     """
 
@@ -115,20 +123,16 @@ class WorkerPool:
         *,
         stall_timeout_s: float,
         clock: Clock,
-        on_tally: Callable[[str, StatsDelta], None] = lambda *_: None,
+        on_stats: Callable[[str, StatsDelta], None] = lambda *_: None,
         spare: WorkerProcess | None = None,
     ) -> None:
         self._selector = selector
-        self.stall_timeout_s = stall_timeout_s
+        self._stall_timeout_s = stall_timeout_s
         self._clock = clock
-        self._on_tally = on_tally
+        self._on_stats = on_stats
         self._spare = spare
         self._workers: dict[str, Worker] = {}
         self._polled_at = clock()
-
-    def apply(self, *, stall_timeout_s: float) -> None:
-        """Use another stall timeout from now on, for running workers as well."""
-        self.stall_timeout_s = stall_timeout_s
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -136,32 +140,43 @@ class WorkerPool:
     def __contains__(self, job: str) -> bool:
         return job in self._workers
 
+    def apply(self, *, stall_timeout_s: float) -> None:
+        """Take over a changed setting; it holds for workers that run, too."""
+        self._stall_timeout_s = stall_timeout_s
+
     def progress(self, job: str) -> Progress | None:
+        """Return the last progress of a job's worker; None if there is none."""
         worker = self._workers.get(job)
         return worker.progress if worker else None
 
     def start(
         self, job: str, order: Order, worker_log: structlog.stdlib.BoundLogger, *, longest_s: float = math.inf
     ) -> None:
-        """Start a process for one order, which is killed after ``longest_s``.
+        """Start a process for one order; it is killed after ``longest_s`` seconds.
 
         Raises:
             OSError: no process can be started.
         """
         fresh, self._spare = self._spare or spawn_worker(), None
         now = self._clock()
-        worker = Worker(job, fresh.process, fresh.messages, now, now + longest_s, worker_log)
-        worker.may_stand_still = isinstance(order, CheckBackend | CompareFiles)  # it has no progress to tell of
-        self._workers[job] = worker
+        self._workers[job] = Worker(
+            job,
+            fresh.process,
+            fresh.messages,
+            progress_at=now,
+            deadline=now + longest_s,
+            log=worker_log,
+            reports_progress=isinstance(order, RunJob),
+        )
         for fd in (fresh.messages, _stderr(fresh.process).fileno()):
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
-        _tell(fresh.process, order)
+        _send(fresh.process, order)
 
     def stop(self) -> None:
         """Ask all workers to checkpoint and stop."""
         for worker in self._workers.values():
-            _tell(worker.process, STOP)
+            _send(worker.process, STOP)
 
     def kill(self, job: str) -> None:
         """End a worker at once; ``poll`` reports its end."""
@@ -169,94 +184,95 @@ class WorkerPool:
             worker.process.kill()
 
     def kill_all(self) -> None:
+        """End all workers at once; ``poll`` reports their ends."""
         for worker in self._workers.values():
             worker.process.kill()
 
     def poll(self) -> Iterator[tuple[str, Outcome]]:
-        """Take in what the workers have said; yields the jobs whose worker has ended, and how."""
-        self._forgive_own_standstill()
+        """Handle the messages of all workers; yield each job whose worker has ended, with its outcome."""
+        self._extend_after_own_stall()
         for worker in list(self._workers.values()):
-            ended = worker.process.poll() is not None  # asked first: what it said before is in the pipe
+            ended = worker.process.poll() is not None  # before the pipe is read, so that its last message is in there
             self._listen(worker)
             if ended:
-                yield worker.job, self._bury(worker)
+                yield worker.job, self._finish(worker)
             else:
                 self._watch(worker)
 
-    def _forgive_own_standstill(self) -> None:
-        """Time in which the share held up the service as well is not the workers'."""
+    def _extend_after_own_stall(self) -> None:
+        """Extend all limits by the time in which the service itself was blocked: the share blocked the workers, too."""
         now, before = self._clock(), self._polled_at
         self._polled_at = now
-        if now - before > _OWN_STANDSTILL_S:
+        if now - before > _OWN_STALL_S:
             for worker in self._workers.values():
-                worker.moved_at += now - before
+                worker.progress_at += now - before
                 worker.deadline += now - before
 
     def _listen(self, worker: Worker) -> None:
         for line in self._read(worker, worker.messages):
-            self._take(worker, line)
+            self._handle(worker, line)
         for line in self._read(worker, _stderr(worker.process).fileno()):
             text = line.decode("utf-8", "replace")
             if not logs.relay(worker.log, text):
-                worker.printed.append(text.strip()[:_LONGEST_WORDS])
+                worker.printed.append(text.strip()[:_LONGEST_PRINTED])
 
     def _read(self, worker: Worker, fd: int) -> Iterator[bytes]:
         while chunk := _read_now(fd):
             yield from worker.lines(fd, chunk)
 
-    def _take(self, worker: Worker, line: bytes) -> None:
+    def _handle(self, worker: Worker, line: bytes) -> None:
         try:
             message = decode(line)
         except ValueError:
             worker.log.warning("worker sent an unknown message", text=line[:200].decode("utf-8", "replace"))
             return
         if isinstance(message, StatsDelta):
-            self._on_tally(worker.job, message)
+            self._on_stats(worker.job, message)
             return
         if not isinstance(message, Progress):
             worker.outcome = message
-            worker.moved_at = self._clock()
+            worker.progress_at = self._clock()
         elif _moved(worker.progress, message):
-            worker.moved_at = self._clock()
+            worker.progress_at = self._clock()
         if isinstance(message, Progress):
             worker.progress = message
 
     def _watch(self, worker: Worker) -> None:
-        """Kill a worker that stands still or takes too long, or that has spoken its last word and does not end."""
-        still_s = self._clock() - worker.moved_at
+        """Kill a worker that stalls, exceeds its limit, or has sent its outcome and does not end."""
+        idle_s = self._clock() - worker.progress_at
         if worker.outcome is not None:
-            if still_s > _GRACE_S:
+            if idle_s > _GRACE_S:
                 worker.process.kill()
-        elif still_s > self.stall_timeout_s and not worker.may_stand_still:
-            worker.killed = Stalled(self.stall_timeout_s)
+        elif idle_s > self._stall_timeout_s and worker.reports_progress:
+            worker.killed = Stalled(self._stall_timeout_s)
             worker.process.kill()
         elif self._clock() > worker.deadline:
             worker.killed = Overdue()
             worker.process.kill()
 
-    def _bury(self, worker: Worker) -> Outcome:
+    def _finish(self, worker: Worker) -> Outcome:
         del self._workers[worker.job]
         for fd in (worker.messages, _stderr(worker.process).fileno()):
             self._selector.unregister(fd)
         os.close(worker.messages)
         for pipe in (worker.process.stdin, worker.process.stderr):
             _close(pipe)
-        return worker.outcome or worker.killed or _death(worker.process.returncode, " ".join(worker.printed))
+        return worker.outcome or worker.killed or _died(worker.process.returncode, " ".join(worker.printed))
 
 
-def _tell(process: subprocess.Popen[bytes], what: Order | bytes) -> None:
-    """Send an order or a word; a worker that is dead already is noticed elsewhere."""
+def _send(process: subprocess.Popen[bytes], message: Order | bytes) -> None:
+    """Send an order or the request to stop; ``poll`` notices a worker that is dead."""
     pipe = process.stdin
     if pipe is None:
         return
     try:
-        if isinstance(what, bytes):
-            pipe.write(what)
+        if isinstance(message, bytes):
+            pipe.write(message)
             pipe.flush()
         else:
-            send_order(pipe, what)
+            send_order(pipe, message)
     except (BrokenPipeError, ValueError):
-        log.debug("worker has gone before it could be told")
+        log.debug("worker ended before it could read its order")
 
 
 def _stderr(process: subprocess.Popen[bytes]) -> IO[bytes]:
@@ -281,7 +297,7 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _moved(before: Progress | None, after: Progress) -> bool:
-    """Whether the job goes on, or waits for the device or the disk and says so."""
+    """Whether the job makes progress, or reports that it waits for the device or the disk."""
     return (
         before is None
         or after.stage in RESTING
@@ -292,10 +308,10 @@ def _moved(before: Progress | None, after: Progress) -> bool:
     )
 
 
-def _death(status: int, words: str) -> Died:
+def _died(status: int, last_output: str) -> Died:
     if status >= 0:
-        return Died("", status, words)
+        return Died("", status, last_output)
     try:
-        return Died(signal.Signals(-status).name, status, words)
+        return Died(signal.Signals(-status).name, status, last_output)
     except ValueError:
-        return Died(f"signal {-status}", status, words)
+        return Died(f"signal {-status}", status, last_output)

@@ -1,7 +1,7 @@
-"""What a worker process and the service say to each other.
+"""The protocol between a worker process and the service.
 
-The order goes to the worker's standard input, pickled (we are both ends), and later perhaps the word to stop.
-Messages come back as JSON lines on a pipe of their own, so that nothing a codec prints can be mistaken for one.
+The service writes one order to the worker's standard input, pickled (both ends are ours), and perhaps ``STOP`` later.
+Messages come back as JSON lines on a pipe of their own, so that the output of a codec cannot be mistaken for one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class CheckBackend:
-    """The order to open the backend once, within a worker's limits, and say whether it works."""
+    """The order to open the backend once, within a worker's limits, and report whether it works."""
 
     device: DeviceSettings
     limits: WorkerLimits
@@ -43,8 +43,8 @@ class RunJob:
 
     Attributes:
         nice: the worker's niceness.
-        lease: under which the service holds the job; None where nobody else can take it over.
-        report_languages: of the HTML report; none where none is wanted.
+        lease: the lease under which the service holds the job; None if nobody else can take it over.
+        report_languages: languages of the HTML report; empty if none is wanted.
     """
 
     spec: JobSpec
@@ -57,7 +57,7 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class CompareFiles:
-    """The order to say whether one recording goes on in another file; see ``engines.media.chapters.follows``."""
+    """The order to compare two files: does one recording continue in the other (``engines.media.chapters.follows``)?"""
 
     first: Path
     second: Path
@@ -101,7 +101,7 @@ class Failed:
         return cls(error.code, error.message, error.remedy, error.retryable, error.environmental)
 
     def error(self) -> ExplainedError:
-        """The same as an exception, for what takes one."""
+        """Return the same as an exception."""
         error = ExplainedError(self.message, remedy=self.remedy)
         error.code, error.retryable, error.environmental = self.code, self.retryable, self.environmental
         return error
@@ -109,7 +109,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The job has checkpointed and stopped, as asked."""
+    """The job has checkpointed and stopped, as requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ class GPU:
 
     Attributes:
         index: CUDA's number.
-        free_bytes: memory below the guard that nobody used then.
-        nvenc: its encoder sessions, counted then; None where they are not to be used.
+        free_bytes: memory below the VRAM guard that was free then.
+        nvenc: its encoder sessions, counted then; None if the settings allow none.
     """
 
     index: int
@@ -132,8 +132,8 @@ class BackendReady:
     """The backend works.
 
     Attributes:
-        notes: why something better is not in use.
-        gpus: those that opened; empty where the work runs on the CPU.
+        notes: reasons why a better backend is not in use.
+        gpus: the GPUs that opened; empty if the work runs on the CPU.
     """
 
     device: str
@@ -142,6 +142,11 @@ class BackendReady:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> BackendReady:
+        """Return the message from its fields.
+
+        Raises:
+            ValidationError: a field is missing or of a wrong type.
+        """
         return TypeAdapter(cls).validate_python(body)
 
 
@@ -161,6 +166,7 @@ _KINDS[StatsDelta.__name__] = StatsDelta.from_json
 
 
 def send_order(pipe: IO[bytes], order: Order) -> None:
+    """Write the order to the worker's standard input."""
     data = pickle.dumps(order)
     pipe.write(_LENGTH.pack(len(data)) + data)
     pipe.flush()
@@ -170,7 +176,7 @@ def receive_order(pipe: IO[bytes]) -> Order:
     """Read the order.
 
     Raises:
-        EOFError: the service has gone before it gave one.
+        EOFError: the service ended before it sent one.
     """
     header = pipe.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
@@ -180,14 +186,15 @@ def receive_order(pipe: IO[bytes]) -> Order:
 
 
 def encode(message: Message) -> bytes:
+    """Return a message as one line of JSON."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> Message:
-    """The message of one line. Fields are of the types that we expect, whatever a spoiled worker says.
+    """Return the message of one line. Its fields have the declared types, even if a hostile file controls the worker.
 
     Raises:
-        ValueError: the line is no message.
+        ValueError: the line is not a message.
     """
     try:
         body = json.loads(line)

@@ -1,8 +1,8 @@
-"""What a worker process may not do: it opens files from strangers, with large libraries in C.
+"""Confines a worker process, which opens files of unknown origin with large libraries in C.
 
-Limits are those of setrlimit(2), so they also bind what a codec does. The network is taken away by a namespace of
-the worker's own, which needs the right to make one; under systemd, where the service has no such right, by a filter
-of system calls, whatever the unit allows the service itself.
+The limits are those of setrlimit(2), so they bind codecs as well. A network namespace of its own takes the network
+from the worker. That needs a privilege that the service does not have under systemd; there a filter of system calls
+(``seccomp``) does the same.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from daemon.config.settings import WorkerLimits
 from daemon.worker import seccomp
 from engines.errors import causes
 
-ORPHANED = 70  # exit status of a process whose service has gone
+ORPHANED = 70  # exit status of a process whose service has ended
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNET = 0x40000000
-_NEARLY = 0.9
-_CPU_GRACE_S = 10  # between SIGXCPU, which tells what happened, and SIGKILL
+_NEAR_LIMIT = 0.9
+_CPU_GRACE_S = 10  # between SIGXCPU, which names the reason, and SIGKILL
 _GPU = Path("/dev/nvidiactl")
 
 log = structlog.get_logger(__name__)
@@ -38,9 +38,9 @@ def die_with(parent: int) -> None:
 
 
 def leave_network() -> None:
-    """Take the network from this process: a namespace without any interface, or no sockets but local ones.
+    """Take the network from this process: by a namespace without interfaces, or by a filter that leaves local sockets.
 
-    Threads that run already keep it, so this comes first.
+    Running threads keep the network, so this is called before any starts.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET) == 0:
@@ -55,10 +55,10 @@ def limit(limits: WorkerLimits, backend: str) -> None:
     """Set the limits of this process and of its threads.
 
     Args:
-        backend: as in ``device.backend``. CUDA reserves far more address space than it ever uses, so where it may
-            be used that is not limited.
+        backend: ``device.backend``. If it may use a GPU, the address space is not limited, since CUDA reserves far
+            more of it than it uses.
     """
-    _lower(resource.RLIMIT_CORE, 0)  # a core dump holds somebody's recording
+    _lower(resource.RLIMIT_CORE, 0)  # a core dump contains the recording
     _lower(resource.RLIMIT_CPU, limits.cpu_s, grace=_CPU_GRACE_S)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
@@ -73,24 +73,24 @@ def uses_gpu(backend: str) -> bool:
 
 
 def memory_ran_out(error: BaseException) -> bool:
-    """Whether the limit of address space is behind an error.
+    """Whether an error is due to the limit of the address space.
 
-    Libraries in C rarely say so themselves, so having come near the limit is enough.
+    Libraries in C rarely report that, so a peak near the limit is enough.
     """
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most == resource.RLIM_INFINITY:
         return False
-    return _peak_bytes() > _NEARLY * most or any(isinstance(cause, MemoryError) for cause in causes(error))
+    return _peak_bytes() > _NEAR_LIMIT * most or any(isinstance(cause, MemoryError) for cause in causes(error))
 
 
 def _peak_bytes() -> int:
-    """The largest address space that this process has had."""
+    """Return the largest address space that this process has had, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmPeak:"))
 
 
 def _lower(kind: int, value: int, *, grace: int = 0) -> None:
-    """Lower a limit for good; one that is lower already stays. ``grace`` lies between soft and hard limit."""
+    """Lower a limit irrevocably; a lower one stays. ``grace`` is the distance from the soft to the hard limit."""
     _, hard = resource.getrlimit(kind)
     final = value + grace if hard == resource.RLIM_INFINITY else min(value + grace, hard)
     resource.setrlimit(kind, (min(value, final), final))

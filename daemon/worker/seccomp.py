@@ -1,7 +1,7 @@
-"""Takes the network from a process that may not make a namespace: it can open sockets of this machine only.
+"""Restricts a process to local sockets, where it may not create a network namespace.
 
-A classic BPF program (kernel documentation, userspace-api/seccomp_filter) looks at each call of socket(2). It needs
-no rights, is inherited by whatever the process starts, and cannot be taken back.
+A classic BPF program (kernel documentation, userspace-api/seccomp_filter) examines each call of socket(2). It needs
+no privileges, child processes inherit it, and it cannot be removed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class _Program(ctypes.Structure):
 
 
 def only_local_sockets() -> None:
-    """From now on socket(2) knows AF_UNIX only: everything else is an address family that is not supported.
+    """From now on, socket(2) supports AF_UNIX only; any other address family fails with EAFNOSUPPORT.
 
     Raises:
-        OSError: the kernel does not allow it, or the machine is of another kind.
+        OSError: the kernel does not allow it, or there is no filter for this kind of machine.
     """
     if platform.machine() not in _MACHINES:
         raise OSError(errno.ENOSYS, f"no filter for {platform.machine()}")
@@ -40,7 +40,7 @@ def only_local_sockets() -> None:
 
 
 def _filter(architecture: int, socket_call: int) -> list[bytes]:
-    """The program; jumps count the instructions that they leap over."""
+    """Return the program; a jump is the number of instructions that it skips."""
     return [
         _instruction(_LOAD, _ARCHITECTURE),
         _instruction(_EQUAL, architecture, otherwise=6),
@@ -55,7 +55,7 @@ def _filter(architecture: int, socket_call: int) -> list[bytes]:
 
 
 def _instruction(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
-    """struct sock_filter."""
+    """Return a struct sock_filter."""
     return struct.pack("=HBBI", code, then, otherwise, value)
 
 

@@ -1,4 +1,4 @@
-"""Starts worker processes. Imports next to nothing: a command starts one before it loads the rest of itself."""
+"""Starts worker processes. It imports almost nothing, so that a command can start one before it loads the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A process that waits for its order on its standard input. ``messages`` is the pipe on which it answers."""
+    """A process that waits for an order on its standard input; ``messages`` is the descriptor of its answers."""
 
     process: subprocess.Popen[bytes]
     messages: int
@@ -21,7 +21,7 @@ _ahead: list[WorkerProcess] = []
 
 
 def spawn_worker() -> WorkerProcess:
-    """Start a worker; it loads the pipeline while it waits for its order, and ends when nobody is left to give one.
+    """Start a worker. It loads the pipeline while it waits for its order, and ends with this process.
 
     Raises:
         OSError: no process can be started.
@@ -38,13 +38,13 @@ def spawn_worker() -> WorkerProcess:
 
 
 def start_ahead() -> None:
-    """Start a worker before it is known whether one is needed."""
-    with suppress(OSError):  # whoever needs one will see the error
+    """Start a worker before it is certain that one is needed."""
+    with suppress(OSError):  # the caller that needs one sees the error
         _ahead.append(spawn_worker())
 
 
 def take_ahead() -> WorkerProcess | None:
-    """The worker that was started ahead, if there is one left."""
+    """Return the worker that was started ahead; None if there is none."""
     return _ahead.pop() if _ahead else None
 
 
@@ -56,7 +56,7 @@ def _spawn(messages: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=(messages,),
-        # The stages run beside each other already; threads of linear algebra would only spin beside them.
+        # The stages run in parallel already; threads for linear algebra would only compete with them.
         env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
         start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
     )

@@ -1,4 +1,4 @@
-"""Asks a program that may load codecs, models and drivers, which this process never does."""
+"""Runs a helper program that may load codecs, models and drivers, which this process never does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST_LINES = 5
 
 
 class ChildFailedError(DaemonError):
-    """The program ended without an answer: a driver or library took it down."""
+    """The program ended without an answer, because a driver or library crashed."""
 
     code = "CHILD_FAILED"
     remedy = "A library or driver took the program down: repair or update it."
@@ -25,20 +25,20 @@ class ChildFailedError(DaemonError):
 
 
 class AnsweredError(DaemonError):
-    """What the program could not do, in its own words."""
+    """The error that the program answered with."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        super().__init__(told["message"], remedy=told["remedy"])
-        self.code = told["code"]
-        self.environmental = told["environmental"]
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(answer["message"], remedy=answer["remedy"])
+        self.code = answer["code"]
+        self.environmental = answer["environmental"]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user that a program runs as; only root can choose another.
+    """The user that a program runs as; only root can choose another.
 
     Attributes:
-        environment: what this user's programs have otherwise than ours.
+        environment: the variables that differ from ours.
     """
 
     uid: int
@@ -49,16 +49,16 @@ class Account:
 
 
 def ask(
-    module: str, arguments: Sequence[str], *, timeout_s: float, account: Account | None = None, given: bytes = b""
+    module: str, arguments: Sequence[str], *, timeout_s: float, account: Account | None = None, stdin: bytes = b""
 ) -> Any:
     """Run ``python -m module arguments`` and return its result; see ``engines.json_answer``.
 
     Args:
-        given: what it reads on its standard input, where nobody else sees it.
+        stdin: its standard input, which other users cannot see, in contrast to the arguments.
 
     Raises:
-        AnsweredError: it says that it cannot.
-        ChildFailedError: it died, or took too long.
+        AnsweredError: it answered with an error.
+        ChildFailedError: it crashed, or took too long.
     """
     environment = {**os.environ, **(account.environment if account else {})}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -67,15 +67,15 @@ def ask(
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         **_as_user(account),
     )  # fmt: skip
-    out, err = _finish(child, module, timeout_s, given)
+    out, err = _finish(child, module, timeout_s, stdin)
     try:
-        said = json.loads(out.splitlines()[-1])
+        answer = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        words = err.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
-        raise ChildFailedError("\n  ".join([f"{module} ended with status {child.returncode}:", *words])) from error
-    if "error" in said:
-        raise AnsweredError(said["error"])
-    return said["result"]
+        last_lines = err.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
+        raise ChildFailedError("\n  ".join([f"{module} ended with status {child.returncode}:", *last_lines])) from error
+    if "error" in answer:
+        raise AnsweredError(answer["error"])
+    return answer["result"]
 
 
 def _as_user(account: Account | None) -> dict[str, Any]:
@@ -84,10 +84,10 @@ def _as_user(account: Account | None) -> dict[str, Any]:
     return {"user": account.uid, "group": account.gid, "extra_groups": account.groups, "umask": account.umask}
 
 
-def _finish(child: subprocess.Popen[bytes], module: str, timeout_s: float, given: bytes) -> tuple[bytes, bytes]:
-    """What it printed. One that hangs in the kernel cannot be killed: it is not waited for."""
+def _finish(child: subprocess.Popen[bytes], module: str, timeout_s: float, stdin: bytes) -> tuple[bytes, bytes]:
+    """Return what it printed. A process that hangs in the kernel cannot be killed, so nothing waits for its end."""
     try:
-        return child.communicate(given, timeout=timeout_s)
+        return child.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
         child.kill()
         raise ChildFailedError(f"{module} gave no answer in {timeout_s:.0f} s") from error

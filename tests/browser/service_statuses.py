@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from daemon.pages.i18n import Speaker, languages
+from daemon.pages.i18n import Translator, languages
 from daemon.status.model import (
     FailedJob,
     FinishedJob,
@@ -132,5 +132,5 @@ def write(folder: Path, board: ServiceStatus, language: str = "auto") -> Path:
         if "preview" in job.links:
             (folder / unquote(job.links["preview"])).write_bytes(sheet())
     part = folder / ".status.html.part"
-    part.write_bytes(page_of(board, Speaker(languages(language))))
+    part.write_bytes(page_of(board, Translator(languages(language))))
     return part.replace(folder / "status.html")

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
 
-from daemon.pages.i18n import Speaker, languages
+from daemon.pages.i18n import Translator, languages
 from daemon.share.naming import failed_names, output_names, valid_text
 from daemon.status.model import ServiceStatus
 from daemon.status.page import page_of
@@ -174,4 +174,4 @@ def _of_plain_names(done: Service) -> str:
         row["file"] = "inbox/x.mp4"
     for row in board["finished"]:
         row["output"] = "outbox/x.dual.mp4"
-    return page_of(ServiceStatus.from_json(json.dumps(board).encode()), Speaker(languages("auto"))).decode()
+    return page_of(ServiceStatus.from_json(json.dumps(board).encode()), Translator(languages("auto"))).decode()

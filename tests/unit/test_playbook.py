@@ -10,7 +10,7 @@ from pathlib import Path
 
 import daemon.errors  # noqa: F401  its classes are found as subclasses
 import pipeline.errors  # noqa: F401  its classes are found as subclasses
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.status.model import ServiceState
 from engines.errors import ExplainedError
 
@@ -31,12 +31,12 @@ def test_codes_exist() -> None:
 
 
 def test_settings_exist() -> None:
-    sections = {entry.path[0] for entry in keys.catalogue() if entry.path}
+    sections = {entry.path[0] for entry in catalog.entries() if entry.path}
     named = {text.split(":")[0] for text in IN_CODE if re.match(r"[a-z]+\.[a-z_*]+(:|$)", text)}
     settings = [name for name in named if name.split(".")[0] in sections]
     assert len(settings) > 5
     for name in settings:
-        assert keys.find(name.removesuffix(".*").split(".")), name
+        assert catalog.find(name.removesuffix(".*").split(".")), name
 
 
 def test_commands_exist() -> None:

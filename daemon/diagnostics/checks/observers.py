@@ -68,7 +68,7 @@ def notifications(context: Context) -> Finding:
         return not_applicable("Off: notify.urls is empty.")
     order = json.dumps({"urls": urls, "timeout_s": _LOAD_S}).encode()
     try:
-        failed = ask("daemon.observability.apprise_sender", (), timeout_s=_LOAD_S, account=context.account, given=order)
+        failed = ask("daemon.observability.apprise_sender", (), timeout_s=_LOAD_S, account=context.account, stdin=order)
     except (AnsweredError, ChildFailedError) as error:
         return warning(error.message, error.remedy)
     if failed:

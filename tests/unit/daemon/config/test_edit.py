@@ -91,8 +91,8 @@ def test_the_note_says_when_who_what_and_why(file: Path, monkeypatch: pytest.Mon
     assert lines[2].endswith("UTC, kim, was 5: better now")
     assert lines[3:] == ["max_attempts: 4"]
     assert (change.before, change.after) == (5, 4)
-    assert "systemctl reload" in change.told()
-    assert "systemctl restart" in set_value(file, "device.backend", "cpu", "no GPU").told()
+    assert "systemctl reload" in change.summary()
+    assert "systemctl restart" in set_value(file, "device.backend", "cpu", "no GPU").summary()
 
 
 @pytest.mark.parametrize(

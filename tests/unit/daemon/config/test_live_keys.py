@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import catalog as keys
-from daemon.config import live_keys
+from daemon.config import catalog, live_keys
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
 
@@ -49,6 +48,6 @@ def test_a_part_that_does_not_fit_is_refused() -> None:
 
 def test_new_sections_wait_for_a_restart_unless_somebody_says_otherwise() -> None:
     assert live_keys.needs_restart(("something", "new"))
-    live = [entry.path for entry in keys.catalogue() if entry.path and not live_keys.needs_restart(entry.path)]
+    live = [entry.path for entry in catalog.entries() if entry.path and not live_keys.needs_restart(entry.path)]
     assert ("log", "level") in live
     assert ("leases", "host") not in live

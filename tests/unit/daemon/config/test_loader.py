@@ -12,7 +12,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from daemon.config import catalog as keys
+from daemon.config import catalog
 from daemon.config import loader as config
 from daemon.config import render as config_text
 from daemon.config.profiles import BUILT_IN
@@ -104,7 +104,7 @@ def test_a_key_that_has_gone_is_passed_over_and_said(write) -> None:
 
 
 def test_no_key_has_gone_and_is_there() -> None:
-    assert [path for path in RETIRED if keys.find(path)] == []
+    assert [path for path in RETIRED if catalog.find(path)] == []
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -220,12 +220,12 @@ def test_values_and_sections_in_each_others_place_are_explained(write, monkeypat
 
 
 def test_no_key_of_a_section_is_missing_from_the_catalogue() -> None:
-    found = {key.path for key in keys.catalogue() if isinstance(key, keys.Key)}
+    found = {key.path for key in catalog.entries() if isinstance(key, catalog.Key)}
     assert ("profiles", "*", "crf") in found
     shown = {row.key for row in config_text.rows(config.load_with_origins())}
     concrete = {path for path in found if "*" not in path}
     assert {".".join(path) for path in concrete} < shown
-    assert all(entry.description for entry in keys.catalogue()), "every key and section has a description"
+    assert all(entry.description for entry in catalog.entries()), "every key and section has a description"
 
 
 def test_the_sample_is_up_to_date_and_changes_nothing() -> None:

@@ -18,7 +18,7 @@ from daemon.jobs import manifest_json
 from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
-from daemon.worker import backend_check as opening
+from daemon.worker import backend_check
 from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
@@ -118,20 +118,20 @@ def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
             raise ChildFailedError("GPU 1 has fallen off the bus")
         return BackendReady(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
 
-    monkeypatch.setattr(opening, "_opened_elsewhere", opened)
-    ready = opening._opened(DeviceSettings(backend="cuda", index=(0, 1, 2)))
+    monkeypatch.setattr(backend_check, "_open_in_subprocess", opened)
+    ready = backend_check._open(DeviceSettings(backend="cuda", index=(0, 1, 2)))
     assert ready == BackendReady("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
     with pytest.raises(ChildFailedError, match="off the bus"):
-        opening._opened(DeviceSettings(backend="cuda", index=(1,)))
+        backend_check._open(DeviceSettings(backend="cuda", index=(1,)))
 
 
 def test_a_program_of_its_own_opens_each_of_several_gpus() -> None:
     """With real programs, here without a GPU: each says that the work runs on the CPU, and why."""
-    ready = opening._opened(DeviceSettings(backend="auto", index=(62, 63)))
+    ready = backend_check._open(DeviceSettings(backend="auto", index=(62, 63)))
     assert (ready.device, ready.gpus) == ("cpu", ())
     assert all("CUDA is not used" in note for note in ready.notes)
     with pytest.raises(AnsweredError, match="CUDA is set as the device"):
-        opening._opened(DeviceSettings(backend="cuda", index=(62, 63)))
+        backend_check._open(DeviceSettings(backend="cuda", index=(62, 63)))
 
 
 SEES = """
@@ -198,8 +198,8 @@ def test_encoder_sessions_are_counted_when_the_service_starts_and_only_on_a_gpu(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(registry, "open_backend", lambda _: opened)
-    monkeypatch.setattr(opening, "probe_sessions", lambda index: asked.append(index) or COUNTED)
-    ready = opening._opened(DeviceSettings.model_validate(settings))
+    monkeypatch.setattr(backend_check, "probe_sessions", lambda index: asked.append(index) or COUNTED)
+    ready = backend_check._open(DeviceSettings.model_validate(settings))
     assert ready.gpus == gpus
     assert len(asked) == sum(gpu.nvenc is not None for gpu in gpus)
 

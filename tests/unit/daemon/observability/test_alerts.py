@@ -114,7 +114,7 @@ def test_a_summary_names_the_first_and_counts_the_rest() -> None:
 def ask(urls: dict[str, str], timeout_s: float = 5, **message: str) -> dict[str, str]:
     order = {"urls": urls, "timeout_s": timeout_s, **message}
     answer: dict[str, str] = child.ask(
-        "daemon.observability.apprise_sender", (), timeout_s=240, given=json.dumps(order).encode()
+        "daemon.observability.apprise_sender", (), timeout_s=240, stdin=json.dumps(order).encode()
     )
     return answer
 

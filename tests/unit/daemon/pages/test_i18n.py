@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import daemon
 from daemon.inbox.scanner import SkipReason
-from daemon.pages.i18n import LANGUAGES, Span, Speaker, Word, catalogue, clock, languages, size, text
+from daemon.pages.i18n import LANGUAGES, Duration, Translator, Word, catalogue, clock, languages, size, text
 from engines.errors import ExplainedError
 from pipeline.degradation.level_ladder import LADDER, TriggerKind
 
@@ -47,7 +47,7 @@ def test_every_text_is_there_in_every_language(key: str) -> None:
 
 def test_korean_is_korean() -> None:
     latin_only = {key for key, said in catalogue().items() if said["ko"] and not re.search("[가-힣]", said["ko"])}
-    assert latin_only == {"on_host", "page.told"}
+    assert latin_only == {"on_host", "page.title"}
 
 
 def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
@@ -101,17 +101,17 @@ def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
 
 
 def test_values_are_escaped_and_speak_the_language() -> None:
-    both = Speaker(languages("auto"))
-    assert both("running.left", time=Span(120)) == (
+    both = Translator(languages("auto"))
+    assert both("running.left", time=Duration(120)) == (
         '<span lang="en">about 2 min left</span><span lang="ko">약 2분 남음</span>'
     )
-    assert Speaker(languages("ko"))("level.detail", reason="<b>") == "자세한 내용: &lt;b&gt;"
-    assert Speaker(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
-    assert Speaker(("en",))("page.told", state=Word("state.idle")) == "Ready: dualface"
+    assert Translator(languages("ko"))("level.detail", reason="<b>") == "자세한 내용: &lt;b&gt;"
+    assert Translator(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
+    assert Translator(("en",))("page.title", state=Word("state.idle")) == "Ready: dualface"
 
 
 def test_an_error_without_words_is_told_in_english() -> None:
-    both = Speaker(languages("auto"))
+    both = Translator(languages("auto"))
     assert both.error("NEW_CODE", "what", "a < b") == "a &lt; b"
     assert "Cut &lt;it&gt;." in both.error("TOO_LONG", "do", "Cut <it>.")
     assert "나누어" in both.error("TOO_LONG", "do", "Cut it.")
@@ -128,7 +128,7 @@ def test_an_error_without_words_is_told_in_english() -> None:
     ],
 )
 def test_time_spans(seconds: float, english: str, korean: str) -> None:
-    assert (Span(seconds).words("en"), Span(seconds).words("ko")) == (english, korean)
+    assert (Duration(seconds).text("en"), Duration(seconds).text("ko")) == (english, korean)
 
 
 def test_sizes_and_lengths() -> None:

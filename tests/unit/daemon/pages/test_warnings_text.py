@@ -19,7 +19,7 @@ from daemon.jobs.manifest import Manifest
 from daemon.observability.alerts import AlertKind, AlertRules
 from daemon.observability.collector import MetricsCollector
 from daemon.observability.events import Delivered
-from daemon.pages.i18n import Speaker
+from daemon.pages.i18n import Translator
 from daemon.pages.report_page import page_of as report_page_of
 from daemon.pages.warnings_text import warnings_in
 from daemon.status.model import FinishedJob, ServiceStatus
@@ -45,23 +45,23 @@ def delivered(facts: dict[str, Any]) -> Delivered:
 
 
 def test_the_status_page_says_done_but_in_both_languages() -> None:
-    page = page_of(status(**FACTS), Speaker(("en", "ko"))).decode()
+    page = page_of(status(**FACTS), Translator(("en", "ko"))).decode()
     assert "Done, but:" in page
     assert "확인이 필요합니다" in page
     assert GAP["message"] in page
     assert GAP["message_ko"] in page
-    assert "Done, but:" not in page_of(status(people=2, warnings=[]), Speaker(("en",))).decode()
-    assert GAP["message"] not in page_of(status(**FACTS), Speaker(("ko",))).decode()
+    assert "Done, but:" not in page_of(status(people=2, warnings=[]), Translator(("en",))).decode()
+    assert GAP["message"] not in page_of(status(**FACTS), Translator(("ko",))).decode()
 
 
 def test_a_long_list_is_cut_on_the_status_page() -> None:
-    page = page_of(status(people=2, warnings=[GAP] * 9), Speaker(("en",))).decode()
+    page = page_of(status(people=2, warnings=[GAP] * 9), Translator(("en",))).decode()
     assert page.count(GAP["message"]) == 5
     assert "and 4 more" in page
 
 
 def test_nothing_that_a_worker_says_runs_on_a_page() -> None:
-    page = page_of(status(people=2, warnings=[HOSTILE]), Speaker(("en", "ko"))).decode()
+    page = page_of(status(people=2, warnings=[HOSTILE]), Translator(("en", "ko"))).decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in page
     assert "<script>alert" not in page
 
@@ -73,9 +73,9 @@ def test_what_is_no_list_of_warnings_is_left_out(said: Any) -> None:
 
 def test_the_report_page_tells_all(tmp_path: Path) -> None:
     result = finished_job(tmp_path)
-    page = report_page_of(replace(result, facts=result.facts | {"warnings": [GAP] * 9}), Speaker(("en", "ko")))
+    page = report_page_of(replace(result, facts=result.facts | {"warnings": [GAP] * 9}), Translator(("en", "ko")))
     assert page.decode().count(GAP["message"]) == 9
-    assert "Done, but:" not in report_page_of(result, Speaker(("en",))).decode()
+    assert "Done, but:" not in report_page_of(result, Translator(("en",))).decode()
 
 
 def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:

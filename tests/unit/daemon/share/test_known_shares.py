@@ -22,7 +22,7 @@ def share(tmp_path: Path) -> Share:
 
 def seen_elsewhere(share: Share, memory: Path) -> None:
     """As if the share had been seen on another file system before."""
-    known_shares.remember(share, share.prepare(), memory)
+    known_shares.record(share, share.prepare(), memory)
     path = memory / "shares.json"
     path.write_text(json.dumps({root: device + 1 for root, device in json.loads(path.read_text()).items()}))
 
@@ -36,29 +36,29 @@ def test_an_empty_mount_point_is_not_taken_for_a_new_share(share: Share, tmp_pat
     seen_elsewhere(share, tmp_path / "memory")
     empty(share)
     with pytest.raises(ShareAwayError) as caught:
-        known_shares.expect(share, tmp_path / "memory")
+        known_shares.check_mounted(share, tmp_path / "memory")
     assert "--only share-there" in caught.value.remedy
     assert list(share.root.iterdir()) == []
     share.state.mkdir()  # what the remedy says where a new share is meant
-    known_shares.expect(share, tmp_path / "memory")
+    known_shares.check_mounted(share, tmp_path / "memory")
 
 
 def test_a_share_that_was_removed_on_its_own_disk_may_be_made_anew(share: Share, tmp_path: Path) -> None:
-    known_shares.remember(share, share.prepare(), tmp_path / "memory")
+    known_shares.record(share, share.prepare(), tmp_path / "memory")
     empty(share)
-    known_shares.expect(share, tmp_path / "memory")
+    known_shares.check_mounted(share, tmp_path / "memory")
 
 
 def test_what_is_mounted_may_change(share: Share, tmp_path: Path) -> None:
     seen_elsewhere(share, tmp_path / "memory")
-    known_shares.expect(share, tmp_path / "memory")  # a share lies there, whatever its device
+    known_shares.check_mounted(share, tmp_path / "memory")  # a share lies there, whatever its device
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"/x": null}'])
 def test_a_lost_memory_is_no_obstacle(share: Share, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "shares.json").write_text(content)
-    known_shares.expect(share, tmp_path)
+    known_shares.check_mounted(share, tmp_path)
 
 
 def test_only_so_many_are_remembered(tmp_path: Path) -> None:
@@ -66,11 +66,11 @@ def test_only_so_many_are_remembered(tmp_path: Path) -> None:
         root = tmp_path / f"share{number}"
         root.mkdir()
         share = Share(settings_for(root))
-        known_shares.remember(share, share.prepare(), tmp_path)
+        known_shares.record(share, share.prepare(), tmp_path)
     known = json.loads((tmp_path / "shares.json").read_text())
     assert len(known) == 50
     assert str(tmp_path / "share59") in known
 
 
 def test_without_a_place_nothing_is_remembered_and_nothing_fails(share: Share) -> None:
-    known_shares.remember(share, share.prepare(), Path("/proc/nowhere"))
+    known_shares.record(share, share.prepare(), Path("/proc/nowhere"))

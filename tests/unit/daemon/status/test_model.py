@@ -13,7 +13,7 @@ import pytest
 from daemon.clock import utc_now
 from daemon.config.settings import StatusSettings
 from daemon.pages import facts
-from daemon.pages.i18n import Speaker, languages
+from daemon.pages.i18n import Translator, languages
 from daemon.share import leases
 from daemon.share.leases import Lease
 from daemon.share.naming import valid_text
@@ -33,7 +33,7 @@ from daemon.status.page import StatusPage
 from daemon.status.store import HostFiles, HostReport, merged
 from tests.support.share import make_share
 
-SPEAKER = Speaker(languages("auto"))
+SPEAKER = Translator(languages("auto"))
 HOSTILE = "<script>alert(1)</script>\"&'.mp4"
 
 
@@ -97,8 +97,8 @@ def test_what_a_job_tells_besides_is_in_words_and_its_notes_are_text(share: Shar
 
 @pytest.mark.parametrize(("audio", "tone"), [("copied", None), ("none", ""), ("lost", "warn"), (None, None)])
 def test_missing_audio_is_told_and_lost_audio_stands_out(audio: str | None, tone: str | None) -> None:
-    plain = list(facts.told({"people": 2}, "", SPEAKER))
-    with_audio = list(facts.told({"people": 2, "sound": audio}, "", SPEAKER))
+    plain = list(facts.statements({"people": 2}, "", SPEAKER))
+    with_audio = list(facts.statements({"people": 2, "sound": audio}, "", SPEAKER))
     assert [tone for tone, _ in with_audio[len(plain) :]] == ([] if tone is None else [tone])
 
 

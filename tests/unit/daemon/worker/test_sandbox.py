@@ -7,11 +7,11 @@ import sys
 
 PREPARE = """
 import os, resource, socket, sys
-from daemon.worker import sandbox as confinement
+from daemon.worker import sandbox
 from daemon.config.settings import WorkerLimits
 limits = WorkerLimits(open_files=64, file_bytes=2**20, address_space_bytes=2**29, cpu_s=1)
-confinement.leave_network()
-confinement.limit(limits, "cpu")
+sandbox.leave_network()
+sandbox.limit(limits, "cpu")
 """
 
 
@@ -25,7 +25,7 @@ def test_memory() -> None:
 try:
     bytearray(2**30)
 except MemoryError as error:
-    print(confinement.memory_ran_out(error), confinement.memory_ran_out(ValueError()))
+    print(sandbox.memory_ran_out(error), sandbox.memory_ran_out(ValueError()))
 """)
     assert done.stdout.split() == ["True", "False"], done.stderr
 

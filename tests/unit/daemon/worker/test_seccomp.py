@@ -50,7 +50,6 @@ def test_only_local_sockets_are_left() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_a_worker_without_rights_loses_the_network_too() -> None:
     become_nobody = (
-        "import os; from daemon.worker import sandbox as confinement; "
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "import os; from daemon.worker import sandbox; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     )
-    assert run(become_nobody + "confinement.leave_network()" + AFTERWARDS) == REFUSED
+    assert run(become_nobody + "sandbox.leave_network()" + AFTERWARDS) == REFUSED
