@@ -1,4 +1,4 @@
-"""What is installed: every package and data file, bounded dependencies, a audio unit, scripts without slips."""
+"""What is installed: every package and data file, bounded dependencies, a valid unit, scripts that pass shellcheck."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_requirements_are_what_the_code_imports() -> None:
     assert foreign <= allowed, "an import that nothing requires"
 
 
-def test_the_unit_is_audio_and_well_confined(tmp_path: Path) -> None:
+def test_the_unit_is_valid_and_well_confined(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here; CI installs it")
     unit = tmp_path / UNIT.name

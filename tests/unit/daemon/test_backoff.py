@@ -37,7 +37,7 @@ def test_due_again_after_the_wait_and_after_a_success() -> None:
     assert backoff.wait_s == 0
 
 
-def test_a_job_that_waited_for_the_share_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_job_that_waited_for_the_share_resumes_with_it(tmp_path: Path) -> None:
     """Jobs are asked only while the share is there: who waited for it need not wait out a back-off as well."""
     share = make_share(tmp_path)
     held_jobs = HeldJobs(settings_for(tmp_path), share, lambda: 0.0, others_active=lambda: False)

@@ -1,4 +1,4 @@
-"""Work that is due once in a while."""
+"""Periodic work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in places where everybody may put things."""
+"""Files in folders that other people can write to."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def plant(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["pipe", "folder", "too large", "link", "dangling"])
-def test_nothing_else_is_read(tmp_path: Path, what: str) -> None:
+def test_only_regular_files_are_read(tmp_path: Path, what: str) -> None:
     plant(tmp_path / "x", what)
     with pytest.raises(OSError):
         read_plain(tmp_path / "x", MOST)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "9" * 10_000, "\udcff"])
-def test_what_is_no_document_is_a_value_error(tmp_path: Path, text: str) -> None:
+def test_an_invalid_document_is_a_value_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "x").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError):
         read_json(tmp_path / "x", 10**6)
 
 
 @pytest.mark.parametrize("what", ["pipe", "folder", "link", "dangling", "nested"])
-def test_planted_reports_neither_hold_the_service_up_nor_end_it(tmp_path: Path, what: str) -> None:
+def test_planted_reports_neither_block_nor_end_the_service(tmp_path: Path, what: str) -> None:
     share = make_share(tmp_path)
     planted = share.failed / "x.report.json"
     if what == "nested":

@@ -104,7 +104,7 @@ def test_every_key_is_a_field(configure: Configure, entries: Entries) -> None:
     assert stderr.read_text() == ""
 
 
-def test_nobody_can_smuggle_in_fields(configure: Configure, entries: Entries) -> None:
+def test_values_cannot_inject_fields(configure: Configure, entries: Entries) -> None:
     configure()
     structlog.get_logger().info("left alone", file="a\nPRIORITY=0\nJOB=other", message="no", priority=0)
     (fields,) = entries()
@@ -120,7 +120,7 @@ def test_workers_lines_keep_their_fields(configure: Configure, entries: Entries)
     assert (fields["JOB"], fields["PRIORITY"], fields["AT_S"]) == ("j", "3", "2")
 
 
-def test_plain_words_on_request(configure: Configure, entries: Entries) -> None:
+def test_text_on_request(configure: Configure, entries: Entries) -> None:
     configure(format="console")
     structlog.get_logger().info("job queued", job="j")
     (fields,) = entries()

@@ -1,4 +1,4 @@
-"""Log lines: JSON where nobody looks at a terminal, workers' lines passed on with their level."""
+"""Log lines: JSON away from a terminal; lines of workers keep their level."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> N
     assert said.items() <= line.items()
 
 
-def test_what_libraries_log_is_of_no_interest_usually(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_at_debug_level_only(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LogSettings())
     logging.getLogger("watchdog.observers").error("called when the thread is inactive")
     assert lines(capsys) == []
@@ -53,7 +53,7 @@ def test_console_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "job started" in capsys.readouterr().err
 
 
-def test_workers_lines_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_workers_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LogSettings())
     log = structlog.get_logger().bind(job="j")
     logs.relay(log, '{"event": "job resumes", "level": "warning", "timestamp": "then", "at_s": 2}')
@@ -64,7 +64,7 @@ def test_workers_lines_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None
     assert line["timestamp"] != "then"
 
 
-def test_library_prints_appear_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_of_libraries_appears_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LogSettings(level="debug"))
     logs.relay(structlog.get_logger(), "[libx264 @ 0x55] printed by a library")
     assert lines(capsys)[0]["text"] == "[libx264 @ 0x55] printed by a library"

@@ -21,7 +21,7 @@ def test_each_feature_that_the_unit_keeps_out_has_its_drop_in() -> None:
     ]  # fmt: skip
 
 
-def test_the_unit_with_all_drop_ins_is_audio_and_well_confined(tmp_path: Path) -> None:
+def test_the_unit_with_all_drop_ins_is_valid_and_well_confined(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here; CI installs it")
     unit, folder = tmp_path / UNIT.name, tmp_path / f"{UNIT.name}.d"

@@ -1,4 +1,4 @@
-"""`config set`: one value changes, everything else that people wrote stays, and nothing wrong is ever written."""
+"""`config set`: one value changes, everything else in the file stays, and nothing invalid is written."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_note_says_when_who_what_and_why(file: Path, monkeypatch: pytest.Mon
         ("inboxes.0.profile", "nobody", "no profile 'nobody'"),
     ],
 )
-def test_what_would_be_wrong_is_not_written(file: Path, key: str, value: str, words: str) -> None:
+def test_an_invalid_value_is_not_written(file: Path, key: str, value: str, words: str) -> None:
     text = sample_text()
     file.write_text(text)
     with pytest.raises(ConfigError, match=words):
@@ -118,7 +118,7 @@ def test_what_would_be_wrong_is_not_written(file: Path, key: str, value: str, wo
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_wrong_value_can_be_mended(file: Path) -> None:
+def test_an_invalid_value_can_be_corrected(file: Path) -> None:
     file.write_text("profiles: {default: {crf: 99}}\n")
     set_value(file, "profiles.default.crf", "20", "a slip")
     assert config.load(file).profiles["default"].crf == 20
@@ -127,7 +127,7 @@ def test_a_wrong_value_can_be_mended(file: Path) -> None:
         set_value(file, "profiles.default.crf", "20", "a slip")
 
 
-def test_what_a_drop_in_sets_is_changed_there(file: Path) -> None:
+def test_a_key_of_a_drop_in_is_refused(file: Path) -> None:
     (file.parent / "config.d").mkdir()
     (file.parent / "config.d" / "10-nas.yaml").write_text("settle:\n  local_s: 9\n")
     with pytest.raises(OverruledError, match=r"10-nas.yaml, line 2"):
@@ -146,7 +146,7 @@ def test_mode_and_link_stay(file: Path) -> None:
     assert config.load(real).settle.local_s == 3
 
 
-def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
+def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
     with pytest.raises(NotWritableError, match="No such file"):
         set_value(tmp_path / "none" / "config.yaml", "settle.local_s", "3", "why not")
 

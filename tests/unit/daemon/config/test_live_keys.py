@@ -1,4 +1,4 @@
-"""What a running service takes over of a changed configuration, and what it says must wait."""
+"""Which part of a changed configuration a running service takes over."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_nothing_changed() -> None:
     assert (plan.settings, plan.taken, plan.later) == (settings(), (), ())
 
 
-def test_what_can_change_does_and_the_rest_waits() -> None:
+def test_live_keys_change_and_the_others_wait() -> None:
     running = settings(profiles={"mine": {"crf": 20}})
     wanted = settings(
         share={"root": "/elsewhere", "low_bytes": 5},
@@ -46,7 +46,7 @@ def test_a_part_that_does_not_fit_is_refused() -> None:
         live_keys.plan(running, settings(inboxes=[{"profile": "default"}]))
 
 
-def test_new_sections_wait_for_a_restart_unless_somebody_says_otherwise() -> None:
+def test_new_sections_wait_for_a_restart_by_default() -> None:
     assert live_keys.needs_restart(("something", "new"))
     live = [entry.path for entry in catalog.entries() if entry.path and not live_keys.needs_restart(entry.path)]
     assert ("log", "level") in live

@@ -1,4 +1,4 @@
-"""Loading the configuration: layers, origins, and messages that say everything at once."""
+"""Loading the configuration: layers, origins, and messages that list all errors."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_built_in_profiles_can_be_changed_key_by_key(write) -> None:
     ] == "default"
 
 
-def test_a_key_that_has_gone_is_passed_over_and_said(write) -> None:
+def test_a_retired_key_is_ignored_with_a_warning(write) -> None:
     path = write("degradation:\n  lowest:\n    encoder_sessions: downscale\n    vram_guard: downscale\n")
     with capture_logs() as lines:
         loaded = config.load_with_origins(path)
@@ -103,7 +103,7 @@ def test_a_key_that_has_gone_is_passed_over_and_said(write) -> None:
     assert "encoder_busy" in line["reason"]
 
 
-def test_no_key_has_gone_and_is_there() -> None:
+def test_no_retired_key_exists() -> None:
     assert [path for path in RETIRED if catalog.find(path)] == []
 
 
@@ -119,11 +119,11 @@ def test_every_built_in_profile_has_a_file_and_no_other() -> None:
     assert {path.stem for path in (CONFIGS / "profiles").iterdir()} == set(BUILT_IN)
 
 
-def test_off_is_a_word_and_no_switch(write) -> None:
+def test_off_is_a_string(write) -> None:
     assert config.load(write("scan: {events: off}\n")).scan.events == "off"
 
 
-def test_every_value_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_value_has_its_origin(write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("share:\n  root: /mnt/nas\ninboxes:\n  - path: a\n")
     monkeypatch.setenv("DUALFACE__SETTLE", "{local_s: 3}")
     loaded = config.load_with_origins(path, {"limits.pixels": 5000})
@@ -150,7 +150,7 @@ def test_a_list_from_a_later_layer_replaces_the_list(write, monkeypatch: pytest.
     assert loaded.origin(("inboxes", 0, "priority")) == "default"
 
 
-def test_everything_that_is_wrong_is_said_at_once(write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_in_one_run(write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUALFACE__SEGMENTS__SECONDS", "0")
     path = write(
         "crf: 20\nsetle: {local_s: 4}\nworkers:\n  concurrent_jobs: maybe\n"
@@ -242,7 +242,7 @@ def test_the_sample_shows_the_defaults(write) -> None:
     assert all(row.origin != "default" for row in config_text.rows(loaded))
 
 
-def test_the_schema_is_up_to_date_and_judges_like_the_models() -> None:
+def test_the_schema_is_up_to_date_and_agrees_with_the_models() -> None:
     text = (CONFIGS / "config.schema.json").read_text(encoding="utf-8")
     assert text == config_text.schema_text(), "run: dualface config schema > configs/config.schema.json"
     validator = jsonschema.Draft202012Validator(json.loads(text))

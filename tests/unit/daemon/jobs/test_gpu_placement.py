@@ -18,9 +18,7 @@ from daemon.jobs import manifest_json
 from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
-from daemon.worker import backend_check
-from daemon.worker.protocol import GPU, BackendReady, decode, encode
-from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
+from daemon.worker.protocol import GPU
 from engines import registry
 from engines.cuda.device_mask import see_only
 from engines.cuda.sessions import SessionProbe
@@ -112,33 +110,10 @@ def test_cuda_is_asked_for_gpus_only_with_auto(monkeypatch: pytest.MonkeyPatch) 
     assert registry.named_gpus(DeviceSettings(index="auto", backend="cpu")) == (0,)
 
 
-def test_gpus_that_do_not_open_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(device: DeviceSettings) -> BackendReady:
-        if device.index == 1:
-            raise ChildFailedError("GPU 1 has fallen off the bus")
-        return BackendReady(f"cuda:{device.index}", (), (GPU(device.gpu, GIB),))
-
-    monkeypatch.setattr(backend_check, "_open_in_subprocess", opened)
-    ready = backend_check._open(DeviceSettings(backend="cuda", index=(0, 1, 2)))
-    assert ready == BackendReady("cuda:0, cuda:2", ("GPU 1 has fallen off the bus",), (GPU(0, GIB), GPU(2, GIB)))
-    with pytest.raises(ChildFailedError, match="off the bus"):
-        backend_check._open(DeviceSettings(backend="cuda", index=(1,)))
-
-
-def test_a_program_of_its_own_opens_each_of_several_gpus() -> None:
-    """With real programs, here without a GPU: each says that the work runs on the CPU, and why."""
-    ready = backend_check._open(DeviceSettings(backend="auto", index=(62, 63)))
-    assert (ready.device, ready.gpus) == ("cpu", ())
-    assert all("CUDA is not used" in note for note in ready.notes)
-    with pytest.raises(AnsweredError, match="CUDA is set as the device"):
-        backend_check._open(DeviceSettings(backend="cuda", index=(62, 63)))
-
-
 SEES = """
 import os, sys
 from engines.cuda.device_mask import number_of, see_only
 from engines.settings import DeviceSettings
-from pipeline.job import Progress
 device = see_only(DeviceSettings(index=int(sys.argv[1])))
 print(device.gpu, number_of(device.gpu), os.environ.get("CUDA_VISIBLE_DEVICES"))
 """
@@ -162,46 +137,7 @@ def test_a_gpu_that_the_environment_hides_is_refused(monkeypatch: pytest.MonkeyP
         see_only(DeviceSettings(index=1))
 
 
-class Opened:
-    """A backend that opens, on a GPU or not."""
-
-    notes = ()
-
-    def __init__(self, device: str, free_bytes: int | None) -> None:
-        self.device, self._room_bytes = device, free_bytes
-
-    def free_bytes(self) -> int | None:
-        return self._room_bytes
-
-    def detector(self) -> Opened:
-        return self
-
-    embedder = detector
-
-    def close(self) -> None:
-        pass
-
-
 COUNTED = SessionProbe(3, "NVENC returned error 10", 10)
-
-
-@pytest.mark.parametrize(
-    ("opened", "settings", "gpus"),
-    [
-        (Opened("cuda:0", GIB), {}, (GPU(0, GIB, COUNTED),)),
-        (Opened("cuda:0", GIB), {"nvenc_max_sessions": 0}, (GPU(0, GIB),)),
-        (Opened("cpu", None), {}, ()),
-    ],
-)
-def test_encoder_sessions_are_counted_when_the_service_starts_and_only_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, opened: Opened, settings: dict[str, int], gpus: tuple[GPU, ...]
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(registry, "open_backend", lambda _: opened)
-    monkeypatch.setattr(backend_check, "probe_sessions", lambda index: asked.append(index) or COUNTED)
-    ready = backend_check._open(DeviceSettings.model_validate(settings))
-    assert ready.gpus == gpus
-    assert len(asked) == sum(gpu.nvenc is not None for gpu in gpus)
 
 
 def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: Path) -> None:
@@ -211,12 +147,6 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
     assert (spec.device.index, spec.nvenc) == (3, COUNTED)
     spec = work_order(settings, claimed(share, "y.mp4"), LEASE).spec
     assert (spec.device, spec.nvenc) == (settings.device, None)
-
-
-def test_gpus_survive_the_way_through_the_pipe() -> None:
-    gpus = GPU(0, 5, COUNTED), GPU(1, 7)
-    ready = BackendReady("cuda:0, cuda:1", (), gpus)
-    assert decode(encode(ready)) == ready
 
 
 def test_a_manifest_records_the_gpu_and_old_manifests_have_none() -> None:

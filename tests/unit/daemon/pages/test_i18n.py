@@ -50,7 +50,7 @@ def test_korean_is_korean() -> None:
     assert latin_only == {"on_host", "page.title"}
 
 
-def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
+def test_templates_and_code_use_every_text_and_no_others() -> None:
     sources = [path.read_text() for path in (*TEMPLATES.glob("*.j2"), *Path(daemon.__file__).parent.rglob("*.py"))]
     used = {key for source in sources for key in re.findall(r"""(?:\bt|text|word|Word)\(f?"([\w.]+)["{]""", source)}
     families = {key for key in used if key.endswith((".", "_"))}
@@ -59,7 +59,7 @@ def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
     assert {key for key in set(catalogue()) - used if not key.startswith((*families, "error."))} == set()
 
 
-def test_states_stages_levels_and_refusals_have_words() -> None:
+def test_states_stages_levels_and_refusals_have_texts() -> None:
     states = (
         "starting",
         "idle",
@@ -100,7 +100,7 @@ def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
     assert text(f"error.{error.code}.do", "en") == error.remedy
 
 
-def test_values_are_escaped_and_speak_the_language() -> None:
+def test_values_are_escaped_and_localized() -> None:
     both = Translator(languages("auto"))
     assert both("running.left", time=Duration(120)) == (
         '<span lang="en">about 2 min left</span><span lang="ko">약 2분 남음</span>'
@@ -110,7 +110,7 @@ def test_values_are_escaped_and_speak_the_language() -> None:
     assert Translator(("en",))("page.title", state=Word("state.idle")) == "Ready: dualface"
 
 
-def test_an_error_without_words_is_told_in_english() -> None:
+def test_an_error_without_texts_is_shown_in_english() -> None:
     both = Translator(languages("auto"))
     assert both.error("NEW_CODE", "what", "a < b") == "a &lt; b"
     assert "Cut &lt;it&gt;." in both.error("TOO_LONG", "do", "Cut <it>.")

@@ -1,4 +1,4 @@
-"""The HTML report: what it shows, that it stands alone, and that a stranger's text stays text."""
+"""The HTML report: its content, that it is self-contained, and that untrusted text is escaped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def area(element: ElementTree.Element) -> float:
     return sum((float(right) - float(left)) * float(height) for left, right, height in shapes)
 
 
-def test_the_page_stands_alone_and_names_stay_text(tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_escapes_names(tmp_path: Path) -> None:
     page = write_report_page(tmp_path).read_text()
     assert "<img src=x" not in page and "<b>card" not in page
     assert "\u202e" not in page and "\\u202e&lt;img src=x onerror=alert(1)&gt;" in page

@@ -1,4 +1,4 @@
-"""A result that lacks something is told everywhere that people look, in their language, and only then."""
+"""Media warnings appear on the pages, in messages, metrics and commands, in both languages."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ def test_a_long_list_is_cut_on_the_status_page() -> None:
     assert "and 4 more" in page
 
 
-def test_nothing_that_a_worker_says_runs_on_a_page() -> None:
+def test_messages_of_a_worker_are_escaped() -> None:
     page = page_of(status(people=2, warnings=[HOSTILE]), Translator(("en", "ko"))).decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in page
     assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize("said", [None, "x", 5, [1, "x", {}, {"code": "A"}, GAP | {"message": 3}], {"code": "A"}])
-def test_what_is_no_list_of_warnings_is_left_out(said: Any) -> None:
+def test_malformed_warnings_are_left_out(said: Any) -> None:
     assert warnings_in({"warnings": said}) == []
 
 
-def test_the_report_page_tells_all(tmp_path: Path) -> None:
+def test_the_report_page_lists_all_warnings(tmp_path: Path) -> None:
     result = finished_job(tmp_path)
     page = report_page_of(replace(result, facts=result.facts | {"warnings": [GAP] * 9}), Translator(("en", "ko")))
     assert page.decode().count(GAP["message"]) == 9
@@ -86,7 +86,7 @@ def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:
     assert warnings_in(received.facts) == [GAP]
 
 
-def test_people_are_told_once_a_file_and_only_of_what_lacks_something() -> None:
+def test_one_message_is_sent_for_an_incomplete_file() -> None:
     (alert,) = AlertRules("here").alerts(delivered({"warnings": [GAP] * 7}))
     assert alert.kind is AlertKind.INCOMPLETE
     assert GAP["message"] in alert.text
@@ -102,7 +102,7 @@ def test_the_metric_counts_by_code() -> None:
     assert samples(recorder.metrics)["dualface_warnings_total", ("AUDIO_GAP",)] == 2
 
 
-def test_the_commands_tell_them() -> None:
+def test_the_commands_print_them() -> None:
     item = Item(Path("a.mp4"), "1", None, video=Path("a.dual.mp4"), verdict="Fine.", warnings=[GAP])  # type: ignore[arg-type]
     assert f"but: {GAP['message']}" in console._outcome(item)
     shown = Console(width=300, record=True, file=StringIO())

@@ -27,7 +27,7 @@ def test_other_names_do_not(tmp_path: Path, name: str) -> None:
     assert share.pause_reason() is None
 
 
-def test_of_two_the_one_that_says_something_counts(tmp_path: Path) -> None:
+def test_of_two_files_the_one_with_text_counts(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     (tmp_path / "PAUSE").touch()
     (tmp_path / "pause.txt").write_text("lunch")
@@ -47,7 +47,7 @@ def test_a_long_text_is_cut_between_characters(tmp_path: Path) -> None:
     assert notes.read(path) == "가" * 166
 
 
-def test_what_cannot_be_read_still_counts(tmp_path: Path) -> None:
+def test_an_unreadable_file_still_counts(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""A share that is not mounted when the service starts must not be made up on the system's disk."""
+"""The service does not create a new share on the system's disk while the share is not mounted."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def test_a_share_that_was_removed_on_its_own_disk_may_be_made_anew(share: Share,
     known_shares.check_mounted(share, tmp_path / "memory")
 
 
-def test_what_is_mounted_may_change(share: Share, tmp_path: Path) -> None:
+def test_another_file_system_with_a_share_is_accepted(share: Share, tmp_path: Path) -> None:
     seen_elsewhere(share, tmp_path / "memory")
     known_shares.check_mounted(share, tmp_path / "memory")  # a share lies there, whatever its device
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"/x": null}'])
-def test_a_lost_memory_is_no_obstacle(share: Share, tmp_path: Path, content: str | None) -> None:
+def test_a_lost_record_is_no_obstacle(share: Share, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "shares.json").write_text(content)
     known_shares.check_mounted(share, tmp_path)
 
 
-def test_only_so_many_are_remembered(tmp_path: Path) -> None:
+def test_the_number_of_records_is_limited(tmp_path: Path) -> None:
     for number in range(60):
         root = tmp_path / f"share{number}"
         root.mkdir()
@@ -72,5 +72,5 @@ def test_only_so_many_are_remembered(tmp_path: Path) -> None:
     assert str(tmp_path / "share59") in known
 
 
-def test_without_a_place_nothing_is_remembered_and_nothing_fails(share: Share) -> None:
+def test_a_record_that_cannot_be_written_is_no_error(share: Share) -> None:
     known_shares.record(share, share.prepare(), Path("/proc/nowhere"))

@@ -1,4 +1,4 @@
-"""Leases on a full disk: a host that lives must be able to say so."""
+"""Leases on a full disk: a host must still be able to renew them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_lease_is_renewed_without_a_free_block(job: Job) -> None:
         assert leases.read(job.folder) == lease
 
 
-def test_a_successor_signs_without_a_free_block(job: Job) -> None:
+def test_a_takeover_is_written_without_a_free_block(job: Job) -> None:
     taken = leases.take_over(job.folder)
     assert taken is not None
     for host in ("a-host-with-a-long-name", "b"):
@@ -44,7 +44,7 @@ def test_a_successor_signs_without_a_free_block(job: Job) -> None:
         assert json.loads((taken / FILE).read_text())["host"] == host
 
 
-def test_a_first_lease_needs_room(job: Job) -> None:
+def test_a_first_lease_needs_free_space(job: Job) -> None:
     (job.folder / FILE).rename(job.folder / "elsewhere")
     with pytest.raises(DiskFullError):
         leases.write(job.folder, LEASE)
@@ -52,7 +52,7 @@ def test_a_first_lease_needs_room(job: Job) -> None:
 
 
 @pytest.mark.parametrize("trick", ["link", "hard link", "fifo", "folder"])
-def test_nothing_else_is_written_over(job: Job, trick: str) -> None:
+def test_other_files_are_not_overwritten(job: Job, trick: str) -> None:
     path, victim = job.folder / FILE, job.folder / "victim"
     path.rename(victim)
     before = victim.read_bytes()

@@ -57,7 +57,7 @@ def test_every_name_fits_into_a_directory_entry(name: str, number: int, name_max
             assert "/" not in made
 
 
-def test_the_file_system_says_how_long_a_name_may_be(tmp_path: Path) -> None:
+def test_the_longest_name_comes_from_the_file_system(tmp_path: Path) -> None:
     limit = name_max_bytes(tmp_path)
     (tmp_path / ("x" * limit)).touch()
     with pytest.raises(OSError, match="too long"):
@@ -87,6 +87,6 @@ def test_a_number_is_free_only_if_all_names_are(tmp_path: Path) -> None:
 
 
 @given(file_names)
-def test_shown_names_are_harmless(name: str) -> None:
+def test_printable_names_have_no_control_characters(name: str) -> None:
     valid_text(name).encode()
     assert printable(name).isprintable()

@@ -30,7 +30,7 @@ def test_leases(tmp_path: Path, planted: Callable[[Path], None]) -> None:
 
 
 @pytest.mark.parametrize("name", ["segments", "preview", "checkpoint.json"])
-def test_kept_state_comes_in_over_links(tmp_path: Path, name: str) -> None:
+def test_kept_state_replaces_planted_links(tmp_path: Path, name: str) -> None:
     share = make_share(tmp_path)
     job = finished(share, "x.mp4")
     arrived = job.folder / "kept"
@@ -83,7 +83,7 @@ def test_a_pipe_is_no_sentinel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["link", "pipe"])
-def test_what_is_no_report_is_not_delivered(tmp_path: Path, what: str) -> None:
+def test_a_planted_report_is_not_delivered(tmp_path: Path, what: str) -> None:
     job = finished(make_share(tmp_path), "x.mp4")
     report = job.folder / "output.report.json"
     document = report.read_bytes()

@@ -1,4 +1,4 @@
-"""Moves: nothing is overwritten, and doing one twice is doing it once."""
+"""Moves: they never overwrite a file, and a repeated move changes nothing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_lost_reply_is_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert target.read_text() == "a"
 
 
-def test_a_share_that_is_away_is_not_taken_for_a_file_that_has_gone(tmp_path: Path) -> None:
+def test_a_missing_share_is_not_taken_for_a_missing_file(tmp_path: Path) -> None:
     """Both names seem to be missing, but so is the directory."""
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "a").write_text("a")
@@ -100,7 +100,7 @@ def test_somebody_elses_file_under_the_target_is_an_error(tmp_path: Path) -> Non
     assert (tmp_path / "a").exists()
 
 
-def test_folders_are_made_through_no_link(tmp_path: Path) -> None:
+def test_folders_are_not_created_through_links(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()
     assert make_dirs(tmp_path / "out", PurePath("a/b")).is_dir()

@@ -1,4 +1,4 @@
-"""The share: prepared once, recognised later, and never confused with an empty mount point."""
+"""The share: prepared once, recognised later, and not confused with an empty mount point."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_sentinel_that_cannot_be_written_leaves_no_half_of_it(
     assert make_share(tmp_path).identity().share_id
 
 
-def test_a_root_that_is_missing_is_not_made_up(tmp_path: Path) -> None:
+def test_a_missing_root_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(ShareAwayError):
         Share(settings_for(tmp_path / "not mounted")).prepare()
     assert not (tmp_path / "not mounted").exists()
@@ -86,9 +86,7 @@ def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
     assert watched.look().block_reason is BlockReason.NONE
 
 
-def test_a_share_that_stays_away_is_looked_for_ever_more_rarely(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_search_for_a_missing_share_backs_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Doubled each time, up to half a minute whatever jobs wait at most; the journal has one line about it."""
     share = make_share(tmp_path)
     settings = settings_for(tmp_path, retry={"first_s": 5, "longest_s": 300})
@@ -153,7 +151,9 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
     assert sorted(told) == sorted(removed)
 
 
-def test_no_folder_is_made_where_a_share_was_a_moment_ago(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_is_created_on_a_share_that_was_just_unmounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It goes right after it was recognised."""
     (tmp_path / "share").mkdir()
     share = make_share(tmp_path / "share")
@@ -229,7 +229,7 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert seen == [False, True, True, True, False, False]
 
 
-def test_low_space_costs_kept_state_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_space_removes_kept_state_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     share = make_share(tmp_path)
     watched = conditions(share, low_bytes=100, resume_bytes=200)
     for name in ("a", "b", "c"):

@@ -1,4 +1,4 @@
-"""The pool of workers: whose standstill counts."""
+"""The pool of workers: which stalls count."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         made.close()
 
 
-def test_a_worker_that_stands_still_is_ended(bench: Bench) -> None:
+def test_a_stalled_worker_is_killed(bench: Bench) -> None:
     assert bench.look(after_s=1, times=STALL_S + 1) == []
     bench.process.wait(10)
     assert bench.look(after_s=1) == [("j", Stalled(STALL_S))]
 
 
-def test_time_in_which_the_service_stood_still_itself_is_not_the_worker_s(bench: Bench) -> None:
+def test_a_stall_of_the_service_does_not_count_for_the_worker(bench: Bench) -> None:
     """Both wait for the same share, say."""
     bench.look(after_s=1, times=10)
     assert bench.look(after_s=10 * STALL_S) == []
@@ -75,7 +75,7 @@ def test_time_in_which_the_service_stood_still_itself_is_not_the_worker_s(bench:
 
 
 @pytest.mark.parametrize("stage", ["wait", "space"])
-def test_a_worker_that_waits_and_says_so_is_alive(bench: Bench, stage: str) -> None:
+def test_a_worker_that_reports_waiting_is_alive(bench: Bench, stage: str) -> None:
     for _ in range(4):
         bench.say(Progress(stage, lacks="33 MiB free"))
         assert bench.look(after_s=1, times=STALL_S - 1) == []

@@ -1,4 +1,4 @@
-"""What a worker says to the service: nothing that a spoiled one may say ends the service."""
+"""Messages of a worker: no content can end the service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_messages_arrive_as_they_were_sent(message: Message) -> None:
 
 
 @given(st.binary() | values.map(lambda value: json.dumps(value).encode()))
-def test_what_is_no_message_is_a_value_error(line: bytes) -> None:
+def test_a_malformed_line_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError):
         decode(line)
 

@@ -35,15 +35,15 @@ def test_open_files() -> None:
     assert "Too many open files" in done.stderr
 
 
-def test_file_size_is_told_by_a_signal() -> None:
+def test_file_size_ends_with_a_signal() -> None:
     assert confined("import tempfile; tempfile.TemporaryFile().truncate(2**21)").returncode == -25  # SIGXFSZ
 
 
-def test_cpu_time_is_told_by_a_signal() -> None:
+def test_cpu_time_ends_with_a_signal() -> None:
     assert confined("while True: pass").returncode == -24  # SIGXCPU
 
 
-def test_where_a_gpu_may_be_used_address_space_is_free() -> None:
+def test_address_space_is_not_limited_where_a_gpu_may_be_used() -> None:
     script = PREPARE.replace('"cpu")', '"cuda")') + "print(resource.getrlimit(resource.RLIMIT_AS)[0])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "-1"

@@ -1,4 +1,4 @@
-"""The network of a process without rights: only local sockets are left, in every thread and child."""
+"""The network of an unprivileged process: only local sockets are left, in every thread and child."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_only_local_sockets_are_left() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_a_worker_without_rights_loses_the_network_too() -> None:
+def test_a_worker_without_privileges_loses_the_network_too() -> None:
     become_nobody = (
         "import os; from daemon.worker import sandbox; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     )
