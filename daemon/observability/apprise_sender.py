@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from daemon.errors import DaemonError
-from daemon.worker import sandbox as confinement
+from daemon.worker import sandbox
 from engines.json_answer import answer
 
 _NO_URL = "Apprise does not know this kind of URL"  # its own words would repeat the URL with its passwords
@@ -83,7 +83,7 @@ def _sent(services: dict[str, Any], order: dict[str, Any], reasons: _Reasons) ->
 
 def main() -> None:
     """Answer the order on standard input."""
-    confinement.die_with(os.getppid())
+    sandbox.die_with(os.getppid())
     order = json.load(sys.stdin)
     answer(lambda: deliver(order))
 

@@ -134,17 +134,13 @@ class WorkerPool:
         self._workers: dict[str, Worker] = {}
         self._polled_at = clock()
 
-    def apply(self, *, stall_timeout_s: float) -> None:
-        """Use another stall timeout from now on, for running workers as well."""
-        self.stall_timeout_s = stall_timeout_s
-
     def __len__(self) -> int:
         return len(self._workers)
 
     def __contains__(self, job: str) -> bool:
         return job in self._workers
 
-    def adopt(self, *, stall_timeout_s: float) -> None:
+    def apply(self, *, stall_timeout_s: float) -> None:
         """Take over a changed setting; it holds for workers that run, too."""
         self._stall_timeout_s = stall_timeout_s
 

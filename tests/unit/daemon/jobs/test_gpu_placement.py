@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.settings import Settings
-from daemon.jobs.gpu_placement import has_room, jobs_per_gpu, place
+from daemon.jobs import manifest_json
+from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, place
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
 from daemon.worker.protocol import GPU
 from engines.cuda.encoding.sessions import SessionProbe
+from pipeline.job import Progress
 from tests.support.share import LEASE, claimed, make_share
 
 GIB = 2**30
@@ -68,6 +70,20 @@ def test_jobs_are_spread_evenly_and_never_beyond_the_limit(
         assert place(gpus, busy, most, avoid_gpu) not in (avoid_gpu, None)
 
 
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (None, set()),
+        (Progress("render"), set()),
+        (Progress("render", level="downscale", trip="out_of_memory"), {1}),
+        (Progress("space", lacks="33 MiB free"), {None}),
+        (Progress("render", level="frame_skip", trip="decoder_errors"), set()),  # the file's own trouble
+    ],
+)
+def test_a_job_below_normal_keeps_others_from_its_device(progress: Progress | None, expected: set[int | None]) -> None:
+    assert degraded_gpus([(None, Progress("render")), (1, progress)]) == expected
+
+
 COUNTED = SessionProbe(3, "NVENC returned error 10", 10)
 
 
@@ -80,7 +96,7 @@ def test_a_worker_is_given_its_gpu_and_the_sessions_that_were_counted(tmp_path: 
     assert (spec.device, spec.nvenc) == (settings.device, None)
 
 
-def test_a_job_remembers_its_gpu_and_old_manifests_have_none() -> None:
-    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", card=1)
-    assert Manifest.from_json(manifest.to_json()).card == 1
-    assert Manifest.from_json(manifest.to_json().replace(b'"card": 1,', b"")).card is None
+def test_a_manifest_records_the_gpu_and_old_manifests_have_none() -> None:
+    manifest = Manifest(job="j", inbox="inbox", relative="x.mp4", profile="default", gpu=1)
+    assert manifest_json.decode(manifest_json.encode(manifest)).gpu == 1
+    assert manifest_json.decode(manifest_json.encode(manifest).replace(b'"card": 1,', b"")).gpu is None

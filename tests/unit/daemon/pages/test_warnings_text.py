@@ -60,7 +60,7 @@ def test_a_long_list_is_cut_on_the_status_page() -> None:
     assert "and 4 more" in page
 
 
-def test_nothing_that_a_worker_says_runs_on_a_page() -> None:
+def test_messages_of_a_worker_are_escaped() -> None:
     page = page_of(status(people=2, warnings=[HOSTILE]), Translator(("en", "ko"))).decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in page
     assert "<script>alert" not in page
@@ -86,7 +86,7 @@ def test_warnings_travel_from_the_worker_to_the_service(tmp_path: Path) -> None:
     assert warnings_in(received.facts) == [GAP]
 
 
-def test_people_are_told_once_a_file_and_only_of_what_lacks_something() -> None:
+def test_one_message_is_sent_for_an_incomplete_file() -> None:
     (alert,) = AlertRules("here").alerts(delivered({"warnings": [GAP] * 7}))
     assert alert.kind is AlertKind.INCOMPLETE
     assert GAP["message"] in alert.text
