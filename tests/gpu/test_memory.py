@@ -33,7 +33,7 @@ def test_after_the_first_frames_nothing_is_allocated(tmp_path, allocations):
     """Decoding, thumbnails, detection and composition, with frames held back as the look-ahead does."""
     from engines.cuda.backend import open_cuda  # noqa: PLC0415
 
-    path = write_recording(tmp_path / "clip.mp4", seconds=10, size=(640, 360), audio=False)
+    path = write_recording(tmp_path / "clip.mp4", seconds=10, size=(640, 360), audio_track=False)
     info = probe(path)
     backend = open_cuda(DeviceSettings(backend="cuda"))
     decoder = backend.decoder(path, info, max_surface_pixels=10**7)

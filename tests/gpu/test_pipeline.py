@@ -125,7 +125,7 @@ def test_what_the_cpu_began_starts_over_on_the_gpu_and_says_so(recording, on_gpu
 
 
 def test_many_short_jobs_leave_nothing_behind(tmp_path):
-    source = write_recording(tmp_path / "short.mp4", seconds=1, size=(640, 360), audio=False)
+    source = write_recording(tmp_path / "short.mp4", seconds=1, size=(640, 360), audio_track=False)
     free = []
     for n in range(8):
         run(source, tmp_path / str(n), "cuda")

@@ -29,7 +29,7 @@ def host_bytes(service: Service) -> tuple[int, int]:
 
 def test_two_hundred_files_leave_nothing_behind(tmp_path: Path) -> None:
     """After each twenty files: the most that was held meanwhile, of the GPU and of the host."""
-    source = write_recording(tmp_path / "x.mp4", seconds=1, fps=10, size=(320, 240), audio=False)
+    source = write_recording(tmp_path / "x.mp4", seconds=1, fps=10, size=(320, 240), audio_track=False)
     names = [f"{n:03d}" for n in range(FILES)]
     service = gpu_service(tmp_path / "service", jobs=10)
     before = used_bytes()

@@ -88,7 +88,9 @@ class BusyAWhile(BusyMidway):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_recording(tmp_path_factory.mktemp("source") / "x.mp4", seconds=3, fps=10, size=(320, 240), audio=False)
+    return write_recording(
+        tmp_path_factory.mktemp("source") / "x.mp4", seconds=3, fps=10, size=(320, 240), audio_track=False
+    )
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_other_settings_start_over(recording, tmp_path):
 
 
 def test_nobody_in_the_frame_is_delivered_and_said(tmp_path):
-    source = write_recording(tmp_path / "room.mp4", seconds=1, people=(None, None), audio=False)
+    source = write_recording(tmp_path / "room.mp4", seconds=1, people=(None, None), audio_track=False)
     result, _ = run(spec_for(source, tmp_path / "work"))
     report = json.loads(result.files.report.read_bytes())
     assert report["identity"]["people_seen"] == 0
