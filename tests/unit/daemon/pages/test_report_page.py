@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from daemon.pages.report_page import add_report_page
-from pipeline.report.plots import Course, camera, latency, presence
+from pipeline.report.plots import TimeAxis, camera, latency, presence
 from tests.support.reports import finished_job, write_report_page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,7 +56,7 @@ def test_bars_show_shares_of_sources() -> None:
     sources[:, 0] = 10
     sources[1, 0, 5:] = 5
     sources[1, 4, 5:] = 5
-    drawn = parsed(presence(sources, Course(10.0), {"left": Markup(), "right": Markup()}))
+    drawn = parsed(presence(sources, TimeAxis(10.0), {"left": Markup(), "right": Markup()}))
     left, right, frozen = drawn.findall(f"{SVG}path")
     assert [p.attrib["class"] for p in (left, right, frozen)] == ["source-detected", "source-detected", "source-frozen"]
     assert area(right) == pytest.approx(0.75 * area(left), rel=0.01)
@@ -67,7 +67,7 @@ def test_the_camera_path_follows_the_crops_and_skips_what_is_not_known() -> None
     crops = np.zeros((2, 4, 4))
     crops[0] = [(100, 50, 100, 100), (200, 50, 100, 100), (np.nan,) * 4, (400, 50, 100, 100)]
     crops[1] = np.nan
-    drawn = parsed(camera(crops, 500.0, Course(4.0), vertical=False))
+    drawn = parsed(camera(crops, 500.0, TimeAxis(4.0), vertical=False))
     (line,) = drawn.findall(f"{SVG}polyline")
     ys = [float(point.split(",")[1]) for point in line.attrib["points"].split()]
     assert ys == [30, 60, 120]
@@ -76,7 +76,7 @@ def test_the_camera_path_follows_the_crops_and_skips_what_is_not_known() -> None
 def test_marks_lie_at_their_times() -> None:
     span = {"from_s": 5.0, "to_s": 10.0, "level": "frame_skip"}
     crops = np.full((2, 1, 4), np.nan)
-    drawn = parsed(camera(crops, 500.0, Course(10.0, [span], [2.5]), vertical=True))
+    drawn = parsed(camera(crops, 500.0, TimeAxis(10.0, [span], [2.5]), vertical=True))
     band = drawn.find(f"{SVG}rect[@class='level-frame_skip']")
     swap = drawn.find(f"{SVG}path[@class='swap']")
     assert band is not None and swap is not None
