@@ -78,5 +78,5 @@ def test_a_job_of_the_same_class_goes_on_and_the_report_names_the_class(work: An
     here = host_class().to_json()
     assert report["versions"].items() >= here["versions"].items()
     assert report["compute"] == {
-        name: value for name, value in here.items() if name != "versions"
+        {"gpu": "card"}.get(name, name): value for name, value in here.items() if name != "versions"
     } | {"inference": "onnxruntime-cpu, onnxruntime-cpu"}  # fmt: skip

@@ -41,7 +41,7 @@ class Waiting(Refusing):
 def test_it_is_counted_once_for_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: type[CpuBackend], end: type[Exception], counted: Any
 ) -> None:
-    source = write_recording(tmp_path / "x.mp4", seconds=2, fps=5, size=(320, 240), audio=False)
+    source = write_recording(tmp_path / "x.mp4", seconds=2, fps=5, size=(320, 240), audio_track=False)
     monkeypatch.setattr(render_loop, "open_backend", lambda *_, **__: backend())
     spec = JobSpec(
         "job", source, "x.mp4", tmp_path, profile=ProfileSettings(preset="ultrafast"),

@@ -62,7 +62,7 @@ def write_recording(
     people: tuple[Path2D | None, Path2D | None] = (still(0.28), still(0.72)),
     size: tuple[int, int] = (640, 360),
     fps: int = 30,
-    audio: bool = True,
+    audio_track: bool = True,
 ) -> Path:
     """Write an H.264 recording with a stereo tone."""
     width, height = size
@@ -70,14 +70,14 @@ def write_recording(
         video = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "18"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.gop_size = fps
-        audio_stream = out.add_stream("aac", rate=48000, layout="stereo") if audio else None
+        audio = out.add_stream("aac", rate=48000, layout="stereo") if audio_track else None
         for n in range(round(seconds * fps)):
             frame = av.VideoFrame.from_ndarray(image(n / fps, people, width, height), format="bgr24")
             frame.pts, frame.time_base = n, Fraction(1, fps)
             out.mux(video.encode(frame))
         out.mux(video.encode())
-        if audio_stream is not None:
-            _write_tone(out, audio_stream, seconds)
+        if audio is not None:
+            _write_tone(out, audio, seconds)
     return path
 
 

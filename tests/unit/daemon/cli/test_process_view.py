@@ -58,13 +58,13 @@ def test_the_bar_says_what_is_cut_down(stage: str, level: str, words: str) -> No
     assert speed(replace(BEGIN, stage=stage, level=level, level_reason=reason, render_s=97.0)) == words
 
 
-def test_a_pace_is_not_told_from_the_first_batch() -> None:
+def test_throughput_is_not_shown_after_the_first_batch() -> None:
     now = [0.0]
-    pace = Throughput(window_s=10.0, least_s=1.0, now=lambda: now[0])
-    assert pace.mark(16) == 0.0
+    throughput = Throughput(window_s=10.0, least_s=1.0, now=lambda: now[0])
+    assert throughput.update(16) == 0.0
     now[0] = 0.1
-    assert pace.mark(32) == 0.0
+    assert throughput.update(32) == 0.0
     now[0] = 2.0
-    assert pace.mark(76) == pytest.approx(30.0)
+    assert throughput.update(76) == pytest.approx(30.0)
     now[0] = 14.0
-    assert pace.mark(76 + 120) == pytest.approx(10.0)
+    assert throughput.update(76 + 120) == pytest.approx(10.0)
