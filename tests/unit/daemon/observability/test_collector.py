@@ -90,8 +90,8 @@ def test_jobs_attempts_and_failures_are_counted() -> None:
 def test_a_job_whose_recording_the_gpu_does_not_decode_is_counted_once_over_its_attempts() -> None:
     def attempt() -> None:
         stats_collector = StatsCollector()
-        stats_collector.undecodable("prores")
-        collector.stats(job().id, stats_collector.take())
+        stats_collector.count_undecodable("prores")
+        collector.stats(job().id, stats_collector.take_delta())
 
     collector = MetricsCollector(Settings())
     attempt()
@@ -113,9 +113,9 @@ def test_capacity_follows_a_reload() -> None:
 def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
     stats_collector = StatsCollector()
     for _ in range(3):
-        stats_collector.queued("compose", 16, most_parts=3)
+        stats_collector.enqueue("compose", 16, most_parts=3)
     collector = MetricsCollector(Settings())
-    collector.stats("1", stats_collector.take())
+    collector.stats("1", stats_collector.take_delta())
     found = samples(collector.metrics)
     assert found["dualface_queue_fill_ratio_count", ("compose",)] == 3
     assert found["dualface_queue_fill_ratio_sum", ("compose",)] == pytest.approx(2)
@@ -123,9 +123,9 @@ def test_a_full_queue_is_shown_as_full_whatever_its_size() -> None:
 
 def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
     stats_collector = StatsCollector()
-    stats_collector.queued("decode", 12, most_parts=3)
+    stats_collector.enqueue("decode", 12, most_parts=3)
     collector = MetricsCollector(Settings())
-    collector.stats("1", stats_collector.take())
+    collector.stats("1", stats_collector.take_delta())
     running = RunningJob("1", "a.mp4", "render", 1.0, 1.0, None, "downscale", 1)
     collector(tick(ServiceStatus("here", 1, level="downscale", running=[running]), Condition()))
     found = samples(collector.metrics)

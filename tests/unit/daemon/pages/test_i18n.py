@@ -29,7 +29,7 @@ ERRORS_OF_JOBS = (
     "pipeline.corrections",
     "daemon.errors",
     "daemon.inbox.arrivals",
-    "engines.media.joining",
+    "pipeline.joining",
 )
 
 
@@ -47,7 +47,7 @@ def test_every_text_is_there_in_every_language(key: str) -> None:
 
 def test_korean_is_korean() -> None:
     latin_only = {key for key, said in catalogue().items() if said["ko"] and not re.search("[가-힣]", said["ko"])}
-    assert latin_only == {"on_host", "page.told"}
+    assert latin_only == {"on_host", "page.title"}
 
 
 def test_templates_and_code_use_only_what_is_there_and_all_of_it() -> None:
@@ -107,7 +107,7 @@ def test_values_are_escaped_and_speak_the_language() -> None:
     )
     assert Translator(languages("ko"))("level.detail", reason="<b>") == "자세한 내용: &lt;b&gt;"
     assert Translator(("en",))("updated", time=Markup("<time>")) == "Updated <time>"
-    assert Translator(("en",))("page.told", state=Word("state.idle")) == "Ready: dualface"
+    assert Translator(("en",))("page.title", state=Word("state.idle")) == "Ready: dualface"
 
 
 def test_an_error_without_words_is_told_in_english() -> None:
