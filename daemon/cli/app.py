@@ -116,13 +116,13 @@ def run(config: ConfigOption = None, dry_run: DryRunOption = False) -> None:
 
     if dry_run:
         from daemon import logs
-        from daemon.cli import forecast_view
+        from daemon.cli import dry_run_view
         from daemon.cli.dry_run import forecast
         from daemon.share.share import Share
 
         logs.configure_command("error")  # the output names the reasons that the service would log
         settings = load(config)
-        forecast_view.show(forecast(Share(settings), settings))
+        dry_run_view.show(forecast(Share(settings), settings))
         return
     raise typer.Exit(service.run(load(config), lambda: load(config)))
 
@@ -160,7 +160,8 @@ def process(
     If a file fails, NAME.report.json in DIR explains why, and the other files continue. An interrupted command
     continues where it stopped when it is run again.
     """
-    from daemon.cli import process_items, process_view
+    from daemon.cli.process import items as process_items
+    from daemon.cli.process import view as process_view
     from daemon.config.loader import load
     from daemon.config.overrides import parse
     from daemon.worker.spawn import take_ahead

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from daemon.cli.process_items import plan
+from daemon.cli.process.items import plan
 from daemon.config.settings import Settings
 from engines.media.joining import PartsDifferError, join
 from engines.media.probe import probe

@@ -30,7 +30,7 @@ def test_the_command_starts_without_loading_codecs(arguments: list[str]) -> None
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True, cwd=ROOT, timeout=60)
 
 
-@pytest.mark.parametrize("module", ["daemon.service.main", "daemon.cli.process_view"])
+@pytest.mark.parametrize("module", ["daemon.service.main", "daemon.cli.process.view"])
 def test_the_service_loads_neither_codecs_nor_numpy(module: str) -> None:
     """Media is opened in workers only: a hostile file can only hurt a worker, and an idle service stays small."""
     code = f"import sys, {module}; print(*sys.modules)"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from daemon.cli import process_view as console
-from daemon.cli.process_items import Item
+from daemon.cli.process import view as console
+from daemon.cli.process.items import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
 from daemon.jobs.job import Job

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 import structlog
 
-from daemon.cli.process_items import Item
+from daemon.cli.process.items import Item
 from daemon.errors import DaemonError
 from daemon.jobs import publication
 from daemon.jobs.manifest import Move

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.cli.process_view import speed
+from daemon.cli.process.view import speed
 from pipeline.job import Progress
 from pipeline.telemetry.throughput import Throughput
 

@@ -18,8 +18,8 @@ from types import FrameType
 
 import structlog
 
-from daemon.cli.process_items import Item, plan
-from daemon.cli.process_results import InterruptedJobError, may_continue, publish, with_advice, write_failure
+from daemon.cli.process.items import Item, plan
+from daemon.cli.process.results import InterruptedJobError, may_continue, publish, with_advice, write_failure
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import report_languages
 from daemon.jobs.outcome_errors import explain

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress as Display
 
-from daemon.cli.batch import Batch, prepare
-from daemon.cli.process_items import Item
-from daemon.cli.process_results import InterruptedJobError, publish
-from daemon.cli.process_view import Bars
+from daemon.cli.process.batch import Batch, prepare
+from daemon.cli.process.items import Item
+from daemon.cli.process.results import InterruptedJobError, publish
+from daemon.cli.process.view import Bars
 from daemon.config.settings import Settings
 from daemon.errors import InvalidOutputError, JobBusyError
 from daemon.jobs import publication

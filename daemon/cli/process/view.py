@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from daemon import logs
-from daemon.cli import batch
-from daemon.cli.batch import Batch
-from daemon.cli.process_items import Item, planned_outputs
-from daemon.cli.process_results import InterruptedJobError
+from daemon.cli.process import batch
+from daemon.cli.process.batch import Batch
+from daemon.cli.process.items import Item, planned_outputs
+from daemon.cli.process.results import InterruptedJobError
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import job_slots
 from daemon.pages.i18n import clock
