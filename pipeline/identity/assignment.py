@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from pipeline.identity.appearance import appearance_nats
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
@@ -25,8 +26,6 @@ SAME_TRACK_NATS = 1.0  # for tracklets of one track
 CONTINUITY_NATS = 1.5  # for keeping the label within a track
 ORDER_NATS = 0.5  # for keeping the position across a cut
 KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5  # for keeping a label that has been shown
-APPEARANCE_LIMIT = 4.0  # most nats of one embedding
-FURTHER_VIEW = 0.5  # weight of each further embedding of a tracklet, as they are correlated
 BEAM, BEAM_NATS = 96, 16.0  # most hypotheses, and nats behind the best at which one is dropped
 
 Holders: TypeAlias = tuple["Tracklet | None", "Tracklet | None"]
@@ -93,13 +92,7 @@ class Assigner:
 
     def appearance(self, tracklet: Tracklet, person: int) -> float | None:
         """Return the nats that the embeddings give for this person against a stranger; None without embeddings."""
-        own = [d for pair in tracklet.evidence if (d := pair[person - 1]) is not None]
-        if not own:
-            return None
-        limit, spread = self._settings.stranger_distance, self._settings.embedding_spread
-        nats = [(limit * limit - d * d) / (2 * spread * spread) for d in own]
-        mean = sum(max(-APPEARANCE_LIMIT, min(APPEARANCE_LIMIT, n)) for n in nats) / len(nats)
-        return mean * (1 + FURTHER_VIEW * (len(nats) - 1))
+        return appearance_nats(tracklet, person, self._settings)
 
     def _extend(
         self, hypothesis: Hypothesis, tracklet: Tracklet, gains: list[Gain], before: int | None, stay: float

@@ -287,7 +287,7 @@ class PeopleResolver:
     def _anchor(self, tracklet: Tracklet) -> None:
         anchor = self._anchors[tracklet.label - 1]
         if anchor is None or anchor.t1 <= tracklet.t1:
-            tracklet.views, tracklet.evidence = [], []
+            tracklet.views, tracklet.evidence, tracklet.separation = [], [], []
             self._anchors[tracklet.label - 1] = tracklet
 
 

@@ -16,9 +16,15 @@ LARGE = 0.10  # of the frame's height: larger faces are not in the background
 USUAL_SCORE = 0.9  # of a clear face
 PASSING = 0.7  # face heights per second: faster than people sway
 CENTRED = 0.10  # of the frame's width: a lone face nearer to the middle has no side
+GAZE_YAW = 0.2  # yaw that decides a side as much as being ``CENTRED`` off the middle
+NO_SIDE = 0.25  # below this neither position nor gaze says anything
 WEIGHT_S = 30.0  # presence beyond this adds no weight
 SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
-SUCCESSION_S = 2.0  # ... and at least this long a presence
+SUCCESSION_S = 2.0  # ... and at least this long a presence ...
+SUCCESSION_SIZE = 0.6  # ... and at least this share of the person's prominence
+LEADING = 0.3  # of the frame's height: the least size that prominence is relative to
+LOOKS_AWAY = 0.3  # share of its prominence that a face in profile loses
+PROFILE_YAW = 0.75
 ABSENT_S = 0.7  # a person who was not detected for this long is away
 YOUNG_S = 10.0  # with less presence a person's side may still change
 
@@ -31,7 +37,9 @@ class Person:
         certain_side: the side no longer changes.
         shot, height: the latest shot with a detection, and the usual height of the face in it, in pixels.
         quality: recent height of the face, reduced where the detector's confidence is low.
-        weight: presence so far, in seconds times quality.
+        prominence: recent share of the leading face's size, reduced for low confidence and a face that looks away.
+        weight: presence so far, in seconds times prominence.
+        seen_s: presence so far, in seconds.
         unseen_s: time since the last detection.
     """
 
@@ -43,20 +51,23 @@ class Person:
     shot: int = -1
     height: float = 0.0
     quality: float = 0.0
+    prominence: float = 0.0
     weight: float = 0.0
+    seen_s: float = 0.0
     unseen_s: float = 0.0
 
     def height_in(self, shot: int) -> float:
         """Return the usual face height in a shot, in pixels; 0 while unknown."""
         return self.height if self.shot == shot else 0.0
 
-    def seen(self, tracklet: Tracklet, seconds: float) -> None:
-        """Update the person with a detection, ``seconds`` after the one before."""
+    def seen(self, tracklet: Tracklet, seconds: float, prominence: float) -> None:
+        """Update the person with a detection of this prominence, ``seconds`` after the one before."""
         height = tracklet.last[3]
         self.height = height if self.shot != tracklet.shot else self.height + 0.1 * (height - self.height)
         self.shot, self.unseen_s = tracklet.shot, 0.0
         self.quality = self.height * tracklet.score**2
-        self.weight = _accumulate(self.weight, self.quality, seconds)
+        self.prominence, self.seen_s = prominence, self.seen_s + seconds
+        self.weight = _accumulate(self.weight, prominence, seconds)
 
 
 class SubjectSelector:
@@ -64,15 +75,16 @@ class SubjectSelector:
 
     Faces at the start are compared with each other; a face that appears later must be large and stay, or stay long.
     Of two people at the start the left one gets the left tile. A lone one gets the tile of the half that shows the
-    face; whoever appears later gets the other tile. If both were first seen alone, in different shots, and the first
-    one in the middle of the frame, their order in the first shot of both decides.
+    face, near the middle the one from which the gaze leads to the other, else the left one; whoever appears later gets
+    the other tile. If both were first seen alone, in different shots, and the first one in the middle of the frame,
+    their order in the first shot of both decides.
     """
 
     def __init__(self, settings: IdentitySettings, width: int, height: int) -> None:
         self._settings = settings
         self._width, self._height = width, height
         self.people: list[Person] = []
-        self._strangers: dict[int, float] = {}  # weight by track
+        self._strangers: dict[int, tuple[float, float]] = {}  # weight and prominence by track
 
     def select(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Select the people who are not selected yet, label their tracklets, and return these.
@@ -86,7 +98,7 @@ class SubjectSelector:
             return []
         tracklets = list(window)
         free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
-        free.sort(key=lambda k: (-_prominence(k), k.id))
+        free.sort(key=lambda k: (-_first_impression(k), k.id))
         free = [k for k in free if not self._passes_by(k)]
         if not self.people:
             return self._select_first(free)
@@ -105,16 +117,19 @@ class SubjectSelector:
 
     def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
         """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first."""
+        leading = max([LEADING * self._height, *(k.last[3] for k in tracklets)])
         for person in self.people:
             person.unseen_s += seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
-                    person.seen(tracklet, seconds)
+                    person.seen(tracklet, seconds, _prominence(tracklet, leading))
         settled = [k for k in tracklets if k.label == STRANGER and not self._passes_by(k) and k.score >= MIN_SCORE]
-        self._strangers = {
-            k.track: _accumulate(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled
-        }
-        return sorted(settled, key=lambda k: (-self._strangers[k.track], k.id))
+        before, self._strangers = self._strangers, {}
+        for k in settled:
+            prominence = _prominence(k, leading)
+            weight, _ = before.get(k.track, (0.0, 0.0))
+            self._strangers[k.track] = _accumulate(weight, prominence, seconds), prominence
+        return sorted(settled, key=lambda k: (-self._strangers[k.track][0], k.id))
 
     def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
         """Return the stranger who should replace a person, and that person, if any; ``strangers`` as from ``note``.
@@ -124,11 +139,13 @@ class SubjectSelector:
         """
         if len(self.people) < 2 or not strangers:
             return None
-        stranger, quality = strangers[0], _quality(strangers[0])
+        stranger = strangers[0]
+        weight, prominence = self._strangers[stranger.track]
         person = min(self.people, key=lambda p: (p.weight, p.number))
-        holds = person.unseen_s < ABSENT_S and person.quality > quality
-        least = max(SUCCESSION * person.weight, SUCCESSION_S * quality)
-        return None if holds or self._strangers[stranger.track] < least else (stranger, person)
+        holds = person.unseen_s < ABSENT_S and person.prominence > prominence
+        small = prominence < SUCCESSION_SIZE * person.prominence
+        least = max(SUCCESSION * person.weight, SUCCESSION_S * prominence)
+        return None if holds or small or weight < least else (stranger, person)
 
     def vacancies(self, stranger: Tracklet) -> list[Person]:
         """Return the absent people whose size the stranger has, if the stranger has stayed for long enough.
@@ -149,18 +166,22 @@ class SubjectSelector:
         If the other person is new too, their order decides the sides once they are seen together.
         """
         other = next(p for p in self.people if p is not person)
-        person.weight = self._strangers.pop(stranger.track)
+        person.weight, person.prominence = self._strangers.pop(stranger.track)
+        person.seen_s = stranger.t1 - stranger.since
         person.shot, person.height = stranger.shot, stranger.height
-        if other.weight < YOUNG_S * other.height:
+        if other.seen_s < YOUNG_S:
             other.certain_side, other.selection_shot = False, -1
         self.people.sort(key=lambda p: p.number)
 
     def state(self) -> dict[str, Any]:
-        return {"people": [asdict(p) for p in self.people], "strangers": [list(k) for k in self._strangers.items()]}
+        return {
+            "people": [asdict(p) for p in self.people],
+            "strangers": [[track, *k] for track, k in self._strangers.items()],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.people = [Person(**p) for p in state["people"]]
-        self._strangers = {int(track): weight for track, weight in state["strangers"]}
+        self._strangers = {int(track): (weight, share) for track, weight, share in state["strangers"]}
 
     def _select_first(self, free: list[Tracklet]) -> list[Tracklet]:
         if not free:
@@ -168,8 +189,8 @@ class SubjectSelector:
         first = free[0]
         pair = [k for k in free[1:] if _shared_s(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
         if not pair:
-            x = first.first[0] / self._width - 0.5
-            return [self._add(first, "left" if x < 0 else "right", certain=abs(x) > CENTRED)]
+            offset = (first.first[0] / self._width - 0.5) / CENTRED
+            return [self._add(first, _lone_side(offset, first.yaw), certain=abs(offset) > 1)]
         left, right = sorted((first, pair[0]), key=lambda k: k.first[0])
         return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
 
@@ -201,7 +222,7 @@ class SubjectSelector:
         number = len(self.people) + 1
         tracklet.label = number
         person = Person(number, side, certain, tracklet.shot, tracklet.t0)
-        person.seen(tracklet, 0.0)
+        person.seen(tracklet, 0.0, 0.0)
         self.people.append(person)
         return tracklet
 
@@ -211,18 +232,36 @@ def _quality(tracklet: Tracklet) -> float:
     return tracklet.height * tracklet.score**2
 
 
-def _prominence(tracklet: Tracklet) -> float:
+def _first_impression(tracklet: Tracklet) -> float:
     return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
 
 
-def _accumulate(weight: float, quality: float, seconds: float) -> float:
+def _prominence(tracklet: Tracklet, leading: float) -> float:
+    """Return the share of the leading face's height, reduced for low confidence and a face that looks away."""
+    away = min(1.0, abs(tracklet.yaw) / PROFILE_YAW)
+    return min(1.0, tracklet.last[3] / leading) * tracklet.score**2 * (1 - LOOKS_AWAY * away)
+
+
+def _accumulate(weight: float, prominence: float, seconds: float) -> float:
     """Return the weight after another frame; presence beyond ``WEIGHT_S`` adds nothing."""
-    return max(weight, min(weight + seconds * quality, WEIGHT_S * quality))
+    return max(weight, min(weight + seconds * prominence, WEIGHT_S * prominence))
 
 
 def _shared_s(a: Tracklet, b: Tracklet) -> float:
     """Return the seconds during which both were seen."""
     return min(a.t1, b.t1) - max(a.since, b.since)
+
+
+def _lone_side(offset: float, turn: float) -> Side:
+    """Return the side of somebody who is seen alone.
+
+    ``offset`` is the distance from the middle of the frame, in ``CENTRED``. Within 1 of it, the direction of the gaze
+    counts as well: the other person is there, so who looks to the right belongs on the left. Without either, the side
+    is left.
+    """
+    if abs(offset) <= 1:
+        offset -= turn / GAZE_YAW
+    return "right" if offset > NO_SIDE else "left"
 
 
 def _opposite(side: Side) -> Side:

@@ -34,6 +34,7 @@ class Actor:
     score: float = 0.92
     away: Sequence[tuple[float, float]] = ()  # spans in which the face is turned away
     zoom: Callable[[float], float] = lambda t: 1.0
+    nose: float = 0.5  # where the nose is across the face: away from the middle for a turned head
 
     def box(self, t: float) -> Rect | None:
         at = self.path(t)
@@ -57,6 +58,7 @@ class Recording:
     cuts: Sequence[float] = ()
     seed: int = 7
     likeness: float = 0.8  # distance between two people's mean embeddings
+    noise: float = 0.02  # of each component of an embedding
     observations: list[Observation] = field(default_factory=list)
     embedded: list[int] = field(default_factory=list)  # pts of frames that were embedded
 
@@ -84,7 +86,7 @@ class Recording:
         return {a.name: box for a in self.actors if (box := a.box(scene.t)) and a.visible(scene.t) and _inside(box)}
 
     def _embedding(self, pts: int, face: Face) -> NDArray[np.float64]:
-        noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, 0.02, 128)
+        noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, self.noise, 128)
         return self._mean[self._owner[pts, face.box.x]] + noise
 
     def _faces(self, pts: int, t: float) -> tuple[Face, ...]:
@@ -97,7 +99,8 @@ class Recording:
         w, h = box.w * (1 + dw), box.h * (1 + dh)
         noisy = Rect(box.cx - w / 2 + dx * w, box.cy - h / 2 + dy * h, w, h)
         self._owner[pts, noisy.x] = actor.name
-        points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in ON_FACE)
+        on_face = ((actor.nose, v) if u == 0.5 else (u, v) for u, v in ON_FACE)
+        points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in on_face)
         return Face(noisy, actor.score, points)
 
 

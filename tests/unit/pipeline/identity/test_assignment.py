@@ -16,6 +16,10 @@ PEOPLE = [Person(1, "left", True, 0, 0.0, shot=0, height=200.0), Person(2, "righ
 NOBODY = (None, None)
 
 
+def squares(distances: list[list[float | None]]) -> list[list[float | None]]:
+    return [[None if d is None else d * d for d in pair] for pair in distances]
+
+
 def tracklet(
     number: int,
     t0: float,
@@ -48,7 +52,7 @@ def tracklet(
         score_sum=hits * score,
         height_sum=hits * height,
         label=label,
-        evidence=evidence or [],
+        separation=squares(evidence or []),
     )
 
 
@@ -111,7 +115,7 @@ def test_people_keep_their_order_across_a_cut_when_nothing_else_is_known() -> No
 def test_what_was_shown_needs_evidence_to_change() -> None:
     a, b = tracklet(1, 0, 4, 500, 500, label=1), tracklet(2, 0, 4, 1400, 1400, label=2)
     assert labels([a, b]) == {1: 1, 2: 2}
-    a.evidence, b.evidence = [[0.85, 0.3], [0.85, 0.3]], [[0.3, 0.85], [0.3, 0.85]]
+    a.separation, b.separation = squares([[0.85, 0.3]] * 2), squares([[0.3, 0.85]] * 2)
     assert labels([a, b]) == {1: 2, 2: 1}
     assert labels([a, b], returned_t=5.0) == {1: 1, 2: 2}, "what was shown as a whole stays"
 
