@@ -22,6 +22,7 @@ WEIGHT_S = 30.0  # presence beyond this adds no weight
 SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
 SUCCESSION_S = 2.0  # ... and at least this long a presence ...
 SUCCESSION_SIZE = 0.6  # ... and at least this share of the person's prominence
+POSITION_WEIGHT = 0.1  # of the latest position in the usual one
 LEADING = 0.3  # of the frame's height: the least size that prominence is relative to
 LOOKS_AWAY = 0.3  # share of its prominence that a face in profile loses
 PROFILE_YAW = 0.75
@@ -41,6 +42,7 @@ class Person:
         weight: presence so far, in seconds times prominence.
         seen_s: presence so far, in seconds.
         unseen_s: time since the last detection.
+        usual_x: centre of the face where both people are seen, in pixels; None before.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Person:
     weight: float = 0.0
     seen_s: float = 0.0
     unseen_s: float = 0.0
+    usual_x: float | None = None
 
     def height_in(self, shot: int) -> float:
         """Return the usual face height in a shot, in pixels; 0 while unknown."""
@@ -123,6 +126,7 @@ class SubjectSelector:
             for tracklet in tracklets:
                 if tracklet.label == person.number:
                     person.seen(tracklet, seconds, _prominence(tracklet, leading))
+        self._note_positions(tracklets)
         settled = [k for k in tracklets if k.label == STRANGER and not self._passes_by(k) and k.score >= MIN_SCORE]
         before, self._strangers = self._strangers, {}
         for k in settled:
@@ -130,6 +134,13 @@ class SubjectSelector:
             weight, _ = before.get(k.track, (0.0, 0.0))
             self._strangers[k.track] = _accumulate(weight, prominence, seconds), prominence
         return sorted(settled, key=lambda k: (-self._strangers[k.track][0], k.id))
+
+    def _note_positions(self, tracklets: Sequence[Tracklet]) -> None:
+        """Remember where people are while both are seen: after a cut they rather are there again."""
+        at = {k.label: k.last[0] for k in tracklets}
+        if len(self.people) == 2 and {1, 2} <= at.keys():
+            for person in self.people:
+                person.usual_x = _smoothed(person.usual_x, at[person.number])
 
     def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
         """Return the stranger who should replace a person, and that person, if any; ``strangers`` as from ``note``.
@@ -167,7 +178,7 @@ class SubjectSelector:
         """
         other = next(p for p in self.people if p is not person)
         person.weight, person.prominence = self._strangers.pop(stranger.track)
-        person.seen_s = stranger.t1 - stranger.since
+        person.seen_s, person.usual_x = stranger.t1 - stranger.since, None
         person.shot, person.height = stranger.shot, stranger.height
         if other.seen_s < YOUNG_S:
             other.certain_side, other.selection_shot = False, -1
@@ -250,6 +261,10 @@ def _accumulate(weight: float, prominence: float, seconds: float) -> float:
 def _shared_s(a: Tracklet, b: Tracklet) -> float:
     """Return the seconds during which both were seen."""
     return min(a.t1, b.t1) - max(a.since, b.since)
+
+
+def _smoothed(mean: float | None, value: float) -> float:
+    return value if mean is None else mean + POSITION_WEIGHT * (value - mean)
 
 
 def _lone_side(offset: float, turn: float) -> Side:

@@ -302,6 +302,22 @@ def test_motion_alone_is_less_confident() -> None:
     assert confidence(embed=False) < confidence(embed=True)
 
 
+def test_what_nothing_could_verify_is_a_place_of_doubt() -> None:
+    """After a cut, without embeddings: the tiles may be exchanged, and the summary says where."""
+    a, b = Actor("A", lambda t: (500 if t < 4 else 900, 420)), Actor("B", lambda t: (1400 if t < 4 else 1100, 420))
+    recording = Recording([a, b], cuts=[4])
+    people = resolver(recording, embed=False)
+    play(recording, people)
+    summary = people.summary()
+    assert summary["confidence"] < 0.9
+    assert {d["person"] for d in summary["doubts"]} == {1, 2}
+    assert all(d["from_s"] == 4.0 and d["to_s"] > 7.5 and d["reason"] == "cut" for d in summary["doubts"])
+    assert all(d["confidence"] < 0.9 for d in summary["doubts"])
+    sure = resolver(recording)
+    play(recording, sure)
+    assert sure.summary()["doubts"] == []
+
+
 def busy() -> Recording:
     """Crossing, a cut, a bystander, somebody who leaves: everything that state is made of."""
     a = Actor("A", line((0, 500, 420), (1, 500, 420), (1.8, 1400, 420), (3, 1400, 420), (8, 400, 420)))
