@@ -195,7 +195,7 @@ class PeopleResolver:
     def _selected(self, tracklet: Tracklet) -> None:
         tracklet.margin = UNCONTESTED
         if (likeness := self._assigner.appearance(tracklet, 3 - tracklet.label)) is not None and likeness < UNLIKE:
-            tracklet.margin = tracklet.appearance_margin = -likeness
+            tracklet.margin, tracklet.appearance_margin = max(MIN_ENROL_NATS, -likeness), -likeness
         self._record.selected(tracklet)
         self._enrol(tracklet)
 

@@ -31,12 +31,13 @@ from pipeline.limits import within_duration
 from pipeline.people import Row
 from pipeline.rendering.analysis import Analysis, FaceEmbedder
 from pipeline.rendering.encoder_factory import open_encoder
+from pipeline.rendering.first_sight import FirstSights
 from pipeline.rendering.frame_cache import StillStore
 from pipeline.rendering.frame_rate import OutputRate
 from pipeline.rendering.hdr import hdr_warnings, keeps_hdr
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import Renderer, batch_size
-from pipeline.rendering.rerender import Renewal
+from pipeline.rendering.rerender import Renewal, stored_rows
 from pipeline.rendering.tile_renderer import TilePainter
 from pipeline.report.thumbnails import FOLDER, ThumbnailStore, forget_moments
 from pipeline.segments.checkpoint import Checkpoint
@@ -125,6 +126,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             painter = _painter(job, compositor)
             batches = within_duration(chain([first], batches), first_pts, job.spec.limits)
             _renderer(job, decoder, analysis, painter, batches).run()
+            if _first_sights(job):
+                _renew(job, compositor, decoder)
         return StreamOutcome(
             identity=people.summary(),
             decoder=decoder.name,
@@ -264,7 +267,13 @@ def _moments(job: StreamJob, start_pts: int) -> ThumbnailStore:
 
 def _corrector(job: StreamJob) -> Callable[[Row], Row]:
     video = job.info.video
-    return lambda row: job.spec.corrections.apply(row, video.width, video.height)
+    sights = _first_sights(job)
+    return lambda row: job.spec.corrections.apply(sights.apply(row), video.width, video.height)
+
+
+def _first_sights(job: StreamJob) -> FirstSights:
+    """When people are seen for the first time; that is known once all segments are there."""
+    return FirstSights.of(stored_rows(job.spec.work_dir, job.checkpoint) if job.checkpoint.complete else ())
 
 
 def _renew(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:

@@ -23,6 +23,12 @@ _DEPTH = 16
 _BATCH = 4
 
 
+def stored_rows(work_dir: Path, checkpoint: Checkpoint) -> Iterator[Row]:
+    """Yield the rows of the finished segments as they were decided, before any correction."""
+    for record in checkpoint.segments:
+        yield from segments.read_rows(work_dir / "segments", record)
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """What it takes to render a finished segment again."""
