@@ -270,6 +270,7 @@ class PeopleResolver:
         """Give a person's number to a stranger, and forget the predecessor."""
         self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
+            tracklet.forget_comparisons(person.number)
             if tracklet.person() == person.number:
                 tracklet.label = STRANGER
         stranger.label, stranger.margin = person.number, UNCONTESTED

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.identity.liveliness import FeatureMotion
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.people import Side
 from pipeline.settings import IdentitySettings
@@ -88,6 +89,7 @@ class SubjectSelector:
         self._width, self._height = width, height
         self.people: list[Person] = []
         self._strangers: dict[int, tuple[float, float]] = {}  # weight and prominence by track
+        self._motion: dict[int, FeatureMotion] = {}  # by track, of faces in the latest frames
 
     def select(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Select the people who are not selected yet, label their tracklets, and return these.
@@ -102,7 +104,7 @@ class SubjectSelector:
         tracklets = list(window)
         free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
         free.sort(key=lambda k: (-_first_impression(k), k.id))
-        free = [k for k in free if not self._passes_by(k)]
+        free = [k for k in free if not self._passes_by(k) and not self._is_still(k)]
         if not self.people:
             return self._select_first(free)
         others = [k for k in tracklets if k.person() == self.people[0].number]
@@ -120,20 +122,37 @@ class SubjectSelector:
 
     def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
         """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first."""
+        self._note_motion(tracklets)
         leading = max([LEADING * self._height, *(k.last[3] for k in tracklets)])
         for person in self.people:
             person.unseen_s += seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
                     person.seen(tracklet, seconds, _prominence(tracklet, leading))
+                    if self._is_still(tracklet):
+                        person.weight = person.prominence = 0.0
         self._note_positions(tracklets)
-        settled = [k for k in tracklets if k.label == STRANGER and not self._passes_by(k) and k.score >= MIN_SCORE]
+        settled = [k for k in tracklets if k.label == STRANGER and k.score >= MIN_SCORE]
+        settled = [k for k in settled if not self._passes_by(k) and not self._is_still(k)]
         before, self._strangers = self._strangers, {}
         for k in settled:
             prominence = _prominence(k, leading)
             weight, _ = before.get(k.track, (0.0, 0.0))
             self._strangers[k.track] = _accumulate(weight, prominence, seconds), prominence
         return sorted(settled, key=lambda k: (-self._strangers[k.track][0], k.id))
+
+    def _note_motion(self, tracklets: Sequence[Tracklet]) -> None:
+        now = max((k.t1 for k in tracklets), default=0.0)
+        self._motion = {track: m for track, m in self._motion.items() if now - m.seen_s <= ABSENT_S}
+        for k in tracklets:
+            motion = self._motion.setdefault(k.track, FeatureMotion(k.t1))
+            if k.t1 > motion.seen_s:
+                motion.add(k.t1, k.features)
+
+    def _is_still(self, tracklet: Tracklet) -> bool:
+        """Return whether this is the face of a poster or a photograph."""
+        motion = self._motion.get(tracklet.track)
+        return motion is not None and motion.is_still
 
     def _note_positions(self, tracklets: Sequence[Tracklet]) -> None:
         """Remember where people are while both are seen: after a cut they rather are there again."""
@@ -188,10 +207,12 @@ class SubjectSelector:
         return {
             "people": [asdict(p) for p in self.people],
             "strangers": [[track, *k] for track, k in self._strangers.items()],
+            "motion": [[track, asdict(m)] for track, m in self._motion.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.people = [Person(**p) for p in state["people"]]
+        self._motion = {int(track): FeatureMotion(**m) for track, m in state["motion"]}
         self._strangers = {int(track): (weight, share) for track, weight, share in state["strangers"]}
 
     def _select_first(self, free: list[Tracklet]) -> list[Tracklet]:

@@ -10,6 +10,7 @@ from typing import Any
 from engines.frames import Rect
 from pipeline.identity.byte_track import ByteTrack, Match, Track, grown, intersection, iou
 from pipeline.identity.head_pose import yaw
+from pipeline.identity.liveliness import features
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
@@ -31,6 +32,7 @@ class Tracklet:
         contact: another face is so near that the tracker may confuse the two.
         t0, t1: times of the first and the last detection, in seconds.
         first, last: centre x, centre y, width, height, speed x, speed y, in pixels and pixels per second.
+        features: of the last detection (see ``liveliness``).
         since: beginning of the track's latest tracklet that did not begin with a jump; a jump alone is seldom
             somebody else.
         evidence: for each embedding the distances to the two people's galleries; None where a gallery was empty.
@@ -54,6 +56,7 @@ class Tracklet:
     score_sum: float = 0.0
     height_sum: float = 0.0
     yaw_sum: float = 0.0
+    features: list[float] = field(default_factory=list)
     label: int = UNDECIDED
     proposed: int = UNDECIDED
     margin: float = 0.0
@@ -87,12 +90,18 @@ class Tracklet:
         self.hits += 1
         self.score_sum += face.score
         self.height_sum += face.box.h
+        self.features = features(face)
         self.yaw_sum += max(-1.0, min(1.0, yaw(face)))
         self.t1 = t
         self.last = [face.box.cx, face.box.cy, face.box.w, face.box.h, *track.velocity()]
         if self.hits > 1 and t - self.t0 <= START_S + 1e-6:
             dt = t - self.t0
             self.first[4:] = [(face.box.cx - self.first[0]) / dt, (face.box.cy - self.first[1]) / dt]
+
+    def forget_comparisons(self, person: int) -> None:
+        """Drop the distances to the views of a person who is somebody else from now on."""
+        for pair in (*self.evidence, *self.separation):
+            pair[person - 1] = None
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Tracklet:

@@ -146,6 +146,17 @@ def test_a_face_on_the_wall_gives_way_to_the_second_person() -> None:
     assert not missing(recording, late)
 
 
+def test_a_photograph_gives_way_to_a_smaller_living_face() -> None:
+    """The picture is as large as A; B is smaller and comes later. Only the picture never moves its features."""
+    a, photo = Actor("A", still(500)), Actor("C", lambda t: (1000.0, 300.0), motion=0)
+    b = Actor("B", lambda t: still(1500)(t) if t >= 2 else None, height=150)
+    recording = Recording([a, photo, b], seconds=12)
+    scenes = play(recording)
+    late = [s for s in scenes if s.t > 6]
+    assert not wrong(recording, late)
+    assert not missing(recording, late)
+
+
 def test_a_bystander_who_sits_behind_a_close_up_replaces_nobody() -> None:
     """B is on screen for two seconds of twelve, the small face behind A for ten."""
 
