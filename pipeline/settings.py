@@ -155,19 +155,19 @@ class IdentitySettings(Section):
         Field(
             gt=0,
             le=2,
-            description="Embeddings farther from a person's views than this are of somebody else",
+            description="Faces whose mean embedding is farther from a person's than this are of somebody else",
             json_schema_extra={"unit": "Euclidean distance"},
         ),
-    ] = 0.58
+    ] = 0.41
     embedding_spread: Annotated[
         float,
         Field(
             gt=0,
             le=1,
-            description="Standard deviation of distances between embeddings: larger trusts faces less",
+            description="Standard deviation of distances between mean embeddings: larger trusts faces less",
             json_schema_extra={"unit": "Euclidean distance"},
         ),
-    ] = 0.20
+    ] = 0.12
     least_embedded_height: Annotated[
         int,
         Field(

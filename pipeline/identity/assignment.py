@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from pipeline.identity.appearance import appearance_nats
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
@@ -15,6 +16,8 @@ from pipeline.settings import IdentitySettings
 PERSON_COST = 1.5  # nats against an unknown face being one of the two people
 SCORE_NATS, SCORE_ZERO, SCORE_SPAN = 4.0, 0.6, 0.3
 SIZE_SPREAD = 0.35  # of the logarithm of a person's face height within a shot
+LEADING_NATS, SMALL_NATS = 1.5, -4.0  # for the leading face of a new shot, and most nats against a smaller one
+ALONE_NATS = 0.5  # for the only person known, in a new shot
 LINK_NATS, MIN_LINK_NATS = 2.5, -2.0
 LINK_MEMORY_S = 1.0  # decay time of the evidence of motion
 DRIFT_S = 0.4  # decay time of an unseen face's speed
@@ -23,11 +26,12 @@ POSITION_GROWTH = 1.5  # ... face heights per second unseen
 SPEED_SPREAD = 2.5  # face heights per second
 SAME_TRACK_NATS = 1.0  # for tracklets of one track
 CONTINUITY_NATS = 1.5  # for keeping the label within a track
-ORDER_NATS = 0.5  # for keeping the position across a cut
+ORDER_NATS = 1.0  # for keeping the position across a cut
+GAZE_NATS, GAZE_YAW = 0.5, 0.3  # after a cut, for a gaze that leads to the other person, and its full yaw
 KEEP_PERSON, KEEP_STRANGER = 4.0, 1.5  # for keeping a label that has been shown
-APPEARANCE_LIMIT = 4.0  # most nats of one embedding
-FURTHER_VIEW = 0.5  # weight of each further embedding of a tracklet, as they are correlated
 BEAM, BEAM_NATS = 96, 16.0  # most hypotheses, and nats behind the best at which one is dropped
+
+APPEARS = ("cut", "entry")  # reasons of tracklets that nothing in the same shot leads to
 
 Holders: TypeAlias = tuple["Tracklet | None", "Tracklet | None"]
 
@@ -51,10 +55,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Nats for one person: of a face without a predecessor, and of its embeddings."""
+    """Nats for one person: of a face without a predecessor, and of its embeddings.
+
+    ``alone``: no other person is known, and the shot is new.
+    """
 
     face: float
     appearance: float
+    alone: bool = False
 
 
 class Assigner:
@@ -83,26 +91,27 @@ class Assigner:
                 beam = [_settled(h, tracklet) for h in beam]
                 continue
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
-            gains = [self._gain(tracklet, p) for p in people]
+            leading = max(k.height for k in order if k.shot == tracklet.shot)
+            gains = [self._gain(tracklet, p, leading, alone=len(people) == 1) for p in people]
             stay = 0.0 if before is None else CONTINUITY_NATS + link(order[before], tracklet)
-            beam = _best([g for h in beam for g in self._extend(h, tracklet, gains, before, stay)])
+            beam = _best([g for h in beam for g in self._extend(h, tracklet, people, gains, before, stay)])
         best = beam[0]
         labels = {k.id: label for k, label in zip(order, best.labels, strict=True)}
-        margins = {k.id: _margin(beam, i) for i, k in enumerate(order) if best.labels[i] > STRANGER}
+        margins = {k.id: _margin(beam, i, k) for i, k in enumerate(order) if best.labels[i] > STRANGER}
         return Decision(labels, margins)
 
     def appearance(self, tracklet: Tracklet, person: int) -> float | None:
         """Return the nats that the embeddings give for this person against a stranger; None without embeddings."""
-        own = [d for pair in tracklet.evidence if (d := pair[person - 1]) is not None]
-        if not own:
-            return None
-        limit, spread = self._settings.stranger_distance, self._settings.embedding_spread
-        nats = [(limit * limit - d * d) / (2 * spread * spread) for d in own]
-        mean = sum(max(-APPEARANCE_LIMIT, min(APPEARANCE_LIMIT, n)) for n in nats) / len(nats)
-        return mean * (1 + FURTHER_VIEW * (len(nats) - 1))
+        return appearance_nats(tracklet, person, self._settings)
 
     def _extend(
-        self, hypothesis: Hypothesis, tracklet: Tracklet, gains: list[Gain], before: int | None, stay: float
+        self,
+        hypothesis: Hypothesis,
+        tracklet: Tracklet,
+        people: Sequence[Person],
+        gains: list[Gain],
+        before: int | None,
+        stay: float,
     ) -> list[Hypothesis]:
         """Return the hypothesis extended by one tracklet, with each possible label.
 
@@ -114,29 +123,57 @@ class Assigner:
         for person, gain in enumerate(gains, start=1):
             holder = hypothesis.holders[person - 1]
             if holder is None or holder.t1 < tracklet.t0:
-                nats = self._continuity(holder, tracklet, person, gain)
+                follows = not same and _follows(holder, tracklet, hypothesis.holders)
+                nats = self._continuity(holder, tracklet, people[person - 1], gain, follows=follows)
                 result.append(_extended(hypothesis, tracklet, person, nats))
         return result
 
-    def _gain(self, tracklet: Tracklet, person: Person) -> Gain:
-        """Return the evidence for a person that does not depend on predecessors: confidence, size and appearance."""
+    def _gain(self, tracklet: Tracklet, person: Person, leading: float, *, alone: bool) -> Gain:
+        """Return the evidence for a person that does not depend on predecessors: confidence, size and appearance.
+
+        In a new shot the size is compared with that of the leading face. While no other person is known (``alone``), a
+        face in a new shot may equally be the other person's, so that its embeddings decide.
+        """
+        appearance = self.appearance(tracklet, person.number) or 0.0
+        if alone and person.shot != tracklet.shot:
+            return Gain(ALONE_NATS, appearance, alone=True)
         face = max(-2.0, min(3.0, SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN)) - PERSON_COST
         height = person.height_in(tracklet.shot)
         if height > 0:
             face -= 0.5 * (math.log(tracklet.height / height) / SIZE_SPREAD) ** 2
-        return Gain(face, self.appearance(tracklet, person.number) or 0.0)
+        else:
+            face += LEADING_NATS + max(SMALL_NATS, math.log(tracklet.height / leading) / SIZE_SPREAD)
+        return Gain(face, appearance)
 
-    def _continuity(self, holder: Tracklet | None, tracklet: Tracklet, person: int, gain: Gain) -> float:
+    def _continuity(
+        self, holder: Tracklet | None, tracklet: Tracklet, person: Person, gain: Gain, *, follows: bool
+    ) -> float:
+        """Return the evidence for a person whose latest tracklet is ``holder``.
+
+        ``follows``: it is also the latest one of the same track.
+        """
         if tracklet.label != UNDECIDED:
-            return gain.appearance + max(0.0, gain.face) + (KEEP_PERSON if tracklet.label == person else 0.0)
+            return gain.appearance + max(0.0, gain.face) + (KEEP_PERSON if tracklet.label == person.number else 0.0)
         if holder is None:
             return gain.appearance + gain.face
-        if holder.track == tracklet.track:
-            return gain.appearance + CONTINUITY_NATS + link(holder, tracklet)
+        if follows:
+            return gain.appearance + max(0.0, gain.face) + CONTINUITY_NATS + link(holder, tracklet)
         if holder.shot == tracklet.shot:
-            return gain.appearance + gain.face + link(holder, tracklet)
-        order = 1 - 2 * abs(holder.last[0] - tracklet.first[0]) / self._width
-        return gain.appearance + gain.face + ORDER_NATS * order
+            same_track = SAME_TRACK_NATS if holder.track == tracklet.track else 0.0
+            return gain.appearance + gain.face + link(holder, tracklet) - same_track
+        if gain.alone:
+            return gain.appearance + gain.face
+        expected = holder.last[0] if person.usual_x is None else person.usual_x
+        order = 1 - 2 * abs(expected - tracklet.first[0]) / self._width
+        gaze = max(-1.0, min(1.0, tracklet.yaw / GAZE_YAW)) * (1 if person.side == "left" else -1)
+        return gain.appearance + gain.face + ORDER_NATS * order + GAZE_NATS * gaze
+
+
+def _follows(holder: Tracklet | None, tracklet: Tracklet, holders: Holders) -> bool:
+    """Return whether of the people's latest tracklets this one is the latest of the tracklet's track."""
+    if holder is None or holder.track != tracklet.track:
+        return False
+    return holder.t1 == max(h.t1 for h in holders if h is not None and h.track == tracklet.track)
 
 
 def _best(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
@@ -168,10 +205,14 @@ def link(a: Tracklet, b: Tracklet) -> float:
     return max(MIN_LINK_NATS, nats) * math.exp(-dt / LINK_MEMORY_S) + (SAME_TRACK_NATS if a.track == b.track else 0.0)
 
 
-def _margin(beam: Sequence[Hypothesis], index: int) -> float:
-    """Return how much better the best hypothesis is than the best one with this tracklet as the other person's."""
-    other = 3 - beam[0].labels[index]
-    rivals = [h.score for h in beam if h.labels[index] == other]
+def _margin(beam: Sequence[Hypothesis], index: int, tracklet: Tracklet) -> float:
+    """Return how much better the best hypothesis is than the best one with this tracklet as somebody else's.
+
+    That is the other person's, and after a cut or an entry, where motion says nothing, a stranger's as well.
+    """
+    own = beam[0].labels[index]
+    others = {3 - own, STRANGER} if tracklet.reason in APPEARS else {3 - own}
+    rivals = [h.score for h in beam if h.labels[index] in others]
     return beam[0].score - max(rivals) if rivals else math.inf
 
 

@@ -2,82 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import ExplainedError
+from pipeline.identity.appearance import appearance_nats
+from pipeline.identity.gallery import Gallery, GalleryEntry
+from pipeline.identity.head_pose import yaw
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, TrackedFace, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
 Embedder: TypeAlias = Callable[[Sequence[tuple[int, Face]]], NDArray[np.float32]]
 
-YAW_EDGES = (-0.35, -0.12, 0.12, 0.35)  # offset of the nose from the middle of the eyes, in eye distances
-PROFILE = 0.75  # beyond this yaw the far eye's landmark is unreliable
+PROFILE = 0.60  # beyond this yaw embeddings say little of who somebody is
 MIN_SCORE = 0.6
 FIRST_VIEWS = 6  # a gallery is young before this many views
 VIEW_S = 0.25  # between two embeddings of a tracklet after the first ones
 FIRST_EMBEDDINGS, MAX_EMBEDDINGS = 2, 5  # of an undecided tracklet: without a pause, and in total
 DECISIVE = 6.0  # nats between the two people that need no further embedding
 MIN_ENROL_NATS = 3.0  # margin from which a face's views enter a gallery
-MIN_VIEW_DISTANCE = 0.12  # a view nearer than this to a known one is redundant
 MAX_TOKENS = 30.0  # of the budget for embeddings that only add views
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryEntry:
-    """One embedding of a person's face, and the tracklet that it came from."""
-
-    yaw: int
-    tracklet: int
-    vector: list[float]
-
-
-class Gallery:
-    """A person's views: several for each direction of the head, of which the first one is permanent."""
-
-    def __init__(self, per_yaw: int) -> None:
-        self._per_yaw = per_yaw
-        self.views: list[GalleryEntry] = []
-        self.offered = 0  # views so far, redundant ones included
-
-    def distance(self, vector: Sequence[float]) -> float | None:
-        """Return the mean Euclidean distance to the two nearest views; None for an empty gallery."""
-        nearest = sorted(math.dist(vector, v.vector) for v in self.views)[:2]
-        return sum(nearest) / len(nearest) if nearest else None
-
-    def has(self, yaw: int) -> bool:
-        return any(v.yaw == yaw for v in self.views)
-
-    def add(self, view: GalleryEntry) -> None:
-        self.offered += 1
-        same = [v for v in self.views if v.yaw == view.yaw]
-        if any(math.dist(view.vector, v.vector) < MIN_VIEW_DISTANCE for v in same):
-            return
-        if len(same) >= self._per_yaw:
-            self.views.remove(same[min(1, len(same) - 1)])
-        self.views.append(view)
-
-    def take(self, tracklet: int) -> list[GalleryEntry]:
-        """Remove and return the views of a tracklet, which turned out to be somebody else's."""
-        taken = [v for v in self.views if v.tracklet == tracklet]
-        self.views = [v for v in self.views if v.tracklet != tracklet]
-        return taken
-
-    def clear(self) -> None:
-        self.views, self.offered = [], 0
-
-    def state(self) -> dict[str, Any]:
-        return {"views": [[v.yaw, v.tracklet, v.vector] for v in self.views], "offered": self.offered}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.views = [GalleryEntry(int(yaw), int(tracklet), list(vector)) for yaw, tracklet, vector in state["views"]]
-        self.offered = int(state["offered"])
 
 
 class FaceRecognizer:
@@ -137,9 +85,10 @@ class FaceRecognizer:
         if tracklet.label == STRANGER:
             return
         if tracklet.margin >= MIN_ENROL_NATS:
-            for yaw, vector in tracklet.views:
-                self.galleries[tracklet.label - 1].add(GalleryEntry(yaw, tracklet.id, vector))
-        tracklet.views = []
+            for turn, vector, fresh in tracklet.views:
+                if fresh:
+                    self.galleries[tracklet.label - 1].add(GalleryEntry(turn, tracklet.id, vector))
+        tracklet.views = [(turn, vector, False) for turn, vector, _ in tracklet.views]
 
     def begin(self, person: int) -> None:
         """Clear the gallery of a person who is somebody else from now on."""
@@ -182,23 +131,22 @@ class FaceRecognizer:
         inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
         inside = inside and box.x + 0.9 * box.w < self._width and box.y + 0.9 * box.h < self._height
         large = box.h >= self._settings.least_embedded_height * face.scale
-        return inside and large and face.score >= MIN_SCORE and abs(_yaw(face)) < PROFILE
+        return inside and large and face.score >= MIN_SCORE and abs(yaw(face)) < PROFILE
 
     def _is_new_view(self, face: Face, person: int) -> bool:
         gallery = self.galleries[person - 1]
         young = gallery.offered < FIRST_VIEWS
-        if self._tokens < 1 or (gallery.has(_yaw_bin(face)) and not young):
+        if self._tokens < 1 or (gallery.has(yaw(face)) and not young):
             return False
         self._tokens -= 1
         return True
 
     def _is_decided(self, tracklet: Tracklet, people: int) -> bool:
         """Return whether the embeddings so far decide which person this is, or that it is neither."""
-        known = [pair for pair in tracklet.evidence if None not in pair[:people]]
-        if not known or people == 0:
+        known = [appearance_nats(tracklet, k + 1, self._settings) for k in range(people)]
+        nats = [n for n in known if n is not None]
+        if not nats or len(nats) < people:
             return False
-        limit, scale = self._settings.stranger_distance, 2 * self._settings.embedding_spread**2
-        nats = [sum((limit**2 - (p[k] or 0.0) ** 2) / scale for p in known) for k in range(people)]
         best = max(nats)
         return best - min(nats) >= DECISIVE if people == 2 and best > 0 else abs(best) >= DECISIVE / 2
 
@@ -215,20 +163,10 @@ class FaceRecognizer:
     def _add_embedding(self, t: float, hit: TrackedFace, tracklet: Tracklet, vector: list[float], people: int) -> None:
         tracklet.embedded += 1
         tracklet.embedded_t = t
-        known = [self.galleries[k].distance(vector) if k < people else None for k in (0, 1)]
-        tracklet.evidence = [*tracklet.evidence, known][-MAX_EMBEDDINGS:]
-        if not hit.crowded:
-            tracklet.views = [*tracklet.views, (_yaw_bin(hit.face), vector)][-MAX_EMBEDDINGS:]
-
-
-def _yaw(face: Face) -> float:
-    """Return the offset of the nose from the middle of the eyes, in eye distances."""
-    (rx, ry), (lx, ly), (nx, ny) = face.landmarks[:3]
-    ex, ey = lx - rx, ly - ry
-    square = max(1.0, ex * ex + ey * ey)
-    return ((nx - (rx + lx) / 2) * ex + (ny - (ry + ly) / 2) * ey) / square
-
-
-def _yaw_bin(face: Face) -> int:
-    yaw = _yaw(face)
-    return sum(yaw > edge for edge in YAW_EDGES)
+        turn = yaw(hit.face)
+        known = self.galleries[:people]
+        distances, separations = [g.distance(vector) for g in known], [g.separation(turn, vector) for g in known]
+        unknown: list[float | None] = [None] * (2 - len(known))
+        tracklet.evidence = [*tracklet.evidence, distances + unknown][-MAX_EMBEDDINGS:]
+        tracklet.separation = [*tracklet.separation, separations + unknown][-MAX_EMBEDDINGS:]
+        tracklet.views = [*tracklet.views, (turn, vector, not hit.crowded)][-MAX_EMBEDDINGS:]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pipeline.identity.assignment import Assigner, Decision
+from pipeline.identity.assignment import APPEARS, Assigner, Decision
 from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder
 from pipeline.identity.selection import Person, SubjectSelector
@@ -194,6 +194,8 @@ class PeopleResolver:
 
     def _selected(self, tracklet: Tracklet) -> None:
         tracklet.margin = UNCONTESTED
+        if (likeness := self._assigner.appearance(tracklet, 3 - tracklet.label)) is not None and likeness < UNLIKE:
+            tracklet.margin, tracklet.appearance_margin = max(MIN_ENROL_NATS, -likeness), -likeness
         self._record.selected(tracklet)
         self._enrol(tracklet)
 
@@ -214,9 +216,11 @@ class PeopleResolver:
         tracklet.appearance_margin = self._appearance_margin(tracklet)
 
     def _appearance_margin(self, tracklet: Tracklet) -> float:
-        """Return the nats that the embeddings give for the tracklet's person against the other one."""
-        own, other = (self._assigner.appearance(tracklet, k) or 0.0 for k in (1, 2))
-        return own - other if tracklet.person() == 1 else other - own
+        """Return the nats that the embeddings give for the tracklet's person against the other one, or a stranger."""
+        first, second = (self._assigner.appearance(tracklet, k) for k in (1, 2))
+        own, other = (first, second) if tracklet.person() == 1 else (second, first)
+        against = (own or 0.0) - (other or 0.0)
+        return min(own, against) if own is not None and tracklet.reason in APPEARS else against
 
     def _overturn(self, tracklet: Tracklet, label: int) -> None:
         """Change the label of a tracklet that has been shown, from the next frame on."""
@@ -266,6 +270,7 @@ class PeopleResolver:
         """Give a person's number to a stranger, and forget the predecessor."""
         self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
+            tracklet.forget_comparisons(person.number)
             if tracklet.person() == person.number:
                 tracklet.label = STRANGER
         stranger.label, stranger.margin = person.number, UNCONTESTED
@@ -287,7 +292,7 @@ class PeopleResolver:
     def _anchor(self, tracklet: Tracklet) -> None:
         anchor = self._anchors[tracklet.label - 1]
         if anchor is None or anchor.t1 <= tracklet.t1:
-            tracklet.views, tracklet.evidence = [], []
+            tracklet.views, tracklet.evidence, tracklet.separation = [], [], []
             self._anchors[tracklet.label - 1] = tracklet
 
 

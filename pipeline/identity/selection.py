@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.identity.liveliness import FeatureMotion
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.people import Side
 from pipeline.settings import IdentitySettings
@@ -16,9 +17,16 @@ LARGE = 0.10  # of the frame's height: larger faces are not in the background
 USUAL_SCORE = 0.9  # of a clear face
 PASSING = 0.7  # face heights per second: faster than people sway
 CENTRED = 0.10  # of the frame's width: a lone face nearer to the middle has no side
+GAZE_YAW = 0.2  # yaw that decides a side as much as being ``CENTRED`` off the middle
+NO_SIDE = 0.25  # below this neither position nor gaze says anything
 WEIGHT_S = 30.0  # presence beyond this adds no weight
 SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
-SUCCESSION_S = 2.0  # ... and at least this long a presence
+SUCCESSION_S = 2.0  # ... and at least this long a presence ...
+SUCCESSION_SIZE = 0.6  # ... and at least this share of the person's prominence
+POSITION_WEIGHT = 0.1  # of the latest position in the usual one
+LEADING = 0.3  # of the frame's height: the least size that prominence is relative to
+LOOKS_AWAY = 0.3  # share of its prominence that a face in profile loses
+PROFILE_YAW = 0.75
 ABSENT_S = 0.7  # a person who was not detected for this long is away
 YOUNG_S = 10.0  # with less presence a person's side may still change
 
@@ -31,8 +39,11 @@ class Person:
         certain_side: the side no longer changes.
         shot, height: the latest shot with a detection, and the usual height of the face in it, in pixels.
         quality: recent height of the face, reduced where the detector's confidence is low.
-        weight: presence so far, in seconds times quality.
+        prominence: recent share of the leading face's size, reduced for low confidence and a face that looks away.
+        weight: presence so far, in seconds times prominence.
+        seen_s: presence so far, in seconds.
         unseen_s: time since the last detection.
+        usual_x: centre of the face where both people are seen, in pixels; None before.
     """
 
     number: int
@@ -43,20 +54,24 @@ class Person:
     shot: int = -1
     height: float = 0.0
     quality: float = 0.0
+    prominence: float = 0.0
     weight: float = 0.0
+    seen_s: float = 0.0
     unseen_s: float = 0.0
+    usual_x: float | None = None
 
     def height_in(self, shot: int) -> float:
         """Return the usual face height in a shot, in pixels; 0 while unknown."""
         return self.height if self.shot == shot else 0.0
 
-    def seen(self, tracklet: Tracklet, seconds: float) -> None:
-        """Update the person with a detection, ``seconds`` after the one before."""
+    def seen(self, tracklet: Tracklet, seconds: float, prominence: float) -> None:
+        """Update the person with a detection of this prominence, ``seconds`` after the one before."""
         height = tracklet.last[3]
         self.height = height if self.shot != tracklet.shot else self.height + 0.1 * (height - self.height)
         self.shot, self.unseen_s = tracklet.shot, 0.0
         self.quality = self.height * tracklet.score**2
-        self.weight = _accumulate(self.weight, self.quality, seconds)
+        self.prominence, self.seen_s = prominence, self.seen_s + seconds
+        self.weight = _accumulate(self.weight, prominence, seconds)
 
 
 class SubjectSelector:
@@ -64,15 +79,17 @@ class SubjectSelector:
 
     Faces at the start are compared with each other; a face that appears later must be large and stay, or stay long.
     Of two people at the start the left one gets the left tile. A lone one gets the tile of the half that shows the
-    face; whoever appears later gets the other tile. If both were first seen alone, in different shots, and the first
-    one in the middle of the frame, their order in the first shot of both decides.
+    face, near the middle the one from which the gaze leads to the other, else the left one; whoever appears later gets
+    the other tile. If both were first seen alone, in different shots, and the first one in the middle of the frame,
+    their order in the first shot of both decides.
     """
 
     def __init__(self, settings: IdentitySettings, width: int, height: int) -> None:
         self._settings = settings
         self._width, self._height = width, height
         self.people: list[Person] = []
-        self._strangers: dict[int, float] = {}  # weight by track
+        self._strangers: dict[int, tuple[float, float]] = {}  # weight and prominence by track
+        self._motion: dict[int, FeatureMotion] = {}  # by track, of faces in the latest frames
 
     def select(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Select the people who are not selected yet, label their tracklets, and return these.
@@ -86,8 +103,8 @@ class SubjectSelector:
             return []
         tracklets = list(window)
         free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
-        free.sort(key=lambda k: (-_prominence(k), k.id))
-        free = [k for k in free if not self._passes_by(k)]
+        free.sort(key=lambda k: (-_first_impression(k), k.id))
+        free = [k for k in free if not self._passes_by(k) and not self._is_still(k)]
         if not self.people:
             return self._select_first(free)
         others = [k for k in tracklets if k.person() == self.people[0].number]
@@ -105,16 +122,44 @@ class SubjectSelector:
 
     def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
         """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first."""
+        self._note_motion(tracklets)
+        leading = max([LEADING * self._height, *(k.last[3] for k in tracklets)])
         for person in self.people:
             person.unseen_s += seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
-                    person.seen(tracklet, seconds)
-        settled = [k for k in tracklets if k.label == STRANGER and not self._passes_by(k) and k.score >= MIN_SCORE]
-        self._strangers = {
-            k.track: _accumulate(self._strangers.get(k.track, 0.0), _quality(k), seconds) for k in settled
-        }
-        return sorted(settled, key=lambda k: (-self._strangers[k.track], k.id))
+                    person.seen(tracklet, seconds, _prominence(tracklet, leading))
+                    if self._is_still(tracklet):
+                        person.weight = person.prominence = 0.0
+        self._note_positions(tracklets)
+        settled = [k for k in tracklets if k.label == STRANGER and k.score >= MIN_SCORE]
+        settled = [k for k in settled if not self._passes_by(k) and not self._is_still(k)]
+        before, self._strangers = self._strangers, {}
+        for k in settled:
+            prominence = _prominence(k, leading)
+            weight, _ = before.get(k.track, (0.0, 0.0))
+            self._strangers[k.track] = _accumulate(weight, prominence, seconds), prominence
+        return sorted(settled, key=lambda k: (-self._strangers[k.track][0], k.id))
+
+    def _note_motion(self, tracklets: Sequence[Tracklet]) -> None:
+        now = max((k.t1 for k in tracklets), default=0.0)
+        self._motion = {track: m for track, m in self._motion.items() if now - m.seen_s <= ABSENT_S}
+        for k in tracklets:
+            motion = self._motion.setdefault(k.track, FeatureMotion(k.t1))
+            if k.t1 > motion.seen_s:
+                motion.add(k.t1, k.features)
+
+    def _is_still(self, tracklet: Tracklet) -> bool:
+        """Return whether this is the face of a poster or a photograph."""
+        motion = self._motion.get(tracklet.track)
+        return motion is not None and motion.is_still
+
+    def _note_positions(self, tracklets: Sequence[Tracklet]) -> None:
+        """Remember where people are while both are seen: after a cut they rather are there again."""
+        at = {k.label: k.last[0] for k in tracklets}
+        if len(self.people) == 2 and {1, 2} <= at.keys():
+            for person in self.people:
+                person.usual_x = _smoothed(person.usual_x, at[person.number])
 
     def successor(self, strangers: Sequence[Tracklet]) -> tuple[Tracklet, Person] | None:
         """Return the stranger who should replace a person, and that person, if any; ``strangers`` as from ``note``.
@@ -124,11 +169,13 @@ class SubjectSelector:
         """
         if len(self.people) < 2 or not strangers:
             return None
-        stranger, quality = strangers[0], _quality(strangers[0])
+        stranger = strangers[0]
+        weight, prominence = self._strangers[stranger.track]
         person = min(self.people, key=lambda p: (p.weight, p.number))
-        holds = person.unseen_s < ABSENT_S and person.quality > quality
-        least = max(SUCCESSION * person.weight, SUCCESSION_S * quality)
-        return None if holds or self._strangers[stranger.track] < least else (stranger, person)
+        holds = person.unseen_s < ABSENT_S and person.prominence > prominence
+        small = prominence < SUCCESSION_SIZE * person.prominence
+        least = max(SUCCESSION * person.weight, SUCCESSION_S * prominence)
+        return None if holds or small or weight < least else (stranger, person)
 
     def vacancies(self, stranger: Tracklet) -> list[Person]:
         """Return the absent people whose size the stranger has, if the stranger has stayed for long enough.
@@ -149,18 +196,24 @@ class SubjectSelector:
         If the other person is new too, their order decides the sides once they are seen together.
         """
         other = next(p for p in self.people if p is not person)
-        person.weight = self._strangers.pop(stranger.track)
+        person.weight, person.prominence = self._strangers.pop(stranger.track)
+        person.seen_s, person.usual_x = stranger.t1 - stranger.since, None
         person.shot, person.height = stranger.shot, stranger.height
-        if other.weight < YOUNG_S * other.height:
+        if other.seen_s < YOUNG_S:
             other.certain_side, other.selection_shot = False, -1
         self.people.sort(key=lambda p: p.number)
 
     def state(self) -> dict[str, Any]:
-        return {"people": [asdict(p) for p in self.people], "strangers": [list(k) for k in self._strangers.items()]}
+        return {
+            "people": [asdict(p) for p in self.people],
+            "strangers": [[track, *k] for track, k in self._strangers.items()],
+            "motion": [[track, asdict(m)] for track, m in self._motion.items()],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.people = [Person(**p) for p in state["people"]]
-        self._strangers = {int(track): weight for track, weight in state["strangers"]}
+        self._motion = {int(track): FeatureMotion(**m) for track, m in state["motion"]}
+        self._strangers = {int(track): (weight, share) for track, weight, share in state["strangers"]}
 
     def _select_first(self, free: list[Tracklet]) -> list[Tracklet]:
         if not free:
@@ -168,8 +221,8 @@ class SubjectSelector:
         first = free[0]
         pair = [k for k in free[1:] if _shared_s(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
         if not pair:
-            x = first.first[0] / self._width - 0.5
-            return [self._add(first, "left" if x < 0 else "right", certain=abs(x) > CENTRED)]
+            offset = (first.first[0] / self._width - 0.5) / CENTRED
+            return [self._add(first, _lone_side(offset, first.yaw), certain=abs(offset) > 1)]
         left, right = sorted((first, pair[0]), key=lambda k: k.first[0])
         return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
 
@@ -201,7 +254,7 @@ class SubjectSelector:
         number = len(self.people) + 1
         tracklet.label = number
         person = Person(number, side, certain, tracklet.shot, tracklet.t0)
-        person.seen(tracklet, 0.0)
+        person.seen(tracklet, 0.0, 0.0)
         self.people.append(person)
         return tracklet
 
@@ -211,18 +264,40 @@ def _quality(tracklet: Tracklet) -> float:
     return tracklet.height * tracklet.score**2
 
 
-def _prominence(tracklet: Tracklet) -> float:
+def _first_impression(tracklet: Tracklet) -> float:
     return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
 
 
-def _accumulate(weight: float, quality: float, seconds: float) -> float:
+def _prominence(tracklet: Tracklet, leading: float) -> float:
+    """Return the share of the leading face's height, reduced for low confidence and a face that looks away."""
+    away = min(1.0, abs(tracklet.yaw) / PROFILE_YAW)
+    return min(1.0, tracklet.last[3] / leading) * tracklet.score**2 * (1 - LOOKS_AWAY * away)
+
+
+def _accumulate(weight: float, prominence: float, seconds: float) -> float:
     """Return the weight after another frame; presence beyond ``WEIGHT_S`` adds nothing."""
-    return max(weight, min(weight + seconds * quality, WEIGHT_S * quality))
+    return max(weight, min(weight + seconds * prominence, WEIGHT_S * prominence))
 
 
 def _shared_s(a: Tracklet, b: Tracklet) -> float:
     """Return the seconds during which both were seen."""
     return min(a.t1, b.t1) - max(a.since, b.since)
+
+
+def _smoothed(mean: float | None, value: float) -> float:
+    return value if mean is None else mean + POSITION_WEIGHT * (value - mean)
+
+
+def _lone_side(offset: float, turn: float) -> Side:
+    """Return the side of somebody who is seen alone.
+
+    ``offset`` is the distance from the middle of the frame, in ``CENTRED``. Within 1 of it, the direction of the gaze
+    counts as well: the other person is there, so who looks to the right belongs on the left. Without either, the side
+    is left.
+    """
+    if abs(offset) <= 1:
+        offset -= turn / GAZE_YAW
+    return "right" if offset > NO_SIDE else "left"
 
 
 def _opposite(side: Side) -> Side:

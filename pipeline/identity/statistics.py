@@ -15,6 +15,9 @@ from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
 
 EPISODE_S = 1.0  # suspicions nearer than this count as one
 PASSING_S = 0.5  # shorter tracklets in contact show people who pass each other
+DOUBT_NATS = 2.2  # with lower odds a tracklet is a place of doubt: about 0.9
+SHOWN_WRONG = 0.05  # confidence of what was shown before a decision was changed
+REPLACED = 0.5  # confidence that who replaces a person is the right one
 MOTION_NATS = 3.0  # most nats of motion
 MAX_EVENTS = 1000  # listed in the report; all of them are counted
 CONTESTED = ("contact", "parted", "jump", "cut")
@@ -49,6 +52,7 @@ class IdentityRecord:
     suspected: list[dict[str, Any]] = field(default_factory=list)
     repaired: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[dict[str, Any]] = field(default_factory=list)
     suspected_total: int = 0
     repaired_total: int = 0
     suspected_t: float = -1e9
@@ -61,6 +65,8 @@ class IdentityRecord:
     def succeeded(self, tracklet: Tracklet, t: float) -> None:
         """Record a stranger who replaced a person."""
         _append(self.replaced, {"t": round(t, 3), "person": tracklet.label})
+        self._doubt(0.0, t, "replaced", tracklet.label, SHOWN_WRONG)
+        self.log_confidence += math.log(REPLACED)
         self._remember(tracklet)
 
     def claimed(self, tracklet: Tracklet, t: float) -> None:
@@ -84,6 +90,8 @@ class IdentityRecord:
         if STRANGER not in (before, tracklet.label):
             self._suspect(t, tracklet)
             self._repair(t, tracklet, before, shown=True)
+        if before != STRANGER:
+            self._doubt(tracklet.t0, t, "repaired", before, SHOWN_WRONG)
         self._remember(tracklet)
 
     def closed(self, tracklet: Tracklet, appearance_margin: float) -> None:
@@ -92,11 +100,13 @@ class IdentityRecord:
         ``appearance_margin`` is the evidence of all its embeddings for its person against the other one, in nats; that
         of motion is limited to ``MOTION_NATS``.
         """
-        if tracklet.label == STRANGER or (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
+        if tracklet.label not in (1, 2) or (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
             return
         if tracklet.margin < UNCONTESTED:
             odds = min(MOTION_NATS, tracklet.margin - tracklet.appearance_margin) + appearance_margin
             self.log_confidence -= math.log1p(math.exp(-odds))
+            if odds < DOUBT_NATS:
+                self._doubt(tracklet.t0, tracklet.t1, tracklet.reason, tracklet.label, 1 / (1 + math.exp(-odds)))
 
     def compare(self, tracklet: Tracklet) -> None:
         """Count the embeddings of a tracklet that have come since the last call."""
@@ -119,8 +129,10 @@ class IdentityRecord:
 
         ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
         embeddings to the person's own views, the margin is how much farther they are from the other person's; both are
-        null without embeddings. ``confidence`` is the probability that the two tiles never exchanged people: the
-        product over all decisions.
+        null without embeddings. ``confidence`` is the probability that the two
+        tiles never showed somebody else: the product over all decisions. ``doubts`` are the spans that lower it most,
+        with the reason why a decision was needed (entry, cut, jump, contact or parted; repaired or replaced where it
+        was changed) and the probability that the person was right.
         """
         frames = max(1, self.frames)
         sides = {p.side: self._person(p) for p in people}
@@ -133,6 +145,7 @@ class IdentityRecord:
             "repaired_swaps": deepcopy(self.repaired),
             "repaired_swaps_total": self.repaired_total,
             "replaced_people": deepcopy(self.replaced),
+            "doubts": sorted(deepcopy(self.doubts), key=lambda d: (d["from_s"], d["person"])),
             "reid_activation_ratio": round(recognizer.activations / frames, 4),
             "both_visible_ratio": round(self.both / frames, 4),
             "confidence": round(math.exp(self.log_confidence), 4),
@@ -156,6 +169,18 @@ class IdentityRecord:
             "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }
+
+    def _doubt(self, from_s: float, to_s: float, reason: str, person: int, confidence: float) -> None:
+        """Add a span of doubt, or extend the one of the same person that it follows."""
+        before = next((d for d in reversed(self.doubts) if d["person"] == person), None)
+        if before and from_s <= before["to_s"] + EPISODE_S:
+            before["from_s"] = min(before["from_s"], round(from_s, 3))
+            before["to_s"] = max(before["to_s"], round(to_s, 3))
+            if confidence < before["confidence"]:
+                before["confidence"], before["reason"] = round(confidence, 4), reason
+            return
+        span = {"from_s": round(from_s, 3), "to_s": round(to_s, 3), "reason": reason, "person": person}
+        _append(self.doubts, span | {"confidence": round(confidence, 4)})
 
     def _suspect(self, t: float, tracklet: Tracklet) -> None:
         if t - self.suspected_t >= EPISODE_S:

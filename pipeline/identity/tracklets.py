@@ -9,6 +9,8 @@ from typing import Any
 
 from engines.frames import Rect
 from pipeline.identity.byte_track import ByteTrack, Match, Track, grown, intersection, iou
+from pipeline.identity.head_pose import yaw
+from pipeline.identity.liveliness import features
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
 
@@ -30,10 +32,12 @@ class Tracklet:
         contact: another face is so near that the tracker may confuse the two.
         t0, t1: times of the first and the last detection, in seconds.
         first, last: centre x, centre y, width, height, speed x, speed y, in pixels and pixels per second.
+        features: of the last detection (see ``liveliness``).
         since: beginning of the track's latest tracklet that did not begin with a jump; a jump alone is seldom
             somebody else.
         evidence: for each embedding the distances to the two people's galleries; None where a gallery was empty.
-        views: embeddings as (yaw bin, vector), which enter a gallery once it is certain whose face this is.
+        separation: the same for the squared distances to the means of the galleries (see ``Gallery.separation``).
+        views: embeddings as (yaw, vector, fresh); fresh ones enter a gallery once it is certain whose face this is.
         margin: nats by which the decision was better than the one with both people exchanged.
         appearance_margin: the part of ``margin`` that the embeddings gave.
     """
@@ -51,6 +55,8 @@ class Tracklet:
     hits: int = 0
     score_sum: float = 0.0
     height_sum: float = 0.0
+    yaw_sum: float = 0.0
+    features: list[float] = field(default_factory=list)
     label: int = UNDECIDED
     proposed: int = UNDECIDED
     margin: float = 0.0
@@ -59,7 +65,8 @@ class Tracklet:
     reported: int = 0
     embedded_t: float = -1e9
     evidence: list[list[float | None]] = field(default_factory=list)
-    views: list[tuple[int, list[float]]] = field(default_factory=list)
+    separation: list[list[float | None]] = field(default_factory=list)
+    views: list[tuple[float, list[float], bool]] = field(default_factory=list)
 
     @property
     def score(self) -> float:
@@ -70,6 +77,11 @@ class Tracklet:
         """The mean height in pixels."""
         return self.height_sum / max(1, self.hits)
 
+    @property
+    def yaw(self) -> float:
+        """Mean direction of the head: negative to the left of the frame, 0 towards the camera."""
+        return self.yaw_sum / max(1, self.hits)
+
     def person(self) -> int:
         """Return whose face this is by the present decision."""
         return self.proposed if self.label == UNDECIDED else self.label
@@ -78,15 +90,22 @@ class Tracklet:
         self.hits += 1
         self.score_sum += face.score
         self.height_sum += face.box.h
+        self.features = features(face)
+        self.yaw_sum += max(-1.0, min(1.0, yaw(face)))
         self.t1 = t
         self.last = [face.box.cx, face.box.cy, face.box.w, face.box.h, *track.velocity()]
         if self.hits > 1 and t - self.t0 <= START_S + 1e-6:
             dt = t - self.t0
             self.first[4:] = [(face.box.cx - self.first[0]) / dt, (face.box.cy - self.first[1]) / dt]
 
+    def forget_comparisons(self, person: int) -> None:
+        """Drop the distances to the views of a person who is somebody else from now on."""
+        for pair in (*self.evidence, *self.separation):
+            pair[person - 1] = None
+
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Tracklet:
-        return cls(**{**state, "views": [(int(yaw), list(vector)) for yaw, vector in state["views"]]})
+        return cls(**{**state, "views": [(turn, list(vector), fresh) for turn, vector, fresh in state["views"]]})
 
 
 @dataclass(frozen=True, slots=True)

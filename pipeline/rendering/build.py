@@ -69,6 +69,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         if first is not None:
             batches = within_duration(chain([first], batches), start_pts, job.spec.limits)
             _render(job, decoder, compositor, analysis, batches)
+            _rerender(job, compositor, decoder)
         return StreamOutcome(
             identity=people.summary(),
             decoder=decoder.name,
@@ -171,7 +172,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[Peopl
 
 
 def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
-    """Render finished segments again that corrections have changed."""
+    """Render finished segments again that corrections, or what only the whole video shows, have changed."""
     rerendered = Rerender(
         job,
         new_tile_renderer=lambda: _tile_renderer(job, compositor),

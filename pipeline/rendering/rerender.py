@@ -1,4 +1,7 @@
-"""Renders finished segments again that corrections have changed; the others stay."""
+"""Renders finished segments again whose tiles are to show something else; the others stay.
+
+That is so after a correction, and for tiles before their person is seen for the first time (``first_sight``).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from engines.frames import Frame
 from engines.protocols import Decoder, Encoder
 from pipeline.people import Row
+from pipeline.rendering.first_sight import FirstSights
 from pipeline.rendering.stage import Stage
 from pipeline.rendering.stream import StreamJob
 from pipeline.rendering.tile_renderer import TileRenderer
@@ -36,25 +40,35 @@ class Rerender:
         """
         rerendered, first_frame = 0, 0
         directory = self.job.spec.paths.segments
+        sights = self._first_sights()
         for position, record in enumerate(self.job.checkpoint.segments):
             rows = segments.read_rows(directory, record)
-            if segments.plan_of(map(self.job.corrected, rows), first_frame) != record.plan:
+            shown = [self.job.corrected(sights.apply(row)) for row in rows]
+            if segments.plan_of(shown, first_frame) != record.plan:
                 self.job.interruption.check("while it was corrected")
-                self._replace(position, record, self._rendered(record, rows, first_frame))
+                self._replace(position, record, self._rendered(record, rows, shown, first_frame))
                 self.job.on_frames(first_frame + record.frames, rows[-1].t)
                 rerendered += 1
             first_frame += record.frames
         return rerendered
 
-    def _rendered(self, record: SegmentRecord, rows: list[Row], first_frame: int) -> SegmentRecord:
+    def _first_sights(self) -> FirstSights:
+        """Return when people are seen for the first time; that is known once all segments are there."""
+        checkpoint = self.job.checkpoint
+        if not checkpoint.complete:
+            return FirstSights()
+        directory = self.job.spec.paths.segments
+        return FirstSights.of(row for record in checkpoint.segments for row in segments.read_rows(directory, record))
+
+    def _rendered(self, record: SegmentRecord, rows: list[Row], shown: list[Row], first_frame: int) -> SegmentRecord:
         with (
             SegmentWriter(self.job.spec.paths.segments, record.index, first_frame) as writer,
             closing(self.job.open_decoder()) as decoder,
         ):
             encoder = self.new_encoder()
-            with closing(Stage("compose", self._frames(decoder, record, rows), _DEPTH)) as frames:
-                for row, shown, frame in frames:
-                    writer.add_row(row, shown, frame.duration)
+            with closing(Stage("compose", self._frames(decoder, record, rows, shown), _DEPTH)) as frames:
+                for row, now_shown, frame in frames:
+                    writer.add_row(row, now_shown, frame.duration)
                     writer.add_packets(encoder.encode(frame))
             writer.add_packets(encoder.flush())
             return replace(
@@ -68,12 +82,13 @@ class Rerender:
         checkpoint.save(self.job.spec.work_dir)
         segments.remove(self.job.spec.paths.segments, old)
 
-    def _frames(self, decoder: Decoder, record: SegmentRecord, rows: list[Row]) -> Iterator[tuple[Row, Row, Frame]]:
+    def _frames(
+        self, decoder: Decoder, record: SegmentRecord, rows: list[Row], shown: list[Row]
+    ) -> Iterator[tuple[Row, Row, Frame]]:
         tile_renderer = self.new_tile_renderer()
         batches = self.job.rate.batches(decoder, record.first_pts, _BATCH)
         frames = (frame for batch in batches for frame in batch.frames)
         ends = [*(row.pts for row in rows[1:]), record.last_pts + record.last_duration]
-        for row, end in zip(rows, ends, strict=True):
+        for row, now_shown, end in zip(rows, shown, ends, strict=True):
             frame = next(frame for frame in frames if frame.pts == row.pts)  # frame skip may have left some out
-            shown = self.job.corrected(row)
-            yield row, shown, tile_renderer.render(replace(frame, duration=end - row.pts), shown)
+            yield row, now_shown, tile_renderer.render(replace(frame, duration=end - row.pts), now_shown)

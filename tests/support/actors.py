@@ -34,6 +34,8 @@ class Actor:
     score: float = 0.92
     away: Sequence[tuple[float, float]] = ()  # spans in which the face is turned away
     zoom: Callable[[float], float] = lambda t: 1.0
+    motion: float = 0.02  # of the features, in heights of the face: 0 for a picture, whose box is steady as well
+    nose: float = 0.5  # where the nose is across the face: away from the middle for a turned head
 
     def box(self, t: float) -> Rect | None:
         at = self.path(t)
@@ -57,11 +59,13 @@ class Recording:
     cuts: Sequence[float] = ()
     seed: int = 7
     likeness: float = 0.8  # distance between two people's mean embeddings
+    noise: float = 0.02  # of each component of an embedding
     observations: list[Observation] = field(default_factory=list)
     embedded: list[int] = field(default_factory=list)  # pts of frames that were embedded
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
+        self._motion_rng = np.random.default_rng([self.seed, 1])
         self._owner: dict[tuple[int, float], str] = {}
         names = sorted({a.name for a in self.actors} | {"A", "B"})
         self._mean = {n: _axis(i) * self.likeness / math.sqrt(2) for i, n in enumerate(names)}
@@ -84,7 +88,7 @@ class Recording:
         return {a.name: box for a in self.actors if (box := a.box(scene.t)) and a.visible(scene.t) and _inside(box)}
 
     def _embedding(self, pts: int, face: Face) -> NDArray[np.float64]:
-        noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, 0.02, 128)
+        noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, self.noise, 128)
         return self._mean[self._owner[pts, face.box.x]] + noise
 
     def _faces(self, pts: int, t: float) -> tuple[Face, ...]:
@@ -93,11 +97,13 @@ class Recording:
         return tuple(found[i] for i in self._rng.permutation(len(found)))
 
     def _face(self, pts: int, actor: Actor, box: Rect) -> Face:
-        dx, dy, dw, dh = (float(v) for v in self._rng.normal(0, 0.015, 4))
+        dx, dy, dw, dh = (float(v) for v in self._rng.normal(0, 0.015 if actor.motion else 0.002, 4))
         w, h = box.w * (1 + dw), box.h * (1 + dh)
         noisy = Rect(box.cx - w / 2 + dx * w, box.cy - h / 2 + dy * h, w, h)
         self._owner[pts, noisy.x] = actor.name
-        points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in ON_FACE)
+        on_face = ((actor.nose, v) if u == 0.5 else (u, v) for u, v in ON_FACE)
+        on_face = [(u, v + actor.motion * float(self._motion_rng.normal())) for u, v in on_face]
+        points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in on_face)
         return Face(noisy, actor.score, points)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.data import astronaut, chelsea, coffee
 
 from pipeline.detection.shot_detector import ShotDetector
+from tests.support.films import f1, films, score
 
 
 def thumbnail(frame: NDArray[np.uint8], gain: float = 1.0, shift: int = 0) -> NDArray[np.uint8]:
@@ -61,9 +62,43 @@ def test_something_that_crosses_the_frame_is_no_cut() -> None:
     assert not any(ShotDetector().observe(film))
 
 
-@pytest.mark.parametrize("split", [1, 19, 20, 21, 40])
+DIFFICULT = ("very dark", "low contrast", "dissolving", "dark and dissolving")
+
+
+def test_dissolves_and_cuts_of_dark_and_flat_films_are_found() -> None:
+    """See tests/bench/shots.py for the figures of each style."""
+    counts = [
+        score(film, [i for i, cut in enumerate(ShotDetector().observe(film.thumbnails())) if cut])
+        for film in films([0])
+    ]
+    assert f1(counts) >= 0.95
+
+
+def dissolve(a: NDArray[np.uint8], b: NDArray[np.uint8], frames: int) -> NDArray[np.uint8]:
+    shares = np.arange(1, frames + 1)[:, None, None] / (frames + 1)
+    return ((1 - shares) * a[-1] + shares * b[0]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("frames", [8, 15, 24])
+@pytest.mark.parametrize("gain", [1.0, 0.15])
+def test_a_dissolve_is_one_cut_in_its_second_half(frames: int, gain: float) -> None:
+    a, b = shot(astronaut(), 40, gain=gain), shot(coffee(), 40, gain=gain)
+    cuts = [i for i, cut in enumerate(ShotDetector().observe(np.concatenate([a, dissolve(a, b, frames), b]))) if cut]
+    assert len(cuts) == 1
+    assert 40 + frames / 2 <= cuts[0] <= 40 + frames + 6
+
+
+def test_a_fade_through_black_is_one_cut() -> None:
+    a, b = shot(astronaut(), 40), shot(coffee(), 40)
+    black = np.zeros_like(a[:1])
+    film = np.concatenate([a, dissolve(a, black, 8), black, dissolve(black, b, 8), b])
+    assert sum(ShotDetector().observe(film)) == 1
+
+
+@pytest.mark.parametrize("split", [1, 19, 20, 21, 40, 56, 60, 64])
 def test_a_restored_detector_goes_on_exactly(split: int) -> None:
-    film = np.concatenate([shot(astronaut(), 20), shot(coffee(), 22)])
+    a, b = shot(astronaut(), 20), shot(coffee(), 30)
+    film = np.concatenate([a, b, dissolve(b, a, 12), a])
     whole = ShotDetector().observe(film)
     first, second = ShotDetector(), ShotDetector()
     head = first.observe(film[:split])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,10 @@ from pipeline.settings import IdentitySettings
 WIDTH = 1920
 PEOPLE = [Person(1, "left", True, 0, 0.0, shot=0, height=200.0), Person(2, "right", True, 0, 0.0, shot=0, height=200.0)]
 NOBODY = (None, None)
+
+
+def squares(distances: list[list[float | None]]) -> list[list[float | None]]:
+    return [[None if d is None else d * d for d in pair] for pair in distances]
 
 
 def tracklet(
@@ -48,7 +53,7 @@ def tracklet(
         score_sum=hits * score,
         height_sum=hits * height,
         label=label,
-        evidence=evidence or [],
+        separation=squares(evidence or []),
     )
 
 
@@ -111,7 +116,7 @@ def test_people_keep_their_order_across_a_cut_when_nothing_else_is_known() -> No
 def test_what_was_shown_needs_evidence_to_change() -> None:
     a, b = tracklet(1, 0, 4, 500, 500, label=1), tracklet(2, 0, 4, 1400, 1400, label=2)
     assert labels([a, b]) == {1: 1, 2: 2}
-    a.evidence, b.evidence = [[0.85, 0.3], [0.85, 0.3]], [[0.3, 0.85], [0.3, 0.85]]
+    a.separation, b.separation = squares([[0.85, 0.3]] * 2), squares([[0.3, 0.85]] * 2)
     assert labels([a, b]) == {1: 2, 2: 1}
     assert labels([a, b], returned_t=5.0) == {1: 1, 2: 2}, "what was shown as a whole stays"
 
@@ -174,3 +179,21 @@ def test_position_mode_swaps_back() -> None:
     assert shown[29]
     assert not shown[-1]
     assert math.isclose(IdentitySettings().position_smoothing, 0.3)
+
+
+def test_a_face_that_jumps_about_alone_stays_one_person() -> None:
+    """Both people's latest tracklets are of its track: only the very latest one leads to the next."""
+    b = tracklet(1, 0, 1.9, 700, 700, track=5, label=2)
+    pieces = [tracklet(2 + i, 2 + 0.1 * i, 2.05 + 0.1 * i, 700 + 150 * (i % 2), 700, track=5) for i in range(6)]
+    a = tracklet(9, 1.92, 1.95, 720, 720, track=5, label=1)
+    assert {labels(pieces, (a, b))[k.id] for k in pieces} == {1}
+
+
+def test_after_a_cut_people_without_embeddings_keep_their_places() -> None:
+    """The latest shot was a close-up of the person on the left, in the middle of the frame."""
+    people = [replace(p, usual_x=x) for p, x in zip(PEOPLE, (500.0, 1400.0), strict=True)]
+    a, b = tracklet(1, 4, 6, 1100, 1100), tracklet(2, 0, 4, 1400, 1400)
+    c, d = (tracklet(3 + i, 6.1, 8, x, x, shot=2, height=90) for i, x in enumerate((600, 1300)))
+    decision = Assigner(IdentitySettings(), WIDTH).decide([c, d], (a, b), people, -1.0)
+    assert decision.labels == {3: 1, 4: 2}
+    assert all(1 < decision.margins[k] < 4 for k in (3, 4)), "likely, but not certain"

@@ -9,7 +9,8 @@ import pytest
 
 from engines.errors import ModelUnavailableError
 from engines.frames import Rect
-from pipeline.identity.recognition import FaceRecognizer, Gallery, GalleryEntry
+from pipeline.identity.gallery import Gallery, GalleryEntry
+from pipeline.identity.recognition import FaceRecognizer
 from pipeline.identity.tracklets import TrackedFace, Tracklet
 from pipeline.people import Face
 from pipeline.settings import IdentitySettings
@@ -66,7 +67,7 @@ def test_distance_is_the_mean_of_the_two_nearest_views() -> None:
     gallery = Gallery(4)
     assert gallery.distance(vector(0)) is None
     for i, angle in enumerate((0.2, 0.5, 2.0)):
-        gallery.add(GalleryEntry(2, i, vector(angle)))
+        gallery.add(GalleryEntry(0.0, i, vector(angle)))
     near = [2 * math.sin(angle / 2) for angle in (0.2, 0.5)]
     assert gallery.distance(vector(0)) == pytest.approx(sum(near) / 2)
 
@@ -74,15 +75,15 @@ def test_distance_is_the_mean_of_the_two_nearest_views() -> None:
 def test_a_gallery_keeps_several_different_views_per_direction_and_its_first() -> None:
     gallery = Gallery(3)
     for i in range(10):
-        gallery.add(GalleryEntry(2, i, vector(0.3 * i)))
-        gallery.add(GalleryEntry(2, i, vector(0.3 * i + 0.01)))
-    gallery.add(GalleryEntry(0, 99, vector(0)))
+        gallery.add(GalleryEntry(0.0, i, vector(0.3 * i)))
+        gallery.add(GalleryEntry(0.0, i, vector(0.3 * i + 0.01)))
+    gallery.add(GalleryEntry(-0.5, 99, vector(0)))
     assert [v.tracklet for v in gallery.views] == [0, 8, 9, 99]
 
 
 def test_views_follow_a_repair() -> None:
     r = recognizer()
-    k = tracklet(label=1, margin=9.0, views=[(2, vector(0.0)), (2, vector(1.0))])
+    k = tracklet(label=1, margin=9.0, views=[(0.0, vector(0.0), True), (0.0, vector(1.0), True)])
     r.enrol(k)
     assert len(r.galleries[0].views) == 2
     k.label = 2
@@ -92,7 +93,7 @@ def test_views_follow_a_repair() -> None:
 
 def test_doubtful_faces_do_not_enter_a_gallery() -> None:
     r = recognizer()
-    r.enrol(tracklet(label=1, margin=0.5, views=[(2, vector(0.0))]))
+    r.enrol(tracklet(label=1, margin=0.5, views=[(0.0, vector(0.0), True)]))
     assert r.galleries[0].views == []
 
 
@@ -123,21 +124,21 @@ def test_a_covered_face_is_not_looked_at_and_a_crowded_one_teaches_nothing() -> 
     k = tracklet()
     assert looks(k, crowded=True)
     assert k.evidence
-    assert not k.views
+    assert not any(fresh for _, _, fresh in k.views)
 
 
 def test_looking_ends_when_it_is_clear_who_it_is() -> None:
     r = recognizer()
-    r.galleries[0].add(GalleryEntry(2, 5, vector(0.05)))
-    r.galleries[1].add(GalleryEntry(2, 6, vector(2.0)))
+    r.galleries[0].add(GalleryEntry(0.0, 5, vector(0.05)))
+    r.galleries[1].add(GalleryEntry(0.0, 6, vector(2.0)))
     k = tracklet()
     assert [looks(k, t=0.1 * i, by=r) for i in range(20)].count(True) == 1
 
 
 def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
     r = recognizer()
-    r.galleries[0].add(GalleryEntry(2, 5, vector(0.45)))
-    r.galleries[1].add(GalleryEntry(2, 6, vector(-0.5)))
+    r.galleries[0].add(GalleryEntry(0.0, 5, vector(0.45)))
+    r.galleries[1].add(GalleryEntry(0.0, 6, vector(-0.5)))
     k = tracklet()
     assert 3 <= [looks(k, t=0.1 * i, by=r) for i in range(50)].count(True) <= 5
 
@@ -145,7 +146,7 @@ def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
 def test_a_new_direction_of_a_known_head_is_learned_once() -> None:
     r = recognizer()
     for i in range(6):
-        r.galleries[0].add(GalleryEntry(2, i, vector(0.4 * i)))
+        r.galleries[0].add(GalleryEntry(0.0, i, vector(0.4 * i)))
     k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-5.0)
     assert not looks(k, by=r), "this direction is known"
     assert looks(k, shown=face(nose=0.62), by=r)

@@ -146,6 +146,36 @@ def test_a_face_on_the_wall_gives_way_to_the_second_person() -> None:
     assert not missing(recording, late)
 
 
+def test_a_photograph_gives_way_to_a_smaller_living_face() -> None:
+    """The picture is as large as A; B is smaller and comes later. Only the picture never moves its features."""
+    a, photo = Actor("A", still(500)), Actor("C", lambda t: (1000.0, 300.0), motion=0)
+    b = Actor("B", lambda t: still(1500)(t) if t >= 2 else None, height=150)
+    recording = Recording([a, photo, b], seconds=12)
+    scenes = play(recording)
+    late = [s for s in scenes if s.t > 6]
+    assert not wrong(recording, late)
+    assert not missing(recording, late)
+
+
+def test_a_bystander_who_sits_behind_a_close_up_replaces_nobody() -> None:
+    """B is on screen for two seconds of twelve, the small face behind A for ten."""
+
+    def close(t: float) -> bool:
+        return 2 <= t < 7 or t >= 8
+
+    a = Actor(
+        "A", lambda t: (1300, 400) if close(t) else (1400, 420), height=260, zoom=lambda t: 1.8 if close(t) else 1
+    )
+    b = Actor("B", lambda t: None if close(t) else still(500)(t), height=250)
+    c = Actor("C", lambda t: (500, 800) if close(t) else (1000, 700), height=90, zoom=lambda t: 1.8 if close(t) else 1)
+    recording = Recording([a, b, c], seconds=12, cuts=[2, 7, 8])
+    people = resolver(recording)
+    scenes = play(recording, people)
+    assert not wrong(recording, scenes, left="B", right="A")
+    assert not missing(recording, scenes, left="B", right="A")
+    assert not people.summary()["replaced_people"]
+
+
 @pytest.mark.parametrize(("x", "side"), [(400, "left"), (1500, "right")])
 def test_a_lone_person_gets_the_tile_of_the_half(x: float, side: str) -> None:
     recording = Recording([Actor("A", still(x))], seconds=4)
@@ -172,6 +202,36 @@ def test_a_video_that_opens_with_close_ups_takes_its_order_from_the_first_shot_o
     recording = Recording([a, b], cuts=[2, 4])
     scenes = play(recording)
     right(recording, [s for s in scenes if s.t >= 4], allowed=0.0)
+
+
+@pytest.mark.parametrize(("likeness", "noise"), [(0.8, 0.02), (0.6, 0.03), (0.5, 0.02)])
+@pytest.mark.parametrize(("first", "left", "right"), [(1150, "B", "A"), (700, "A", "B")])
+def test_people_who_are_never_together_are_two(
+    first: float, left: str, right: str, likeness: float, noise: float
+) -> None:
+    """Small and dark faces have noisy embeddings: one frame may look like the other person."""
+    a = Actor("A", lambda t: still(first)(t) if t < 4 or t >= 8 else None)
+    b = Actor("B", lambda t: still(1920 - first)(t) if 4 <= t < 8 else None)
+    recording = Recording([a, b], seconds=11, cuts=[4, 8], likeness=likeness, noise=noise)
+    scenes = play(recording)
+    right_ = {"left": left, "right": right}
+    assert not wrong(recording, scenes, **right_)
+    assert not missing(recording, scenes, **right_)
+
+
+def test_one_person_in_two_framings_stays_one() -> None:
+    a = Actor("A", lambda t: still(1150 if t < 4 else 700)(t), zoom=lambda t: 1.0 if t < 4 else 1.6)
+    recording = Recording([a], seconds=8, cuts=[4], noise=0.03)
+    people = resolver(recording)
+    scenes = play(recording, people)
+    assert people.summary()["people_seen"] == 1
+    assert all(s.right.box is not None for s in scenes)
+
+
+@pytest.mark.parametrize(("x", "nose", "side"), [(1000, 0.6, "left"), (920, 0.4, "right"), (970, 0.5, "left")])
+def test_a_lone_person_in_the_middle_looks_towards_the_other_tile(x: float, nose: float, side: str) -> None:
+    scenes = play(Recording([Actor("A", still(x), nose=nose)], seconds=3))
+    assert all(getattr(s, side).box is not None for s in scenes)
 
 
 def test_a_turned_head_is_bridged_only_when_it_is_short() -> None:
@@ -204,7 +264,7 @@ def test_a_wrong_decision_is_overturned_from_the_first_frame_not_yet_shown() -> 
     scenes = people.observe(recording.observations[:120])
     (live,) = [k for k in people._tracklets.values() if k.label == 1]
     (other,) = [k for k in people._tracklets.values() if k.label == 2]
-    live.evidence, other.evidence = [[0.8, 0.3]] * 2, [[0.3, 0.8]] * 2
+    live.separation, other.separation = [[0.64, 0.09]] * 2, [[0.09, 0.64]] * 2
     people._dirty = True
     later = people.observe(recording.observations[120:121])
     later += people.observe(recording.observations[121:]) + people.finish()
@@ -251,6 +311,22 @@ def test_motion_alone_is_less_confident() -> None:
         return people.summary()["confidence"]
 
     assert confidence(embed=False) < confidence(embed=True)
+
+
+def test_what_nothing_could_verify_is_a_place_of_doubt() -> None:
+    """After a cut, without embeddings: the tiles may be exchanged, and the summary says where."""
+    a, b = Actor("A", lambda t: (500 if t < 4 else 900, 420)), Actor("B", lambda t: (1400 if t < 4 else 1100, 420))
+    recording = Recording([a, b], cuts=[4])
+    people = resolver(recording, embed=False)
+    play(recording, people)
+    summary = people.summary()
+    assert summary["confidence"] < 0.9
+    assert {d["person"] for d in summary["doubts"]} == {1, 2}
+    assert all(d["from_s"] == 4.0 and d["to_s"] > 7.5 and d["reason"] == "cut" for d in summary["doubts"])
+    assert all(d["confidence"] < 0.9 for d in summary["doubts"])
+    sure = resolver(recording)
+    play(recording, sure)
+    assert sure.summary()["doubts"] == []
 
 
 def busy() -> Recording:
