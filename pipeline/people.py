@@ -58,7 +58,7 @@ class Scene:
 
     ``left`` and ``right`` are None while there is no such person (yet). ``others`` are faces of bystanders,
     whom the debug overlay draws. ``frame`` is the displayed frame's size, None that of the first one; where it
-    changes there is a cut.
+    changes there is a cut. ``panels`` are the parts of a divided frame, such as a meeting's, that hold people.
     """
 
     pts: int
@@ -68,6 +68,7 @@ class Scene:
     right: Seen | None
     others: tuple[Rect, ...] = ()
     frame: Size | None = None
+    panels: tuple[Rect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from engines.frames import Rect, Size
-from pipeline.camera.camera_path import CameraPath, PathPlanner
-from pipeline.camera.framing import Array, Framing, contains_centre, contains_face, touches
-from pipeline.camera.tile_view import Trace, View, is_jump, rect_state
+from pipeline.camera.bands import Array
+from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
+from pipeline.camera.framing import Framing, contains_centre, contains_face, touches
+from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
 _OTHER_MEMORY_S = 2.0  # validity of the other person's last position
 _STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
+_FRAMINGS_MOST = 64  # sizes and panels that are remembered
 _CLEARANCE = 0.05  # crop widths between the other person and the crop before a freeze ends
 
 
@@ -34,19 +40,21 @@ class FreezeFrame:
 
 
 class Framings:
-    """Framing and path planner for each size of frame; ``usual`` is the size of scenes that name none."""
+    """Framing and path planner for each size of frame and panel; ``usual`` is the size of scenes that name none."""
 
     def __init__(self, settings: CameraSettings, usual: Size) -> None:
         self._settings = settings
         self._default_size = usual
-        self._known: dict[Size, tuple[Framing, PathPlanner]] = {}
+        self._known: OrderedDict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = OrderedDict()
 
-    def of(self, frame: Size | None) -> tuple[Framing, PathPlanner]:
+    def of(self, frame: Size | None, panel: Rect | None = None) -> tuple[Framing, PathPlanner]:
         size = frame or self._default_size
-        if size not in self._known:
-            framing = Framing(self._settings, *size)
-            self._known[size] = framing, PathPlanner(self._settings, framing)
-        return self._known[size]
+        if (size, panel) not in self._known:
+            framing = Framing(self._settings, *size, panel)
+            self._known[size, panel] = framing, PathPlanner(self._settings, framing)
+            while len(self._known) > _FRAMINGS_MOST:
+                self._known.popitem(last=False)
+        return self._known[size, panel]
 
 
 class TileCamera:
@@ -67,13 +75,19 @@ class TileCamera:
         self._last: Seen | None = None  # the person in the last frame that showed them
         self._trace = Trace()  # their positions in this take
         self._last_other: tuple[Rect, float] | None = None
+        self._panel: Rect | None = None  # the person's panel in the last frame
+        self._partner: tuple[float, float] = (
+            np.nan,
+            np.nan,
+        )  # smallest and largest share of its tile that the other face could have last
         self.freeze_frame: FreezeFrame | None = None
 
     def advance(self, view: View, commit: int) -> list[Tile]:
         """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
-            self._framing, self._planner = self._framings.of(view.scenes[i].frame)
+            self._panel = self._panel_at(view, i)
+            self._framing, self._planner = self._framings.of(view.scenes[i].frame, self._panel)
             if self._is_break(view, i):
                 self._end_take(view, i)
             if self._present(view, i):
@@ -81,6 +95,47 @@ class TileCamera:
             else:
                 tiles += self._wait(view, i, commit)
         return tiles
+
+    def _panel_at(self, view: View, i: int) -> Rect | None:
+        """Return the person's panel: where they are, will be next or were last."""
+        panels = view.scenes[i].panels
+        if not panels:
+            return None
+        face = view.next_face(i)
+        panel = view.panels[face] if face is not None else self._panel
+        return panel if panel in panels else None
+
+    def _stretch(self, view: View, start: int, faces: Sequence[Rect | None]) -> Stretch:
+        """Return the frames from ``start`` on, with these faces of the tile's person."""
+        stop = start + len(faces)
+        others = self._recent_neighbours(view, start, stop)
+        return Stretch(view.times[start:stop], boxes(faces), boxes(others), self._partner_shares(view, start, stop))
+
+    def _recent_neighbours(self, view: View, start: int, stop: int) -> list[Rect | None]:
+        """Return the other person's boxes in the same panel; who is out of sight stays for a while."""
+        neighbours = view.neighbours(start, stop)
+        last = self._last_other
+        for n, box in enumerate(neighbours):
+            time = float(view.times[start + n])
+            if box is not None:
+                last = box, time
+            elif last is not None and time - last[1] <= _OTHER_MEMORY_S and not view.scenes[start + n].panels:
+                neighbours[n] = last[0]
+        return neighbours
+
+    def _partner_shares(self, view: View, start: int, stop: int) -> Array:
+        """Return the smallest and largest share of its tile that the other face can have, shape (N, 2)."""
+        shares, last = [], self._partner
+        for i in range(start, stop):
+            last = self._other_shares(view, i) or last
+            shares.append(last)
+        return np.array(shares).reshape(-1, 2)
+
+    def _other_shares(self, view: View, i: int) -> tuple[float, float] | None:
+        other = view.others[i]
+        return (
+            None if other is None else self._framings.of(view.scenes[i].frame, view.other_panels[i])[0].shares(other.h)
+        )
 
     def _is_break(self, view: View, i: int) -> bool:
         return view.breaks[i] or (i == 0 and self._follows_directly(view) and is_jump(self._last, view.own[0]))
@@ -125,7 +180,7 @@ class TileCamera:
             path = self._path = CameraPath(float(view.times[i]))
         self._waiting = self._frozen = self._resting_elsewhere = False
         j = self._phase_end(view, i, commit)
-        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._take_end(view, i))), j - i)
+        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._take_end(view, i))), j - i)
         crops = self._crops(path, view.times[i:j])
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
         path.forget_before(float(view.times[j - 1]))
@@ -170,7 +225,7 @@ class TileCamera:
 
     def _held_crop(self, view: View, i: int, path: CameraPath) -> Rect:
         """Return the crop of the waiting camera at frame ``i``."""
-        self._planner.extend(path, view.stretch(i, [None]), 1)
+        self._planner.extend(path, self._stretch(view, i, [None]), 1)
         return self._crops(path, view.times[i : i + 1])[0]
 
     def _live(self, view: View, i: int, crop: Rect) -> Tile:
@@ -209,7 +264,7 @@ class TileCamera:
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
         """Let the camera come to rest; freeze while the other person is in its crop."""
-        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._gap_end(view, i))), j - i)
+        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
             self._note_other(view, k)
@@ -243,6 +298,7 @@ class TileCamera:
         box = view.others[i]
         if box is not None:
             self._last_other = (box, float(view.times[i]))
+            self._partner = self._other_shares(view, i) or self._partner
 
     def _frozen_tile(self, view: View, i: int) -> Tile:
         person = _person(view, i)
@@ -290,6 +346,8 @@ class TileCamera:
             "waiting": self._waiting,
             "last": [last.person, rect_state(last.box), last.source] if last else None,
             "trace": self._trace.state(),
+            "panel": rect_state(self._panel),
+            "partner": None if np.isnan(self._partner[0]) else list(self._partner),
             "other": [rect_state(other[0]), other[1]] if other else None,
             "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
@@ -300,6 +358,8 @@ class TileCamera:
         self._resting_elsewhere, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._trace = Trace.restored(state["trace"])
+        self._panel = Rect(*state["panel"]) if state["panel"] else None
+        self._partner = tuple(state["partner"]) if state["partner"] else (np.nan, np.nan)
         self._last_other = (Rect(*other[0]), other[1]) if other else None
         self.freeze_frame = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 
