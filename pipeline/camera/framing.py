@@ -19,12 +19,14 @@ TILE_HEIGHT = 1080
 HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
 _EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
 _OWN_SHARE = 0.35  # of the distance to the other face: largest distance of the crop's centre from its own face
-_ZOOM_ALWAYS = 1.5  # least zoom range that small frames allow, beyond upscale_max
+_OWN_SHARE_BOTH = 0.45  # ... at the edge of the frame, where the crop must hold both faces
+_ZOOM_ALWAYS = 1.5  # least zoom range that small frames and panels allow, beyond upscale_max
 _OUTSIDE = 0.05  # pixels by which a crop may reach out of its area
 _SLIVER = 0.05  # of a face's width that may be outside of its crop
 _CLOSEST = 0.45  # of the crop's height: the largest face where a neighbour is to be kept out
 _LEVEL = 1.08  # largest ratio of the two faces' shares of their tiles, where the frame allows it
 _FAR_SHARE = 0.65  # of the usual share: a face is made no smaller to match a far one
+_NEAR = 1.4  # of the usual width: a crop that would hold the neighbour if it were so wide stays narrow
 _DECIDED = 1.1  # a neighbour kept out so far stays out until a crop would have to be narrower by this factor
 _GRID = 64  # steps per pixel of a crop, so that edges add up exactly
 
@@ -45,7 +47,7 @@ class Framing:
         self.area = panel or self.frame
         self.widest = widest_crop(self.area)
         sharp = TILE_HEIGHT / settings.upscale_max / HEIGHT_PER_WIDTH
-        self.narrowest = min(sharp, widest_crop(self.frame) / _ZOOM_ALWAYS, self.widest)
+        self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
 
     def crop(self, cx: float, cy: float, width: float) -> Rect:
         """Return the crop with this centre and width, moved and shrunk as little as needed to lie inside the frame."""
@@ -100,22 +102,26 @@ class Framing:
         """
         s = self._settings
         least = self._least(faces)
-        most = np.clip(self._widest_beside(faces, others), least, self.widest)
+        towards = _OWN_SHARE if keep_out is not False else _OWN_SHARE_BOTH
+        most = np.clip(self._widest_beside(faces, others, towards), least, self.widest)
         share = self._share(faces[:, 3], partner)
         target = np.maximum(faces[:, 3] / share / HEIGHT_PER_WIDTH, self.narrowest)
+        stays = np.full(len(faces), np.inf)  # a width from which the crop need not grow
         if keep_out is not None:
             beside = self._neighbour(faces, others)
             if keep_out:
-                most = np.minimum(most, np.maximum(beside.widest_without(), self._tightest(faces)))
+                tightest, without = self._tightest(faces), beside.widest_without()
+                most = np.minimum(most, np.maximum(without, tightest))
+                stays = np.where(without < _NEAR * target, tightest, np.inf)
             else:
                 both = beside.narrowest_with()
                 least = np.where(both <= most, np.maximum(least, both), least)
         target = np.clip(target, least, most)
-        tolerance = target * s.zoom_tolerance
+        near, soft = (Band.around(target, target * s.zoom_tolerance * part) for part in (s.settle, 1.0))
         return CropConstraints(
             want=target,
-            near=Band.around(target, tolerance * s.settle).clipped(least, most),
-            soft=Band.around(target, tolerance).clipped(least, most),
+            near=Band(np.minimum(near.lo, stays), near.hi).clipped(least, most),
+            soft=Band(np.minimum(soft.lo, stays), soft.hi).clipped(least, most),
             hard=Band(self._least(faces), np.maximum(most, self._least(faces))),
         )
 
@@ -144,12 +150,12 @@ class Framing:
     def _neighbour(self, faces: Array, others: Array) -> Neighbour:
         return Neighbour.of(faces, others, self.area.x, self.area.x + self.area.w)
 
-    def _widest_beside(self, faces: Array, others: Array) -> Array:
+    def _widest_beside(self, faces: Array, others: Array, towards: float) -> Array:
         """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
         own, other = centre_x(faces), centre_x(others)
         apart = np.abs(other - own)
         to_edge = np.where(other > own, own - self.area.x, self.area.x + self.area.w - own)
-        limit = 2 * (to_edge + _OWN_SHARE * apart)
+        limit = 2 * (to_edge + towards * apart)
         return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
 
     def x_constraints(

@@ -64,8 +64,9 @@ class Neighbour:
         return np.minimum(self.near / (0.5 - _SHIFT), self.near + self.room)
 
     def narrowest_with(self) -> Array:
-        """Return the smallest width of a crop that holds both heads and is centred on the own one, shape (N,)."""
-        return np.where(self.is_known, 2 * (self.far - _TOWARDS * self.apart), 0.0)
+        """Return the smallest width of a crop that holds both heads, the own one nearest its centre, shape (N,)."""
+        widths = np.minimum(2 * (self.far - _TOWARDS * self.apart), self.far + self.room)
+        return np.where(self.is_known, np.maximum(widths, 0.0), 0.0)
 
     def centres(self, widths: Array, *, apart: bool) -> Band:
         """Return the centres in x of crops of these widths without the neighbour's head, or with all of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,14 @@ from pipeline.camera.bands import Array
 from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
 from pipeline.camera.framing import Framing, contains_centre, contains_face, touches
 from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
 _OTHER_MEMORY_S = 2.0  # validity of the other person's last position
 _STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
 _FRAMINGS_MOST = 64  # sizes and panels that are remembered
+_UNKNOWN_SHARES = (math.nan, math.nan)  # smallest and largest share of its tile that a face can have
 _CLEARANCE = 0.05  # crop widths between the other person and the crop before a freeze ends
 
 
@@ -44,16 +46,16 @@ class Framings:
 
     def __init__(self, settings: CameraSettings, usual: Size) -> None:
         self._settings = settings
-        self._default_size = usual
-        self._known: OrderedDict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = OrderedDict()
+        self.usual = usual
+        self._known: dict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = {}
 
     def of(self, frame: Size | None, panel: Rect | None = None) -> tuple[Framing, PathPlanner]:
-        size = frame or self._default_size
+        size = frame or self.usual
         if (size, panel) not in self._known:
+            while len(self._known) >= _FRAMINGS_MOST:
+                del self._known[next(iter(self._known))]
             framing = Framing(self._settings, *size, panel)
             self._known[size, panel] = framing, PathPlanner(self._settings, framing)
-            while len(self._known) > _FRAMINGS_MOST:
-                self._known.popitem(last=False)
         return self._known[size, panel]
 
 
@@ -76,10 +78,7 @@ class TileCamera:
         self._trace = Trace()  # their positions in this take
         self._last_other: tuple[Rect, float] | None = None
         self._panel: Rect | None = None  # the person's panel in the last frame
-        self._partner: tuple[float, float] = (
-            np.nan,
-            np.nan,
-        )  # smallest and largest share of its tile that the other face could have last
+        self._partner = _UNKNOWN_SHARES  # of the other face, when it was seen last
         self.freeze_frame: FreezeFrame | None = None
 
     def advance(self, view: View, commit: int) -> list[Tile]:
@@ -103,7 +102,9 @@ class TileCamera:
             return None
         face = view.next_face(i)
         panel = view.panels[face] if face is not None else self._panel
-        return panel if panel in panels else None
+        if panel in panels:
+            return panel
+        return panels[0] if is_picture(panels, *(view.scenes[i].frame or self._framings.usual)) else None
 
     def _stretch(self, view: View, start: int, faces: Sequence[Rect | None]) -> Stretch:
         """Return the frames from ``start`` on, with these faces of the tile's person."""
@@ -133,9 +134,10 @@ class TileCamera:
 
     def _other_shares(self, view: View, i: int) -> tuple[float, float] | None:
         other = view.others[i]
-        return (
-            None if other is None else self._framings.of(view.scenes[i].frame, view.other_panels[i])[0].shares(other.h)
-        )
+        if other is None:
+            return None
+        framing, _ = self._framings.of(view.scenes[i].frame, view.other_panels[i])
+        return framing.shares(other.h)
 
     def _is_break(self, view: View, i: int) -> bool:
         return view.breaks[i] or (i == 0 and self._follows_directly(view) and is_jump(self._last, view.own[0]))
@@ -322,15 +324,23 @@ class TileCamera:
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
 
     def _free_crop(self, view: View, i: int) -> Rect | None:
-        """Return a half of the frame in which the other person does not appear, the tile's own half if possible."""
+        """Return a panel or a half of the frame without the other person, the tile's own side if possible."""
         end = view.next_break(i)
         others = [o for o in view.others[i:end] if o is not None]
         if self._last_other is not None:
             others.append(self._last_other[0])
         halves = [self._framing.centred_split(side) for side in (self._side, _opposite(self._side))]
+        halves[:0] = self._panel_crops(view, i)
         if self._path is not None:
             halves.insert(0, self._held_crop(view, i, self._path))
         return next((c for c in halves if not any(contains_centre(c, o, _CLEARANCE) for o in others)), None)
+
+    def _panel_crops(self, view: View, i: int) -> list[Rect]:
+        """Return the largest crop in the centre of each panel, those of the tile's own side first."""
+        frame = view.scenes[i].frame
+        panels = sorted(view.scenes[i].panels, key=lambda p: p.cx, reverse=self._side == "right")
+        framings = [self._framings.of(frame, panel)[0] for panel in panels]
+        return [framing.crop(framing.area.cx, framing.area.cy, framing.widest) for framing in framings]
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
         return [self._framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
@@ -347,7 +357,7 @@ class TileCamera:
             "last": [last.person, rect_state(last.box), last.source] if last else None,
             "trace": self._trace.state(),
             "panel": rect_state(self._panel),
-            "partner": None if np.isnan(self._partner[0]) else list(self._partner),
+            "partner": None if math.isnan(self._partner[0]) else list(self._partner),
             "other": [rect_state(other[0]), other[1]] if other else None,
             "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
@@ -359,7 +369,7 @@ class TileCamera:
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._trace = Trace.restored(state["trace"])
         self._panel = Rect(*state["panel"]) if state["panel"] else None
-        self._partner = tuple(state["partner"]) if state["partner"] else (np.nan, np.nan)
+        self._partner = tuple(state["partner"]) if state["partner"] else _UNKNOWN_SHARES
         self._last_other = (Rect(*other[0]), other[1]) if other else None
         self.freeze_frame = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 

@@ -21,7 +21,7 @@ _STRIPS_LEAST = 4  # a smaller part of the frame is not divided
 _EDGE = 3  # pixels: borders nearer to the edge of a region are part of it
 _INSET = 2  # pixels between a border and the panel
 _DIVISIONS = 12  # depth of the division
-_HEAD_BESIDE, _HEAD_ABOVE = 0.2, -0.3  # of a face's size: how far around the face no border can be
+_HEAD_BESIDE, _CHIN, _CUT_OFF = 0.2, 0.03, 0.3  # of a face's size: no border is so near; a panel may cut off its top
 _PANEL_LEAST = 0.08  # of the frame's extent; smaller parts are gutters and bars
 
 
@@ -48,7 +48,11 @@ class _Axis:
     """Borders across one axis of the frame, and the extents of the faces on it."""
 
     def __init__(
-        self, votes: Floats, faces: Sequence[tuple[float, float]], known: Sequence[tuple[float, float]], around: float
+        self,
+        votes: Floats,
+        faces: Sequence[tuple[float, float]],
+        known: Sequence[tuple[float, float]],
+        around: tuple[float, float],
     ) -> None:
         """Measure the votes.
 
@@ -56,7 +60,7 @@ class _Axis:
             votes: mean votes, shape (strips, extent).
             faces: start and length of each face in parts of the frame's extent.
             known: the same of the panels that were known before.
-            around: distance from a face, in parts of its length, within which there are no borders.
+            around: how far before and after a face there are no borders, in parts of its length.
         """
         self.extent = int(votes.shape[1])
         self._votes = _tolerant(votes)
@@ -91,7 +95,7 @@ class _Axis:
         score = self.scores(start, span.stop - _EDGE, across, length)
         for face in faces:
             low, high = self._faces[face]
-            low, high = low - self._around * (high - low), high + self._around * (high - low)
+            low, high = low - self._around[0] * (high - low), high + self._around[1] * (high - low)
             score[max(int(low) - start, 0) : max(int(np.ceil(high)) + 1 - start, 0)] = 0.0
         position = int(np.argmax(score))
         return float(score[position]), start + position
@@ -123,8 +127,8 @@ def find_panels(
         faces: in parts of the frame's width and height.
         known: panels that were there before; their borders count unless detail contradicts them.
     """
-    x = _Axis(vertical, [(f.x, f.w) for f in faces], [(p.x, p.w) for p in known], _HEAD_BESIDE)
-    y = _Axis(horizontal, [(f.y, f.h) for f in faces], [(p.y, p.h) for p in known], _HEAD_ABOVE)
+    x = _Axis(vertical, [(f.x, f.w) for f in faces], [(p.x, p.w) for p in known], (_HEAD_BESIDE, _HEAD_BESIDE))
+    y = _Axis(horizontal, [(f.y, f.h) for f in faces], [(p.y, p.h) for p in known], (-_CUT_OFF, _CHIN))
     frame = _Span(0, x.extent), _Span(0, y.extent)
     for length in (_LENGTH_LEAST_FLAT, _LENGTH_LEAST):
         leaves = [leaf for leaf in _divided(x, y, *frame, range(len(faces)), _DIVISIONS, length) if leaf != frame]

@@ -23,6 +23,8 @@ _LEAST_SAMPLES = 3  # before a shot's panels are believed
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
 _SAME = 2.5 / LUMA_LONG_SIDE  # of the frame: panels that differ by less are the same
+_PICTURE_LEAST = 0.5  # of the frame's area: a panel as large is the picture between bars
+_MIDDLE = Rect(0.49, 0.49, 0.02, 0.02)
 _DELAY_S = 0.7  # after which a change without a cut is noticed
 
 Panels = tuple[Rect, ...]
@@ -30,10 +32,16 @@ Panels = tuple[Rect, ...]
 
 @dataclass(slots=True)
 class _Layout:
-    """The panels from one time on, in parts of the frame's width and height; None while unknown."""
+    """The panels from one time on, in parts of the frame's width and height.
+
+    Attributes:
+        panels: None while unknown.
+        has_faces: whether a face has been seen since; before, only bars around the whole picture are looked for.
+    """
 
     since: float
     panels: Panels | None
+    has_faces: bool = False
 
 
 class PanelDetector:
@@ -75,13 +83,17 @@ class PanelDetector:
         self._average([border_votes(samples), border_votes(np.ascontiguousarray(samples.T))])
         self._samples += 1
         self._next_s = t + (_FIRST_EVERY_S if self._samples < _FIRST_SAMPLES else _EVERY_S)
-        if self._samples >= _LEAST_SAMPLES and (faces or self._faces):
+        if self._samples >= _LEAST_SAMPLES:
             vertical, horizontal = (np.asarray(votes, np.float32) / np.float32(_SCALE) for votes in self._votes)
             self._faces = [
                 *faces,
                 *(face for face in self._faces if not any(_share_panel(face, f, self._known) for f in faces)),
             ]
-            self._decide(t, find_panels(vertical, horizontal, self._faces, self._known))
+            panels = find_panels(vertical, horizontal, self._faces or [_MIDDLE], self._known)
+            if self._faces:
+                self._decide(t, panels)
+            elif not self._layouts[-1].has_faces:
+                self._layouts[-1].panels = panels if is_picture(panels) else None
 
     def at(self, t: float) -> Panels:
         """Return the panels at ``t``, in parts of the frame's width and height; must not go back in time."""
@@ -99,12 +111,13 @@ class PanelDetector:
 
     def _decide(self, t: float, panels: Panels) -> None:
         current = self._layouts[-1]
-        if current.panels is None:
-            current.panels = self._known = panels
-        elif _same(current.panels, panels) or _only_smaller(current.panels, panels):
+        before = current.panels or ()
+        if not current.has_faces:
+            current.panels, current.has_faces, self._known = panels, True, panels
+        elif _same(before, panels) or _only_smaller(before, panels):
             self._candidate = None
         elif self._candidate is not None and _same(self._candidate, panels):
-            self._layouts.append(_Layout(max(t - _DELAY_S, current.since), panels))
+            self._layouts.append(_Layout(max(t - _DELAY_S, current.since), panels, has_faces=True))
             self._candidate, self._known = None, panels
         else:
             self._candidate = panels
@@ -112,7 +125,7 @@ class PanelDetector:
     def state(self) -> dict[str, Any]:
         """Return everything that later answers depend on, as JSON-able values."""
         return {
-            "layouts": [[layout.since, _panels_state(layout.panels)] for layout in self._layouts],
+            "layouts": [[x.since, _panels_state(x.panels), x.has_faces] for x in self._layouts],
             "votes": [[list(v.shape), base64.b64encode(zlib.compress(v.tobytes())).decode()] for v in self._votes],
             "samples": self._samples,
             "next_s": self._next_s,
@@ -122,7 +135,7 @@ class PanelDetector:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._layouts = [_Layout(since, _restored_panels(panels)) for since, panels in state["layouts"]]
+        self._layouts = [_Layout(since, _restored_panels(panels), seen) for since, panels, seen in state["layouts"]]
         self._votes = [
             np.frombuffer(zlib.decompress(base64.b64decode(data)), np.int8).reshape(shape).copy()
             for shape, data in state["votes"]
@@ -131,6 +144,11 @@ class PanelDetector:
         self._candidate = _restored_panels(state["candidate"])
         self._known = _restored_panels(state["known"]) or ()
         self._faces = list(_restored_panels(state["faces"]) or ())
+
+
+def is_picture(panels: Sequence[Rect], width: float = 1.0, height: float = 1.0) -> bool:
+    """Return whether the only panel of a frame of this size is the picture between the bars of a letterbox."""
+    return len(panels) == 1 and panels[0].w * panels[0].h >= _PICTURE_LEAST * width * height
 
 
 def luma_size(width: int, height: int) -> tuple[int, int]:

@@ -77,6 +77,14 @@ def test_panels_are_found_within_a_moment(name):
     assert_inside(detector.at(0.0), panels)
 
 
+@pytest.mark.parametrize("name", ["letterbox", "pillarbox"])
+def test_bars_are_found_before_anybody_appears(name):
+    panels, background = GALLERIES[name]
+    detector = PanelDetector()
+    watch(detector, [gallery(i, panels, background) for i in range(15)], [])
+    assert_inside(detector.at(0.0), panels)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_an_undivided_frame_has_no_panels(seed):
     detector = PanelDetector()
