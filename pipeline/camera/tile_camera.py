@@ -337,9 +337,11 @@ class TileCamera:
 
     def _panel_crops(self, view: View, i: int) -> list[Rect]:
         """Return the largest crop in the centre of each panel, those of the tile's own side first."""
-        frame = view.scenes[i].frame
-        panels = sorted(view.scenes[i].panels, key=lambda p: p.cx, reverse=self._side == "right")
-        framings = [self._framings.of(frame, panel)[0] for panel in panels]
+        frame, panels = view.scenes[i].frame, view.scenes[i].panels
+        if is_picture(panels, *(frame or self._framings.usual)):
+            return []
+        by_side = sorted(panels, key=lambda p: p.cx, reverse=self._side == "right")
+        framings = [self._framings.of(frame, panel)[0] for panel in by_side]
         return [framing.crop(framing.area.cx, framing.area.cy, framing.widest) for framing in framings]
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
