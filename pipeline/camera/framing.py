@@ -104,7 +104,7 @@ class Framing:
         least = self._least(faces)
         towards = _OWN_SHARE if keep_out is not False else _OWN_SHARE_BOTH
         most = np.clip(self._widest_beside(faces, others, towards), least, self.widest)
-        share = self._share(faces[:, 3], partner)
+        share = self._share(faces[:, 3], partner if keep_out is not False else np.full_like(partner, np.nan))
         target = np.maximum(faces[:, 3] / share / HEIGHT_PER_WIDTH, self.narrowest)
         stays = np.full(len(faces), np.inf)  # a width from which the crop need not grow
         if keep_out is not None:
@@ -114,8 +114,7 @@ class Framing:
                 most = np.minimum(most, np.maximum(without, tightest))
                 stays = np.where(without < _NEAR * target, tightest, np.inf)
             else:
-                both = beside.narrowest_with()
-                least = np.where(both <= most, np.maximum(least, both), least)
+                least = np.maximum(least, beside.narrowest_with(most))
         target = np.clip(target, least, most)
         near, soft = (Band.around(target, target * s.zoom_tolerance * part) for part in (s.settle, 1.0))
         return CropConstraints(
@@ -138,7 +137,10 @@ class Framing:
         return np.clip(np.minimum(close, usual), self._least(faces), self.widest)
 
     def _share(self, heights: Array, partner: Array) -> Array:
-        """Return the face's share of its tile, shape (N,): the usual one, or one that both faces can have."""
+        """Return the face's share of its tile, shape (N,): the usual one, or one that both faces can have.
+
+        A crop of both heads shows them in one size anyway; there ``partner`` is unknown.
+        """
         usual = self._settings.face_share
         mine = np.clip(usual, *self.shares(heights))
         theirs = np.clip(usual, partner[:, 0], partner[:, 1])
@@ -177,6 +179,7 @@ class Framing:
         to_left = np.where(neighbour.side > 0, away, towards)
         limits = neighbour.centres(widths, apart=keep_out)
         target = np.clip(own, limits.lo, limits.hi)
+        zone = zone if keep_out else np.minimum(zone, neighbour.slack)
         hard = Band(own - to_left, own + to_right)
         return self._position(target, hard, zone, widths / 2, (self.area.x, self.area.w), limits)
 

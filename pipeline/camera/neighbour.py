@@ -13,6 +13,7 @@ _HEAD = 0.2  # of a face's width: how far the head reaches past the face on each
 _HAIR = 0.35  # of a face's height: how far it reaches above
 _SHIFT = 0.22  # of the crop's width: how far the own face may be from the centre to keep a neighbour out
 _TOWARDS = 0.35  # of the distance to the neighbour: how far the centre may move towards them to hold both heads
+_CENTRED = 0.15  # ... where there is room for a wider crop
 _STEADY = 0.75  # of a face's width: people whose distance changes by more within the look-ahead are passing
 
 
@@ -63,10 +64,20 @@ class Neighbour:
         """Return the largest width of a crop without the neighbour's head, shape (N,)."""
         return np.minimum(self.near / (0.5 - _SHIFT), self.near + self.room)
 
-    def narrowest_with(self) -> Array:
-        """Return the smallest width of a crop that holds both heads, the own one nearest its centre, shape (N,)."""
-        widths = np.minimum(2 * (self.far - _TOWARDS * self.apart), self.far + self.room)
-        return np.where(self.is_known, np.maximum(widths, 0.0), 0.0)
+    def narrowest_with(self, most: Array) -> Array:
+        """Return the smallest width of a crop that holds both heads with the own one near its centre, shape (N,).
+
+        Zero where such a crop would have to be wider than ``most``.
+        """
+        centred = 2 * (self.far - _CENTRED * self.apart)
+        aside = np.minimum(2 * (self.far - _TOWARDS * self.apart), self.far + self.room)
+        widths = np.where(centred <= most, centred, aside)
+        return np.where(self.is_known & (widths <= most), widths, 0.0)
+
+    @property
+    def slack(self) -> Array:
+        """How far a crop of both heads may be from the own face without need, pixels, shape (N,)."""
+        return np.where(self.is_known, _CENTRED * self.apart, np.inf)
 
     def centres(self, widths: Array, *, apart: bool) -> Band:
         """Return the centres in x of crops of these widths without the neighbour's head, or with all of it."""
