@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Rect
 
-Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
+Rules: TypeAlias = Sequence[tuple[float, float]]
 
 _CERTAIN = 0.25  # mean vote from which a strip counts
-_LENGTH_LEAST = 0.8  # of a region's extent on which a new border must be seen
-_LENGTH_LEAST_FLAT = 0.5  # ... where the rest is a plain background, and all of each panel's own borders is seen
-_GAPS_MOST = 0.12  # of the strips with detail, those that may lack it
-_GAPS_MOST_KNOWN = 0.2  # ... and of a known border, however long it is seen
+# Which borders count: least part of a region's extent on which they are seen, most of the strips with detail without.
+_USUAL = ((0.8, 0.12),)
+_ON_PLAIN = ((0.5, 0.0), *_USUAL)  # beside panels on a plain background; then each panel must have its borders
+_WITHOUT_GAPS = ((1.0, 0.0),)
+_GAPS_MOST_KNOWN = 0.2  # of the strips, those that contradict a known border
 _STRIPS_LEAST = 4  # a smaller part of the frame is not divided
 _EDGE = 3  # pixels: borders nearer to the edge of a region are part of it
 _INSET = 2  # pixels between a border and the panel
@@ -72,27 +75,26 @@ class _Axis:
             for position in (p for p in (low, high) if 0 < p < self.extent):
                 self._known[position - 1 : position + 2] = True
 
-    def scores(self, start: int, stop: int, across: tuple[float, float], length: float) -> Floats:
+    def scores(self, start: int, stop: int, across: tuple[float, float], rules: Rules) -> Floats:
         """Return a score for each position from ``start`` to ``stop``, 0 where there is no border.
 
         Args:
             across: where the region begins and ends on the other axis, in parts of the frame's extent.
-            length: least part of the region's extent on which a new border must be seen.
         """
         first, last = (round(end * len(self._votes)) for end in across)
         if stop <= start or last - first < _STRIPS_LEAST:
             return np.zeros(max(stop - start, 1), np.float32)
         votes = self._votes[first:last, start:stop]
         seen, gaps = (votes > _CERTAIN).mean(axis=0), (votes < -_CERTAIN).mean(axis=0)
-        new = (seen >= _LENGTH_LEAST) & (gaps <= _GAPS_MOST * np.maximum(seen + gaps, 1e-6))
-        new |= (seen >= length) & (gaps == 0)
-        known = self._known[start:stop] & (gaps <= _GAPS_MOST_KNOWN)
-        return np.where(new | known, 1.0 + seen - gaps, 0.0).astype(np.float32)
+        counts = self._known[start:stop] & (gaps <= _GAPS_MOST_KNOWN)
+        for length, without in rules:
+            counts |= (seen >= length) & (gaps <= without * (seen + gaps))
+        return np.where(counts, 1.0 + seen - gaps, 0.0).astype(np.float32)
 
-    def best(self, span: _Span, across: tuple[float, float], faces: Sequence[int], length: float) -> tuple[float, int]:
+    def best(self, span: _Span, across: tuple[float, float], faces: Sequence[int], rules: Rules) -> tuple[float, int]:
         """Return score and position of the best border of a region, score 0 where there is none."""
         start = span.start + _EDGE
-        score = self.scores(start, span.stop - _EDGE, across, length)
+        score = self.scores(start, span.stop - _EDGE, across, rules)
         for face in faces:
             low, high = self._faces[face]
             low, high = low - self._around[0] * (high - low), high + self._around[1] * (high - low)
@@ -103,7 +105,7 @@ class _Axis:
     def is_bordered(self, span: _Span, across: tuple[float, float]) -> bool:
         """Return whether the borders of a panel are seen on all of their length."""
         ends = [end for end, is_border in ((span.start, span.low), (span.stop, span.high)) if is_border]
-        return all(self.scores(end, end + 1, across, _LENGTH_LEAST)[0] > 0 for end in ends)
+        return all(self.scores(end, end + 1, across, _USUAL)[0] > 0 for end in ends)
 
     def part(self, span: _Span) -> tuple[float, float]:
         """Return where a span begins and ends in parts of the frame's extent."""
@@ -115,7 +117,12 @@ class _Axis:
 
 
 def find_panels(
-    vertical: Floats, horizontal: Floats, faces: Sequence[Rect], known: Sequence[Rect] = ()
+    vertical: Floats,
+    horizontal: Floats,
+    faces: Sequence[Rect],
+    known: Sequence[Rect] = (),
+    *,
+    without_gaps: bool = False,
 ) -> tuple[Rect, ...]:
     """Return the panels that hold faces, in parts of the frame's width and height; none where it is undivided.
 
@@ -126,12 +133,13 @@ def find_panels(
         horizontal: the same for horizontal borders, shape (strips, H).
         faces: in parts of the frame's width and height.
         known: panels that were there before; their borders count unless detail contradicts them.
+        without_gaps: other borders count only where they are seen on all of their length.
     """
     x = _Axis(vertical, [(f.x, f.w) for f in faces], [(p.x, p.w) for p in known], (_HEAD_BESIDE, _HEAD_BESIDE))
     y = _Axis(horizontal, [(f.y, f.h) for f in faces], [(p.y, p.h) for p in known], (-_CUT_OFF, _CHIN))
     frame = _Span(0, x.extent), _Span(0, y.extent)
-    for length in (_LENGTH_LEAST_FLAT, _LENGTH_LEAST):
-        leaves = [leaf for leaf in _divided(x, y, *frame, range(len(faces)), _DIVISIONS, length) if leaf != frame]
+    for rules in (_WITHOUT_GAPS,) if without_gaps else (_ON_PLAIN, _USUAL):
+        leaves = [leaf for leaf in _divided(x, y, *frame, range(len(faces)), _DIVISIONS, rules) if leaf != frame]
         if all(x.is_bordered(across, y.part(down)) and y.is_bordered(down, x.part(across)) for across, down in leaves):
             break
     rects = ((*across.inner(x.extent), *down.inner(y.extent)) for across, down in leaves)
@@ -139,22 +147,22 @@ def find_panels(
 
 
 def _divided(
-    x: _Axis, y: _Axis, across: _Span, down: _Span, faces: Sequence[int], divisions: int, length: float
+    x: _Axis, y: _Axis, across: _Span, down: _Span, faces: Sequence[int], divisions: int, rules: Rules
 ) -> Iterator[tuple[_Span, _Span]]:
     """Divide a region along its best border, and its parts likewise; yield the parts with faces."""
     faces = [face for face in faces if x.has(across, face) and y.has(down, face)]
     if not faces:
         return
-    x_score, x_at = x.best(across, y.part(down), faces, length)
-    y_score, y_at = y.best(down, x.part(across), faces, length)
+    x_score, x_at = x.best(across, y.part(down), faces, rules)
+    y_score, y_at = y.best(down, x.part(across), faces, rules)
     if divisions == 0 or max(x_score, y_score) == 0:
         yield across, down
     elif x_score >= y_score:
         for part in across.divided(x_at):
-            yield from _divided(x, y, part, down, faces, divisions - 1, length)
+            yield from _divided(x, y, part, down, faces, divisions - 1, rules)
     else:
         for part in down.divided(y_at):
-            yield from _divided(x, y, across, part, faces, divisions - 1, length)
+            yield from _divided(x, y, across, part, faces, divisions - 1, rules)
 
 
 def _tolerant(votes: Floats) -> Floats:

@@ -19,12 +19,14 @@ LUMA_LONG_SIDE = 480
 
 _FIRST_SAMPLES = 4  # of a shot, in quick succession
 _FIRST_EVERY_S, _EVERY_S = 0.1, 0.4
-_LEAST_SAMPLES = 3  # before a shot's panels are believed
+_LEAST_SAMPLES = 4  # before a shot's panels are believed
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
 _SAME = 2.5 / LUMA_LONG_SIDE  # of the frame: panels that differ by less are the same
 _PICTURE_LEAST = 0.5  # of the frame's area: a panel as large is the picture between bars
 _MIDDLE = Rect(0.49, 0.49, 0.02, 0.02)
+_EDGE = 4  # pixels beside a panel that its border may take
+_PLAIN = 4.0  # luma steps, standard deviation
 _DELAY_S = 0.7  # after which a change without a cut is noticed
 
 Panels = tuple[Rect, ...]
@@ -84,16 +86,26 @@ class PanelDetector:
         self._samples += 1
         self._next_s = t + (_FIRST_EVERY_S if self._samples < _FIRST_SAMPLES else _EVERY_S)
         if self._samples >= _LEAST_SAMPLES:
-            vertical, horizontal = (np.asarray(votes, np.float32) / np.float32(_SCALE) for votes in self._votes)
             self._faces = [
                 *faces,
                 *(face for face in self._faces if not any(_share_panel(face, f, self._known) for f in faces)),
             ]
-            panels = find_panels(vertical, horizontal, self._faces or [_MIDDLE], self._known)
-            if self._faces:
-                self._decide(t, panels)
-            elif not self._layouts[-1].has_faces:
-                self._layouts[-1].panels = panels if is_picture(panels) else None
+            self._decide(t, self._panels(samples))
+
+    def _panels(self, luma: NDArray[np.float32]) -> Panels:
+        """Return the panels in the latest sample.
+
+        The only panel of a frame must lie between plain bars or have borders without a gap: a room may well have a
+        straight edge from top to bottom.
+        """
+        vertical, horizontal = (np.asarray(votes, np.float32) / np.float32(_SCALE) for votes in self._votes)
+        faces = self._faces or [_MIDDLE]
+        panels = find_panels(vertical, horizontal, faces, self._known)
+        if len(panels) == 1 and not (
+            _is_between_bars(luma, panels[0]) or any(_same(panels, (p,)) for p in self._known)
+        ):
+            panels = find_panels(vertical, horizontal, faces, without_gaps=True)
+        return panels
 
     def at(self, t: float) -> Panels:
         """Return the panels at ``t``, in parts of the frame's width and height; must not go back in time."""
@@ -112,7 +124,9 @@ class PanelDetector:
     def _decide(self, t: float, panels: Panels) -> None:
         current = self._layouts[-1]
         before = current.panels or ()
-        if not current.has_faces:
+        if not self._faces:
+            current.panels = panels if is_picture(panels) else None
+        elif not current.has_faces:
             current.panels, current.has_faces, self._known = panels, True, panels
         elif _same(before, panels) or _only_smaller(before, panels):
             self._candidate = None
@@ -155,6 +169,15 @@ def luma_size(width: int, height: int) -> tuple[int, int]:
     """Return width and height of the samples of a frame of this displayed size."""
     scale = min(1.0, LUMA_LONG_SIDE / max(width, height))
     return max(32, round(width * scale)), max(32, round(height * scale))
+
+
+def _is_between_bars(luma: NDArray[np.float32], panel: Rect) -> bool:
+    """Return whether all outside of a panel is plain."""
+    height, width = luma.shape
+    left, right = round(panel.x * width) - _EDGE, round((panel.x + panel.w) * width) + _EDGE
+    top, bottom = round(panel.y * height) - _EDGE, round((panel.y + panel.h) * height) + _EDGE
+    outside = luma[:, : max(left, 0)], luma[:, right:], luma[: max(top, 0)], luma[bottom:]
+    return all(part.std() < _PLAIN for part in outside if part.size)
 
 
 def _same(a: Panels, b: Panels) -> bool:
