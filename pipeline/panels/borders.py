@@ -44,9 +44,8 @@ def _contrast(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean contrast between the columns left and right of each column, shape (STRIPS, W)."""
     edges = np.linspace(0, luma.shape[0], STRIPS + 1).astype(np.intp)
     steps = np.minimum(np.abs(luma[:, 2:] - luma[:, :-2]), _CONTRAST_MAX)
-    contrast = np.zeros((STRIPS, luma.shape[1]), np.float32)
-    contrast[:, 1:-1] = np.add.reduceat(steps, edges[:-1], axis=0) / np.diff(edges)[:, None]
-    return contrast
+    contrast = np.add.reduceat(steps, edges[:-1], axis=0) / np.diff(edges)[:, None]
+    return np.pad(contrast, ((0, 0), (1, 1)), mode="edge").astype(np.float32)
 
 
 def _beside(contrast: NDArray[np.float32]) -> NDArray[np.float32]:

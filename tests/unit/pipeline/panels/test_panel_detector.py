@@ -169,3 +169,10 @@ def test_answers_are_the_same_after_a_resume():
 )
 def test_samples_are_small(size, expected):
     assert luma_size(*size) == expected
+
+
+def test_stripes_up_to_the_edge_are_no_bars():
+    stripes = np.broadcast_to(np.where(np.arange(WIDTH) // 2 % 2, 40, 90).astype(np.uint8), (HEIGHT, WIDTH))
+    detector = PanelDetector()
+    watch(detector, [stripes] * 30, [])
+    assert detector.at(1.0) == ()
