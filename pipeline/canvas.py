@@ -40,12 +40,13 @@ class Placement:
     def scene_in_frame(self, scene: Scene, display: Size) -> Scene:
         """Convert a scene from pixels of the canvas to pixels of its frame."""
         left, right = (self._seen(seen) for seen in (scene.left, scene.right))
-        others = tuple(self._box(box) for box in scene.others)
+        others = tuple(self.box_in_frame(box) for box in scene.others)
         return replace(scene, left=left, right=right, others=others, frame=display)
 
     def _seen(self, seen: Seen | None) -> Seen | None:
-        return replace(seen, box=self._box(seen.box)) if seen is not None and seen.box is not None else seen
+        return replace(seen, box=self.box_in_frame(seen.box)) if seen is not None and seen.box is not None else seen
 
-    def _box(self, box: Rect) -> Rect:
+    def box_in_frame(self, box: Rect) -> Rect:
+        """A box of the canvas in pixels of the frame."""
         (left, top), (right, bottom) = self.points_in_frame([(box.x, box.y), (box.x + box.w, box.y + box.h)])
         return Rect(left, top, right - left, bottom - top)

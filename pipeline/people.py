@@ -63,6 +63,7 @@ class Scene:
         left, right: None if there is no such person (yet).
         others: faces of bystanders.
         frame: size of the displayed frame; None: that of the first one. A change of it is a cut.
+        panels: parts of a divided frame, such as that of a meeting, that hold people.
     """
 
     pts: int
@@ -72,6 +73,7 @@ class Scene:
     right: Seen | None
     others: tuple[Rect, ...] = ()
     frame: Size | None = None
+    panels: tuple[Rect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera.framing import HEIGHT_PER_WIDTH, Array, CropConstraints, Framing
+from pipeline.camera.bands import Array, CropConstraints
+from pipeline.camera.framing import HEIGHT_PER_WIDTH, Framing, widest_crop
 from pipeline.camera.path_cost import KNOT_S, PathProblem, cheapest_path
 from pipeline.settings import CameraSettings
 
@@ -37,17 +38,19 @@ class Stretch:
     Attributes:
         times: (N,), seconds on the camera's clock.
         faces, others: (N, 4), boxes in pixels, NaN where unknown.
+        partner: (N, 2), smallest and largest share of its tile that the other face can have, NaN where unknown.
     """
 
     times: Array
     faces: Array
     others: Array
+    partner: Array
 
     def known(self, most: int) -> Stretch:
         """Return the frames in which the person is seen, evenly thinned to at most ``most``."""
         seen = np.flatnonzero(~np.isnan(self.faces[:, 0]))
         seen = seen[:: max(1, math.ceil(len(seen) / most))]
-        return Stretch(self.times[seen], self.faces[seen], self.others[seen])
+        return Stretch(self.times[seen], self.faces[seen], self.others[seen], self.partner[seen])
 
 
 @dataclass(slots=True)
@@ -58,11 +61,13 @@ class CameraPath:
         origin: time of the first control point of all, seconds on the camera's clock.
         first: how many control points came before those in ``points``.
         points: (width, centre x, centre y) of each control point, pixels.
+        keeps_out: whether crops leave a near neighbour out or hold all of them, None where it does not matter.
     """
 
     origin: float
     first: int = 0
     points: list[list[float]] = field(default_factory=list)
+    keeps_out: bool | None = None
 
     def knots(self, times: Array) -> Array:
         """Return the times in knots since the first control point of ``points`` took effect, shape (N,)."""
@@ -87,11 +92,16 @@ class CameraPath:
             self.first += expired
 
     def state(self) -> dict[str, Any]:
-        return {"origin": self.origin, "first": self.first, "points": [list(p) for p in self.points]}
+        return {
+            "origin": self.origin,
+            "first": self.first,
+            "points": [list(p) for p in self.points],
+            "keeps_out": self.keeps_out,
+        }
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> CameraPath:
-        return cls(state["origin"], state["first"], [list(p) for p in state["points"]])
+        return cls(state["origin"], state["first"], [list(p) for p in state["points"]], state["keeps_out"])
 
 
 class PathPlanner:
@@ -123,20 +133,23 @@ class PathPlanner:
         weights = _weights(path.knots(known.times), count)
         seconds = _durations(known.times)
 
-        def plan(axis: int, constraints: CropConstraints, least: Array, most: Array) -> Array:
+        def plan(axis: int, constraints: CropConstraints, least: Array, most: Array, edge: float | None) -> Array:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
-            edge = None if axis == 0 else float(least[-1])
             return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, constraints, least, most), unit, edge)
 
-        constraints = framing.width_constraints(known.faces, known.others)
+        path.keeps_out = framing.keeps_out(known.faces, known.others, path.keeps_out)
+        constraints = framing.width_constraints(known.faces, known.others, known.partner, keep_out=path.keeps_out)
         scale = float(fixed[-1, 0]) if len(fixed) else constraints.typical()
-        widest = np.full(count, framing.widest)
-        widths = plan(0, constraints, widest / 16, widest)
+        bounds = framing.bounds(fixed)
+        widest = np.full(count, widest_crop(bounds))
+        widths = plan(0, constraints, widest / 16, widest, None)
         seen_widths = weights @ widths
         half = widths / 2
-        xs = plan(1, framing.x_constraints(known.faces, known.others, seen_widths), half, framing.width - half)
+        in_x = framing.x_constraints(known.faces, known.others, seen_widths, keep_out=path.keeps_out)
+        xs = plan(1, in_x, bounds.x + half, bounds.x + bounds.w - half, float(half[-1]))
         half = half * HEIGHT_PER_WIDTH
-        ys = plan(2, framing.y_constraints(known.faces, seen_widths), half, framing.height - half)
+        in_y = framing.y_constraints(known.faces, seen_widths)
+        ys = plan(2, in_y, bounds.y + half, bounds.y + bounds.h - half, float(half[-1]))
         return np.stack([widths, xs, ys], axis=1)
 
     def _plan_axis(self, fixed: Array, problem: PathProblem, unit: float, edge: float | None) -> Array:

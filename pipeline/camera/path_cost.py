@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera.framing import Array, Band, CropConstraints
+from pipeline.camera.bands import Array, Band, CropConstraints
 from pipeline.camera.solver import PiecewiseLinearTerms, minimise
 from pipeline.settings import CameraSettings
 

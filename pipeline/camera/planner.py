@@ -95,7 +95,15 @@ class CameraOperator:
 
 def _scene_state(scene: Scene) -> list[Any]:
     seen = [_seen_state(s) for s in (scene.left, scene.right)]
-    return [scene.pts, scene.t, scene.cut, *seen, [rect_state(r) for r in scene.others], scene.frame]
+    return [
+        scene.pts,
+        scene.t,
+        scene.cut,
+        *seen,
+        [rect_state(r) for r in scene.others],
+        scene.frame,
+        [rect_state(r) for r in scene.panels],
+    ]
 
 
 def _seen_state(seen: Seen | None) -> list[Any] | None:
@@ -103,9 +111,10 @@ def _seen_state(seen: Seen | None) -> list[Any] | None:
 
 
 def _restored_scene(state: list[Any]) -> Scene:
-    pts, t, cut, left, right, others, frame = state
+    pts, t, cut, left, right, others, frame, panels = state
     left, right = _restored_seen(left), _restored_seen(right)
-    return Scene(pts, t, cut, left, right, tuple(Rect(*r) for r in others), size_from_json(frame))
+    bystanders, parts = (tuple(Rect(*r) for r in rects) for rects in (others, panels))
+    return Scene(pts, t, cut, left, right, bystanders, size_from_json(frame), parts)
 
 
 def _restored_seen(state: list[Any] | None) -> Seen | None:

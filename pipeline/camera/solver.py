@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera.framing import Array
+from pipeline.camera.bands import Array
 
 _ITERATIONS = 30
 _GAP = 1e-6  # mean complementarity at which a solution is good enough

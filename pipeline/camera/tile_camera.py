@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from engines.frames import Rect, Size
-from pipeline.camera.camera_path import CameraPath, PathPlanner
-from pipeline.camera.framing import Array, Framing, contains_centre, contains_face, touches
-from pipeline.camera.tile_view import Trace, View, is_jump, rect_state
+from pipeline.camera.bands import Array
+from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
+from pipeline.camera.framing import Framing, contains_centre, contains_face, touches
+from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
 _OTHER_MEMORY_S = 2.0  # validity of the other person's last position
 _STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
+_FRAMINGS_MOST = 64  # sizes and panels that are remembered
+_UNKNOWN_SHARES = (math.nan, math.nan)  # smallest and largest share of its tile that a face can have
 _CLEARANCE = 0.05  # crop widths between the other person and the crop before a freeze ends
 
 
@@ -34,19 +42,21 @@ class FreezeFrame:
 
 
 class Framings:
-    """Framing and path planner for each size of frame; ``usual`` is the size of scenes that name none."""
+    """Framing and path planner for each size of frame and panel; ``usual`` is the size of scenes that name none."""
 
     def __init__(self, settings: CameraSettings, usual: Size) -> None:
         self._settings = settings
-        self._default_size = usual
-        self._known: dict[Size, tuple[Framing, PathPlanner]] = {}
+        self.usual = usual
+        self._known: dict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = {}
 
-    def of(self, frame: Size | None) -> tuple[Framing, PathPlanner]:
-        size = frame or self._default_size
-        if size not in self._known:
-            framing = Framing(self._settings, *size)
-            self._known[size] = framing, PathPlanner(self._settings, framing)
-        return self._known[size]
+    def of(self, frame: Size | None, panel: Rect | None = None) -> tuple[Framing, PathPlanner]:
+        size = frame or self.usual
+        if (size, panel) not in self._known:
+            while len(self._known) >= _FRAMINGS_MOST:
+                del self._known[next(iter(self._known))]
+            framing = Framing(self._settings, *size, panel)
+            self._known[size, panel] = framing, PathPlanner(self._settings, framing)
+        return self._known[size, panel]
 
 
 class TileCamera:
@@ -67,13 +77,16 @@ class TileCamera:
         self._last: Seen | None = None  # the person in the last frame that showed them
         self._trace = Trace()  # their positions in this take
         self._last_other: tuple[Rect, float] | None = None
+        self._panel: Rect | None = None  # the person's panel in the last frame
+        self._partner = _UNKNOWN_SHARES  # of the other face, when it was seen last
         self.freeze_frame: FreezeFrame | None = None
 
     def advance(self, view: View, commit: int) -> list[Tile]:
         """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
-            self._framing, self._planner = self._framings.of(view.scenes[i].frame)
+            self._panel = self._panel_at(view, i)
+            self._framing, self._planner = self._framings.of(view.scenes[i].frame, self._panel)
             if self._is_break(view, i):
                 self._end_take(view, i)
             if self._present(view, i):
@@ -81,6 +94,50 @@ class TileCamera:
             else:
                 tiles += self._wait(view, i, commit)
         return tiles
+
+    def _panel_at(self, view: View, i: int) -> Rect | None:
+        """Return the person's panel: where they are, will be next or were last."""
+        panels = view.scenes[i].panels
+        if not panels:
+            return None
+        face = view.next_face(i)
+        panel = view.panels[face] if face is not None else self._panel
+        if panel in panels:
+            return panel
+        return panels[0] if is_picture(panels, *(view.scenes[i].frame or self._framings.usual)) else None
+
+    def _stretch(self, view: View, start: int, faces: Sequence[Rect | None]) -> Stretch:
+        """Return the frames from ``start`` on, with these faces of the tile's person."""
+        stop = start + len(faces)
+        others = self._recent_neighbours(view, start, stop)
+        return Stretch(view.times[start:stop], boxes(faces), boxes(others), self._partner_shares(view, start, stop))
+
+    def _recent_neighbours(self, view: View, start: int, stop: int) -> list[Rect | None]:
+        """Return the other person's boxes in the same panel; who is out of sight stays for a while."""
+        neighbours = view.neighbours(start, stop)
+        last = self._last_other
+        for n, box in enumerate(neighbours):
+            time = float(view.times[start + n])
+            if box is not None:
+                last = box, time
+            elif last is not None and time - last[1] <= _OTHER_MEMORY_S and not view.scenes[start + n].panels:
+                neighbours[n] = last[0]
+        return neighbours
+
+    def _partner_shares(self, view: View, start: int, stop: int) -> Array:
+        """Return the smallest and largest share of its tile that the other face can have, shape (N, 2)."""
+        shares, last = [], self._partner
+        for i in range(start, stop):
+            last = self._other_shares(view, i) or last
+            shares.append(last)
+        return np.array(shares).reshape(-1, 2)
+
+    def _other_shares(self, view: View, i: int) -> tuple[float, float] | None:
+        other = view.others[i]
+        if other is None:
+            return None
+        framing, _ = self._framings.of(view.scenes[i].frame, view.other_panels[i])
+        return framing.shares(other.h)
 
     def _is_break(self, view: View, i: int) -> bool:
         return view.breaks[i] or (i == 0 and self._follows_directly(view) and is_jump(self._last, view.own[0]))
@@ -125,7 +182,7 @@ class TileCamera:
             path = self._path = CameraPath(float(view.times[i]))
         self._waiting = self._frozen = self._resting_elsewhere = False
         j = self._phase_end(view, i, commit)
-        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._take_end(view, i))), j - i)
+        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._take_end(view, i))), j - i)
         crops = self._crops(path, view.times[i:j])
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
         path.forget_before(float(view.times[j - 1]))
@@ -170,7 +227,7 @@ class TileCamera:
 
     def _held_crop(self, view: View, i: int, path: CameraPath) -> Rect:
         """Return the crop of the waiting camera at frame ``i``."""
-        self._planner.extend(path, view.stretch(i, [None]), 1)
+        self._planner.extend(path, self._stretch(view, i, [None]), 1)
         return self._crops(path, view.times[i : i + 1])[0]
 
     def _live(self, view: View, i: int, crop: Rect) -> Tile:
@@ -209,7 +266,7 @@ class TileCamera:
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
         """Let the camera come to rest; freeze while the other person is in its crop."""
-        self._planner.extend(path, view.stretch(i, self._expected(view, i, self._gap_end(view, i))), j - i)
+        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
             self._note_other(view, k)
@@ -243,6 +300,7 @@ class TileCamera:
         box = view.others[i]
         if box is not None:
             self._last_other = (box, float(view.times[i]))
+            self._partner = self._other_shares(view, i) or self._partner
 
     def _frozen_tile(self, view: View, i: int) -> Tile:
         person = _person(view, i)
@@ -266,15 +324,25 @@ class TileCamera:
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
 
     def _free_crop(self, view: View, i: int) -> Rect | None:
-        """Return a half of the frame in which the other person does not appear, the tile's own half if possible."""
+        """Return a panel or a half of the frame without the other person, the tile's own side if possible."""
         end = view.next_break(i)
         others = [o for o in view.others[i:end] if o is not None]
         if self._last_other is not None:
             others.append(self._last_other[0])
         halves = [self._framing.centred_split(side) for side in (self._side, _opposite(self._side))]
+        halves[:0] = self._panel_crops(view, i)
         if self._path is not None:
             halves.insert(0, self._held_crop(view, i, self._path))
         return next((c for c in halves if not any(contains_centre(c, o, _CLEARANCE) for o in others)), None)
+
+    def _panel_crops(self, view: View, i: int) -> list[Rect]:
+        """Return the largest crop in the centre of each panel, those of the tile's own side first."""
+        frame, panels = view.scenes[i].frame, view.scenes[i].panels
+        if is_picture(panels, *(frame or self._framings.usual)):
+            return []
+        by_side = sorted(panels, key=lambda p: p.cx, reverse=self._side == "right")
+        framings = [self._framings.of(frame, panel)[0] for panel in by_side]
+        return [framing.crop(framing.area.cx, framing.area.cy, framing.widest) for framing in framings]
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
         return [self._framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
@@ -290,6 +358,8 @@ class TileCamera:
             "waiting": self._waiting,
             "last": [last.person, rect_state(last.box), last.source] if last else None,
             "trace": self._trace.state(),
+            "panel": rect_state(self._panel),
+            "partner": None if math.isnan(self._partner[0]) else list(self._partner),
             "other": [rect_state(other[0]), other[1]] if other else None,
             "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
         }
@@ -300,6 +370,8 @@ class TileCamera:
         self._resting_elsewhere, self._frozen, self._waiting = state["away"], state["frozen"], state["waiting"]
         self._last = Seen(last[0], Rect(*last[1]), last[2]) if last else None
         self._trace = Trace.restored(state["trace"])
+        self._panel = Rect(*state["panel"]) if state["panel"] else None
+        self._partner = tuple(state["partner"]) if state["partner"] else _UNKNOWN_SHARES
         self._last_other = (Rect(*other[0]), other[1]) if other else None
         self.freeze_frame = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera.camera_path import Stretch
-from pipeline.camera.framing import Array
+from pipeline.camera.bands import Array
 from pipeline.people import Scene, Seen, Side
 
 _UNKNOWN = (np.nan,) * 4
@@ -29,6 +28,8 @@ class View:
         self.own: list[Seen | None] = [own for own, _ in pairs]
         self.faces = [own.box if own else None for own, _ in pairs]
         self.others = [other.box if other else None for _, other in pairs]
+        self.panels = [panel_of(face, s.panels) for face, s in zip(self.faces, scenes, strict=True)]
+        self.other_panels = [panel_of(face, s.panels) for face, s in zip(self.others, scenes, strict=True)]
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -55,10 +56,12 @@ class View:
                 return i
         return None
 
-    def stretch(self, start: int, faces: Sequence[Rect | None]) -> Stretch:
-        """Return the frames from ``start`` on, with these faces of the tile's person."""
-        stop = start + len(faces)
-        return Stretch(self.times[start:stop], _boxes(faces), _boxes(self.others[start:stop]))
+    def neighbours(self, start: int, stop: int) -> list[Rect | None]:
+        """Return the other person's boxes where no border is between the two."""
+        frames = range(start, stop)
+        return [
+            self.others[i] if self.panels[i] is None or self.panels[i] == self.other_panels[i] else None for i in frames
+        ]
 
 
 class Trace:
@@ -100,6 +103,14 @@ class Trace:
         return trace
 
 
+def panel_of(face: Rect | None, panels: Sequence[Rect]) -> Rect | None:
+    """Return the smallest panel that holds the centre of a face."""
+    if face is None:
+        return None
+    holding = [p for p in panels if p.x <= face.cx <= p.x + p.w and p.y <= face.cy <= p.y + p.h]
+    return min(holding, key=lambda p: p.w * p.h, default=None)
+
+
 def is_jump(before: Seen | None, after: Seen | None) -> bool:
     """Return whether a tile's person is another one, or too far away to have moved there."""
     if before is None or after is None:
@@ -122,5 +133,5 @@ def rect_state(rect: Rect | None) -> list[float] | None:
     return None if rect is None else [rect.x, rect.y, rect.w, rect.h]
 
 
-def _boxes(rects: Sequence[Rect | None]) -> Array:
+def boxes(rects: Sequence[Rect | None]) -> Array:
     return np.array([_UNKNOWN if r is None else (r.x, r.y, r.w, r.h) for r in rects]).reshape(-1, 4)

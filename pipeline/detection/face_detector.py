@@ -87,6 +87,11 @@ class FaceFinder:
         found = self.complete(frames, wanted, [None] * len(frames))
         return thumbnails(), found
 
+    def luma(self, frame: Frame, size: Size) -> NDArray[np.uint8]:
+        """A frame's luma, shape (height, width), averaged by area."""
+        image: NDArray[np.uint8] = self._preprocessor.begin_thumbnails([frame], *size)()[0]
+        return image
+
     def complete(
         self, frames: Sequence[Frame], wanted: Sequence[bool], found: Sequence[tuple[Face, ...] | None]
     ) -> list[tuple[Face, ...] | None]:

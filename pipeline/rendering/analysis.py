@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.identity.resolver import PeopleResolver
+from pipeline.panels.panel_detector import PanelDetector, luma_size
 from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_from_json
 from pipeline.telemetry.timing import JobTelemetry
 
@@ -58,6 +59,7 @@ class Analysis:
     ) -> None:
         self._finder = finder
         self._shot_detector = shot_detector
+        self._panels = PanelDetector()
         self._people = people
         self._cameras = cameras
         self._schedule = schedule
@@ -113,9 +115,23 @@ class Analysis:
             for t, faces in zip(times, found, strict=True):
                 if faces is not None:
                     self._schedule.note(t, faces)
-            return [
+            observations = [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
+            for frame, observation in zip(frames, observations, strict=True):
+                self._look_for_panels(frame, observation)
+            return observations
+
+    def _look_for_panels(self, frame: Frame, observation: Observation) -> None:
+        if observation.cut:
+            self._panels.begin_shot(observation.t)
+        if self._panels.is_due(observation.t):
+            width, height = frame.display or self._canvas
+            luma = self._finder.luma(frame, luma_size(width, height))
+            boxes = [face.box for face in observation.faces or ()]
+            if frame.display is not None:
+                boxes = [Placement.of(frame.display, self._canvas).box_in_frame(box) for box in boxes]
+            self._panels.observe(observation.t, luma, [box.scaled(1 / width, 1 / height) for box in boxes])
 
     def _changes(self, frames: Sequence[Frame]) -> list[bool]:
         """Return for each frame whether its displayed size differs from that of the one before."""
@@ -128,7 +144,9 @@ class Analysis:
         return [self._in_frame(scene, self._pending_frames[scene.pts].display) for scene in scenes]
 
     def _in_frame(self, scene: Scene, display: Size | None) -> Scene:
-        return scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
+        panels = tuple(panel.scaled(*(display or self._canvas)) for panel in self._panels.at(scene.t))
+        scene = scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
+        return replace(scene, panels=panels) if panels else scene
 
     def state(self, undelivered: Sequence[Row]) -> dict[str, Any]:
         """Return JSON-able state with which a fresh object continues identically.
@@ -138,6 +156,7 @@ class Analysis:
         """
         return {
             "cuts": self._shot_detector.state(),
+            "panels": self._panels.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
             "pace": self._schedule.state(),
@@ -149,6 +168,7 @@ class Analysis:
 
     def restore(self, state: dict[str, Any]) -> None:
         self._shot_detector.restore(state["cuts"])
+        self._panels.restore(state["panels"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
         self._schedule.restore(state["pace"])

@@ -1,0 +1,95 @@
+"""The other person's head beside one's own: crops hold all of it or none of it, never a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.camera.bands import Array, Band, centre_x, overlapping
+
+_HEAD = 0.2  # of a face's width: how far the head reaches past the face on each side
+_HAIR = 0.35  # of a face's height: how far it reaches above
+_SHIFT = 0.22  # of the crop's width: how far the own face may be from the centre to keep a neighbour out
+_TOWARDS = 0.35  # of the distance to the neighbour: how far the centre may move towards them to hold both heads
+_CENTRED = 0.15  # ... where there is room for a wider crop
+_STEADY = 0.75  # of a face's width: people whose distance changes by more within the look-ahead are passing
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The other person's head in N frames, from the centre of the own face.
+
+    Attributes:
+        own: (N,), centre of the own face in x.
+        side: (N,), 1 where the neighbour is to the right, -1 to the left.
+        near, far: (N,), distances of the head's edges, pixels; infinite where there is no neighbour.
+        apart: (N,), distance of the centres, pixels.
+        room: (N,), distance from the own face's centre to the edge of the frame on the other side, pixels.
+    """
+
+    own: Array
+    side: Array
+    near: Array
+    far: Array
+    apart: Array
+    room: Array
+
+    @classmethod
+    def of(cls, faces: Array, others: Array, left: float, right: float) -> Neighbour:
+        """Measure heads at the height of the own one, in a frame or panel from ``left`` to ``right``."""
+        own, other = centre_x(faces), centre_x(others)
+        apart = np.abs(other - own)
+        half = others[:, 2] * (0.5 + _HEAD)
+        is_beside = _at_same_height(faces, others) & ~overlapping(faces, others) & (apart > half)
+        side = np.where(other > own, 1.0, -1.0)
+        room = np.where(side > 0, own - left, right - own)
+        near = np.where(is_beside, apart - half, np.inf)
+        return cls(own, side, near, np.where(is_beside, apart + half, np.inf), apart, room)
+
+    @property
+    def is_known(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.near)
+
+    def is_passing(self, faces: Array) -> bool:
+        """Return whether the two move past each other, which no crop can follow."""
+        known = self.is_known
+        if not known.any():
+            return False
+        distance = (self.apart * self.side)[known]
+        return bool(np.ptp(distance) > _STEADY * np.median(faces[known, 2]))
+
+    def widest_without(self) -> Array:
+        """Return the largest width of a crop without the neighbour's head, shape (N,)."""
+        return np.minimum(self.near / (0.5 - _SHIFT), self.near + self.room)
+
+    def narrowest_with(self, most: Array) -> Array:
+        """Return the smallest width of a crop that holds both heads with the own one near its centre, shape (N,).
+
+        Zero where such a crop would have to be wider than ``most``.
+        """
+        centred = 2 * (self.far - _CENTRED * self.apart)
+        aside = np.minimum(2 * (self.far - _TOWARDS * self.apart), self.far + self.room)
+        widths = np.where(centred <= most, centred, aside)
+        return np.where(self.is_known & (widths <= most), widths, 0.0)
+
+    @property
+    def slack(self) -> Array:
+        """How far a crop of both heads may be from the own face without need, pixels, shape (N,)."""
+        return np.where(self.is_known, _CENTRED * self.apart, np.inf)
+
+    def centres(self, widths: Array, *, apart: bool) -> Band:
+        """Return the centres in x of crops of these widths without the neighbour's head, or with all of it."""
+        edge = np.where(self.is_known, self.near if apart else self.far, np.inf) - widths / 2
+        limit = np.where(self.is_known, self.own + self.side * edge, np.nan)
+        is_upper = self.is_known & ((self.side > 0) == apart)
+        is_lower = self.is_known & ((self.side < 0) == apart)
+        return Band(np.where(is_lower, limit, -np.inf), np.where(is_upper, limit, np.inf))
+
+
+def _at_same_height(faces: Array, others: Array) -> NDArray[np.bool_]:
+    """Return whether a usual crop of the own face reaches the other head in height, shape (N,)."""
+    top, bottom = faces[:, 1] - 0.8 * faces[:, 3], faces[:, 1] + 2.6 * faces[:, 3]
+    above, below = others[:, 1] - _HAIR * others[:, 3], others[:, 1] + others[:, 3]
+    return np.asarray((above < bottom) & (below > top))
