@@ -71,7 +71,7 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class _Held(Waiting):
     signature: Signature
-    since_s: float  # on the monotonic clock, as the next
+    since_s: float  # on the monotonic clock, like look_at_s
     look_at_s: float
 
 
@@ -79,12 +79,12 @@ class Arrivals:
     """The settled but incomplete files of one inbox.
 
     Args:
-        patience_s: how long such a file waits after its last change.
+        longest_wait_s: how long such a file waits after its last change.
     """
 
-    def __init__(self, folder: Path, patience_s: float, clock: Clock) -> None:
+    def __init__(self, folder: Path, longest_wait_s: float, clock: Clock) -> None:
         self._folder = folder
-        self._patience_s = patience_s
+        self._longest_wait_s = longest_wait_s
         self._clock = clock
         self._waiting: dict[str, _Held] = {}
 
@@ -118,7 +118,7 @@ class Arrivals:
                 code=why.code,
                 reason=why.message,
                 remedy=why.remedy,
-                at_most_s=round(self._patience_s),
+                at_most_s=round(self._longest_wait_s),
             )
         return False
 
@@ -130,7 +130,7 @@ class Arrivals:
         self._waiting.pop(relative, None)
 
     def _has_waited(self, wait: _Held) -> bool:
-        return self._clock() - wait.since_s >= self._patience_s
+        return self._clock() - wait.since_s >= self._longest_wait_s
 
 
 def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
@@ -190,7 +190,7 @@ def _any_bit(file: BinaryIO, offset: int) -> bool:
 def _missing_index(file: BinaryIO) -> UnfinishedError | None:
     boxes = sniff.outline(file, most_boxes=_MOST_BOXES)
     if boxes.cut_off:
-        return CopyStalledError("The file is shorter than its own structure says.")
+        return CopyStalledError("The file is shorter than its own structure requires.")
     if boxes.lacks_index:
         return IndexMissingError("The recording's index (the moov box) is not there yet.")
     return None

@@ -100,7 +100,7 @@ def _take_parts(job: Job, inbox_dir: Path) -> None:
 def _take_sidecar(job: Job, inbox_dir: Path) -> None:
     """Take the sidecar; if something else has taken its place, that stays, and the job fails with its name."""
     manifest = job.manifest
-    relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions knew one name only
+    relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions allowed this name only
     manifest.sidecar = _take(inbox_dir, relative, job.sidecar)
     if not manifest.sidecar:
         with suppress(OSError):

@@ -77,7 +77,7 @@ class Job:
 
     @property
     def input_name(self) -> str:
-        """The source's path on the share as the user knows it, as valid Unicode."""
+        """The source's path on the share as users see it, as valid Unicode."""
         return valid_text(PurePath(self.manifest.inbox, self.manifest.relative))
 
     @property
@@ -110,7 +110,7 @@ class Job:
         Raises:
             OSError: it cannot be looked at.
         """
-        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # whatever the manifest says
+        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # also those that the manifest does not name
         return any(not has_gone(path) for path in (*self.recordings, self.sidecar, *parts))
 
     def is_altered(self) -> bool:

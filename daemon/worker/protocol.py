@@ -43,7 +43,7 @@ class RunJob:
 
     Attributes:
         nice: the worker's niceness.
-        lease: the lease under which the service holds the job; None if nobody else can take it over.
+        lease: the lease under which the service holds the job; None if no other host can take it over.
         report_languages: languages of the HTML report; empty if none is wanted.
     """
 
@@ -155,7 +155,7 @@ class BackendReady:
 
 @dataclass(frozen=True, slots=True)
 class FilesCompared:
-    """The answer to ``Compare``."""
+    """The answer to ``CompareFiles``."""
 
     follows: bool
 

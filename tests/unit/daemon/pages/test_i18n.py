@@ -96,7 +96,7 @@ def errors() -> Iterator[type[ExplainedError]]:
 
 @pytest.mark.parametrize("error", list(errors()), ids=lambda error: error.code)
 def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
-    assert f"error.{error.code}.what" in catalogue(), "say in daemon/words.yaml what it is and what to do"
+    assert f"error.{error.code}.what" in catalogue(), "describe the error and its remedy in daemon/pages/words.yaml"
     assert text(f"error.{error.code}.do", "en") == error.remedy
 
 
