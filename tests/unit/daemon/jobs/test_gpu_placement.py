@@ -1,4 +1,4 @@
-"""Which GPU a job gets, and what the service tells workers and people about it."""
+"""Which GPU a job gets, and how workers and people learn of it."""
 
 from __future__ import annotations
 

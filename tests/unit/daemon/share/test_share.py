@@ -147,8 +147,8 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
         assert watched.look().block_reason is BlockReason.NONE
     assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
     assert share.failed.read_text() == "somebody's"
-    told = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
-    assert sorted(told) == sorted(removed)
+    logged = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
+    assert sorted(logged) == sorted(removed)
 
 
 def test_no_folder_is_created_on_a_share_that_was_just_unmounted(
@@ -229,7 +229,7 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert seen == [False, True, True, True, False, False]
 
 
-def test_low_space_removes_kept_state_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_space_removes_cached_segments_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     share = make_share(tmp_path)
     watched = conditions(share, low_bytes=100, resume_bytes=200)
     for name in ("a", "b", "c"):
