@@ -29,7 +29,7 @@ _BLOCK_BYTES = 4096  # of most file systems; smaller holes are not visible
 _MOST_TAIL_BYTES = 65_536  # the smallest write of copies through SMB
 _TAIL_SHARE = 16  # the tail of a small file is a sixteenth of it
 _LEAST_WRITTEN = 0.5  # share of a file with holes: downloads write several parts at the same time
-_LOOK_EVERY_S = 2.0  # at an unchanged file, as a download's marker may have gone
+_CHECK_EVERY_S = 2.0  # at an unchanged file, as a download's marker may have gone
 _MOST_BOXES = 200  # each is a read from the share
 _MIB = 2**20
 
@@ -71,8 +71,8 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class _Held(Waiting):
     signature: Signature
-    since_s: float  # on the monotonic clock, like look_at_s
-    look_at_s: float
+    since_s: float  # on the monotonic clock, like check_at_s
+    check_at_s: float
 
 
 class Arrivals:
@@ -103,14 +103,14 @@ class Arrivals:
             before = None
         if before and self._has_waited(before):
             return True
-        if before and self._clock() < before.look_at_s:
+        if before and self._clock() < before.check_at_s:
             return False
         why = unfinished(self._folder, found.relative)
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
         since, since_s = (before.since, before.since_s) if before else (utc_now(), self._clock())
-        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
+        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _CHECK_EVERY_S)
         if before is None:
             log.warning(
                 "file waits",

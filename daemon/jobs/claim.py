@@ -156,6 +156,6 @@ def is_quiet(path: Path, seen: Signature) -> bool:
     """Return whether a claimed file is unchanged, and no program on this machine has it open for writing.
 
     Raises:
-        OSError: the file cannot be looked at.
+        OSError: the file cannot be read.
     """
     return Signature.of(path.lstat()) == seen and not is_being_written(path)

@@ -108,7 +108,7 @@ class Job:
         """Return whether the directory still holds a file that a user dropped.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
         parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # also those that the manifest does not name
         return any(not has_gone(path) for path in (*self.recordings, self.sidecar, *parts))
@@ -117,7 +117,7 @@ class Job:
         """Return whether somebody has written to the source since the job was queued, as when a stalled copy goes on.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
         marks = [self.manifest.source, *self.manifest.part_marks]
         return any(_is_altered(path, mark) for path, mark in zip(self.recordings, marks, strict=False) if mark)

@@ -62,7 +62,7 @@ class Known(Context):
 
 
 def examined(name: str, context: Context) -> Finding:
-    return CHECKS[name].look(context)
+    return CHECKS[name].function(context)
 
 
 # -- the registry
@@ -364,7 +364,7 @@ def test_checks_at_start_exist() -> None:
 
 def test_checks_are_defined_where_they_belong() -> None:
     modules = {module.__name__ for module in (device, host, observers, share, software)}
-    assert {found.look.__module__ for found in CHECKS.values()} == modules
+    assert {found.function.__module__ for found in CHECKS.values()} == modules
 
 
 def test_an_account_is_taken_from_the_unit_only_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,6 @@ def test_file_that_vanishes_during_the_walk_is_no_error(tmp_path: Path) -> None:
 def test_twenty_thousand_files_are_walked_quickly(tmp_path: Path) -> None:
     for number in range(20_000):
         os.close(os.open(tmp_path / f"{number}.mp4", os.O_CREAT | os.O_WRONLY))
-    begun = time.monotonic()
+    begun_s = time.process_time()
     assert len(walk(tmp_path)[0]) == 20_000
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun_s < 1

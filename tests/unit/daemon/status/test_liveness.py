@@ -203,7 +203,7 @@ def test_a_share_without_its_state_folder_is_explained(share: Share) -> None:
 def test_a_share_that_hangs_is_not_waited_for(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a server that has gone: no call on the share returns."""
     back = threading.Event()
-    monkeypatch.setattr(reach, "_look", lambda _: back.wait())
+    monkeypatch.setattr(reach, "_read_sentinel", lambda _: back.wait())
     monkeypatch.setattr(reach, "_ANSWER_S", 0.2)
     with pytest.raises(reach.NoShareError, match="does not answer"):
         reach.check(share)
