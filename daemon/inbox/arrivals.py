@@ -94,6 +94,7 @@ class Arrivals:
         return {file: wait for file, wait in sorted(self._waiting.items()) if not self._has_waited(wait)}
 
     def keys(self) -> set[str]:
+        """The files that wait."""
         return set(self._waiting)
 
     def admit(self, found: Found) -> bool:
@@ -127,6 +128,7 @@ class Arrivals:
         return found.relative in self._waiting and not self.admit(found)
 
     def forget(self, relative: str) -> None:
+        """Release a file."""
         self._waiting.pop(relative, None)
 
     def _has_waited(self, wait: _Held) -> bool:

@@ -19,4 +19,5 @@ class Candidate:
 
     @property
     def relative(self) -> str:
+        """The path of the recording inside its inbox."""
         return self.found.relative

@@ -112,6 +112,7 @@ class HeldJobs:
         return iter(list(self._held.values()))
 
     def get(self, job: str) -> HeldJob | None:
+        """Return the held job of an id; None if it is not held."""
         return self._held.get(job)
 
     def hold(self, job: Job) -> HeldJob:
@@ -122,6 +123,7 @@ class HeldJobs:
         return held
 
     def drop(self, held: HeldJob) -> None:
+        """Remove a job; its lease is not renewed any more."""
         self._held.pop(held.job.id, None)
 
     def may_be_done_elsewhere(self, held: HeldJob) -> bool:

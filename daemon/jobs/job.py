@@ -45,10 +45,12 @@ class Job:
 
     @property
     def source(self) -> Path:
+        """The claimed recording; its first file if it has several parts."""
         return self.folder / SOURCE
 
     @property
     def sidecar(self) -> Path:
+        """The claimed sidecar, if there is one."""
         return self.folder / SIDECAR
 
     @property
@@ -68,6 +70,7 @@ class Job:
 
     @property
     def source_name(self) -> str:
+        """The name that the recording had in its inbox."""
         return PurePath(self.manifest.relative).name
 
     @property

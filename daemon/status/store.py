@@ -30,9 +30,11 @@ class HostReport:
 
     @property
     def live(self) -> bool:
+        """Whether the service runs: it reports, and was not stopped."""
         return not self.silent and self.status.state != ServiceState.STOPPED
 
     def line(self) -> HostLine:
+        """Return the line of this service in the merged status."""
         status = self.status
         running = len(status.running) if self.live else 0
         state = SILENT if self.silent else status.state

@@ -85,6 +85,7 @@ class Finished:
 
     @classmethod
     def of(cls, result: JobResult) -> Finished:
+        """Return the message for the result of a job."""
         files = {kind: path.name for kind, path in asdict(result.files).items() if path is not None}
         return cls(result.status, result.verdict, files, result.frames, result.duration_s, result.wall_s, result.facts)
 
@@ -101,6 +102,7 @@ class Failed:
 
     @classmethod
     def of(cls, error: ExplainedError) -> Failed:
+        """Return the message for an error."""
         return cls(error.code, error.message, error.remedy, error.retryable, error.environmental)
 
     def error(self) -> ExplainedError:

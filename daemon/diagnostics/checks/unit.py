@@ -36,6 +36,7 @@ class Unit:
 
     @property
     def installed(self) -> bool:
+        """Whether the unit is installed."""
         return self.load == "loaded"
 
     @classmethod
