@@ -26,13 +26,14 @@ import av
 import numpy as np
 import psutil
 
-from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import probe_sessions
 from engines.cuda.gpu_selection import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
 from engines.media.probe import probe
+from engines.nvenc_sessions import SessionProbe
 from engines.nvml import GPUDescription, describe_gpus
 from engines.registry import Backend, open_backend
 from engines.settings import DeviceSettings, EncoderSettings

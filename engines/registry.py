@@ -20,11 +20,11 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.ort_cache import open_prepared
 from engines.models import face_embedding, yunet
+from engines.nvenc_sessions import SessionProbe
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 from engines.tone_map import tone_source

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from engines.cuda.encoding.sessions import SessionProbe
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings

@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def count(index: int, most: int) -> dict[str, Any]:
-    """Return the fields of ``sessions.SessionProbe``."""
+    """Return the fields of ``engines.nvenc_sessions.SessionProbe``."""
     sessions: list[Any] = []
     try:
         library = importlib.import_module("PyNvVideoCodec")

@@ -17,9 +17,10 @@ import pytest
 from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.h264_headers import without_sequence_headers
 from engines.cuda.encoding.nvenc import NvencEncoder, encoder_options
-from engines.cuda.encoding.sessions import EncoderSessions, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.encoding.sessions import EncoderSessions, choose_encoder, probe_sessions
 from engines.errors import DeviceUnavailableError, EncodeFailedError, EncoderBusyError, EncoderMissingError
 from engines.frames import ColorTags, Frame
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings, EncoderSettings
 from tests.fakes.pynvvideocodec import PyNvVCException, device_empty, on_device
 
