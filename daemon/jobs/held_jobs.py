@@ -21,9 +21,7 @@ from daemon.share.share import Share, locks_reach_all
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError
-from pipeline.job import RESTING
-
-_PRODUCTIVE_STAGES = ("render", "listen", "assemble", "verify", "debug")
+from pipeline.job import PRODUCTIVE_STAGES, RESTING
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +65,7 @@ class HeldJob:
         """Begin or end the wait according to the stage of the job's worker."""
         if stage in RESTING:
             self.since = self.since or utc_now()
-        elif stage in _PRODUCTIVE_STAGES:
+        elif stage in PRODUCTIVE_STAGES:
             self.since = ""
 
     def count_work(self) -> None:

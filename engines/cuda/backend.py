@@ -138,11 +138,11 @@ class CudaBackend:
         )
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the GPU has its own
-        """YuNet, on the job's stream; outputs stay on the GPU."""
+        """Open YuNet on the job's stream; outputs stay on the GPU."""
         return self._engine("detector", yunet.load())
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002
-        """The face embedding, on the job's stream; outputs are brought to the host."""
+        """Open the face embedding on the job's stream; outputs are brought to the host."""
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:

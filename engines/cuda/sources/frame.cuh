@@ -1,4 +1,4 @@
-// What all kernels share. No header of CUDA or of the C library is needed, so the sources compile wherever NVRTC is.
+// Types and functions that all kernels share. No header of CUDA or of the C library is needed, so the sources compile wherever NVRTC is.
 
 typedef unsigned char u8;
 typedef unsigned short u16;

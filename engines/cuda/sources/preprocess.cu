@@ -1,4 +1,4 @@
-// Inputs of the models, and what is kept of the detector's outputs.
+// Inputs of the models, and the candidates in the detector's outputs.
 
 // The part of a plane that one sample of a smaller plane covers, with the share of each sample in it.
 struct Span {
