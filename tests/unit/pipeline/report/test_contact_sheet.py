@@ -36,7 +36,7 @@ GAP = 8
 
 
 def make_video(path, count, *, gop=30, fps=30):
-    """A video whose brightness tells the frame's number."""
+    """A video whose brightness encodes the frame's number."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "superfast", "g": str(gop), "bf": "2"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"

@@ -24,7 +24,7 @@ from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings, EncoderSettings
 from tests.fakes.pynvvideocodec import PyNvVCException, device_empty, on_device
 
-NO_NVENC = "NVENC returned error 2"  # what an H200 says
+NO_NVENC = "NVENC returned error 2"  # the answer of an H200
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_the_policy_names_the_encoder_and_why() -> None:
 
 @pytest.fixture
 def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places that no other process of this machine knows of."""
+    """Slots that no other process of this machine uses."""
     monkeypatch.setattr("engines.cuda.encoding.device_encoders.shared_directory", lambda: tmp_path)
 
 
