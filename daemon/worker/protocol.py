@@ -19,8 +19,8 @@ from pydantic import TypeAdapter
 from daemon.config.settings import WorkerLimits
 from daemon.pages.i18n import Language
 from daemon.share.leases import Lease
-from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import ExplainedError
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.telemetry.counters import StatsDelta
