@@ -39,7 +39,7 @@ root=""
 prefix=/opt/dualface
 rest=()
 
-# --- telling and doing
+# --- output and commands
 
 fail() {   # WHAT REMEDY [EXIT CODE]
     printf 'install.sh: %s\n            %s\n' "$1" "$2" >&2
@@ -191,7 +191,7 @@ service() {
     install_unit
     start_service
     examine
-    tell_how_to_go_on
+    print_next_steps
 }
 
 choose_root() {
@@ -319,10 +319,10 @@ start_service() {
         fail "The service does not start." "See why: journalctl -u dualface -n 20"
 }
 
-tell_how_to_go_on() {
+print_next_steps() {
     cat <<TEXT
 
-dualface watches $root/inbox. What comes out is in $root/outbox.
+dualface watches $root/inbox. The results are in $root/outbox.
   What it is doing:   systemctl status dualface      journalctl -u dualface -f      dualface status
   Let somebody drop files:   usermod -aG $ACCOUNT NAME
   Settings:           $CONFIG, then: systemctl reload dualface
@@ -330,10 +330,10 @@ TEXT
 }
 
 examine() {
-    step "What \`dualface doctor\` says, as the user $ACCOUNT"
+    step "Results of \`dualface doctor\`, as the user $ACCOUNT"
     do_it runuser -u "$ACCOUNT" -- env CACHE_DIRECTORY="$CACHE" \
         bash -c 'umask 0002; cd /; exec "$@"' bash "$prefix/bin/dualface" doctor --config "$CONFIG" ||
-        fail "The service cannot work as things are." "Do what is said above, then look again: dualface doctor"
+        fail "The service cannot work as things are." "Follow the remedies above, then check again: dualface doctor"
 }
 
 # --- uninstall

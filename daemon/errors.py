@@ -35,7 +35,7 @@ class StateRemovedError(ShareAwayError):
 
 class ShareReplacedError(DaemonError):
     code = "SHARE_REPLACED"
-    remedy = "Nothing to do where this was meant: the service starts again on the new share."
+    remedy = "Nothing to do if this was intended: the service starts again on the new share."
     doctor_check = "share-there"
     environmental = True
 
@@ -63,7 +63,7 @@ class WorkerDiedError(DaemonError):
 
 
 class OutOfMemoryError(DaemonError):
-    """There was no memory left; a library in C++ ends the process in that case."""
+    """No memory was left; a library in C++ ends the process in that case."""
 
     code = "OUT_OF_MEMORY"
     remedy = "Try again with fewer jobs at once (workers.concurrent_jobs), or export the recording smaller."
@@ -74,14 +74,6 @@ class WorkerStalledError(DaemonError):
     code = "WORKER_STALLED"
     remedy = "The work on this file stood still each time. Export it again; if that fails too, report it."
     retryable = True
-
-
-class DeliveryError(DaemonError):
-    code = "DELIVERY_FAILED"
-    remedy = "Check that the outbox can be written and has space: the delivery is repeated by itself."
-    doctor_check = "share-permissions"
-    retryable = True
-    environmental = True
 
 
 class LeaseLostError(DaemonError):
@@ -185,5 +177,5 @@ class ProfileGoneError(DaemonError):
 
 class InvalidOutputError(DaemonError):
     code = "INVALID_OUTPUT"
-    remedy = "The work ended without the files it promised. Retry the file; if it fails again, report it."
+    remedy = "The work ended without all of its files. Retry the file; if it fails again, report it."
     retryable = True

@@ -53,6 +53,7 @@ class JournalLogger:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def msg(self, message: str, fields: Mapping[str, str]) -> None:
+        """Write one entry."""
         try:
             self._socket.sendto(encode({"MESSAGE": message, **fields}), str(SOCKET))
         except OSError:  # the journal restarts, or the entry is too long for it

@@ -128,7 +128,7 @@ def cpu_features(cpu_info: str) -> str:
 
 
 def opencv_features(line: str) -> str:
-    """Those of ``cv2.getCPUFeaturesLine`` in use: "*" is chosen at run time, "?" is not there or switched off."""
+    """Return the features in use of ``cv2.getCPUFeaturesLine``: "*" is chosen at run time, "?" is missing or off."""
     return " ".join(sorted(word.lstrip("*") for word in line.split() if not word.endswith("?")))
 
 

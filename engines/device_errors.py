@@ -1,4 +1,4 @@
-"""Translation of what CUDA's libraries raise when a GPU fails; only this module reads their messages.
+"""Translate the exceptions of CUDA's libraries when a GPU fails; only this module reads their messages.
 
 No library is imported: an error is recognised by its class's name, its status number or its message.
 
@@ -48,9 +48,9 @@ def translate(error: BaseException, doing: str) -> EngineError | None:
     text = str(error)
     status = _status(error, text)
     if status in _POISONING or _POISONING_WORDS.search(text):
-        return DeviceLostError(f"The GPU's context broke while {doing}: {telling_line(error)}")
+        return DeviceLostError(f"The GPU's context broke while {doing}: {cause_line(error)}")
     if status == _OUT_OF_MEMORY or _is_cupy_memory(error) or _MEMORY_WORDS.search(text):
-        return DeviceOutOfMemoryError(f"The GPU ran out of memory while {doing}: {telling_line(error)}")
+        return DeviceOutOfMemoryError(f"The GPU ran out of memory while {doing}: {cause_line(error)}")
     return None
 
 
@@ -86,8 +86,8 @@ def _is_cupy_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) and type(error).__module__.partition(".")[0] == "cupy"
 
 
-def telling_line(error: BaseException) -> str:
+def cause_line(error: BaseException) -> str:
     """Return the line of a message that says what failed: PyNvVideoCodec adds the position in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = next((line for line in lines if "returned error" in line), lines[0] if lines else "")
-    return telling.removeprefix("Error Type : ") or type(error).__name__
+    cause = next((line for line in lines if "returned error" in line), lines[0] if lines else "")
+    return cause.removeprefix("Error Type : ") or type(error).__name__

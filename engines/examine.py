@@ -110,7 +110,7 @@ def _encode() -> None:
 def _tried(action: Callable[[], object]) -> str:
     try:
         action()
-    except Exception as error:  # whatever a codec raises is the answer
+    except Exception as error:  # the codec's error is the answer
         return str(error) or type(error).__name__
     return ""
 
@@ -167,7 +167,7 @@ def _gpu_decodes(index: int, codec: str, bits: int) -> str:
 
     try:
         return "" if capabilities(index, codec, bits)["supported"] else "not supported"
-    except Exception as error:  # whatever the driver says
+    except Exception as error:  # the driver's error is the answer
         return str(error) or type(error).__name__
 
 

@@ -1,7 +1,7 @@
 """Files that are either complete or not there at all, also after a crash or a power cut.
 
-Other people may create files where we write. What has the name already is removed, and links and pipes are
-never written to.
+Other people may create files where we write. A file that already has the name is removed; links and pipes are never
+written to.
 """
 
 from __future__ import annotations

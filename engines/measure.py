@@ -26,13 +26,14 @@ import av
 import numpy as np
 import psutil
 
-from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import probe_sessions
 from engines.cuda.gpu_selection import see_only
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
 from engines.media.probe import probe
+from engines.nvenc_sessions import SessionProbe
 from engines.nvml import GPUDescription, describe_gpus
 from engines.registry import Backend, open_backend
 from engines.settings import DeviceSettings, EncoderSettings
@@ -127,7 +128,7 @@ def _decoders(clip: Path, settings: DeviceSettings, most: int) -> tuple[str, dic
 
 
 def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[str, float]:
-    """The decoder's name, and frames per second of ``count`` processes: jobs have one each."""
+    """Return the decoder's name, and frames per second of ``count`` processes: jobs have one each."""
     spawn = multiprocessing.get_context("spawn")
     ready, answers = spawn.Barrier(count + 1), spawn.Queue()
     order = (clip, settings, ready, answers)
@@ -143,7 +144,7 @@ def _decode_together(clip: Path, settings: DeviceSettings, count: int) -> tuple[
 
 
 def _decode(clip: Path, settings: DeviceSettings, ready: Any, answers: Any) -> None:
-    """One process: opens a decoder, waits for the others, and counts frames."""
+    """Do the work of one process: open a decoder, wait for the others, and count frames."""
     try:
         backend = open_backend(settings)
         decoder = backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)
@@ -165,13 +166,13 @@ def _reason(answers: Any) -> str:
 
 
 def _frames(clip: Path, backend: Backend) -> list[Frame]:
-    """Frames where the backend's decoder leaves them."""
+    """Return decoded frames in the backend's own memory."""
     with closing(backend.decoder(clip, probe(clip), max_surface_pixels=CLIP_WIDTH * CLIP_HEIGHT)) as decoder:
         return [frame for batch in islice(decoder.batches(), max(BATCHES) // 8) for frame in batch.frames]
 
 
 def _detector(clip: Path, backend: Backend, frames: list[Frame]) -> tuple[str, dict[int, float]]:
-    """Frames per second by batch, from decoded frames to what the host sees of the outputs."""
+    """Return the detector's name, and frames per second by batch, from decoded frames to candidates on the host."""
     preprocessor = backend.preprocessor(probe(clip))
 
     def detect(batch: int) -> None:
@@ -183,7 +184,7 @@ def _detector(clip: Path, backend: Backend, frames: list[Frame]) -> tuple[str, d
 
 
 def _repeat(call: Callable[[], None], frames: int) -> float:
-    """Frames per second of a call that works on several."""
+    """Return frames per second of a call that works on ``frames`` frames."""
     call()
     begin, calls = time.perf_counter(), 0
     while time.perf_counter() - begin < _MEASURED_S:
@@ -193,7 +194,7 @@ def _repeat(call: Callable[[], None], frames: int) -> float:
 
 
 def _encoder(backend: Backend, frames: list[Frame], cores: int) -> tuple[str, float]:
-    """Frames per second of one encoder with the default settings."""
+    """Return the encoder's name, and frames per second of one encoder with the default settings."""
     settings = EncoderSettings(threads=min(16, cores * 3 // 2))
     encoder = backend.encoder(
         CLIP_WIDTH, CLIP_HEIGHT, time_base=Fraction(1, 30), fps=Fraction(30), color=ColorTags(), settings=settings

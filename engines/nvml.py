@@ -1,8 +1,10 @@
-"""What the driver's management library (NVML) says of the GPUs, without a CUDA context. Nothing else uses pynvml.
+"""Describe the GPUs and read their load through the driver's management library (NVML), without a CUDA context.
 
-As a program, ``python -m engines.nvml SECONDS`` prints the load of all GPUs as a line of JSON every so many seconds,
-until its standard output is closed; it ends at once if there are none. NVML loads the driver into its process and may
-hang with it, so a service lets this program look.
+Only this module uses pynvml.
+
+As a program, ``python -m engines.nvml SECONDS`` prints the load of all GPUs as a line of JSON at this interval, until
+its standard output is closed; it ends at once if there are none. NVML loads the driver into its process and may
+hang with it, so the service runs it as a separate program.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class GPUDescription:
 
 @dataclass(frozen=True, slots=True)
 class GPULoad:
-    """One GPU at one moment; None for what the GPU or its driver does not say.
+    """One GPU at one moment; None for values that the GPU or its driver does not report.
 
     Attributes:
         index: NVML's number, which may differ from CUDA's.
@@ -60,8 +62,8 @@ class VramReading:
     """A GPU's memory at one moment.
 
     Attributes:
-        own_bytes: this process's share, None if the driver hides it.
-        by_process: what each process holds, by process id, as far as the driver says.
+        own_bytes: memory of this process; None if the driver hides it.
+        by_process: memory of each process in bytes, by process id, as far as the driver reports it.
     """
 
     total_bytes: int
@@ -95,7 +97,7 @@ def cuda_version() -> str:
 
 
 def vram_reader(pci_bus_id: str) -> ReadVram:
-    """Return what reads a GPU's memory; a reading takes about a tenth of a millisecond.
+    """Return a function that reads a GPU's memory; a reading takes about a tenth of a millisecond.
 
     Args:
         pci_bus_id: as CUDA gives it, "0000:65:00.0"; NVML numbers GPUs in another order.

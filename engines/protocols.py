@@ -59,7 +59,7 @@ class Preprocessor(Protocol):
     """Makes model inputs from NV12 frames, and reduces the detector's outputs to candidates in host memory."""
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
-        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
+        """Return a tensor of shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
 
         All frames of a call are shown with the same aspect.
         """
@@ -70,14 +70,14 @@ class Preprocessor(Protocol):
         ...
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma frames for cut detection, shape (N, height, width), area-averaged.
+        """Begin to make luma thumbnails for cut detection, shape (N, height, width), area-averaged.
 
-        The result waits for them and returns them in host memory; other work may begin before that.
+        The returned function waits for them and returns them in host memory; other work may begin before that.
         """
         ...
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> Tensor:
-        """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
+        """Return aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
         ``landmarks`` has shape (N, 5, 2), in pixels of the frame at the same index, in YuNet's order.
         """

@@ -20,11 +20,11 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.ort_cache import open_prepared
 from engines.models import face_embedding, yunet
+from engines.nvenc_sessions import SessionProbe
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 from engines.tone_map import tone_source
@@ -39,7 +39,7 @@ class Backend(Protocol):
         notes: why something better is not in use, one sentence each; for the report and the journal.
         batch_frames: the best size of a batch of full-HD frames.
         keeps_hdr: whether all parts can work with P010.
-        bytes_to_host: copied from the device's memory to the host so far, without composed frames.
+        bytes_to_host: bytes copied from the device's memory to the host so far, without composed frames.
         undecodable: why the GPU does not decode the recording, "" if it does or there is no GPU.
         compute_class: of the work on it, before engines are open.
     """
@@ -73,11 +73,11 @@ class Backend(Protocol):
         ...
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:
-        """YuNet; ``engines.models.yunet.decode`` reads its outputs."""
+        """Open YuNet; ``engines.models.yunet.decode`` reads its outputs."""
         ...
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:
-        """The face embedding: chips (N, 3, 150, 150) RGB 0..255 in, one output (N, 128), always in host memory."""
+        """Open the face embedding: chips (N, 3, 150, 150) RGB 0..255 in, one output (N, 128), always in host memory."""
         ...
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor: ...
@@ -94,7 +94,7 @@ class Backend(Protocol):
         color: ColorTags,
         settings: EncoderSettings,
     ) -> Encoder:
-        """For frames of these colours: HDR and BT.2020 are P010, all others NV12."""
+        """Open an encoder for frames of these colours: HDR and BT.2020 are P010, all others NV12."""
         ...
 
     def close(self) -> None:
@@ -144,8 +144,8 @@ class CpuBackend:
         )
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:
-        look = sdr_preview(info.video) if keep_hdr else None
-        return CpuPreprocessor(info.video.width / info.video.height, look)
+        preview = sdr_preview(info.video) if keep_hdr else None
+        return CpuPreprocessor(info.video.width / info.video.height, preview)
 
     def compositor(self, width: int = 1920, height: int = 1080) -> Compositor:
         return CpuCompositor(width, height)

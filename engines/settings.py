@@ -102,7 +102,7 @@ class DeviceSettings(Section):
 
 
 class EncoderSettings(Section):
-    """How the delivered frame is encoded."""
+    """How the delivered video is encoded."""
 
     encoder: Annotated[
         Literal["auto", "nvenc", "x264"],

@@ -87,7 +87,7 @@ def table(source: ToneSource, size: int = TABLE_SIZE) -> Table:
 
 
 def _display_light(rgb: Floats, transfer: Transfer) -> Floats:
-    """Linear light in cd/m2."""
+    """Return linear light in cd/m2."""
     if transfer == "pq":
         return np.asarray(pq_to_light(rgb))
     if transfer == "sdr":
@@ -98,7 +98,7 @@ def _display_light(rgb: Floats, transfer: Transfer) -> Floats:
 
 
 def _hlg_to_scene(rgb: Floats) -> Floats:
-    """Inverse OETF of HLG (BT.2100, table 5)."""
+    """Apply the inverse OETF of HLG (BT.2100, table 5)."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
     return np.asarray(np.where(rgb <= 0.5, rgb**2 / 3, (np.exp((rgb - c) / a) + b) / 12))
@@ -109,26 +109,26 @@ _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 def pq_to_light(code: Any) -> Any:
-    """EOTF of PQ (BT.2100, table 4): code values 0..1 to cd/m2."""
+    """Apply the EOTF of PQ (BT.2100, table 4): code values 0..1 to cd/m2."""
     power = np.asarray(code) ** (1 / _M2)
     return 10_000 * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
 
 
 def light_to_pq(light: Any) -> Any:
-    """The inverse of ``pq_to_light``."""
+    """Apply the inverse of ``pq_to_light``."""
     power = (np.asarray(light) / 10_000) ** _M1
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2
 
 
 def _compressed(light: Floats, peak: float) -> Floats:
-    """Light of a source with this peak for a display whose peak is ``SDR_WHITE``."""
+    """Return the light of a source with this peak for a display whose peak is ``SDR_WHITE``."""
     largest = light.max(axis=-1, keepdims=True)
     mapped = pq_to_light(eetf(light_to_pq(np.minimum(largest, peak)), peak))
     return np.asarray(light * np.divide(mapped, largest, out=np.ones_like(largest), where=largest > 0))
 
 
 def eetf(code: Any, peak: float) -> Any:
-    """BT.2390's EETF, from PQ code values to PQ code values: a Hermite spline above the knee."""
+    """Apply BT.2390's EETF, from PQ code values to PQ code values: a Hermite spline above the knee."""
     source_peak = light_to_pq(peak)
     most = light_to_pq(SDR_WHITE) / source_peak
     knee = 1.5 * most - 0.5
@@ -139,7 +139,7 @@ def eetf(code: Any, peak: float) -> Any:
 
 
 def _inside(light: Floats) -> Floats:
-    """Light in BT.709's primaries, white at 1, with what lies outside 0..1 moved towards the grey of its luminance."""
+    """Return light in BT.709's primaries, white at 1; values outside 0..1 move towards the grey of its luminance."""
     grey = np.clip(light @ _LUMA_BT709, 0, 1)[..., None]
     away = light - grey
     room = np.where(away > 0, 1 - grey, -grey)
@@ -149,7 +149,7 @@ def _inside(light: Floats) -> Floats:
 
 @functools.cache
 def _to_bt709(primaries: int) -> Floats:
-    """Matrix from linear RGB of these primaries to BT.709's (SMPTE RP 177)."""
+    """Return the matrix from linear RGB of these primaries to BT.709's (SMPTE RP 177)."""
     return np.asarray(np.linalg.inv(_to_xyz(PRIMARIES_BT709)) @ _to_xyz(primaries))
 
 

@@ -1,4 +1,4 @@
-"""Converts errors of the file system to errors for people."""
+"""Writes small files durably, and converts errors of the file system to errors for people."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Finishing:
                 backend=backend,
                 source=self.spec.source,
                 rate=self.rate,
-                audio=assembled.audio_track,
+                audio=assembled.audio_scan,
                 tracks=assembled.tracks,
                 last_duration=self.rendered.checkpoint.segments[-1].last_duration,
                 on_frames=lambda frames, seconds: self._report("debug", frames, seconds),

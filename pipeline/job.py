@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from engines.cuda.encoding.sessions import SessionProbe
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings, LimitsSettings
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.settings import DegradationSettings, ProfileSettings, SegmentSettings
@@ -73,7 +73,7 @@ class Progress:
     Attributes:
         stage: "probe", "render", "wait" (for the device), "space" (for the disk), "listen" (reads the audio),
             "assemble", "verify" or "debug".
-        frames_total, duration_s: None if the container does not say.
+        duration_s: None if the container does not give it.
         fps: recent output frames per wall-clock second.
         level: of degradation.
         level_reason: why the level is not normal, for people.
@@ -85,7 +85,6 @@ class Progress:
 
     stage: str
     frames_done: int = 0
-    frames_total: int | None = None
     seconds_done: float = 0.0
     duration_s: float | None = None
     fps: float = 0.0
@@ -142,7 +141,7 @@ class JobResult:
     Attributes:
         status: "succeeded" or "succeeded_degraded".
         verdict: one sentence for people.
-        facts: what the verdict says, as numbers (see ``report.common.facts``).
+        facts: the content of the verdict as numbers (see ``report.common.facts``).
     """
 
     status: str

@@ -50,7 +50,6 @@ class ProgressReporter:
         progress = Progress(
             stage=stage,
             frames_done=frames,
-            frames_total=info.video.frames_from_header,
             seconds_done=seconds,
             duration_s=info.video.duration_s or info.duration_s,
             fps=self._throughput.update(frames),

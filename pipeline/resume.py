@@ -34,7 +34,7 @@ def find_checkpoint(
         fresh = Checkpoint(mark, spec.job_id)
         return fresh if reason is None else start_over(spec, fresh, telemetry, reason)
     if checkpoint.job == spec.job_id:
-        if checkpoint.segments:  # else only the level is in it, of trouble with the first segment
+        if checkpoint.segments:  # else it holds only the level, after an error in the first segment
             _resume(info, checkpoint, telemetry)
     elif _is_of_same_source(checkpoint, digest, on_wait):
         checkpoint.hand_over(spec.job_id)

@@ -96,12 +96,12 @@ def write(path: Path) -> None:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "20"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
-        audio_track = _audio()
+        samples = _audio()
         for number, image in enumerate(_frames(people)):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(video.encode(frame))
-            container.mux(audio.encode(_audio_frame(audio_track, number)))
+            container.mux(audio.encode(_audio_frame(samples, number)))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 
@@ -114,7 +114,7 @@ def _load(portrait: Portrait) -> Image:
     path = next((str(file.locate()) for file in files if str(file).endswith(portrait.file)), "")
     image = cv2.imread(path)
     if image is None:
-        raise SampleSourceError(f"The package {portrait.distribution} has no frame {portrait.file}.")
+        raise SampleSourceError(f"The package {portrait.distribution} has no image {portrait.file}.")
     return image.astype(np.uint8, copy=False)
 
 
@@ -254,14 +254,14 @@ def _audio() -> Samples:
     """Return two hummed voices, each from its person's place, and a soft beep every second; shape (2, N)."""
     t = np.arange(SAMPLE_RATE * SECONDS) / SAMPLE_RATE
     beep = 0.05 * np.sin(2 * np.pi * 1000 * t) * (t % 1 < 0.04)
-    audio_track = np.stack([beep, beep])
+    samples = np.stack([beep, beep])
     steps = np.arange(FPS * SECONDS) / FPS
     for index, portrait in enumerate((COLLINS, HOPPER)):
         loudness = np.interp(t, steps, [_loudness(index, step) for step in steps])
         pan = np.interp(t, steps, [_pose(index, step).x / WIDTH for step in steps])
         voice = 0.10 * loudness * _hum(t, portrait.pitch_hz)
-        audio_track += voice * np.stack([np.sqrt(1 - pan), np.sqrt(pan)])
-    return audio_track.astype(np.float32)
+        samples += voice * np.stack([np.sqrt(1 - pan), np.sqrt(pan)])
+    return samples.astype(np.float32)
 
 
 def _hum(t: NDArray[Any], pitch_hz: float) -> NDArray[Any]:
@@ -269,10 +269,10 @@ def _hum(t: NDArray[Any], pitch_hz: float) -> NDArray[Any]:
     return np.asarray(sum(np.sin(k * phase) / k**1.4 for k in range(1, 7)))
 
 
-def _audio_frame(audio_track: Samples, number: int) -> av.AudioFrame:
+def _audio_frame(samples: Samples, number: int) -> av.AudioFrame:
     """Return the audio of one video frame."""
     size = SAMPLE_RATE // FPS
-    part = np.ascontiguousarray(audio_track[:, number * size : (number + 1) * size])
+    part = np.ascontiguousarray(samples[:, number * size : (number + 1) * size])
     frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
     frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, number * size, Fraction(1, SAMPLE_RATE)
     return frame

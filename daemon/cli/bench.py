@@ -117,6 +117,7 @@ def ffmpeg_command(source: Path, output: Path) -> list[str]:
 
 
 def process_command(source: Path, output: Path) -> list[str]:
+    """Return the command to measure: ``dualface process``."""
     return [sys.executable, "-m", "daemon", "process", str(source), "--output", str(output)]
 
 

@@ -26,7 +26,7 @@ from daemon.status.model import read_status
 
 _POLL_S = 0.3
 _STOP_S = 90.0
-_PATIENCE_S = 1800.0
+_DELIVERY_TIMEOUT_S = 1800.0
 _LOG_LINES = 12
 
 
@@ -102,12 +102,12 @@ class Demo:
         return name
 
     def _free_name(self) -> str:
-        places = (INBOX_DIR, ORIGINALS_DIR, FAILED_DIR)
+        folders = (INBOX_DIR, ORIGINALS_DIR, FAILED_DIR)
         names = ("interview.mp4" if number == 1 else f"interview-{number}.mp4" for number in count(1))
         return next(
             name
             for name in names
-            if not any((self._root / place / name).exists() for place in places)
+            if not any((self._root / folder / name).exists() for folder in folders)
             and not (self._root / OUTBOX_DIR / output_names(name, 1)["video"]).exists()
         )
 
@@ -115,7 +115,7 @@ class Demo:
         """Follow the status page until the file is delivered."""
         task = progress.add_task("The service examines it", total=100.0)
         begin = time.monotonic()
-        while time.monotonic() - begin < _PATIENCE_S:
+        while time.monotonic() - begin < _DELIVERY_TIMEOUT_S:
             if service.poll() is not None:
                 self._show_log()
                 raise DemoError(f"The service ended by itself with exit code {service.returncode}.")
@@ -129,7 +129,7 @@ class Demo:
                 stage = f"The service works ({running['stage']})"
                 progress.update(task, completed=running["percent"], description=stage)
             time.sleep(_POLL_S)
-        raise DemoError(f"Nothing was delivered within {_PATIENCE_S / 60:.0f} minutes.")
+        raise DemoError(f"Nothing was delivered within {_DELIVERY_TIMEOUT_S / 60:.0f} minutes.")
 
     def _show(self, finished: dict[str, Any]) -> Path:
         output = self._root / str(finished["output"])
@@ -167,16 +167,16 @@ def _start(module: str, *arguments: str, cwd: Path, output: IO[bytes]) -> subpro
 
     It gets its own process group. So Ctrl-C reaches the demonstration only, which then stops the service in order.
     """
-    kept = {
+    environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith((ENV_PREFIX, "NOTIFY_SOCKET", "WATCHDOG_"))
     }
     here = str(Path(daemon.__file__).parents[1])
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH", ""))))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH", ""))))
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(
-        command, cwd=cwd, env=kept, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
     )
 
 

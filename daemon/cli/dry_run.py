@@ -151,7 +151,7 @@ def _held(share: Share) -> Iterator[tuple[str, str]]:
             yield folder.name, "its record cannot be read"
             continue
         lease = read(folder)
-        yield job.label, f"{job.manifest.state.value}, held by {lease.host if lease else 'nobody'}"
+        yield job.label, f"{job.manifest.state.value}, held by {lease.host if lease else 'no host'}"
 
 
 def _name(inbox: Inbox, relative: str) -> str:

@@ -64,7 +64,7 @@ class FailedFile:
 
 def failed_files(share: Share) -> list[FailedFile]:
     """Return all recordings in failed, by path; further parts belong to the first file."""
-    found = list(_look(share))
+    found = list(_failed_files(share))
     parts = {path for file in found if file.parts for path, _ in _parts_beside(share.failed / file.relative, file)}
     alone = (file for file in found if share.failed / file.relative not in parts)
     return sorted(alone, key=lambda file: str(file.relative))
@@ -124,7 +124,7 @@ def requeue(share: Share, settings: Settings, file: FailedFile, inbox: str = "")
     return PurePath(share.relative(target))
 
 
-def _look(share: Share) -> Iterator[FailedFile]:
+def _failed_files(share: Share) -> Iterator[FailedFile]:
     for folder, folders, names in os.walk(share.failed):
         folders[:] = [name for name in folders if not ignored.find(name, is_folder=True)]
         for name in names:

@@ -88,5 +88,5 @@ def with_unit_status(error: NoShareError) -> NoShareError:
     """Return the error with the status line of this machine's service, which cannot report on a missing share."""
     from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
 
-    says = Unit.look_up().says
-    return NoShareError(f"{error.message} The service says: {says}.", remedy=error.remedy) if says else error
+    status = Unit.look_up().status
+    return NoShareError(f"{error.message} Status of the service: {status}.", remedy=error.remedy) if status else error

@@ -174,8 +174,8 @@ def _failed(status: ServiceStatus) -> Iterator[RenderableType]:
 
 
 def _failure(job: FailedJob) -> RenderableType:
-    said = f"{job.message} {job.remedy}" if job.remedy else job.message
-    return f"  [red]{escape(printable(job.file))}[/] {_ago(job.at)} ({job.code}): {escape(said)}"
+    text = f"{job.message} {job.remedy}" if job.remedy else job.message
+    return f"  [red]{escape(printable(job.file))}[/] {_ago(job.at)} ({job.code}): {escape(text)}"
 
 
 def _finished(status: ServiceStatus) -> Iterator[RenderableType]:

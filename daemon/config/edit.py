@@ -125,7 +125,9 @@ def _check_overruled(file: Path, parts: catalog.Path) -> None:
     for drop_in in reversed(drop_ins(file)):
         layer = read_file(drop_in)
         if layer.has(parts):
-            raise OverruledError(f"{catalog.dotted(parts)} is set by a drop-in, which wins ({layer.origin(parts)})")
+            raise OverruledError(
+                f"{catalog.dotted(parts)} is set by a drop-in, which takes precedence ({layer.origin(parts)})"
+            )
 
 
 def _in_force(loaded: Loaded, parts: catalog.Path) -> Any:

@@ -19,8 +19,8 @@ Configuration of dualface. Every key has a safe default, shown here: remove its 
 Check the file with:  dualface config check FILE
 See what is in force: dualface config show --origin
 Change one value:     dualface config set KEY VALUE --reason TEXT
-What wins: files in config.d beside this one (the last name first), this file, the environment
-(DUALFACE__SHARE__ROOT=/mnt/nas sets share.root), what `dualface probe --write` found, the defaults.
+Precedence, highest first: files in config.d beside this one (the last name first), this file, the environment
+(DUALFACE__SHARE__ROOT=/mnt/nas sets share.root), the results of `dualface probe --write`, the defaults.
 """
 _WIDTH = 104
 
@@ -78,7 +78,7 @@ def profile_text(name: str) -> str:
     body = yaml.safe_dump({"profiles": {name: BUILT_IN[name]}}, sort_keys=False)
     head = f"""\
 {DESCRIPTIONS[name]}
-The service knows this profile without this file: name it in an inbox or with --profile.
+This profile is built in and needs no file: name it in an inbox or with --profile.
 To change it, copy the file to /etc/dualface/config.d and change the numbers there.
 """
     return "\n".join(_comment(head.rstrip(), "")) + "\n" + body

@@ -1,4 +1,4 @@
-"""Keys of earlier versions: they are ignored, with a line in the journal that says why."""
+"""Keys of earlier versions: they are ignored, and a line in the journal gives the reason."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from daemon.config.sources import Layer
 from daemon.nested import without
 
 RETIRED: dict[catalog.Path, str] = {
-    ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the frame's quality; see"
+    ("degradation", "lowest", "encoder_sessions"): "a busy encoder no longer lowers the quality of the video; see"
     " encoder_busy in the profiles and device.nvenc_fallback",
-    ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the frame's quality: the job waits",
+    ("degradation", "lowest", "disk_low"): "a full disk no longer lowers the quality of the video: the job waits",
     ("device", "batching"): "every job has a process and a detector of its own",
     ("device", "max_wait_ms"): "every job has a process and a detector of its own, so no frame waits for others",
 }

@@ -146,8 +146,8 @@ class SettleSettings(Section):
     unfinished_s: Annotated[
         float,
         _number(
-            "How long a file waits that has stopped to grow but is not whole (its end is not written, its index is"
-            " missing, a download's mark lies beside it); then it is taken as it is",
+            "How long a file waits that has stopped growing but is incomplete (its end is not written, its index is"
+            " missing, a download's marker is beside it); then it is taken as it is",
             "s",
             ge=0,
             le=30 * 86400,
@@ -211,7 +211,7 @@ class WorkerSettings(Section):
 
 
 class RetrySettings(Section):
-    """How long work waits after trouble: doubled each time, with some chance in it."""
+    """How long work waits after trouble: doubled each time, with a random part."""
 
     first_s: Annotated[float, _number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
     longest_s: Annotated[
@@ -221,7 +221,7 @@ class RetrySettings(Section):
 
 
 class LeaseSettings(Section):
-    """How hosts that work on one share tell each other that they are alive."""
+    """How hosts that work on one share show each other that they are alive."""
 
     host: Annotated[
         str,
@@ -306,7 +306,7 @@ class MetricsSettings(Section):
     @field_validator("address")
     @classmethod
     def _is_address(cls, address: str) -> str:
-        ipaddress.ip_address(address)  # its error says what is wrong
+        ipaddress.ip_address(address)  # raises an error with the reason
         return address
 
     @field_validator("textfile")
@@ -318,7 +318,7 @@ class MetricsSettings(Section):
 
 
 class NotifySettings(Section):
-    """Messages to people through Apprise, which knows e-mail, chats and many others; needs the extra `notify`."""
+    """Messages to people through Apprise, which supports e-mail, chats and many others; needs the extra `notify`."""
 
     urls: Annotated[
         tuple[str, ...],

@@ -52,7 +52,7 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-Look = Callable[["Context"], Finding]
+CheckFunction = Callable[["Context"], Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,18 @@ class Check:
     """A registered check.
 
     Attributes:
-        look: the function.
+        function: makes the finding; its docstring is the meaning.
         needs: the name of a check that must succeed first.
     """
 
     name: str
-    look: Look
+    function: CheckFunction
     needs: str | None = None
 
     @property
     def meaning(self) -> str:
         """What is checked, and why it matters."""
-        return " ".join((self.look.__doc__ or "").split())
+        return " ".join((self.function.__doc__ or "").split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,12 @@ class UnknownCheckError(ConfigError):
 CHECKS: dict[str, Check] = {}
 
 
-def check(name: str, *, needs: str | None = None) -> Callable[[Look], Look]:
+def check(name: str, *, needs: str | None = None) -> Callable[[CheckFunction], CheckFunction]:
     """Register a function as the check of that name. Checks run in the order of registration."""
 
-    def register(look: Look) -> Look:
-        CHECKS[name] = Check(name, look, needs)
-        return look
+    def register(function: CheckFunction) -> CheckFunction:
+        CHECKS[name] = Check(name, function, needs)
+        return function
 
     return register
 
@@ -172,13 +172,13 @@ def _run(chosen: Check, done: dict[str, Result], context: Context) -> Result:
     if needed and needed.finding.verdict in (Verdict.FAILED, Verdict.NOT_APPLICABLE):
         finding = not_applicable(f"See {chosen.needs}.")
     else:
-        finding = _look(chosen, context)
+        finding = _finding(chosen, context)
     return Result(chosen.name, chosen.meaning, finding, time.monotonic() - begin)
 
 
-def _look(chosen: Check, context: Context) -> Finding:
+def _finding(chosen: Check, context: Context) -> Finding:
     try:
-        return chosen.look(context)
+        return chosen.function(context)
     except ExplainedError as exc:
         if exc.code == DiskFullError.code:  # also from another program
             return warning(exc.message, _WHEN_FULL)

@@ -29,7 +29,7 @@ _BLOCK_BYTES = 4096  # of most file systems; smaller holes are not visible
 _MOST_TAIL_BYTES = 65_536  # the smallest write of copies through SMB
 _TAIL_SHARE = 16  # the tail of a small file is a sixteenth of it
 _LEAST_WRITTEN = 0.5  # share of a file with holes: downloads write several parts at the same time
-_LOOK_EVERY_S = 2.0  # at an unchanged file, as a download's marker may have gone
+_CHECK_EVERY_S = 2.0  # at an unchanged file, as a download's marker may have gone
 _MOST_BOXES = 200  # each is a read from the share
 _MIB = 2**20
 
@@ -71,20 +71,20 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class _Held(Waiting):
     signature: Signature
-    since_s: float  # on the monotonic clock, as the next
-    look_at_s: float
+    since_s: float  # on the monotonic clock, like check_at_s
+    check_at_s: float
 
 
 class Arrivals:
     """The settled but incomplete files of one inbox.
 
     Args:
-        patience_s: how long such a file waits after its last change.
+        longest_wait_s: how long such a file waits after its last change.
     """
 
-    def __init__(self, folder: Path, patience_s: float, clock: Clock) -> None:
+    def __init__(self, folder: Path, longest_wait_s: float, clock: Clock) -> None:
         self._folder = folder
-        self._patience_s = patience_s
+        self._longest_wait_s = longest_wait_s
         self._clock = clock
         self._waiting: dict[str, _Held] = {}
 
@@ -94,6 +94,7 @@ class Arrivals:
         return {file: wait for file, wait in sorted(self._waiting.items()) if not self._has_waited(wait)}
 
     def keys(self) -> set[str]:
+        """The files that wait."""
         return set(self._waiting)
 
     def admit(self, found: Found) -> bool:
@@ -103,14 +104,14 @@ class Arrivals:
             before = None
         if before and self._has_waited(before):
             return True
-        if before and self._clock() < before.look_at_s:
+        if before and self._clock() < before.check_at_s:
             return False
         why = unfinished(self._folder, found.relative)
         if why is None:
             self._waiting.pop(found.relative, None)
             return True
         since, since_s = (before.since, before.since_s) if before else (utc_now(), self._clock())
-        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _LOOK_EVERY_S)
+        self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _CHECK_EVERY_S)
         if before is None:
             log.warning(
                 "file waits",
@@ -118,7 +119,7 @@ class Arrivals:
                 code=why.code,
                 reason=why.message,
                 remedy=why.remedy,
-                at_most_s=round(self._patience_s),
+                at_most_s=round(self._longest_wait_s),
             )
         return False
 
@@ -127,10 +128,11 @@ class Arrivals:
         return found.relative in self._waiting and not self.admit(found)
 
     def forget(self, relative: str) -> None:
+        """Release a file."""
         self._waiting.pop(relative, None)
 
     def _has_waited(self, wait: _Held) -> bool:
-        return self._clock() - wait.since_s >= self._patience_s
+        return self._clock() - wait.since_s >= self._longest_wait_s
 
 
 def unfinished(folder: Path, relative: str) -> UnfinishedError | None:
@@ -190,7 +192,7 @@ def _any_bit(file: BinaryIO, offset: int) -> bool:
 def _missing_index(file: BinaryIO) -> UnfinishedError | None:
     boxes = sniff.outline(file, most_boxes=_MOST_BOXES)
     if boxes.cut_off:
-        return CopyStalledError("The file is shorter than its own structure says.")
+        return CopyStalledError("The file is shorter than its own structure requires.")
     if boxes.lacks_index:
         return IndexMissingError("The recording's index (the moov box) is not there yet.")
     return None

@@ -10,7 +10,7 @@ from daemon.inbox.scanner import Found
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled file, with its settled sidecar where it has one, and the parts in which the recording goes on."""
+    """A settled file, with its settled sidecar if it has one, and the further parts of the recording."""
 
     inbox: InboxSettings
     found: Found
@@ -19,4 +19,5 @@ class Candidate:
 
     @property
     def relative(self) -> str:
+        """The path of the recording inside its inbox."""
         return self.found.relative

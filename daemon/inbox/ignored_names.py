@@ -51,6 +51,7 @@ class Row:
 
     @property
     def regex(self) -> str:
+        """The pattern that folded names are compared with."""
         return translate(folded(self.name).replace(_EXTENSION, _STAND_IN)).replace(_STAND_IN, "[^.]+")
 
 

@@ -1,4 +1,4 @@
-"""One inbox: scans it in slices, and knows which files are settled and why the others wait."""
+"""One inbox: scanned in slices; which of its files are settled, and why the others wait."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _PROC = Path("/proc")
 def is_being_written(path: Path) -> bool:
     """Return whether a process of this machine has the file open for writing, including Samba and NFS servers.
 
-    The kernel grants a read lease only on a file that nobody has open for writing. If it gives no leases (another
+    The kernel grants a read lease only on a file that no process has open for writing. If it grants none (another
     user's file, or a network file system), the open files of all visible processes are searched, for a limited time.
 
     Raises:

@@ -22,6 +22,7 @@ class ReadyQueue:
         return len(self._files)
 
     def keys(self) -> set[str]:
+        """Return the paths of all files in the queue."""
         return set(self._files)
 
     def put(self, found: Found) -> None:

@@ -105,14 +105,14 @@ class Walk:
     def _try(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | Ignored | None:
         """Examine one entry; an error concerns this entry only."""
         try:
-            return self._look(entry, relative, folders)
+            return self._examine(entry, relative, folders)
         except FileNotFoundError:  # removed after it was listed
             return None
         except OSError:
             self.complete = False
             return Ignored(relative, SkipReason.UNREADABLE)
 
-    def _look(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | Ignored | None:
+    def _examine(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Found | Ignored | None:
         is_folder = entry.is_dir(follow_symlinks=False)
         if row := ignored.find(entry.name, is_folder=is_folder):
             listed = self._all_ignored or row.kind is not Kind.SYSTEM
@@ -125,16 +125,16 @@ class Walk:
         if entry.is_symlink():
             return Ignored(relative, SkipReason.LINK)
         if is_folder:
-            return Ignored(relative, SkipReason.FOLDER) if is_video else self._look_at_folder(entry, relative, folders)
-        return self._look_at_file(entry, relative) if is_video else Ignored(relative, SkipReason.EXTENSION)
+            return Ignored(relative, SkipReason.FOLDER) if is_video else self._examine_folder(entry, relative, folders)
+        return self._examine_file(entry, relative) if is_video else Ignored(relative, SkipReason.EXTENSION)
 
-    def _look_at_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Ignored | None:
+    def _examine_folder(self, entry: os.DirEntry[str], relative: str, folders: list[str]) -> Ignored | None:
         if entry.stat(follow_symlinks=False).st_dev != self._device:
             return Ignored(relative, SkipReason.MOUNT)
         folders.append(relative)
         return None
 
-    def _look_at_file(self, entry: os.DirEntry[str], relative: str) -> Found | Ignored | None:
+    def _examine_file(self, entry: os.DirEntry[str], relative: str) -> Found | Ignored | None:
         found = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
             return Ignored(relative, SkipReason.SPECIAL)

@@ -56,17 +56,21 @@ class Intake:
 
     @property
     def ready(self) -> int:
+        """The number of settled files."""
         return sum(inbox.ready for inbox in self.inboxes)
 
     @property
     def settling(self) -> int:
+        """The number of files that still change."""
         return sum(inbox.settling for inbox in self.inboxes)
 
     @property
     def next_at(self) -> float:
+        """Monotonic time of the next slice of work."""
         return min(inbox.next_at for inbox in self.inboxes)
 
     def wake(self) -> None:
+        """Scan all inboxes as soon as their schedules permit."""
         for inbox in self.inboxes:
             inbox.wake()
 

@@ -19,6 +19,7 @@ class Signature:
 
     @classmethod
     def of(cls, found: os.stat_result) -> Signature:
+        """Return the signature in the attributes of a file."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
 

@@ -19,7 +19,7 @@ def begin(job: Job, gpu: int | None) -> None:
     """Record that an attempt begins, on a GPU or without one.
 
     Raises:
-        OSError: the checkpoint cannot be looked at.
+        OSError: the checkpoint cannot be read.
         DiskFullError, StorageError: the manifest cannot be written; no attempt is counted.
     """
     job.manifest.checkpoint = _checkpoint_mark(job)

@@ -100,7 +100,7 @@ def _take_parts(job: Job, inbox_dir: Path) -> None:
 def _take_sidecar(job: Job, inbox_dir: Path) -> None:
     """Take the sidecar; if something else has taken its place, that stays, and the job fails with its name."""
     manifest = job.manifest
-    relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions knew one name only
+    relative = manifest.sidecar_name or sidecar_name(manifest.relative)  # earlier versions allowed this name only
     manifest.sidecar = _take(inbox_dir, relative, job.sidecar)
     if not manifest.sidecar:
         with suppress(OSError):
@@ -156,6 +156,6 @@ def is_quiet(path: Path, seen: Signature) -> bool:
     """Return whether a claimed file is unchanged, and no program on this machine has it open for writing.
 
     Raises:
-        OSError: the file cannot be looked at.
+        OSError: the file cannot be read.
     """
     return Signature.of(path.lstat()) == seen and not is_being_written(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from daemon.backoff import SOON_S
-from daemon.errors import DeliveryError, ShareAwayError, SplitShareError, WorkerDiedError
+from daemon.errors import ShareAwayError, SplitShareError, WorkerDiedError
 from daemon.jobs.outcome_errors import explain
 from daemon.worker.pool import Died, Outcome, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
@@ -21,7 +21,7 @@ from pipeline.errors import DiskFullError, StorageError
 
 _ALONE_FROM = 2  # failures or interruptions in a row
 _INTERRUPTIONS_PER_ATTEMPT = 5
-_STORAGE_CODES = {error.code for error in (DiskFullError, StorageError, DeliveryError, ShareAwayError, SplitShareError)}
+_STORAGE_CODES = {error.code for error in (DiskFullError, StorageError, ShareAwayError, SplitShareError)}
 
 
 class Action(Enum):
@@ -146,7 +146,7 @@ def longest_wait_s(code: str) -> float:
 
 
 def may_retry_at_once(code: str) -> bool:
-    """Return whether the back-off may be cut short: jobs are only asked once the share is there again."""
+    """Return whether the back-off may be cut short: the service asks only after the share has come back."""
     return code == ShareAwayError.code
 
 

@@ -21,9 +21,7 @@ from daemon.share.share import Share, locks_reach_all
 from daemon.worker.protocol import Failed
 from engines.errors import ExplainedError
 from pipeline.errors import DiskFullError
-from pipeline.job import RESTING
-
-_PRODUCTIVE_STAGES = ("render", "listen", "assemble", "verify", "debug")
+from pipeline.job import PRODUCTIVE_STAGES, RESTING
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +65,7 @@ class HeldJob:
         """Begin or end the wait according to the stage of the job's worker."""
         if stage in RESTING:
             self.since = self.since or utc_now()
-        elif stage in _PRODUCTIVE_STAGES:
+        elif stage in PRODUCTIVE_STAGES:
             self.since = ""
 
     def count_work(self) -> None:
@@ -114,6 +112,7 @@ class HeldJobs:
         return iter(list(self._held.values()))
 
     def get(self, job: str) -> HeldJob | None:
+        """Return the held job of an id; None if it is not held."""
         return self._held.get(job)
 
     def hold(self, job: Job) -> HeldJob:
@@ -124,6 +123,7 @@ class HeldJobs:
         return held
 
     def drop(self, held: HeldJob) -> None:
+        """Remove a job; its lease is not renewed any more."""
         self._held.pop(held.job.id, None)
 
     def may_be_done_elsewhere(self, held: HeldJob) -> bool:

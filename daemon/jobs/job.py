@@ -45,10 +45,12 @@ class Job:
 
     @property
     def source(self) -> Path:
+        """The claimed recording; its first file if it has several parts."""
         return self.folder / SOURCE
 
     @property
     def sidecar(self) -> Path:
+        """The claimed sidecar, if there is one."""
         return self.folder / SIDECAR
 
     @property
@@ -68,6 +70,7 @@ class Job:
 
     @property
     def source_name(self) -> str:
+        """The name that the recording had in its inbox."""
         return PurePath(self.manifest.relative).name
 
     @property
@@ -77,7 +80,7 @@ class Job:
 
     @property
     def input_name(self) -> str:
-        """The source's path on the share as the user knows it, as valid Unicode."""
+        """The source's path on the share as users see it, as valid Unicode."""
         return valid_text(PurePath(self.manifest.inbox, self.manifest.relative))
 
     @property
@@ -108,16 +111,16 @@ class Job:
         """Return whether the directory still holds a file that a user dropped.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
-        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # whatever the manifest says
+        parts = self.folder.glob(f"{PART}[0-9][0-9][0-9][0-9]")  # also those that the manifest does not name
         return any(not has_gone(path) for path in (*self.recordings, self.sidecar, *parts))
 
     def is_altered(self) -> bool:
         """Return whether somebody has written to the source since the job was queued, as when a stalled copy goes on.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
         marks = [self.manifest.source, *self.manifest.part_marks]
         return any(_is_altered(path, mark) for path, mark in zip(self.recordings, marks, strict=False) if mark)

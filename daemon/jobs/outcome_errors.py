@@ -45,5 +45,5 @@ def share_failure(share: Share) -> Failed | None:
 def _death(died: Died) -> DaemonError:
     how = ": ".join(filter(None, [died.signal_name or f"exit status {died.exit_status}", died.last_output]))
     if any(word in died.last_output for word in _MEMORY_WORDS):
-        return OutOfMemoryError(f"The worker process found no memory any more and died ({how}).")
+        return OutOfMemoryError(f"The worker process ran out of memory and died ({how}).")
     return WorkerDiedError(f"The worker process died ({how}).")

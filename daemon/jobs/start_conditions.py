@@ -19,7 +19,7 @@ from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity
 from pipeline.degradation.space import FreeSpace, lacking
 
-_LOOK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ def find_block(share: Share, settings: ShareSettings, host: str, *, short_of_spa
 
 
 class StartConditions:
-    """Looks at the share once a second, and logs every change.
+    """Checks the share once a second, and logs every change.
 
     Args:
         find_split: tests whether files can be moved between all folders of the share; returns the obstacle, or "".
@@ -103,14 +103,14 @@ class StartConditions:
         self._cache = cache
         self._identity = identity
         self._host = host_name(settings.leases)
-        longest_s = min(settings.retry.longest_s, SOON_S)  # to look at the share is cheap
+        longest_s = min(settings.retry.longest_s, SOON_S)  # checking the share is cheap
         self._away = Backoff(settings.retry.model_copy(update={"longest_s": longest_s}), clock)
         self._mounts = mounts.table()
         self._real_root = share.root.resolve()
         self._inner_mounts = mounts.mounted_below(self._real_root)
         self._split = ""
-        self._split_looks = Every(SOON_S, clock)
-        self._looks = Every(_LOOK_EVERY_S, clock)
+        self._split_timer = Every(SOON_S, clock)
+        self._check_timer = Every(_CHECK_EVERY_S, clock)
         self._short_of_space = False
         self._now = Condition()
         self.apply(settings.share)
@@ -124,8 +124,8 @@ class StartConditions:
         """The condition that was found last."""
         return self._now
 
-    def look(self) -> Condition:
-        """Look at the share, if it is time, and return the present condition.
+    def refresh(self) -> Condition:
+        """Check the share, if it is time, and return the present condition.
 
         Raises:
             ShareReplacedError: another share lies at the root now.
@@ -142,16 +142,16 @@ class StartConditions:
         return self.now
 
     def report_away(self, error: ShareAwayError | OSError) -> None:
-        """Note that the share was found to be away; the next look follows after a back-off."""
+        """Note that the share was found to be away; the next check follows after a back-off."""
         self._away.fail()
         self._mounts = mounts.table()
         self._change(Condition(BlockReason.SHARE_AWAY, str(error)))
 
     def _is_due(self) -> bool:
-        """Return whether to look now: once a second, but while the share is away after a back-off or a mount."""
+        """Return whether to check now: once a second, but while the share is away after a back-off or a mount."""
         if self._away.failures:
             return self._away.due or self._mounts_changed()
-        return self._looks.due()
+        return self._check_timer.due()
 
     def _mounts_changed(self) -> bool:
         """Return whether something, perhaps the share, was mounted or unmounted since the last call."""
@@ -174,9 +174,9 @@ class StartConditions:
     def _check_inner_mounts(self) -> None:
         """Test again whether files can be moved between all folders, if mounts inside the share have changed."""
         before, self._inner_mounts = self._inner_mounts, mounts.mounted_below(self._real_root)
-        if before != self._inner_mounts or (self._split and self._split_looks.due()):
+        if before != self._inner_mounts or (self._split and self._split_timer.due()):
             self._split = self._find_split()
-            self._split_looks.postpone(SOON_S)
+            self._split_timer.postpone(SOON_S)
 
     def _find_condition(self) -> Condition:
         if self._split:

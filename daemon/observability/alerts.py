@@ -106,7 +106,7 @@ def _incomplete(event: Delivered) -> Iterator[Alert]:
 def _degraded(job: RunningJob) -> Alert:
     file, why = printable(job.file), printable(job.level_reason) or "the device lacks resources"
     text = (
-        f"Why: {why}.\nThe level is {job.level}. It returns to normal by itself, and the report says when. For full"
+        f"Why: {why}.\nThe level is {job.level}. It returns to normal by itself, and the report lists when. For full"
         " quality, drop the file from originals/ again."
     )
     return Alert(AlertKind.DEGRADED, f"{file} is done at reduced quality for now", text, f"{file} ({job.level})")

@@ -47,6 +47,7 @@ class GPUMetrics:
 
     @contextmanager
     def running(self) -> Iterator[None]:
+        """Update the gauges while the context is open."""
         threading.Thread(target=self._run, name="gpus", daemon=True).start()
         try:
             yield
@@ -61,6 +62,7 @@ class GPUMetrics:
             self.show([])
 
     def show(self, loads: list[GPULoad]) -> None:
+        """Set the gauges to the loads of all GPUs."""
         for name, attribute in _GAUGES.items():
             values: dict[Labels, float | None] = {(str(load.index),): getattr(load, attribute) for load in loads}
             self._metrics.replace(name, {labels: value for labels, value in values.items() if value is not None})

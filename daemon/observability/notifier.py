@@ -19,7 +19,7 @@ from daemon.config.settings import Settings
 from daemon.observability.alerts import Alert, AlertRules, AlertThrottle
 from daemon.observability.events import Event
 from daemon.share.leases import host_name
-from daemon.worker import subprocess_call as child
+from daemon.worker import subprocess_call
 
 _QUEUED = 32  # alerts; the throttle passes only a few
 _ATTEMPTS = 3
@@ -122,10 +122,10 @@ class AlertNotifier:
         timeout_s = self._settings.timeout_s
         order = json.dumps({**message, "urls": urls, "timeout_s": timeout_s}).encode()
         try:
-            answer: dict[str, str] = child.ask(
+            answer: dict[str, str] = subprocess_call.ask(
                 "daemon.observability.apprise_sender", (), timeout_s=timeout_s + _LOAD_S, stdin=order
             )
-        except child.ChildFailedError as error:
+        except subprocess_call.ChildFailedError as error:
             return dict.fromkeys(urls, error.message)
         return answer
 
@@ -133,7 +133,7 @@ class AlertNotifier:
     def _logged_errors(self) -> Iterator[None]:
         try:
             yield
-        except child.AnsweredError as error:
+        except subprocess_call.AnsweredError as error:
             log.warning("notifications cannot be sent", reason=error.message, remedy=error.remedy)
         except OSError as error:
             log.warning("notifications cannot be sent", reason=str(error), remedy="Free memory or processes.")

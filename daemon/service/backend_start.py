@@ -53,9 +53,9 @@ def _unusable(outcome: Outcome, *, overdue: bool, settings: Settings) -> Backend
     if overdue:
         return BackendUnusableError(
             f"The check of the backend did not end within {settings.workers.start_timeout_s:.0f} s.",
-            remedy="Look for what holds up the machine or the driver, or raise workers.start_timeout_s.",
+            remedy="Find out what delays the machine or the driver, or raise workers.start_timeout_s.",
         )
     if isinstance(outcome, Died) or failure.code == ResourceLimitError.code:
-        remedy = "See whether it is workers.limits or a library that took the program down."
+        remedy = "Find out whether workers.limits or a library made the program crash."
         return BackendUnusableError(failure.message, remedy=remedy, doctor_check="limits")
     return BackendUnusableError(failure.message, remedy=failure.remedy if isinstance(outcome, Failed) else None)

@@ -13,7 +13,7 @@ from daemon.service.job_overview import JobOverview
 from daemon.worker.protocol import GPU
 
 _STARTS_AT_ONCE = 8  # files that cannot be claimed must not hold up the loop
-_HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (for space, say) before further files stay in the inboxes
+_HELD_BEYOND_SLOTS = 16  # claimed jobs that may wait (such as for space) before further files stay in the inboxes
 
 
 class Dispatcher:

@@ -27,7 +27,7 @@ _SEEN_BY_OTHERS = (JobState.DELIVERING, JobState.FAILING, JobState.DONE)
 
 
 class JobSteps:
-    """Takes the next step of a job, as its state says. Every step may be repeated after an error."""
+    """Takes the next step of a job, according to its state. Every step may be repeated after an error."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError
 
 _FREE_SPACE_EVERY_S = 1.0
-_SPACE_UNIT = "MiB"  # in messages that already say how much space is free
+_SPACE_UNIT = "MiB"  # in messages that already contain the free space
 
 
 class JobLifecycle:
@@ -108,7 +108,7 @@ class JobLifecycle:
     # -- attempts
 
     def start_attempt(self, held: HeldJob, gpu: GPU | None) -> None:
-        """Start a worker for a job, on a GPU or as the settings say; the job waits if that is not possible."""
+        """Start a worker for a job, on a GPU or as configured; the job waits if that is not possible."""
         self._run_step(held, partial(self._start, gpu))
 
     def _start(self, gpu: GPU | None, held: HeldJob) -> None:
@@ -169,7 +169,7 @@ class JobLifecycle:
         except ExplainedError as exc:
             self._handle_trouble(held, exc)
         except MemoryError:
-            self._defer(held, Failed.of(OutOfMemoryError("The service itself found no memory any more.")))
+            self._defer(held, Failed.of(OutOfMemoryError("The service itself ran out of memory.")))
         except Exception as exc:
             held.log.exception("the program failed on a job")
             self._handle_trouble(held, DaemonError(f"The program failed: {type(exc).__name__}: {exc}"))

@@ -134,7 +134,7 @@ class ServiceLoop:
             self._reload()
         with self._watchdog.share_io():
             self._listen()
-            condition = self._conditions.look()
+            condition = self._conditions.refresh()
             if condition.block_reason is not BlockReason.SHARE_AWAY:
                 self._work(condition.block_reason)
             self._publisher.show(self._conditions.now)

@@ -16,7 +16,7 @@ from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 
 _SWEEP_EVERY_S = 3600.0
-_SLICE = 200  # files looked at in one step
+_SLICE = 200  # files checked in one step
 _JUMP_S = 60.0  # the share's clock may gain or lose less than this between two sweeps
 _DISTRUST_S = 86400.0  # after the share's clock was set, perhaps wrongly, nothing is removed for this time
 

@@ -38,6 +38,7 @@ class Systemd:
         self._status_at = -math.inf
 
     def ready(self) -> None:
+        """Announce that the service has started, or that a reload has ended."""
         self._notifier.notify("READY=1")
 
     def reloading(self) -> None:
@@ -45,9 +46,11 @@ class Systemd:
         self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
+        """Announce that the service is stopping."""
         self._notifier.notify("STOPPING=1")
 
     def ping(self) -> None:
+        """Reset the watchdog of systemd."""
         self._notifier.notify("WATCHDOG=1")
 
     def status(self, text: str) -> None:
@@ -83,6 +86,7 @@ class WatchdogThread:
 
     @contextmanager
     def running(self) -> Iterator[WatchdogThread]:
+        """Ping while the context is open."""
         thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         thread.start()
         try:

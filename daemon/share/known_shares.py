@@ -28,7 +28,7 @@ def check_mounted(share: Share, directory: Path | None = None) -> None:
 
     Raises:
         ShareAwayError: a share was here, on another file system, and no state folder (which may be empty) shows that
-            a new share is meant.
+            a new share is intended.
     """
     device = _read(directory).get(str(share.root))
     state = share.root / STATE_DIR
@@ -36,7 +36,7 @@ def check_mounted(share: Share, directory: Path | None = None) -> None:
         return
     raise ShareAwayError(
         f"The share that was at {share.root} is not mounted: an empty folder of another file system lies there.",
-        remedy=f"Mount the share. Where a new share is meant: mkdir {state}",
+        remedy=f"Mount the share. For a new share: mkdir {state}",
     )
 
 

@@ -61,7 +61,7 @@ def host_name(settings: LeaseSettings) -> str:
 
 
 def write(folder: Path, lease: Lease) -> None:
-    """Replace a job's lease, whoever holds it. It is not synced: after a power cut nobody holds it.
+    """Replace a job's lease, whichever host holds it. It is not synced: after a power cut no host holds the job.
 
     Raises:
         LeaseLostError: there is no such job directory: another host has taken the job over, or somebody removed it.

@@ -49,7 +49,7 @@ def check(share: Share) -> None:
         ShareForbiddenError: this user may not look into it.
     """
     found: list[OSError | None] = []
-    looking = threading.Thread(target=lambda: found.append(_look(share)), daemon=True)
+    looking = threading.Thread(target=lambda: found.append(_read_sentinel(share)), daemon=True)
     looking.start()
     looking.join(_ANSWER_S)
     if not found:
@@ -66,7 +66,7 @@ def check(share: Share) -> None:
         raise NoShareError(f"{share.root} is no share of dualface: no service has run there, or it is not mounted.")
 
 
-def _look(share: Share) -> OSError | None:
+def _read_sentinel(share: Share) -> OSError | None:
     """Return the error of reading the sentinel, None if it can be read. On a hung mount this does not return."""
     try:
         read_plain(share.state / SENTINEL, LARGEST_BYTES)

@@ -38,7 +38,7 @@ class ServiceState(StrEnum):
     STOPPED = "stopped"
 
 
-SILENT = "silent"  # others say so of a service that has stopped reporting; it never says so itself
+SILENT = "silent"  # set by other services, for a service that has stopped reporting
 HOST_STATES = (*ServiceState, SILENT)
 
 
@@ -58,7 +58,7 @@ class RunningJob:
     level_reason: str = ""
     realtime: float | None = None  # seconds of the recording done in a second, measured lately
     level_trip: str = ""  # the kind of trigger that caused the level, a key of degradation.lowest
-    device: str = ""  # "cuda:1"; "" where the service works on no GPU
+    device: str = ""  # "cuda:1"; "" if the service uses no GPU
     lacks: str = ""  # the missing disk space, while the job waits for it
     since: str = ""  # when the job began to wait for the disk or the device
 
@@ -256,7 +256,7 @@ def _known(kind: type[Row], body: dict[str, Any]) -> Row:
 
 
 class History:
-    """The latest finished and failed jobs of this service, newest first. Its status on the share keeps them."""
+    """The latest finished and failed jobs of this service, newest first. They are a part of its status on the share."""
 
     def __init__(self, listed: int) -> None:
         self.finished: deque[FinishedJob] = deque(maxlen=listed)

@@ -99,7 +99,7 @@ def page_of(status: ServiceStatus, t: Translator) -> bytes:
         profiles=len({inbox.profile for inbox in status.inboxes}) > 1,
         inboxes=Markup(", ").join(_folder(inbox.path) for inbox in status.inboxes) or _folder("inbox"),
         failed_folder=_folder(FAILED_DIR),
-        said=_free_text(status),
+        free_text=_free_text(status),
         state=Word(f"state.{status.state}"),
         title=_title(status, t),
         facts=lambda job: list(facts.statements(job.facts, job.verdict, t)),

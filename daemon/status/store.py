@@ -30,9 +30,11 @@ class HostReport:
 
     @property
     def live(self) -> bool:
+        """Whether the service runs: it reports, and was not stopped."""
         return not self.silent and self.status.state != ServiceState.STOPPED
 
     def line(self) -> HostLine:
+        """Return the line of this service in the merged status."""
         status = self.status
         running = len(status.running) if self.live else 0
         state = SILENT if self.silent else status.state
@@ -41,7 +43,7 @@ class HostReport:
     def without_lost(self, jobs: Path) -> HostReport:
         """Return the report without jobs that have gone, and without jobs whose lease another host holds.
 
-        A host that is stopped or hangs does not know that another host has taken over its jobs.
+        The status of a host that is stopped or hangs still lists jobs that another host has taken over.
 
         Args:
             jobs: the folder of all jobs.
@@ -90,7 +92,7 @@ class HostFiles:
         return read_status_file(self._path(host))
 
     def others_active(self, host: str) -> bool:
-        """Return whether another host has not said that its service is stopped."""
+        """Return whether the last status of another host is anything but stopped."""
         statuses = (read_status_file(path) for path in self._folder.glob(f"*{HOST_STATUS_SUFFIX}") if path.stem != host)
         return any(status is not None and status.state != ServiceState.STOPPED for status in statuses)
 
@@ -132,7 +134,7 @@ def merged(base: ServiceStatus, reports: Sequence[HostReport], *, listed: int) -
     """Merge the statuses of several hosts.
 
     Args:
-        base: gives what only one host can say: process and time.
+        base: gives the fields that cannot be merged: process and time.
         reports: of all hosts.
         listed: the greatest number of finished and of failed jobs.
     """

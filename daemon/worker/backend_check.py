@@ -15,10 +15,11 @@ from daemon.errors import ResourceLimitError
 from daemon.worker import sandbox
 from daemon.worker.protocol import GPU, BackendReady, CheckBackend
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
-from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import probe_sessions
 from engines.cuda.gpu_selection import named_gpus, see_only
 from engines.errors import ExplainedError
 from engines.json_answer import answer
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 
 _TIMEOUT_S = 600.0  # for one GPU; workers.start_timeout_s ends all of it sooner

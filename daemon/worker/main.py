@@ -51,7 +51,7 @@ def main() -> None:
     """Entry point: ``python -m daemon.worker.main MESSAGES_FD SERVICE_PID``."""
     messages_fd, service_pid = int(sys.argv[1]), int(sys.argv[2])
     sandbox.die_with(service_pid)
-    os.dup2(2, 1)  # whatever a library prints must not look like output
+    os.dup2(2, 1)  # so that the prints of libraries are not mistaken for output
     with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
         code = _Worker(sys.stdin.buffer, pipe).run()
     # No interpreter teardown: native threads of codecs and runtimes may hang in it, and everything is on disk.

@@ -19,8 +19,8 @@ from pydantic import TypeAdapter
 from daemon.config.settings import WorkerLimits
 from daemon.pages.i18n import Language
 from daemon.share.leases import Lease
-from engines.cuda.encoding.sessions import SessionProbe
 from engines.errors import ExplainedError
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.telemetry.counters import StatsDelta
@@ -43,7 +43,7 @@ class RunJob:
 
     Attributes:
         nice: the worker's niceness.
-        lease: the lease under which the service holds the job; None if nobody else can take it over.
+        lease: the lease under which the service holds the job; None if no other host can take it over.
         report_languages: languages of the HTML report; empty if none is wanted.
     """
 
@@ -85,6 +85,7 @@ class Finished:
 
     @classmethod
     def of(cls, result: JobResult) -> Finished:
+        """Return the message for the result of a job."""
         files = {kind: path.name for kind, path in asdict(result.files).items() if path is not None}
         return cls(result.status, result.verdict, files, result.frames, result.duration_s, result.wall_s, result.facts)
 
@@ -101,6 +102,7 @@ class Failed:
 
     @classmethod
     def of(cls, error: ExplainedError) -> Failed:
+        """Return the message for an error."""
         return cls(error.code, error.message, error.remedy, error.retryable, error.environmental)
 
     def error(self) -> ExplainedError:
@@ -155,7 +157,7 @@ class BackendReady:
 
 @dataclass(frozen=True, slots=True)
 class FilesCompared:
-    """The answer to ``Compare``."""
+    """The answer to ``CompareFiles``."""
 
     follows: bool
 

@@ -19,7 +19,7 @@ class ChildFailedError(DaemonError):
     """The program ended without an answer, because a driver or library crashed."""
 
     code = "CHILD_FAILED"
-    remedy = "A library or driver took the program down: repair or update it."
+    remedy = "A library or driver made the program crash: repair or update it."
     doctor_check = "backend"
     environmental = True
 

@@ -89,8 +89,8 @@ class AudioOutput:
             track.outcome.skipped_packets += item.refused if track.sources == (item.index,) else 0
         if item.packet is not None and item.index in self._copied:
             packets += self._copied[item.index].take(item.packet)
-        if skipped := self._skipped(item.index) - skipped_before:
-            survey.add_lost(skipped, span)
+        if self._skipped(item.index) > skipped_before:
+            survey.add_lost(span)
         return packets
 
     def _record_time(self, survey: StreamSurvey, item: DecodedPacket) -> Span:

@@ -25,7 +25,7 @@ class AudioPolicy:
     """The audio settings of a job.
 
     Attributes:
-        mode: auto copies AAC; copy copies whatever MP4 holds; aac and aac-stereo copy nothing.
+        mode: auto copies AAC; copy copies all codecs that MP4 holds; aac and aac-stereo copy nothing.
         loudness_lufs: target for the integrated loudness of every stream; None leaves it unchanged.
     """
 

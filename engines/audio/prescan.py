@@ -1,6 +1,6 @@
 """Decode all audio once, before anything is written, to decide how each stream is delivered and how loud it is.
 
-Headers do not say whether a stream changes midway, has gaps or edits, has only bass in the channel that it names LFE,
+Headers do not show whether a stream changes midway, has gaps or edits, has only bass in the channel that it names LFE,
 or clips when it is mixed. Decoding everything shows it. That takes about 20 CPU seconds for an hour of stereo AAC, half
 of them for the loudness, which is reported in any case.
 """
@@ -49,7 +49,7 @@ class PlannedTrack:
 
 @dataclass(frozen=True, slots=True)
 class Prescan:
-    """What decoding all audio of a recording has shown.
+    """The results of decoding all audio of a recording.
 
     Attributes:
         facts: by the stream's index.

@@ -21,7 +21,7 @@ from engines.containers.edit_lists import read_edit_lists
 from engines.edits.audio import EditedAudio, edited_audio
 
 # AAC begins with a run-in. A list of several edits that starts with the very first packet does not say whether the
-# other tracks were moved for it; halfway between, neither error is heard.
+# other tracks were moved for it; halfway between, neither error is audible.
 UNKNOWN_RUN_IN_S = Fraction(1, 100)
 
 
@@ -83,7 +83,7 @@ class AudioReader:
     def _edited_frames(self) -> Iterator[DecodedPacket]:
         """Yield the frames that each stream's edits present, of all streams in order of time."""
         streams = (self._cut(index, self._edited[index]) for index in self._streams)
-        for _, index, frame in heapq.merge(*streams, key=lambda heard: heard[:2]):
+        for _, index, frame in heapq.merge(*streams, key=lambda timed: timed[:2]):
             yield DecodedPacket(index, None, [frame])
         for index in self._streams:
             yield DecodedPacket(index, refused=self._edited[index].skipped_packets)

@@ -7,7 +7,7 @@ such layouts of ``chan`` (MOV, CAF), ``chnl`` (MP4), ``CHAN`` (AIFF) and channel
 Layouts in FFmpeg's own order have no table. So:
 
 * ``open_media`` takes the table away from every stream before anything else sees it (``take_custom_orders``): the
-  stream then has channels without a layout, as they are stored, and ``AudioInfo.channel_labels`` says what they are;
+  stream then has channels without a layout, as they are stored, and ``AudioInfo.channel_labels`` names them;
 * audio is decoded with ``decode``, which keeps the table of a frame from being freed twice.
 """
 
@@ -99,7 +99,7 @@ def _take_custom_order(stream: AudioStream) -> Labels | None:
 
 
 def _may_have_table(layout: AudioLayout) -> bool:
-    """Return whether a layout may have a table: it has no name, only a list of channels; PyAV does not say."""
+    """Return whether a layout may have a table: it has no name, only a list of channels. PyAV does not report it."""
     return " (" in layout.name or layout.name.startswith("ambisonic")
 
 

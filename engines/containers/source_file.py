@@ -1,4 +1,4 @@
-"""Read a file for FFmpeg so that storage errors are told apart from damage of the file.
+"""Read a file for FFmpeg so that storage errors are distinguished from damage of the file.
 
 With FFmpeg's own reader, each demuxer treats a failed read in its own way: as an error, as the end of the file or as
 damage. Demuxers also report EIO for files that end too early. Here a failed read raises in Python, and PyAV raises that

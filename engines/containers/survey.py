@@ -27,7 +27,6 @@ class StreamSurvey:
         first_s, end_s: start of the earliest packet and end of the latest; None without packets.
         gaps: spans of more than ``GAP_S`` without a packet, in a stream whose packets come in order of time.
         lost: spans whose packets could not be used.
-        lost_packets: number of those packets.
     """
 
     origin_s: float = 0.0
@@ -36,7 +35,6 @@ class StreamSurvey:
     end_s: float | None = None
     gaps: list[Span] = field(default_factory=list)
     lost: list[Span] = field(default_factory=list)
-    lost_packets: int = 0
 
     @property
     def length_s(self) -> float:
@@ -59,9 +57,8 @@ class StreamSurvey:
         self.first_s = begin_s if self.first_s is None else min(self.first_s, begin_s)
         self.end_s = end_s if self.end_s is None else max(self.end_s, end_s)
 
-    def add_lost(self, packets: int, span: Span) -> None:
-        """Count packets that could not be used."""
-        self.lost_packets += packets
+    def add_lost(self, span: Span) -> None:
+        """Record the span of packets that could not be used."""
         self.lost = merged([*self.lost, span], NEARBY_S)
 
 

@@ -22,7 +22,6 @@ from engines.cuda.decoding.decoder import GPUCodec, GPUDecoder
 from engines.cuda.decoding.hwaccel import HwaccelCodec
 from engines.cuda.decoding.nvdec import NvdecCodec, capabilities, refusal, usual_capabilities
 from engines.cuda.encoding.device_encoders import DeviceEncoders
-from engines.cuda.encoding.sessions import SessionProbe
 from engines.cuda.gpu_selection import settings_number
 from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.preprocess import CudaPreprocessor
@@ -33,6 +32,7 @@ from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
 from engines.inference.select import EngineDevice, open_engine
 from engines.models import face_embedding, yunet
+from engines.nvenc_sessions import SessionProbe
 from engines.protocols import Compositor, Decoder, Encoder, InferenceEngine, Preprocessor
 from engines.settings import DeviceSettings, EncoderSettings
 
@@ -138,11 +138,11 @@ class CudaBackend:
         )
 
     def detector(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002  the GPU has its own
-        """YuNet, on the job's stream; outputs stay on the GPU."""
+        """Open YuNet on the job's stream; outputs stay on the GPU."""
         return self._engine("detector", yunet.load())
 
     def embedder(self, *, threads: int = 1) -> InferenceEngine:  # noqa: ARG002
-        """The face embedding, on the job's stream; outputs are brought to the host."""
+        """Open the face embedding on the job's stream; outputs are brought to the host."""
         return _HostOutputs(self._engine("embedder", face_embedding.load(self._cache_dir)), self.stream)
 
     def preprocessor(self, info: MediaInfo, *, keep_hdr: bool = False) -> Preprocessor:

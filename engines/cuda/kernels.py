@@ -14,7 +14,7 @@ OPTIONS = ("--std=c++17",)
 MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # most per launch; as in the sources
 CANDIDATE_FLOATS = 17
 
-_SOURCES = ("picture.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
+_SOURCES = ("frame.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
 
 # Structures are laid out as a C compiler does it, and passed to the kernels by value.
 FRAME = np.dtype(
@@ -45,7 +45,7 @@ CHIPS = np.dtype([("at", CHIP, MOST_CHIPS)], align=True)
 OUTPUTS = np.dtype(
     [("cls", "u8", 3), ("obj", "u8", 3), ("bbox", "u8", 3), ("kps", "u8", 3), ("priors", "i4", 3)], align=True
 )
-TILE = np.dtype([("picture", FRAME), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
+TILE = np.dtype([("frame", FRAME), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
 TILES = np.dtype([("at", TILE, MOST_TILES)], align=True)
 
 

@@ -32,7 +32,7 @@ class CudaPreprocessor:
         self._aspect = aspect
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> DeviceArray:
-        """Shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding."""
+        """Return a tensor (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding."""
         tensor = self._stream.empty((len(frames), 3, height, width), np.float32)
         columns, rows = content_size(shown_aspect(frames[0], self._aspect), width, height)
         sizes = [np.int32(size) for size in (width, height, columns, rows)]
@@ -45,7 +45,7 @@ class CudaPreprocessor:
         return tensor
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:
-        """Begin luma frames for cut detection; the result returns them, shape (N, height, width)."""
+        """Begin luma thumbnails for cut detection; the returned function returns them, shape (N, height, width)."""
         small = self._stream.empty((len(frames), height, width))
 
         def fill(part: Sequence[Frame], out: DeviceArray) -> None:
@@ -57,7 +57,7 @@ class CudaPreprocessor:
         return self._stream.begin_to_host(small)
 
     def aligned_chips(self, frames: Sequence[Frame], landmarks: NDArray[np.float32], size: int) -> DeviceArray:
-        """Aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
+        """Return aligned face chips for the embedding, shape (N, 3, size, size), RGB 0..255.
 
         ``landmarks`` has shape (N, 5, 2), in pixels of the frame at the same index, in YuNet's order.
         """

@@ -1,6 +1,6 @@
-"""Building of TensorRT engines: half precision, ranges of batches and sizes, and one GPU generation at a time.
+"""Build TensorRT engines: half precision, ranges of batches and sizes, and one GPU generation at a time.
 
-TensorRT 11 and TensorRT for RTX only have strongly typed networks: the types of the model's tensors are computed with.
+TensorRT 11 and TensorRT for RTX only have strongly typed networks: they compute with the types of the model's tensors.
 So half precision needs a model in half precision, whose inputs and outputs stay in single.
 """
 
@@ -93,7 +93,7 @@ def half_precision(model: bytes) -> bytes:
     try:
         converter = importlib.import_module("onnxconverter_common.float16")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # weights below the smallest 16-bit number become that, or nothing
+            warnings.simplefilter("ignore")  # weights below the smallest 16-bit number become that number or 0
             converted = converter.convert_float_to_float16(onnx.load_model_from_string(model), keep_io_types=True)
     except Exception as error:  # the converter's exceptions have no common base
         raise EngineBuildError(f"The model cannot be converted to half precision: {error}") from error
@@ -166,13 +166,13 @@ class TrtLogger:
     def __init__(self, trt: ModuleType) -> None:
         self._errors = threading.local()
         self._severity = trt.ILogger.Severity
-        keeper = self
+        owner = self
 
         def initialise(sink: Any) -> None:
             trt.ILogger.__init__(sink)
 
         def take(_: Any, level: Any, message: str) -> None:
-            keeper.take(level, message)
+            owner.take(level, message)
 
         # The base class exists only once the library is loaded.
         self.sink = type("Sink", (trt.ILogger,), {"__init__": initialise, "log": take})()

@@ -1,4 +1,4 @@
-"""The cache of built engines: found by what they were built from, written completely, and checked when read."""
+"""The cache of built engines: found by the inputs of their build, written atomically, and checked when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """What an engine was built from; any change makes it stale.
+    """The inputs of an engine's build; a change of any makes the engine stale.
 
     Attributes:
         name: of the model, for people: "detector".
@@ -83,7 +83,7 @@ class EngineCache:
             log.warning("engine passed over", path=str(path), reason=repr(error))
             return None
         if hashlib.sha256(content).hexdigest() != sha256:
-            log.warning("engine passed over", path=str(path), reason="it is not what was written")
+            log.warning("engine passed over", path=str(path), reason="its checksum differs")
             return None
         return content
 
@@ -131,7 +131,7 @@ class EngineCache:
         _record_path(engine.path).unlink(missing_ok=True)
 
     def _stale(self, key: EngineKey) -> list[CachedEngine]:
-        """Engines of the same purpose, from another model file or another version of the library."""
+        """Return engines of the same purpose, from another model file or another version of the library."""
         same = (key.name, key.library, key.precision, key.target)
         return [
             entry

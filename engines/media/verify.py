@@ -23,7 +23,7 @@ KINDS = ("video", "audio", "subtitle")
 
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
-    """What a finished file holds: its video stream, and its audio and subtitle streams in order."""
+    """The contents of a finished file: its video stream, and its audio and subtitle streams in order."""
 
     video: StreamSurvey
     audio: tuple[StreamSurvey, ...]

@@ -47,7 +47,7 @@ def convert(layers: list[dlib.Layer]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A tensor of the graph: its name, channels and side length; frames are square."""
+    """A tensor of the graph: its name, channels and side length; images are square."""
 
     name: str
     channels: int

@@ -1,6 +1,6 @@
-"""Reading of a network's layers from a file of dlib, without dlib.
+"""Read a network's layers from a file of dlib, without dlib.
 
-The format is plain in dlib's headers (serialize.h, dnn/core.h, dnn/layers.h): an integer is a byte with the
+dlib's headers define the format (serialize.h, dnn/core.h, dnn/layers.h): an integer is a byte with the
 sign in its highest bit and the number of bytes in its low bits, then those bytes, lowest first; a float is two
 integers, mantissa and binary exponent; a string is its length, then its characters; a tensor is a version, four
 dimensions, then raw 32-bit floats. Layers follow each other from input to output, each under its name.
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputImage:
-    """The mean colour (R, G, B) that is taken off before a division by 256, and the frame's size."""
+    """The mean colour (R, G, B) that is taken off before a division by 256, and the image's size."""
 
     mean: tuple[float, float, float]
     height: int
@@ -52,7 +52,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """``window`` 0 means the whole frame."""
+    """``window`` 0 means the whole image."""
 
     kind: str  # "max" or "avg"
     window: int
@@ -123,7 +123,7 @@ class _Cursor:
         return float(mantissa * 2.0**exponent)
 
     def tensor(self) -> Floats:
-        """A tensor in the shape (samples, channels, rows, columns)."""
+        """Return a tensor in the shape (samples, channels, rows, columns)."""
         version, *dims = self.integers(5)
         if version != 2:
             raise ValueError(f"tensor version {version}")
@@ -160,7 +160,7 @@ def _read_pool(kind: str, cursor: _Cursor) -> Pool:
 
 
 def _square(pairs: list[int]) -> tuple[int, int, int]:
-    """Window, stride and padding, each given for rows and for columns."""
+    """Return window, stride and padding, each given for rows and for columns."""
     if pairs[0::2] != pairs[1::2]:
         raise ValueError(f"rows and columns differ: {pairs}")
     window, stride, padding = pairs[0::2]

@@ -20,7 +20,7 @@ CHIP_SIZE = 150
 DIMENSIONS = 128
 
 # Where YuNet's landmarks lie in a face that dlib's own landmarks put upright, in dlib's normalised coordinates:
-# the mean over 98 frames of nine people, made symmetric. A quarter of the face is added around it.
+# the mean over 98 images of nine people, made symmetric. A quarter of the face is added around it.
 _TEMPLATE = ((0.224, 0.205), (0.776, 0.205), (0.500, 0.518), (0.267, 0.764), (0.733, 0.764))
 _PADDING = 0.25
 

@@ -141,7 +141,7 @@ def decode(
 
 @lru_cache(maxsize=8)
 def _grid(width: int, height: int) -> Floats:
-    """Left, top and stride of every prior's cell, shape (P, 3), in the order of the outputs."""
+    """Return left, top and stride of every prior's cell, shape (P, 3), in the order of the outputs."""
     levels = []
     for stride in STRIDES:
         rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
@@ -153,7 +153,10 @@ def _grid(width: int, height: int) -> Floats:
 
 
 def _geometry(bbox: Floats, kps: Floats, grid: Floats) -> tuple[Floats, Floats]:
-    """Boxes are centre offsets and logarithmic sizes, landmarks are offsets, all in strides of their cell."""
+    """Decode boxes and landmarks.
+
+    Boxes are centre offsets and logarithmic sizes, landmarks are offsets, all in strides of their cell.
+    """
     corner, stride = grid[:, :2], grid[:, 2:]
     centre = corner + bbox[:, :2] * stride
     size = np.exp(bbox[:, 2:]) * stride
@@ -162,7 +165,7 @@ def _geometry(bbox: Floats, kps: Floats, grid: Floats) -> tuple[Floats, Floats]:
 
 
 def suppress(boxes: Floats, most_iou: float) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: indices of the boxes that stay. ``boxes`` (n, 4) come best first."""
+    """Return the indices of the boxes that greedy non-maximum suppression leaves. ``boxes`` (n, 4) come best first."""
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     common = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
     shared = np.prod(np.maximum(common, 0), axis=2)

@@ -12,7 +12,7 @@ _RESHAPES = ("290", "362", "395")
 
 
 def with_free_sizes(published: bytes) -> bytes:
-    """Return the model, which is published for one frame of 640x640, without that limit.
+    """Return the model, which is published for one image of 640x640, without that limit.
 
     Raises:
         ModelUnavailableError: it is not built as expected.

@@ -32,15 +32,17 @@ def tags_of(source: VideoCodecContext | VideoFrame) -> ColorTags:
 
 def merge_tags(tags: ColorTags, otherwise: ColorTags) -> ColorTags:
     """Return ``otherwise``, overridden by all specified tags of ``tags``; its range always counts."""
-    said = {name: tag for name in ("primaries", "transfer", "matrix") if (tag := getattr(tags, name)) != UNSPECIFIED}
-    return replace(otherwise, full_range=tags.full_range, **said)
+    specified = {
+        name: tag for name in ("primaries", "transfer", "matrix") if (tag := getattr(tags, name)) != UNSPECIFIED
+    }
+    return replace(otherwise, full_range=tags.full_range, **specified)
 
 
 def peak_luminance(frame: VideoFrame) -> float | None:
     """Return the brightest white in cd/m2: the mastering display's, or MaxCLL if that is less. None: unknown."""
     luminance, light = _mastering_luminance(frame), _light_levels(frame)
-    said = [luminance[1] if luminance else 0.0, light[0] if light else 0]
-    return min((float(peak) for peak in said if peak > 0), default=None)
+    peaks = [luminance[1] if luminance else 0.0, light[0] if light else 0]
+    return min((float(peak) for peak in peaks if peak > 0), default=None)
 
 
 def with_static_metadata(tags: ColorTags, frame: VideoFrame) -> ColorTags:
@@ -61,7 +63,7 @@ def _mastering_display(frame: VideoFrame) -> str:
 
 
 def _mastering_luminance(frame: VideoFrame) -> tuple[float, float] | None:
-    """Darkest and peak_luminance level of the mastering display, cd/m2."""
+    """Return the darkest and the brightest level of the mastering display, cd/m2; None if they are unknown."""
     numbers = _mastering_numbers(frame)
     if numbers is None or not numbers[-1]:
         return None
@@ -74,7 +76,7 @@ def _mastering_numbers(frame: VideoFrame) -> tuple[int, ...] | None:
 
 
 def _light_levels(frame: VideoFrame) -> tuple[int, int] | None:
-    """MaxCLL and MaxFALL; 0 is "not merge_tags"."""
+    """Return MaxCLL and MaxFALL, cd/m2; 0 means unknown."""
     data = _side_data(frame, Type.CONTENT_LIGHT_LEVEL)
     return _LIGHT.unpack(data[: _LIGHT.size]) if len(data) >= _LIGHT.size else None
 

@@ -52,7 +52,7 @@ class Degradation:
     Args:
         time_base: of the checkpoint's pts.
         clock: monotonic seconds.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Degradation:
         if not pauses or pauses[-1][0] != self.at_s:
             self._checkpoint.add_pause(self.at_s, self.space_shortage)
 
-    def judge(self, facts: SegmentFacts) -> bool:
+    def record_segment(self, facts: SegmentFacts) -> bool:
         """Record a finished segment; return whether rendering must be interrupted. The caller saves the checkpoint."""
         trigger = trigger_in(facts, self._settings)
         step = self._ladder.record_clean() if trigger is None else self._ladder.record_trigger(trigger)
@@ -197,7 +197,7 @@ class Degradation:
     def _save(self) -> None:
         try:
             self._checkpoint.save(self._work_dir)
-        except ExplainedError as error:  # perhaps the disk is the trouble; the next segment saves it
+        except ExplainedError as error:  # perhaps the disk is the cause; the next segment saves it
             log.debug("checkpoint not saved", reason=error.message)
 
     def _announce(self, step: Step) -> None:

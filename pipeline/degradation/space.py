@@ -20,7 +20,7 @@ from pipeline.settings import DegradationSettings
 _MIB = 2**20
 _POLL_S = 0.2
 _LONGEST_RETRY_S = 30.0  # free space does not show a quota, so people must not wait longer than this for a retry
-_GROWN_BYTES = _MIB  # so much more free space is worth a retry at once
+_GROWN_BYTES = _MIB  # this much more free space is worth a retry at once
 _KEY = "degradation.disk_low_bytes"
 
 
@@ -74,7 +74,7 @@ class DiskSpace:
 
     Args:
         clock: monotonic seconds.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
 
     Attributes:
         reason: what is lacking now, in words; "" if the job does not wait.
@@ -128,7 +128,7 @@ class DiskSpace:
 
         Raises:
             JobStopped: a stop is requested.
-            DiskFullError: it takes longer than ``disk_wait_s``, or the disk can never have so much space.
+            DiskFullError: it takes longer than ``disk_wait_s``, or the disk is too small for it.
         """
         begin = self._clock()
         before = FreeSpace.at(self._work_dir)

@@ -19,9 +19,9 @@ class Workload:
     Attributes:
         surface_pixels: most pixels of a working frame; larger ones are scaled down.
         detector_long_side: longest side of the detector's input in pixels; None: the profile decides.
-        batch_divisor: batches have this part of their usual size.
+        batch_divisor: the usual batch size is divided by this.
         depth: batches that wait between two stages.
-        frame_step: one frame of so many is processed.
+        frame_step: every ``frame_step``-th frame is processed.
     """
 
     surface_pixels: int = MAX_SURFACE_PIXELS

@@ -203,7 +203,7 @@ def _thumbnail_store(job: StreamJob, start_pts: int) -> ThumbnailStore:
         job.spec.paths.thumbnails,
         video.duration_s or job.info.duration_s,
         done_t=(segments[-1].last_pts - start_pts) * float(video.time_base) if segments else None,
-        look=sdr_preview(video) if job.keeps_hdr else None,
+        preview=sdr_preview(video) if job.keeps_hdr else None,
     )
 
 

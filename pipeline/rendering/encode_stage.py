@@ -23,7 +23,7 @@ class EncodeStage:
     """Encodes each segment with a fresh encoder.
 
     Args:
-        decoder: what it says of truncation and CPU fallback goes into the checkpoint.
+        decoder: its flags for truncation and CPU fallback go into the checkpoint.
         new_encoder: opens the encoder of a segment.
     """
 
@@ -59,7 +59,7 @@ class EncodeStage:
                 record = self._completed(writer.finish(), boundary)
             self._stats.count_written(output_bytes=record.bytes, dropped=record.skipped)
             self._checkpoint.add_segment(record, boundary, encoder=encoder.name, extradata=encoder.extradata)
-            changed = self._job.degradation.judge(self._facts(record, self._replaced_frames - replaced_before))
+            changed = self._job.degradation.record_segment(self._facts(record, self._replaced_frames - replaced_before))
             self._save()
             if stopping and boundary.next_pts is not None:
                 raise JobStopped("the job was asked to stop and will go on from its last segment")
@@ -102,7 +102,7 @@ class EncodeStage:
         self._stats.count_written(frames=len(chunk), replaced=len(chunk.replaced))
 
     def _completed(self, record: SegmentRecord, boundary: Boundary) -> SegmentRecord:
-        """Return the record with what its writer does not know."""
+        """Return the record with level, skipped frames and lost frames added."""
         degradation = self._job.degradation
         lost, self._lost = [list(span) for span in merged(self._lost, 1)], []
         return replace(

@@ -1,4 +1,4 @@
-"""What all stages of one stream share, and what they leave for the report."""
+"""The state that all stages of one stream share, and their outcome for the report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StreamJob:
-    """What all stages of one stream share.
+    """The state that all stages of one stream share.
 
     Attributes:
         on_frames: called after each batch with the number of frames done so far and the time of the last one, seconds.
@@ -75,7 +75,7 @@ class StreamJob:
 
 @dataclass(frozen=True, slots=True)
 class StreamOutcome:
-    """What the report says of the stages. ``bytes_to_host_per_frame`` is that of this attempt."""
+    """Facts about the stages for the report. ``bytes_to_host_per_frame`` is that of this attempt."""
 
     identity: dict[str, Any]
     decoder: str

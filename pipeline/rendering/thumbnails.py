@@ -35,7 +35,7 @@ Image = NDArray[np.uint8]  # BGR, shape (height, width, 3)
 class FaceThumbnail:
     """The face in a tile, ``FACE_SIZE`` pixels square, or the whole tile if no face is known; and the tile's source."""
 
-    frame: Image
+    image: Image
     source: Source
 
 
@@ -52,9 +52,9 @@ class ThumbnailStore:
     """Keeps thumbnails as files in ``folder``; a resumed job finds those of earlier attempts.
 
     Args:
-        duration_s: as the source's header says; None keeps nothing.
+        duration_s: from the source's header; None keeps nothing.
         done_t: time of the last frame that earlier attempts have finished, in seconds; None if there is none.
-        look: converts P010 frames to SDR; None if frames are NV12.
+        preview: converts P010 frames to SDR; None if frames are NV12.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class ThumbnailStore:
         *,
         done_t: float | None = None,
         count: int = COUNT,
-        look: SdrPreview | None = None,
+        preview: SdrPreview | None = None,
     ) -> None:
         self._folder = folder
-        self._look = look
+        self._preview = preview
         self._times = [(n + 0.5) / count * duration_s for n in range(count)] if duration_s else []
         self._next = 0 if done_t is None else bisect_right(self._times, done_t)
 
@@ -78,7 +78,7 @@ class ThumbnailStore:
         while self._next < len(self._times) and self._times[self._next] <= row.t:
             self._next += 1
         make_folder(self._folder)
-        _write(self._folder, thumbnail_of(_half_bgr(on_host(frame), self._look), row))
+        _write(self._folder, thumbnail_of(_half_bgr(on_host(frame), self._preview), row))
 
 
 def clear_thumbnails(folder: Path) -> None:
@@ -130,22 +130,22 @@ def _resized(frame: Image, width: int, height: int) -> Image:
     return cv2.resize(frame, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
-def _half_bgr(frame: Frame, look: SdrPreview | None) -> Image:
+def _half_bgr(frame: Frame, preview: SdrPreview | None) -> Image:
     """Convert a frame to BGR of half its width and height: large enough for the sheet, and cheap."""
     y, uv = (
         cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
         for plane in (frame.y, frame.uv)
     )
-    if look is not None:
-        return look.bgr(np.asarray(y), np.asarray(uv))
+    if preview is not None:
+        return preview.bgr(np.asarray(y), np.asarray(uv))
     return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
 
 
 def _write(folder: Path, thumbnail: Thumbnail) -> None:
-    """Write the faces and then the frame, whose presence says that the thumbnail is complete."""
+    """Write the faces and then the frame, whose presence shows that the thumbnail is complete."""
     stem = f"{round(thumbnail.t * 1000):012d}"
     for side, face in thumbnail.faces.items():
-        write_jpeg(folder / f"{stem}-{side}-{face.source}.jpg", face.frame, _QUALITY)
+        write_jpeg(folder / f"{stem}-{side}-{face.source}.jpg", face.image, _QUALITY)
     write_jpeg(folder / f"{stem}-picture.jpg", thumbnail.frame, _QUALITY)
 
 
@@ -167,30 +167,30 @@ def _source(file: Path) -> Source:
 
 
 def read_jpeg(path: Path) -> Image | None:
-    """Read a frame; return None if a power cut has damaged the file."""
+    """Read an image; return None if a power cut has damaged the file."""
     data = np.fromfile(path, np.uint8)
-    frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    return None if frame is None else frame.astype(np.uint8, copy=False)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if image is None else image.astype(np.uint8, copy=False)
 
 
-def write_jpeg(path: Path, frame: Image, quality: int) -> None:
-    """Write a frame.
+def write_jpeg(path: Path, image: Image, quality: int) -> None:
+    """Write an image as JPEG.
 
     Raises:
-        StorageError: it could not be made.
+        StorageError: it could not be encoded.
         OSError: the storage failed.
     """
     with open_new(path) as file:
-        file.write(jpeg(frame, quality))
+        file.write(jpeg(image, quality))
 
 
-def jpeg(frame: Image, quality: int) -> bytes:
-    """Encode a frame as JPEG.
+def jpeg(image: Image, quality: int) -> bytes:
+    """Encode an image as JPEG.
 
     Raises:
         StorageError: it could not be made.
     """
-    done, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise StorageError("A preview frame could not be made.")
+        raise StorageError("A preview image could not be made.")
     return data.tobytes()

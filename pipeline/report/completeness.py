@@ -46,12 +46,12 @@ class _Comparison:
 
     def video(self) -> Iterator[MediaWarning]:
         yield from self._damage()
-        frame = self.assembled.finished.video
+        video = self.assembled.finished.video
         if self.checkpoint.counters.truncated:
-            missing = _missing(frame, self.info.video.duration_s or self._declared_end_s())
-            yield media_warning("SOURCE_TRUNCATED", from_s=frame.end_s if missing else None, to_s=missing)
+            missing = _missing(video, self.info.video.duration_s or self._declared_end_s())
+            yield media_warning("SOURCE_TRUNCATED", from_s=video.end_s if missing else None, to_s=missing)
         elif missing := self._less_than_declared():
-            yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=frame.end_s, to_s=missing)
+            yield media_warning("VIDEO_SHORTER_THAN_DECLARED", from_s=video.end_s, to_s=missing)
 
     def _less_than_declared(self) -> float | None:
         """Return until when there should be frames by the header, if they end before."""
@@ -105,13 +105,13 @@ class _Comparison:
             yield media_warning("AUDIO_SHORTER_THAN_DECLARED", stream=stream.index, from_s=read.end_s, to_s=missing)
 
     def _edges(self, index: int, read: StreamSurvey) -> Iterator[MediaWarning]:
-        """Warn where the recording itself has audio without frames, or frames without audio."""
-        frame = self.assembled.finished.video
+        """Warn where the recording itself has audio without video, or video without audio."""
+        video = self.assembled.finished.video
         for code, from_s, to_s in (
             ("AUDIO_STARTS_LATE", self._frame_s, read.first_s),
             ("VIDEO_STARTS_LATE", read.first_s, self._frame_s),
-            ("AUDIO_ENDS_EARLY", read.end_s, frame.end_s),
-            ("VIDEO_ENDS_EARLY", frame.end_s, read.end_s),
+            ("AUDIO_ENDS_EARLY", read.end_s, video.end_s),
+            ("VIDEO_ENDS_EARLY", video.end_s, read.end_s),
         ):
             if from_s is not None and to_s is not None and to_s - from_s > EDGE_S:
                 yield media_warning(code, stream=index, from_s=from_s, to_s=to_s)

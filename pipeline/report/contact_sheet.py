@@ -84,7 +84,7 @@ def write_preview(out: Path, order: SheetOrder) -> None:
 
     Raises:
         MediaError: the video cannot be read or decoded.
-        StorageError: the frame could not be made.
+        StorageError: the sheet could not be encoded.
         OSError: the storage failed.
     """
     summary = TrackSummary(order.tracks, order.duration_s, min(_BAR_WIDTH, max(1, round(order.duration_s / _BIN_S))))
@@ -108,10 +108,10 @@ def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
             yield thumbnail_of(shot.bgr, row)
 
 
-def _small_enough(frame: NDArray[np.uint8]) -> bytes:
+def _small_enough(image: NDArray[np.uint8]) -> bytes:
     """Encode as JPEG of the best quality within ``LARGEST_BYTES``, or of the lowest quality if none is."""
     for quality in _QUALITIES:
-        data = jpeg(frame, quality)
+        data = jpeg(image, quality)
         if len(data) <= LARGEST_BYTES:
             break
     return data
@@ -152,7 +152,7 @@ class _Sheet:
             for number, thumbnail in enumerate(thumbnails):
                 shot = thumbnail.faces[side]
                 x = self._face_x(number)
-                self._paste(shot.frame, x, y)
+                self._paste(shot.image, x, y)
                 if shot.source in ("held", "frozen", "placeholder"):
                     self._mark_source(shot.source, x, y)
         below = self._faces_top + 2 * (FACE_SIZE + 4) + 14

@@ -90,7 +90,7 @@ class OutputAudioStream(Part):
     output_codec: str | None
     packets: int
     skipped_packets: Annotated[int, Field(description="Damaged, left out")]
-    sources: Annotated[list[int], Field(description="All streams of the source that are heard in it")] = []
+    sources: Annotated[list[int], Field(description="All streams of the source that it contains")] = []
     channels: int | None = None
     layout: Annotated[str | None, Field(description="Of the result's channels, FFmpeg's name")] = None
     rule: Annotated[
@@ -135,7 +135,7 @@ class DegradationSpan(Part):
     from_s: float
     to_s: float
     level: Annotated[
-        LevelName, Field(description="pause: the work rested here, and the result is the same as without it")
+        LevelName, Field(description="pause: the work paused here, and the result is the same as without it")
     ]
     reason: str
 
@@ -162,13 +162,13 @@ class Resilience(Part):
     skipped_audio_packets: int = 0
     reused_segments: Annotated[int, Field(description="Segments that an earlier job on the same source rendered")] = 0
     started_over: Annotated[
-        list[str], Field(description="Why earlier work on the recording was not gone on with, once for each time")
+        list[str], Field(description="Why earlier work on the recording could not be continued, once for each time")
     ] = []
 
 
 class Warned(Part):
     code: str
-    stream: Annotated[int | None, Field(description="Index in the source; null where the whole file is meant")]
+    stream: Annotated[int | None, Field(description="Index in the source; null for the whole file")]
     from_s: Annotated[float | None, Field(description="On the result's timeline; null where not known, or all of it")]
     to_s: float | None
     message: Annotated[str, Field(description="One sentence for people, in English")]
@@ -176,7 +176,7 @@ class Warned(Part):
 
 
 class Compute(Part):
-    """Where it was rendered: a job is gone on with only where all of this, and all versions, are the same."""
+    """Where it was rendered: a job continues only where all of this, and all versions, are the same."""
 
     backend: Literal["cpu", "cuda"]
     machine: Annotated[str, Field(description="Architecture of the processor")]

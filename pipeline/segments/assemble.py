@@ -24,7 +24,7 @@ from pipeline.workdir import WorkDir
 
 @dataclass(frozen=True, slots=True)
 class AssemblyOrder:
-    """What is to be assembled.
+    """The order to assemble the output of one job.
 
     Attributes:
         on_stage: called with "listen", "assemble" or "verify", and the seconds of the recording that are done.
@@ -47,13 +47,14 @@ class Assembled:
     """Files in the work directory, complete and verified.
 
     Attributes:
-        audio: what became of the source's audio.
+        audio_scan: of the source.
+        audio: outcome of the source's audio.
         finished: what the video file holds, read from the file.
     """
 
     video: Path
     tracks: Path
-    audio_track: Prescan
+    audio_scan: Prescan
     audio: AudioOutcome
     duration_s: float
     finished: FinishedFile
@@ -70,11 +71,11 @@ def assemble(order: AssemblyOrder) -> Assembled:
     video, tracks = order.paths.output("video"), order.paths.output("tracks")
     duration_s = _duration_s(order)
     with storage_errors("assembling the output"):
-        audio_track = prescan(order.source, order.info.audio, order.audio, partial(_listening, order))
-        audio = _mux(order, audio_track, video)
+        audio_scan = prescan(order.source, order.info.audio, order.audio, partial(_on_scan, order))
+        audio = _mux(order, audio_scan, video)
         finished = _verify(order, video, audio.frame_lead_s)
         _join_tracks(order, tracks)
-    return Assembled(video, tracks, audio_track, audio, duration_s + audio.frame_lead_s, finished)
+    return Assembled(video, tracks, audio_scan, audio, duration_s + audio.frame_lead_s, finished)
 
 
 def _span_s(order: AssemblyOrder) -> float:
@@ -88,14 +89,14 @@ def _duration_s(order: AssemblyOrder) -> float:
     return _span_s(order) + float(last_duration * order.info.video.time_base)
 
 
-def _mux(order: AssemblyOrder, audio_track: Prescan, video: Path) -> AudioOutcome:
+def _mux(order: AssemblyOrder, audio_scan: Prescan, video: Path) -> AudioOutcome:
     source = order.info.video
     with replacing(video) as file:
         return assemble_mp4(
             file,
             source=order.source,
             info=order.info,
-            audio=audio_track,
+            audio=audio_scan,
             extradata=bytes.fromhex(order.checkpoint.extradata),
             video=_packets(order),
             time_base=source.time_base,
@@ -107,8 +108,8 @@ def _mux(order: AssemblyOrder, audio_track: Prescan, video: Path) -> AudioOutcom
         )
 
 
-def _listening(order: AssemblyOrder, seconds: float) -> None:
-    order.interruption.check("while it listened to the audio")
+def _on_scan(order: AssemblyOrder, seconds: float) -> None:
+    order.interruption.check("while its audio was read")
     order.on_stage("listen", seconds)
 
 

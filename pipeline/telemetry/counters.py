@@ -171,7 +171,7 @@ class StatsCollector:
             self._parts.clear()
 
     def enqueue(self, stage: str, frames: int, *, most_parts: int) -> None:
-        """Record that an entry of so many frames joins the queue behind a stage, which holds ``most_parts``."""
+        """Record that an entry of ``frames`` frames joins a stage's queue, which holds up to ``most_parts`` entries."""
         with self._lock:
             depth = self._waiting[stage] = self._waiting.get(stage, 0) + frames
             parts = self._parts[stage] = self._parts.get(stage, 0) + 1
@@ -180,7 +180,7 @@ class StatsCollector:
                 self._stats.queues.setdefault(stage, Histogram.over(FRAMES)).observe(FRAMES, depth)
 
     def dequeue(self, stage: str, frames: int) -> None:
-        """Record that the next stage has taken an entry of so many frames."""
+        """Record that the next stage has taken an entry of ``frames`` frames."""
         with self._lock:
             self._waiting[stage] -= frames
             self._parts[stage] -= 1

@@ -1,4 +1,4 @@
-"""Says what is wrong with a result: reads it with PyAV alone, and knows the recording from its row, not its file."""
+"""Finds what is wrong with a result, which it reads with PyAV and compares with the recording's row, not its file."""
 
 from __future__ import annotations
 

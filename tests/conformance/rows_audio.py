@@ -10,7 +10,7 @@ from tests.conformance.row import Row, heard_of, mixed, track
 
 _KEPT = "copied as it is"
 _AAC = "encoded as AAC, each channel in its place"
-_MIXED = "mixed: every channel is heard in the first track"
+_MIXED = "mixed: every channel is audible in the first track"
 
 
 def _row(
@@ -81,6 +81,6 @@ ROWS = [
         heard=[mixed(*enumerate(_FOUR)), *heard_of(_FOUR)]),
     _row("two-tongues", "Two streams in two languages", "both kept, with their languages", *_TONGUES, file="a.mkv",
          more={"languages": ["kor", "eng"]}),
-    _row("late-stream", "A stream that begins 0.1 s after the frame", "in its place",
+    _row("late-stream", "A stream that begins 0.1 s after the video", "in its place",
          Voice("pcm_s16le", from_s=0.1, length_s=0.9), heard=[track(0, Voice("pcm_s16le"), length_s=None)]),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rows: containers, each with a frame and the audio that it usually holds."""
+"""Rows: containers, each with the video and audio that it usually holds."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ ROWS = [
          spoil=spoils.with_cover),
     _row("thumbnail-first", "A thumbnail as the first video stream", "the recording is taken, the thumbnail never",
          Film("a.mov", voices=()), spoil=spoils.with_thumbnail_first),
-    _row("two-videos", "Two video streams, the smaller first", "the larger one is taken, and it is said",
+    _row("two-videos", "Two video streams, the smaller first", "the larger one is taken, with a warning",
          Film("a.mkv", voices=()), spoil=spoils.with_second_camera, warnings=["VIDEO_STREAM_DROPPED"]),
     _row("edit-trimmed", "An edit list that leaves out the first 0.2 s", "what players show", Film(options={"bf": "0"},
          voices=()), spoil=boxes.edited([(0.8, 0.2)]), times_s=[n * 0.04 for n in range(20)], numbers=range(5, 25)),

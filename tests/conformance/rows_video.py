@@ -35,10 +35,10 @@ def _hdr(name: str, what: str, tags: tuple[int, int, int, int], /, **film: objec
 
 
 GEOMETRY = [
-    *[_geometry(f"rotated-{turn}", f"A phone held so that players turn the frame by {turn} degrees", rotation=turn)
+    *[_geometry(f"rotated-{turn}", f"A phone held so that players turn the video by {turn} degrees", rotation=turn)
       for turn in (90, 180, 270)],
     _geometry("rotated-90-mov", "The same in QuickTime", name="a.mov", rotation=90),
-    _geometry("mirrored", "A front camera's mirrored frame", mirrored=True),
+    _geometry("mirrored", "A front camera's mirrored video", mirrored=True),
     _geometry("mirrored-turned", "Mirrored and turned", mirrored=True, rotation=90),
     _geometry("portrait", "Portrait", width=180, height=320),
     _geometry("square", "Square", width=240, height=240),
@@ -64,7 +64,7 @@ GEOMETRY = [
     Row("geometry-grows", "The size grows in the middle, as in a browser's recording",
         "each part in its best quality", Film("a.webm", codec="libvpx", voices=()), spoil=grown,
         times_s=[n * 0.04 for n in range(50)], numbers=[*range(25), *range(25)]),
-    Row("geometry-turns", "The frame turns from landscape to portrait in the middle",
+    Row("geometry-turns", "The video turns from landscape to portrait in the middle",
         "each part upright", Film("a.webm", codec="libvpx", voices=()), spoil=turned,
         times_s=[n * 0.04 for n in range(50)], numbers=[*range(25), *range(25)], look="none"),
 ]  # fmt: skip

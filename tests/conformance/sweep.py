@@ -52,7 +52,7 @@ def _quiet() -> None:
 
 
 def _judged(name: str, folder: Path) -> Verdict:
-    signal.wakeup(_LONGEST_S)  # a codec that hangs hears nothing else
+    signal.wakeup(_LONGEST_S)  # a codec that hangs reacts to nothing else
     try:
         return judge(_BY_NAME[name], folder / name)
     except Exception as error:

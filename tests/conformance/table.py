@@ -16,7 +16,7 @@ from tests.conformance.row import Row
 SECTIONS: dict[str, list[Row]] = {
     "Containers": rows_containers.ROWS,
     "Video codecs": rows_codecs.ROWS,
-    "Sound": rows_audio.ROWS,
+    "Audio": rows_audio.ROWS,
     "Times": rows_time.ROWS,
     "Geometry": rows_video.GEOMETRY,
     "Colour": rows_video.COLOUR,

@@ -41,7 +41,7 @@ def open_decoder(request: pytest.FixtureRequest) -> OpenDecoder:
 
 
 def turned(path: Path, source: Path, degrees: int) -> Path:
-    """The same frames, with an H.264 message that says how to turn them."""
+    """The same frames, with an H.264 message with their rotation."""
     with av.open(str(source)) as given, av.open(str(path), "w") as out:
         stream = out.add_stream_from_template(given.streams.video[0], opaque=True)
         messages = BitStreamFilterContext(
@@ -120,7 +120,7 @@ def test_a_stream_that_is_turned_midway(open_decoder: OpenDecoder, tmp_path: Pat
 
 @pytest.mark.parametrize("threads", [1, 4, 32])
 def test_a_short_recording_that_many_threads_hold_at_once(tmp_path: Path, threads: int) -> None:
-    """A codec that drains gives all frames at once, and tells the pixel aspect of the last alone."""
+    """A codec that drains gives all frames at once, and reports only the pixel aspect of the last."""
     aspects = Fraction(1), Fraction(4, 3), Fraction(3, 2), Fraction(1)
     path = joined(tmp_path / "short.ts", [Clip(frames=5, aspect=aspect) for aspect in aspects])
     frames = all_of(PyAvDecoder(path, probe(path), max_surface_pixels=PIXELS, threads=threads))
@@ -161,7 +161,7 @@ def test_no_part_is_larger_than_the_limit(open_decoder: OpenDecoder, tmp_path: P
 
 
 def test_interlaced_frames_that_change_their_aspect(tmp_path: Path) -> None:
-    """What the codec says of a frame goes with it through the deinterlacer, which holds it back."""
+    """The codec's facts about a frame go with it through the deinterlacer, which holds it back."""
     fields = partial(Clip, frames=24, codec="mpeg2video", interlaced=True, draw=combed)
     path = joined(tmp_path / "fields.ts", [fields(aspect=Fraction(1)), fields(aspect=Fraction(3, 4))])
     frames = part(path)

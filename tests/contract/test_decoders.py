@@ -1,4 +1,4 @@
-"""What every decoder must do, whatever device it runs on. A new backend is one more entry in ``DECODERS``."""
+"""What every decoder must do, on every device. A new backend is one more entry in ``DECODERS``."""
 
 from __future__ import annotations
 

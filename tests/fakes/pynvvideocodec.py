@@ -11,7 +11,7 @@ Behind it x264 encodes for real. What it imitates was recorded from the real lib
   sessions drivers answer 10 or 21.
 * ``Encode`` takes an object whose ``cuda()`` gives views with ``__cuda_array_interface__``, luma (H, W, 1) and chroma
   (H/2, W/2, 2); it copies them, then returns a list of dicts with ``data``, ``timestamp`` (the number of the
-  frame, whatever the caller said) and ``picture_type`` (3 IDR, 0 P). It keeps three frames back; ``EndEncode``
+  frame, whatever the caller gave) and ``picture_type`` (3 IDR, 0 P). It keeps three frames back; ``EndEncode``
   returns them.
 * Every IDR comes with SPS and PPS before it, also with ``repeatspspps=0``. The SPS has no colour description.
   ``GetSequenceParams`` gives both, in Annex B.

@@ -68,7 +68,7 @@ def _delivery(setting: Setting, outbox: set[str], *, may_degrade: bool) -> list[
     video = setting.disk / f"outbox/{NAME}.dual.mp4"
     report = _report(setting.disk / f"outbox/{NAME}.dual.report.json")
     degraded = report.get("status") == "succeeded_degraded"
-    wrongs = [] if degraded or report.get("status") == "succeeded" else [f"the report says {report.get('status')}"]
+    wrongs = [] if degraded or report.get("status") == "succeeded" else [f"its status is {report.get('status')}"]
     frames = _decoded_frames(video)
     if frames != report.get("output", {}).get("frames"):
         wrongs.append(f"{frames} frames decode")
@@ -89,7 +89,7 @@ def _cut_down(setting: Setting, report: dict[str, Any], video: Path) -> list[str
     times, whole = ([pts for pts, _, _ in sorted(found)] for found in (packets(video), setting.reference.packets))
     skipped = len(whole) - len(times)
     if not set(times) <= set(whole) or skipped != report["resilience"]["dropped_frames"] or whole[-2] > times[-1]:
-        wrongs.append("frames are missing that the report does not tell of")
+        wrongs.append("frames are missing that the report does not count")
     return wrongs
 
 
@@ -118,13 +118,13 @@ def _leftovers(setting: Setting) -> list[str]:
 
 
 def _journals(setting: Setting) -> list[str]:
-    """No fault of the program, and each end of the job told once."""
+    """No fault of the program, and each end of the job logged once."""
     lines = [line for service in setting.services for line in service.journal()]
     errors = [line for line in lines if line["level"] in ("error", "critical")]
     wrongs = [f"journal: {line['event']}" for line in errors if "MemoryError" not in line.get("exception", "")]
-    told = sum(1 for line in lines if line["event"] in ("job delivered", "job failed"))
-    if told > 1 or (told == 0 and not setting.ends):  # a service that is killed may not live to tell
-        wrongs.append(f"the end of the job was told {told} times")
+    ends = sum(1 for line in lines if line["event"] in ("job delivered", "job failed"))
+    if ends > 1 or (ends == 0 and not setting.ends):  # a service that is killed may not log it
+        wrongs.append(f"the end of the job was logged {ends} times")
     return [wrong for wrong in wrongs if wrong != "journal: service cannot run"]
 
 

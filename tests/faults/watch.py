@@ -24,7 +24,7 @@ class Sight:
 
 
 class Watcher:
-    """Records every file that appears under a final name, and whatever about it is wrong.
+    """Records every file that appears under a final name, and everything that is wrong about it.
 
     Attributes:
         seen: files by path below the share, as they were at first sight.

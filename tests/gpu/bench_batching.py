@@ -169,7 +169,7 @@ def main() -> None:
     jobs = [Job(size) for size in ("1080p",) * 7 + ("720p",) * 6 + ("4K",)]
     joint, recorded = Joint(jobs), Job("1080p", graphs=True)
     sys.stderr.write(f"ready after {time.perf_counter() - begin:.1f} s\n")
-    print_row("jobs", "detector", "pictures/s", "slowest small job", "p50", "p99", "frames per batch")
+    print_row("jobs", "detector", "frames/s", "slowest small job", "p50", "p99", "frames per batch")
     print_row(*["---"] * 7)
     for mix in MIXES:
         ways: list[Any] = [Way("separate", separate, taken(jobs, mix))]

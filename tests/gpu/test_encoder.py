@@ -14,9 +14,10 @@ import pytest
 from engines.cpu.encode import X264Encoder
 from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.download import DownloadingEncoder
-from engines.cuda.encoding.sessions import SessionProbe, probe_sessions
+from engines.cuda.encoding.sessions import probe_sessions
 from engines.errors import EncoderMissingError
 from engines.frames import ColorTags, EncodedPacket, Frame
+from engines.nvenc_sessions import SessionProbe
 from engines.protocols import Encoder
 from engines.settings import DeviceSettings, EncoderSettings
 from tests.support.gpu_presence import needs_gpu

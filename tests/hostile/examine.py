@@ -1,4 +1,4 @@
-"""Puts files through the service's real worker processes and says what became of each."""
+"""Puts files through the service's real worker processes and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Examiner:
         )
 
     def _watch(self) -> None:
-        """Note the memory of the only worker there is; of several, nobody knows which is whose."""
+        """Note the memory of the only worker there is; with several, it cannot be assigned."""
         if self._slots == 1:
             for run in self._running.values():
                 run.peak_bytes = max([run.peak_bytes, *map(_rss, psutil.Process().children())])

@@ -1,4 +1,4 @@
-"""Every channel is heard in the first track, at a stated level: each has a tone of its own."""
+"""Every channel is audible in the first track, at a stated level: each has a tone of its own."""
 
 from __future__ import annotations
 

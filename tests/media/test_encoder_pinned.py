@@ -107,7 +107,7 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
         stop: bool = False,
         folder: str = "work",
         device: dict[str, Any] | None = None,
-        told: list[Progress] | None = None,
+        reports: list[Progress] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         **profile: Any,
     ) -> JobResult:
@@ -119,7 +119,7 @@ def job(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
         )  # fmt: skip
         mine.work_dir.mkdir(exist_ok=True)
         if not stop:
-            on_progress = (lambda _: None) if told is None else told.append
+            on_progress = (lambda _: None) if reports is None else reports.append
             return runner.run_job(mine, on_progress=on_progress, should_stop=should_stop)
         with pytest.raises(JobStopped):
             runner.run_job(mine, on_progress=lambda _: None, should_stop=lambda: True)
@@ -232,11 +232,11 @@ def test_a_profile_may_take_x264_at_once(job: Any) -> None:
 def test_what_the_gpu_has_encoded_is_worth_waiting_for_it_and_the_wait_is_told(
     job: Any, undisturbed: Any, policy: str
 ) -> None:
-    expected, told = undisturbed(WithNvenc), list[Progress]()
-    result = job(BusyAWhile, device={"nvenc_wait_s": 3600}, told=told, encoder_busy=policy)
+    expected, reports = undisturbed(WithNvenc), list[Progress]()
+    result = job(BusyAWhile, device={"nvenc_wait_s": 3600}, reports=reports, encoder_busy=policy)
     assert packets(result.files.video) == expected
-    assert [p.frames_done for p in told if p.stage == "wait"] == [10, 10, 10]
-    assert {p.level for p in told} == {"normal"}
+    assert [p.frames_done for p in reports if p.stage == "wait"] == [10, 10, 10]
+    assert {p.level for p in reports} == {"normal"}
 
 
 def test_a_job_that_waits_for_the_gpu_can_be_stopped(job: Any, undisturbed: Any) -> None:

@@ -32,7 +32,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class Failing:
-    """Makes one read of a file fail, and tells how many there were."""
+    """Makes one read of a file fail, and counts the reads."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reads = 0

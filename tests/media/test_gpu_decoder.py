@@ -143,10 +143,10 @@ def test_the_policy_may_forbid_the_cpu(open_gpu: OpenDecoder, tmp_path: Path) ->
 @pytest.mark.parametrize("undecodable", ["cpu", "wait", "fail"])
 def test_a_refusal_is_told_before_anything_follows_from_it(tmp_path: Path, undecodable: str) -> None:
     path = Clip(frames=3, pix_fmt="yuv444p").write(tmp_path / "clip.mp4")
-    told: list[str] = []
+    refusals: list[str] = []
     with suppress(UnsupportedCodecError, DeviceUnavailableError):
-        emulated_decoder(path, probe(path), PIXELS, on_refusal=told.append, undecodable=undecodable).close()
-    assert told == ["the GPU does not decode yuv444p"]
+        emulated_decoder(path, probe(path), PIXELS, on_refusal=refusals.append, undecodable=undecodable).close()
+    assert refusals == ["the GPU does not decode yuv444p"]
 
 
 def test_large_frames_are_scaled_to_the_surface(open_gpu: OpenDecoder, tmp_path: Path) -> None:

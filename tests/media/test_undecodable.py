@@ -1,4 +1,4 @@
-"""A recording that the GPU does not decode is counted, whatever becomes of it."""
+"""A recording that the GPU does not decode is counted, whether its job succeeds or fails."""
 
 from __future__ import annotations
 

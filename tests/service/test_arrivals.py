@@ -68,6 +68,6 @@ def test_sidecars_that_nearly_are_one_are_used_or_refused_and_outputs_are_nfc(
     assert korean == {*outputs(KOREAN), *outputs(KOREAN, 2), *outputs(f"{KOREAN}/{KOREAN}")}
     errors = {stem: service.report(f"failed/{stem}.report.json")["error"] for stem in "rtdl"}
     assert {error["code"] for error in errors.values()} == {"SIDECAR_INVALID"}
-    said = {"r": "r.dualface.yaml.rtf is rich text", "t": "line 2", "d": "is a folder", "l": "is a link"}
-    assert [stem for stem, words in said.items() if words not in errors[stem]["message"]] == []
+    expected = {"r": "r.dualface.yaml.rtf is rich text", "t": "line 2", "d": "is a folder", "l": "is a link"}
+    assert [stem for stem, words in expected.items() if words not in errors[stem]["message"]] == []
     assert service.inbox("d.dualface.yaml").is_dir()

@@ -83,7 +83,7 @@ def test_retry_after_a_repair(make_service: Callable[..., Service]) -> None:
     assert service.files("failed") == {"sub/bad.mp4", "sub/bad.report.json"}
 
 
-def test_status_tells_a_dead_service_from_a_stopped_one(service: Service) -> None:
+def test_status_distinguishes_a_dead_service_from_a_stopped_one(service: Service) -> None:
     service.start()
     service.wait_for(lambda: service.exists("outbox/status.json"), "its first word")
     shown = dualface(service, "status", "--json")

@@ -22,7 +22,7 @@ def assert_whole(service: Service, recording: Path) -> None:
     assert (service.root / "originals" / "x.mp4").read_bytes() == recording.read_bytes()
 
 
-def test_every_step_is_seen_and_nothing_else_is_started_meanwhile(
+def test_every_step_is_visible_and_nothing_else_starts_meanwhile(
     make_service: Callable[..., Service], recording: Path, trouble: Callable[..., None]
 ) -> None:
     trouble(encoders=[1, 2])

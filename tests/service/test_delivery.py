@@ -12,7 +12,7 @@ from tests.support.service import Service, outputs
 from tests.support.synth import Audio, Clip
 
 
-def test_files_are_delivered_and_everybody_is_told(service: Service, recording: Path) -> None:
+def test_files_are_delivered_and_reported_everywhere(service: Service, recording: Path) -> None:
     """Present at start, dropped later, in a subfolder, with awkward names, twice under one name."""
     shutil.copy(recording, service.inbox("present.mp4"))
     service.start()
@@ -62,10 +62,10 @@ def _check_status(service: Service) -> None:
 
 
 def _check_systemd(service: Service) -> None:
-    said = service.notifications()
-    assert said.index("READY=1") < said.index("STOPPING=1")
-    assert "WATCHDOG=1" in said
-    lines = [line for line in said if line.startswith("STATUS=")]
+    messages = service.notifications()
+    assert messages.index("READY=1") < messages.index("STOPPING=1")
+    assert "WATCHDOG=1" in messages
+    lines = [line for line in messages if line.startswith("STATUS=")]
     assert any("working; inbox/" in line and "queue" in line and "level normal" in line for line in lines)
 
 
@@ -77,7 +77,7 @@ def _check_journal(service: Service) -> None:
     assert len(service.journal()) < 40, "no line for each frame"
 
 
-def test_what_is_missing_is_told_on_the_page_and_in_the_journal(service: Service) -> None:
+def test_missing_content_is_shown_on_the_page_and_in_the_journal(service: Service) -> None:
     Clip(frames=48, audio=[Audio(length_s=0.3)]).write(service.folder / "short.mp4")
     service.start()
     (service.folder / "short.mp4").replace(service.inbox("short.mp4"))
@@ -90,8 +90,8 @@ def test_what_is_missing_is_told_on_the_page_and_in_the_journal(service: Service
     service.wait_for(lambda: warning["message"] in service.page(), "the message")
     assert warning["message_ko"] in service.page()
     (line,) = service.events("the result lacks something")
-    told = {key: line[key] for key in ("level", "code", "stream", "from_s", "to_s", "reason")}
-    assert told == {
+    logged = {key: line[key] for key in ("level", "code", "stream", "from_s", "to_s", "reason")}
+    assert logged == {
         "level": "warning", "code": "AUDIO_ENDS_EARLY", "stream": 1, "from_s": warning["from_s"],
         "to_s": warning["to_s"], "reason": warning["message"],
     }  # fmt: skip
@@ -140,7 +140,7 @@ def test_jobs_run_side_by_side(make_service: Callable[..., Service], recording: 
 
 
 def test_work_waits_until_the_outbox_can_take_it(service: Service, recording: Path) -> None:
-    """Something that is no folder lies where the outbox mirrors a subfolder: nothing is lost, the reason is told."""
+    """Something that is no folder lies where the outbox mirrors a subfolder: nothing is lost, the reason is shown."""
     shutil.copy(recording, service.inbox("a/x.mp4"))
     service.start()
     (service.root / "outbox" / "a").write_text("in the way")

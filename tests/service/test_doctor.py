@@ -1,4 +1,4 @@
-"""`dualface doctor` as a command, and a service that will not start and names the check that tells why."""
+"""`dualface doctor` as a command, and a service that does not start and names the check that explains it."""
 
 from __future__ import annotations
 

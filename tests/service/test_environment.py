@@ -61,8 +61,10 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         service.wait_for(lambda: service.status()["state"] == "low_space", "the state")
         assert re.fullmatch(r"\d MiB free, 14 MiB needed: share\.resume_bytes", service.status()["reason"])
         since = service.status()["since"]
-        said = ("14 MiB needed: share.resume_bytes", since)
-        service.wait_for(lambda: all(words in service.page() for words in said), "the page that says what is needed")
+        expected = ("14 MiB needed: share.resume_bytes", since)
+        service.wait_for(
+            lambda: all(words in service.page() for words in expected), "the page that says what is needed"
+        )
         shutil.copy(recording, service.inbox("x.mp4"))
         _leave_free(ballast, (low + enough) // 2)  # more than where it stopped, not enough to begin again
         service.wait_for(lambda: service.status()["queued"] == 1, "the file")
@@ -77,7 +79,7 @@ def test_low_space_holds_new_work_until_there_is_enough_again(small_disk: Path, 
         service.close()
 
 
-def test_a_job_that_lacks_space_says_for_how_much_it_waits_and_since_when(
+def test_a_job_that_lacks_space_shows_how_much_it_needs_and_since_when(
     small_disk: Path, recording: Path, undisturbed: list[tuple[int, int, bytes]]
 ) -> None:
     service = Service(small_disk.parent, degradation={"disk_low_bytes": 12 * 2**20})
@@ -98,9 +100,9 @@ def test_a_job_that_lacks_space_says_for_how_much_it_waits_and_since_when(
         service.wait_for(lambda: re.search(needed, service.page()), "the page that says what is needed")
         assert f'datetime="{job["since"]}"' in service.page()
         command = [sys.executable, "-m", "daemon", "status", "--config", service.config]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert re.search(rf"low space since 20.*: {needed}", said)
-        assert re.search(rf"waits since 20.*: {needed}", said)
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert re.search(rf"low space since 20.*: {needed}", output)
+        assert re.search(rf"waits since 20.*: {needed}", output)
         assert [line["hindrance"] for line in service.events("condition changed")] == []
         ballast.unlink()
         service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery")
@@ -186,7 +188,7 @@ def test_a_job_survives_the_absence_of_the_share(
     assert service.files("outbox") == outputs("x")
 
 
-def test_the_service_s_own_folder_that_somebody_removed_is_said_to_be_gone_and_can_be_put_back(
+def test_a_removed_state_folder_is_reported_and_can_be_put_back(
     service: Service, recording: Path, undisturbed: list[tuple[int, int, bytes]]
 ) -> None:
     shutil.copy(recording, service.inbox("x.mp4"))
@@ -198,18 +200,16 @@ def test_the_service_s_own_folder_that_somebody_removed_is_said_to_be_gone_and_c
         assert "The folder .dualface has gone" in line["reason"]
         assert "somebody has removed or renamed it" in line["reason"]
     command = [sys.executable, "-m", "daemon", "status", "--config", service.config]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert said.returncode == 3
-    assert "The folder .dualface has gone" in " ".join(said.stderr.split())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "The folder .dualface has gone" in " ".join(done.stderr.split())
     (service.folder / "recycle bin").rename(service.root / ".dualface")
     service.wait_for(lambda: service.exists("originals/x.mp4"), "the delivery after its return")
     assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
     assert not service.events("job lost to another host")
 
 
-def test_a_job_s_directory_that_somebody_removed_is_said_to_be_gone(
-    make_service: Callable[..., Service], recording: Path
-) -> None:
+def test_a_removed_job_directory_is_reported(make_service: Callable[..., Service], recording: Path) -> None:
     service = make_service(leases={"renew_s": 0.3, "expire_s": 4})
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()

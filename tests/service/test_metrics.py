@@ -72,7 +72,7 @@ def _kill_at_work(service: Service, port: int) -> None:
     assert [key for key, value in before.items() if after[key] < value] == []
 
 
-def test_a_failed_file_and_a_share_that_is_away_are_told(make_service: Callable[..., Service], port: int) -> None:
+def test_a_failed_file_and_a_share_that_is_away_are_counted(make_service: Callable[..., Service], port: int) -> None:
     service = make_service(metrics={"http": True, "port": port})
     service.inbox("broken.mp4").write_bytes(b"no video at all")
     service.start()

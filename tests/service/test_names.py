@@ -133,11 +133,11 @@ def test_the_journal_has_one_printable_line_for_each_event(done: Service) -> Non
             assert not isinstance(value, str) or value.isprintable(), (key, value)
 
 
-def test_systemd_hears_only_what_we_mean(done: Service) -> None:
-    heard = done.notifications()
-    keys = {line.partition("=")[0] for message in heard for line in message.split("\n")}
+def test_file_names_cannot_send_messages_to_systemd(done: Service) -> None:
+    messages = done.notifications()
+    keys = {line.partition("=")[0] for message in messages for line in message.split("\n")}
     assert keys <= {"STATUS", "READY", "WATCHDOG", "STOPPING"}
-    assert heard.count("STOPPING=1") == 1
+    assert messages.count("STOPPING=1") == 1
 
 
 def test_the_status_file_names_all_of_them(done: Service) -> None:

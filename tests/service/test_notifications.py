@@ -22,7 +22,9 @@ def mailbox() -> Iterator[Mailbox]:
         yield mailbox
 
 
-def test_failures_and_the_share_are_told_and_summed_up(make_service: Callable[..., Service], mailbox: Mailbox) -> None:
+def test_failures_and_the_share_lead_to_messages_and_summaries(
+    make_service: Callable[..., Service], mailbox: Mailbox
+) -> None:
     service = make_service(
         workers={"concurrent_jobs": 3}, notify={"urls": [mailbox.url], "throttle_s": 15}, leases={"host": "studio"}
     )
@@ -70,7 +72,7 @@ def test_servers_that_hang_refuse_or_do_not_exist_disturb_nothing(
     assert "geheim" not in service.log_path.read_text()
 
 
-def test_reduced_quality_is_told_and_counted(
+def test_reduced_quality_leads_to_a_message_and_is_counted(
     make_service: Callable[..., Service], recording: Path, mailbox: Mailbox, trouble: Callable[..., None]
 ) -> None:
     trouble(encoders=[1, 2])

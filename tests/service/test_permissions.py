@@ -50,8 +50,8 @@ def test_a_file_that_may_not_be_read_waits_in_the_inbox_until_it_may(bound: Serv
         forbid(path)
     bound.start()
     bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
-    told = {f"inbox/{path.name}": ("FILE_UNREADABLE", UNREADABLE.remedy) for path in forbidden}
-    bound.wait_for(lambda: waiting(bound) == told, "the reasons")
+    expected = {f"inbox/{path.name}": ("FILE_UNREADABLE", UNREADABLE.remedy) for path in forbidden}
+    bound.wait_for(lambda: waiting(bound) == expected, "the reasons")
     bound.wait_for(lambda: "The service may not read this file" in bound.page(), "the reasons on the page")
     assert "서비스에 이 파일을 읽을 권한이 없습니다" in bound.page()
     time.sleep(2)  # many scans
@@ -102,13 +102,13 @@ def test_files_that_the_share_refuses_to_move_wait_with_a_reason(bound: Service,
         shutil.copy(recording, bound.inbox("behind.mp4"))
         bound.start()
         bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
-        told = {
+        expected = {
             "inbox/sticky/a.mp4": ("MOVE_REFUSED", MoveRefusedError("").remedy),
             "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", OtherFileSystemError("").remedy),
         }
-        bound.wait_for(lambda: waiting(bound) == told, "the reasons")
+        bound.wait_for(lambda: waiting(bound) == expected, "the reasons")
         time.sleep(2)  # many scans
-        assert waiting(bound) == told
+        assert waiting(bound) == expected
         assert bound.jobs() == []
         assert len(bound.events("file waits")) == 2
         sticky.chmod(0o777)

@@ -70,12 +70,12 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(recording, tmp_pa
         assert time.monotonic() < deadline and running.poll() is None, checkpoint
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=PATIENCE_S)
+    _, output = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
-    assert "Traceback" not in said
-    assert "Stopping: running files finish their segment" in said
-    assert "continues where it stopped" in said
-    assert "failed" not in said
+    assert "Traceback" not in output
+    assert "Stopping: running files finish their segment" in output
+    assert "continues where it stopped" in output
+    assert "failed" not in output
     assert not list(parts.glob("*.mp4"))
     assert process(recording, "--output", parts).returncode == 0
     name = "an interview.dual.mp4"
@@ -95,10 +95,10 @@ def test_a_second_interruption_ends_at_once_and_nothing_is_half_done(recording, 
     for _ in range(2):
         running.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    _, said = running.communicate(timeout=PATIENCE_S)
+    _, output = running.communicate(timeout=PATIENCE_S)
     if running.returncode != 1:
         pytest.skip("it was done before the second signal")
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert [path.name for path in tmp_path.iterdir()] == [".dualface"]
     assert process(recording, "--output", tmp_path).returncode == 0
     assert (tmp_path / "an interview.dual.mp4").exists()
@@ -134,9 +134,9 @@ def test_wrong_usage_is_explained_in_a_sentence(recording, tmp_path):
 def test_a_limit_that_the_disk_can_never_meet_ends_the_command_at_once(recording, small_disk):
     done = process(recording, "--output", small_disk)
     assert done.returncode == 1
-    said = " ".join(done.stderr.split())
-    assert "the whole disk has 4 MiB, 256 MiB needed: degradation.disk_low_bytes" in said
-    assert "Set what is needed to less" in said
+    output = " ".join(done.stderr.split())
+    assert "the whole disk has 4 MiB, 256 MiB needed: degradation.disk_low_bytes" in output
+    assert "Set what is needed to less" in output
 
 
 @pytest.mark.parametrize("small_disk", ["4m"], indirect=True)
@@ -154,15 +154,15 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
         assert time.monotonic() < deadline and running.poll() is None
         time.sleep(0.005)
     fill(ballast)
-    _, said = running.communicate(timeout=PATIENCE_S)
+    _, output = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
-    assert "Traceback" not in said
-    said = " ".join(said.split())
-    assert "waits for space where the results go, at most 2 s (degradation.disk_wait_s)" in said
-    assert "(0 MiB free); waited 2 s (degradation.disk_wait_s)" in said
-    assert "Free space where the results go. Give the same command again" in said
-    assert "not a video file" in said
-    assert "no report of the failure" in said
+    assert "Traceback" not in output
+    output = " ".join(output.split())
+    assert "waits for space where the results go, at most 2 s (degradation.disk_wait_s)" in output
+    assert "(0 MiB free); waited 2 s (degradation.disk_wait_s)" in output
+    assert "Free space where the results go. Give the same command again" in output
+    assert "not a video file" in output
+    assert "no report of the failure" in output
     assert not [path.name for path in small_disk.iterdir() if path.name not in (".dualface", "ballast")]
     ballast.unlink()
     assert subprocess.run(both, timeout=PATIENCE_S, check=False).returncode == 1

@@ -110,7 +110,7 @@ def test_a_changed_profile_starts_over(make_service: Callable[..., Service], rec
     assert y.stat().st_size < x.stat().st_size
 
 
-def test_state_is_not_kept_where_that_is_not_wanted(make_service: Callable[..., Service], recording: Path) -> None:
+def test_without_retention_no_segments_are_cached(make_service: Callable[..., Service], recording: Path) -> None:
     service = make_service(retention={"state_days": 0})
     service.start()
     for stem in ("x", "y"):

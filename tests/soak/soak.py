@@ -57,7 +57,7 @@ class Soak:
 
     Args:
         jobs: how many files are dropped, if ``hours`` does not end it before.
-        on_sample: told every ``sample_s``.
+        on_sample: called every ``sample_s``.
         every_s: mean time between two disturbances.
         stall_s: after that time a worker counts as hung.
         slots: jobs side by side.

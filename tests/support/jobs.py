@@ -34,13 +34,13 @@ class Jobs:
     """The parts of the service that hold and move jobs.
 
     Attributes:
-        heard: the events so far.
+        published: the events so far.
         others_active: whether another service works on the share.
     """
 
     share: Share
     sections: dict[str, Any] = field(default_factory=dict)
-    heard: list[Event] = field(default_factory=list)
+    published: list[Event] = field(default_factory=list)
     others_active: bool = False
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Jobs:
         self.held = HeldJobs(self.settings, self.share, self.clock, others_active=lambda: self.others_active)
         self.overview = JobOverview(self.held, self.pool)
         self.cache = SegmentCache(self.share, self.settings.retention, self.clock)
-        self.events = EventBus(self.heard.append)
+        self.events = EventBus(self.published.append)
 
     def hold(self, job: Job) -> HeldJob:
         """Hold a job, with a lease of this service."""

@@ -104,17 +104,17 @@ class Service:
             with suppress(psutil.NoSuchProcess):  # it may have come to its end by itself
                 worker.kill()
 
-    # -- what it says
+    # -- its output
 
     def notifications(self) -> list[str]:
-        """What systemd was told until now."""
+        """Return the messages to systemd so far."""
         self._caught_up.clear()
         self._systemd.sendto(_UNTIL_NOW, self._systemd.getsockname())
         assert self._caught_up.wait(PATIENCE_S)
         return self._notified
 
     def _listen(self) -> None:
-        """As systemd does, at any time: a service whose messages nobody takes would wait for that."""
+        """Receive messages at any time, as systemd does: the service would wait for a receiver that does not."""
         while message := self._systemd.recv(65536):
             if message == _UNTIL_NOW:
                 self._caught_up.set()
@@ -135,7 +135,7 @@ class Service:
         return json.loads(path.read_text()) if path.exists() else {"state": "none", "running": []}
 
     def page(self) -> str:
-        """The status page; what ``status`` says is there a moment later."""
+        """Return the status page; it follows ``status`` a moment later."""
         path = self.root / "outbox" / "status.html"
         return path.read_text() if path.exists() else ""
 

@@ -1,4 +1,4 @@
-"""Audio whose channels are told apart by their tones."""
+"""Audio whose channels are distinguished by their tones."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def _packets(track: av.audio.stream.AudioStream, voices: Voices) -> list[av.Pack
 
 
 def tones(count: int) -> list[float]:
-    """Apart enough to be told from each other, and where AAC keeps them all."""
+    """Far enough apart to be distinguished, and at frequencies that AAC preserves."""
     return [400.0 + 110 * number for number in range(count)]

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import daemon.errors  # noqa: F401  its classes are found as subclasses
-import pipeline.errors  # noqa: F401  its classes are found as subclasses
+import daemon.errors  # the classes of errors are found as subclasses
+import daemon.inbox.arrivals  # noqa: F401  as above
+import pipeline.errors
+import pipeline.rendering.encoder_factory  # noqa: F401  as above
 from daemon.config import catalog
 from daemon.status.model import ServiceState
 from engines.errors import ExplainedError

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 _RUN_AGAIN = "Give the same command again: it continues where it stopped."
 _REMEDIES = {  # a command, unlike the service, does not continue by itself
     DiskFullError("").remedy: "Free space where the results go.",
-    StorageError("").remedy: "See to it that the recording can be read and that the results can be written.",
+    StorageError("").remedy: "Make sure that the recording can be read and that the results can be written.",
 }
 
 

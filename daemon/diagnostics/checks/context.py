@@ -48,7 +48,7 @@ class Context:
 
     @cached_property
     def unit(self) -> Unit:
-        """The service's unit, as systemd knows it."""
+        """The service's unit, as systemd reports it."""
         return Unit.look_up()
 
     @cached_property

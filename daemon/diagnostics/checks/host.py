@@ -58,7 +58,7 @@ def clock(_context: Context) -> Finding:
 
 
 def _is_synchronised() -> bool | None:
-    """Return whether the clock is synchronised with a time server; None if the kernel does not say."""
+    """Return whether the clock is synchronised with a time server; None if the kernel does not support the question."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     if ctypes.sizeof(ctypes.c_long) != 8 or ctypes.CDLL(None).adjtimex(timex) < 0:
         return None

@@ -20,7 +20,7 @@ class Unit:
     """Properties from ``systemctl show``; all empty if systemd does not run.
 
     Attributes:
-        says: the status line of the service.
+        status: the status line of the service.
     """
 
     load: str = ""
@@ -32,10 +32,11 @@ class Unit:
     umask: int = 0o022
     restarts: int = 0
     cache: str = ""
-    says: str = ""
+    status: str = ""
 
     @property
     def installed(self) -> bool:
+        """Whether the unit is installed."""
         return self.load == "loaded"
 
     @classmethod
@@ -49,8 +50,8 @@ class Unit:
         except (subprocess.SubprocessError, OSError):
             return cls()
         values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        load, active, sub, result, enabled, user, umask, restarts, cache, says = (
+        load, active, sub, result, enabled, user, umask, restarts, cache, status = (
             values.get(name, "") for name in _PROPERTIES
         )
         folder = f"/var/cache/{cache.split()[0]}" if cache.strip() else ""
-        return cls(load, active, sub, result, enabled, user, int(umask or "022", 8), int(restarts or 0), folder, says)
+        return cls(load, active, sub, result, enabled, user, int(umask or "022", 8), int(restarts or 0), folder, status)

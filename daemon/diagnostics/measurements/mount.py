@@ -38,7 +38,7 @@ class ShareMount:
     """The mount of the share.
 
     Attributes:
-        file_cache_s, folder_cache_s: how late another host's change may appear; None if the options do not say.
+        file_cache_s, folder_cache_s: how late another host's change may appear; None if the options do not specify it.
     """
 
     kind: str

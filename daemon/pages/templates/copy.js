@@ -1,4 +1,4 @@
-// In the hidden copy by which an open page reads its file again, what follows is text: no picture of it is loaded.
+// In the hidden copy by which an open page reads its file again, what follows is text: no image of it is loaded.
 if (window.name === "dualface-copy") {
   document.write("<plaintext hidden>");
   addEventListener("DOMContentLoaded", () => {

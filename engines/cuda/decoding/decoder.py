@@ -67,7 +67,7 @@ class GPURun:
         self.broken_end = False
 
     def slots(self) -> Iterator[Slot[Upright]]:
-        """One slot per frame that the packets announce, in order of pts; lost ones without a frame.
+        """Yield one slot per frame that the packets announce, in order of pts; lost ones without a frame.
 
         Raises:
             GPURefusedError: the GPU does not decode the rest.

@@ -1,4 +1,4 @@
-"""Detection of changed stream properties in packets: the GPU's frames show only some of them."""
+"""Detect changed stream properties in packets: the GPU's frames show only some of them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def messages(unit: bytes, codec: str) -> list[int]:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A number in bytes that are added up, the last below 255; and the place behind it."""
+    """Return a number stored as a sum of bytes, the last below 255, and the offset behind it."""
     total = 0
     while at < len(data):
         total, at = total + data[at], at + 1

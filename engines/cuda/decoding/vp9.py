@@ -34,7 +34,7 @@ class _Bits:
 
 
 def _frames(packet: bytes) -> Iterator[bytes]:
-    """The frames of a superframe, or the packet."""
+    """Yield the frames of a superframe, or the packet itself."""
     marker = packet[-1] if packet else 0
     count, length = (marker & 7) + 1, (marker >> 3 & 3) + 1
     index = packet[-(2 + count * length) :]

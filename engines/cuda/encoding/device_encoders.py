@@ -10,9 +10,10 @@ from engines.cpu.encode import X264Encoder
 from engines.cuda.cross_process import Slots, shared_directory
 from engines.cuda.encoding.download import DownloadingEncoder
 from engines.cuda.encoding.nvenc import NvencEncoder
-from engines.cuda.encoding.sessions import EncoderSessions, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.encoding.sessions import EncoderSessions, choose_encoder, probe_sessions
 from engines.cuda.gpu_selection import settings_number
 from engines.frames import ColorTags
+from engines.nvenc_sessions import SessionProbe
 from engines.protocols import Encoder
 from engines.settings import DeviceSettings, EncoderSettings
 

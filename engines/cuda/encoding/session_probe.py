@@ -1,4 +1,4 @@
-"""Count of the NVENC sessions that open at once, as a program: ``python -m ... INDEX MOST``.
+"""Count the NVENC sessions that open at once, as a program: ``python -m ... INDEX MOST``.
 
 It is a separate program because it loads the driver and takes sessions that only its end frees for certain.
 """
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from engines.device_errors import nvenc_status, telling_line
+from engines.device_errors import cause_line, nvenc_status
 
 _WIDTH, _HEIGHT = 1280, 720
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def count(index: int, most: int) -> dict[str, Any]:
-    """Return the fields of ``sessions.SessionProbe``."""
+    """Return the fields of ``engines.nvenc_sessions.SessionProbe``."""
     sessions: list[Any] = []
     try:
         library = importlib.import_module("PyNvVideoCodec")
@@ -34,7 +34,7 @@ def count(index: int, most: int) -> dict[str, Any]:
             )
     except Exception as error:
         status = nvenc_status(error)
-        words = f"NVENC returned error {status}" if status is not None else telling_line(error)
+        words = f"NVENC returned error {status}" if status is not None else cause_line(error)
         return {"opened": len(sessions), "error": words, "status": status}
     return {"opened": len(sessions), "error": "", "status": None}
 

@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 import structlog
@@ -24,29 +23,16 @@ import structlog
 from engines.cuda.cross_process import Slots
 from engines.device_errors import device_errors, nvenc_status
 from engines.errors import EncoderBusyError, EncoderMissingError
+from engines.nvenc_sessions import NVENC_BUSY, SessionProbe
 
 T = TypeVar("T")
 
-BUSY = frozenset({10, 21})
 MISSING = frozenset({1, 2})
 MOST_PROBED = 32
 _RETRY_S = 0.5  # between two tries while another process holds the sessions
 _PROBE_TIMEOUT_S = 60.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionProbe:
-    """How many sessions a GPU opened at once, and the error that ended the count ("" without one)."""
-
-    opened: int
-    error: str = ""
-    status: int | None = None
-
-    @property
-    def has_encoder(self) -> bool:
-        return self.opened > 0 or self.status in BUSY
 
 
 def probe_sessions(index: int, most: int = MOST_PROBED) -> SessionProbe:
@@ -199,7 +185,7 @@ class EncoderSessions:
             status = nvenc_status(error)
             if status in MISSING:
                 raise EncoderMissingError(f"This GPU has no encoder: NVENC returned error {status}") from error
-            if status not in BUSY:
+            if status not in NVENC_BUSY:
                 raise
             log.info("encoder busy", nvenc_status=status, open_here=self.open_sessions)
             return None

@@ -1,9 +1,9 @@
-// Tiles cut out of NV12 pictures, side by side in one NV12 picture. The maths is that of engines.cpu.compose: per axis
-// whole blocks are averaged, one Lanczos filter per picture moves by the fraction of a sample and takes away what the
+// Tiles cut out of NV12 frames, side by side in one NV12 frame. The maths is that of engines.cpu.compose: per axis
+// whole blocks are averaged, one Lanczos filter per frame moves by the fraction of a sample and takes away what the
 // tile cannot hold, and a cubic kernel samples the rest. Here the last two are one row of weights per output sample.
 
 struct Tile {
-    Picture picture;
+    Frame frame;
     double x, y, w, h;            // the crop in luma samples; w = 0 is a placeholder
 };
 
@@ -168,17 +168,17 @@ __device__ void fill(const Job& job, int channels, int left, int top, u8 value) 
         if (column < channels * job.out_w) job.out[(long long)row * job.out_pitch + column] = value;
 }
 
-// N NV12 pictures of width x height, `tiles` tiles side by side in each; rows of thread blocks for luma come first.
+// N NV12 frames of width x height, `tiles` tiles side by side in each; rows of thread blocks for luma come first.
 extern "C" __global__ void __launch_bounds__(COLUMNS * WARPS)
 compose(Tiles all, u8* out, int width, int height, int tiles) {
     __shared__ Scratch scratch;
     const Tile& tile = all.at[blockIdx.z];
-    const Picture& picture = tile.picture;
+    const Frame& frame = tile.frame;
     int out_w = width / tiles, luma_blocks = (height + ROWS - 1) / ROWS, row = blockIdx.y;
-    long long picture_size = (long long)width * height;
-    u8* base = out + (blockIdx.z / tiles) * (picture_size + picture_size / 2) + (long long)(blockIdx.z % tiles) * out_w;
+    long long frame_size = (long long)width * height;
+    u8* base = out + (blockIdx.z / tiles) * (frame_size + frame_size / 2) + (long long)(blockIdx.z % tiles) * out_w;
     if (row < luma_blocks) {
-        Job job = {(const u8*)picture.y, picture.y_pitch, picture.width, picture.height,
+        Job job = {(const u8*)frame.y, frame.y_pitch, frame.width, frame.height,
                    tile.x, tile.y, tile.w, tile.h, base, width, out_w, height};
         int left = blockIdx.x * COLUMNS, top = row * ROWS;
         if (tile.w <= 0) fill(job, 1, left, top, PLACEHOLDER_LUMA);
@@ -186,9 +186,9 @@ compose(Tiles all, u8* out, int width, int height, int tiles) {
     } else {
         // Chroma is sited left, at the first of two luma columns and between two rows, in source and result alike.
         double siting = (1 - tile.w / out_w) / 4;
-        Job job = {(const u8*)picture.uv, picture.uv_pitch, (picture.width + 1) / 2, (picture.height + 1) / 2,
+        Job job = {(const u8*)frame.uv, frame.uv_pitch, (frame.width + 1) / 2, (frame.height + 1) / 2,
                    tile.x / 2 + siting, tile.y / 2, tile.w / 2, tile.h / 2,
-                   base + picture_size, width, out_w / 2, height / 2};
+                   base + frame_size, width, out_w / 2, height / 2};
         int left = blockIdx.x * (COLUMNS / 2), top = (row - luma_blocks) * ROWS;
         if (tile.w <= 0) fill(job, 2, left, top, PLACEHOLDER_CHROMA);
         else draw<2>(scratch, job, left, top);

@@ -1,4 +1,4 @@
-// Inputs of the models, and what is kept of the detector's outputs.
+// Inputs of the models, and the candidates in the detector's outputs.
 
 // The part of a plane that one sample of a smaller plane covers, with the share of each sample in it.
 struct Span {
@@ -16,10 +16,10 @@ struct Span {
 };
 
 // Mean of the luma under a cell of a grid of columns x rows over a rectangle that begins at (x0, y0).
-__device__ float luma_mean(const Picture& picture, int x0, int y0, const Span& across, const Span& down) {
+__device__ float luma_mean(const Frame& frame, int x0, int y0, const Span& across, const Span& down) {
     float sum = 0, weight = 0;
     for (int y = down.first; y <= down.last; y++) {
-        const u8* row = luma_row(picture, y0 + y) + x0;
+        const u8* row = luma_row(frame, y0 + y) + x0;
         float line = 0, share = down.share(y);
         for (int x = across.first; x <= across.last; x++) {
             line += across.share(x) * row[x];
@@ -30,11 +30,11 @@ __device__ float luma_mean(const Picture& picture, int x0, int y0, const Span& a
     return sum / weight;
 }
 
-__device__ Pair chroma_mean(const Picture& picture, int x0, int y0, const Span& across, const Span& down) {
+__device__ Pair chroma_mean(const Frame& frame, int x0, int y0, const Span& across, const Span& down) {
     Pair sum = {0, 0};
     float weight = 0;
     for (int y = down.first; y <= down.last; y++) {
-        const u8* row = chroma_row(picture, y0 + y) + 2 * x0;
+        const u8* row = chroma_row(frame, y0 + y) + 2 * x0;
         float share_y = down.share(y);
         for (int x = across.first; x <= across.last; x++) {
             float share = across.share(x) * share_y;
@@ -48,14 +48,14 @@ __device__ Pair chroma_mean(const Picture& picture, int x0, int y0, const Span& 
 
 // A plane of columns x rows over a rectangle of width x height: by area where it is smaller, else bilinear.
 struct Scaled {
-    Picture picture;
+    Frame frame;
     int x0, y0, width, height;    // of the rectangle, in luma samples, even
-    int columns, rows;            // of the small picture, even
+    int columns, rows;            // of the small frame, even
 
     __device__ u8 luma(int x, int y) const {
         if (width < columns || height < rows) return luma_between(x, y);
         Span across(x, (float)width / columns, width), down(y, (float)height / rows, height);
-        return mean_rounded(luma_mean(picture, x0, y0, across, down));
+        return mean_rounded(luma_mean(frame, x0, y0, across, down));
     }
 
     // Luma means of two by two are rounded as OpenCV does it: halves up, all others to even.
@@ -67,7 +67,7 @@ struct Scaled {
         if (width < columns || height < rows) return chroma_between(x, y);
         int across_limit = (width + 1) / 2, down_limit = (height + 1) / 2;
         Span across(x, 2.0f * across_limit / columns, across_limit), down(y, 2.0f * down_limit / rows, down_limit);
-        Pair mean = chroma_mean(picture, x0 / 2, y0 / 2, across, down);
+        Pair mean = chroma_mean(frame, x0 / 2, y0 / 2, across, down);
         return {(float)rounded(mean.u), (float)rounded(mean.v)};
     }
 
@@ -75,7 +75,7 @@ struct Scaled {
         float fx, fy;
         int left = between(x, (float)width / columns, width, fx), top = between(y, (float)height / rows, height, fy);
         int right = min(left + 1, width - 1), bottom = min(top + 1, height - 1);
-        const u8 *above = luma_row(picture, y0 + top) + x0, *below = luma_row(picture, y0 + bottom) + x0;
+        const u8 *above = luma_row(frame, y0 + top) + x0, *below = luma_row(frame, y0 + bottom) + x0;
         return rounded(mixed(above[left], above[right], below[left], below[right], fx, fy));
     }
 
@@ -84,7 +84,7 @@ struct Scaled {
         float fx, fy;
         int left = between(x, 2.0f * across / columns, across, fx), top = between(y, 2.0f * down / rows, down, fy);
         int right = min(left + 1, across - 1), bottom = min(top + 1, down - 1);
-        const u8 *above = chroma_row(picture, y0 / 2 + top) + x0, *below = chroma_row(picture, y0 / 2 + bottom) + x0;
+        const u8 *above = chroma_row(frame, y0 / 2 + top) + x0, *below = chroma_row(frame, y0 / 2 + bottom) + x0;
         Pair result;
         result.u = rounded(mixed(above[2 * left], above[2 * right], below[2 * left], below[2 * right], fx, fy));
         above++, below++;
@@ -115,16 +115,16 @@ __device__ void to_bgr(u8 luma, Pair chroma, float bgr[3]) {
     bgr[2] = clamped((y + RED_V * v + ROUND) >> SHIFT, 0, 255);
 }
 
-// (N, 3, height, width), BGR 0..255: the picture scaled to columns x rows, top left, black around it.
-// One thread per chroma sample of the small picture.
-extern "C" __global__ void detector_input(Pictures pictures, float* out, int width, int height, int columns, int rows) {
+// (N, 3, height, width), BGR 0..255: the frame scaled to columns x rows, top left, black around it.
+// One thread per chroma sample of the small frame.
+extern "C" __global__ void detector_input(Frames frames, float* out, int width, int height, int columns, int rows) {
     int cx = blockIdx.x * blockDim.x + threadIdx.x, cy = blockIdx.y * blockDim.y + threadIdx.y;
     if (2 * cx >= width || 2 * cy >= height) return;
-    const Picture& picture = pictures.at[blockIdx.z];
+    const Frame& frame = frames.at[blockIdx.z];
     long long plane = (long long)width * height;
     float* corner = out + 3 * plane * blockIdx.z + (long long)2 * cy * width + 2 * cx;
     bool inside = 2 * cx < columns && 2 * cy < rows;
-    Scaled small = {picture, 0, 0, picture.width, picture.height, columns, rows};
+    Scaled small = {frame, 0, 0, frame.width, frame.height, columns, rows};
     Pair chroma = {128, 128};
     if (inside) chroma = small.chroma(cx, cy);
     for (int dy = 0; dy < 2; dy++)
@@ -135,23 +135,23 @@ extern "C" __global__ void detector_input(Pictures pictures, float* out, int wid
         }
 }
 
-const int ROWS_AVERAGED = 10;  // of the picture, for each row of a thumbnail
+const int ROWS_AVERAGED = 10;  // of the frame, for each row of a thumbnail
 
 // (N, rows, columns) luma by area, of every n-th row where there are many.
-// One warp per sample: each covers hundreds of those of a large picture.
-extern "C" __global__ void thumbnails(Pictures pictures, u8* out, int columns, int rows) {
+// One warp per sample: each covers hundreds of those of a large frame.
+extern "C" __global__ void thumbnails(Frames frames, u8* out, int columns, int rows) {
     int lane = threadIdx.x, column = blockIdx.x * blockDim.y + threadIdx.y, row = blockIdx.y;
-    const Picture& picture = pictures.at[blockIdx.z];
+    const Frame& frame = frames.at[blockIdx.z];
     if (column >= columns) return;
-    Span across(column, (float)picture.width / columns, picture.width);
-    int nth = max(1, picture.height / rows / ROWS_AVERAGED), height = (picture.height + nth - 1) / nth;
+    Span across(column, (float)frame.width / columns, frame.width);
+    int nth = max(1, frame.height / rows / ROWS_AVERAGED), height = (frame.height + nth - 1) / nth;
     Span down(row, (float)height / rows, height);
     float sum = 0, weight = 0;
     int wide = across.last - across.first + 1, high = down.last - down.first + 1;
     for (int n = lane; n < wide * high; n += 32) {
         int x = across.first + n % wide, y = down.first + n / wide;
         float share = across.share(x) * down.share(y);
-        sum += share * luma_row(picture, y * nth)[x];
+        sum += share * luma_row(frame, y * nth)[x];
         weight += share;
     }
     for (int step = 16; step > 0; step /= 2) {
@@ -161,7 +161,7 @@ extern "C" __global__ void thumbnails(Pictures pictures, u8* out, int columns, i
     if (lane == 0) out[((long long)blockIdx.z * rows + row) * columns + column] = rounded(sum / weight);
 }
 
-// Where a face's chip lies: a rectangle of the picture, how much smaller it is read, and the way from chip to there.
+// Where a face's chip lies: a rectangle of the frame, how much smaller it is read, and the way from chip to there.
 struct Chip {
     int x0, y0, width, height;
     int columns, rows;
@@ -175,11 +175,11 @@ struct Chips {
 };
 
 // (N, 3, size, size), RGB 0..255. One thread per pixel of a chip; edges repeat.
-extern "C" __global__ void aligned_chips(Pictures pictures, Chips chips, float* out, int size) {
+extern "C" __global__ void aligned_chips(Frames frames, Chips chips, float* out, int size) {
     int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= size || y >= size) return;
     const Chip& chip = chips.at[blockIdx.z];
-    Scaled small = {pictures.at[blockIdx.z], chip.x0, chip.y0, chip.width, chip.height, chip.columns, chip.rows};
+    Scaled small = {frames.at[blockIdx.z], chip.x0, chip.y0, chip.width, chip.height, chip.columns, chip.rows};
     float at_x = chip.transform[0] * x + chip.transform[1] * y + chip.transform[2];
     float at_y = chip.transform[3] * x + chip.transform[4] * y + chip.transform[5];
     int left = (int)floorf(at_x), top = (int)floorf(at_y);
@@ -201,19 +201,19 @@ struct Outputs {
     int priors[3];
 };
 
-const int ROW = 17;               // picture, prior, confidence, 4 of the box, 10 of the landmarks
+const int ROW = 17;               // frame, prior, confidence, 4 of the box, 10 of the landmarks
 
 // Rows of the priors whose cls * obj reaches the threshold, in any order, behind their number (an int in out[0]).
-extern "C" __global__ void candidates(Outputs outputs, float* out, int pictures, float least) {
+extern "C" __global__ void candidates(Outputs outputs, float* out, int frames, float least) {
     int total = outputs.priors[0] + outputs.priors[1] + outputs.priors[2];
-    int prior = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y, level = 0, index = prior;
-    if (prior >= total || picture >= pictures) return;
+    int prior = blockIdx.x * blockDim.x + threadIdx.x, frame = blockIdx.y, level = 0, index = prior;
+    if (prior >= total || frame >= frames) return;
     while (index >= outputs.priors[level]) index -= outputs.priors[level++];
-    long long at = (long long)picture * outputs.priors[level] + index;
+    long long at = (long long)frame * outputs.priors[level] + index;
     float confidence = ((const float*)outputs.cls[level])[at] * ((const float*)outputs.obj[level])[at];
     if (!(confidence >= least)) return;
     float* row = out + 1 + (long long)ROW * atomicAdd((int*)out, 1);
-    row[0] = picture;
+    row[0] = frame;
     row[1] = prior;
     row[2] = confidence;
     for (int n = 0; n < 4; n++) row[3 + n] = ((const float*)outputs.bbox[level])[4 * at + n];

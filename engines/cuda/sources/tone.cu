@@ -1,4 +1,4 @@
-// From a decoder's surface of HDR or BT.2020 to an upright 8-bit NV12 picture of BT.709, by a table of engines.tone_map.
+// From a decoder's surface of HDR or BT.2020 to an upright 8-bit NV12 frame of BT.709, by a table of engines.tone_map.
 
 struct Tone {
     u64 table;                    // float, size^3 times R', G', B'; indexed by R', G', B' of the source
@@ -83,7 +83,7 @@ __device__ __forceinline__ u8 dithered(float value, int x, int y) {
 }
 
 // One thread per chroma sample of the result and the four luma samples that belong to it. The size must be even.
-extern "C" __global__ void tone_mapped(Surface s, Picture out, Tone tone) {
+extern "C" __global__ void tone_mapped(Surface s, Frame out, Tone tone) {
     int cx = blockIdx.x * blockDim.x + threadIdx.x, cy = blockIdx.y * blockDim.y + threadIdx.y;
     if (2 * cx >= out.width || 2 * cy >= out.height) return;
     int kx, ky, sx, sy;

@@ -1,4 +1,4 @@
-// From a decoder's surface to an upright 8-bit NV12 picture of limited range.
+// From a decoder's surface to an upright 8-bit NV12 frame of limited range.
 
 // A surface of the decoder: 4:2:0, chroma interleaved, 8 bits or up to 16 with the value in the upper bits.
 struct Surface {
@@ -44,7 +44,7 @@ __device__ __forceinline__ void source_of(const Surface& s, int width, int heigh
 }
 
 // One thread per chroma sample of the result and the four luma samples that belong to it.
-extern "C" __global__ void upright(Surface s, Picture out) {
+extern "C" __global__ void upright(Surface s, Frame out) {
     int cx = blockIdx.x * blockDim.x + threadIdx.x, cy = blockIdx.y * blockDim.y + threadIdx.y;
     if (2 * cx >= out.width || 2 * cy >= out.height) return;
     int sx, sy;

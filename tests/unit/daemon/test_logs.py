@@ -37,8 +37,8 @@ def test_what_libraries_log_is_json_too(capsys: pytest.CaptureFixture[str]) -> N
     logs.configure(LogSettings(level="debug"))
     logging.getLogger("watchdog.observers").error("called when the thread is %s", "inactive")
     (line,) = lines(capsys)
-    said = {"library": "watchdog.observers", "text": "called when the thread is inactive", "level": "debug"}
-    assert said.items() <= line.items()
+    expected = {"library": "watchdog.observers", "text": "called when the thread is inactive", "level": "debug"}
+    assert expected.items() <= line.items()
 
 
 def test_libraries_log_at_debug_level_only(capsys: pytest.CaptureFixture[str]) -> None:

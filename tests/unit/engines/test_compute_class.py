@@ -1,4 +1,4 @@
-"""What a compute class holds, and how two of them are told apart."""
+"""The content of a compute class, and the differences between two of them."""
 
 from __future__ import annotations
 

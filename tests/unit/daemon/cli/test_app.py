@@ -73,7 +73,7 @@ def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch, tmp_p
         cli.main()
 
 
-def test_a_right_configuration_is_said_to_be_right(dualface: Dualface, tmp_path: Path) -> None:
+def test_a_valid_configuration_is_confirmed(dualface: Dualface, tmp_path: Path) -> None:
     (tmp_path / "right.yaml").write_text("settle: {local_s: 2}\n")
     code, out, _ = dualface("config", "check", tmp_path / "right.yaml")
     assert code == 0
@@ -153,9 +153,9 @@ def test_the_status_of_the_share_is_shown(dualface: Dualface, share: Path) -> No
     assert code == 0
     for words in ("working", "3 waiting", "reported 0 s ago", "42", "All fine", "[c].mp4", "again."):
         assert words in out
-    told = json.loads(dualface("status", "--json")[1])
-    assert told["alive"] is True
-    assert {key: told[key] for key in asdict(status) if key != "hosts"} == {
+    document = json.loads(dualface("status", "--json")[1])
+    assert document["alive"] is True
+    assert {key: document[key] for key in asdict(status) if key != "hosts"} == {
         key: value for key, value in asdict(status).items() if key != "hosts"
     }
 
@@ -242,7 +242,7 @@ def test_debug_may_stand_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         cli.main()
 
 
-def test_a_dry_run_of_process_says_what_would_come_out(dualface: Dualface, tmp_path: Path) -> None:
+def test_a_dry_run_of_process_shows_the_outputs(dualface: Dualface, tmp_path: Path) -> None:
     for name in ("a.mp4", "sub/a.mov", "empty.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("" if "empty" in name else "film")

@@ -108,7 +108,7 @@ def test_reasons_are_given_for_everything_else(share: Share, settings: Settings)
         (lambda share, settings: drain(share, [host_name(settings.leases)], "kernel"), "draining: kernel"),
     ],
 )
-def test_what_keeps_it_from_starting_is_said(
+def test_the_reason_why_nothing_starts_is_shown(
     tmp_path: Path, hinder: Callable[[Share, Settings], object], words: str
 ) -> None:
     share, settings = make_share(tmp_path), settings_for(tmp_path)
@@ -131,7 +131,7 @@ def test_a_share_that_is_not_there(tmp_path: Path) -> None:
         forecast(Share(settings), settings, nobody_writes)
 
 
-def test_low_space_is_said(tmp_path: Path) -> None:
+def test_low_space_is_shown(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     settings = settings_for(tmp_path)
     short = settings.model_copy(

@@ -70,7 +70,7 @@ def test_nothing_is_replaced_and_the_first_name_comes_back(share: Share, setting
 
 
 @pytest.mark.parametrize("came_from", [None, "gone/c.mp4", "../../etc/c.mp4", "inbox/../..", "/etc/c.mp4"])
-def test_an_origin_that_cannot_be_told_is_asked_for(share: Share, settings: Settings, came_from: str | None) -> None:
+def test_an_unknown_inbox_must_be_named(share: Share, settings: Settings, came_from: str | None) -> None:
     fail(share, "c.mp4", came_from)
     if came_from != "inbox/../..":
         with pytest.raises(WhichInboxError) as caught:

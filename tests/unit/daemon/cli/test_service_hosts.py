@@ -13,5 +13,5 @@ def test_a_missing_share_is_explained_by_the_status_line_of_the_service(monkeypa
     error = NoShareError("It is not mounted.")
     monkeypatch.setattr(Unit, "look_up", Unit)
     assert with_unit_status(error).message == "It is not mounted."
-    monkeypatch.setattr(Unit, "look_up", lambda: Unit(says="share away since 2026-11-30 10:02 (gone)"))
-    assert with_unit_status(error).message.endswith("The service says: share away since 2026-11-30 10:02 (gone).")
+    monkeypatch.setattr(Unit, "look_up", lambda: Unit(status="share away since 2026-11-30 10:02 (gone)"))
+    assert with_unit_status(error).message.endswith("Status of the service: share away since 2026-11-30 10:02 (gone).")

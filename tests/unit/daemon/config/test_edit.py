@@ -81,7 +81,7 @@ def _put(values: dict, path: list[str], value: object) -> None:  # type: ignore[
     section[last] = value
 
 
-def test_the_note_says_when_who_what_and_why(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comment_has_time_user_former_value_and_reason(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "kim")
     set_value(file, "workers.max_attempts", "5", "the NAS\nis slow")
     change = set_value(file, "workers.max_attempts", "4", "better now")

@@ -12,9 +12,8 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from daemon.config import catalog
+from daemon.config import catalog, render
 from daemon.config import loader as config
-from daemon.config import render as config_text
 from daemon.config.profiles import BUILT_IN
 from daemon.config.retired_keys import RETIRED
 from daemon.config.settings import Settings
@@ -84,10 +83,10 @@ def test_built_in_profiles_can_be_changed_key_by_key(write) -> None:
     assert set(profiles) == {"default", "small", *BUILT_IN}
     assert (profiles["archive"].crf, profiles["archive"].preset) == (12, "slow")
     assert (profiles["small"].crf, profiles["small"].preset) == (26, "veryfast")
-    origins = {row.key: row.origin for row in config_text.rows(loaded)}
+    origins = {row.key: row.origin for row in render.rows(loaded)}
     assert origins["profiles.archive.preset"] == "built-in profile archive"
     assert "profiles.archive.camera.settle" not in origins, "what a built-in profile leaves out would be noise"
-    assert {row.key: row.origin for row in config_text.rows(loaded, "profiles.archive")}[
+    assert {row.key: row.origin for row in render.rows(loaded, "profiles.archive")}[
         "profiles.archive.camera.settle"
     ] == "default"
 
@@ -111,7 +110,7 @@ def test_no_retired_key_exists() -> None:
 def test_the_profiles_as_files_are_up_to_date_and_change_nothing(name: str) -> None:
     path = CONFIGS / "profiles" / f"{name}.yaml"
     command = f"dualface config sample --profile {name} > configs/profiles/{name}.yaml"
-    assert path.read_text(encoding="utf-8") == config_text.profile_text(name), f"run: {command}"
+    assert path.read_text(encoding="utf-8") == render.profile_text(name), f"run: {command}"
     assert config.load(path) == Settings()
 
 
@@ -127,7 +126,7 @@ def test_every_value_has_its_origin(write, monkeypatch: pytest.MonkeyPatch) -> N
     path = write("share:\n  root: /mnt/nas\ninboxes:\n  - path: a\n")
     monkeypatch.setenv("DUALFACE__SETTLE", "{local_s: 3}")
     loaded = config.load_with_origins(path, {"limits.pixels": 5000})
-    origins = {row.key: row.origin for row in config_text.rows(loaded)}
+    origins = {row.key: row.origin for row in render.rows(loaded)}
     assert origins["share.root"] == f"{path}, line 2"
     assert origins["inboxes.0.path"] == f"{path}, line 4"
     assert origins["inboxes.0.profile"] == origins["settle.nfs_s"] == origins["share.low_bytes"] == "default"
@@ -222,7 +221,7 @@ def test_values_and_sections_in_each_others_place_are_explained(write, monkeypat
 def test_no_key_of_a_section_is_missing_from_the_catalogue() -> None:
     found = {key.path for key in catalog.entries() if isinstance(key, catalog.Key)}
     assert ("profiles", "*", "crf") in found
-    shown = {row.key for row in config_text.rows(config.load_with_origins())}
+    shown = {row.key for row in render.rows(config.load_with_origins())}
     concrete = {path for path in found if "*" not in path}
     assert {".".join(path) for path in concrete} < shown
     assert all(entry.description for entry in catalog.entries()), "every key and section has a description"
@@ -230,7 +229,7 @@ def test_no_key_of_a_section_is_missing_from_the_catalogue() -> None:
 
 def test_the_sample_is_up_to_date_and_changes_nothing() -> None:
     text = (CONFIGS / "config.yaml").read_text(encoding="utf-8")
-    assert text == config_text.sample_text(), "run: dualface config sample > configs/config.yaml"
+    assert text == render.sample_text(), "run: dualface config sample > configs/config.yaml"
     assert config.load(CONFIGS / "config.yaml") == Settings()
 
 
@@ -239,12 +238,12 @@ def test_the_sample_shows_the_defaults(write) -> None:
     path = write(re.sub(r"^( *)#(\w+:)", r"\1\2", text, flags=re.M))
     loaded = config.load_with_origins(path)
     assert loaded.settings == Settings()
-    assert all(row.origin != "default" for row in config_text.rows(loaded))
+    assert all(row.origin != "default" for row in render.rows(loaded))
 
 
 def test_the_schema_is_up_to_date_and_agrees_with_the_models() -> None:
     text = (CONFIGS / "config.schema.json").read_text(encoding="utf-8")
-    assert text == config_text.schema_text(), "run: dualface config schema > configs/config.schema.json"
+    assert text == render.schema_text(), "run: dualface config schema > configs/config.schema.json"
     validator = jsonschema.Draft202012Validator(json.loads(text))
     validator.check_schema(validator.schema)
     assert validator.is_valid(yaml.safe_load("profiles: {fast: {crf: 18}}"))

@@ -1,4 +1,4 @@
-"""doctor: the registry of checks, what is said about measured facts, and errors that name their check."""
+"""doctor: the registry of checks, findings from measured facts, and errors that name their check."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Known(Context):
 
 
 def examined(name: str, context: Context) -> Finding:
-    return CHECKS[name].look(context)
+    return CHECKS[name].function(context)
 
 
 # -- the registry
 
 
-def test_every_check_says_what_it_means() -> None:
+def test_every_check_has_a_meaning() -> None:
     assert checks.__all__ == ["device", "host", "observers", "share", "software"]
     for name, found in CHECKS.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
@@ -103,11 +103,11 @@ def test_what_a_check_needs_comes_first_and_is_shown_only_when_it_failed(monkeyp
 
 def test_the_document_has_its_shape() -> None:
     context = Known(Path("/nowhere"), Presence("ENOENT", False, []))
-    told = json.loads(json.dumps(document(list(examine(select(["share-there"]), context)), context)))
-    assert told["schema"] == "dualface.doctor/1"
-    assert told["works"] is False
-    assert told["counts"] == {"ok": 0, "warning": 0, "failed": 1, "not applicable": 0}
-    (entry,) = told["checks"]
+    body = json.loads(json.dumps(document(list(examine(select(["share-there"]), context)), context)))
+    assert body["schema"] == "dualface.doctor/1"
+    assert body["works"] is False
+    assert body["counts"] == {"ok": 0, "warning": 0, "failed": 1, "not applicable": 0}
+    (entry,) = body["checks"]
     assert entry.keys() == {"name", "result", "summary", "remedy", "settings", "facts", "meaning", "seconds"}
     assert (entry["name"], entry["result"]) == ("share-there", "failed")
     assert "mkdir -p /nowhere" in entry["remedy"]
@@ -172,7 +172,7 @@ def changed(facts: Any, **values: Any) -> Any:
         ("share-space", [Space(2**40, 2**39, 5)], WARNING, "5 more files"),
     ],
 )
-def test_what_is_said_about_a_share(
+def test_findings_about_a_share(
     name: str, facts: list[Measurement], verdict: Verdict, words: str, tmp_path: Path
 ) -> None:
     finding = examined(name, Known(tmp_path, *facts))
@@ -181,7 +181,7 @@ def test_what_is_said_about_a_share(
     assert bool(finding.remedy) == (verdict in (WARNING, FAILED))
 
 
-def test_low_space_is_told_with_its_limits(tmp_path: Path) -> None:
+def test_low_space_is_shown_with_its_limits(tmp_path: Path) -> None:
     limits = {"root": tmp_path, "low_bytes": 2**30, "resume_bytes": 2**31}
     seen = []
     for free in (2**29, 2**30 + 2**29, 2**32):
@@ -192,7 +192,7 @@ def test_low_space_is_told_with_its_limits(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_limit_that_the_disk_can_never_meet_is_said_by_doctor_and_at_the_start(tmp_path: Path) -> None:
+def test_a_limit_that_the_disk_can_never_meet_is_shown_by_doctor_and_at_the_start(tmp_path: Path) -> None:
     """The service waits all the same: the disk may grow, and the limit be set to less."""
     with small_disk(tmp_path):
         settings = settings_for(tmp_path).model_copy(
@@ -227,7 +227,7 @@ def folders(**values: Any) -> Folders:
         ({"file_mode": 0o644}, WARNING, "UMask"),
     ],
 )
-def test_what_is_said_about_permissions(values: dict[str, Any], verdict: Verdict, words: str, tmp_path: Path) -> None:
+def test_findings_about_permissions(values: dict[str, Any], verdict: Verdict, words: str, tmp_path: Path) -> None:
     finding = examined("share-permissions", Known(tmp_path, folders(**values), EXT4))
     assert finding.verdict is verdict
     assert words in f"{finding.summary} {finding.remedy}"
@@ -280,7 +280,7 @@ CODECS = {"decode": {"h264": "", "av1": "not supported"}, "nvenc": {"opened": 0,
         ("cache", {"cache": {"directory": "/c", "refused": "", "free_bytes": 5}}, {}, WARNING, "free space"),
     ],
 )
-def test_what_is_said_about_devices(
+def test_findings_about_devices(
     name: str, answers: dict[str, Any], sections: dict[str, Any], verdict: Verdict, words: str, tmp_path: Path
 ) -> None:
     finding = examined(name, Known(tmp_path, answers=answers, **sections))
@@ -307,7 +307,7 @@ def test_versions_are_compared_by_numbers() -> None:
 
 # -- errors name their checks
 
-# Errors of commands tell the person who gave them what to do; the service raises none of them.
+# Errors of commands have remedies for the person who ran the command; the service raises none of them.
 _COMMANDS = {
     "daemon.cli.app",
     "daemon.config.edit",
@@ -364,7 +364,7 @@ def test_checks_at_start_exist() -> None:
 
 def test_checks_are_defined_where_they_belong() -> None:
     modules = {module.__name__ for module in (device, host, observers, share, software)}
-    assert {found.look.__module__ for found in CHECKS.values()} == modules
+    assert {found.function.__module__ for found in CHECKS.values()} == modules
 
 
 def test_an_account_is_taken_from_the_unit_only_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the doctor says of metrics and messages."""
+"""The findings of doctor about metrics and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from measurements, the file that keeps it, and what wins over it."""
+"""Proposals from measurements, the file that holds them, and their precedence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daemon.cli import probe_command
 from daemon.cli.engines_command import app as engines_app
 from daemon.config import loader as config
 from daemon.diagnostics import probe
-from daemon.worker import subprocess_call as child
+from daemon.worker import subprocess_call
 from engines.settings import DeviceSettings
 from tests.support.gpu_presence import count_gpus
 
@@ -53,7 +53,7 @@ def proposed(**changes: Any) -> dict[str, dict[str, Any]]:
     return probe.propose(measured(**changes), SETTINGS).settings
 
 
-def test_the_scarcest_part_of_a_gpu_says_how_many_jobs_it_carries() -> None:
+def test_the_scarcest_part_of_a_gpu_limits_its_jobs() -> None:
     assert proposed()["workers"]["concurrent_jobs"] == 4
     assert proposed(nvenc={"opened": 3, "error": "", "status": 10})["workers"]["concurrent_jobs"] == 3
     gpu = measured()["gpus"][0]
@@ -114,7 +114,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_what_was_written_is_in_force_and_says_where_it_comes_from(path: Path) -> None:
+def test_saved_settings_are_in_force_and_have_their_origin(path: Path) -> None:
     loaded = config.load_with_origins(path.with_name("config.yaml") if path.exists() else None)
     assert loaded.settings.device.max_batch == SETTINGS.max_batch  # another folder: nothing was found
     path.write_text("")
@@ -126,7 +126,7 @@ def test_what_was_written_is_in_force_and_says_where_it_comes_from(path: Path) -
     assert loaded.origin(("device", "vram_guard")) == "default"
 
 
-def test_what_people_set_wins_key_by_key(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_people_take_precedence_key_by_key(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text("workers: {concurrent_jobs: 2}\n")
     monkeypatch.setenv("DUALFACE__DEVICE__NVENC_MAX_SESSIONS", "3")
     loaded = config.load_with_origins(path, {"device.max_batch": 24})
@@ -136,7 +136,7 @@ def test_what_people_set_wins_key_by_key(path: Path, monkeypatch: pytest.MonkeyP
     assert loaded.settings.device.backend == "cuda"
 
 
-def test_the_file_says_what_was_measured_when_where_and_how(path: Path) -> None:
+def test_the_file_records_measurements_with_time_host_and_command(path: Path) -> None:
     text = config.detected_path(path).read_text(encoding="utf-8")
     assert text.startswith("# Written by")
     provenance = yaml.safe_load(text)["provenance"]
@@ -217,21 +217,21 @@ def test_this_machine_is_really_measured(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_device_that_does_not_work_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("device: {backend: cuda, index: 63}\n")
-    with pytest.raises(child.AnsweredError, match="CUDA is set as the device") as caught:
+    with pytest.raises(subprocess_call.AnsweredError, match="CUDA is set as the device") as caught:
         probe_command.run(path, write=False, as_json=True)
     assert (caught.value.code, caught.value.environmental) == ("DEVICE_UNAVAILABLE", True)
 
 
-def test_a_program_that_dies_is_explained_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_dies_is_explained_with_its_last_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "doomed.py").write_text(
         "import os, sys\nprint('last words', file=sys.stderr, flush=True)\nos.abort()\n"
     )
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(child.ChildFailedError, match=r"status -6:\n  last words"):
-        child.ask("doomed", [], timeout_s=30)
-    with pytest.raises(child.ChildFailedError, match="no answer"):
-        child.ask("slow", [], timeout_s=0.5)
+    with pytest.raises(subprocess_call.ChildFailedError, match=r"status -6:\n  last words"):
+        subprocess_call.ask("doomed", [], timeout_s=30)
+    with pytest.raises(subprocess_call.ChildFailedError, match="no answer"):
+        subprocess_call.ask("slow", [], timeout_s=0.5)
 
 
 def engines(*arguments: object) -> tuple[int, str]:
@@ -260,7 +260,7 @@ def test_engines_are_built_and_listed_by_the_command(tmp_path: Path) -> None:
 def test_a_target_that_is_none_is_explained(tmp_path: Path) -> None:
     assert engines("build", "--target", "ada", "--cache", tmp_path)[0] == 2
     assert engines("build", "--target", "sm89", "--precision", "int8")[0] == 2
-    with pytest.raises(child.AnsweredError, match="knows no sm90") as caught:
+    with pytest.raises(subprocess_call.AnsweredError, match="knows no sm90") as caught:
         engines("build", "--target", "sm90", "--cache", tmp_path)
     assert "sm120" in caught.value.remedy
 
@@ -268,7 +268,7 @@ def test_a_target_that_is_none_is_explained(tmp_path: Path) -> None:
 def test_without_a_gpu_a_target_must_be_named(tmp_path: Path) -> None:
     if count_gpus():
         pytest.skip("there is a GPU here to build for")
-    with pytest.raises(child.AnsweredError, match="no GPU here"):
+    with pytest.raises(subprocess_call.AnsweredError, match="no GPU here"):
         engines("build", "--cache", tmp_path)
 
 

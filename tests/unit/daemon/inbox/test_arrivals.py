@@ -1,4 +1,4 @@
-"""Copies that stall: told from the bytes, waited for with a reason, and taken in the end."""
+"""Copies that stall: recognised by their bytes, shown with a reason while they wait, and taken in the end."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ GOPRO = ("GX010001.MP4", "GX020001.MP4", "GX030001.MP4")
     ],
 )
 def test_names_of_one_recording_count_on(names: tuple[str, ...]) -> None:
-    told = [chapter_name(f"card/{name}") for name in names]
-    for before, after in pairwise(told):
+    parsed = [chapter_name(f"card/{name}") for name in names]
+    for before, after in pairwise(parsed):
         assert before is not None
         assert after is not None
         assert after.follows(before)

@@ -79,8 +79,8 @@ def test_what_tools_leave_is_left_alone_and_named_unless_there_may_be_thousands(
         (tmp_path / name / "inside.mp4").write_bytes(b"x")
     else:
         (tmp_path / name).write_bytes(b"x")
-    told = {} if row.kind is ignored.Kind.SYSTEM else {name: SkipReason[row.kind.name]}
-    assert walk(tmp_path) == (set(), told)
+    expected = {} if row.kind is ignored.Kind.SYSTEM else {name: SkipReason[row.kind.name]}
+    assert walk(tmp_path) == (set(), expected)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_proxies_and_bundles_are_named_and_not_entered(folder: str, reason: Skip
     assert walk(tmp_path) == (set(), {folder: reason})
 
 
-def test_each_line_of_the_table_says_who_makes_the_name_and_catches_it() -> None:
+def test_each_line_of_the_table_names_its_program_and_matches() -> None:
     lines = ignored.table()
     assert len({line.name.lower() for line in lines}) == len(lines)
     for line in lines:
@@ -219,7 +219,7 @@ def test_sidecars_are_found_and_not_complained_about(tmp_path: Path) -> None:
     assert walk(tmp_path) == (nearly, left)
 
 
-def test_a_sidecar_that_is_no_file_is_told_with_what_it_is(tmp_path: Path) -> None:
+def test_a_sidecar_that_is_no_file_has_its_kind_as_fault(tmp_path: Path) -> None:
     (tmp_path / "link.dualface.yaml").symlink_to("nowhere")
     (tmp_path / "folder.dualface.yml" / "deeper").mkdir(parents=True)
     (tmp_path / "notes.dualface.d").mkdir()
@@ -249,6 +249,6 @@ def test_file_that_vanishes_during_the_walk_is_no_error(tmp_path: Path) -> None:
 def test_twenty_thousand_files_are_walked_quickly(tmp_path: Path) -> None:
     for number in range(20_000):
         os.close(os.open(tmp_path / f"{number}.mp4", os.O_CREAT | os.O_WRONLY))
-    begun = time.monotonic()
+    begun_s = time.process_time()
     assert len(walk(tmp_path)[0]) == 20_000
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun_s < 1

@@ -16,7 +16,7 @@ KOREAN = "인터뷰"
 DECOMPOSED = unicodedata.normalize("NFD", KOREAN)
 
 
-def told(recordings: list[str], sidecars: list[str]) -> Sidecars:
+def index_of(recordings: list[str], sidecars: list[str]) -> Sidecars:
     index = Sidecars()
     for name in sidecars:
         index.see(Found(name, SIGNATURE, is_sidecar=True), settled=True)
@@ -41,7 +41,7 @@ def told(recordings: list[str], sidecars: list[str]) -> Sidecars:
 )
 @pytest.mark.parametrize("folder", ["", "a/b/"])
 def test_a_name_that_nearly_is_one_is_one(sidecar: str, folder: str) -> None:
-    index = told([f"{folder}x.mp4", "c/x.mp4"], [folder + sidecar])
+    index = index_of([f"{folder}x.mp4", "c/x.mp4"], [folder + sidecar])
     found = index.settled(f"{folder}x.mp4")
     assert found is not None
     assert found.relative == folder + sidecar
@@ -56,7 +56,7 @@ def test_other_names_are_none(name: str) -> None:
 
 def test_unicode_forms_are_the_same_name_unless_both_are_there() -> None:
     sidecar = f"{DECOMPOSED}.dualface.yaml"
-    index = told([f"{KOREAN}.mp4"], [sidecar])
+    index = index_of([f"{KOREAN}.mp4"], [sidecar])
     assert index.of(f"{KOREAN}.mp4") == [sidecar]
     index.see_recording(f"{DECOMPOSED}.mp4")
     assert index.of(f"{KOREAN}.mp4") == []
@@ -65,13 +65,13 @@ def test_unicode_forms_are_the_same_name_unless_both_are_there() -> None:
 
 
 def test_two_recordings_that_differ_in_case_have_their_own() -> None:
-    index = told(["X.mp4", "x.mp4"], ["x.dualface.yaml"])
+    index = index_of(["X.mp4", "x.mp4"], ["x.dualface.yaml"])
     assert (index.of("X.mp4"), index.of("x.mp4")) == ([], ["x.dualface.yaml"])
 
 
 @pytest.mark.parametrize("second", ["x.dualface.yml", "x.mp4.dualface.yaml"])
 def test_a_recording_with_several_waits_until_one_is_left(second: str) -> None:
-    index = told(["x.mp4", "y.mp4"], ["x.dualface.yaml", second])
+    index = index_of(["x.mp4", "y.mp4"], ["x.dualface.yaml", second])
     assert index.must_wait("x.mp4")
     assert not index.must_wait("y.mp4")
     ((recording, why),) = index.unclear().items()
@@ -84,7 +84,7 @@ def test_a_recording_with_several_waits_until_one_is_left(second: str) -> None:
 
 
 def test_a_recording_waits_for_one_that_is_being_copied() -> None:
-    index = told(["x.mp4"], [])
+    index = index_of(["x.mp4"], [])
     index.see(Found("x.dualface.yml", SIGNATURE, is_sidecar=True), settled=False)
     assert index.must_wait("x.mp4")
     assert index.unclear() == {}

@@ -71,7 +71,7 @@ def test_busy_file_stays_where_it_is(share: Share, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_disk_without_room_for_the_job_is_said_to_be_full(tmp_path: Path) -> None:
+def test_a_disk_without_room_for_the_job_is_reported_as_full(tmp_path: Path) -> None:
     with small_disk(tmp_path, names=20):
         share = make_share(tmp_path)
         drop(share, "x.mp4")

@@ -1,4 +1,4 @@
-"""Which GPU a job gets, and what the service tells workers and people about it."""
+"""Which GPU a job gets, and how workers and people learn of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.jobs.gpu_placement import degraded_gpus, has_room, jobs_per_gpu, pla
 from daemon.jobs.job_spec import work_order
 from daemon.jobs.manifest import Manifest
 from daemon.worker.protocol import GPU
-from engines.cuda.encoding.sessions import SessionProbe
+from engines.nvenc_sessions import SessionProbe
 from pipeline.job import Progress
 from tests.support.share import LEASE, claimed, make_share
 

@@ -148,7 +148,7 @@ def move(target: str, name: str = "source") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"relative": "../../../../elsewhere/x.mp4"},
         {"relative": "/elsewhere/x.mp4"},
@@ -176,7 +176,7 @@ def move(target: str, name: str = "source") -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, said: dict[str, Any]) -> None:
+def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, fields: dict[str, Any]) -> None:
     """Anybody who can write to the share can write one. The file itself goes to failed, as with a damaged one."""
     before = claimed(share, "x.mp4", b"content")
     elsewhere = share.root.parent / "elsewhere"
@@ -184,7 +184,7 @@ def test_a_manifest_that_leads_out_of_the_share_is_not_followed(share: Share, sa
     (elsewhere / "secret").write_text("private")
     (share.outbox / "link").symlink_to(elsewhere)
     path = before.folder / MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "state": "delivering", **said}))
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "state": "delivering", **fields}))
     job = adopt(share, before.folder, MINE, policy=POLICY)
     assert job is not None
     assert (job.manifest.state, job.source_name) == (JobState.FAILING, before.id)

@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"swap: true\nprofile: none", "line 2: profile: there is no profile 'none', only archive, balanced, "),
         (b"a: 1\n" * 20_000, "larger than 64 KiB"),
@@ -41,11 +41,11 @@ def path(tmp_path: Path) -> Path:
         (b"".join(b"k%d: 1\n" % n for n in range(4000)), "and more"),
     ],
 )
-def test_errors_are_explained(path: Path, content: bytes, said: str) -> None:
+def test_errors_are_explained(path: Path, content: bytes, expected: str) -> None:
     path.write_bytes(content)
     with pytest.raises(CorrectionsError) as caught:
         sidecar.read(path, SETTINGS)
-    assert said in caught.value.message
+    assert expected in caught.value.message
     assert len(caught.value.message) < 2000
 
 

@@ -22,7 +22,7 @@ from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.alerts import Alert, AlertKind, AlertRules, AlertThrottle
 from daemon.observability.events import JobFailed, Tick
 from daemon.status.model import RunningJob, ServiceStatus
-from daemon.worker import subprocess_call as child
+from daemon.worker import subprocess_call
 from daemon.worker.protocol import Failed
 from tests.support.mailbox import Mailbox
 
@@ -51,7 +51,7 @@ def test_a_failure_names_the_file_the_reason_and_the_remedy() -> None:
         assert words in alert.text
 
 
-def test_trouble_is_told_once_and_so_is_its_end() -> None:
+def test_trouble_leads_to_one_alert_and_so_does_its_end() -> None:
     away, fine, low = shown(BlockReason.SHARE_AWAY), shown(), shown(BlockReason.LOW_SPACE)
     assert kinds(AlertRules("here"), fine, away, away, fine, fine, low, low, fine) == [
         [], ["share_away"], [], ["recovered"], [], ["low_space"], [], ["recovered"],
@@ -59,7 +59,7 @@ def test_trouble_is_told_once_and_so_is_its_end() -> None:
     assert kinds(AlertRules("here"), low, away) == [["low_space"], ["recovered", "share_away"]]
 
 
-def test_a_pause_tells_nothing_about_space_but_that_the_share_is_back() -> None:
+def test_a_pause_shows_that_the_share_is_back_but_not_its_space() -> None:
     paused = shown(BlockReason.PAUSED)
     assert kinds(AlertRules("here"), paused, shown(BlockReason.LOW_SPACE), paused, shown()) == [
         [], ["low_space"], [], ["recovered"],
@@ -67,7 +67,7 @@ def test_a_pause_tells_nothing_about_space_but_that_the_share_is_back() -> None:
     assert kinds(AlertRules("here"), shown(BlockReason.SHARE_AWAY), paused) == [["share_away"], ["recovered"]]
 
 
-def test_degradation_is_told_once_a_job() -> None:
+def test_degradation_leads_to_one_alert_per_job() -> None:
     deep = shown(BlockReason.NONE, ("a", "downscale"), ("b", "normal"))
     deeper = shown(BlockReason.NONE, ("a", "frame_skip"), ("b", "downscale"))
     better = shown(BlockReason.NONE, ("a", "normal"), ("b", "normal"))
@@ -79,22 +79,22 @@ def test_degradation_is_told_once_a_job() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 500), st.sampled_from(AlertKind)), max_size=60))
-def test_nobody_is_told_more_than_once_in_the_quiet_time_and_nothing_is_forgotten(
+def test_at_most_one_alert_in_the_quiet_time_and_none_is_lost(
     steps: list[tuple[float, AlertKind]],
 ) -> None:
     now = [0.0]
     throttle = AlertThrottle(900, lambda: now[0])
     sent: list[tuple[float, AlertKind]] = []
-    told = 0
+    reported = 0
     for wait_s, kind in [*steps, (10_000.0, None), (10_000.0, None)]:
         now[0] += wait_s
         for summary in throttle.summaries():
             sent.append((now[0], summary.kind))
-            told += int(summary.title.split()[0])
+            reported += int(summary.title.split()[0])
         if kind is not None and throttle.passes(Alert(kind, "t", "x", "b")):
             sent.append((now[0], kind))
-            told += 1
-    assert told == len(steps)
+            reported += 1
+    assert reported == len(steps)
     for kind in AlertKind:
         times = [at for at, sent_kind in sent if sent_kind is kind]
         assert all(later - earlier >= 900 - 1e-6 for earlier, later in pairwise(times))
@@ -113,13 +113,13 @@ def test_a_summary_names_the_first_and_counts_the_rest() -> None:
 
 def ask(urls: dict[str, str], timeout_s: float = 5, **message: str) -> dict[str, str]:
     order = {"urls": urls, "timeout_s": timeout_s, **message}
-    answer: dict[str, str] = child.ask(
+    answer: dict[str, str] = subprocess_call.ask(
         "daemon.observability.apprise_sender", (), timeout_s=240, stdin=json.dumps(order).encode()
     )
     return answer
 
 
-def test_the_messenger_reaches_whom_it_can_and_names_the_others() -> None:
+def test_a_message_goes_to_all_working_urls_and_failures_are_named() -> None:
     with Mailbox().open() as good, Mailbox(status=500).open() as broken, Mailbox(hangs=True).open() as silent:
         urls = {"1": good.url, "2": broken.url, "3": silent.url, "4": "json://127.0.0.1:1", "5": "nonsense://x"}
         failed = ask(urls, timeout_s=2, title="one & <b>two</b>", text="line\nline")
@@ -130,7 +130,7 @@ def test_the_messenger_reaches_whom_it_can_and_names_the_others() -> None:
         assert failed["3"] == "no answer in time"
 
 
-def test_urls_are_looked_at_without_a_message() -> None:
+def test_urls_are_checked_without_a_message() -> None:
     with Mailbox().open() as good:
         assert list(ask({"1": good.url, "2": "nonsense://secret@x"})) == ["2"]
         assert good.attempts == 0
@@ -139,7 +139,7 @@ def test_urls_are_looked_at_without_a_message() -> None:
 def test_without_apprise_the_remedy_is_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "apprise.py").write_text("raise ImportError('No module named apprise')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(child.AnsweredError, match="No module named apprise") as error:
+    with pytest.raises(subprocess_call.AnsweredError, match="No module named apprise") as error:
         ask({"1": "json://127.0.0.1:1"})
     assert f"{sys.executable} -m pip install 'apprise" in error.value.remedy
 

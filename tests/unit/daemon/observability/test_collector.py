@@ -31,12 +31,12 @@ def test_counters_begin_at_zero_so_that_their_first_step_is_seen() -> None:
     assert found["dualface_stage_seconds_count", ("encode",)] == 0
 
 
-def test_a_service_that_has_not_looked_yet_runs_nothing() -> None:
+def test_before_the_first_look_no_job_runs() -> None:
     found = samples(MetricsCollector(Settings()).metrics)
     assert found["dualface_jobs_running", ()] == found["dualface_degradation_level", ()] == 0
 
 
-def test_what_is_not_known_is_absent() -> None:
+def test_unknown_values_are_absent() -> None:
     collector = MetricsCollector(Settings())
     collector(tick(ServiceStatus("here", 1, queued=3), Condition(free_bytes=123), ("working", "idle", "idle")))
     found = samples(collector.metrics)

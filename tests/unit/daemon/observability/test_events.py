@@ -11,14 +11,14 @@ from tests.support.metrics import job
 
 
 def test_a_listener_that_fails_is_left_out() -> None:
-    heard: list[Event] = []
+    received: list[Event] = []
     called: list[Event] = []
 
     def broken(event: Event) -> None:
         called.append(event)
         raise RuntimeError("broken")
 
-    events = EventBus(broken, heard.append)
+    events = EventBus(broken, received.append)
     events.publish(AttemptStarted(job()))
     events.publish(AttemptStarted(job()))
-    assert (len(called), len(heard)) == (1, 2)
+    assert (len(called), len(received)) == (1, 2)

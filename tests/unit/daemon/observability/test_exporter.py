@@ -22,7 +22,7 @@ def port() -> int:
     return free_port()
 
 
-def test_it_is_served_and_written_and_the_last_word_is_down(tmp_path: Path, port: int) -> None:
+def test_metrics_are_served_and_written_and_the_last_values_show_a_stop(tmp_path: Path, port: int) -> None:
     collector = MetricsCollector(Settings())
     path = tmp_path / "dualface.prom"
     exporter = MetricsExporter(MetricsSettings(http=True, port=port, textfile=str(path)), collector.metrics)

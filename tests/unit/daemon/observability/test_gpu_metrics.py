@@ -17,7 +17,7 @@ from engines.nvml import GPULoad
 from tests.support.metrics import samples, wait_for
 
 
-def test_gpus_show_what_their_driver_says_and_vanish_with_it() -> None:
+def test_gauges_of_gpus_follow_their_driver_and_vanish_with_it() -> None:
     now = [0.0]
     metrics = MetricsRegistry(DEFINITIONS)
     gpus = GPUMetrics(metrics, lambda: now[0])

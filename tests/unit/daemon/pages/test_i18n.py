@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 import string
 from collections.abc import Iterator
@@ -39,14 +38,14 @@ def names_in(sentence: str) -> set[str]:
 
 @pytest.mark.parametrize("key", sorted(catalogue()))
 def test_every_text_is_there_in_every_language(key: str) -> None:
-    said = catalogue()[key]
-    assert set(said) == set(LANGUAGES)
-    assert len({bool(words) for words in said.values()}) == 1, "one language is silent"
-    assert len({frozenset(names_in(words)) for words in said.values()}) == 1, "one language lacks a value"
+    texts = catalogue()[key]
+    assert set(texts) == set(LANGUAGES)
+    assert len({bool(words) for words in texts.values()}) == 1, "one language is silent"
+    assert len({frozenset(names_in(words)) for words in texts.values()}) == 1, "one language lacks a value"
 
 
 def test_korean_is_korean() -> None:
-    latin_only = {key for key, said in catalogue().items() if said["ko"] and not re.search("[가-힣]", said["ko"])}
+    latin_only = {key for key, texts in catalogue().items() if texts["ko"] and not re.search("[가-힣]", texts["ko"])}
     assert latin_only == {"on_host", "page.title"}
 
 
@@ -85,9 +84,6 @@ def test_states_stages_levels_and_refusals_have_words() -> None:
 
 
 def errors() -> Iterator[type[ExplainedError]]:
-    for module in pkgutil.iter_modules(daemon.__path__, "daemon."):
-        if module.name in ERRORS_OF_JOBS:
-            importlib.import_module(module.name)
     for name in ERRORS_OF_JOBS:
         members = vars(importlib.import_module(name)).values()
         kinds = [m for m in members if isinstance(m, type) and issubclass(m, ExplainedError) and m.__module__ == name]
@@ -96,7 +92,7 @@ def errors() -> Iterator[type[ExplainedError]]:
 
 @pytest.mark.parametrize("error", list(errors()), ids=lambda error: error.code)
 def test_every_error_of_a_job_is_explained(error: type[ExplainedError]) -> None:
-    assert f"error.{error.code}.what" in catalogue(), "say in daemon/words.yaml what it is and what to do"
+    assert f"error.{error.code}.what" in catalogue(), "describe the error and its remedy in daemon/pages/words.yaml"
     assert text(f"error.{error.code}.do", "en") == error.remedy
 
 

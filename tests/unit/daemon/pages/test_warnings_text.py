@@ -1,4 +1,4 @@
-"""A result that lacks something is told everywhere that people look, in their language, and only then."""
+"""Missing content of a result is shown wherever people look, in their language, and only then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from daemon.cli.process import view as console
+from daemon.cli.process import view
 from daemon.cli.process.items import Item
 from daemon.cli.status_view import _finished
 from daemon.config.settings import Settings
@@ -66,9 +66,9 @@ def test_messages_of_a_worker_are_escaped() -> None:
     assert "<script>alert" not in page
 
 
-@pytest.mark.parametrize("said", [None, "x", 5, [1, "x", {}, {"code": "A"}, GAP | {"message": 3}], {"code": "A"}])
-def test_what_is_no_list_of_warnings_is_left_out(said: Any) -> None:
-    assert warnings_in({"warnings": said}) == []
+@pytest.mark.parametrize("value", [None, "x", 5, [1, "x", {}, {"code": "A"}, GAP | {"message": 3}], {"code": "A"}])
+def test_malformed_warnings_are_left_out(value: Any) -> None:
+    assert warnings_in({"warnings": value}) == []
 
 
 def test_the_report_page_tells_all(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_metric_counts_by_code() -> None:
 
 def test_the_commands_tell_them() -> None:
     item = Item(Path("a.mp4"), "1", None, video=Path("a.dual.mp4"), verdict="Fine.", warnings=[GAP])  # type: ignore[arg-type]
-    assert f"but: {GAP['message']}" in console._outcome(item)
+    assert f"but: {GAP['message']}" in view._outcome(item)
     shown = Console(width=300, record=True, file=StringIO())
     for part in _finished(status(**FACTS)):
         shown.print(part)

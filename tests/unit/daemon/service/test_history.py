@@ -11,7 +11,7 @@ from daemon.status.model import History
 from tests.support.metrics import DISK_FULL, job
 
 
-def test_the_history_hears_of_ends() -> None:
+def test_the_history_records_ends() -> None:
     history = History(5)
     collector = HistoryRecorder(history, "here")
     collector(Delivered(job({"status": "succeeded", "verdict": "fine"}), "outbox/a.dual.mp4"))

@@ -58,7 +58,7 @@ def test_a_finished_job_is_delivered_and_cleared_away(jobs: Jobs) -> None:
     held = jobs.hold(finished(jobs.share, "x.mp4"))
     jobs.steps().take(held)
     assert tree(jobs.share.originals) == {"x.mp4"}
-    assert [type(event) for event in jobs.heard] == [Delivered]
+    assert [type(event) for event in jobs.published] == [Delivered]
     assert len(jobs.held) == 0
     assert not held.job.folder.exists()
 
@@ -68,7 +68,7 @@ def test_a_failed_job_leaves_its_source_and_a_report(jobs: Jobs) -> None:
     attempts.fail(held.job.manifest, Failed("NOT_MEDIA", "no video", "export again"))
     jobs.steps().take(held)
     assert tree(jobs.share.failed) == {"x.mp4", "x.report.json"}
-    (event,) = jobs.heard
+    (event,) = jobs.published
     assert isinstance(event, JobFailed)
     assert (event.failure.code, event.report) == ("NOT_MEDIA", "failed/x.report.json")
 

@@ -32,7 +32,7 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def kinds(jobs: Jobs) -> list[type]:
-    return [type(event) for event in jobs.heard]
+    return [type(event) for event in jobs.published]
 
 
 @pytest.mark.parametrize("is_away", [True, False])
@@ -149,7 +149,7 @@ def test_a_removed_directory_fails_the_job_and_one_that_another_host_took_does_n
     with capture_logs() as lines:
         for held in (removed, taken):
             lifecycle._drop_lost(held)
-    (event,) = jobs.heard
+    (event,) = jobs.published
     assert isinstance(event, JobFailed)
     assert (event.job, event.failure.code, event.report) == (removed.job, "JOB_REMOVED", "")
     assert [line["event"] for line in lines] == ["job directory has gone", "job lost to another host"]
@@ -161,10 +161,10 @@ def test_a_removed_directory_fails_no_job_that_another_host_may_have_finished(jo
     shutil.rmtree(held.job.folder)
     jobs.others_active = True
     jobs.lifecycle()._drop_lost(held)
-    assert jobs.heard == []
+    assert jobs.published == []
 
 
-def test_a_job_that_waits_for_space_says_how_much_is_free_and_cached_segments_go(jobs: Jobs) -> None:
+def test_a_job_that_waits_for_space_shows_free_space_and_removes_cached_segments(jobs: Jobs) -> None:
     for name in ("old", "older"):
         (jobs.share.finished / name).mkdir()
     held, lifecycle = jobs.queued("x.mp4"), jobs.lifecycle()

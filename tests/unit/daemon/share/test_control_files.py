@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.share import control_files as notes
+from daemon.share import control_files
 from tests.support.share import make_share
 
 
@@ -38,13 +38,13 @@ def test_of_two_files_the_one_with_text_counts(tmp_path: Path) -> None:
 def test_text_of_any_editor(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "PAUSE"
     path.write_bytes("점검 중입니다.\r\n오후 3시에 다시 시작".encode(encoding))
-    assert notes.read(path) == "점검 중입니다. 오후 3시에 다시 시작"
+    assert control_files.read(path) == "점검 중입니다. 오후 3시에 다시 시작"
 
 
 def test_a_long_text_is_cut_between_characters(tmp_path: Path) -> None:
     path = tmp_path / "PAUSE"
     path.write_text("가" * 1000)
-    assert notes.read(path) == "가" * 166
+    assert control_files.read(path) == "가" * 166
 
 
 def test_an_unreadable_file_still_counts(tmp_path: Path) -> None:
@@ -52,5 +52,5 @@ def test_an_unreadable_file_still_counts(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe")
     for name in ("folder", "link", "pipe"):
-        assert notes.read(tmp_path / name) == ""
-    assert notes.read(tmp_path / "nothing") is None
+        assert control_files.read(tmp_path / name) == ""
+    assert control_files.read(tmp_path / "nothing") is None

@@ -39,7 +39,7 @@ def test_an_empty_mount_point_is_not_taken_for_a_new_share(share: Share, tmp_pat
         known_shares.check_mounted(share, tmp_path / "memory")
     assert "--only share-there" in caught.value.remedy
     assert list(share.root.iterdir()) == []
-    share.state.mkdir()  # what the remedy says where a new share is meant
+    share.state.mkdir()  # the remedy for a new share
     known_shares.check_mounted(share, tmp_path / "memory")
 
 

@@ -30,7 +30,7 @@ def test_leases(tmp_path: Path, planted: Callable[[Path], None]) -> None:
 
 
 @pytest.mark.parametrize("name", ["segments", "preview", "checkpoint.json"])
-def test_kept_state_replaces_planted_links(tmp_path: Path, name: str) -> None:
+def test_cached_segments_replace_planted_links(tmp_path: Path, name: str) -> None:
     share = make_share(tmp_path)
     job = finished(share, "x.mp4")
     arrived = job.folder / "kept"

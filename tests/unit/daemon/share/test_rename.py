@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from daemon.share import rename as moves
+from daemon.share import rename
 from daemon.share.rename import FileMark, make_dirs, move_no_replace, move_once, open_folder
 
 
@@ -37,7 +37,7 @@ def test_file_systems_without_no_replace_rename_use_a_link(tmp_path: Path, monke
     def unsupported(source: Path, target: Path) -> None:
         raise OSError(errno.EINVAL, "as on NFS")
 
-    monkeypatch.setattr(moves, "rename_no_replace", unsupported)
+    monkeypatch.setattr(rename, "rename_no_replace", unsupported)
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("b")
     with pytest.raises(FileExistsError):
@@ -69,13 +69,13 @@ def test_a_link_without_its_unlink_is_finished(tmp_path: Path) -> None:
 
 def test_a_lost_reply_is_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS: the server renames, the reply is lost, the repeated request finds no source."""
-    rename = moves.rename_no_replace
+    original = rename.rename_no_replace
 
     def lost(source: Path, target: Path) -> None:
-        rename(source, target)
+        original(source, target)
         raise FileNotFoundError(errno.ENOENT, "repeated request")
 
-    monkeypatch.setattr(moves, "rename_no_replace", lost)
+    monkeypatch.setattr(rename, "rename_no_replace", lost)
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_text("a")
     assert move_once(source, target, mark_of(source))

@@ -78,12 +78,12 @@ def conditions(share: Share, **share_settings: int) -> StartConditions:
 def test_a_share_that_goes_and_comes_back(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     watched = conditions(share)
-    assert watched.look().block_reason is BlockReason.NONE
+    assert watched.refresh().block_reason is BlockReason.NONE
     share.state.rename(tmp_path / ".elsewhere")
-    assert watched.look().block_reason is BlockReason.SHARE_AWAY
-    assert watched.look().block_reason is BlockReason.SHARE_AWAY
+    assert watched.refresh().block_reason is BlockReason.SHARE_AWAY
+    assert watched.refresh().block_reason is BlockReason.SHARE_AWAY
     (tmp_path / ".elsewhere").rename(share.state)
-    assert watched.look().block_reason is BlockReason.NONE
+    assert watched.refresh().block_reason is BlockReason.NONE
 
 
 def test_the_search_for_a_missing_share_backs_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_the_search_for_a_missing_share_backs_off(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(share, "identity", seen)
     with capture_logs() as lines:
         for now in range(10_000):  # noqa: B007 - the clock's time
-            watched.look()
+            watched.refresh()
     gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
     assert gaps[0] <= 6
     assert 15 <= max(gaps) <= 31
@@ -124,13 +124,13 @@ def test_a_mount_is_noticed_at_once(tmp_path: Path) -> None:
     watched = StartConditions(share, share.identity(), cache, settings, lambda: now)
     with mounted(share.root):  # an empty file system hides it
         now += 2
-        assert watched.look().block_reason is BlockReason.SHARE_AWAY
+        assert watched.refresh().block_reason is BlockReason.SHARE_AWAY
         for _ in range(10):
             watched.report_away(ShareAwayError("still away"))
         now += 2
-        assert watched.look().block_reason is BlockReason.SHARE_AWAY
+        assert watched.refresh().block_reason is BlockReason.SHARE_AWAY
     assert not watched._away.due
-    assert watched.look().block_reason is BlockReason.NONE
+    assert watched.refresh().block_reason is BlockReason.NONE
 
 
 def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
@@ -143,12 +143,12 @@ def test_folders_that_somebody_removed_are_made_again(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / folder)
     share.failed.write_text("somebody's")
     with capture_logs() as lines:
-        assert watched.look().block_reason is BlockReason.NONE
-        assert watched.look().block_reason is BlockReason.NONE
+        assert watched.refresh().block_reason is BlockReason.NONE
+        assert watched.refresh().block_reason is BlockReason.NONE
     assert {path for path in tmp_path.rglob("*") if path.is_dir()} == before - {share.failed}
     assert share.failed.read_text() == "somebody's"
-    told = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
-    assert sorted(told) == sorted(removed)
+    logged = [line["folder"] for line in lines if line["event"] == "missing folder created again"]
+    assert sorted(logged) == sorted(removed)
 
 
 def test_no_folder_is_created_on_a_share_that_was_just_unmounted(
@@ -165,7 +165,7 @@ def test_no_folder_is_created_on_a_share_that_was_just_unmounted(
         return identity
 
     monkeypatch.setattr(share, "identity", recognised)
-    assert watched.look().block_reason is BlockReason.SHARE_AWAY
+    assert watched.refresh().block_reason is BlockReason.SHARE_AWAY
     assert list(share.root.iterdir()) == []
 
 
@@ -187,14 +187,14 @@ def test_a_mount_inside_the_share_is_looked_at_when_it_comes_and_until_it_goes(
     settings, clock = settings_for(tmp_path), Clock()
     cache = SegmentCache(share, settings.retention, clock)
     watched = StartConditions(share, share.identity(), cache, settings, clock, find_split)
-    assert (watched.look().block_reason, looks) == (BlockReason.NONE, [])
+    assert (watched.refresh().block_reason, looks) == (BlockReason.NONE, [])
     table.write_text(above + over)
-    assert (watched.look().block_reason, watched.now.reason) == (BlockReason.SHARE_SPLIT, "Files cannot be renamed.")
+    assert (watched.refresh().block_reason, watched.now.reason) == (BlockReason.SHARE_SPLIT, "Files cannot be renamed.")
     found[0] = ""
-    assert watched.look().block_reason is BlockReason.NONE, "it is looked at again"
+    assert watched.refresh().block_reason is BlockReason.NONE, "it is looked at again"
     table.write_text(above)
-    assert watched.look().block_reason is BlockReason.NONE
-    watched.look()
+    assert watched.refresh().block_reason is BlockReason.NONE
+    watched.refresh()
     assert len(looks) == 3
 
 
@@ -204,19 +204,19 @@ def test_another_share_in_its_place_is_noticed(tmp_path: Path) -> None:
     shutil.rmtree(share.state)
     share.prepare()
     with pytest.raises(ShareReplacedError):
-        watched.look()
+        watched.refresh()
 
 
 def test_pause_file_and_its_reason(tmp_path: Path) -> None:
     share = make_share(tmp_path)
     watched = conditions(share)
     share.pause_file.write_text("maintenance\nuntil noon\n")
-    assert watched.look().reason == "maintenance until noon"
+    assert watched.refresh().reason == "maintenance until noon"
     assert watched.now.block_reason is BlockReason.PAUSED
     share.pause_file.unlink()
-    assert watched.look().block_reason is BlockReason.NONE
+    assert watched.refresh().block_reason is BlockReason.NONE
     share.pause_file.mkdir()
-    assert watched.look().block_reason is BlockReason.PAUSED
+    assert watched.refresh().block_reason is BlockReason.PAUSED
 
 
 def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,11 +225,11 @@ def test_low_space_has_hysteresis(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     seen = []
     for free in (150, 99, 150, 199, 200, 150):
         monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
-        seen.append(watched.look().block_reason is BlockReason.LOW_SPACE)
+        seen.append(watched.refresh().block_reason is BlockReason.LOW_SPACE)
     assert seen == [False, True, True, True, False, False]
 
 
-def test_low_space_removes_kept_state_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_space_removes_cached_segments_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     share = make_share(tmp_path)
     watched = conditions(share, low_bytes=100, resume_bytes=200)
     for name in ("a", "b", "c"):
@@ -237,7 +237,7 @@ def test_low_space_removes_kept_state_one_by_one(tmp_path: Path, monkeypatch: py
     left = []
     for free in (150, 99, 150, 200, 150):
         monkeypatch.setattr(share, "free_bytes", lambda free=free: free)
-        watched.look()
+        watched.refresh()
         left.append(len(list(share.finished.iterdir())))
     assert left == [3, 2, 1, 1, 1]
 

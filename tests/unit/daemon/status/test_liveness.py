@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from daemon.cli import service_hosts as listeners
-from daemon.cli import status_view
+from daemon.cli import service_hosts, status_view
 from daemon.cli.control import drain, pause, resume
 from daemon.config.settings import Settings
 from daemon.share import leases, reach
@@ -70,7 +69,7 @@ def shown(share: Share, settings: Settings) -> str:
     return capture.get()
 
 
-def test_a_share_without_any_report_is_said_to_be_one(share: Share, settings: Settings) -> None:
+def test_a_share_without_any_report_is_explained(share: Share, settings: Settings) -> None:
     with pytest.raises(NoStatusError, match="No service has reported"):
         survey(share, settings)
 
@@ -85,19 +84,21 @@ def test_a_running_service(share: Share, settings: Settings) -> None:
         assert words in text
 
 
-def test_a_pause_tells_how_to_go_on(share: Share, settings: Settings) -> None:
+def test_a_pause_is_shown_with_the_command_to_resume(share: Share, settings: Settings) -> None:
     report(share, HERE, "paused", reason="lunch")
     assert "paused: lunch\n  Continue with: dualface resume" in shown(share, settings)
 
 
-def test_a_disk_that_takes_no_report_is_told(share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_too_full_for_a_report_is_shown(
+    share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report(share, HERE, "working")
     assert "disk is full" not in shown(share, settings)
     monkeypatch.setattr(Share, "free_bytes", lambda _: 0)
     assert "disk is full, 0 B are free" in shown(share, settings)
 
 
-def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Settings, dead: int) -> None:
+def test_a_service_that_died_is_not_shown_as_working(share: Share, settings: Settings, dead: int) -> None:
     running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
     report(share, HERE, "working", pid=dead, running=running)
     found = survey(share, settings)
@@ -124,7 +125,7 @@ def test_a_service_that_died_is_not_said_to_work(share: Share, settings: Setting
         ("nas2", "stopped", 600, "was stopped"),
     ],
 )
-def test_what_is_old_is_said_to_be_old(
+def test_an_old_report_is_shown_as_old(
     share: Share, settings: Settings, host: str, state: str, age_s: float, words: str
 ) -> None:
     report(share, host, state, age_s=age_s)
@@ -141,7 +142,7 @@ def test_one_of_two_is_enough(share: Share, settings: Settings, dead: int) -> No
 
 
 @pytest.mark.parametrize("taken", ["by another host", "by another host that has done it", "by nobody"])
-def test_a_host_that_was_stopped_is_not_said_to_run_the_job_that_it_lost(
+def test_a_stopped_host_is_not_shown_with_the_job_that_it_lost(
     share: Share, settings: Settings, dead: int, taken: str
 ) -> None:
     running = [RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, HERE)]
@@ -157,7 +158,7 @@ def test_a_host_that_was_stopped_is_not_said_to_run_the_job_that_it_lost(
     assert {host["running"] for host in document["hosts"]} == {0}
 
 
-def test_a_host_that_stands_still_is_not_said_to_run_what_another_does(share: Share, settings: Settings) -> None:
+def test_a_hanging_host_is_not_shown_with_a_job_of_another(share: Share, settings: Settings) -> None:
     row = RunningJob("j", "inbox/a.mp4", "render", 41.5, 60.0, 75, "normal", 1, "asleep")
     report(share, "asleep", "working", running=[row], waiting=[WaitingJob("k", "inbox/b.mp4", "no", "asleep")])
     report(share, "nas2", "working", running=[replace(row, host="nas2")])
@@ -193,7 +194,7 @@ def test_a_share_that_is_not_there_is_explained(tmp_path: Path) -> None:
         reach.check(Share(settings_for(tmp_path)))
 
 
-def test_a_share_whose_own_folder_was_removed_is_said_to_be_that(share: Share) -> None:
+def test_a_share_without_its_state_folder_is_explained(share: Share) -> None:
     shutil.rmtree(share.state)
     with pytest.raises(reach.NoShareError, match=r"The folder \.dualface has gone"):
         reach.check(share)
@@ -202,7 +203,7 @@ def test_a_share_whose_own_folder_was_removed_is_said_to_be_that(share: Share) -
 def test_a_share_that_hangs_is_not_waited_for(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a server that has gone: no call on the share returns."""
     back = threading.Event()
-    monkeypatch.setattr(reach, "_look", lambda _: back.wait())
+    monkeypatch.setattr(reach, "_read_sentinel", lambda _: back.wait())
     monkeypatch.setattr(reach, "_ANSWER_S", 0.2)
     with pytest.raises(reach.NoShareError, match="does not answer"):
         reach.check(share)
@@ -212,7 +213,7 @@ def test_a_share_that_hangs_is_not_waited_for(share: Share, monkeypatch: pytest.
 # -- pause, drain, resume
 
 
-def test_a_pause_says_who_and_when(share: Share) -> None:
+def test_a_pause_shows_who_and_when(share: Share) -> None:
     text = pause(share, " new\n disks ")
     assert text.startswith("new disks (")
     assert HERE in text
@@ -234,12 +235,12 @@ def test_a_drain_does_not_rely_on_a_pause_that_has_just_ended(
     share: Share, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report(share, "a", "paused")
-    monkeypatch.setattr(listeners.time, "sleep", lambda _: report(share, "a", "drained"))
-    listeners.wait_until_idle(share, settings, ["a"])
+    monkeypatch.setattr(service_hosts.time, "sleep", lambda _: report(share, "a", "drained"))
+    service_hosts.wait_until_idle(share, settings, ["a"])
     assert "a is drained" in capsys.readouterr().out
     pause(share, "lunch")
     report(share, "a", "paused")
-    listeners.wait_until_idle(share, settings, ["a"])
+    service_hosts.wait_until_idle(share, settings, ["a"])
     assert "a is paused" in capsys.readouterr().out
 
 

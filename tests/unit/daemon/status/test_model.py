@@ -82,21 +82,21 @@ def test_names_are_text_and_nothing_else(share: Share) -> None:
     assert 'href="%3Cscript' in page
 
 
-def test_what_a_job_tells_besides_is_in_words_and_its_notes_are_text(share: Share) -> None:
+def test_facts_of_a_job_are_shown_in_words_and_its_notes_as_text(share: Share) -> None:
     shown = status()
-    told = {"people": 0, "sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": [HOSTILE]}
-    shown.finished = [replace(shown.finished[0], facts=told)]
+    facts = {"people": 0, "sound": "transcoded", "sound_damaged": True, "cpu_fallback": True, "notes": [HOSTILE]}
+    shown.finished = [replace(shown.finished[0], facts=facts)]
     StatusPage(share, StatusSettings(), Clock()).show(shown)
     page = (share.outbox / "status.html").read_text()
-    said = ("Nobody was found", "converted to AAC", "소리를 AAC로 변환", "parts of the audio", "그래픽 카드 대신")
-    assert [words in page for words in said] == [True] * len(said)
+    expected = ("Nobody was found", "converted to AAC", "소리를 AAC로 변환", "parts of the audio", "그래픽 카드 대신")
+    assert [words in page for words in expected] == [True] * len(expected)
     notes = page.partition('<details class="notes">')[2].partition("</details>")[0]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in notes
     assert "<script" not in notes
 
 
 @pytest.mark.parametrize(("audio", "tone"), [("copied", None), ("none", ""), ("lost", "warn"), (None, None)])
-def test_missing_audio_is_told_and_lost_audio_stands_out(audio: str | None, tone: str | None) -> None:
+def test_missing_audio_is_shown_and_lost_audio_stands_out(audio: str | None, tone: str | None) -> None:
     plain = list(facts.statements({"people": 2}, "", SPEAKER))
     with_audio = list(facts.statements({"people": 2, "sound": audio}, "", SPEAKER))
     assert [tone for tone, _ in with_audio[len(plain) :]] == ([] if tone is None else [tone])
@@ -154,7 +154,7 @@ def test_reading_what_is_not_there_or_not_ours(share: Share, content: str) -> No
     assert HostFiles(share.hosts, share.jobs).read("h") is None
 
 
-def test_boards_of_other_versions_are_read_as_far_as_they_can_be() -> None:
+def test_statuses_of_other_versions_are_read_as_far_as_possible() -> None:
     row = {"job": "j", "file": "f", "reason": "r", "mood": "new here"}
     newer = {"schema": SCHEMA, "host": "h", "pid": 1, "waiting": [row], "weather": "fine"}
     assert ServiceStatus.from_json(json.dumps(newer).encode()).waiting == [WaitingJob("j", "f", "r")]
@@ -216,7 +216,7 @@ def test_several_hosts_are_on_one_page(share: Share) -> None:
     assert len(page["finished"]) == 2, "what a silent host has finished is finished"
 
 
-def test_the_last_to_stop_says_stopped(share: Share) -> None:
+def test_the_last_service_to_stop_writes_stopped(share: Share) -> None:
     pages = {name: StatusPage(share, StatusSettings(), Clock()) for name in "ab"}
     for name in "ab":
         pages[name].show(of_host(name, "idle"))
@@ -227,7 +227,7 @@ def test_the_last_to_stop_says_stopped(share: Share) -> None:
         assert page["state"] == state
 
 
-def test_one_line_says_it_all() -> None:
+def test_the_status_line_has_state_counts_and_level() -> None:
     shown = status()
     shown.reason = ""
     shown.running = [RunningJob("j", "inbox/x.mp4", "render", 41.5, 29.97, 75, "normal", 1)]

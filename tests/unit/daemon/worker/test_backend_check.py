@@ -8,7 +8,7 @@ from daemon.worker import backend_check
 from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
-from engines.cuda.encoding.sessions import SessionProbe
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 
 GIB = 2**30

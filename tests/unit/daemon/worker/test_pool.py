@@ -21,7 +21,7 @@ STALL_S = 300
 
 
 class Bench:
-    """A pool with one worker that says only what the test lets it say, on a clock of the test's own."""
+    """A pool with one worker whose messages the test sends, on a clock that the test moves."""
 
     def __init__(self, selector: selectors.BaseSelector, folder: Path) -> None:
         self.now = 0.0
@@ -34,11 +34,11 @@ class Bench:
         spec = JobSpec("j", folder / "x.mp4", "x.mp4", folder)
         self.pool.start("j", RunJob(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000)
 
-    def say(self, progress: Progress) -> None:
+    def send(self, progress: Progress) -> None:
         os.write(self._writing, encode(progress))
 
     def look(self, *, after_s: float, times: int = 1) -> list[tuple[str, Outcome]]:
-        """What has ended after so many looks."""
+        """Return the workers that have ended after some polls."""
         ended = []
         for _ in range(times):
             self.now += after_s
@@ -67,7 +67,7 @@ def test_a_stalled_worker_is_killed(bench: Bench) -> None:
 
 
 def test_a_stall_of_the_service_does_not_count_for_the_worker(bench: Bench) -> None:
-    """Both wait for the same share, say."""
+    """Both may wait for the same share."""
     bench.look(after_s=1, times=10)
     assert bench.look(after_s=10 * STALL_S) == []
     assert bench.look(after_s=1, times=STALL_S - 20) == []
@@ -77,6 +77,6 @@ def test_a_stall_of_the_service_does_not_count_for_the_worker(bench: Bench) -> N
 @pytest.mark.parametrize("stage", ["wait", "space"])
 def test_a_worker_that_reports_waiting_is_alive(bench: Bench, stage: str) -> None:
     for _ in range(4):
-        bench.say(Progress(stage, lacks="33 MiB free"))
+        bench.send(Progress(stage, lacks="33 MiB free"))
         assert bench.look(after_s=1, times=STALL_S - 1) == []
     assert bench.process.poll() is None

@@ -45,8 +45,7 @@ def test_only_long_gaps_are_recorded() -> None:
 def test_losses_near_each_other_are_merged() -> None:
     survey = StreamSurvey()
     for begin in (0.0, 0.3, 5.0, 0.1):
-        survey.add_lost(1, (begin, begin + 0.1))
-    assert survey.lost_packets == 4
+        survey.add_lost((begin, begin + 0.1))
     assert survey.lost == [(0.0, 0.4), (5.0, 5.1)]
 
 

@@ -1,4 +1,4 @@
-"""What processes tell each other about a GPU: real processes, real locks, and real deaths."""
+"""Promises of GPU memory and slots between processes: real processes, real locks, and killed processes."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ def test_processes_that_decide_at_once_do_not_go_over_the_guard(tmp_path: Path) 
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        said = [process.stdout.readline().strip() for process in racing if process.stdout is not None]
+        answers = [process.stdout.readline().strip() for process in racing if process.stdout is not None]
     finally:
         for process in racing:
             process.kill()
             process.communicate()
-    assert sorted(said) == ["admitted", "admitted", "refused", "refused"]
+    assert sorted(answers) == ["admitted", "admitted", "refused", "refused"]
 
 
 def test_sessions_are_limited_over_all_processes(tmp_path: Path) -> None:

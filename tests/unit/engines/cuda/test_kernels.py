@@ -13,7 +13,7 @@ nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings and nvi
 
 GENERATIONS = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_120"]  # Ampere, Ada, Hopper, Blackwell
 STRUCTURES = {
-    "Picture": kernels.FRAME, "Pictures": kernels.FRAMES, "Surface": kernels.SURFACE, "Chip": kernels.CHIP,
+    "Frame": kernels.FRAME, "Frames": kernels.FRAMES, "Surface": kernels.SURFACE, "Chip": kernels.CHIP,
     "Chips": kernels.CHIPS, "Outputs": kernels.OUTPUTS, "Tile": kernels.TILE, "Tiles": kernels.TILES,
 }  # fmt: skip
 MOST_ARGUMENT_BYTES = 4096  # of one launch, on every GPU and driver

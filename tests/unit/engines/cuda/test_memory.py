@@ -1,4 +1,4 @@
-"""Who may fill the GPU's memory, and what running out of it is called, whoever says it."""
+"""Admission by GPU memory, and the translation of every library's out-of-memory error."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_where_the_driver_hides_owners_what_was_there_before_is_others() -> None
     gpu = GPU(used=2 * GIB, own=None)
     vram = manager(gpu)
     assert vram.available_bytes() == 4 * GIB
-    gpu.used = 5 * GIB  # ours, as far as anybody knows
+    gpu.used = 5 * GIB  # ours, as far as the driver reports
     assert vram.available_bytes() == 2 * GIB
     gpu.used = GIB
     assert vram.available_bytes() == 5 * GIB

@@ -70,7 +70,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_undisturbed_work_waits_for_nothing(bench: Bench) -> None:
     assert bench.ready() is Level.NORMAL
-    assert not bench.degradation.judge(CLEAN)
+    assert not bench.degradation.record_segment(CLEAN)
     assert bench.waited == []
     assert bench.degradation.reason == ""
 
@@ -89,7 +89,7 @@ def test_so_many_pauses_and_no_more(bench: Bench) -> None:
     assert len(bench.checkpoint.pauses) == 2
     assert not bench.degradation.accepts(MEMORY)
     bench.now += 100
-    bench.degradation.judge(CLEAN)
+    bench.degradation.record_segment(CLEAN)
     assert bench.degradation.accepts(MEMORY), "there was progress"
 
 
@@ -116,7 +116,7 @@ def test_a_full_disk_never_changes_the_level(bench: Bench) -> None:
         assert bench.degradation.accepts(DiskFullError("writing a segment failed: No space left on device"))
         assert bench.ready() is Level.NORMAL
         assert len(bench.checkpoint.pauses) == 1, "at one place"
-        bench.degradation.judge(CLEAN)
+        bench.degradation.record_segment(CLEAN)
     assert bench.degradation.reason == ""
     assert {span.level for span in spans(with_segments(bench.checkpoint), Fraction(1, 30))} == {Level.PAUSE}
 
@@ -124,13 +124,13 @@ def test_a_full_disk_never_changes_the_level(bench: Bench) -> None:
 def test_little_space_breaks_the_work_off_at_a_segment_s_end(tmp_path: Path, disk: Disk) -> None:
     disk.free_bytes = 2**20
     bench = Bench(tmp_path, SETTINGS.model_copy(update={"disk_low_bytes": 2**28}))
-    assert bench.degradation.judge(CLEAN)
+    assert bench.degradation.record_segment(CLEAN)
     with pytest.raises(DiskFullError, match=r"1 MiB free, 256 MiB needed: degradation\.disk_low_bytes; waited 120 s"):
         bench.ready()
     assert bench.degradation.level is Level.NORMAL
     disk.free_bytes = 2**29
     bench.now += 1000
-    assert not bench.degradation.judge(CLEAN)
+    assert not bench.degradation.record_segment(CLEAN)
     assert bench.ready() is Level.NORMAL
 
 

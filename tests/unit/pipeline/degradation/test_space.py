@@ -24,7 +24,7 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: Callable[[float], int], total: int = 1000 * MIB) -> None:
         self.now = 0.0
-        self.said: list[str] = []
+        self.reasons: list[str] = []
         self.space = DiskSpace(Path("job"), SETTINGS, clock=lambda: self.now, sleep=self._sleep)
         monkeypatch.setattr(FreeSpace, "at", lambda _: FreeSpace(free(self.now), total))
 
@@ -34,7 +34,7 @@ class Disk:
     def wait(self, *, needed_bytes: int = 0, should_stop: Callable[[], bool] = lambda: False) -> int:
         self.space.wait(
             Interruption(should_stop),
-            lambda: self.said.append(self.space.reason),
+            lambda: self.reasons.append(self.space.reason),
             needed_bytes=needed_bytes,
             what_for="the finished video",
         )
@@ -44,13 +44,13 @@ class Disk:
 def test_where_there_is_room_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, lambda _: 300 * MIB)
     assert disk.wait() == 0
-    assert disk.said == []
+    assert disk.reasons == []
 
 
 def test_it_goes_on_as_soon_as_there_is_room_and_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, lambda now: (33 if now < 50 else 256) * MIB)
     assert disk.wait() == 50
-    assert set(disk.said) == {"33 MiB free, 256 MiB needed: degradation.disk_low_bytes"}
+    assert set(disk.reasons) == {"33 MiB free, 256 MiB needed: degradation.disk_low_bytes"}
     assert disk.space.reason == ""
 
 
@@ -72,7 +72,7 @@ def test_a_limit_that_the_disk_can_never_meet_is_said_at_once(monkeypatch: pytes
 def test_the_finished_video_may_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, lambda now: (300 if now < 20 else 900) * MIB)
     assert disk.wait(needed_bytes=800 * MIB) == 20
-    assert set(disk.said) == {"300 MiB free, 800 MiB needed: the finished video"}
+    assert set(disk.reasons) == {"300 MiB free, 800 MiB needed: the finished video"}
 
 
 def test_a_quota_that_does_not_show_is_tried_again_ever_more_rarely_but_within_half_a_minute(
@@ -85,7 +85,7 @@ def test_a_quota_that_does_not_show_is_tried_again_ever_more_rarely_but_within_h
         disk.wait()
         tries.append(round(disk.now - before))
     assert tries == [10, 20, 30, 30, 30]
-    assert set(disk.said) == {"writing a segment failed: Disk quota exceeded (900 MiB free)"}
+    assert set(disk.reasons) == {"writing a segment failed: Disk quota exceeded (900 MiB free)"}
     disk.space.on_written()
     assert disk.space.is_cause_of(OSError(errno.EDQUOT, "Disk quota exceeded"))
     before = disk.now

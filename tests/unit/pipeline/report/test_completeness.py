@@ -1,4 +1,4 @@
-"""What is told of a difference between a recording and its result, and what is within the limits."""
+"""Which differences between a recording and its result give a warning, and which are within the limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def survey(first_s: float = 0.0, end_s: float = 10.0, packets: int = 100, **more
     return StreamSurvey(0.0, packets, first_s, end_s, **more) if packets else StreamSurvey()
 
 
-def told(
+def found_warnings(
     *,
     frame: StreamSurvey | None = None,
     read: StreamSurvey | None = None,
@@ -59,14 +59,14 @@ def told(
 
 
 def test_nothing_is_told_of_a_whole_result() -> None:
-    assert told() == []
+    assert found_warnings() == []
 
 
 def test_small_differences_are_within_the_limits() -> None:
     edges = survey(0.4, 9.3)
-    assert told(read=edges, written=edges, audio_declared_s=9.5) == []
-    assert told(frame=survey(0.0, 9.4)) == []
-    assert told(written=survey(0.1, 9.9)) == []
+    assert found_warnings(read=edges, written=edges, audio_declared_s=9.5) == []
+    assert found_warnings(frame=survey(0.0, 9.4)) == []
+    assert found_warnings(written=survey(0.1, 9.9)) == []
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_small_differences_are_within_the_limits() -> None:
     ],
 )
 def test_each_difference_is_told_with_its_span(given: Any, expected: tuple[str, float, float]) -> None:
-    assert told(**given) == [expected]
+    assert found_warnings(**given) == [expected]
 
 
 def test_a_length_for_all_streams_is_kept_by_the_longest_and_a_guessed_one_by_none() -> None:
-    assert told(container="flv", declared_s=12.0, frame=survey(0, 11.5), audio_declared_s=None) == [
+    assert found_warnings(container="flv", declared_s=12.0, frame=survey(0, 11.5), audio_declared_s=None) == [
         ("AUDIO_ENDS_EARLY", 10, 11.5)
     ]
-    assert told(container="mpegts", declared_s=12.0) == []
-    assert told(container="matroska,webm", declared_s=12.0, first_pts=2000) == []
+    assert found_warnings(container="mpegts", declared_s=12.0) == []
+    assert found_warnings(container="matroska,webm", declared_s=12.0, first_pts=2000) == []
 
 
 def test_audio_that_damage_has_taken_is_told_once() -> None:
-    assert told(read=survey(lost=[(7.0, 10.0)]), written=survey(0, 7)) == [("AUDIO_DAMAGED", 7, 10)]
+    assert found_warnings(read=survey(lost=[(7.0, 10.0)]), written=survey(0, 7)) == [("AUDIO_DAMAGED", 7, 10)]
 
 
 @pytest.mark.parametrize("code", WORDS)

@@ -36,7 +36,7 @@ GAP = 8
 
 
 def make_video(path, count, *, gop=30, fps=30):
-    """A video whose brightness tells the frame's number."""
+    """A video whose brightness encodes the frame's number."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "superfast", "g": str(gop), "bf": "2"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -127,7 +127,7 @@ def test_faces_are_cut_out_of_their_tiles():
     thumbnail = thumbnail_of(image, Row(0, 1.0, tile, tile))
     assert thumbnail.frame.shape == (264, 469, 3)
     for side, color in (("left", (255, 0, 0)), ("right", (0, 0, 255))):
-        face = thumbnail.faces[side].frame
+        face = thumbnail.faces[side].image
         assert face.shape == (FACE_SIZE, FACE_SIZE, 3)
         assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == color
         assert 0.2 < (face == color).all(axis=2).mean() < 0.3
@@ -138,7 +138,7 @@ def test_faces_are_cut_out_of_their_tiles():
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
     thumbnail = thumbnail_of(np.zeros((1080, 1920, 3), np.uint8), Row(0, 0.0, tile, tile))
-    assert thumbnail.faces["left"].frame.shape == (FACE_SIZE, FACE_SIZE, 3)
+    assert thumbnail.faces["left"].image.shape == (FACE_SIZE, FACE_SIZE, 3)
 
 
 def colors(image, rgb):

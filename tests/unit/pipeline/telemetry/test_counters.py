@@ -27,9 +27,9 @@ def test_however_often_it_is_told_the_sums_are_the_same(batches: list[tuple[floa
         if number == cut:
             added.add(parts.take_delta().stages["decode"])
     added.add(parts.take_delta().stages.get("decode", Histogram.over(SECONDS)))
-    told = whole.take_delta().stages.get("decode", Histogram.over(SECONDS))
-    assert added.counts == told.counts
-    assert added.sum == pytest.approx(told.sum)
+    sent = whole.take_delta().stages.get("decode", Histogram.over(SECONDS))
+    assert added.counts == sent.counts
+    assert added.sum == pytest.approx(sent.sum)
 
 
 @settings(deadline=None)

@@ -37,7 +37,7 @@ def test_the_time_left_counts_every_stage(with_debug: bool) -> None:
     assert replace(render, stage="verify", seconds_done=0.0).left_s > 0  # type: ignore[operator]
 
 
-def test_nothing_is_claimed_before_it_is_known() -> None:
+def test_percent_and_time_are_absent_until_they_are_known() -> None:
     assert BEGIN.left_s is None
     assert Progress("probe").percent is None
     assert replace(BEGIN, render_s=50.0, duration_s=None).left_s is None
@@ -53,7 +53,7 @@ def test_nothing_is_claimed_before_it_is_known() -> None:
         ("verify", "downscale", "verify, softer frames"),
     ],
 )
-def test_the_bar_says_what_is_cut_down(stage: str, level: str, words: str) -> None:
+def test_the_bar_shows_reduced_quality(stage: str, level: str, words: str) -> None:
     reason = "" if level == "normal" else "the disk [full] is full"
     assert speed(replace(BEGIN, stage=stage, level=level, level_reason=reason, render_s=97.0)) == words
 

@@ -17,13 +17,14 @@ import pytest
 from engines.cuda.encoding.device_encoders import DeviceEncoders
 from engines.cuda.encoding.h264_headers import without_sequence_headers
 from engines.cuda.encoding.nvenc import NvencEncoder, encoder_options
-from engines.cuda.encoding.sessions import EncoderSessions, SessionProbe, choose_encoder, probe_sessions
+from engines.cuda.encoding.sessions import EncoderSessions, choose_encoder, probe_sessions
 from engines.errors import DeviceUnavailableError, EncodeFailedError, EncoderBusyError, EncoderMissingError
 from engines.frames import ColorTags, Frame
+from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings, EncoderSettings
 from tests.fakes.pynvvideocodec import PyNvVCException, device_empty, on_device
 
-NO_NVENC = "NVENC returned error 2"  # what an H200 says
+NO_NVENC = "NVENC returned error 2"  # the answer of an H200
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_the_policy_names_the_encoder_and_why() -> None:
 
 @pytest.fixture
 def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places that no other process of this machine knows of."""
+    """Slots that no other process of this machine uses."""
     monkeypatch.setattr("engines.cuda.encoding.device_encoders.shared_directory", lambda: tmp_path)
 
 
