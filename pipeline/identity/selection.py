@@ -22,7 +22,8 @@ NO_SIDE = 0.25  # below this neither position nor gaze says anything
 WEIGHT_S = 30.0  # presence beyond this adds no weight
 SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
 SUCCESSION_S = 2.0  # ... and at least this long a presence ...
-SUCCESSION_SIZE = 0.6  # ... and at least this share of the person's prominence
+SUCCESSION_SIZE = 0.8  # ... and at least this share of the person's prominence
+MUCH_LARGER = 2.0  # times the person's prominence: from here on half as much presence is enough
 POSITION_WEIGHT = 0.1  # of the latest position in the usual one
 LEADING = 0.3  # of the frame's height: the least size that prominence is relative to
 LOOKS_AWAY = 0.3  # share of its prominence that a face in profile loses
@@ -174,7 +175,8 @@ class SubjectSelector:
         person = min(self.people, key=lambda p: (p.weight, p.number))
         holds = person.unseen_s < ABSENT_S and person.prominence > prominence
         small = prominence < SUCCESSION_SIZE * person.prominence
-        least = max(SUCCESSION * person.weight, SUCCESSION_S * prominence)
+        needed = 0.5 if prominence >= MUCH_LARGER * person.prominence else 1.0
+        least = max(SUCCESSION * person.weight, SUCCESSION_S * prominence) * needed
         return None if holds or small or weight < least else (stranger, person)
 
     def vacancies(self, stranger: Tracklet) -> list[Person]:
