@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, FrameBatch, Size
+from pipeline.camera.gaze import GazeMemory
 from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectorPace
@@ -59,6 +60,7 @@ class Analysis:
         self._finder = finder
         self._cuts = cuts
         self._panels = PanelDetector()
+        self._gaze = GazeMemory()
         self._people = people
         self._cameras = cameras
         self._pace = pace
@@ -121,6 +123,7 @@ class Analysis:
             observations = [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
+            self._gaze.note(observations)
             for frame, observation in zip(frames, observations, strict=True):
                 self._look_for_panels(frame, observation)
             return observations
@@ -147,6 +150,7 @@ class Analysis:
         return [self._in_frame(scene, self._waiting[scene.pts].display) for scene in scenes]
 
     def _in_frame(self, scene: Scene, display: Size | None) -> Scene:
+        scene = self._gaze.added(scene)
         panels = tuple(panel.scaled(*(display or self._canvas)) for panel in self._panels.at(scene.t))
         scene = scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
         return replace(scene, panels=panels) if panels else scene
@@ -160,6 +164,7 @@ class Analysis:
         return {
             "cuts": self._cuts.state(),
             "panels": self._panels.state(),
+            "gaze": self._gaze.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
             "pace": self._pace.state(),
@@ -172,6 +177,7 @@ class Analysis:
     def restore(self, state: dict[str, Any]) -> None:
         self._cuts.restore(state["cuts"])
         self._panels.restore(state["panels"])
+        self._gaze.restore(state["gaze"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
         self._pace.restore(state["pace"])
