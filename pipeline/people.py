@@ -53,6 +53,7 @@ class Seen:
     person: int  # 1 or 2, stable for the whole file
     box: Rect | None
     source: Literal["detected", "tracked", "reidentified"] = "detected"
+    gaze: float = 0.0  # -1: looks to the left of the frame, 0: at the camera or unknown, 1: to the right
 
 
 @dataclass(frozen=True, slots=True)

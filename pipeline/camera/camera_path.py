@@ -39,18 +39,21 @@ class Stretch:
         times: (N,), seconds on the camera's clock.
         faces, others: (N, 4), boxes in pixels, NaN where unknown.
         partner: (N, 2), smallest and largest share of its tile that the other face can have, NaN where unknown.
+        gaze: (N,), where the person looks, -1 to 1.
     """
 
     times: Array
     faces: Array
     others: Array
     partner: Array
+    gaze: Array
 
     def known(self, most: int) -> Stretch:
         """Return the frames in which the person is seen, evenly thinned to at most ``most``."""
         seen = np.flatnonzero(~np.isnan(self.faces[:, 0]))
         seen = seen[:: max(1, math.ceil(len(seen) / most))]
-        return Stretch(self.times[seen], self.faces[seen], self.others[seen], self.partner[seen])
+        arrays = (self.times, self.faces, self.others, self.partner, self.gaze)
+        return Stretch(*(array[seen] for array in arrays))
 
 
 @dataclass(slots=True)
@@ -145,7 +148,7 @@ class PathPlanner:
         widths = plan(0, constraints, widest / 16, widest, None)
         seen_widths = weights @ widths
         half = widths / 2
-        in_x = framing.x_constraints(known.faces, known.others, seen_widths, keep_out=path.keeps_out)
+        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, keep_out=path.keeps_out)
         xs = plan(1, in_x, bounds.x + half, bounds.x + bounds.w - half, float(half[-1]))
         half = half * HEIGHT_PER_WIDTH
         in_y = framing.y_constraints(known.faces, seen_widths)

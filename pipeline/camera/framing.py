@@ -26,6 +26,8 @@ _SLIVER = 0.05  # of a face's width that may be outside of its crop
 _CLOSEST = 0.45  # of the crop's height: the largest face where a neighbour is to be kept out
 _LEVEL = 1.08  # largest ratio of the two faces' shares of their tiles, where the frame allows it
 _FAR_SHARE = 0.65  # of the usual share: a face is made no smaller to match a far one
+_LEAD = 0.06  # of the crop's width: room in front of a head in profile
+_LOOKS_AHEAD = 0.3  # a gaze nearer to the camera gets no such room
 _NEAR = 1.4  # of the usual width: a crop that would hold the neighbour if it were so wide stays narrow
 _DECIDED = 1.1  # a neighbour kept out so far stays out until a crop would have to be narrower by this factor
 _GRID = 64  # steps per pixel of a crop, so that edges add up exactly
@@ -161,9 +163,14 @@ class Framing:
         return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
 
     def x_constraints(
-        self, faces: Array, others: Array, widths: Array, *, keep_out: bool | None = None
+        self, faces: Array, others: Array, gaze: Array, widths: Array, *, keep_out: bool | None = None
     ) -> CropConstraints:
-        """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,)."""
+        """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,).
+
+        Args:
+            faces, others, keep_out: as in ``width_constraints``.
+            gaze: where the person looks, (N,), -1 to 1; they get more room in front of them.
+        """
         s = self._settings
         own, other = centre_x(faces), centre_x(others)
         alone = np.isnan(other) | overlapping(faces, others)
@@ -171,17 +178,23 @@ class Framing:
         inside = np.maximum(widths / 2 - faces[:, 2] * (0.5 + s.face_margin), 0)
         zone = np.minimum(widths * s.dead_zone, beside)
         towards = np.minimum(inside, np.maximum(beside, zone))
+        ahead = own + self._lead(gaze) * widths
         if keep_out is None:
-            return self._position(own, Band.around(own, towards), zone, widths / 2, (self.area.x, self.area.w))
+            return self._position(ahead, Band.around(own, towards), zone, widths / 2, (self.area.x, self.area.w))
         neighbour = self._neighbour(faces, others)
         away = inside if keep_out else towards
         to_right = np.where(neighbour.side > 0, towards, away)
         to_left = np.where(neighbour.side > 0, away, towards)
         limits = neighbour.centres(widths, apart=keep_out)
-        target = np.clip(own, limits.lo, limits.hi)
+        target = np.clip(ahead, limits.lo, limits.hi)
         zone = zone if keep_out else np.minimum(zone, neighbour.slack)
         hard = Band(own - to_left, own + to_right)
         return self._position(target, hard, zone, widths / 2, (self.area.x, self.area.w), limits)
+
+    def _lead(self, gaze: Array) -> float:
+        """Return the lead room in parts of the crop's width for somebody who looks aside for a while."""
+        look = float(np.median(gaze)) if len(gaze) else 0.0
+        return math.copysign(_LEAD, look) * min(max((abs(look) - _LOOKS_AHEAD) / (1 - _LOOKS_AHEAD), 0.0), 1.0)
 
     def y_constraints(self, faces: Array, widths: Array) -> CropConstraints:
         """Return the constraints of the crop's centre in y, for crops of these widths, shape (N,)."""

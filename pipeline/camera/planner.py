@@ -107,7 +107,7 @@ def _scene_state(scene: Scene) -> list[Any]:
 
 
 def _seen_state(seen: Seen | None) -> list[Any] | None:
-    return None if seen is None else [seen.person, rect_state(seen.box), seen.source]
+    return None if seen is None else [seen.person, rect_state(seen.box), seen.source, seen.gaze]
 
 
 def _restored_scene(state: list[Any]) -> Scene:
@@ -120,5 +120,5 @@ def _restored_scene(state: list[Any]) -> Scene:
 def _restored_seen(state: list[Any] | None) -> Seen | None:
     if state is None:
         return None
-    person, box, source = state
-    return Seen(person, Rect(*box) if box else None, source)
+    person, box, source, gaze = state
+    return Seen(person, Rect(*box) if box else None, source, gaze)

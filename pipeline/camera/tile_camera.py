@@ -110,7 +110,8 @@ class TileCamera:
         """Return the frames from ``start`` on, with these faces of the tile's person."""
         stop = start + len(faces)
         others = self._recent_neighbours(view, start, stop)
-        return Stretch(view.times[start:stop], boxes(faces), boxes(others), self._partner_shares(view, start, stop))
+        partner = self._partner_shares(view, start, stop)
+        return Stretch(view.times[start:stop], boxes(faces), boxes(others), partner, view.gaze[start:stop])
 
     def _recent_neighbours(self, view: View, start: int, stop: int) -> list[Rect | None]:
         """Return the other person's boxes in the same panel; who is out of sight stays for a while."""

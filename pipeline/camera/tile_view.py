@@ -28,6 +28,7 @@ class View:
         self.own: list[Seen | None] = [own for own, _ in pairs]
         self.faces = [own.box if own else None for own, _ in pairs]
         self.others = [other.box if other else None for _, other in pairs]
+        self.gaze = np.array([own.gaze if own else 0.0 for own, _ in pairs])
         self.panels = [panel_of(face, s.panels) for face, s in zip(self.faces, scenes, strict=True)]
         self.other_panels = [panel_of(face, s.panels) for face, s in zip(self.others, scenes, strict=True)]
 

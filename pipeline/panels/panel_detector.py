@@ -17,8 +17,9 @@ from pipeline.panels.layout import find_panels
 
 LUMA_LONG_SIDE = 480
 
-_FIRST_SAMPLES = 4  # of a shot, in quick succession
+_FIRST_SAMPLES = 6  # of a shot, in quick succession
 _FIRST_EVERY_S, _EVERY_S = 0.1, 0.4
+_EVERY_UNDIVIDED_S = 1.0  # in a shot without panels, which rarely gets any before the next cut
 _LEAST_SAMPLES = 4  # before a shot's panels are believed
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
@@ -84,13 +85,19 @@ class PanelDetector:
         samples = np.asarray(luma, np.float32)
         self._average([border_votes(samples), border_votes(np.ascontiguousarray(samples.T))])
         self._samples += 1
-        self._next_s = t + (_FIRST_EVERY_S if self._samples < _FIRST_SAMPLES else _EVERY_S)
         if self._samples >= _LEAST_SAMPLES:
             self._faces = [
                 *faces,
                 *(face for face in self._faces if not any(_share_panel(face, f, self._known) for f in faces)),
             ]
             self._decide(t, self._panels(samples))
+        self._next_s = t + self._pause()
+
+    def _pause(self) -> float:
+        """Return the time until the next sample, seconds."""
+        if self._samples < _FIRST_SAMPLES:
+            return _FIRST_EVERY_S
+        return _EVERY_S if self._layouts[-1].panels or self._candidate else _EVERY_UNDIVIDED_S
 
     def _panels(self, luma: NDArray[np.float32]) -> Panels:
         """Return the panels in the latest sample.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, FrameBatch, Size
+from pipeline.camera.gaze import GazeMemory
 from pipeline.camera.planner import CameraOperator
 from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectionSchedule
@@ -60,6 +61,7 @@ class Analysis:
         self._finder = finder
         self._shot_detector = shot_detector
         self._panels = PanelDetector()
+        self._gaze = GazeMemory()
         self._people = people
         self._cameras = cameras
         self._schedule = schedule
@@ -118,6 +120,7 @@ class Analysis:
             observations = [
                 Observation(f.pts, t, faces, cut) for f, t, faces, cut in zip(frames, times, found, cuts, strict=True)
             ]
+            self._gaze.note(observations)
             for frame, observation in zip(frames, observations, strict=True):
                 self._look_for_panels(frame, observation)
             return observations
@@ -144,6 +147,7 @@ class Analysis:
         return [self._in_frame(scene, self._pending_frames[scene.pts].display) for scene in scenes]
 
     def _in_frame(self, scene: Scene, display: Size | None) -> Scene:
+        scene = self._gaze.added(scene)
         panels = tuple(panel.scaled(*(display or self._canvas)) for panel in self._panels.at(scene.t))
         scene = scene if display is None else Placement.of(display, self._canvas).scene_in_frame(scene, display)
         return replace(scene, panels=panels) if panels else scene
@@ -157,6 +161,7 @@ class Analysis:
         return {
             "cuts": self._shot_detector.state(),
             "panels": self._panels.state(),
+            "gaze": self._gaze.state(),
             "people": self._people.state(),
             "cameras": self._cameras.state(),
             "pace": self._schedule.state(),
@@ -169,6 +174,7 @@ class Analysis:
     def restore(self, state: dict[str, Any]) -> None:
         self._shot_detector.restore(state["cuts"])
         self._panels.restore(state["panels"])
+        self._gaze.restore(state["gaze"])
         self._people.restore(state["people"])
         self._cameras.restore(state["cameras"])
         self._schedule.restore(state["pace"])
