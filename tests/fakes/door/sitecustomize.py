@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 if "daemon.worker.main" in sys.orig_argv and "TROUBLE" in os.environ:
-    import pipeline.runner
+    import pipeline.render_loop
     from engines.errors import DeviceOutOfMemoryError
     from tests.fakes.troubled import Plan
 
@@ -25,4 +25,4 @@ if "daemon.worker.main" in sys.orig_argv and "TROUBLE" in os.environ:
         path.unlink(missing_ok=True)
         return Plan(**{kind: dict.fromkeys(numbers, trouble) for kind, numbers in calls.items()})
 
-    pipeline.runner.open_backend = lambda *_, **__: plan().open()
+    pipeline.render_loop.open_backend = lambda *_, **__: plan().open()
