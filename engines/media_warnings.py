@@ -143,7 +143,7 @@ def media_warning(
         values: values of the placeholders besides ``stream`` and ``span``.
     """
     english, korean = WORDS[code]
-    span_en, span_ko = _span_words(from_s, to_s)
+    span_en, span_ko = span_words(from_s, to_s)
     return MediaWarning(
         code=code,
         stream=stream,
@@ -154,7 +154,8 @@ def media_warning(
     )
 
 
-def _span_words(from_s: float | None, to_s: float | None) -> tuple[str, str]:
+def span_words(from_s: float | None, to_s: float | None) -> tuple[str, str]:
+    """Return a span in words, English and Korean, with a blank before it; empty if an end is unknown."""
     if from_s is None or to_s is None:
         return "", ""
     tenths = to_s - from_s < 10

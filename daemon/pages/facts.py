@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from markupsafe import Markup
 
@@ -12,6 +12,7 @@ from daemon.pages.i18n import Duration, Translator, clock
 from daemon.pages.warnings_text import warnings_in
 
 _MIN_DEGRADED_S = 1.0  # less of it is not mentioned
+_LONGEST_S = 1e7  # of a video
 
 
 def warnings(facts: Mapping[str, Any], t: Translator) -> list[Markup]:
@@ -26,6 +27,8 @@ def statements(facts: Mapping[str, Any], verdict: str, t: Translator) -> Iterato
         return
     people = min(2, facts.get("people") or 0)
     yield "" if people == 2 else "warn", t(f"fact.people_{people}")
+    if spans := _places_to_check(facts):
+        yield "warn", t("fact.check", spans=", ".join(spans))
     if facts.get("duration_s"):
         yield "", t("fact.duration", time=clock(facts["duration_s"]))
     if facts.get("realtime"):
@@ -38,6 +41,18 @@ def statements(facts: Mapping[str, Any], verdict: str, t: Translator) -> Iterato
     if facts.get("degraded_s", 0) >= _MIN_DEGRADED_S:
         yield "warn", t("fact.degraded_s", time=Duration(facts["degraded_s"]))
     yield from _audio_and_device(facts, t)
+
+
+def _places_to_check(facts: Mapping[str, Any]) -> list[str]:
+    """Return the spans in which people should check who is who; malformed ones are left out."""
+    found = facts.get("check")
+    places = [place for place in found if isinstance(place, dict)] if isinstance(found, list) else []
+    spans = [(place.get("from_s"), place.get("to_s")) for place in places]
+    return [f"{clock(a)} - {clock(b)}" for a, b in spans if _is_time(a) and _is_time(b)]
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 <= value < _LONGEST_S
 
 
 def _damage(facts: Mapping[str, Any], t: Translator) -> Iterator[tuple[str, Markup]]:

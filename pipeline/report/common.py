@@ -9,6 +9,7 @@ from engines.frames import MediaInfo
 from engines.versions import gpu_versions, host_versions
 from pipeline.fingerprint import config_hash
 from pipeline.job import JobSpec
+from pipeline.report.doubts import places_to_check
 from pipeline.report.model import (
     Color,
     Failure,
@@ -106,6 +107,7 @@ def facts(report: Report) -> dict[str, Any]:
         "truncated": report.resilience.truncated,
         "resumed": len(report.resilience.resumed_at_s),
         "repaired_swaps": identity.get("repaired_swaps_total", 0),
+        "check": places_to_check(identity.get("doubts", [])),
         "pauses": sum(span.level == "pause" for span in report.degradation),
         "degraded_s": round(sum(span.to_s - span.from_s for span in report.degradation), 1),
         "sound": _audio(report),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
-from engines.media_warnings import MediaWarning
+from engines.media_warnings import MediaWarning, span_words
 from engines.versions import gpu_versions
 from pipeline.degradation.controller import spans
 from pipeline.fingerprint import MODELS, config_hash
@@ -15,6 +15,7 @@ from pipeline.rendering.frame_rate import OutputRate
 from pipeline.rendering.stream import StreamOutcome
 from pipeline.report.common import describe_input
 from pipeline.report.completeness import warnings_of
+from pipeline.report.doubts import places_to_check
 from pipeline.report.model import (
     Backends,
     Compute,
@@ -89,7 +90,14 @@ def verdict(finished: FinishedJob, warnings: int) -> str:
     problems = _problems(finished.checkpoint) + _reductions(finished)
     problems += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     pace = finished.assembled.duration_s / max(finished.wall_s, 1e-3)
-    return f"{found}; {finished.checkpoint.frames} frames at {pace:.1f} times real time{problems}."
+    return f"{found}; {finished.checkpoint.frames} frames at {pace:.1f} times real time{problems}.{_check(finished)}"
+
+
+def _check(finished: FinishedJob) -> str:
+    """Return the sentence that asks people to look at the places of doubt, with a blank before it."""
+    places = places_to_check(finished.outcome.identity.get("doubts", []))
+    spans = ",".join(span_words(place["from_s"], place["to_s"])[0] for place in places)
+    return f" Please check who is who{spans}." if places else ""
 
 
 def _problems(checkpoint: Checkpoint) -> str:
