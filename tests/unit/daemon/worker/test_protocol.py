@@ -16,7 +16,7 @@ from daemon.worker.protocol import BackendReady, Failed, Finished, Message, Stop
 from pipeline.job import Progress
 
 MESSAGES: list[Message] = [
-    Progress("render", 5, None, 0.5, 10.0, 24.0),
+    Progress("render", 5, 0.5, 10.0, 24.0),
     Finished("succeeded", "fine", {"video": "output.mp4"}, 5, 0.5, 1.0),
     Failed("NOT_MEDIA", "no", "do", retryable=False),
     Stopped(),
