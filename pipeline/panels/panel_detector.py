@@ -19,7 +19,9 @@ LUMA_LONG_SIDE = 480
 
 _FIRST_SAMPLES = 6  # of a shot, in quick succession
 _FIRST_EVERY_S, _EVERY_S = 0.1, 0.4
-_EVERY_UNDIVIDED_S = 1.0  # in a shot without panels, which rarely gets any before the next cut
+_EVERY_UNDIVIDED_S = (
+    4.0  # in a shot without panels, which rarely gets any before the next cut; a sample makes a GPU wait
+)
 _LEAST_SAMPLES = 4  # before a shot's panels are believed
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
