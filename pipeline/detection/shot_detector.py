@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float32]
+
 BLOCK_ROWS, BLOCK_COLUMNS = 4, 4
 NOISE_VARIANCE = 48.0  # summed over blocks, in luma steps squared: detail below this is noise
 MIN_CHANGE = 0.5  # a cut replaces at least this share of the detail in the frame
@@ -39,9 +41,9 @@ class ShotDetector:
     """
 
     def __init__(self) -> None:
-        self._last: NDArray[np.float32] | None = None
+        self._last: Floats | None = None  # blocks of the latest frame
         self._level = 0.0
-        self._recent = np.zeros((0, 0), np.float16)  # blocks of the latest frames, at half the size
+        self._recent: list[Floats] = []  # blocks of the latest frames at half the size, oldest first
         self._since_cut, self._quiet = PAUSE, 0
         self._detail = 0.0  # recent peak, summed over the pixels of the blocks
 
@@ -50,11 +52,14 @@ class ShotDetector:
 
         The first frame of a video is no cut.
         """
-        return [self._is_cut(frame) for frame in thumbnails]
+        frames = thumbnails.astype(np.float32)
+        blocks = _blocks(frames, BLOCK_ROWS, BLOCK_COLUMNS)
+        return [self._is_cut(*frame) for frame in zip(blocks, _halves(frames), strict=True)]
 
     def state(self) -> dict[str, Any]:
-        last = None if self._last is None else [[float(v) for v in block] for block in self._last]
-        recent = [len(self._recent), b64encode(self._recent.tobytes()).decode()]
+        last = None if self._last is None else [float(v) for v in self._last]
+        halves = np.asarray(self._recent, np.float16)
+        recent = [len(self._recent), b64encode(halves.tobytes()).decode()]
         counts = {"since_cut": self._since_cut, "quiet": self._quiet}
         return {"last": last, "level": self._level, "detail": self._detail, "recent": recent, **counts}
 
@@ -64,17 +69,17 @@ class ShotDetector:
         self._level, self._detail = float(state["level"]), float(state["detail"])
         self._since_cut, self._quiet = int(state["since_cut"]), int(state["quiet"])
         length, recent = state["recent"]
-        self._recent = np.frombuffer(b64decode(recent), np.float16).reshape(length, -1 if length else 0)
+        halves = np.frombuffer(b64decode(recent), np.float16).reshape(length, -1 if length else 0)
+        self._recent = list(halves.astype(np.float32))
 
-    def _is_cut(self, frame: NDArray[np.uint8]) -> bool:
-        blocks = _blocks(frame.astype(np.float32))
+    def _is_cut(self, blocks: Floats, half: Floats) -> bool:
         previous, self._last = self._last, blocks
+        detail = float(blocks @ blocks)
         change = 0.0 if previous is None else _change(previous, blocks)
         cut = change >= MIN_CHANGE and change >= MIN_RISE * self._level and not self._is_black(previous)
         self._level = max(0.0 if cut else change, LEVEL_DECAY * self._level)
-        half = _half(frame)
-        self._recent = half if cut or not len(self._recent) else np.concatenate([self._recent, half])[-SPANS[-1] - 1 :]
-        self._detail = max(float((blocks**2).sum()), DETAIL_DECAY * self._detail)
+        self._recent = [half] if cut else [*self._recent[-SPANS[-1] :], half]
+        self._detail = max(detail, DETAIL_DECAY * self._detail)
         self._quiet -= 1
         if cut:
             self._quiet, self._since_cut = AFTER_CUT, 0
@@ -82,52 +87,66 @@ class ShotDetector:
         self._since_cut += 1
         if self._since_cut < PAUSE or not self._ends_dissolve():
             return False
-        self._recent, self._since_cut, self._quiet = half, 0, AFTER_DISSOLVE
+        self._recent, self._since_cut, self._quiet = [half], 0, AFTER_DISSOLVE
         return True
 
-    def _is_black(self, previous: NDArray[np.float32] | None) -> bool:
+    def _is_black(self, previous: Floats | None) -> bool:
         """Return whether a cut right now would be part of the latest one: a fade through black has several."""
-        return self._quiet > 0 and (previous is None or float((previous**2).sum()) < MIN_DETAIL * self._detail)
+        return self._quiet > 0 and (previous is None or float(previous @ previous) < MIN_DETAIL * self._detail)
 
     def _ends_dissolve(self) -> bool:
-        return any(len(self._recent) > span and _is_mixture(self._recent[-span - 1 :]) for span in SPANS)
+        recent = self._recent
+        return any(
+            len(recent) > span and _is_mixture(recent[-span - 1], recent[-span - 1 + span // 2], recent[-1])
+            for span in SPANS
+        )
 
 
-def _is_mixture(frames: NDArray[np.float16]) -> bool:
-    """Return whether the middle one of the frames is a mixture of the first and the last one, of different shots."""
-    shape = (HALF_ROWS * BLOCK_COLUMNS, -1)
-    first, middle, last = (frames[i].astype(np.float32).reshape(shape) for i in (0, len(frames) // 2, -1))
-    before, after = (first**2).mean(axis=1), (last**2).mean(axis=1)
-    apart, detail = ((first - last) ** 2).mean(axis=1), before + after
-    change = float(apart.sum() / (detail + HALF_NOISE).sum())
-    if change < MIN_CHANGE or after.sum() < MIN_LAST * before.sum():
+def _is_mixture(first: Floats, middle: Floats, last: Floats) -> bool:
+    """Return whether the middle one of three frames, at half the size, is a mixture of the others, of two shots."""
+    before, after = float(first @ first), float(last @ last)
+    noise = HALF_NOISE * len(first)
+    apart = before + after - 2 * float(first @ last)
+    change = apart / (before + after + noise)
+    if change < MIN_CHANGE or after < MIN_LAST * before:
         return False
-    if float(np.mean(apart >= MIN_BLOCK_CHANGE * (detail + HALF_NOISE))) < MIN_BLOCKS:
+    if float(np.mean(_changes_of_blocks(first, last) >= MIN_BLOCK_CHANGE)) < MIN_BLOCKS:
         return False
-    residual = float(((middle - (first + last) / 2) ** 2).sum() / ((first - last) ** 2).sum())
-    dip = 1 - 2 * float((middle**2).mean() / detail.mean())
+    residual = float(((middle - (first + last) / 2) ** 2).sum()) / apart
+    dip = 1 - 2 * float(middle @ middle) / (before + after)
     return residual <= MAX_RESIDUAL and dip >= MIN_DIP * change
 
 
-def _half(frame: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """Return the frame at half the size without the means of blocks, shape (1, pixels)."""
-    rows, columns = frame.shape
-    small = frame.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3), dtype=np.float32)
-    return _blocks(small, HALF_ROWS, BLOCK_COLUMNS).astype(np.float16).reshape(1, -1)
+def _changes_of_blocks(first: Floats, last: Floats) -> Floats:
+    """Return the share of each block's detail that differs, shape (blocks,)."""
+    shape = (HALF_ROWS * BLOCK_COLUMNS, -1)
+    a, b = first.reshape(shape), last.reshape(shape)
+    changes: Floats = ((a - b) ** 2).mean(axis=1) / ((a**2).mean(axis=1) + (b**2).mean(axis=1) + HALF_NOISE)
+    return changes
 
 
-def _blocks(frame: NDArray[np.float32], down: int = BLOCK_ROWS, across: int = BLOCK_COLUMNS) -> NDArray[np.float32]:
-    """Return the blocks of a frame without their means, shape (blocks, pixels of a block)."""
-    rows, columns = frame.shape
-    grid = frame.reshape(down, rows // down, across, columns // across)
-    blocks = grid.transpose(0, 2, 1, 3).reshape(down * across, -1)
-    centred: NDArray[np.float32] = blocks - blocks.mean(axis=1, keepdims=True)
+def _halves(frames: Floats) -> Floats:
+    """Return the blocks of frames at half the size, shape (N, pixels).
+
+    They have half precision, as in a checkpoint.
+    """
+    pairs = frames[:, ::2] + frames[:, 1::2]
+    small = (pairs[:, :, ::2] + pairs[:, :, 1::2]) / 4
+    return _blocks(small, HALF_ROWS, BLOCK_COLUMNS).astype(np.float16).astype(np.float32)
+
+
+def _blocks(frames: Floats, down: int, across: int) -> Floats:
+    """Return the pixels of frames block by block, without the blocks' means: shape (N, pixels)."""
+    count, rows, columns = frames.shape
+    grid = frames.reshape(count, down, rows // down, across, columns // across)
+    blocks = grid.transpose(0, 1, 3, 2, 4).reshape(count, down * across, -1)
+    centred: Floats = (blocks - blocks.mean(axis=2, keepdims=True)).reshape(count, -1)
     return centred
 
 
-def _change(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+def _change(before: Floats, after: Floats) -> float:
     """Return the share of detail that the frames do not have in common: 0 for one view, about 1 for two."""
-    pixels = int(before.shape[1])
-    common = 2.0 * float((before * after).sum()) / pixels
-    detail = (float((before * before).sum()) + float((after * after).sum())) / pixels
+    pixels = len(before) // (BLOCK_ROWS * BLOCK_COLUMNS)
+    common = 2.0 * float(before @ after) / pixels
+    detail = (float(before @ before) + float(after @ after)) / pixels
     return 1.0 - (common + NOISE_VARIANCE) / (detail + NOISE_VARIANCE)
