@@ -276,7 +276,7 @@ def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
         ends = np.cumsum([len(part) for part in parts])
         return [[o[end - len(part) : end] for o in outputs] for part, end in zip(parts, ends, strict=True)]
 
-    joint = batcher(run_together, max_batch=6, max_wait_s=1)  # ample: on a busy machine jobs come late
+    joint = batcher(run_together, max_batch=6, max_wait_s=20)  # ample: on a busy machine jobs come late
     noise = np.random.default_rng(3)
     inputs = [
         [noise.uniform(0, 255, (1 + n % 3, 3, 64, 96 if n % 2 else 64)).astype(np.float32) for _ in range(6)]
