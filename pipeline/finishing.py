@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engines.audio.policy import AudioPolicy
-from engines.media_warnings import span_words
 from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.durable import storage_errors
@@ -24,7 +22,7 @@ from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH
 from pipeline.report.common import facts
 from pipeline.report.contact_sheet import SheetOrder, write_preview
 from pipeline.report.debug_video import write_debug_video
-from pipeline.report.doubts import places_to_check
+from pipeline.report.doubts import places_to_check, request_to_check
 from pipeline.report.success import FinishedJob, success_report
 from pipeline.report.writer import write_report
 from pipeline.segments.assemble import Assembled, AssemblyOrder, assemble
@@ -127,6 +125,7 @@ class Finishing:
 
     def _make_preview(self, assembled: Assembled, report: dict[str, Any]) -> Path:
         path = self.spec.paths.output("preview")
+        requests = [request_to_check([place]) for place in places_to_check(report["identity"].get("doubts", []))]
         order = SheetOrder(
             video=assembled.video,
             tracks=assembled.tracks,
@@ -134,7 +133,7 @@ class Finishing:
             thumbnails=self.spec.paths.thumbnails,
             identity=report["identity"],
             degradation=report["degradation"],
-            warnings=[*_doubts(report["identity"]), *(warned["message"] for warned in report["warnings"])],
+            warnings=[*requests, *(warned["message"] for warned in report["warnings"])],
         )
         with storage_errors("making the preview"):
             write_preview(path, order)
@@ -158,9 +157,3 @@ class Finishing:
 
     def _report(self, stage: str, frames: int, seconds: float) -> None:
         self.reporter.report(stage, self.rate.info, frames, seconds, self.rendered.degradation)
-
-
-def _doubts(identity: dict[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each place at which people should check who is who."""
-    for place in places_to_check(identity.get("doubts", [])):
-        yield f"Please check who is who{span_words(place['from_s'], place['to_s'])[0]}."

@@ -27,12 +27,13 @@ from pipeline.rendering.analysis import Analysis, FaceEmbedder
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
 from pipeline.rendering.encoder_factory import open_encoder
+from pipeline.rendering.first_sight import FirstSights
 from pipeline.rendering.frame_cache import FrameCache
 from pipeline.rendering.hdr import hdr_warnings
 from pipeline.rendering.lookahead import lookahead_share
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import render
-from pipeline.rendering.rerender import Rerender
+from pipeline.rendering.rerender import Rerender, first_sights
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome
 from pipeline.rendering.thumbnails import ThumbnailStore, clear_thumbnails
 from pipeline.rendering.tile_renderer import TileRenderer
@@ -65,11 +66,12 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         first = None if job.checkpoint.complete else next(batches, None)
         start_pts = _start_pts(job, first)
         people, analysis = _analysis(job, finder, start_pts)
-        _rerender(job, compositor, decoder)
+        _rerender(job, compositor, decoder, first_sights(job))
         if first is not None:
             batches = within_duration(chain([first], batches), start_pts, job.spec.limits)
             _render(job, decoder, compositor, analysis, batches)
-            _rerender(job, compositor, decoder)
+            if sights := first_sights(job):
+                _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
             identity=people.summary(),
             decoder=decoder.name,
@@ -171,10 +173,11 @@ def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[Peopl
     return people, analysis
 
 
-def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder) -> None:
+def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder, sights: FirstSights) -> None:
     """Render finished segments again that corrections, or what only the whole video shows, have changed."""
     rerendered = Rerender(
         job,
+        sights,
         new_tile_renderer=lambda: _tile_renderer(job, compositor),
         new_encoder=lambda: open_encoder(job, decoder.color),
     ).run()

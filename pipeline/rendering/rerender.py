@@ -23,11 +23,20 @@ _DEPTH = 16
 _BATCH = 4
 
 
+def first_sights(job: StreamJob) -> FirstSights:
+    """Return when people are seen for the first time; that is known once all segments are there."""
+    if not job.checkpoint.complete:
+        return FirstSights()
+    directory = job.spec.paths.segments
+    return FirstSights.of(row for record in job.checkpoint.segments for row in segments.read_rows(directory, record))
+
+
 @dataclass(frozen=True, slots=True)
 class Rerender:
     """What it takes to render finished segments again."""
 
     job: StreamJob
+    sights: FirstSights
     new_tile_renderer: Callable[[], TileRenderer]
     new_encoder: Callable[[], Encoder]
 
@@ -40,10 +49,9 @@ class Rerender:
         """
         rerendered, first_frame = 0, 0
         directory = self.job.spec.paths.segments
-        sights = self._first_sights()
         for position, record in enumerate(self.job.checkpoint.segments):
             rows = segments.read_rows(directory, record)
-            shown = [self.job.corrected(sights.apply(row)) for row in rows]
+            shown = [self.job.corrected(self.sights.apply(row)) for row in rows]
             if segments.plan_of(shown, first_frame) != record.plan:
                 self.job.interruption.check("while it was corrected")
                 self._replace(position, record, self._rendered(record, rows, shown, first_frame))
@@ -51,14 +59,6 @@ class Rerender:
                 rerendered += 1
             first_frame += record.frames
         return rerendered
-
-    def _first_sights(self) -> FirstSights:
-        """Return when people are seen for the first time; that is known once all segments are there."""
-        checkpoint = self.job.checkpoint
-        if not checkpoint.complete:
-            return FirstSights()
-        directory = self.job.spec.paths.segments
-        return FirstSights.of(row for record in checkpoint.segments for row in segments.read_rows(directory, record))
 
     def _rendered(self, record: SegmentRecord, rows: list[Row], shown: list[Row], first_frame: int) -> SegmentRecord:
         with (

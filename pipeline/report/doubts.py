@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engines.media_warnings import span_words
+
 MOST_PLACES = 5  # that people are asked to look at
 _GAP_S = 2.0  # spans of doubt nearer than this are one place
 
@@ -28,3 +30,9 @@ def places_to_check(doubts: Sequence[dict[str, Any]], most: int = MOST_PLACES) -
             places.append({key: float(doubt[key]) for key in ("from_s", "to_s", "confidence")})
     chosen = sorted(places, key=lambda place: place["confidence"])[:most]
     return sorted(chosen, key=lambda place: place["from_s"])
+
+
+def request_to_check(places: Sequence[dict[str, float]]) -> str:
+    """Return the sentence that asks people to look at these places."""
+    spans = ",".join(span_words(place["from_s"], place["to_s"])[0] for place in places)
+    return f"Please check who is who{spans}."

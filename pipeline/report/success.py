@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engines.frames import MediaInfo
-from engines.media_warnings import MediaWarning, span_words
+from engines.media_warnings import MediaWarning
 from engines.versions import gpu_versions
 from pipeline.degradation.controller import spans
 from pipeline.fingerprint import MODELS, config_hash
@@ -15,7 +15,7 @@ from pipeline.rendering.frame_rate import OutputRate
 from pipeline.rendering.stream import StreamOutcome
 from pipeline.report.common import describe_input
 from pipeline.report.completeness import warnings_of
-from pipeline.report.doubts import places_to_check
+from pipeline.report.doubts import places_to_check, request_to_check
 from pipeline.report.model import (
     Backends,
     Compute,
@@ -96,8 +96,7 @@ def verdict(finished: FinishedJob, warnings: int) -> str:
 def _check(finished: FinishedJob) -> str:
     """Return the sentence that asks people to look at the places of doubt, with a blank before it."""
     places = places_to_check(finished.outcome.identity.get("doubts", []))
-    spans = ",".join(span_words(place["from_s"], place["to_s"])[0] for place in places)
-    return f" Please check who is who{spans}." if places else ""
+    return f" {request_to_check(places)}" if places else ""
 
 
 def _problems(checkpoint: Checkpoint) -> str:
