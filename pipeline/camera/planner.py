@@ -34,6 +34,7 @@ class CameraOperator:
         self._left, self._right = (
             TileCamera(s, settings, framings, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides
         )
+        self._left_view, self._right_view = (View(s) for s in sides)
         self._lookahead_s = lookahead_s
         self._scenes: list[Scene] = []
         self._times: list[float] = []  # the camera's clock at each waiting scene, seconds
@@ -60,17 +61,24 @@ class CameraOperator:
         if self._last_t is not None:
             self._clock += min(max(scene.t - self._last_t, 0.0), _LONGEST_STEP_S)
         self._last_t = scene.t
+        self._wait(scene, self._clock)
+
+    def _wait(self, scene: Scene, time: float) -> None:
         self._scenes.append(scene)
-        self._times.append(self._clock)
+        self._times.append(time)
+        for view in (self._left_view, self._right_view):
+            view.append(scene, time)
 
     def _commit(self) -> list[Row]:
         """Decide the oldest scenes; later ones are known to the plan."""
         until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
         count = max(1, sum(t < until for t in self._times))
-        left = self._left.advance(View("left", self._scenes, self._times), count)
-        right = self._right.advance(View("right", self._scenes, self._times), count)
+        left = self._left.advance(self._left_view, count)
+        right = self._right.advance(self._right_view, count)
         done = self._scenes[:count]
         del self._scenes[:count], self._times[:count]
+        for view in (self._left_view, self._right_view):
+            view.drop(count)
         return [Row(s.pts, s.t, a, b, s.frame) for s, a, b in zip(done, left, right, strict=True)]
 
     def state(self) -> dict[str, Any]:
@@ -86,8 +94,8 @@ class CameraOperator:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the state of another operator with the same settings and frame size."""
-        self._scenes = [_restored_scene(s) for s in state["scenes"]]
-        self._times = list(state["times"])
+        for scene, time in zip(state["scenes"], state["times"], strict=True):
+            self._wait(_restored_scene(scene), time)
         self._clock, self._last_t = state["clock"], state["last_t"]
         self._left.restore(state["left"])
         self._right.restore(state["right"])
