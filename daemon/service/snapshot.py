@@ -15,6 +15,7 @@ from daemon.inbox.selection import Intake
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import EventBus, Tick
+from daemon.remedies import remedy_of
 from daemon.service.job_overview import JobOverview
 from daemon.service.systemd import Systemd
 from daemon.share.leases import host_name
@@ -136,9 +137,9 @@ class StatusPublisher:
         for inbox in self._intake.inboxes:
             for file, wait in inbox.unfinished.items():
                 why = wait.why
-                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy, wait.since)
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, remedy_of(why), wait.since)
             for file, why in inbox.forbidden.items():
-                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, remedy_of(why))
 
     def _list_files(self, status: ServiceStatus) -> None:
         """Add the names of the first files in the inboxes."""

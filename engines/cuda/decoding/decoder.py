@@ -20,7 +20,7 @@ from engines.cuda.decoding.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.decoding.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.stream_protocol import DeviceWork
 from engines.edits.video import is_hidden
-from engines.errors import DeviceUnavailableError, UnsupportedCodecError
+from engines.errors import Component, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
 from engines.settings import DeviceSettings
 from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
@@ -175,7 +175,8 @@ class GPUDecoder(PyAvDecoder):
         message = f"The video cannot be decoded on the GPU: {reason}."
         match self._settings.undecodable:
             case "wait":
-                raise DeviceUnavailableError(message, remedy="Wait for a GPU that can, or set device.undecodable: cpu.")
+                remedy = "Wait for a GPU that can, or decode on the CPU."
+                raise DeviceUnavailableError(message, remedy=remedy, component=Component.DECODER)
             case "fail":
                 raise UnsupportedCodecError(message)
         log.warning("decoding on the CPU", reason=reason, path=str(self._path))
