@@ -11,7 +11,7 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.claim import claim
 from daemon.jobs.job import Job
 from daemon.remedies import log_fields

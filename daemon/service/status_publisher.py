@@ -1,4 +1,4 @@
-"""A snapshot of the service for people: the status page, and the status line of systemd."""
+"""Publishes the state of the service for people: the status page, and the status line of systemd."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.config.settings import Settings, StatusSettings
 from daemon.inbox.inbox import Inbox
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import EventBus, Tick
