@@ -52,13 +52,13 @@ class GPURun:
     when they change, and when an edit list cuts off a group of frames.
     """
 
-    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, keep: Callable[[Surface], Upright]) -> None:
+    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, copy: Callable[[Surface], Upright]) -> None:
         self._feed = feed
         self._size = video.coded_width, video.coded_height
         self._headers = HeaderWatch(video, feed.stream)
         self._codec = codec
         self._latest_pts: int | None = None  # of the packets that are shown
-        self._keep = keep
+        self._copy = copy
         self._timeline: Timeline[Upright] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.codec in CODECS_WITH_HIDDEN_PACKETS,
@@ -111,13 +111,13 @@ class GPURun:
             frames = self._codec.decode(packet)
         except DamagedPacketError:
             return self._timeline.report_error()
-        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
+        placed = [self._timeline.place(n, self._copied(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
         return [slot for slots in placed for slot in slots]
 
-    def _kept(self, surface: Surface) -> Upright:
+    def _copied(self, surface: Surface) -> Upright:
         if (surface.width, surface.height) != self._size:
             raise GPURefusedError(CHANGES)
-        return self._keep(surface)
+        return self._copy(surface)
 
 
 def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
