@@ -22,7 +22,7 @@ _CHECKS = {
     Component.DISK_SIZE: "share-limits",
     Component.STORAGE: "share",
 }
-_EXTRAS = "The extra dualface[cuda] holds what a GPU needs, dualface[cpu] the rest; install one of them."
+_EXTRAS = "The extra dualface[cuda] holds what a GPU needs, dualface[cpu] what the CPU needs; install one of them."
 _SETTINGS = {
     ("DEVICE_OUT_OF_MEMORY", Component.GPU): "Or lower workers.concurrent_jobs or device.max_batch.",
     ("VRAM_GUARD", Component.GPU): "Or lower workers.concurrent_jobs, or raise device.vram_guard.",
