@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.frames import Rect
-from tests.unit.pipeline.camera.test_planner import acceleration, face, film, holds, lefts, rights, scene
+from tests.support.cameras import acceleration, face, film, holds, lefts, rights, scene
 
 PANELS = Rect(20, 40, 900, 1000), Rect(980, 40, 920, 1000)
 
