@@ -4,72 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from engines.frames import Rect, Size
+from engines.frames import Rect
 from pipeline.camera.bands import Array
-from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
-from pipeline.camera.framing import Framing, contains_centre, contains_face, touches
+from pipeline.camera.camera_path import CameraPath, Stretch
+from pipeline.camera.framing import contains_centre, contains_face
+from pipeline.camera.framings import Framings
+from pipeline.camera.freeze_frame import FreezeFrame, still_quality
 from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
 
 _OTHER_MEMORY_S = 2.0  # validity of the other person's last position
-_STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
-_FRAMINGS_MOST = 64  # sizes and panels that are remembered
+_EXIT_SHARE = 0.4  # of the usual wait for somebody who has left through a side
+_LEAD_IN_S = 0.1  # before a face is found, its person comes into the picture
+_EPSILON_S = 1e-6  # of rounding errors
+_EDGE = 0.25  # of a face's width: who was seen nearer to a side of the picture has left through it
 _UNKNOWN_SHARES = (math.nan, math.nan)  # smallest and largest share of its tile that a face can have
 _CLEARANCE = 0.05  # crop widths between the other person and the crop before a freeze ends
-
-
-@dataclass(frozen=True, slots=True)
-class FreezeFrame:
-    """A frame that a frozen tile may repeat.
-
-    Attributes:
-        time: seconds on the camera's clock.
-        quality: 2 without the other person, 1 with them at its edge, 0 with their face inside or the own face cut off.
-    """
-
-    pts: int
-    time: float
-    person: int
-    crop: Rect
-    quality: int
-
-
-class Framings:
-    """Framing and path planner for each size of frame and panel; ``usual`` is the size of scenes that name none."""
-
-    def __init__(self, settings: CameraSettings, usual: Size) -> None:
-        self._settings = settings
-        self.usual = usual
-        self._known: dict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = {}
-
-    def of(self, frame: Size | None, panel: Rect | None = None) -> tuple[Framing, PathPlanner]:
-        size = frame or self.usual
-        if (size, panel) not in self._known:
-            while len(self._known) >= _FRAMINGS_MOST:
-                del self._known[next(iter(self._known))]
-            framing = Framing(self._settings, *size, panel)
-            self._known[size, panel] = framing, PathPlanner(self._settings, framing)
-        return self._known[size, panel]
 
 
 class TileCamera:
     """The camera of one tile. ``advance`` must commit every frame exactly once, in order."""
 
     def __init__(
-        self, side: Side, settings: CameraSettings, framings: Framings, *, freeze: bool, bridge_s: float
+        self, side: Side, settings: CameraSettings, framings: Framings, *, hold_s: float, bridge_s: float
     ) -> None:
         self._side = side
         self._settings = settings
         self._framings = framings
         self._framing, self._planner = framings.of(None)
-        self._freeze, self._bridge_s = freeze, bridge_s
+        self._hold_s, self._bridge_s = hold_s, bridge_s
         self._path: CameraPath | None = None
         self._resting_elsewhere = False  # the path rests on a crop without the person, who has not been in this shot
         self._frozen = False
@@ -154,15 +123,21 @@ class TileCamera:
             self._last_other = None
 
     def _present(self, view: View, i: int) -> bool:
-        """Return whether the person is visible, or back so soon that the path continues."""
+        """Return whether the person is visible, or back so soon that the tile shows them."""
         if view.faces[i] is not None:
             return True
         back = view.next_face(i)
-        if back is None or self._frozen or self._resting_elsewhere:
+        if back is None:
             return False
+        if self._frozen or self._resting_elsewhere:
+            return i >= self._lead_in(view, back)
         if self._path is None:
             return not self._waiting and float(view.times[back] - view.times[i]) <= self._bridge_s
         return self._bridged(self._last, self._trace.last_s, view, back)
+
+    def _lead_in(self, view: View, back: int) -> int:
+        """Return the frame at which a still ends for a person whose face is back in frame ``back``."""
+        return int(np.searchsorted(view.times, float(view.times[back]) - _LEAD_IN_S - _EPSILON_S))
 
     def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
         """Return whether the path may continue from the person's last position to frame ``back``."""
@@ -179,7 +154,7 @@ class TileCamera:
 
     def _follow(self, view: View, i: int, commit: int) -> list[Tile]:
         path = self._path
-        if path is None or (self._waiting and view.faces[i] is not None and not self._is_in_crop(view, i)):
+        if path is None or self._resting_elsewhere or (self._waiting and not self._is_in_crop(view, i)):
             path = self._path = CameraPath(float(view.times[i]))
         self._waiting = self._frozen = self._resting_elsewhere = False
         j = self._phase_end(view, i, commit)
@@ -219,10 +194,12 @@ class TileCamera:
         return faces
 
     def _is_in_crop(self, view: View, i: int) -> bool:
-        """Return whether the waiting live camera already shows the person who comes back."""
+        """Return whether the waiting live camera already shows the person who comes back, as far as they are seen."""
         face = view.faces[i]
-        if self._frozen or self._path is None or face is None:
+        if self._frozen or self._path is None:
             return False
+        if face is None:
+            return True
         crop = self._held_crop(view, i, self._path)
         return contains_face(crop, face, self._framing.width, self._framing.height)
 
@@ -238,27 +215,26 @@ class TileCamera:
             return Tile(own.person if own else None, None, crop, "held")
         self._last = own
         self._trace.note(float(view.times[i]), face, other)
-        quality = self._quality(crop, face, other)
-        self._store_freeze_frame(FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
+        self._store_freeze_frame(view, i, crop)
         return Tile(own.person, face, crop, own.source)
 
-    def _quality(self, crop: Rect, face: Rect, other: Rect | None) -> int:
-        if not contains_face(crop, face, self._framing.width, self._framing.height):
-            return 0
-        if other is None or not touches(crop, other):
-            return 2
-        return 0 if contains_centre(crop, other, _CLEARANCE) else 1
-
-    def _store_freeze_frame(self, new: FreezeFrame) -> None:
-        old = self.freeze_frame
-        if old is None or old.person != new.person or new.quality >= old.quality or new.time - old.time > _STALE_S:
+    def _store_freeze_frame(self, view: View, i: int, crop: Rect) -> None:
+        own, face = view.own[i], view.faces[i]
+        if own is None or face is None:
+            return
+        inside = contains_face(crop, face, self._framing.width, self._framing.height)
+        quality = still_quality(crop, face, view.others[i], inside=inside, sure=own.source != "tracked")
+        new = FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality)
+        if self.freeze_frame is None or self.freeze_frame.is_replaced_by(new):
             self.freeze_frame = new
 
     # waiting
 
     def _wait(self, view: View, i: int, commit: int) -> list[Tile]:
         self._waiting = True
-        j = self._phase_end(view, i, commit)
+        back, j = view.next_face(i), self._phase_end(view, i, commit)
+        if back is not None and i < (lead_in := self._lead_in(view, back)) < j:
+            j = lead_in
         if self._path is None or self._resting_elsewhere:
             tiles = self._wait_unseen(view, i, j)
         else:
@@ -266,7 +242,7 @@ class TileCamera:
         return tiles
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
-        """Let the camera come to rest; freeze while the other person is in its crop."""
+        """Let the camera come to rest; freeze while the other person is in its crop, or when it has waited enough."""
         self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._gap_end(view, i))), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
@@ -277,7 +253,7 @@ class TileCamera:
         return tiles
 
     def _should_freeze(self, view: View, i: int, crop: Rect) -> bool:
-        if self._freeze:
+        if self._is_away(view, i):
             return True
         if not self._frozen:
             return self._intruded(float(view.times[i]), crop, 0.0) and not self._just_covered(float(view.times[i]))
@@ -287,6 +263,20 @@ class TileCamera:
         return self._intruded(float(view.times[i]), crop, _CLEARANCE) or any(
             o is not None and contains_centre(crop, o, _CLEARANCE) for o in soon
         )
+
+    def _is_away(self, view: View, i: int) -> bool:
+        """Return whether the camera has waited enough, and goes on waiting for as long as it sees ahead."""
+        hold_s = self._hold_s * (_EXIT_SHARE if self._has_left() else 1.0)
+        if float(view.times[i]) - self._trace.last_s < hold_s:
+            return False
+        return self._frozen or hold_s == 0 or view.next_face(i) is None
+
+    def _has_left(self) -> bool:
+        """Return whether the person was last seen at a side of the picture."""
+        face, area = self._last.box if self._last else None, self._framing.area
+        if face is None:
+            return False
+        return min(face.x - area.x, area.x + area.w - face.x - face.w) < _EDGE * face.w
 
     def _just_covered(self, time: float) -> bool:
         """Return whether the other person has just covered this one."""
