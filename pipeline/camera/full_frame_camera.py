@@ -7,7 +7,6 @@ that are squeezed to half their width. It never freezes: a still of the only per
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +27,17 @@ class FullFrameCamera:
     def __init__(self, settings: CameraSettings, usual: Size, *, bridge_s: float) -> None:
         wide = settings.model_copy(update={"face_share": settings.face_share * _FACE_SHARE})
         framings = Framings(wide, _squeezed_size(usual))
+        self._view = View("left")
         self._camera = _SqueezedCamera("left", wide, framings, hold_s=math.inf, bridge_s=bridge_s)
 
-    def advance(self, scenes: Sequence[Scene], times: Sequence[float], commit: int) -> list[Rect]:
-        """Return the crops of the first ``commit`` frames, 16:9; see ``TileCamera.advance``."""
-        squeezed = [_squeezed_scene(scene) for scene in scenes]
-        tiles = self._camera.advance(View("left", squeezed, times), commit)
+    def append(self, scene: Scene, time: float) -> None:
+        """Add the next frame; ``time`` is in seconds on the camera's clock."""
+        self._view.append(_squeezed_scene(scene), time)
+
+    def advance(self, commit: int) -> list[Rect | None]:
+        """Return the crops of the first ``commit`` frames, 16:9, and drop these frames; the others shape the plan."""
+        tiles = self._camera.advance(self._view, commit)
+        self._view.drop(commit)
         return [tile.crop.scaled(1 / _SQUEEZE, 1.0) for tile in tiles]
 
     def state(self) -> dict[str, Any]:

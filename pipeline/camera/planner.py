@@ -35,7 +35,8 @@ class CameraOperator:
         bridge_s = min(settings.bridge_s, lookahead_s)
         sides: tuple[Side, Side] = ("left", "right")
         self._left, self._right = (TileCamera(s, settings, framings, hold_s=hold_s, bridge_s=bridge_s) for s in sides)
-        self._full = FullFrameCamera(settings, (width, height), bridge_s=bridge_s)
+        self._left_view, self._right_view = (View(s) for s in sides)
+        self._full: FullFrameCamera | None = FullFrameCamera(settings, (width, height), bridge_s=bridge_s)
         self._people: set[int] = set()  # that have been seen so far
         self._lookahead_s = lookahead_s
         self._scenes: list[Scene] = []
@@ -63,25 +64,31 @@ class CameraOperator:
         if self._last_t is not None:
             self._clock += min(max(scene.t - self._last_t, 0.0), _LONGEST_STEP_S)
         self._last_t = scene.t
+        self._wait(scene, self._clock)
+
+    def _wait(self, scene: Scene, time: float) -> None:
         self._scenes.append(scene)
-        self._times.append(self._clock)
+        self._times.append(time)
+        for view in (self._left_view, self._right_view):
+            view.append(scene, time)
         self._people |= {seen.person for seen in (scene.left, scene.right) if seen and seen.box}
+        if len(self._people) > 1:
+            self._full = None
+        if self._full is not None:
+            self._full.append(scene, time)
 
     def _commit(self) -> list[Row]:
         """Decide the oldest scenes; later ones are known to the plan."""
         until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
         count = max(1, sum(t < until for t in self._times))
-        left = self._left.advance(View("left", self._scenes, self._times), count)
-        right = self._right.advance(View("right", self._scenes, self._times), count)
-        full = self._full_frames(count)
+        left = self._left.advance(self._left_view, count)
+        right = self._right.advance(self._right_view, count)
+        full = [None] * count if self._full is None else self._full.advance(count)
         done = self._scenes[:count]
         del self._scenes[:count], self._times[:count]
+        for view in (self._left_view, self._right_view):
+            view.drop(count)
         return [Row(s.pts, s.t, a, b, s.frame, c) for s, a, b, c in zip(done, left, right, full, strict=True)]
-
-    def _full_frames(self, count: int) -> Sequence[Rect | None]:
-        if len(self._people) > 1:
-            return [None] * count
-        return self._full.advance(self._scenes, self._times, count)
 
     def state(self) -> dict[str, Any]:
         """Return everything that later rows depend on, as JSON-able values."""
@@ -92,19 +99,22 @@ class CameraOperator:
             "last_t": self._last_t,
             "left": self._left.state(),
             "right": self._right.state(),
-            "full": self._full.state(),
+            "full": self._full.state() if self._full is not None else None,
             "people": sorted(self._people),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the state of another operator with the same settings and frame size."""
-        self._scenes = [_restored_scene(s) for s in state["scenes"]]
-        self._times = list(state["times"])
+        self._people = set(state["people"])
+        for scene, time in zip(state["scenes"], state["times"], strict=True):
+            self._wait(_restored_scene(scene), time)
         self._clock, self._last_t = state["clock"], state["last_t"]
         self._left.restore(state["left"])
         self._right.restore(state["right"])
-        self._full.restore(state["full"])
-        self._people = set(state["people"])
+        if state["full"] is None:
+            self._full = None
+        elif self._full is not None:
+            self._full.restore(state["full"])
 
 
 def _scene_state(scene: Scene) -> list[Any]:

@@ -169,7 +169,8 @@ class TileCamera:
         end, last, last_s = view.next_break(i), view.own[i], float(view.times[i])
         for k in range(i, end):
             if view.faces[k] is not None:
-                if not self._bridged(last, last_s, view, k):
+                is_back = k > i and view.faces[k - 1] is None
+                if is_back and not self._bridged(last, last_s, view, k):
                     return k
                 last, last_s = view.own[k], float(view.times[k])
         return end
@@ -184,7 +185,10 @@ class TileCamera:
 
         A person who is lost behind the other one is extrapolated; other gaps stay None.
         """
-        faces, trace = view.faces[i:end], Trace.restored(self._trace.state())
+        faces = view.faces[i:end]
+        if None not in faces:
+            return faces
+        trace = Trace.restored(self._trace.state())
         for n, k in enumerate(range(i, end)):
             time, face = float(view.times[k]), view.faces[k]
             if face is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -87,10 +87,10 @@ class FaceFinder:
         found = self.complete(frames, wanted, [None] * len(frames))
         return thumbnails(), found
 
-    def luma(self, frame: Frame, size: Size) -> NDArray[np.uint8]:
-        """A frame's luma, shape (height, width), averaged by area."""
-        image: NDArray[np.uint8] = self._preprocessor.begin_thumbnails([frame], *size)()[0]
-        return image
+    def begin_luma(self, frame: Frame, size: Size) -> Callable[[], NDArray[np.uint8]]:
+        """Begin to make a frame's luma, averaged by area; the returned function returns it, shape (height, width)."""
+        thumbnails = self._preprocessor.begin_thumbnails([frame], *size)
+        return lambda: thumbnails()[0]
 
     def complete(
         self, frames: Sequence[Frame], wanted: Sequence[bool], found: Sequence[tuple[Face, ...] | None]
