@@ -94,11 +94,11 @@ class TileCamera:
 
     def _present(self, view: View, i: int) -> bool:
         """Return whether the person is visible, or back so soon that the tile shows them."""
-        if view.faces[i] is not None:
-            return True
         back = view.next_face(i)
-        if back is None:
+        if back is None or (self._frozen and view.is_glimpse(back)):
             return False
+        if back == i:
+            return True
         if self._frozen or self._resting_elsewhere:
             return i >= self._lead_in(view, back)
         if self._path is None:
@@ -217,7 +217,8 @@ class TileCamera:
 
     def _hold(self, view: View, i: int, j: int, path: CameraPath) -> list[Tile]:
         """Let the camera come to rest; freeze while the other person is in its crop, or when it has waited enough."""
-        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._gap_end(view, i))), j - i)
+        end = max(j, self._gap_end(view, i))
+        self._planner.extend(path, self._stretch(view, i, self._expected(view, i, end)), j - i)
         tiles = []
         for k, crop in zip(range(i, j), self._crops(path, view.times[i:j]), strict=True):
             self._other.note(view, k)

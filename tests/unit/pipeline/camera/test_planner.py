@@ -245,6 +245,18 @@ def test_who_stays_away_is_shown_as_a_still_until_they_return():
     assert frozen[0] == pytest.approx(60 + CameraSettings().hold_s * FPS, abs=2)
 
 
+@pytest.mark.parametrize(("seconds", "is_live"), [(0.1, False), (0.2, False), (0.4, True)])
+def test_a_glimpse_does_not_end_a_still(seconds, is_live):
+    """A detector is wrong now and then, or somebody passes by."""
+
+    def seen(i):
+        return i < 60 or 130 <= i < 130 + seconds * FPS or i >= 240
+
+    scenes = [scene(i, face(500), face(1400) if seen(i) else "lost") for i in range(280)]
+    sources = {t.source for t in rights(film(scenes))[100:200]}
+    assert sources == ({"frozen", "held", "detected"} if is_live else {"frozen"})
+
+
 def test_the_still_shows_the_person_in_the_middle_of_the_tile():
     """The last frames before the exit show half a face at the edge of the picture."""
     scenes = [scene(i, face(500), face(1400 + 20 * max(0, i - 60)) if i < 88 else "lost") for i in range(200)]
