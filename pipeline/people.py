@@ -97,7 +97,9 @@ class Tile:
 class Row:
     """One output frame as it is planned: a line of NAME.dual.tracks.jsonl.gz without its number.
 
-    ``frame`` is as in ``Scene``.
+    Attributes:
+        frame: as in ``Scene``.
+        full: what the whole output shows in place of the two tiles, 16:9, while one person at most has been seen.
     """
 
     pts: int
@@ -105,11 +107,13 @@ class Row:
     left: Tile
     right: Tile
     frame: Size | None = None
+    full: Rect | None = None
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
     """Return the row that ``dataclasses.asdict`` or orjson has converted."""
-    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]))
+    full = None if data["full"] is None else Rect(**data["full"])
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]), full)
 
 
 def size_from_json(value: list[int] | None) -> Size | None:

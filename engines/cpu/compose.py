@@ -60,8 +60,10 @@ class CpuCompositor:
         self._resampler = _Resampler()
         self._last: dict[str, tuple[TileSource, Plane, Plane]] = {}
 
-    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
-        """Draw both tiles. The planes of the result are contiguous, chroma directly after luma in memory.
+    def compose(self, left: TileSource, right: TileSource | None, pts: int, duration: int) -> Frame:
+        """Draw both tiles, or one that fills the frame.
+
+        The planes of the result are contiguous, chroma directly after luma in memory.
 
         Raises:
             ValueError: a crop is empty or reaches outside its frame.
@@ -70,6 +72,9 @@ class CpuCompositor:
         frame = np.empty(luma_size * 3 // 2, left.frame.y.dtype)
         y = frame[:luma_size].reshape(self._height, self._width)
         uv = frame[luma_size:].reshape(self._height // 2, self._width // 2, 2)
+        if right is None:
+            self._draw(left, y, uv)
+            return Frame(y, uv, pts, duration, replaced=left.frame.replaced)
         half = self._width // 2
         self._tile("left", left, y[:, :half], uv[:, : half // 2])
         self._tile("right", right, y[:, half:], uv[:, half // 2 :])

@@ -1,8 +1,9 @@
-"""Two tiles side by side, composed on the GPU: all frames of a batch in one launch."""
+"""Two tiles side by side, or one, composed on the GPU: all frames of a batch in one launch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class CudaCompositor:
         self._stream = stream
         self._width, self._height = width, height
 
-    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
+    def compose(self, left: TileSource, right: TileSource | None, pts: int, duration: int) -> Frame:
         """Draw one frame.
 
         Raises:
@@ -41,19 +42,22 @@ class CudaCompositor:
         return self.compose_batch([Composition(left, right, pts, duration)])[0]
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        """Draw frames, in one launch per sixteen.
+        """Draw frames, in one launch per sixteen of the same layout.
 
         Raises:
             ValueError: a crop is empty or reaches outside its frame.
         """
-        parts = (compositions[n : n + _BATCH] for n in range(0, len(compositions), _BATCH))
+        runs = (list(run) for _, run in groupby(compositions, key=lambda c: c.right is None))
+        parts = (run[n : n + _BATCH] for run in runs for n in range(0, len(run), _BATCH))
         return [frame for part in parts for frame in self._draw(part)]
 
     def _draw(self, compositions: Sequence[Composition]) -> list[Frame]:
+        """Draw frames of the same layout."""
         size = frame_bytes(self._width, self._height)
         memory = self._stream.empty((len(compositions), size))
-        tiles = [tile for c in compositions for tile in (c.left, c.right)]
-        draw_tiles(self._stream, tiles, memory, self._width, self._height, across=_SIDES)
+        tiles = [tile for c in compositions for tile in (c.left, c.right) if tile is not None]
+        across = len(tiles) // len(compositions)
+        draw_tiles(self._stream, tiles, memory, self._width, self._height, across=across)
         return [
             Frame(*split(image, self._width, self._height), c.pts, c.duration, replaced=c.replaced)
             for c, image in zip(compositions, memory, strict=True)

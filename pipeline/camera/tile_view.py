@@ -16,6 +16,7 @@ from pipeline.people import Scene, Seen, Side
 _UNKNOWN = (np.nan,) * 4
 _FAR_JUMP = 2.5  # face heights between two frames: faster than any person moves
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
+_GLIMPSE_S = 0.25  # a shorter sight of somebody who is away is no return
 _MEMORY_S = 0.3  # time over which a person's speed is measured
 
 
@@ -90,6 +91,13 @@ class View:
             if self.faces[i] is not None:
                 return i
         return None
+
+    def is_glimpse(self, i: int) -> bool:
+        """Return whether the person who is seen in frame ``i`` is lost again at once, for as long as is known."""
+        lost = next((k for k in range(i, len(self)) if self.faces[k] is None), None)
+        if lost is None or self.times[lost] - self.times[i] > _GLIMPSE_S:
+            return False
+        return self.next_face(lost) is None
 
     def neighbours(self, start: int, stop: int) -> list[Rect | None]:
         """Return the other person's boxes where no border is between the two."""

@@ -66,7 +66,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         first = None if job.checkpoint.complete else next(batches, None)
         start_pts = _start_pts(job, first)
         people, analysis = _analysis(job, finder, start_pts)
-        _rerender(job, compositor, decoder, first_sights(job))
+        sights = first_sights(job)
+        _rerender(job, compositor, decoder, sights)
         if first is not None:
             batches = within_duration(chain([first], batches), start_pts, job.spec.limits)
             _render(job, decoder, compositor, analysis, batches)
@@ -83,6 +84,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             cpu_fallback=job.checkpoint.counters.cpu_fallback,
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
             warnings=hdr_warnings(job.spec.profile, job.info.video, job.backend),
+            layout="single" if sights.is_single else "split",
         )
 
 

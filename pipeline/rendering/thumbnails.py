@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -98,6 +98,8 @@ def thumbnail_of(frame: Image, row: Row) -> Thumbnail:
     small = _resized(frame, width, FRAME_HEIGHT)
     half = frame.shape[1] // 2
     tiles = (frame[:, :half], row.left), (frame[:, half:], row.right)
+    if row.full is not None:
+        tiles = (frame, replace(row.left, crop=row.full)), (frame, replace(row.right, crop=row.full))
     return Thumbnail(row.t, small, {side: _face(*tile) for side, tile in zip(SIDES, tiles, strict=True)})
 
 

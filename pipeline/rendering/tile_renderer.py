@@ -1,4 +1,4 @@
-"""Draws the two tiles of a row side by side into one output frame."""
+"""Draws a row into one output frame: its two tiles side by side, or one person full frame."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class TileRenderer:
         return self._compositor.compose_batch(planned)
 
     def _composition(self, frame: Frame, row: Row) -> Composition:
+        if row.full is not None:
+            whole = TileSource(frame, self._surface_rect(row.full, frame))
+            return Composition(whole, None, frame.pts, frame.duration)
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
         self._freeze_frames.add(frame)

@@ -100,6 +100,7 @@ def facts(report: Report) -> dict[str, Any]:
     identity, timing, output, backends = report.identity or {}, report.timing, report.output, report.backends
     return {
         "people": identity.get("people_seen"),
+        "layout": output.layout if output else None,
         "duration_s": output.duration_s if output else None,
         "realtime": timing.realtime_factor if timing else None,
         "replaced_frames": report.resilience.replaced_frames,

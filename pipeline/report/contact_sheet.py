@@ -1,8 +1,8 @@
 """The contact sheet, which shows at a glance whether a job is good.
 
 It has twelve output frames with their times, the faces of the two people at these times, and a strip over the duration
-with each tile's source, repaired swaps of the two people, and reduced quality. A job that was killed and resumed has
-the same contact sheet.
+with each tile's source, repaired swaps of the two people, and reduced quality. Of a video without tiles it shows the
+one person. A job that was killed and resumed has the same contact sheet.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _SOURCE_COLORS: dict[Source, Color] = {
     "frozen": (236, 122, 48),
     "placeholder": (214, 64, 70),
 }
+_FACE_SOURCES: tuple[Source, ...] = ("detected", "tracked", "reidentified")
 _SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {
@@ -68,6 +69,7 @@ class SheetOrder:
         thumbnails: folder of a ``ThumbnailStore``; if it has too few, frames are decoded from the video.
         identity, degradation: those sections of the report, as JSON.
         warnings: those of the report, one sentence each.
+        is_single: the video shows one person full frame, without tiles.
     """
 
     video: Path
@@ -77,6 +79,7 @@ class SheetOrder:
     identity: dict[str, Any] = field(default_factory=dict)
     degradation: Sequence[dict[str, Any]] = ()
     warnings: Sequence[str] = ()
+    is_single: bool = False
 
 
 def write_preview(out: Path, order: SheetOrder) -> None:
@@ -91,11 +94,11 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     thumbnails = load_thumbnails(order.thumbnails) if order.thumbnails is not None else []
     if len(thumbnails) != COUNT:
         thumbnails = list(_decoded(order.video, summary))
-    lines = _warning_lines(order.warnings)
-    sheet = _Sheet(len(thumbnails), len(lines))
+    lines, summary = _warning_lines(order.warnings), summary.finish()
+    sheet = _Sheet(len(thumbnails), len(lines), (_only_side(summary),) if order.is_single else SIDES)
     sheet.draw_frames(thumbnails)
     sheet.draw_faces(thumbnails)
-    sheet.draw_strip(summary.finish(), order)
+    sheet.draw_strip(summary, order)
     sheet.draw_warnings(lines)
     write_durably(out, _small_enough(sheet.bgr()))
 
@@ -106,6 +109,12 @@ def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
         row = summary.until(shot.t_s)
         if row is not None:
             yield thumbnail_of(shot.bgr, row)
+
+
+def _only_side(summary: TrackSummary) -> Side:
+    """Return the side of the person whom a video without tiles shows."""
+    faces = [SOURCES.index(source) for source in _FACE_SOURCES]
+    return SIDES[int(summary.sources[:, faces].sum(axis=(1, 2)).argmax())]
 
 
 def _small_enough(image: NDArray[np.uint8]) -> bytes:
@@ -125,13 +134,14 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
 
 
 class _Sheet:
-    """The sheet while it is drawn, from top to bottom."""
+    """The sheet while it is drawn, from top to bottom, with a row of faces and a bar for each of ``sides``."""
 
-    def __init__(self, thumbnails: int, lines: int) -> None:
+    def __init__(self, thumbnails: int, lines: int, sides: Sequence[Side]) -> None:
+        self._sides = sides
         rows = max(1, -(-thumbnails // _COLUMNS))
         self._faces_top = _GAP + rows * (FRAME_HEIGHT + _GAP) + 12
-        self._strip_top = self._faces_top + 2 * (FACE_SIZE + 4) + 44
-        self._warnings_top = self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96
+        self._strip_top = self._faces_top + len(sides) * (FACE_SIZE + 4) + 44
+        self._warnings_top = self._strip_top + len(sides) * (_BAR_HEIGHT + 6) + 96
         self._image = Image.new("RGB", (WIDTH, self._warnings_top + lines * _LINE_HEIGHT), _PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
@@ -146,7 +156,7 @@ class _Sheet:
             self._stamp(clock_text(thumbnail.t), x, y + FRAME_HEIGHT)
 
     def draw_faces(self, thumbnails: Sequence[Thumbnail]) -> None:
-        for row, side in enumerate(SIDES):
+        for row, side in enumerate(self._sides):
             y = self._faces_top + row * (FACE_SIZE + 4)
             self._label(side, y + FACE_SIZE // 2)
             for number, thumbnail in enumerate(thumbnails):
@@ -155,17 +165,17 @@ class _Sheet:
                 self._paste(shot.image, x, y)
                 if shot.source in ("held", "frozen", "placeholder"):
                     self._mark_source(shot.source, x, y)
-        below = self._faces_top + 2 * (FACE_SIZE + 4) + 14
+        below = self._faces_top + len(self._sides) * (FACE_SIZE + 4) + 14
         for number, thumbnail in enumerate(thumbnails):
             self._text(clock_text(thumbnail.t), self._face_x(number) + FACE_SIZE // 2, below, 16, _SOFT, "mm")
 
     def draw_strip(self, summary: TrackSummary, order: SheetOrder) -> None:
-        for row, side in enumerate(SIDES):
+        for row, side in enumerate(self._sides):
             y = self._strip_top + row * (_BAR_HEIGHT + 6)
             self._label(side, y + _BAR_HEIGHT // 2)
-            bar = Image.fromarray(presence_bar(summary.sources[row], _BAR_HEIGHT))
+            bar = Image.fromarray(presence_bar(summary.sources[SIDES.index(side)], _BAR_HEIGHT))
             self._image.paste(bar.resize((_BAR_WIDTH, _BAR_HEIGHT), Image.Resampling.NEAREST), (_FACES_LEFT, y))
-        below = self._strip_top + 2 * (_BAR_HEIGHT + 6)
+        below = self._strip_top + len(self._sides) * (_BAR_HEIGHT + 6)
         self._spans(order, below)
         self._swaps(order, below + 14)
         self._axis(order.duration_s, below + 12)
@@ -204,7 +214,7 @@ class _Sheet:
             self._text(whole_clock_text(t), x, y + 18, 16, _SOFT, anchor)
 
     def _legend(self, order: SheetOrder, summary: TrackSummary, y: int) -> None:
-        shown = summary.sources.sum(axis=(0, 2))
+        shown = summary.sources[[SIDES.index(side) for side in self._sides]].sum(axis=(0, 2))
         entries = [(_SOURCE_COLORS[s], _SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
         levels = sorted({span["level"] for span in order.degradation} & _LEVEL_COLORS.keys())
         entries += [(_LEVEL_COLORS[level], _LEVEL_WORDS[level]) for level in levels]
@@ -218,7 +228,8 @@ class _Sheet:
 
     def _label(self, side: Side, y: int) -> None:
         self._draw.rounded_rectangle((_GAP, y - 9, _GAP + 5, y + 9), 2, fill=_SIDE_COLORS[side])
-        self._text(side.capitalize(), _GAP + 14, y, 20, _INK, "lm")
+        name = side.capitalize() if len(self._sides) > 1 else "Person"
+        self._text(name, _GAP + 14, y, 20, _INK, "lm")
 
     def _stamp(self, text: str, x: int, bottom: int) -> None:
         width = _font(18).getlength(text)
@@ -271,6 +282,8 @@ def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
 
 def _facts(order: SheetOrder) -> str:
     parts = [whole_clock_text(order.duration_s)]
-    if "both_visible_ratio" in order.identity:
+    if order.is_single:
+        parts.append("full frame, as there are no two people")
+    elif "both_visible_ratio" in order.identity:
         parts.append(f"both people seen {100 * order.identity['both_visible_ratio']:.0f} % of the time")
     return ", ".join(parts)

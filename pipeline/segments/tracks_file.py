@@ -12,6 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engines.frames import Rect
+from pipeline.full_frame import whole
 from pipeline.people import Row, Side, Source, Tile, size_from_json
 
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -27,7 +28,9 @@ def read_tracks(path: Path) -> Iterator[Row]:
     with gzip.open(path) as lines:
         for line in lines:
             row = orjson.loads(line)
-            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]), size_from_json(row.get("picture")))
+            left, right = _tile(row["left"]), _tile(row["right"])
+            full = whole(left.crop, right.crop) if row.get("layout") == "single" else None
+            yield Row(0, row["t"], left, right, size_from_json(row.get("picture")), full)
 
 
 def _tile(data: dict[str, Any]) -> Tile:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engines.cpu.compose import PLACEHOLDER_CHROMA, PLACEHOLDER_LUMA, CpuCompositor, chroma_crop
 from engines.frames import Frame, Rect
-from engines.protocols import TileSource
+from engines.protocols import Composition, TileSource
 from tests.support.cuda_on_host import HostCompositor, on_device
 from tests.support.still_images import frame_of, nv12, psnr, waves
 
@@ -187,6 +187,32 @@ def test_each_tile_keeps_to_its_half(compositor):
     assert np.ptp(out.y[:, :TILE_W]) == np.ptp(out.y[:, TILE_W:]) == 0
     assert out.y[0, TILE_W - 1] == dark.y[0, 0]
     assert out.y[0, TILE_W] == bright.y[0, 0]
+
+
+@pytest.mark.parametrize("crop", [Rect(20.3, 40.6, 192.5, 109.1), Rect(10, 4, WIDTH, HEIGHT), Rect(0, 50, 500, 283.5)])
+def test_one_tile_fills_the_frame_without_a_seam(compositor, crop):
+    frame = frame_of(waves(0.8), 500, 380)
+    out = compositor.compose(TileSource(frame, crop), None, 7, 1)
+    assert psnr(out.y, defined(frame.y, crop, WIDTH, HEIGHT)) > AGREEMENT_DB
+    assert psnr(out.uv, defined(frame.uv, chroma_crop(crop, WIDTH), WIDTH // 2, HEIGHT // 2)) > AGREEMENT_DB
+    middle = slice(TILE_W - 2, TILE_W + 2)
+    assert psnr(out.y[:, middle], defined(frame.y, crop, WIDTH, HEIGHT)[:, middle]) > AGREEMENT_DB
+
+
+def test_a_batch_may_hold_both_layouts(compositor):
+    frame = frame_of(waves(0.5), 500, 380)
+    one, two = TileSource(frame, CROPS["moved"]), TileSource(frame, CROPS["enlarged"])
+    wanted = [
+        Composition(one, two, 0, 1),
+        Composition(one, None, 1, 1),
+        Composition(two, None, 2, 1),
+        Composition(two, one, 3, 1),
+    ]
+    for composition, out in zip(wanted, compositor.compose_batch(wanted), strict=True):
+        alone = compositor.compose(composition.left, composition.right, composition.pts, 1)
+        assert out.pts == composition.pts
+        assert np.array_equal(out.y, alone.y)
+        assert np.array_equal(out.uv, alone.uv)
 
 
 def test_the_result_is_one_contiguous_frame_with_its_time(compositor):

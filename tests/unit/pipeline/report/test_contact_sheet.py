@@ -134,6 +134,24 @@ def test_faces_are_cut_out_of_their_tiles():
         assert tuple(face[2, 2]) == (0, 0, 0)
 
 
+def test_the_face_of_a_full_frame_is_cut_out_of_the_whole_of_it():
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[300:500, 880:1040] = 255, 0, 0  # in both halves
+    left = Tile(1, Rect(440, 150, 80, 100), Rect(0, 0, 480, 540), "detected")
+    right = Tile(None, None, Rect(480, 0, 480, 540), "held")
+    face = thumbnail_of(image, Row(0, 1.0, left, right, None, Rect(0, 0, 960, 540))).faces["left"].image
+    assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == (255, 0, 0)
+    assert 0.2 < (face == (255, 0, 0)).all(axis=2).mean() < 0.3
+
+
+def test_the_sheet_of_a_full_frame_has_one_person(tmp_path):
+    two = sheet_of(order_for(tmp_path, 48), tmp_path)
+    one = sheet_of(order_for(tmp_path, 48, is_single=True), tmp_path)
+    assert two.shape[0] - one.shape[0] == FACE_SIZE + 4 + 30 + 6
+    top = strip_top(12) - FACE_SIZE - 4
+    assert colors(one[top : top + 30, 102:1902], (52, 168, 106)) > 0.95
+
+
 @pytest.mark.parametrize("box", [(-50, -50, 40, 40), (5000, 5000, 40, 40), (0, 0, 4000, 4000), (9, 9, 0, 0)])
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
