@@ -31,7 +31,8 @@ class FreezeFrame:
 
     Attributes:
         time: seconds on the camera's clock.
-        quality: 2 without the other person, 1 with them at its edge, 0 with their face inside or the own face cut off.
+        quality: 2 without the other person, 1 with them at its edge, 0 with their face inside or the own face cut off,
+            -1 without the own face.
     """
 
     pts: int
@@ -238,7 +239,7 @@ class TileCamera:
             return Tile(own.person if own else None, None, crop, "held")
         self._last = own
         self._trace.note(float(view.times[i]), face, other)
-        quality = self._quality(crop, face, other)
+        quality = -1 if own.source == "head" else self._quality(crop, face, other)
         self._store_freeze_frame(FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality))
         return Tile(own.person, face, crop, own.source)
 

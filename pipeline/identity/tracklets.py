@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,9 @@ FREEZE_MARGIN = 0.5  # faces this near, in parts of their size, may hide part of
 CONTACT_HYSTERESIS = 2.0  # contact ends at this multiple of the distance at which it begins
 START_S = 0.15  # the speed at a tracklet's start is measured over this time
 LOST_SPLIT_S = 0.25  # a longer gap in a track is suspicious
+MEETING_S = 0.5  # faces that would touch so soon ...
+MEETING_SPEED = 0.8  # ... and come nearer by more than this, in face heights per second, may hide each other
+LEAST_HITS = 3  # detections of a face from which its head may be followed
 
 
 @dataclass(slots=True)
@@ -165,6 +168,22 @@ class TrackletBuilder:
         self._note_hidden(t)
         return hits, born
 
+    def lost(self) -> list[Tracklet]:
+        """Return the latest tracklets of tracks that have had no face for more than one detection.
+
+        Those are left out that may be hidden by another face, or have had few faces themselves.
+        """
+        tracker = self._tracker
+        missed = [k for k in tracker.tracks if k.t - k.seen > tracker.interval_s + 1e-6 and k.id not in self._hidden]
+        latest = [(k, self._current[k.id]) for k in missed if k.id in self._current]
+        known = [(track, k) for track, k in latest if k.hits >= LEAST_HITS or track.followed > 0]
+        return [k for track, k in known if not k.contact and not self._meets(track)]
+
+    def follow(self, heads: Mapping[int, Rect]) -> None:
+        """Keep tracks alive whose heads were found without a face, by track."""
+        for track, box in heads.items():
+            self._tracker.track(track).follow(box)
+
     def state(self) -> dict[str, Any]:
         """Return the state of tracker and counters; of the current tracklets, which the caller stores, only the ids."""
         return {
@@ -187,6 +206,14 @@ class TrackletBuilder:
         mine = grown(box, margin / 2)
         return any(
             _similar_size(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            for rival in self._tracker.tracks
+            if rival.id != track.id
+        )
+
+    def _meets(self, track: Track) -> bool:
+        """Return whether a face was on its way to another one, which may hide it now."""
+        return any(
+            _similar_size(track.box(), rival.box()) and _seconds_apart(track, rival) < MEETING_S
             for rival in self._tracker.tracks
             if rival.id != track.id
         )
@@ -232,6 +259,17 @@ class TrackletBuilder:
 
 def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
     return asdict(tracklet)
+
+
+def _seconds_apart(a: Track, b: Track) -> float:
+    """Return the time until two faces touch, if they keep their speeds; infinite if they do not come nearer."""
+    first, second = a.box(), b.box()
+    (vx, vy), (ux, uy) = a.velocity(), b.velocity()
+    dx, dy = second.cx - first.cx, second.cy - first.cy
+    distance = math.hypot(dx, dy)
+    nearing = -((ux - vx) * dx + (uy - vy) * dy) / max(1.0, distance)
+    gap = distance - (first.w + second.w) / 2
+    return max(0.0, gap) / nearing if nearing > MEETING_SPEED * first.h else math.inf
 
 
 def _similar_size(a: Rect, b: Rect) -> bool:
