@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pipeline.identity.assignment import APPEARS, Assigner, Decision
-from pipeline.identity.head_follower import HeadEyes, HeadFollower
+from pipeline.identity.followed_head import HeadEyes
+from pipeline.identity.head_follower import HeadFollower
 from pipeline.identity.lost_faces import lost_faces
 from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder

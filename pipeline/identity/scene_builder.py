@@ -120,10 +120,10 @@ class SceneBuilder:
         shot = [w for w in waiting if w.shot == frame.shot and w.spots is not None]
         spots = ((w.t, spot) for w in shot if (spot := _spot_of(w, labels, person)))
         after_t, after = next(spots, (before.t, None))
+        if max(frame.t, after_t) - before.t > self._settings.gap_s:
+            return nowhere
         if after is None:
             return nowhere if shot else Seen(person, before.box, "head" if before.head else "tracked")
-        if after_t - before.t > self._settings.gap_s:
-            return nowhere
         box = _blend(before.box, after.box, (frame.t - before.t) / (after_t - before.t))
         return Seen(person, box, "head" if before.head or after.head else "tracked")
 

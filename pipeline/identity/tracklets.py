@@ -34,6 +34,7 @@ class Tracklet:
         reason: why it began: entry, cut, jump, contact or parted.
         contact: another face is so near that the tracker may confuse the two.
         t0, t1: times of the first and the last detection, in seconds.
+        head_t, head: time and box (as ``last``) at which the head was last found without a face, if later.
         first, last: centre x, centre y, width, height, speed x, speed y, in pixels and pixels per second.
         features: of the last detection (see ``liveliness``).
         since: beginning of the track's latest tracklet that did not begin with a jump; a jump alone is seldom
@@ -54,6 +55,8 @@ class Tracklet:
     t1: float
     first: list[float]
     last: list[float]
+    head_t: float = 0.0
+    head: list[float] = field(default_factory=list)
     since: float = 0.0
     hits: int = 0
     score_sum: float = 0.0
@@ -88,6 +91,10 @@ class Tracklet:
     def person(self) -> int:
         """Return whose face this is by the present decision."""
         return self.proposed if self.label == UNDECIDED else self.label
+
+    def latest(self, t: float) -> tuple[float, list[float]]:
+        """Return when and where the face, or the head without it, was last before ``t``: as ``t1`` and ``last``."""
+        return (self.head_t, self.head) if self.t1 < self.head_t <= t else (self.t1, self.last)
 
     def add(self, t: float, face: Face, track: Track) -> None:
         self.hits += 1
@@ -181,8 +188,10 @@ class TrackletBuilder:
 
     def follow(self, heads: Mapping[int, Rect]) -> None:
         """Keep tracks alive whose heads were found without a face, by track."""
-        for track, box in heads.items():
-            self._tracker.track(track).follow(box)
+        for number, box in heads.items():
+            track, tracklet = self._tracker.track(number), self._current[number]
+            track.follow(box)
+            tracklet.head_t, tracklet.head = track.t, [box.cx, box.cy, box.w, box.h, *track.velocity()]
 
     def state(self) -> dict[str, Any]:
         """Return the state of tracker and counters; of the current tracklets, which the caller stores, only the ids."""
@@ -242,7 +251,7 @@ class TrackletBuilder:
         first = [box.cx, box.cy, box.w, box.h, *track.velocity()]
         before = self._current.get(track.id)
         since = before.since if before and reason == "jump" else t
-        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first), since)
+        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first), since=since)
         self._next += 1
         self._current[track.id] = tracklet
         return tracklet
