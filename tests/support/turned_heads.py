@@ -144,8 +144,7 @@ def follow(seconds: float, people: Sequence[Person]) -> tuple[list[Row], Followe
 
 def analysis() -> Followed:
     """Return a fresh analysis, as a job has it."""
-    profile, info = ProfileSettings(), _info()
-    finder = FaceFinder(CpuBackend(), profile.detect, DeviceSettings(), info, Workload())
+    profile, finder = ProfileSettings(), finder_of(WIDTH, HEIGHT)
     pending = {}
     views = CountingViews(finder, pending)
     people = PeopleResolver(
@@ -161,6 +160,11 @@ def analysis() -> Followed:
         telemetry=JobTelemetry(), canvas=(WIDTH, HEIGHT), pending_frames=pending,
     )  # fmt: skip
     return Followed(people, analysis, views)
+
+
+def finder_of(width: int, height: int) -> FaceFinder:
+    """A face finder for frames of a displayed size."""
+    return FaceFinder(CpuBackend(), ProfileSettings().detect, DeviceSettings(), _info(width, height), Workload())
 
 
 def _batches(first: int, end: int, people: Sequence[Person]) -> Iterator[FrameBatch]:
@@ -220,9 +224,9 @@ def _hair(side: int) -> NDArray[np.float32]:
     return cv2.GaussianBlur(strands, (0, 0), sigmaX=1, sigmaY=8)[..., None] * np.array([0.9, 1.0, 1.2], np.float32) + 5
 
 
-def _info() -> MediaInfo:
+def _info(width: int, height: int) -> MediaInfo:
     video = VideoInfo(
-        "h264", WIDTH, HEIGHT, WIDTH, HEIGHT, "yuv420p", 8, Fraction(FPS), False, None, 0, Fraction(1), False,
+        "h264", width, height, width, height, "yuv420p", 8, Fraction(FPS), False, None, 0, Fraction(1), False,
         Fraction(1, FPS), 0, None, ColorTags(),
     )  # fmt: skip
     return MediaInfo("matroska,webm", 1, None, video, ())
