@@ -39,8 +39,9 @@ class FreezeFrame:
 def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, sure: bool) -> int:
     """Return how well a crop shows its person, from 0 to ``BEST``.
 
-    It is 0 where the face is cut off or the other person is in the crop. Each fault costs 1: the other person at the
-    edge, a face that is off the middle or only partly in the picture, and a face that is interpolated, not detected.
+    It is 0 where no face is seen, where it is cut off, or where the other person is in the crop. Each fault costs 1:
+    the other person at the edge, a face that is off the middle or only partly in the picture, and a face that is
+    interpolated, not detected.
 
     Args:
         face: box of the tile's person.

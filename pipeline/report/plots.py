@@ -54,7 +54,7 @@ def presence(sources: NDArray[np.int64], axis: TimeAxis, sides: Mapping[str, Mar
     """Plot each tile's source over the duration: a bar for each side, the best source on top.
 
     Args:
-        sources: frames by side, source and bin, shape (2, 6, bins).
+        sources: frames by side, source and bin, shape (2, sources, bins).
         sides: SVG that names a side, by side.
     """
     parts: list[Markup] = []

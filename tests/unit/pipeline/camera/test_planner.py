@@ -32,10 +32,10 @@ from tests.support.cameras import (
     scene,
 )
 
-# Standing still
-
 LEAD_IN = 3  # frames before the return of a face from which a tile is live
 PATIENT = CameraSettings(hold_s=3600)  # waits live, until the other person comes into the crop
+
+# Standing still
 
 
 def test_swaying_and_nodding_leave_the_camera_alone():
