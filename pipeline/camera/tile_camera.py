@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy as np
 from engines.frames import Rect, Size
 from pipeline.camera.bands import Array
 from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
-from pipeline.camera.framing import Framing, contains_centre, contains_face, touches
+from pipeline.camera.framing import Framing
 from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.camera.visibility import contains_centre, contains_face, touches
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
@@ -346,7 +348,8 @@ class TileCamera:
         return [framing.crop(framing.area.cx, framing.area.cy, framing.widest) for framing in framings]
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
-        return [self._framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
+        crop = partial(self._framing.crop, extends=path.extends)
+        return [crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
 
     # state
 
