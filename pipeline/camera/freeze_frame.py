@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.frames import Rect
-from pipeline.camera.framing import contains_centre, touches
+from pipeline.camera.visibility import contains_centre, touches
 
 BEST = 3  # quality of a frame without a fault
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
+from pipeline.camera.extension import picture_in_tile
 from pipeline.people import Row, Side, Tile
 from pipeline.rendering.frame_cache import FrameCache
 
@@ -48,7 +49,7 @@ class TileRenderer:
             frame = self._freeze_frames.freeze_frame(side, tile.still_pts)
         else:
             self._freeze_frames.release(side)
-        return TileSource(frame, self._surface_rect(tile.crop, frame))
+        return TileSource(frame, self._surface_rect(tile.crop, frame), picture_in_tile(tile.crop))
 
     def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:
         width, height = frame.display or self._display

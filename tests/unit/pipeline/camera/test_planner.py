@@ -445,7 +445,10 @@ def test_every_story_is_filmed_within_the_frame_and_resumes_exactly(story):
         assert min(crop.x, crop.y) >= 0
         assert crop.x + crop.w <= options["width"]
         assert crop.y + crop.h <= options["height"]
-        assert crop.h == crop.w * 9 / 8 > 0
+        assert min(crop.w, crop.h) > 0
+        wider, higher = crop.w * 9 / 8 > crop.h, crop.w * 9 / 8 < crop.h
+        assert not wider or crop.h == options["height"]
+        assert not higher or crop.w == options["width"]
         assert (tile.still_pts is not None) == (tile.source == "frozen")
     for full in (row.full for row in rows if row.full is not None):
         assert min(full.x, full.y) >= 0
