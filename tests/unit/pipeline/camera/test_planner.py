@@ -454,7 +454,9 @@ def test_every_story_is_filmed_within_the_frame_and_resumes_exactly(story):
         assert min(full.x, full.y) >= 0
         assert full.x + full.w <= options["width"]
         assert full.y + full.h <= options["height"]
-        assert full.h == full.w * 9 / 16 > 0
+        assert min(full.w, full.h) > 0
+        assert full.w * 9 / 16 <= full.h or full.h == options["height"]
+        assert full.w * 9 / 16 >= full.h or full.w == options["width"]
 
     first = operator(**options)
     resumed_rows = first.observe(scenes[:split])
