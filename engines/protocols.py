@@ -86,10 +86,16 @@ class Preprocessor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSource:
-    """The source of a tile's pixels: a frame and a crop in its pixels; without a crop the tile is a placeholder."""
+    """The source of a tile's pixels: a frame and a crop in its pixels; without a crop the tile is a placeholder.
+
+    Attributes:
+        picture: the part of the tile that the crop fills, in parts of the tile; ``engines.extension`` defines the rest.
+            None: the crop fills the tile.
+    """
 
     frame: Frame
     crop: Rect | None
+    picture: Rect | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from engines.frames import Rect, Size
 
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
-Source: TypeAlias = Literal["detected", "tracked", "reidentified", "held", "frozen", "placeholder"]
+Source: TypeAlias = Literal["detected", "tracked", "reidentified", "head", "held", "frozen", "placeholder"]
 Side: TypeAlias = Literal["left", "right"]
 
 
@@ -48,11 +48,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One of the two people in one frame. ``box`` is None if the person's place is unknown."""
+    """One of the two people in one frame.
+
+    ``box`` is None if the person's place is unknown. If the source is "head", no face is seen, and it is where it would
+    be.
+    """
 
     person: int  # 1 or 2, stable for the whole file
     box: Rect | None
-    source: Literal["detected", "tracked", "reidentified"] = "detected"
+    source: Literal["detected", "tracked", "reidentified", "head"] = "detected"
     gaze: float = 0.0  # -1: looks to the left of the frame, 0: at the camera or unknown, 1: to the right
 
 

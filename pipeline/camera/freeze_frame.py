@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.frames import Rect
-from pipeline.camera.framing import contains_centre, touches
+from pipeline.camera.visibility import contains_centre, touches
 from pipeline.people import Source
 
 BEST = 3  # quality of a frame without a fault
@@ -41,8 +41,9 @@ class FreezeFrame:
 def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, source: Source) -> int:
     """Return how well a crop shows its person, from 0 to ``BEST``.
 
-    It is 0 where the face is cut off or the other person is in the crop. Each fault costs 1: the other person at the
-    edge, a face that is off the middle or only partly in the picture, and a face that is not detected in this frame.
+    It is 0 where no face is seen, where it is cut off, or where the other person is in the crop. Each fault costs 1:
+    the other person at the edge, a face that is off the middle or only partly in the picture, and a face that is
+    interpolated, not detected.
 
     Args:
         face: box of the tile's person.
@@ -50,7 +51,7 @@ def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, s
         inside: whether the crop holds all of the face that the frame shows.
         source: of the tile.
     """
-    if not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
+    if source == "head" or not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
         return 0
     is_whole = _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
     return BEST - (other is not None and touches(crop, other)) - (not is_whole) - (source not in _SURE)

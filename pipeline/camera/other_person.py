@@ -9,9 +9,9 @@ import numpy as np
 
 from engines.frames import Rect
 from pipeline.camera.bands import Array
-from pipeline.camera.framing import contains_centre
 from pipeline.camera.framings import Framings
 from pipeline.camera.tile_view import View, rect_state
+from pipeline.camera.visibility import contains_centre
 
 _MEMORY_S = 2.0  # validity of a position
 _UNKNOWN_SHARES = (math.nan, math.nan)

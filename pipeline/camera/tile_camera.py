@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from engines.frames import Rect
 from pipeline.camera.bands import Array
 from pipeline.camera.camera_path import CameraPath, Stretch
-from pipeline.camera.framing import contains_centre, contains_face
 from pipeline.camera.framings import Framings
 from pipeline.camera.freeze_frame import FreezeFrame, still_quality
 from pipeline.camera.other_person import OtherPerson
 from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.camera.visibility import contains_centre, contains_face
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
 from pipeline.settings import CameraSettings
@@ -290,7 +291,8 @@ class TileCamera:
         return next((c for c in halves if not any(contains_centre(c, o, _CLEARANCE) for o in others)), None)
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
-        return [self._framing.crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
+        crop = partial(self._framing.crop, extends=path.extends)
+        return [crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
 
     # state
 

@@ -18,6 +18,7 @@ from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.head_views import HeadViews
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.errors import ComputeClassChangedError
 from pipeline.identity.resolver import PeopleResolver
@@ -148,6 +149,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[Peopl
         assignment=profile.assignment,
         lookahead_s=profile.lookahead.identity_s * share,
         embed=FaceEmbedder(finder, pending_frames) if finder.can_embed else None,
+        eyes=HeadViews(finder, pending_frames),
         width=video.width,
         height=video.height,
     )

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from engines.frames import Size
-from pipeline.camera.framing import contains_face
 from pipeline.camera.freeze_frame import still_quality
+from pipeline.camera.visibility import contains_face
 from pipeline.people import Row, Tile
 
 _SEARCH_S = 3.0  # after the first sight, in which the best frame is taken

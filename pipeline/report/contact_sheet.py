@@ -45,11 +45,17 @@ _SOURCE_COLORS: dict[Source, Color] = {
     "detected": (52, 168, 106),
     "tracked": (128, 206, 160),
     "reidentified": (92, 164, 255),
+    "head": (44, 196, 200),
     "held": (240, 200, 80),
     "frozen": (236, 122, 48),
     "placeholder": (214, 64, 70),
 }
-_SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
+_SOURCE_WORDS = {
+    "reidentified": "recognised again",
+    "head": "head without a face",
+    "held": "camera waits",
+    "placeholder": "nothing to show",
+}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {
     "downscale": "quality: softer frames",
@@ -256,7 +262,7 @@ def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
     without frames repeats the one before.
 
     Args:
-        sources: number of frames by source and bin, shape (6, bins).
+        sources: number of frames by source and bin, shape (sources, bins).
     """
     bar = np.full((height, sources.shape[1], 3), _SHADE, np.uint8)
     last = np.zeros(len(SOURCES), np.int64)

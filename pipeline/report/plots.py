@@ -55,7 +55,7 @@ def presence(sources: NDArray[np.int64], axis: TimeAxis, sides: Mapping[Side, Ma
     """Plot each tile's source over the duration: a bar for each of ``sides``, the best source on top.
 
     Args:
-        sources: frames by side, source and bin, shape (2, 6, bins).
+        sources: frames by side, source and bin, shape (2, sources, bins).
         sides: SVG that names a side, by side.
     """
     parts: list[Markup] = []

@@ -43,7 +43,7 @@ class TrackSummary:
     """What the tiles show over the duration, in ``bins`` equal parts of it.
 
     Attributes:
-        sources: number of frames by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
+        sources: number of frames by side, source (as in ``SOURCES``) and bin, shape (2, sources, bins).
         crops: mean centre x and y, width and height of the crop by side and bin, in pixels of the source frame, shape
             (2, bins, 4); NaN if a bin has no frame.
     """

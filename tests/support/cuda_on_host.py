@@ -83,7 +83,7 @@ class HostCompositor:
         return [to_host(self._stream, frame) for frame in self._compositor.compose_batch(moved)]
 
     def _moved(self, tile: TileSource) -> TileSource:
-        return TileSource(to_device(self._stream, tile.frame), tile.crop)
+        return replace(tile, frame=to_device(self._stream, tile.frame))
 
 
 class HostPreprocessor:

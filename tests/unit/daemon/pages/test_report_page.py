@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from daemon.pages.report_page import add_report_page
 from pipeline.report.plots import TimeAxis, camera, latency, presence
+from pipeline.segments.tracks_file import SOURCES
 from tests.support.reports import finished_job, write_report_page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,10 +62,10 @@ def test_a_video_without_tiles_has_one_bar(tmp_path: Path) -> None:
 
 
 def test_bars_show_shares_of_sources() -> None:
-    sources = np.zeros((2, 6, 10), np.int64)
+    sources = np.zeros((2, len(SOURCES), 10), np.int64)
     sources[:, 0] = 10
     sources[1, 0, 5:] = 5
-    sources[1, 4, 5:] = 5
+    sources[1, SOURCES.index("frozen"), 5:] = 5
     drawn = parsed(presence(sources, TimeAxis(10.0), {"left": Markup(), "right": Markup()}))
     left, right, frozen = drawn.findall(f"{SVG}path")
     assert [p.attrib["class"] for p in (left, right, frozen)] == ["source-detected", "source-detected", "source-frozen"]

@@ -10,75 +10,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.frames import Rect
 from pipeline.camera.camera_path import CameraPath
+from pipeline.camera.extension import picture_in_tile
 from pipeline.camera.framing import Framing
-from pipeline.camera.planner import CameraOperator
-from pipeline.people import Scene, Seen
 from pipeline.settings import CameraSettings
+from tests.support.cameras import (
+    FPS,
+    FROZEN,
+    HEIGHT,
+    LOOKAHEAD_S,
+    TICKS,
+    WIDTH,
+    acceleration,
+    centres,
+    face,
+    film,
+    has_centre,
+    holds,
+    lefts,
+    operator,
+    rights,
+    scene,
+)
 
-FPS = 30
-WIDTH, HEIGHT = 1920, 1080
-LOOKAHEAD_S = 0.8
-TICKS = 512
-FROZEN = ("frozen", "placeholder")
 LEAD_IN = 3  # frames before the return of a face from which a tile is live
 PATIENT = CameraSettings(hold_s=3600)  # waits live, until the other person comes into the crop
-
-
-def face(cx, cy=430.0, height=210.0):
-    width = height * 0.78
-    return Rect(cx - width / 2, cy - height / 2, width, height)
-
-
-def scene(i, left=None, right=None, *, cut=False, t=None, people=(1, 2)):
-    """Frame ``i``; a person is a box, None (never seen so far) or "lost"."""
-    seen = [
-        None if box is None else Seen(person, None if box == "lost" else box)
-        for person, box in zip(people, (left, right), strict=True)
-    ]
-    return Scene(i * TICKS, i / FPS if t is None else t, cut, *seen)
-
-
-def operator(*, missing="hold", width=WIDTH, height=HEIGHT, lookahead_s=LOOKAHEAD_S, camera=None):
-    return CameraOperator(
-        camera or CameraSettings(), missing=missing, lookahead_s=lookahead_s, width=width, height=height
-    )
-
-
-def film(scenes, **options):
-    camera = operator(**options)
-    rows = camera.observe(scenes) + camera.finish()
-    assert [(r.pts, r.t) for r in rows] == [(s.pts, s.t) for s in scenes]
-    return rows
-
-
-def centres(tiles):
-    return np.array([(t.crop.cx, t.crop.cy) for t in tiles])
-
-
-def lefts(rows):
-    return [r.left for r in rows]
-
-
-def rights(rows):
-    return [r.right for r in rows]
-
-
-def holds(crop, box):
-    across = crop.x <= box.x and box.x + box.w <= crop.x + crop.w
-    return across and crop.y <= box.y and box.y + box.h <= crop.y + crop.h
-
-
-def has_centre(crop, box):
-    return crop.x <= box.cx <= crop.x + crop.w and crop.y <= box.cy <= crop.y + crop.h
-
-
-def acceleration(tiles):
-    """Per direction and frame, in crop widths per second squared."""
-    widths = np.array([t.crop.w for t in tiles])[2:, None]
-    return np.abs(np.diff(centres(tiles), 2, axis=0)) / widths * FPS**2
-
 
 # Standing still
 
@@ -490,13 +446,19 @@ def test_every_story_is_filmed_within_the_frame_and_resumes_exactly(story):
         assert min(crop.x, crop.y) >= 0
         assert crop.x + crop.w <= options["width"]
         assert crop.y + crop.h <= options["height"]
-        assert crop.h == crop.w * 9 / 8 > 0
+        assert min(crop.w, crop.h) > 0
+        wider, higher = crop.w * 9 / 8 > crop.h, crop.w * 9 / 8 < crop.h
+        assert not wider or crop.h == options["height"]
+        assert not higher or crop.w == options["width"]
         assert (tile.still_pts is not None) == (tile.source == "frozen")
     for full in (row.full for row in rows if row.full is not None):
         assert min(full.x, full.y) >= 0
         assert full.x + full.w <= options["width"]
         assert full.y + full.h <= options["height"]
-        assert full.h == full.w * 9 / 16 > 0
+        assert min(full.w, full.h) > 0
+        shown = picture_in_tile(full, 9 / 16)
+        assert shown is None or shown.w == 1 or full.w >= options["width"] - 1
+        assert shown is None or shown.h == 1 or full.h == options["height"]
 
     first = operator(**options)
     resumed_rows = first.observe(scenes[:split])

@@ -29,7 +29,7 @@ from pipeline.rendering.thumbnails import (
 )
 from pipeline.report.contact_sheet import SheetOrder, presence_bar, write_preview
 from pipeline.report.time_axis import clock_text, ticks
-from pipeline.segments.tracks_file import TrackSummary
+from pipeline.segments.tracks_file import SOURCES, TrackSummary
 
 WIDTH, HEIGHT = 384, 216
 GAP = 8
@@ -201,9 +201,9 @@ def test_each_warning_has_a_line_of_its_own_below(tmp_path):
 
 @pytest.mark.parametrize("height", [30, 8])
 def test_what_happened_at_all_is_seen(height):
-    sources = np.zeros((6, 4), np.int64)
+    sources = np.zeros((len(SOURCES), 4), np.int64)
     sources[0] = 1000, 0, 500, 0
-    sources[4] = 1, 0, 500, 7
+    sources[SOURCES.index("frozen")] = 1, 0, 500, 7
     bar = presence_bar(sources, height)
     red = [(bar[:, n] == (236, 122, 48)).all(axis=1).sum() for n in range(4)]
     assert red == [1, 1, height // 2, height]
