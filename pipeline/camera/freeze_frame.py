@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from engines.frames import Rect
 from pipeline.camera.visibility import contains_centre, touches
+from pipeline.people import Source
 
 BEST = 3  # quality of a frame without a fault
 
+_SURE: tuple[Source, ...] = ("detected", "reidentified")
 _STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
 _MIDDLE = 0.15  # of the crop's width: largest distance of a well-framed face from the middle
 _CLEARANCE = 0.05  # of the crop's width around the other person's centre
@@ -36,7 +38,7 @@ class FreezeFrame:
         return new.quality > 0 and new.time - self.time > _STALE_S
 
 
-def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, sure: bool) -> int:
+def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, source: Source) -> int:
     """Return how well a crop shows its person, from 0 to ``BEST``.
 
     It is 0 where no face is seen, where it is cut off, or where the other person is in the crop. Each fault costs 1:
@@ -47,12 +49,12 @@ def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, s
         face: box of the tile's person.
         other: box of the other person.
         inside: whether the crop holds all of the face that the frame shows.
-        sure: whether the face is detected in this frame.
+        source: of the tile.
     """
-    if not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
+    if source == "head" or not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
         return 0
     is_whole = _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
-    return BEST - (other is not None and touches(crop, other)) - (not is_whole) - (not sure)
+    return BEST - (other is not None and touches(crop, other)) - (not is_whole) - (source not in _SURE)
 
 
 def _holds(crop: Rect, face: Rect) -> bool:

@@ -197,8 +197,8 @@ class TileCamera:
         own, face = view.own[i], view.faces[i]
         if own is None or face is None:
             return
-        inside = own.source != "head" and contains_face(crop, face, self._framing.width, self._framing.height)
-        quality = still_quality(crop, face, view.others[i], inside=inside, sure=own.source != "tracked")
+        inside = contains_face(crop, face, self._framing.width, self._framing.height)
+        quality = still_quality(crop, face, view.others[i], inside=inside, source=own.source)
         new = FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality)
         if self.freeze_frame is None or self.freeze_frame.is_replaced_by(new):
             self.freeze_frame = new

@@ -104,7 +104,7 @@ class _Search:
             return
         self._until = self._until or (row.pts, row.t)
         inside = contains_face(tile.crop, tile.face, *(row.frame or self._size))
-        quality = still_quality(tile.crop, tile.face, other.face, inside=inside, sure=tile.source != "tracked")
+        quality = still_quality(tile.crop, tile.face, other.face, inside=inside, source=tile.source)
         if (rank := (quality, tile.face.h)) > self._best:
             self._best = rank
             self._tile = Tile(tile.person, None, tile.crop, "frozen", row.pts)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engines.files import make_folder, open_new
 from engines.frames import Frame, Rect, on_host
 from engines.video.sdr_preview import SdrPreview
-from pipeline.camera.extension import picture_in
+from pipeline.camera.extension import picture_in_tile
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES
@@ -114,7 +114,7 @@ def _face(shown: Image, tile: Tile) -> FaceThumbnail:
 
 def _in_tile(face: Rect, crop: Rect, width: int, height: int) -> Rect:
     """Convert a box from pixels of the source frame to those of the tile that shows ``crop`` of it."""
-    picture = (picture_in(crop, height / width) or Rect(0.0, 0.0, 1.0, 1.0)).scaled(width, height)
+    picture = (picture_in_tile(crop, height / width) or Rect(0.0, 0.0, 1.0, 1.0)).scaled(width, height)
     x, y = picture.w / crop.w, picture.h / crop.h
     return Rect(picture.x + (face.x - crop.x) * x, picture.y + (face.y - crop.y) * y, face.w * x, face.h * y)
 

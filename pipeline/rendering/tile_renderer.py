@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
-from pipeline.camera.extension import FULL_HEIGHT_PER_WIDTH, picture_in
+from pipeline.camera.extension import picture_in_tile
+from pipeline.camera.framing import HEIGHT_PER_WIDTH
 from pipeline.people import Row, Side, Tile
 from pipeline.rendering.frame_cache import FrameCache
 
@@ -35,7 +36,8 @@ class TileRenderer:
 
     def _composition(self, frame: Frame, row: Row) -> Composition:
         if row.full is not None:
-            whole = TileSource(frame, self._surface_rect(row.full, frame), picture_in(row.full, FULL_HEIGHT_PER_WIDTH))
+            picture = picture_in_tile(row.full, HEIGHT_PER_WIDTH / 2)
+            whole = TileSource(frame, self._surface_rect(row.full, frame), picture)
             return Composition(whole, None, frame.pts, frame.duration)
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
@@ -49,7 +51,7 @@ class TileRenderer:
             frame = self._freeze_frames.freeze_frame(side, tile.still_pts)
         else:
             self._freeze_frames.release(side)
-        return TileSource(frame, self._surface_rect(tile.crop, frame), picture_in(tile.crop))
+        return TileSource(frame, self._surface_rect(tile.crop, frame), picture_in_tile(tile.crop))
 
     def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:
         width, height = frame.display or self._display

@@ -50,7 +50,6 @@ _SOURCE_COLORS: dict[Source, Color] = {
     "frozen": (236, 122, 48),
     "placeholder": (214, 64, 70),
 }
-_FACE_SOURCES: tuple[Source, ...] = ("detected", "tracked", "reidentified")
 _SOURCE_WORDS = {
     "reidentified": "recognised again",
     "head": "head without a face",
@@ -101,7 +100,7 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     if len(thumbnails) != COUNT:
         thumbnails = list(_decoded(order.video, summary))
     lines, summary = _warning_lines(order.warnings), summary.finish()
-    sheet = _Sheet(len(thumbnails), len(lines), (_only_side(summary),) if order.is_single else SIDES)
+    sheet = _Sheet(len(thumbnails), len(lines), (summary.busier_side,) if order.is_single else SIDES)
     sheet.draw_frames(thumbnails)
     sheet.draw_faces(thumbnails)
     sheet.draw_strip(summary, order)
@@ -115,12 +114,6 @@ def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
         row = summary.until(shot.t_s)
         if row is not None:
             yield thumbnail_of(shot.bgr, row)
-
-
-def _only_side(summary: TrackSummary) -> Side:
-    """Return the side of the person whom a video without tiles shows."""
-    faces = [SOURCES.index(source) for source in _FACE_SOURCES]
-    return SIDES[int(summary.sources[:, faces].sum(axis=(1, 2)).argmax())]
 
 
 def _small_enough(image: NDArray[np.uint8]) -> bytes:

@@ -17,6 +17,7 @@ from pipeline.people import Row, Side, Source, Tile, size_from_json
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 SIDES: tuple[Side, ...] = get_args(Side)
+_WAITING: tuple[Source, ...] = ("held", "frozen", "placeholder")
 
 
 def read_tracks(path: Path) -> Iterator[Row]:
@@ -66,6 +67,12 @@ class TrackSummary:
         for row in self._rows:
             self._count(row)
         return self
+
+    @property
+    def busier_side(self) -> Side:
+        """The side whose person is seen more."""
+        seen = [number for number, source in enumerate(SOURCES) if source not in _WAITING]
+        return SIDES[int(self.sources[:, seen].sum(axis=(1, 2)).argmax())]
 
     @property
     def crops(self) -> NDArray[np.float64]:

@@ -189,6 +189,19 @@ def test_one_person_alone_is_shown_full_frame(tmp_path):
     assert np.abs(whole.astype(float) - shown).mean() < 4, "the whole picture, in one piece"
 
 
+def test_a_pin_splits_the_full_frame_for_its_span(tmp_path):
+    source = write_recording(tmp_path / "solo.mp4", seconds=3, people=(still(0.3), None))
+    run(spec_for(source, tmp_path / "work"))
+    pins = parse("pins: [{tile: left, from: 1, to: 2, crop: [400, 0, 160, 180]}]")
+    result, _ = run(replace(spec_for(source, tmp_path / "work", corrections=pins), job_id="a later job"))
+    for row in rows(result):
+        assert ("layout" in row) != (1 <= row["t"] < 2)
+        if "layout" not in row:
+            assert row["left"]["crop"] == [400, 0, 160, 180]
+            assert row["right"]["face"] is not None, "the person moves to the other tile"
+    assert json.loads(result.files.report.read_bytes())["output"]["layout"] == "single"
+
+
 def late_arrival(path):
     """The second person comes into the picture in the second of four segments."""
     return write_recording(path, seconds=4, people=(still(0.28), walk(2.0, 0.4, 3.0)))

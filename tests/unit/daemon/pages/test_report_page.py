@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -50,6 +51,14 @@ def test_the_page_is_one_of_the_jobs_files_and_of_the_wanted_languages(tmp_path:
 @pytest.mark.parametrize("seconds", [0.02, 1.0, 700.0])
 def test_short_and_long_recordings_have_a_page_of_bounded_size(tmp_path: Path, seconds: float) -> None:
     assert 10_000 < write_report_page(tmp_path, seconds=seconds).stat().st_size < 150_000
+
+
+def test_a_video_without_tiles_has_one_bar(tmp_path: Path) -> None:
+    split = write_report_page(tmp_path / "split", "en").read_text()
+    output = json.loads((tmp_path / "split" / "output.report.json").read_bytes())["output"]
+    single = write_report_page(tmp_path / "single", "en", output=output | {"layout": "single"}).read_text()
+    assert ">Person</text>" in single and ">Person</text>" not in split
+    assert ">Right</text>" in split and ">Right</text>" not in single
 
 
 def test_bars_show_shares_of_sources() -> None:

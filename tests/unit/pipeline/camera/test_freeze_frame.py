@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from engines.frames import Rect
 from pipeline.camera.freeze_frame import BEST, FreezeFrame, still_quality
+from pipeline.people import Source
 
 CROP = Rect(400, 100, 480, 540)
 FACE = Rect(590, 250, 100, 130)
 
 
-def quality(face: Rect = FACE, other: Rect | None = None, *, inside: bool = True, sure: bool = True) -> int:
-    return still_quality(CROP, face, other, inside=inside, sure=sure)
+def quality(face: Rect = FACE, other: Rect | None = None, *, inside: bool = True, source: Source = "detected") -> int:
+    return still_quality(CROP, face, other, inside=inside, source=source)
 
 
 def still(quality: int, time: float, person: int = 1) -> FreezeFrame:
@@ -20,8 +21,8 @@ def still(quality: int, time: float, person: int = 1) -> FreezeFrame:
 def test_a_face_alone_in_the_middle_is_best_and_each_fault_makes_it_worse() -> None:
     assert quality() == quality(other=Rect(100, 250, 100, 130)) == BEST
     aside, at_edge = Rect(740, 250, 100, 130), Rect(320, 250, 100, 130)
-    assert quality(aside) == quality(other=at_edge) == quality(sure=False) == BEST - 1
-    assert quality(aside, at_edge, sure=False) == BEST - 3 == 0
+    assert quality(aside) == quality(other=at_edge) == quality(source="tracked") == BEST - 1
+    assert quality(aside, at_edge, source="tracked") == BEST - 3 == 0
 
 
 def test_a_face_that_the_frame_cuts_is_worse_than_a_whole_one() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engines.frames import Rect
+from pipeline.camera.extension import picture_in_tile
 from pipeline.camera.planner import CameraOperator
 from pipeline.people import Row, Scene, Seen
 from pipeline.settings import CameraSettings
@@ -54,6 +55,15 @@ def test_any_picture_is_filled_around_the_face(size: tuple[int, int]) -> None:
     assert crop.x + crop.w <= width
     assert crop.y + crop.h <= height
     assert holds(crop, box)
+
+
+def test_a_face_too_large_for_a_wide_crop_is_shown_whole_with_an_extension() -> None:
+    """A phone held upright, close to the face."""
+    box = face(540, 800, 700)
+    (crop,) = set(fulls(film([box] * 60, size=(1080, 1920))))
+    assert holds(crop, box)
+    assert crop.w / crop.h < 16 / 9
+    assert picture_in_tile(crop, 9 / 16) is not None
 
 
 def test_a_far_face_is_enlarged_within_the_limit() -> None:
