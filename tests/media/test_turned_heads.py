@@ -37,8 +37,8 @@ def shows_head(row: Row, person: Person) -> bool:
 
 @pytest.mark.parametrize("gesture", [turns_away, looks_down, raises_a_hand])
 def test_the_crop_stays_on_somebody_whose_face_is_lost(gesture):
-    people = [Person(still(0.28)), Person(HOPPER, gesture, begin=1.5, end=5.5)]
-    rows, followed = follow(7.0, people)
+    people = [Person(still(0.28)), Person(HOPPER, gesture, begin=1.2, end=4.0)]
+    rows, followed = follow(5.2, people)
     assert all(row.right.person == 2 and row.left.person == 1 for row in rows[20:])
     assert all(shows_head(row, people[1]) for row in rows[20:])
     sources = {row.right.source for row in rows[20:]}
@@ -61,7 +61,7 @@ def test_somebody_who_walks_off_turned_away_is_followed_to_the_edge_and_no_furth
         return walk(0.72, 1.4, 2.0)(max(0.0, t - 2.5))
 
     person = Person(path, turns_away, begin=1.0, end=1e9)
-    rows, _ = follow(7.0, [Person(still(0.28)), person])
+    rows, _ = follow(4.5, [Person(still(0.28)), person])
     inside = [row for row in rows if row.t >= 2.5 and head_of(person, row.t)[0] < 0.9 * WIDTH]
     followed = [row for row in inside if row.right.face is not None]
     assert len(followed) == len(inside) > 10 and any(row.right.source == "head" for row in inside)
@@ -73,7 +73,7 @@ def test_somebody_who_walks_off_turned_away_is_followed_to_the_edge_and_no_furth
 @pytest.mark.parametrize("gone", [2.2, 3.0])
 def test_the_wall_behind_somebody_is_not_followed(gone):
     person = Person(HOPPER, turns_away, begin=1.0, end=1e9, gone=gone)
-    rows, _ = follow(5.0, [Person(still(0.28)), person])
+    rows, _ = follow(4.5, [Person(still(0.28)), person])
     assert away_after(rows, 1.8) > 0.2
     assert away_after(rows, gone) < 1
 
