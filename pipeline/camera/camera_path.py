@@ -150,7 +150,7 @@ class PathPlanner:
             return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, constraints, least, most), unit, edge)
 
         self._separate(path, known)
-        extends = framing.extends(known.faces, path.extends)
+        extends = path.separation is None and framing.extends(known.faces, path.extends)
         # An extension that is no longer needed ends when the crop fits into its area again.
         path.extends = extends or (path.extends and len(fixed) > 0 and bool(fixed[:, 0].max() > framing.widest))
         constraints = framing.width_constraints(

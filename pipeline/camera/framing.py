@@ -138,7 +138,7 @@ class Framing:
         widest = self.extended if extends else self.widest
         least = self._least(faces, widest)
         together = separation == "together"
-        beside = self._widest_beside(faces, others, _OWN_SHARE_BOTH if together else _OWN_SHARE)
+        beside = self._widest_beside(faces, others, _OWN_SHARE_BOTH if together else _OWN_SHARE, widest)
         most = np.clip(beside, least, widest)
         usual = _EXTENDED if extends else max(s.face_share, _TOUCHING if separation == "touching" else 0.0)
         share = self._share(faces[:, 3], np.full_like(partner, np.nan) if together else partner, usual, widest)
@@ -189,13 +189,13 @@ class Framing:
     def _neighbour(self, faces: Array, others: Array, separation: Separation) -> Neighbour:
         return Neighbour.of(faces, others, separation, self.area.x, self.area.x + self.area.w)
 
-    def _widest_beside(self, faces: Array, others: Array, towards: float) -> Array:
+    def _widest_beside(self, faces: Array, others: Array, towards: float, widest: float) -> Array:
         """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
         own, other = centre_x(faces), centre_x(others)
         apart = np.abs(other - own)
         to_edge = np.where(other > own, own - self.area.x, self.area.x + self.area.w - own)
         limit = 2 * (to_edge + towards * apart)
-        return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
+        return np.where(np.isnan(other) | overlapping(faces, others), widest, limit)
 
     def x_constraints(
         self, faces: Array, others: Array, gaze: Array, widths: Array, separation: Separation | None

@@ -138,13 +138,15 @@ class Analysis:
     def _look_for_panels(self, frame: Frame, observation: Observation, begun: Mapping[int, Luma]) -> None:
         if observation.cut:
             self._panels.begin_shot(observation.t)
-        if self._panels.is_due(observation.t):
-            width, height = frame.display or self._canvas
-            luma = (begun.get(frame.pts) or self._begin_luma(frame))()
-            boxes = [face.box for face in observation.faces or ()]
+        width, height = frame.display or self._canvas
+        if observation.faces is not None:
+            boxes = [face.box for face in observation.faces]
             if frame.display is not None:
                 boxes = [Placement.of(frame.display, self._canvas).box_in_frame(box) for box in boxes]
-            self._panels.observe(observation.t, luma, [box.scaled(1 / width, 1 / height) for box in boxes])
+            self._panels.note_faces(observation.t, [box.scaled(1 / width, 1 / height) for box in boxes])
+        if self._panels.is_due(observation.t):
+            luma = begun.get(frame.pts) or self._begin_luma(frame)
+            self._panels.observe(observation.t, luma())
 
     def _changes(self, frames: Sequence[Frame]) -> list[bool]:
         """Return for each frame whether its displayed size differs from that of the one before."""
