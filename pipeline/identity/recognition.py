@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engines.errors import ExplainedError
 from pipeline.identity.appearance import appearance_nats
+from pipeline.identity.assignment import APPEARS
 from pipeline.identity.gallery import Gallery, GalleryEntry
 from pipeline.identity.head_pose import yaw
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, TrackedFace, Tracklet
@@ -24,6 +25,7 @@ FIRST_VIEWS = 6  # a gallery is young before this many views
 VIEW_S = 0.25  # between two embeddings of a tracklet after the first ones
 FIRST_EMBEDDINGS, MAX_EMBEDDINGS = 2, 5  # of an undecided tracklet: without a pause, and in total
 DECISIVE = 6.0  # nats between the two people that need no further embedding
+CLEAR = 5.0  # nats for the likeliest person, after a cut or an entry, that need no further embedding either
 MIN_ENROL_NATS = 3.0  # margin from which a face's views enter a gallery
 MAX_TOKENS = 30.0  # of the budget for embeddings that only add views
 
@@ -148,6 +150,8 @@ class FaceRecognizer:
         if not nats or len(nats) < people:
             return False
         best = max(nats)
+        if tracklet.reason in APPEARS and abs(best) < CLEAR:
+            return False
         return best - min(nats) >= DECISIVE if people == 2 and best > 0 else abs(best) >= DECISIVE / 2
 
     def _run(self, pts: int, wanted: Sequence[TrackedFace]) -> list[list[float]]:

@@ -232,10 +232,14 @@ class PeopleResolver:
 
     def _appearance_margin(self, tracklet: Tracklet) -> float:
         """Return the nats that the embeddings give for the tracklet's person against the other one, or a stranger."""
-        first, second = (self._assigner.appearance(tracklet, k) for k in (1, 2))
-        own, other = (first, second) if tracklet.person() == 1 else (second, first)
+        own, other = self._likenesses(tracklet)
         against = (own or 0.0) - (other or 0.0)
         return min(own, against) if own is not None and tracklet.reason in APPEARS else against
+
+    def _likenesses(self, tracklet: Tracklet) -> tuple[float | None, float | None]:
+        """Return the nats that the embeddings give for the tracklet's person, and for the other one."""
+        first, second = (self._assigner.appearance(tracklet, k) for k in (1, 2))
+        return (first, second) if tracklet.person() == 1 else (second, first)
 
     def _overturn(self, tracklet: Tracklet, label: int) -> None:
         """Change the label of a tracklet that has been shown, from the next frame on."""
@@ -302,7 +306,7 @@ class PeopleResolver:
         live |= {s.tracklet for frame in self._waiting for s in frame.spots or () if s.head}
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
-            self._record.closed(tracklet, self._appearance_margin(tracklet))
+            self._record.closed(tracklet, *self._likenesses(tracklet))
             if tracklet.label in (1, 2):
                 self._anchor(tracklet)
 

@@ -169,11 +169,12 @@ class SubjectSelector:
         """Return the stranger who should replace a person, and that person, if any; ``strangers`` as from ``note``.
 
         An early choice may have been wrong: a portrait on the wall, or somebody who was there first. A stranger with
-        much more weight than one of the two people replaces that person.
+        much more weight than one of the two people replaces that person, unless it only walks through.
         """
-        if len(self.people) < 2 or not strangers:
+        settled = [k for k in strangers if _speed(k) <= PASSING]
+        if len(self.people) < 2 or not settled:
             return None
-        stranger = strangers[0]
+        stranger = settled[0]
         weight, prominence = self._strangers[stranger.track]
         person = min(self.people, key=lambda p: (p.weight, p.number))
         holds = person.unseen_s < ABSENT_S and person.prominence > prominence
@@ -242,9 +243,7 @@ class SubjectSelector:
 
     def _passes_by(self, tracklet: Tracklet) -> bool:
         """Return whether this is a small moving face, of somebody in the background."""
-        seconds = max(0.1, tracklet.t1 - tracklet.t0)
-        speed = abs(tracklet.last[0] - tracklet.first[0]) / seconds / tracklet.height
-        return tracklet.height < LARGE * self._height and speed > PASSING
+        return tracklet.height < LARGE * self._height and _speed(tracklet) > PASSING
 
     def _is_second(self, tracklet: Tracklet, first: list[Tracklet], rejects: dict[int, bool]) -> bool:
         together = any(_shared_s(k, tracklet) >= self._settings.stable_s / 2 for k in first)
@@ -267,6 +266,11 @@ class SubjectSelector:
 def _quality(tracklet: Tracklet) -> float:
     """Return the face height, reduced for low confidence."""
     return tracklet.height * tracklet.score**2
+
+
+def _speed(tracklet: Tracklet) -> float:
+    """Return how fast a face moves across the frame, in its heights per second."""
+    return abs(tracklet.last[0] - tracklet.first[0]) / max(0.1, tracklet.t1 - tracklet.t0) / tracklet.height
 
 
 def _first_impression(tracklet: Tracklet) -> float:

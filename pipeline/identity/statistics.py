@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipeline.identity.confidence import confidence
 from pipeline.identity.recognition import FaceRecognizer
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
@@ -15,10 +16,12 @@ from pipeline.people import Seen
 
 EPISODE_S = 1.0  # suspicions nearer than this count as one
 PASSING_S = 0.5  # shorter tracklets in contact show people who pass each other
-DOUBT_NATS = 2.2  # with lower odds a tracklet is a place of doubt: about 0.9
+DOUBTFUL = 0.9  # a tracklet with less confidence is a place of doubt
+SAME_EVENT_S = 0.1  # decisions about tracklets that begin together are one: if one is wrong, so is the other
 SHOWN_WRONG = 0.05  # confidence of what was shown before a decision was changed
+SEEN_WRONG_S = 0.2  # what was wrong for a shorter time is not seen
 REPLACED = 0.5  # confidence that who replaces a person is the right one
-MOTION_NATS = 3.0  # most nats of motion
+MOST_EVENTS = 8  # remembered, as tracklets of one event end at different times
 MAX_EVENTS = 1000  # listed in the report; all of them are counted
 CONTESTED = ("contact", "parted", "jump", "cut")
 
@@ -50,6 +53,7 @@ class IdentityRecord:
     heads: list[int] = field(default_factory=lambda: [0, 0])  # of the frames in ``present``, those without a face
     comparisons: list[Comparison] = field(default_factory=lambda: [Comparison(), Comparison()])
     log_confidence: float = 0.0
+    events: list[list[float]] = field(default_factory=list)  # the latest decisions as (t, log of the confidence)
     suspected: list[dict[str, Any]] = field(default_factory=list)
     repaired: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
@@ -93,21 +97,23 @@ class IdentityRecord:
             self._repair(t, tracklet, before, shown=True)
         if before != STRANGER:
             self._doubt(tracklet.t0, t, "repaired", before, SHOWN_WRONG)
+            if t - tracklet.t0 >= SEEN_WRONG_S:
+                self._decided(tracklet.t0, SHOWN_WRONG)
         self._remember(tracklet)
 
-    def closed(self, tracklet: Tracklet, appearance_margin: float) -> None:
-        """Take a finished tracklet into the confidence: its odds give the probability that its label is right.
+    def closed(self, tracklet: Tracklet, own: float | None, other: float | None) -> None:
+        """Take a finished tracklet into the confidence.
 
-        ``appearance_margin`` is the evidence of all its embeddings for its person against the other one, in nats; that
-        of motion is limited to ``MOTION_NATS``.
+        ``own`` and ``other`` are the evidence of all its embeddings for its person and the other one, in nats.
         """
-        if tracklet.label not in (1, 2) or (tracklet.contact and tracklet.t1 - tracklet.t0 < PASSING_S):
+        least = PASSING_S if tracklet.contact else SEEN_WRONG_S
+        if tracklet.label not in (1, 2) or tracklet.t1 - tracklet.t0 < least:
             return
         if tracklet.margin < UNCONTESTED:
-            odds = min(MOTION_NATS, tracklet.margin - tracklet.appearance_margin) + appearance_margin
-            self.log_confidence -= math.log1p(math.exp(-odds))
-            if odds < DOUBT_NATS:
-                self._doubt(tracklet.t0, tracklet.t1, tracklet.reason, tracklet.label, 1 / (1 + math.exp(-odds)))
+            right = confidence(tracklet, own, other)
+            self._decided(tracklet.t0, right)
+            if right < DOUBTFUL:
+                self._doubt(tracklet.t0, tracklet.t1, tracklet.reason, tracklet.label, right)
 
     def compare(self, tracklet: Tracklet) -> None:
         """Count the embeddings of a tracklet that have come since the last call."""
@@ -178,6 +184,16 @@ class IdentityRecord:
             "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }
+
+    def _decided(self, t: float, right: float) -> None:
+        """Multiply the probability that a decision is right into the confidence, once for each event."""
+        event = next((e for e in self.events if abs(e[0] - t) <= SAME_EVENT_S), None)
+        if event is None:
+            event = [t, 0.0]
+            self.events = [*self.events, event][-MOST_EVENTS:]
+        lower = min(event[1], math.log(right))
+        self.log_confidence += lower - event[1]
+        event[1] = lower
 
     def _doubt(self, from_s: float, to_s: float, reason: str, person: int, confidence: float) -> None:
         """Add a span of doubt, or extend the one of the same person that it follows."""

@@ -131,8 +131,8 @@ def test_looking_ends_when_it_is_clear_who_it_is() -> None:
     r = recognizer()
     r.galleries[0].add(GalleryEntry(0.0, 5, vector(0.05)))
     r.galleries[1].add(GalleryEntry(0.0, 6, vector(2.0)))
-    k = tracklet()
-    assert [looks(k, t=0.1 * i, by=r) for i in range(20)].count(True) == 1
+    assert [looks(k, t=0.1 * i, by=r) for k in [tracklet(reason="parted")] for i in range(20)].count(True) == 1
+    assert [looks(k, t=0.1 * i, by=r) for k in [tracklet()] for i in range(20)].count(True) == 2, "it may be a stranger"
 
 
 def test_similar_people_are_looked_at_more_often_but_not_for_ever() -> None:
