@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engines.frames import Plane, Rect
 
-COLUMNS, ROWS = 16, 18  # cells
+COLUMNS, ROWS = 8, 9  # cells
 BRIGHTNESS = 0.6  # of the crop's
 BLACK, GREY = 16, 128  # luma and chroma from which brightness is counted
 

@@ -16,7 +16,7 @@ Floats: TypeAlias = NDArray[np.float32]
 Bools: TypeAlias = NDArray[np.bool_]
 Rules: TypeAlias = Sequence[tuple[float, float]]
 
-_CERTAIN = 0.25  # mean vote from which a strip counts
+CERTAIN = 0.25  # mean vote from which a strip counts
 # Which borders count: least part of a region's extent on which they are seen, most of the strips with detail without.
 _USUAL = ((0.8, 0.12),)
 _ON_PLAIN = ((0.5, 0.0), *_USUAL)  # beside panels on a plain background; then each panel must have its borders
@@ -28,7 +28,7 @@ _PLAIN_MOST = 0.1  # mean part of the strips with detail, up to which a region i
 _OFF_MIDDLE = 0.3  # the most of its score (0 to 2) that a border loses for being nearer to one of two faces
 _GUTTER_MOST, _GUTTER = 10, 0.15  # pixels; what its borders gain
 _BESIDE = 6  # pixels beside a border that show detail because of it
-_INSET = 2  # pixels between a border and the panel
+BORDER_INSET = 2  # pixels between a border and the panel
 _DIVISIONS = 12  # depth of the division
 _HEAD_BESIDE, _CUT_OFF = 0.2, 0.3  # of a face's size: no border is so near beside it; a panel may cut off top and chin
 _PANEL_LEAST = 0.08  # of the frame's extent; smaller parts are gutters and bars
@@ -48,8 +48,8 @@ class _Span:
 
     def inner(self, extent: int) -> tuple[float, float]:
         """Return start and length without the borders, in parts of the frame's extent."""
-        start = self.start + 1 + _INSET if self.low else self.start
-        stop = self.stop - _INSET if self.high else self.stop
+        start = self.start + 1 + BORDER_INSET if self.low else self.start
+        stop = self.stop - BORDER_INSET if self.high else self.stop
         return start / extent, max(stop - start, 0) / extent
 
 
@@ -72,12 +72,15 @@ class _Axis:
             around: how far before and after a face there are no borders, in parts of its length.
         """
         self.extent = int(votes.shape[1])
-        self._votes = _tolerant(votes)
+        self._votes = tolerant(votes)
         self._faces = [(start * self.extent, (start + length) * self.extent) for start, length in faces]
         self._around = around
         self._known = np.zeros(self.extent, bool)
         for start, length in known:
-            low, high = round(start * self.extent) - 1 - _INSET, round((start + length) * self.extent) + _INSET
+            low, high = (
+                round(start * self.extent) - 1 - BORDER_INSET,
+                round((start + length) * self.extent) + BORDER_INSET,
+            )
             for position in (p for p in (low, high) if 0 < p < self.extent):
                 self._known[position - 1 : position + 2] = True
 
@@ -91,8 +94,8 @@ class _Axis:
         if stop <= start or last - first < _STRIPS_LEAST:
             return np.zeros(max(stop - start, 1), np.float32)
         votes = self._votes[first:last, start:stop]
-        is_gap = votes < -_CERTAIN
-        seen, gaps = (votes > _CERTAIN).mean(axis=0), is_gap.mean(axis=0)
+        is_gap = votes < -CERTAIN
+        seen, gaps = (votes > CERTAIN).mean(axis=0), is_gap.mean(axis=0)
         interrupted = (is_gap[1:] & is_gap[:-1]).any(axis=0)  # as by something in front of an edge of the room
         counts = self._known[start:stop] & (gaps <= _GAPS_MOST_KNOWN)
         for length, without in rules:
@@ -128,7 +131,7 @@ class _Axis:
             gapless: positions with a border without a gap.
         """
         first, last = (round(end * len(self._votes)) for end in across)
-        detail = (np.abs(self._votes[first:last, span.start : span.stop]) > _CERTAIN).mean(axis=0)
+        detail = (np.abs(self._votes[first:last, span.start : span.stop]) > CERTAIN).mean(axis=0)
         total = np.concatenate([[0.0], np.cumsum(detail)])
 
         def has_detail(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[Bools, Bools]:
@@ -226,8 +229,8 @@ def _off_middle(at: NDArray[np.intp], middles: Sequence[float]) -> Floats:
     return loss
 
 
-def _tolerant(votes: Floats) -> Floats:
+def tolerant(votes: Floats) -> Floats:
     """Let a border be a pixel off in some strips."""
     padded = np.pad(votes, ((0, 0), (1, 1)), mode="edge")
     beside = np.maximum(padded[:, :-2], padded[:, 2:])
-    return np.where((beside > _CERTAIN) & (votes <= _CERTAIN), beside, votes)
+    return np.where((beside > CERTAIN) & (votes <= CERTAIN), beside, votes)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engines.frames import Rect
 from pipeline.panels.borders import Votes, border_votes
+from pipeline.panels.insets import with_insets
 from pipeline.panels.layout import find_panels
 
 LUMA_LONG_SIDE = 480
@@ -117,7 +118,7 @@ class PanelDetector:
             _is_between_bars(luma, panels[0]) or any(_same(panels, (p,)) for p in self._known)
         ):
             panels = find_panels(vertical, horizontal, faces, without_gaps=True)
-        return panels
+        return with_insets(panels, vertical, horizontal, self._faces, self._known)
 
     def at(self, t: float) -> Panels:
         """Return the panels at ``t``, in parts of the frame's width and height; must not go back in time."""

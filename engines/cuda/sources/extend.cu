@@ -1,6 +1,6 @@
 // What a crop leaves of its tile: engines.extension defines it.
 
-const int CELL_COLUMNS = 16, CELL_ROWS = 18, PLANES = 3;
+const int CELL_COLUMNS = 8, CELL_ROWS = 9, PLANES = 3;
 const float BRIGHTNESS = 0.6f, BLACK = 16, GREY = 128;
 const int CELL_THREADS = 128;
 
