@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-KERNELS = ("upright", "tone_mapped", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose")
+KERNELS = (
+    "upright", "tone_mapped", "detector_input", "brighten", "thumbnails", "aligned_chips", "candidates", "compose",
+)  # fmt: skip
 OPTIONS = ("--std=c++17",)
 MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # most per launch; as in the sources
 CANDIDATE_FLOATS = 17
