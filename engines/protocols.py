@@ -61,7 +61,7 @@ class Preprocessor(Protocol):
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> Tensor:
         """Return a tensor of shape (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
 
-        All frames of a call are shown with the same aspect.
+        All frames of a call are shown with the same aspect. Dark ones are brightened, as ``yunet.brighten`` does it.
         """
         ...
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.frames import Frame, Plane
 from engines.models.face_embedding import chip_transforms
-from engines.models.yunet import Candidates, candidates, content_size
+from engines.models.yunet import Candidates, brighten, candidates, content_size
 from engines.video.sdr_preview import SdrPreview
 
 _ROWS_AVERAGED = 10  # of the frame, for each row of a thumbnail
@@ -35,14 +35,15 @@ class CpuPreprocessor:
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> NDArray[np.float32]:
         """Return frames scaled to fit, top left, with black padding: shape (N, 3, height, width), BGR 0..255.
 
-        ``engines.models.yunet.content_size`` of the displayed aspect, equal for all frames of a call, gives their size
-        in the input. The next call reuses the memory.
+        Dark ones are brightened. ``engines.models.yunet.content_size`` of the displayed aspect, equal for all frames of
+        a call, gives their size in the input. The next call reuses the memory.
         """
         fit_w, fit_h = content_size(shown_aspect(frames[0], self._aspect), width, height)
         batch = self._buffer(len(frames), width, height, (fit_w, fit_h))
         for image, frame in zip(batch, frames, strict=True):
             for channel, values in enumerate(cv2.split(_small_bgr(frame, fit_w, fit_h, self._preview))):
                 image[channel, :fit_h, :fit_w] = values
+            brighten(image[:, :fit_h, :fit_w])
         return batch
 
     def _buffer(self, count: int, width: int, height: int, content: tuple[int, int]) -> NDArray[np.float32]:

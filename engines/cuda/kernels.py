@@ -12,7 +12,7 @@ import numpy as np
 from engines.extension import COLUMNS, ROWS
 
 KERNELS = (
-    "upright", "tone_mapped", "detector_input", "thumbnails", "aligned_chips", "candidates", "compose",
+    "upright", "tone_mapped", "detector_input", "brighten", "thumbnails", "aligned_chips", "candidates", "compose",
     "extension_cells", "extend",
 )  # fmt: skip
 OPTIONS = ("--std=c++17",)

@@ -12,11 +12,12 @@ from engines.cuda.device_frames import many
 from engines.cuda.kernels import CANDIDATE_FLOATS, CHIPS, MOST_CHIPS, MOST_FRAMES, OUTPUTS
 from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame
-from engines.models.yunet import Candidates, content_size
+from engines.models.yunet import LIT, MOST_GAIN, Candidates, content_size
 
 _BLOCK = 16, 16
 _WARP, _WARPS = 32, 8
 _PRIORS_PER_BLOCK = 256
+_LIGHT_THREADS = 256  # a power of two; as in the sources
 _ROWS_AT_ONCE = 24  # candidates per frame that come with their number
 
 
@@ -32,7 +33,10 @@ class CudaPreprocessor:
         self._aspect = aspect
 
     def detector_input(self, frames: Sequence[Frame], width: int, height: int) -> DeviceArray:
-        """Return a tensor (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding."""
+        """Return a tensor (N, 3, height, width), BGR 0..255: the frame scaled to fit, top left, black padding.
+
+        Dark frames are brightened.
+        """
         tensor = self._stream.empty((len(frames), 3, height, width), np.float32)
         columns, rows = content_size(shown_aspect(frames[0], self._aspect), width, height)
         sizes = [np.int32(size) for size in (width, height, columns, rows)]
@@ -42,6 +46,8 @@ class CudaPreprocessor:
             self._stream.launch("detector_input", grid, _BLOCK, many(self._stream, part), out, *sizes)
 
         _in_parts(frames, tensor, fill)
+        light = np.float32(LIT), np.float32(MOST_GAIN)
+        self._stream.launch("brighten", (len(frames),), (_LIGHT_THREADS,), tensor, *sizes, *light)
         return tensor
 
     def begin_thumbnails(self, frames: Sequence[Frame], width: int, height: int) -> Callable[[], NDArray[np.uint8]]:

@@ -1,11 +1,12 @@
-"""Read a few evenly spaced frames of a finished video without decoding all of it."""
+"""Read a few frames of a finished video, evenly spaced or at given times, without decoding all of it."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from av.container import InputContainer
@@ -18,6 +19,8 @@ from engines.frames import Plane
 
 _SNAP_SHARE = 0.25  # of the spacing: a keyframe this near is used instead
 _FRAMES_TO_SKIP = 20  # per snapshot: in longer videos, frames that no other depends on are not decoded
+
+WantedTimes: TypeAlias = Callable[[VideoStream, list[int]], list[int]]  # stream and keyframes -> ticks, rising
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +40,20 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
         MediaError: the file is not a video, or no frame can be decoded.
         OSError: the storage failed.
     """
+    return _snapshots(path, height, count, lambda stream, keyframes: _spread_times(stream, keyframes, count))
+
+
+def snapshots_at(path: Path, times_s: Sequence[float], height: int) -> Iterator[Snapshot]:
+    """Yield the first frames at or after these times, which rise, as ``snapshots`` does."""
+
+    def times(stream: VideoStream, _: list[int]) -> list[int]:
+        start, ticks_per_s = stream.start_time or 0, 1 / (stream.time_base or 1)
+        return [start + round(t * ticks_per_s) for t in times_s]
+
+    return _snapshots(path, height, len(times_s), times)
+
+
+def _snapshots(path: Path, height: int, count: int, times: WantedTimes) -> Iterator[Snapshot]:
     with open_media(path) as container:
         stream = only_video(container)
         stream.thread_type = "AUTO"
@@ -44,7 +61,7 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
             stream.codec_context.skip_frame = "NONREF"
         start = stream.start_time or 0
         found = 0
-        for frame in _pick(container, stream, count):
+        for frame in _pick(container, stream, times):
             found += 1
             width = max(2, round(height * frame.width / frame.height / 2) * 2)
             t_s = float((frame.pts - start) * stream.time_base) if frame.pts is not None and stream.time_base else 0.0
@@ -54,12 +71,12 @@ def snapshots(path: Path, count: int, height: int) -> Iterator[Snapshot]:
             raise DecodeFailedError("No frame of the finished video could be decoded.")
 
 
-def _pick(container: InputContainer, stream: VideoStream, count: int) -> Iterator[VideoFrame]:
-    """Yield the frames at the middles of ``count`` equal parts of the video, or keyframes near them; each once."""
+def _pick(container: InputContainer, stream: VideoStream, times: WantedTimes) -> Iterator[VideoFrame]:
+    """Yield the first frames at or after the wanted times, each once."""
     keyframes = [e.timestamp for e in stream.index_entries if e.is_keyframe]
     here: int | None = None
     frames: Iterator[VideoFrame] = iter(())
-    for time in _wanted_times(stream, keyframes, count):
+    for time in times(stream, keyframes):
         before = bisect_right(keyframes, time)
         if before and (here is None or keyframes[before - 1] > here):
             container.seek(keyframes[before - 1], stream=stream)
@@ -82,8 +99,8 @@ def _first_from(frames: Iterator[VideoFrame], time: int) -> VideoFrame | None:
     return frame
 
 
-def _wanted_times(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
-    """Return the times of the wanted frames in ticks of the stream."""
+def _spread_times(stream: VideoStream, keyframes: list[int], count: int) -> list[int]:
+    """Return the middles of ``count`` equal parts of the video, or keyframes near them, in ticks of the stream."""
     start = stream.start_time or 0
     spacing = (stream.duration or 0) / count
     times = [start + int((k + 0.5) * spacing) for k in range(count)]

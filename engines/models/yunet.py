@@ -18,6 +18,10 @@ STRIDES = (8, 16, 32)
 MULTIPLE = 32  # input width and height are multiples of the coarsest stride
 MOST_CANDIDATES = 400  # most boxes per frame that enter suppression, best first
 
+LIT = 70.0  # inputs whose fourth-power mean is less are brightened up to it ...
+MOST_GAIN = 8.0  # ... at most by this factor
+LIGHT_STEP = 8  # every so many pixels across and down count for that; as in the sources of the kernels
+
 _GRAPH_VERSION = 1  # raise it when the graph changes
 NAME = f"yunet-{YUNET.sha256[:12]}-v{_GRAPH_VERSION}"  # of the cached file that is made from it
 
@@ -50,6 +54,21 @@ def load() -> bytes:
     from engines.models.yunet_graph import with_free_sizes  # noqa: PLC0415 - seldom needed, and onnx loads slowly
 
     return with_free_sizes(YUNET.read())
+
+
+def brighten(image: Floats) -> None:
+    """Multiply a dark input by a gain, in place: without it, more dark faces than light ones are missed in low light.
+
+    The measure is the fourth-power mean, to which bright parts count most: a face in a spot of light stays as it is.
+
+    Args:
+        image: (3, height, width), 0..255, without padding.
+    """
+    sample = np.square(image[:, ::LIGHT_STEP, ::LIGHT_STEP])
+    light = float(np.sqrt(np.sqrt(np.mean(np.square(sample)))))
+    gain = min(MOST_GAIN, LIT / max(light, 1.0))
+    if gain > 1:
+        np.minimum(image * np.float32(gain), 255, out=image)
 
 
 def content_size(aspect: float, width: int, height: int) -> tuple[int, int]:

@@ -106,7 +106,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One face of a frame and its track. ``anomaly``: position or size differ from the prediction."""
+    """One face of a frame and its track.
+
+    ``anomaly``: position or size differ from the prediction, or a fainter face is nearer to it.
+    """
 
     face: int
     track: int
@@ -142,8 +145,9 @@ class ByteTrack:
         pairs = _associate(self.tracks, faces, high, BOX_MARGIN, 0.0)
         taken = {track.id for _, track in pairs}
         pairs += _associate([k for k in self.tracks if k.id not in taken], faces, low, 0.0, LOW_IOU)
-        matches = [self._continue(i, track, faces[i].box) for i, track in pairs]
         found = {i for i, _ in pairs}
+        spare = [f.box for i, f in enumerate(faces) if i not in found]
+        matches = [self._continue(i, track, faces[i].box, spare) for i, track in pairs]
         return matches + [self._begin(i, t, faces[i].box) for i in high if i not in found]
 
     def clear(self) -> None:
@@ -163,11 +167,13 @@ class ByteTrack:
             Track(**{**k, "coordinates": [Coordinate(**c) for c in k["coordinates"]]}) for k in state["tracks"]
         ]
 
-    def _continue(self, face: int, track: Track, box: Rect) -> Match:
+    def _continue(self, face: int, track: Track, box: Rect, spare: Sequence[Rect]) -> Match:
+        """Continue a track; ``spare`` are the boxes of faces that no track takes."""
         expected = track.box()
         ratio = (expected.w * expected.h / (box.w * box.h)) ** 0.5
         jump = math.hypot(expected.cx - box.cx, expected.cy - box.cy)
         anomaly = jump > max(JUMP * box.h, JUMP_SIGMA * track.spread()) or not 1 / SIZE_ANOMALY <= ratio <= SIZE_ANOMALY
+        anomaly = anomaly or any(iou(expected, other) > max(LOW_IOU, iou(expected, box)) for other in spare)
         track.update(box)
         return Match(face, track.id, new=False, anomaly=anomaly)
 

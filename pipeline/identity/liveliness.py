@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pipeline.people import Face
 
 STILL_S = 3.0  # a face must be seen for so long to be called still ...
-STILL_HITS = 10  # ... in so many detections
-STILL_SPREAD = 0.009  # eye distances: features of living faces move more, those of pictures only by noise
+STILL_HITS = 15  # ... in so many detections
+STILL_SPREAD = 0.008  # eye distances: features of living faces move more
 
 
 def features(face: Face) -> list[float]:
@@ -24,13 +24,19 @@ def features(face: Face) -> list[float]:
 
 @dataclass(slots=True)
 class FeatureMotion:
-    """Running mean and variance of the features of one face (Welford 1962)."""
+    """Running variance of the features of one face (Welford 1962), without the detector's noise.
+
+    Heads move slowly, while noise, as of a dark picture, differs from one detection to the next. Half of the mean
+    squared successive difference is the variance of the noise (von Neumann 1941).
+    """
 
     begun_s: float
     hits: int = 0
     seen_s: float = -1.0
     mean: list[float] = field(default_factory=lambda: [0.0] * 6)
     squares: list[float] = field(default_factory=lambda: [0.0] * 6)
+    latest: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=lambda: [0.0] * 6)  # sums of squared successive differences
 
     def add(self, t: float, values: list[float]) -> None:
         self.hits, self.seen_s = self.hits + 1, t
@@ -38,10 +44,14 @@ class FeatureMotion:
             step = value - self.mean[i]
             self.mean[i] += step / self.hits
             self.squares[i] += step * (value - self.mean[i])
+            if self.latest:
+                self.steps[i] += (value - self.latest[i]) ** 2
+        self.latest = values
 
     @property
     def is_still(self) -> bool:
         """Whether the face has been seen for long enough without any motion of its features."""
         if self.hits < STILL_HITS or self.seen_s - self.begun_s < STILL_S:
             return False
-        return sum(math.sqrt(s / self.hits) for s in self.squares) / len(self.squares) < STILL_SPREAD
+        slow = [s / self.hits - d / (self.hits - 1) / 2 for s, d in zip(self.squares, self.steps, strict=True)]
+        return sum(math.sqrt(max(0.0, v)) for v in slow) / len(slow) < STILL_SPREAD

@@ -26,7 +26,7 @@ SUCCESSION_SIZE = 0.8  # ... and at least this share of the person's prominence
 MUCH_LARGER = 2.0  # times the person's prominence: from here on half as much presence is enough
 POSITION_WEIGHT = 0.1  # of the latest position in the usual one
 LEADING = 0.3  # of the frame's height: the least size that prominence is relative to
-LOOKS_AWAY = 0.3  # share of its prominence that a face in profile loses
+LOOKS_AWAY = 0.5  # share of its prominence that a face in profile loses
 PROFILE_YAW = 0.75
 ABSENT_S = 0.7  # a person who was not detected for this long is away
 YOUNG_S = 10.0  # with less presence a person's side may still change
@@ -274,13 +274,17 @@ def _speed(tracklet: Tracklet) -> float:
 
 
 def _first_impression(tracklet: Tracklet) -> float:
-    return _quality(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
+    return _quality(tracklet) * _facing(tracklet) * min(1.0, tracklet.t1 - tracklet.since + 0.1)
+
+
+def _facing(tracklet: Tracklet) -> float:
+    """Return a factor for how much a face looks at the camera, 1 to 1 - ``LOOKS_AWAY``."""
+    return 1 - LOOKS_AWAY * min(1.0, abs(tracklet.yaw) / PROFILE_YAW)
 
 
 def _prominence(tracklet: Tracklet, leading: float) -> float:
     """Return the share of the leading face's height, reduced for low confidence and a face that looks away."""
-    away = min(1.0, abs(tracklet.yaw) / PROFILE_YAW)
-    return min(1.0, tracklet.last[3] / leading) * tracklet.score**2 * (1 - LOOKS_AWAY * away)
+    return min(1.0, tracklet.last[3] / leading) * tracklet.score**2 * _facing(tracklet)
 
 
 def _accumulate(weight: float, prominence: float, seconds: float) -> float:

@@ -1,8 +1,9 @@
 """The contact sheet, which shows at a glance whether a job is good.
 
-It has twelve output frames with their times, the faces of the two people at these times, and a strip over the duration
-with each tile's source, repaired swaps of the two people, and reduced quality. Of a video without tiles it shows the
-one person. A job that was killed and resumed has the same contact sheet.
+First it has a frame of each place at which people should check who is who. Then it has twelve output frames with their
+times, the faces of the two people at these times, and a strip over the duration with each tile's source, repaired swaps
+of the two people, places to check, and reduced quality. Of a video without tiles it shows the one person. A job that
+was killed and resumed has the same contact sheet.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from engines.media.snapshots import snapshots
+from engines.media.snapshots import snapshots, snapshots_at
+from engines.media_warnings import span_words
 from pipeline.durable import write_durably
 from pipeline.people import Side, Source
 from pipeline.rendering.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, load_thumbnails, thumbnail_of
+from pipeline.report.doubts import places_to_check
 from pipeline.report.time_axis import clock_text, ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
@@ -100,7 +103,10 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     if len(thumbnails) != COUNT:
         thumbnails = list(_decoded(order.video, summary))
     lines, summary = _warning_lines(order.warnings), summary.finish()
-    sheet = _Sheet(len(thumbnails), len(lines), (summary.busier_side,) if order.is_single else SIDES)
+    places = places_to_check(order.identity.get("doubts", []), _COLUMNS)
+    sides = (summary.busier_side,) if order.is_single else SIDES
+    sheet = _Sheet(len(thumbnails), len(lines), sides, doubts=bool(places))
+    sheet.draw_places(places, _frames_of(order.video, places))
     sheet.draw_frames(thumbnails)
     sheet.draw_faces(thumbnails)
     sheet.draw_strip(summary, order)
@@ -114,6 +120,12 @@ def _decoded(video: Path, summary: TrackSummary) -> Iterator[Thumbnail]:
         row = summary.until(shot.t_s)
         if row is not None:
             yield thumbnail_of(shot.bgr, row)
+
+
+def _frames_of(video: Path, places: Sequence[dict[str, float]]) -> list[NDArray[np.uint8]]:
+    """Return the frame in the middle of each place, ``FRAME_HEIGHT`` pixels high."""
+    times = [(place["from_s"] + place["to_s"]) / 2 for place in places]
+    return [shot.bgr for shot in snapshots_at(video, times, FRAME_HEIGHT)] if places else []
 
 
 def _small_enough(image: NDArray[np.uint8]) -> bytes:
@@ -135,10 +147,11 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
 class _Sheet:
     """The sheet while it is drawn, from top to bottom, with a row of faces and a bar for each of ``sides``."""
 
-    def __init__(self, thumbnails: int, lines: int, sides: Sequence[Side]) -> None:
+    def __init__(self, thumbnails: int, lines: int, sides: Sequence[Side], *, doubts: bool) -> None:
         self._sides = sides
         rows = max(1, -(-thumbnails // _COLUMNS))
-        self._faces_top = _GAP + rows * (FRAME_HEIGHT + _GAP) + 12
+        self._frames_top = _GAP + (FRAME_HEIGHT + 3 * _GAP if doubts else 0)
+        self._faces_top = self._frames_top + rows * (FRAME_HEIGHT + _GAP) + 12
         self._strip_top = self._faces_top + len(sides) * (FACE_SIZE + 4) + 44
         self._warnings_top = self._strip_top + len(sides) * (_BAR_HEIGHT + 6) + 96
         self._image = Image.new("RGB", (WIDTH, self._warnings_top + lines * _LINE_HEIGHT), _PAPER)
@@ -147,10 +160,19 @@ class _Sheet:
     def bgr(self) -> NDArray[np.uint8]:
         return np.asarray(self._image)[:, :, ::-1].astype(np.uint8)
 
+    def draw_places(self, places: Sequence[dict[str, float]], frames: Sequence[NDArray[np.uint8]]) -> None:
+        """Draw frames of the places to check, framed in the colour of warnings."""
+        for number, (place, frame) in enumerate(zip(places, frames, strict=False)):
+            x = _GAP + number * (_FRAME_WIDTH + _GAP)
+            self._paste(frame[:, :_FRAME_WIDTH], x, _GAP)
+            self._draw.rectangle((x, _GAP, x + _FRAME_WIDTH - 1, _GAP + FRAME_HEIGHT - 1), outline=_WARN, width=4)
+            words = f"check {span_words(place['from_s'], place['to_s'])[0].strip()}"
+            self._stamp(words, x, _GAP + FRAME_HEIGHT, _WARN)
+
     def draw_frames(self, thumbnails: Sequence[Thumbnail]) -> None:
         for number, thumbnail in enumerate(thumbnails):
             x = _GAP + number % _COLUMNS * (_FRAME_WIDTH + _GAP)
-            y = _GAP + number // _COLUMNS * (FRAME_HEIGHT + _GAP)
+            y = self._frames_top + number // _COLUMNS * (FRAME_HEIGHT + _GAP)
             self._paste(thumbnail.frame[:, :_FRAME_WIDTH], x, y)
             self._stamp(clock_text(thumbnail.t), x, y + FRAME_HEIGHT)
 
@@ -193,11 +215,16 @@ class _Sheet:
         return _FACES_LEFT + min(1.0, max(0.0, t / max(duration_s, 1e-6))) * _BAR_WIDTH
 
     def _spans(self, order: SheetOrder, y: int) -> None:
-        """Draw degradation as a line under the bars, at least 3 pixels long."""
+        """Draw degradation as a line under the bars, and places of doubt as one above them."""
         for span in order.degradation:
-            left, right = self._x(span["from_s"], order.duration_s), self._x(span["to_s"], order.duration_s)
-            box = (left, y, max(right, left + 3), y + 7)
-            self._draw.rectangle(box, fill=_LEVEL_COLORS.get(span["level"], _SOFT))
+            self._span(order, span, y, _LEVEL_COLORS.get(span["level"], _SOFT))
+        for span in order.identity.get("doubts", []):
+            self._span(order, span, self._strip_top - 12, _WARN)
+
+    def _span(self, order: SheetOrder, span: dict[str, Any], y: int, color: Color) -> None:
+        """Draw a span as a line of at least 3 pixels."""
+        left, right = self._x(span["from_s"], order.duration_s), self._x(span["to_s"], order.duration_s)
+        self._draw.rectangle((left, y, max(right, left + 3), y + 7), fill=color)
 
     def _swaps(self, order: SheetOrder, y: int) -> None:
         for swap in order.identity.get("repaired_swaps", []):
@@ -217,6 +244,8 @@ class _Sheet:
         entries = [(_SOURCE_COLORS[s], _SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
         levels = sorted({span["level"] for span in order.degradation} & _LEVEL_COLORS.keys())
         entries += [(_LEVEL_COLORS[level], _LEVEL_WORDS[level]) for level in levels]
+        if order.identity.get("doubts"):
+            entries.append((_WARN, "please check"))
         if order.identity.get("repaired_swaps"):
             entries.append((_SWAP_COLOR, "mix-up of the two repaired"))
         x: float = _FACES_LEFT
@@ -230,10 +259,10 @@ class _Sheet:
         name = side.capitalize() if len(self._sides) > 1 else "Person"
         self._text(name, _GAP + 14, y, 20, _INK, "lm")
 
-    def _stamp(self, text: str, x: int, bottom: int) -> None:
+    def _stamp(self, text: str, x: int, bottom: int, color: Color = _INK) -> None:
         width = _font(18).getlength(text)
         self._draw.rounded_rectangle((x + 6, bottom - 32, x + 18 + width, bottom - 6), 5, fill=_PAPER)
-        self._text(text, x + 12, bottom - 19, 18, _INK, "lm")
+        self._text(text, x + 12, bottom - 19, 18, color, "lm")
 
     def _mark_source(self, source: Source, x: int, y: int) -> None:
         """Write over a face why the tile does not show the current one."""

@@ -40,6 +40,15 @@ def test_the_detector_sees_the_same(make, size):
     assert np.abs(ours - expected).max() <= 6
 
 
+@pytest.mark.parametrize("gain", [0.02, 0.1, 0.2])
+def test_dark_frames_are_brightened_alike(make, gain):
+    frames = [nv12(cv2.convertScaleAbs(cv2.resize(image, (640, 480)), alpha=gain)) for image in (collins(), hopper())]
+    ours, expected = (p.detector_input(frames, 320, 256) for p in (make(), CpuPreprocessor()))
+    np.testing.assert_allclose(ours, expected, atol=8)
+    bright = make().detector_input([nv12(cv2.resize(collins(), (640, 480)))], 320, 256)
+    assert ours[0].mean() > 1.3 * gain * bright.mean()
+
+
 def test_an_anamorphic_frame_is_shown_in_its_displayed_shape(make):
     frame = nv12(cv2.resize(collins(), (480, 480), interpolation=cv2.INTER_AREA))
     ours, expected = (p.detector_input([frame], 320, 256) for p in (make(aspect=4 / 3), CpuPreprocessor(4 / 3)))

@@ -88,6 +88,10 @@ class Recording:
     def truth(self, scene: Scene) -> dict[str, Rect]:
         return {a.name: box for a in self.actors if (box := a.box(scene.t)) and a.visible(scene.t) and _inside(box)}
 
+    def _movement(self, t: float, part: int) -> float:
+        """A slow movement of one part of the face, and some noise."""
+        return 1.3 * math.sin((1.1 + 0.3 * part) * t + part) + 0.4 * float(self._motion_rng.normal())
+
     def _embedding(self, pts: int, face: Face) -> NDArray[np.float64]:
         noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, self.noise, 128)
         return self._mean[self._owner[pts, face.box.x]] + noise
@@ -103,7 +107,8 @@ class Recording:
         noisy = Rect(box.cx - w / 2 + dx * w, box.cy - h / 2 + dy * h, w, h)
         self._owner[pts, noisy.x] = actor.name
         on_face = ((actor.nose, v) if u == 0.5 else (u, v) for u, v in ON_FACE)
-        on_face = [(u, v + actor.motion * float(self._motion_rng.normal())) for u, v in on_face]
+        t = pts / self.fps
+        on_face = [(u, v + actor.motion * self._movement(t, part)) for part, (u, v) in enumerate(on_face)]
         points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in on_face)
         return Face(noisy, actor.score, points)
 

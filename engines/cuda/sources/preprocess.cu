@@ -135,6 +135,35 @@ extern "C" __global__ void detector_input(Frames frames, float* out, int width, 
         }
 }
 
+const int LIGHT_STEP = 8, LIGHT_THREADS = 256;
+
+// Multiplies an input by a gain if the fourth-power mean of every eighth pixel across and down is less than `lit`.
+// One block per image.
+extern "C" __global__ void brighten(
+    float* out, int width, int height, int columns, int rows, float lit, float most_gain) {
+    __shared__ float sums[LIGHT_THREADS];
+    long long plane = (long long)width * height;
+    float* image = out + 3 * plane * blockIdx.x;
+    int across = (columns + LIGHT_STEP - 1) / LIGHT_STEP, down = (rows + LIGHT_STEP - 1) / LIGHT_STEP;
+    int samples = 3 * across * down;
+    float sum = 0;
+    for (int n = threadIdx.x; n < samples; n += LIGHT_THREADS) {
+        int channel = n / (across * down), y = n / across % down * LIGHT_STEP, x = n % across * LIGHT_STEP;
+        float square = image[channel * plane + (long long)y * width + x];
+        square *= square;
+        sum += square * square;
+    }
+    sums[threadIdx.x] = sum;
+    __syncthreads();
+    for (int half = LIGHT_THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+        __syncthreads();
+    }
+    float gain = fminf(most_gain, lit / fmaxf(sqrtf(sqrtf(sums[0] / samples)), 1.0f));
+    if (gain <= 1) return;
+    for (long long n = threadIdx.x; n < 3 * plane; n += LIGHT_THREADS) image[n] = fminf(image[n] * gain, 255.0f);
+}
+
 const int ROWS_AVERAGED = 10;  // of the frame, for each row of a thumbnail
 
 // (N, rows, columns) luma by area, of every n-th row where there are many.

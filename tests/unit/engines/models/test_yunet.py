@@ -117,3 +117,22 @@ def test_a_changed_or_missing_model_is_refused():
     for model, words in ((changed, "not the one"), (absent, "does not hold"), (not_installed, "not installed")):
         with pytest.raises(ModelUnavailableError, match=words):
             model.read()
+
+
+def test_dark_inputs_are_brightened_and_lit_ones_are_not():
+    lit = _tensor(cv2.resize(collins(), (256, 256)))[0]
+    dark = np.full((3, 64, 64), 12, np.float32)
+    spot = np.full((3, 64, 64), 4, np.float32)
+    spot[:, 20:36, 20:36] = 160
+    for image in (lit, spot):
+        before = image.copy()
+        yunet.brighten(image)
+        np.testing.assert_array_equal(image, before)
+    yunet.brighten(dark)
+    np.testing.assert_allclose(dark, yunet.LIT, rtol=1e-5)
+
+
+def test_the_gain_is_limited():
+    black = np.full((3, 64, 64), 2, np.float32)
+    yunet.brighten(black)
+    np.testing.assert_allclose(black, 2 * yunet.MOST_GAIN)

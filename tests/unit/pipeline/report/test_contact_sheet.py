@@ -16,7 +16,7 @@ import pytest
 
 from engines.errors import MediaError
 from engines.frames import Frame, Rect
-from engines.media.snapshots import snapshots
+from engines.media.snapshots import snapshots, snapshots_at
 from pipeline.people import Row, Tile
 from pipeline.rendering.thumbnails import (
     FACE_SIZE,
@@ -65,6 +65,15 @@ def test_snapshots_show_the_frame_of_their_time(tmp_path, count, gop):
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     for snapshot in snapshots(video, 12, HEIGHT):
         assert (snapshot.bgr == frames[round(snapshot.t_s * 30)]).all()
+
+
+def test_snapshots_at_given_times_show_the_frames_of_these_times(tmp_path):
+    video = make_video(tmp_path / "a.mp4", 300)
+    with av.open(str(video)) as container:
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    taken = list(snapshots_at(video, [0.5, 0.9, 7.2], HEIGHT))
+    assert [round(s.t_s * 30) for s in taken] == [15, 27, 216]
+    assert all((s.bgr == frames[round(s.t_s * 30)]).all() for s in taken)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 11])
@@ -184,6 +193,19 @@ def test_presence_repairs_and_degradation_lie_along_the_duration(tmp_path):
     assert colors(line[1:6, 2 * quarter + 5 : 3 * quarter - 5], (206, 188, 255)) > 0.9
     assert colors(line[1:6, : 2 * quarter - 5], (206, 188, 255)) == 0
     assert colors(sheet[top + 80 : top + 84, 92 + quarter - 3 : 92 + quarter + 3], (232, 110, 220)) > 0.9
+
+
+def test_places_to_check_come_first(tmp_path):
+    """Frames brighten from 20 to 220 with time, so that their brightness tells their time."""
+    doubts = [{"from_s": at, "to_s": at + 1, "reason": "cut", "person": 1, "confidence": 0.5} for at in (2.0, 2.5, 7.0)]
+    sheet = sheet_of(order_for(tmp_path, 300, identity={"doubts": doubts}), tmp_path)
+    plain = sheet_of(order_for(tmp_path, 300), tmp_path)
+    assert sheet.shape[0] - plain.shape[0] == FRAME_HEIGHT + 3 * GAP
+    for number, at in enumerate((2.75, 7.5)):
+        cell = sheet[GAP:, GAP + number * 478 :][:FRAME_HEIGHT, :470]
+        assert cell[40:200, 100:400].mean() == pytest.approx(20 + 200 * at / 10, abs=12)
+        assert colors(cell[:, 1:3], (255, 196, 88)) > 0.8
+    assert sheet[GAP : GAP + FRAME_HEIGHT, GAP + 2 * 478 + 4 :].max() < 60, "two spans are one place"
 
 
 def test_each_warning_has_a_line_of_its_own_below(tmp_path):
