@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from engines.errors import ExplainedError
+from engines.errors import Component, ExplainedError
 
 
 class DaemonError(ExplainedError):
-    """Base class of the service's errors; those of the work on a job are in `pipeline.errors` and `engines.errors`."""
+    """Base class of the service's errors; those of the work on a job are in `pipeline.errors` and `engines.errors`.
+
+    Attributes:
+        doctor_check: which check of ``dualface doctor`` shows more; "" where none does.
+    """
+
+    doctor_check = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        component: Component | None = None,
+        doctor_check: str | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, component=component)
+        if doctor_check is not None:
+            self.doctor_check = doctor_check
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the error as a helper program answers with it."""
+        return {**super().to_json(), "doctor_check": self.doctor_check}
 
 
 class ConfigError(DaemonError):

@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+
+class Component(StrEnum):
+    """The component of the machine or of the installation that an error is about."""
+
+    DEVICE = "device"  # the GPU with all of its software
+    GPU = "gpu"
+    DRIVER = "driver"
+    DECODER = "decoder"
+    ENCODER = "encoder"
+    LIBRARIES = "libraries"
+    MODELS = "models"
+    TENSORRT_ENGINES = "tensorrt_engines"
+    DISK_SPACE = "disk_space"
+    DISK_SIZE = "disk_size"
+    STORAGE = "storage"
 
 
 class ExplainedError(Exception):
     """An error that a report can show to a user as it is.
 
-    Subclasses set the class attributes; the constructor's message says what happened in this case.
+    Subclasses set the class attributes; the constructor's message says what happened in this case. Code and remedy
+    speak of the layer that raises the error. What helps in the layers above, such as a setting or a command, is added
+    by the daemon (``daemon.remedies``), which finds it by code and component.
 
     Attributes:
         code: stable machine code, ``UPPER_SNAKE``.
         remedy: what the reader should do, one or two sentences.
         retryable: whether the same work may succeed later with the same file.
         environmental: the cause lies outside the file (disk, share, device), so it costs no attempt.
-        doctor_check: which check of ``dualface doctor`` shows more; "" where none does. The remedy names it.
+        component: what the error is about, if it is not the file; None if that is not known.
     """
 
     code = "INTERNAL"
     remedy = "Report this with the journal's lines for the job; it is a fault of the program."
     retryable = False
     environmental = False
-    doctor_check = ""
+    component: Component | None = None
 
-    def __init__(self, message: str, *, remedy: str | None = None, doctor_check: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, component: Component | None = None) -> None:
         super().__init__(message)
         self.message = message
         if remedy is not None:
             self.remedy = remedy
-        if doctor_check is not None:
-            self.doctor_check = doctor_check
-        if self.doctor_check and "dualface doctor" not in self.remedy:
-            self.remedy = f"{self.remedy} {doctor_hint(self.doctor_check)}"
+        if component is not None:
+            self.component = component
 
-
-def doctor_hint(check: str) -> str:
-    """Return the last sentence of a remedy: the check that shows more."""
-    return f"More: `dualface doctor --only {check}`."
+    def to_json(self) -> dict[str, Any]:
+        """Return the error as a helper program answers with it."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+            "environmental": self.environmental,
+            "component": self.component,
+        }
 
 
 class EngineError(ExplainedError):
@@ -96,15 +119,20 @@ class DecodeFailedError(MediaError):
 class DeviceUnavailableError(EngineError):
     code = "DEVICE_UNAVAILABLE"
     remedy = "Install or repair the part of the device's software that is named."
-    doctor_check = "backend"
+    component = Component.DEVICE
     retryable = True
     environmental = True
+
+
+class NoSuchGPUError(DeviceUnavailableError):
+    remedy = "Name a GPU that this machine has."
+    component = Component.GPU
 
 
 class ModelUnavailableError(EngineError):
     code = "MODEL_UNAVAILABLE"
     remedy = "Install the package again: its model files are missing or changed."
-    doctor_check = "models"
+    component = Component.MODELS
     retryable = True
     environmental = True
 
@@ -119,17 +147,16 @@ class DeviceOutOfMemoryError(EngineError):
     """The GPU has too little free memory; the same work may fit later, or with smaller frames."""
 
     code = "DEVICE_OUT_OF_MEMORY"
-    remedy = "Lower workers.concurrent_jobs or device.max_batch, or end other programs that use the GPU."
-    doctor_check = "cards"
+    remedy = "End other programs that use the GPU."
+    component = Component.GPU
     retryable = True
     environmental = True
 
 
 class VramGuardError(DeviceOutOfMemoryError):
-    """The GPU is fuller than ``device.vram_guard`` allows, or would be."""
+    """The GPU is fuller than ``DeviceSettings.vram_guard`` allows, or would be."""
 
     code = "VRAM_GUARD"
-    remedy = "End other programs that use the GPU, lower workers.concurrent_jobs, or raise device.vram_guard."
 
 
 class DeviceLostError(EngineError):
@@ -137,7 +164,7 @@ class DeviceLostError(EngineError):
 
     code = "DEVICE_LOST"
     remedy = "The work goes on in a new process; where this repeats, check the driver's messages with `dmesg`."
-    doctor_check = "driver"
+    component = Component.DRIVER
     retryable = True
     environmental = True
 
@@ -146,11 +173,8 @@ class EncoderBusyError(EngineError):
     """All encoder sessions that the GPU and its driver allow are taken."""
 
     code = "ENCODER_BUSY"
-    remedy = (
-        "The job goes on when an encoder comes free. Or lower workers.concurrent_jobs, or let x264 stand in: encoder"
-        " auto in the profile, and device.nvenc_fallback."
-    )
-    doctor_check = "codecs-cuda"
+    remedy = "The job goes on when an encoder comes free."
+    component = Component.ENCODER
     retryable = True
     environmental = True
 
@@ -159,8 +183,8 @@ class EncoderMissingError(DeviceUnavailableError):
     """The GPU has no encoder."""
 
     code = "ENCODER_MISSING"
-    remedy = "Set encoder to auto or x264 in the profile: this GPU has no video encoder."
-    doctor_check = "codecs-cuda"
+    remedy = "This GPU has no video encoder: encode on the CPU."
+    component = Component.ENCODER
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from engines.cache_dir import default_cache_dir
 from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
-from engines.errors import DeviceUnavailableError
+from engines.errors import Component, DeviceUnavailableError
 from engines.frames import ColorTags, Frame
 from engines.inference.build import find_library
 from engines.json_answer import answer
@@ -150,7 +150,7 @@ def cuda(index: int) -> dict[str, Any]:
     from engines.cuda.encoding.sessions import probe_sessions  # noqa: PLC0415
 
     if importlib.util.find_spec("PyNvVideoCodec") is None:
-        raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", doctor_check="libraries")
+        raise DeviceUnavailableError("the package PyNvVideoCodec is not installed", component=Component.LIBRARIES)
     sessions = probe_sessions(index)
     return {
         "decode": {_stream(codec, bits): _gpu_decodes(index, codec, bits) for codec in CODECS for bits in _BIT_DEPTHS},

@@ -15,7 +15,7 @@ from engines.errors import ExplainedError
 
 
 def answer(work: Callable[[], Any]) -> None:
-    """Do the work, print ``{"result": ...}`` or ``{"error": {code, message, remedy, environmental}}``, and exit."""
+    """Do the work, print ``{"result": ...}`` or ``{"error": ExplainedError.to_json()}``, and exit."""
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not mix with the answer
     structlog.configure(
@@ -25,16 +25,7 @@ def answer(work: Callable[[], Any]) -> None:
     try:
         line = {"result": work()}
     except ExplainedError as error:
-        line = {"error": _described(error)}
+        line = {"error": error.to_json()}
     with os.fdopen(out, "w", encoding="utf-8") as pipe:
         pipe.write(json.dumps(line) + "\n")
     os._exit(0)  # no teardown: native threads of codecs and drivers may hang in it
-
-
-def _described(error: ExplainedError) -> dict[str, Any]:
-    return {
-        "code": error.code,
-        "message": error.message,
-        "remedy": error.remedy,
-        "environmental": error.environmental,
-    }

@@ -86,32 +86,38 @@ class Preprocessor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSource:
-    """The source of a tile's pixels: a frame and a crop in its pixels; without a crop the tile is a placeholder."""
+    """The source of a tile's pixels: a frame and a crop in its pixels; without a crop the tile is a placeholder.
+
+    Attributes:
+        picture: the part of the tile that the crop fills, in parts of the tile; ``engines.extension`` defines the rest.
+            None: the crop fills the tile.
+    """
 
     frame: Frame
     crop: Rect | None
+    picture: Rect | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composition:
-    """The content and time of one output frame."""
+    """The content and time of one output frame; without a right tile, the left one fills the frame."""
 
     left: TileSource
-    right: TileSource
+    right: TileSource | None
     pts: int
     duration: int
 
     @property
     def replaced(self) -> bool:
-        return self.left.frame.replaced or self.right.frame.replaced
+        return self.left.frame.replaced or (self.right is not None and self.right.frame.replaced)
 
 
 class Compositor(Protocol):
-    """Draws two tiles side by side into one NV12 frame of fixed size."""
+    """Draws two tiles side by side, or one that fills the frame, into one NV12 frame of fixed size."""
 
     name: str
 
-    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame: ...
+    def compose(self, left: TileSource, right: TileSource | None, pts: int, duration: int) -> Frame: ...
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
         """Draw several frames, in order, together if the device can."""

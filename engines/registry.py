@@ -20,7 +20,7 @@ from engines.cpu.decode import PyAvDecoder
 from engines.cpu.encode import X264Encoder
 from engines.cpu.encode_hevc import X265Encoder
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.errors import DeviceUnavailableError
+from engines.errors import Component, DeviceUnavailableError
 from engines.frames import ColorTags, MediaInfo
 from engines.inference.ort_cache import open_prepared
 from engines.models import face_embedding, yunet
@@ -190,7 +190,7 @@ def open_backend(
     except DeviceUnavailableError as obstacle:
         if device.backend == "cuda":
             message = f"CUDA is set as the device, but {obstacle.message}"
-            raise DeviceUnavailableError(message, remedy=obstacle.remedy) from obstacle
+            raise DeviceUnavailableError(message, remedy=obstacle.remedy, component=obstacle.component) from obstacle
         structlog.get_logger().info("device chosen", device="cpu", reason=obstacle.message)
         return CpuBackend((f"CUDA is not used: {obstacle.message}",), cache_dir)
 
@@ -205,9 +205,11 @@ def release_memory() -> None:
 def _open_cuda(device: DeviceSettings, cache_dir: Path | None, nvenc: SessionProbe | None) -> Backend:
     """Open the CUDA backend, which is imported only here: everything else works without its packages."""
     if importlib.util.find_spec("cupy") is None:
-        raise DeviceUnavailableError("the package cupy is not installed")
+        raise DeviceUnavailableError("the package cupy is not installed", component=Component.LIBRARIES)
     if not _has_driver():
-        raise DeviceUnavailableError("there is no NVIDIA driver: libcuda.so.1 cannot be loaded", doctor_check="driver")
+        raise DeviceUnavailableError(
+            "there is no NVIDIA driver: libcuda.so.1 cannot be loaded", component=Component.DRIVER
+        )
     backend: Backend = importlib.import_module("engines.cuda.backend").open_cuda(device, cache_dir, nvenc)
     return backend
 

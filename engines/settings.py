@@ -75,7 +75,7 @@ class DeviceSettings(Section):
         Field(
             ge=0,
             le=3600,
-            description="How long a job waits for a free NVENC session (encoder_busy: wait)",
+            description="How long a job waits for a free NVENC session",
             json_schema_extra={"unit": "s"},
         ),
     ] = 30.0

@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, model
 from engines.frames import Rect
 from engines.settings import Section
 from pipeline.errors import PipelineError
+from pipeline.full_frame import split
 from pipeline.people import Row, Tile
 
 _ASPECT = 8 / 9  # of a tile, width to height
@@ -99,7 +100,7 @@ class Corrections(Section):
             row = replace(row, left=row.right, right=row.left)
         for pin in self.pins:
             if pin.contains(row.t):
-                row = _pin(row, pin, fitted(Rect(*pin.crop), *(row.frame or (width, height))))
+                row = _pin(split(row), pin, fitted(Rect(*pin.crop), *(row.frame or (width, height))))
         return row
 
 

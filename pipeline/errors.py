@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.errors import ExplainedError
+from engines.errors import Component, ExplainedError
 
 
 class PipelineError(ExplainedError):
@@ -46,7 +46,7 @@ class TooLongError(PipelineError):
 class DiskFullError(PipelineError):
     code = "DISK_FULL"
     remedy = "Free space on the share: the job goes on by itself."
-    doctor_check = "share-space"
+    component = Component.DISK_SPACE
     retryable = True
     environmental = True
 
@@ -54,6 +54,6 @@ class DiskFullError(PipelineError):
 class StorageError(PipelineError):
     code = "STORAGE"
     remedy = "Check the share and its mount: the job goes on when it can be written again."
-    doctor_check = "share"
+    component = Component.STORAGE
     retryable = True
     environmental = True

@@ -134,6 +134,7 @@ class Finishing:
             identity=report["identity"],
             degradation=report["degradation"],
             warnings=[*requests, *(warned["message"] for warned in report["warnings"])],
+            is_single=report["output"]["layout"] == "single",
         )
         with storage_errors("making the preview"):
             write_preview(path, order)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from engines.frames import Rect, Size
 
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
-Source: TypeAlias = Literal["detected", "tracked", "reidentified", "held", "frozen", "placeholder"]
+Source: TypeAlias = Literal["detected", "tracked", "reidentified", "head", "held", "frozen", "placeholder"]
 Side: TypeAlias = Literal["left", "right"]
 
 
@@ -48,11 +48,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One of the two people in one frame. ``box`` is None if the person's place is unknown."""
+    """One of the two people in one frame.
+
+    ``box`` is None if the person's place is unknown. If the source is "head", no face is seen, and it is where it would
+    be.
+    """
 
     person: int  # 1 or 2, stable for the whole file
     box: Rect | None
-    source: Literal["detected", "tracked", "reidentified"] = "detected"
+    source: Literal["detected", "tracked", "reidentified", "head"] = "detected"
     gaze: float = 0.0  # -1: looks to the left of the frame, 0: at the camera or unknown, 1: to the right
 
 
@@ -97,7 +101,9 @@ class Tile:
 class Row:
     """One output frame as it is planned: a line of NAME.dual.tracks.jsonl.gz without its number.
 
-    ``frame`` is as in ``Scene``.
+    Attributes:
+        frame: as in ``Scene``.
+        full: what the whole output shows in place of the two tiles, 16:9, while one person at most has been seen.
     """
 
     pts: int
@@ -105,11 +111,13 @@ class Row:
     left: Tile
     right: Tile
     frame: Size | None = None
+    full: Rect | None = None
 
 
 def row_from_json(data: dict[str, Any]) -> Row:
     """Return the row that ``dataclasses.asdict`` or orjson has converted."""
-    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]))
+    full = None if data["full"] is None else Rect(**data["full"])
+    return Row(data["pts"], data["t"], _tile(data["left"]), _tile(data["right"]), size_from_json(data["frame"]), full)
 
 
 def size_from_json(value: list[int] | None) -> Size | None:

@@ -318,6 +318,15 @@ class CameraSettings(Section):
             json_schema_extra={"unit": "s"},
         ),
     ] = 0.8
+    hold_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86400,
+            description="missing: hold: how long a tile waits live for somebody who is away before it freezes",
+            json_schema_extra={"unit": "s"},
+        ),
+    ] = 1.0
     unfreeze_s: Annotated[
         float,
         Field(
@@ -342,7 +351,10 @@ class ProfileSettings(EncoderSettings):
     ] = "identity"
     missing: Annotated[
         Literal["hold", "freeze"],
-        Field(description="A tile whose person is away: hold the camera on the live frame, or freeze the last one"),
+        Field(
+            description="A tile whose person is away: hold the camera on the live frame for camera.hold_s,"
+            " then freeze the last good one; or freeze it at once"
+        ),
     ] = "hold"
     audio: Annotated[
         Literal["auto", "copy", "aac", "aac-stereo"],

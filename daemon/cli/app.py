@@ -15,6 +15,7 @@ import typer
 from daemon.cli import config_command, control_command, engines_command
 from daemon.cli.options import ConfigOption, RootOption, complete_profiles, examples, json_text
 from daemon.errors import ConfigError, DaemonError
+from daemon.remedies import remedy_of
 from engines.errors import ExplainedError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _report_error(error: Exception) -> int:
     if not isinstance(error, ExplainedError):
         _print(f"A fault of the program: {type(error).__name__}: {error}.", "Report it with the output of --debug.")
         return EXIT_FAILED
-    _print(error.message if "\n" in error.message else f"{error.message.rstrip('.')}.", error.remedy)
+    _print(error.message if "\n" in error.message else f"{error.message.rstrip('.')}.", remedy_of(error))
     return _exit_code(error)
 
 

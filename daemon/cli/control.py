@@ -76,8 +76,8 @@ def resume(share: Share) -> list[str]:
 def _signed(reason: str) -> str:
     """Return the reason with name, host and time."""
     when = time.strftime("%Y-%m-%d %H:%M %Z")
-    whence = f"{user_name()} on {socket.gethostname()}, {when}"
-    return f"{' '.join(reason.split())} ({whence})" if reason.strip() else f"by {whence}"
+    origin = f"{user_name()} on {socket.gethostname()}, {when}"
+    return f"{' '.join(reason.split())} ({origin})" if reason.strip() else f"by {origin}"
 
 
 def _drains(share: Share) -> list[Path]:

@@ -8,6 +8,7 @@ import typer
 
 from daemon.cli.options import ConfigOption, RootOption, complete_failed
 from daemon.errors import ConfigError, DaemonError
+from daemon.remedies import explained
 
 
 class NoNameError(ConfigError):
@@ -98,7 +99,7 @@ def retry(
             typer.echo(f"{printable(file.relative)} is in {printable(target)} again.")
         except DaemonError as error:
             failed += 1
-            typer.echo(f"{error.message} {error.remedy}", err=True)
+            typer.echo(explained(error), err=True)
     if everything and not files:
         typer.echo("Nothing is in failed.")
     service_hosts.warn_if_no_service_runs(share, settings)

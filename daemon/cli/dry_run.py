@@ -16,8 +16,8 @@ from pathlib import PurePath
 from daemon.config.settings import Settings
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox, inboxes
+from daemon.inbox.intake import Intake
 from daemon.inbox.scanner import Ignored, Walk
-from daemon.inbox.selection import Intake
 from daemon.jobs.claim import are_quiet
 from daemon.jobs.job import job_folders, load_job
 from daemon.jobs.start_conditions import BlockReason, find_block

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
+from daemon.remedies import explained, remedy_of
 from daemon.share.leases import host_name
 from daemon.share.reach import NoShareError
 from daemon.share.share import Share
@@ -60,7 +61,7 @@ def warn_if_no_service_runs(share: Share, settings: Settings) -> None:
     try:
         found = survey(share, settings)
     except NoStatusError as error:
-        typer.echo(f"{error.message} {error.remedy}", err=True)
+        typer.echo(explained(error), err=True)
     else:
         if not found.alive:
             typer.echo("\n".join(host.verdict for host in found.hosts), err=True)
@@ -89,4 +90,6 @@ def with_unit_status(error: NoShareError) -> NoShareError:
     from daemon.diagnostics.checks.unit import Unit  # noqa: PLC0415 - loads all checks
 
     status = Unit.look_up().status
-    return NoShareError(f"{error.message} Status of the service: {status}.", remedy=error.remedy) if status else error
+    return (
+        NoShareError(f"{error.message} Status of the service: {status}.", remedy=remedy_of(error)) if status else error
+    )

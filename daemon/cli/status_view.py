@@ -17,6 +17,7 @@ from rich.text import Text
 
 from daemon.pages.i18n import Duration, clock
 from daemon.pages.warnings_text import warnings_in
+from daemon.remedies import explained
 from daemon.share.naming import printable
 from daemon.status.liveness import Survey
 from daemon.status.model import SILENT, FailedJob, FinishedJob, RunningJob, ServiceState, ServiceStatus, since
@@ -81,7 +82,7 @@ def _rendered(look: Callable[[], Survey]) -> RenderableType:
     try:
         return render(look())
     except ExplainedError as error:
-        return Text(f"{error.message} {error.remedy}", style="red")
+        return Text(explained(error), style="red")
 
 
 def render(survey: Survey) -> RenderableType:

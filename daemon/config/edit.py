@@ -24,6 +24,7 @@ from daemon.config.loader import DEFAULT_PATH, InvalidConfigError, Loaded, drop_
 from daemon.config.sources import load_yaml, parse_value, read_file
 from daemon.errors import ConfigError, DaemonError
 from daemon.nested import ABSENT, at
+from daemon.remedies import remedy_of
 from daemon.user import user_name
 from engines.files import replacing
 
@@ -96,7 +97,7 @@ def set_value(path: Path | None, key: str, text: str, reason: str) -> Change:
     try:
         after = _in_force(load_with_origins(file, text=new), parts)
     except InvalidConfigError as error:
-        error.remedy = f"Nothing was written. {error.remedy}"
+        error.remedy = f"Nothing was written. {remedy_of(error)}"
         raise
     _replace(file, old, new)
     return Change(file, key, before, after, "restart" if needs_restart(parts) else "reload")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.errors import ConfigError
-from engines.errors import ExplainedError, doctor_hint
+from daemon.remedies import doctor_hint, remedy_of
+from engines.errors import ExplainedError
 from engines.files import FULL
 from pipeline.errors import DiskFullError
 
@@ -182,7 +183,7 @@ def _finding(chosen: Check, context: Context) -> Finding:
     except ExplainedError as exc:
         if exc.code == DiskFullError.code:  # also from another program
             return warning(exc.message, _WHEN_FULL)
-        return failed(exc.message, exc.remedy.removesuffix(f" {doctor_hint(chosen.name)}"))
+        return failed(exc.message, remedy_of(exc).removesuffix(f" {doctor_hint(chosen.name)}"))
     except OSError as exc:
         if exc.errno in FULL:
             return warning(f"This cannot be checked: {exc.strerror}.", _WHEN_FULL)

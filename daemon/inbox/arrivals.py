@@ -21,6 +21,7 @@ from daemon.errors import DaemonError
 from daemon.inbox import ignored_names as ignored
 from daemon.inbox.scanner import Found
 from daemon.inbox.stability import Signature
+from daemon.remedies import log_fields
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 from engines.containers import sniff
@@ -113,14 +114,8 @@ class Arrivals:
         since, since_s = (before.since, before.since_s) if before else (utc_now(), self._clock())
         self._waiting[found.relative] = _Held(why, since, found.signature, since_s, self._clock() + _CHECK_EVERY_S)
         if before is None:
-            log.warning(
-                "file waits",
-                file=printable(found.relative),
-                code=why.code,
-                reason=why.message,
-                remedy=why.remedy,
-                at_most_s=round(self._longest_wait_s),
-            )
+            longest_wait_s = round(self._longest_wait_s)
+            log.warning("file waits", file=printable(found.relative), **log_fields(why), at_most_s=longest_wait_s)
         return False
 
     def holds(self, found: Found) -> bool:

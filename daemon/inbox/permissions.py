@@ -18,6 +18,7 @@ from daemon.errors import (
     OtherFileSystemError,
 )
 from daemon.inbox.candidate import Candidate
+from daemon.remedies import log_fields
 from daemon.share.naming import printable
 from daemon.share.rename import open_folder
 
@@ -96,8 +97,7 @@ class PermissionHolds:
         if relative in self._logged or len(self._logged) >= _LOGGED_AT_MOST:
             return
         self._logged.add(relative)
-        fields = {"code": obstacle.code, "reason": obstacle.message, "remedy": obstacle.remedy}
-        log.warning("file waits", file=printable(relative), inbox=inbox, **fields)
+        log.warning("file waits", file=printable(relative), inbox=inbox, **log_fields(obstacle))
 
 
 def _refusal(error: OSError) -> DaemonError | None:

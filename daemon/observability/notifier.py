@@ -18,6 +18,7 @@ import structlog
 from daemon.config.settings import Settings
 from daemon.observability.alerts import Alert, AlertRules, AlertThrottle
 from daemon.observability.events import Event
+from daemon.remedies import remedy_of
 from daemon.share.leases import host_name
 from daemon.worker import subprocess_call
 
@@ -134,7 +135,7 @@ class AlertNotifier:
         try:
             yield
         except subprocess_call.AnsweredError as error:
-            log.warning("notifications cannot be sent", reason=error.message, remedy=error.remedy)
+            log.warning("notifications cannot be sent", reason=error.message, remedy=remedy_of(error))
         except OSError as error:
             log.warning("notifications cannot be sent", reason=str(error), remedy="Free memory or processes.")
 

@@ -27,6 +27,8 @@ def statements(facts: Mapping[str, Any], verdict: str, t: Translator) -> Iterato
         return
     people = min(2, facts.get("people") or 0)
     yield "" if people == 2 else "warn", t(f"fact.people_{people}")
+    if facts.get("layout") == "single":
+        yield "", t("fact.single")
     if spans := _places_to_check(facts):
         yield "warn", t("fact.check", spans=", ".join(spans))
     if facts.get("duration_s"):

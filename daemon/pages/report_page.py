@@ -44,7 +44,9 @@ def page_of(result: JobResult, t: Translator) -> bytes:
     bins = min(_MOST_BINS, max(1, round(result.duration_s / _BIN_S)))
     summary = TrackSummary(result.files.tracks, result.duration_s, bins).finish()
     axis = _time_axis(report, result.duration_s)
-    shown = summary.sources.sum(axis=(0, 2))
+    is_single = report["output"].get("layout") == "single"
+    sides = {summary.busier_side: "person"} if is_single else {side: side for side in SIDES}
+    shown = summary.sources[[SIDES.index(side) for side in sides]].sum(axis=(0, 2))
     return html.render(
         "report.html.j2",
         ("base.css", "report.css"),
@@ -58,7 +60,7 @@ def page_of(result: JobResult, t: Translator) -> bytes:
         sources=[source for source, count in zip(SOURCES, shown, strict=True) if count],
         levels=sorted({span["level"] for span in report["degradation"]}),
         swaps=len(axis.swaps_s),
-        presence=plots.presence(summary.sources, axis, {side: _side_name(side, t) for side in SIDES}),
+        presence=plots.presence(summary.sources, axis, {side: _label(side, name, t) for side, name in sides.items()}),
         cameras=_cameras(report["input"]["video"], summary, axis),
         latency=plots.latency(report["timing"]["stages"]),
     )
@@ -76,9 +78,9 @@ def _cameras(video: dict[str, Any], summary: TrackSummary, axis: plots.TimeAxis)
     }
 
 
-def _side_name(side: str, t: Translator) -> Markup:
+def _label(side: str, name: str, t: Translator) -> Markup:
     shape = Markup('<text class="stage {}" lang="{}">{}</text>')
-    return Markup("").join(shape.format(side, tongue, text(f"side.{side}", tongue)) for tongue in t.languages)
+    return Markup("").join(shape.format(side, tongue, text(f"side.{name}", tongue)) for tongue in t.languages)
 
 
 def _data_url(frame: Path) -> str:

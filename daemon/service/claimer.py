@@ -11,9 +11,10 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import Inbox
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.claim import claim
 from daemon.jobs.job import Job
+from daemon.remedies import log_fields
 from daemon.share.leases import Lease
 from daemon.share.share import Share
 from engines.errors import ExplainedError
@@ -63,8 +64,7 @@ class Claimer:
         except ExplainedError as exc:
             inbox.forget(candidate.relative)
             wait_s = self._backoff.fail(SOON_S)
-            why = {"code": exc.code, "reason": exc.message, "remedy": exc.remedy}
-            log.warning("cannot claim", **why, retry_in_s=round(wait_s, 1))
+            log.warning("cannot claim", **log_fields(exc), retry_in_s=round(wait_s, 1))
         else:
             inbox.taken(candidate)
             self._backoff.succeed()

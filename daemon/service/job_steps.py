@@ -131,7 +131,7 @@ class JobSteps:
     def _fail(self, held: HeldJob) -> None:
         failure = Failed(**(held.job.manifest.error or {}))
         spec = job_spec(self._settings, held.job, self._held_jobs.lease.host)
-        report = self._delivery.fail(held.job, lambda: failure_report(spec, failure.error()))
+        report = self._delivery.fail(held.job, lambda: failure_report(spec, failure.for_report()))
         why = {"code": failure.code, "reason": failure.message, "remedy": failure.remedy}
         held.log.warning("job failed", stage="failed", **why, report=printable(report))
         self._events.publish(JobFailed(held.job, failure, report))

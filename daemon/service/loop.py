@@ -17,7 +17,7 @@ from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import torn
 from daemon.errors import ShareAwayError
 from daemon.inbox.inbox import inboxes
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.held_jobs import HeldJobs
 from daemon.jobs.job_spec import job_slots
 from daemon.jobs.segment_cache import SegmentCache
@@ -33,7 +33,7 @@ from daemon.service.part_comparison import PartComparison
 from daemon.service.reload import SettingsReloader
 from daemon.service.retention import Retention
 from daemon.service.signals import StopRequest
-from daemon.service.snapshot import StatusPublisher
+from daemon.service.status_publisher import StatusPublisher
 from daemon.service.systemd import Systemd, WatchdogThread
 from daemon.service.wakeup import WakeupPipe
 from daemon.share.leases import host_name

@@ -13,6 +13,7 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import recheck_share
 from daemon.errors import DaemonError, StateRemovedError
+from daemon.remedies import log_fields
 from daemon.service.backend_start import check_backend
 from daemon.service.loop import ServiceLoop
 from daemon.service.reload import SettingsReloader
@@ -45,7 +46,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     try:
         _run(settings, reread)
     except DaemonError as exc:
-        log.error("service cannot run", code=exc.code, reason=exc.message, remedy=exc.remedy)  # noqa: TRY400
+        log.error("service cannot run", **log_fields(exc))  # noqa: TRY400
         return EXIT_ENVIRONMENT
     return EXIT_OK
 

@@ -11,7 +11,7 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.outcome_errors import share_failure
 from daemon.service.job_overview import COMPARISON
 from daemon.share.naming import printable

@@ -9,6 +9,7 @@ import structlog
 from daemon.config.live_keys import plan
 from daemon.config.settings import Settings
 from daemon.errors import ConfigError
+from daemon.remedies import log_fields
 from daemon.service.signals import ReloadRequest
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ class SettingsReloader:
         try:
             found = plan(self._settings, self._reread())
         except ConfigError as error:
-            log.warning("configuration not taken over", code=error.code, reason=error.message, remedy=error.remedy)
+            log.warning("configuration not taken over", **log_fields(error))
             return [f"the configuration was changed but has mistakes, so the former one is in force: {_short(error)}"]
         self._settings = found.settings
         log.info("configuration taken over", changed=found.taken, after_restart=found.later)

@@ -18,11 +18,13 @@ from pydantic import TypeAdapter
 
 from daemon.config.settings import WorkerLimits
 from daemon.pages.i18n import Language
+from daemon.remedies import remedy_of
 from daemon.share.leases import Lease
 from engines.errors import ExplainedError
 from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
+from pipeline.report.model import Failure
 from pipeline.telemetry.counters import StatsDelta
 
 STOP = b"stop\n"
@@ -103,7 +105,11 @@ class Failed:
     @classmethod
     def of(cls, error: ExplainedError) -> Failed:
         """Return the message for an error."""
-        return cls(error.code, error.message, error.remedy, error.retryable, error.environmental)
+        return cls(error.code, error.message, remedy_of(error), error.retryable, error.environmental)
+
+    def for_report(self) -> Failure:
+        """Return it as a section of the job's report."""
+        return Failure(code=self.code, message=self.message, remedy=self.remedy, retryable=self.retryable)
 
     def error(self) -> ExplainedError:
         """Return the same as an exception."""

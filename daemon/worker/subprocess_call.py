@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.errors import DaemonError
+from engines.errors import Component
 
 _LAST_LINES = 5
 
@@ -28,7 +29,9 @@ class AnsweredError(DaemonError):
     """The error that the program answered with."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__(answer["message"], remedy=answer["remedy"])
+        component = Component(answer["component"]) if answer["component"] else None
+        check = answer.get("doctor_check")
+        super().__init__(answer["message"], remedy=answer["remedy"], component=component, doctor_check=check)
         self.code = answer["code"]
         self.environmental = answer["environmental"]
 

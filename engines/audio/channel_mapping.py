@@ -8,7 +8,7 @@
 | discrete  | three or more channels that have not all a name   | every channel at 0 dB on both sides of stereo     |
 | discrete  | a channel named LFE that carries more than bass   | likewise                                          |
 
-Where stereo is asked for (profile field ``audio: aac-stereo``), or the layout changes midway, named layouts are mapped
+Where stereo is asked for (``AudioPolicy.mode`` "aac-stereo"), or the layout changes midway, named layouts are mapped
 by "positions" and mono to both sides. A mix is attenuated only as far as the peak of its sum requires, all channels
 alike. No channel is taken for LFE because of its number. The -3 dB follow ITU-R BS.775; unlike there, LFE is part of
 stereo.

@@ -55,7 +55,7 @@ class Prescan:
         facts: by the stream's index.
         tracks: the tracks of the result, in order.
         dropped: streams in no track: there is no decoder, or there are too many streams.
-        policy: the audio settings of the profile.
+        policy: the audio settings of the job.
     """
 
     facts: Mapping[int, StreamFacts]

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.cpu.extend import extend
+from engines.extension import part_of_tile
 from engines.frames import Frame, Plane, Rect
 from engines.protocols import Composition, TileSource
 
@@ -41,7 +43,8 @@ class CpuCompositor:
 
     Between 2 and 3 numbers are 32-bit floats, or 8 bits where 2 has nothing to do; T is rounded to 8 bits.
 
-    P010 is processed in the same way, with 16 bits instead of 8.
+    P010 is processed in the same way, with 16 bits instead of 8. A crop that does not fill its tile is drawn into its
+    part of it; ``engines.extension`` defines what surrounds it.
 
     Chroma is sited as H.264's default says, left horizontally and centred vertically (chroma_sample_loc_type 0), in
     source and result alike: the chroma of a crop begins at x / 2 + (1 - s) / 4 and at y / 2, and is half as long.
@@ -60,8 +63,10 @@ class CpuCompositor:
         self._resampler = _Resampler()
         self._last: dict[str, tuple[TileSource, Plane, Plane]] = {}
 
-    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
-        """Draw both tiles. The planes of the result are contiguous, chroma directly after luma in memory.
+    def compose(self, left: TileSource, right: TileSource | None, pts: int, duration: int) -> Frame:
+        """Draw both tiles, or one that fills the frame.
+
+        The planes of the result are contiguous, chroma directly after luma in memory.
 
         Raises:
             ValueError: a crop is empty or reaches outside its frame.
@@ -70,6 +75,9 @@ class CpuCompositor:
         frame = np.empty(luma_size * 3 // 2, left.frame.y.dtype)
         y = frame[:luma_size].reshape(self._height, self._width)
         uv = frame[luma_size:].reshape(self._height // 2, self._width // 2, 2)
+        if right is None:
+            self._draw(left, y, uv)
+            return Frame(y, uv, pts, duration, replaced=left.frame.replaced)
         half = self._width // 2
         self._tile("left", left, y[:, :half], uv[:, : half // 2])
         self._tile("right", right, y[:, half:], uv[:, half // 2 :])
@@ -82,7 +90,7 @@ class CpuCompositor:
     def _tile(self, side: str, source: TileSource, y: Plane, uv: Plane) -> None:
         """Draw one tile, or copy the last one if it shows the same crop of the same frame, as a frozen tile does."""
         last = self._last.get(side)
-        if last is not None and last[0].frame is source.frame and last[0].crop == source.crop:
+        if last is not None and _is_same(last[0], source):
             y[:], uv[:] = last[1:]
         else:
             self._draw(source, y, uv)
@@ -95,8 +103,16 @@ class CpuCompositor:
             return
         crop = source.crop
         check_crop(crop, source.frame)
+        if source.picture is not None:
+            part = part_of_tile(source.picture, y.shape[1], y.shape[0])
+            extend(source.frame, crop, part, y, uv)
+            y, uv = part.of(y), part.halved().of(uv)
         self._resampler.draw(source.frame.y, crop, y)
         self._resampler.draw(source.frame.uv, chroma_crop(crop, y.shape[1]), uv)
+
+
+def _is_same(a: TileSource, b: TileSource) -> bool:
+    return a.frame is b.frame and a.crop == b.crop and a.picture == b.picture
 
 
 def chroma_crop(crop: Rect, tile_width: int) -> Rect:

@@ -27,7 +27,7 @@ from engines.cuda.memory import Reservation, admit, open_manager
 from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
 from engines.device_errors import device_errors
-from engines.errors import DeviceUnavailableError, EngineError
+from engines.errors import DeviceUnavailableError, EngineError, NoSuchGPUError
 from engines.frames import ColorTags, MediaInfo, VideoInfo
 from engines.inference.cache import EngineCache
 from engines.inference.select import EngineDevice, open_engine
@@ -63,11 +63,7 @@ def open_cuda(
         gpu = settings_number(settings.gpu)
         raise DeviceUnavailableError(f"CUDA does not start for GPU {gpu}: {error}") from error
     if settings.gpu >= gpus:
-        raise DeviceUnavailableError(
-            f"there is no CUDA device {settings.gpu}, only {gpus}",
-            remedy="Correct device.index.",
-            doctor_check="cards",
-        )
+        raise NoSuchGPUError(f"there is no CUDA device {settings.gpu}, only {gpus}")
     try:
         return CudaBackend(settings, cache_dir, nvenc, has_nvdec=_finds_nvdec() if has_nvdec is None else has_nvdec)
     except EngineError:

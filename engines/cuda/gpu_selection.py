@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 
-from engines.errors import DeviceUnavailableError
+from engines.errors import NoSuchGPUError
 from engines.settings import DeviceSettings
 
 _VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -33,13 +33,13 @@ def see_only(device: DeviceSettings) -> DeviceSettings:
     Nothing is hidden for GPU 0. Call this before anything in the process uses CUDA.
 
     Raises:
-        DeviceUnavailableError: the environment leaves no such GPU visible.
+        NoSuchGPUError: the environment leaves no such GPU visible.
     """
     if device.backend == "cpu" or device.gpu == 0:
         return device
     visible = [name for name in os.environ.get(_VARIABLE, "").split(",") if name]
     if visible and device.gpu >= len(visible):
-        raise DeviceUnavailableError(f"there is no CUDA device {device.gpu}: {_VARIABLE} names {len(visible)}")
+        raise NoSuchGPUError(f"there is no CUDA device {device.gpu}: {_VARIABLE} names {len(visible)}")
     os.environ[_VARIABLE] = visible[device.gpu].strip() if visible else str(device.gpu)
     _seen[:] = [device.gpu]
     return device.on_gpu(0)

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from engines.extension import COLUMNS, ROWS
+
 KERNELS = (
     "upright", "tone_mapped", "detector_input", "brighten", "thumbnails", "aligned_chips", "candidates", "compose",
+    "extension_cells", "extend",
 )  # fmt: skip
 OPTIONS = ("--std=c++17",)
 MOST_FRAMES, MOST_CHIPS, MOST_TILES = 32, 16, 32  # most per launch; as in the sources
 CANDIDATE_FLOATS = 17
 
-_SOURCES = ("frame.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu")
+_SOURCES = ("frame.cuh", "upright.cu", "tone.cu", "preprocess.cu", "compose.cu", "extend.cu")
 
 # Structures are laid out as a C compiler does it, and passed to the kernels by value.
 FRAME = np.dtype(
@@ -47,8 +50,21 @@ CHIPS = np.dtype([("at", CHIP, MOST_CHIPS)], align=True)
 OUTPUTS = np.dtype(
     [("cls", "u8", 3), ("obj", "u8", 3), ("bbox", "u8", 3), ("kps", "u8", 3), ("priors", "i4", 3)], align=True
 )
-TILE = np.dtype([("frame", FRAME), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8")], align=True)
+TILE = np.dtype(
+    [
+        ("frame", FRAME), ("x", "f8"), ("y", "f8"), ("w", "f8"), ("h", "f8"),
+        ("left", "i4"), ("top", "i4"), ("width", "i4"), ("height", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
 TILES = np.dtype([("at", TILE, MOST_TILES)], align=True)
+EXTENSION = np.dtype(
+    [
+        ("frame", FRAME), ("across", "i4", (2, COLUMNS + 1)), ("down", "i4", (2, ROWS + 1)),
+        ("left", "i4"), ("top", "i4"), ("width", "i4"), ("height", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from engines.cuda.cross_process import VramLedger, shared_directory
-from engines.errors import DeviceUnavailableError, VramGuardError
+from engines.errors import DeviceUnavailableError, NoSuchGPUError, VramGuardError
 from engines.frames import VideoInfo
 from engines.nvml import ReadVram, VramReading, vram_reader
 from engines.settings import DeviceSettings
@@ -190,13 +190,13 @@ def open_manager(settings: DeviceSettings) -> VramManager:
     """Return the process's only manager of a GPU. It also limits CuPy's pool.
 
     Raises:
-        DeviceUnavailableError: there is no such GPU.
+        NoSuchGPUError: there is no such GPU.
     """
     cupy = importlib.import_module("cupy")
     try:
         bus_id = cupy.cuda.runtime.deviceGetPCIBusId(settings.gpu)
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceUnavailableError(f"There is no CUDA device {settings.gpu}: {error}") from error
+        raise NoSuchGPUError(f"There is no CUDA device {settings.gpu}: {error}") from error
     try:
         read = vram_reader(bus_id)
     except DeviceUnavailableError as error:
@@ -228,7 +228,7 @@ def admit(video: VideoInfo, settings: DeviceSettings, *, max_surface_pixels: int
 
     Raises:
         VramGuardError: it had none in time.
-        DeviceUnavailableError: there is no such GPU.
+        NoSuchGPUError: there is no such GPU.
     """
     need_bytes = stream_bytes(video, ring_s=_RING_S, ring_bytes=_RING_BYTES, max_surface_pixels=max_surface_pixels)
     return open_manager(settings).reserve(need_bytes, wait_s=_ADMISSION_WAIT_S)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import onnx
 import structlog
 
-from engines.errors import EngineError
+from engines.errors import Component, EngineError
 from engines.models import face_embedding, yunet
 
 Precision = Literal["fp16", "fp32"]
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 class EngineBuildError(EngineError):
     code = "ENGINE_BUILD_FAILED"
     remedy = "Nothing is lost: ONNX Runtime runs the model instead."
-    doctor_check = "engines"
+    component = Component.TENSORRT_ENGINES
     environmental = True
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.errors import EngineError
+from engines.errors import Component, EngineError
 from engines.inference.build import MODELS, EngineBuildError, find_library, parse_target
 from engines.inference.cache import EngineCache, EngineKey
 from engines.inference.onnxruntime import OnnxRuntimeEngine
@@ -86,7 +86,8 @@ def build_all(cache: EngineCache, targets: list[str], precision: str) -> list[di
     if library is None:
         raise EngineBuildError(
             "Neither TensorRT nor TensorRT for RTX is installed",
-            remedy="Install the extra dualface[cuda], or tensorrt-rtx-cu13-bindings and tensorrt-rtx-cu13-libs.",
+            remedy="Install tensorrt-rtx-cu13-bindings and tensorrt-rtx-cu13-libs.",
+            component=Component.LIBRARIES,
         )
     checked = [parse_target(target) for target in targets or [_target() or ""]]
     done = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engines.device_errors import device_errors
-from engines.errors import DeviceUnavailableError, EngineError, ModelUnavailableError
+from engines.errors import Component, DeviceUnavailableError, EngineError, ModelUnavailableError
 from engines.inference.device import DeviceEngine
 from engines.inference.ort_library import onnxruntime
 
@@ -153,6 +153,7 @@ def _session(model: bytes, provider: dict[str, str]) -> onnxruntime.InferenceSes
         raise DeviceUnavailableError(
             f"ONNX Runtime {onnxruntime.__version__} has no working CUDA provider",
             remedy="Install onnxruntime-gpu, CUDA 13 and cuDNN 9, and uninstall onnxruntime, which hides it.",
+            component=Component.LIBRARIES,
         )
     return session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from engines.errors import DeviceUnavailableError
+from engines.errors import Component, DeviceUnavailableError
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read while the library loads; nothing may leave the machine
 
@@ -13,7 +13,8 @@ try:
 except ModuleNotFoundError as error:
     raise DeviceUnavailableError(
         "ONNX Runtime is not installed",
-        remedy="Install the extra dualface[cpu], or dualface[cuda] for a GPU; never both.",
+        remedy="Install onnxruntime, or onnxruntime-gpu for a GPU; never both.",
+        component=Component.LIBRARIES,
     ) from error
 
 __all__ = ["onnxruntime"]

@@ -14,7 +14,6 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.errors import ModelUnavailableError
 from engines.models import dlib_weights as dlib
 from engines.models.catalogue import DLIB_FACE_RESNET
-from engines.models.face_embedding import CHIP_SIZE, DIMENSIONS
 
 _OPSET = 17
 _IR_VERSION = 8  # every current runtime reads it
@@ -42,7 +41,7 @@ def convert(layers: list[dlib.Layer]) -> bytes:
                 value = _plain(graph, value, layer)
         if isinstance(before, dlib.AddSkip) or (isinstance(layer, dlib.Pool) and layer.kind == "max"):
             block = skip = value
-    return graph.serialise(value)
+    return graph.serialise(layers[0].width, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,10 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def serialise(self, result: _Value) -> bytes:
+    def serialise(self, side: int, result: _Value) -> bytes:
         self.nodes.append(helper.make_node("Identity", [result.name], ["embedding"]))
-        chips = helper.make_tensor_value_info("chips", TensorProto.FLOAT, ["batch", 3, CHIP_SIZE, CHIP_SIZE])
-        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", DIMENSIONS])
+        chips = helper.make_tensor_value_info("chips", TensorProto.FLOAT, ["batch", 3, side, side])
+        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", result.channels])
         graph = helper.make_graph(self.nodes, "dlib_face_resnet", [chips], [embedding], self.constants)
         opset = [helper.make_opsetid("", _OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION, producer_name="dualface")

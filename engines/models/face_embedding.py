@@ -17,7 +17,6 @@ from engines.cache_dir import default_cache_dir
 from engines.models.catalogue import DLIB_FACE_RESNET
 
 CHIP_SIZE = 150
-DIMENSIONS = 128
 
 # Where YuNet's landmarks lie in a face that dlib's own landmarks put upright, in dlib's normalised coordinates:
 # the mean over 98 images of nine people, made symmetric. A quarter of the face is added around it.

@@ -18,6 +18,7 @@ import numpy as np
 from engines.frames import Rect
 from pipeline.camera.bands import Array, CropConstraints
 from pipeline.camera.framing import HEIGHT_PER_WIDTH, Framing, widest_crop
+from pipeline.camera.neighbour import Separation
 from pipeline.camera.path_cost import KNOT_S, PathProblem, cheapest_path
 from pipeline.settings import CameraSettings
 
@@ -27,6 +28,7 @@ _FRAMES_PER_POINT = 2  # of observations; the path cannot follow single frames a
 _ORDER = 4  # control points that shape one frame
 _ALIGNMENT = 16.0  # pixels
 _TOLERANCE = 1e-3  # pixels: smaller differences are rounding errors
+_SETTLED_S = 2.0  # after which two who have come near to each other are taken to stay so
 _ROUNDING = 2.0**24  # steps per pixel: far finer than control points, far coarser than rounding errors
 _GRID = 1024  # steps per pixel of a control point, so that every computer plans the same path
 
@@ -64,13 +66,17 @@ class CameraPath:
         origin: time of the first control point of all, seconds on the camera's clock.
         first: how many control points came before those in ``points``.
         points: (width, centre x, centre y) of each control point, pixels.
-        keeps_out: whether crops leave a near neighbour out or hold all of them, None where it does not matter.
+        separation: how crops treat a near neighbour, None where it does not matter.
+        touching_s: since when the two touch, seconds on the camera's clock; None while they do not.
+        extends: whether crops may be wider than their frame or panel, and get an extension.
     """
 
     origin: float
     first: int = 0
     points: list[list[float]] = field(default_factory=list)
-    keeps_out: bool | None = None
+    separation: Separation | None = None
+    touching_s: float | None = None
+    extends: bool = False
 
     def knots(self, times: Array) -> Array:
         """Return the times in knots since the first control point of ``points`` took effect, shape (N,)."""
@@ -99,12 +105,15 @@ class CameraPath:
             "origin": self.origin,
             "first": self.first,
             "points": [list(p) for p in self.points],
-            "keeps_out": self.keeps_out,
+            "separation": self.separation,
+            "touching_s": self.touching_s,
+            "extends": self.extends,
         }
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> CameraPath:
-        return cls(state["origin"], state["first"], [list(p) for p in state["points"]], state["keeps_out"])
+        points = [list(p) for p in state["points"]]
+        return cls(state["origin"], state["first"], points, state["separation"], state["touching_s"], state["extends"])
 
 
 class PathPlanner:
@@ -140,20 +149,36 @@ class PathPlanner:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
             return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, constraints, least, most), unit, edge)
 
-        path.keeps_out = framing.keeps_out(known.faces, known.others, path.keeps_out)
-        constraints = framing.width_constraints(known.faces, known.others, known.partner, keep_out=path.keeps_out)
+        self._separate(path, known)
+        extends = path.separation is None and framing.extends(known.faces, path.extends)
+        # An extension that is no longer needed ends when the crop fits into its area again.
+        path.extends = extends or (path.extends and len(fixed) > 0 and bool(fixed[:, 0].max() > framing.widest))
+        constraints = framing.width_constraints(
+            known.faces, known.others, known.partner, path.separation, extends=extends
+        )
         scale = float(fixed[-1, 0]) if len(fixed) else constraints.typical()
         bounds = framing.bounds(fixed)
-        widest = np.full(count, widest_crop(bounds))
+        widest = np.full(count, framing.extended if path.extends else widest_crop(bounds))
         widths = plan(0, constraints, widest / 16, widest, None)
         seen_widths = weights @ widths
-        half = widths / 2
-        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, keep_out=path.keeps_out)
+        half = np.minimum(widths / 2, bounds.w / 2)
+        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, path.separation)
         xs = plan(1, in_x, bounds.x + half, bounds.x + bounds.w - half, float(half[-1]))
-        half = half * HEIGHT_PER_WIDTH
+        half = np.minimum(widths * HEIGHT_PER_WIDTH / 2, bounds.h / 2)
         in_y = framing.y_constraints(known.faces, seen_widths)
         ys = plan(2, in_y, bounds.y + half, bounds.y + bounds.h - half, float(half[-1]))
         return np.stack([widths, xs, ys], axis=1)
+
+    def _separate(self, path: CameraPath, known: Stretch) -> None:
+        """Decide how crops treat the neighbour; within a take, who has come near must stay there for a while."""
+        wanted = self._framing.separation(known.faces, known.others, path.separation)
+        if wanted == "touching" and path.points and path.separation != "touching":
+            now = float(known.times[0])
+            path.touching_s = now if path.touching_s is None else path.touching_s
+            if now - path.touching_s < _SETTLED_S:
+                path.separation = self._framing.separation(known.faces, known.others, path.separation, may_touch=False)
+                return
+        path.separation, path.touching_s = wanted, None
 
     def _plan_axis(self, fixed: Array, problem: PathProblem, unit: float, edge: float | None) -> Array:
         count, done = len(problem.least), len(fixed)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engines.frames import Rect
 from pipeline.camera.bands import Array, Band, CropConstraints, centre_x, overlapping
-from pipeline.camera.neighbour import Neighbour
+from pipeline.camera.neighbour import SEPARATIONS, Neighbour, Separation
 from pipeline.people import Side
 from pipeline.settings import CameraSettings
 
@@ -22,14 +22,17 @@ _OWN_SHARE = 0.35  # of the distance to the other face: largest distance of the 
 _OWN_SHARE_BOTH = 0.45  # ... at the edge of the frame, where the crop must hold both faces
 _ZOOM_ALWAYS = 1.5  # least zoom range that small frames and panels allow, beyond upscale_max
 _OUTSIDE = 0.05  # pixels by which a crop may reach out of its area
-_SLIVER = 0.05  # of a face's width that may be outside of its crop
 _CLOSEST = 0.45  # of the crop's height: the largest face where a neighbour is to be kept out
+_FILLS = 0.75  # of the largest crop's height: a larger face needs an extension
+_EXTENDED = 0.5  # of the tile's height: the usual face in an extended tile
+_WORTH = 1.1  # of the largest crop's width, or wider: what an extension must show
+_TOUCHING, _CLOSEST_TOUCHING = 0.5, 0.56  # ... where two faces touch: the usual and the largest face
 _LEVEL = 1.08  # largest ratio of the two faces' shares of their tiles, where the frame allows it
 _FAR_SHARE = 0.65  # of the usual share: a face is made no smaller to match a far one
 _LEAD = 0.06  # of the crop's width: room in front of a head in profile
 _LOOKS_AHEAD = 0.3  # a gaze nearer to the camera gets no such room
 _NEAR = 1.4  # of the usual width: a crop that would hold the neighbour if it were so wide stays narrow
-_DECIDED = 1.1  # a neighbour kept out so far stays out until a crop would have to be narrower by this factor
+_DECIDED = 1.1  # a way to treat the neighbour stays until a crop would have to be narrower by this factor
 _GRID = 64  # steps per pixel of a crop, so that edges add up exactly
 
 
@@ -40,6 +43,8 @@ class Framing:
         width, height: of the displayed frame, pixels.
         area: the frame, or the panel in which crops belong.
         widest, narrowest: limits of a crop's width, pixels; a close face may need more than ``narrowest``.
+        extended: width of the crop that holds all of the area; of what is wider than ``widest``, only the part in the
+            area is shown, with an extension around it.
     """
 
     def __init__(self, settings: CameraSettings, width: int, height: int, panel: Rect | None = None) -> None:
@@ -48,11 +53,20 @@ class Framing:
         self.frame = Rect(0.0, 0.0, float(width), float(height))
         self.area = panel or self.frame
         self.widest = widest_crop(self.area)
+        self.extended = max(self.area.w, self.area.h / HEIGHT_PER_WIDTH)
         sharp = TILE_HEIGHT / settings.upscale_max / HEIGHT_PER_WIDTH
         self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
 
-    def crop(self, cx: float, cy: float, width: float) -> Rect:
-        """Return the crop with this centre and width, moved and shrunk as little as needed to lie inside the frame."""
+    def crop(self, cx: float, cy: float, width: float, *, extends: bool = False) -> Rect:
+        """Return the crop with this centre and width, moved and shrunk as little as needed to lie inside the frame.
+
+        Args:
+            extends: a crop that is too wide for the area ends where the area does, in another shape than the tile.
+        """
+        if extends and width > self.widest:
+            area, w = self.area, min(_round(width), self.area.w)
+            h = min(_round(width) * HEIGHT_PER_WIDTH, area.h)
+            return Rect(_moved(cx - w / 2, area.x, area.w - w), _moved(cy - h / 2, area.y, area.h - h), w, h)
         w = min(_round(width), widest_crop(self.frame))
         h = w * HEIGHT_PER_WIDTH
         x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
@@ -68,9 +82,9 @@ class Framing:
 
     def bounds(self, fixed: Array) -> Rect:
         """Return where crops may be after these control points, (M, 3): in the area, unless they are outside of it."""
-        half = fixed[:, :1] * (0.5, HEIGHT_PER_WIDTH / 2)
-        first, last = fixed[:, 1:] - half, fixed[:, 1:] + half
         area = self.area
+        half = np.minimum(fixed[:, :1] * (0.5, HEIGHT_PER_WIDTH / 2), (area.w / 2, area.h / 2))
+        first, last = fixed[:, 1:] - half, fixed[:, 1:] + half
         begins = np.all(first >= np.array([area.x, area.y]) - _OUTSIDE)
         ends = np.all(last <= np.array([area.x + area.w, area.y + area.h]) + _OUTSIDE)
         return area if begins and ends else self.frame
@@ -79,115 +93,140 @@ class Framing:
         """Return the smallest and largest share of the tile's height that a face of this height can have."""
         return height / HEIGHT_PER_WIDTH / self.widest, height / HEIGHT_PER_WIDTH / self.narrowest
 
-    def keeps_out(self, faces: Array, others: Array, before: bool | None) -> bool | None:
-        """Return whether crops are to leave the neighbour out or to hold all of them; None where it does not matter.
+    def extends(self, faces: Array, before: bool) -> bool:
+        """Return whether faces are too large for the crops that the area allows.
 
         Args:
             before: what was decided before.
         """
-        beside = self._neighbour(faces, others)
-        known = beside.is_known
-        if not known.any() or beside.is_passing(faces):
+        if not len(faces) or self.extended < _WORTH * self.widest:
+            return before and len(faces) == 0
+        share = float(np.median(faces[:, 3])) / HEIGHT_PER_WIDTH / self.widest
+        return share > (_FILLS / _DECIDED if before else _FILLS)
+
+    def separation(
+        self, faces: Array, others: Array, before: Separation | None, *, may_touch: bool = True
+    ) -> Separation | None:
+        """Return how crops are to treat the neighbour; None where it does not matter.
+
+        Args:
+            before: what was decided before.
+            may_touch: whether the answer may be "touching".
+        """
+        nearest = self._neighbour(faces, others, "touching")
+        if not nearest.is_known.any() or nearest.is_passing(faces):
             return before if not len(faces) else None
-        ratio = float(np.median((beside.widest_without() / self._tightest(faces))[known]))
-        return ratio >= (1.0 if before is None else 1 / _DECIDED if before else _DECIDED)
+        ways = SEPARATIONS[: 2 if may_touch and (before == "touching" or nearest.is_still(faces)) else 1]
+        for way in ways:
+            beside = self._neighbour(faces, others, way)
+            ratios = (beside.widest_without() / self._tightest(faces, way))[beside.is_known]
+            if len(ratios) and float(np.median(ratios)) >= _needed(way, before):
+                return way
+        return "together" if self._neighbour(faces, others, "together").is_known.any() else None
 
     def width_constraints(
-        self, faces: Array, others: Array, partner: Array, *, keep_out: bool | None = None
+        self, faces: Array, others: Array, partner: Array, separation: Separation | None, *, extends: bool = False
     ) -> CropConstraints:
         """Return the constraints of the crop's width.
 
         Args:
             faces, others: boxes, (N, 4), pixels; unknown others are NaN.
             partner: the smallest and largest share that the other person's face can have of its tile, (N, 2).
-            keep_out: as ``keeps_out`` says.
+            separation, extends: as the methods of these names say.
         """
         s = self._settings
-        least = self._least(faces)
-        towards = _OWN_SHARE if keep_out is not False else _OWN_SHARE_BOTH
-        most = np.clip(self._widest_beside(faces, others, towards), least, self.widest)
-        share = self._share(faces[:, 3], partner if keep_out is not False else np.full_like(partner, np.nan))
+        widest = self.extended if extends else self.widest
+        least = self._least(faces, widest)
+        together = separation == "together"
+        beside = self._widest_beside(faces, others, _OWN_SHARE_BOTH if together else _OWN_SHARE, widest)
+        most = np.clip(beside, least, widest)
+        usual = _EXTENDED if extends else max(s.face_share, _TOUCHING if separation == "touching" else 0.0)
+        share = self._share(faces[:, 3], np.full_like(partner, np.nan) if together else partner, usual, widest)
         target = np.maximum(faces[:, 3] / share / HEIGHT_PER_WIDTH, self.narrowest)
         stays = np.full(len(faces), np.inf)  # a width from which the crop need not grow
-        if keep_out is not None:
-            beside = self._neighbour(faces, others)
-            if keep_out:
-                tightest, without = self._tightest(faces), beside.widest_without()
+        if separation is not None:
+            neighbour = self._neighbour(faces, others, separation)
+            if together:
+                least = np.maximum(least, neighbour.narrowest_with(most))
+            else:
+                tightest, without = self._tightest(faces, separation), neighbour.widest_without()
                 most = np.minimum(most, np.maximum(without, tightest))
                 stays = np.where(without < _NEAR * target, tightest, np.inf)
-            else:
-                least = np.maximum(least, beside.narrowest_with(most))
         target = np.clip(target, least, most)
         near, soft = (Band.around(target, target * s.zoom_tolerance * part) for part in (s.settle, 1.0))
         return CropConstraints(
             want=target,
             near=Band(np.minimum(near.lo, stays), near.hi).clipped(least, most),
             soft=Band(np.minimum(soft.lo, stays), soft.hi).clipped(least, most),
-            hard=Band(self._least(faces), np.maximum(most, self._least(faces))),
+            hard=Band(self._least(faces, widest), np.maximum(most, self._least(faces, widest))),
         )
 
-    def _least(self, faces: Array) -> Array:
+    def _least(self, faces: Array, widest: float) -> Array:
         """Return the smallest width that holds the face with its margin, shape (N,)."""
         room = 1 + 2 * self._settings.face_margin
         least = np.maximum(faces[:, 2], faces[:, 3] / HEIGHT_PER_WIDTH) * room
-        return np.minimum(least, self.widest)
+        return np.minimum(least, widest)
 
-    def _tightest(self, faces: Array) -> Array:
+    def _tightest(self, faces: Array, separation: Separation) -> Array:
         """Return the smallest width by which a neighbour may be kept out, shape (N,)."""
-        close = np.maximum(faces[:, 3] / _CLOSEST / HEIGHT_PER_WIDTH, self.narrowest)
+        largest = _CLOSEST_TOUCHING if separation == "touching" else _CLOSEST
+        close = np.maximum(faces[:, 3] / largest / HEIGHT_PER_WIDTH, self.narrowest)
         usual = np.maximum(faces[:, 3] / self._settings.face_share / HEIGHT_PER_WIDTH, self.narrowest)
-        return np.clip(np.minimum(close, usual), self._least(faces), self.widest)
+        return np.clip(np.minimum(close, usual), self._least(faces, self.widest), self.widest)
 
-    def _share(self, heights: Array, partner: Array) -> Array:
+    def _share(self, heights: Array, partner: Array, usual: float, widest: float) -> Array:
         """Return the face's share of its tile, shape (N,): the usual one, or one that both faces can have.
 
         A crop of both heads shows them in one size anyway; there ``partner`` is unknown.
         """
-        usual = self._settings.face_share
-        mine = np.clip(usual, *self.shares(heights))
+        mine = np.clip(usual, heights / HEIGHT_PER_WIDTH / widest, heights / HEIGHT_PER_WIDTH / self.narrowest)
         theirs = np.clip(usual, partner[:, 0], partner[:, 1])
         theirs = np.where(np.isnan(theirs), mine, theirs)
         level = np.clip(mine, theirs / _LEVEL, theirs * _LEVEL)
         share: Array = np.clip(level, np.minimum(mine, usual * _FAR_SHARE), np.maximum(mine, _CLOSEST))
         return share
 
-    def _neighbour(self, faces: Array, others: Array) -> Neighbour:
-        return Neighbour.of(faces, others, self.area.x, self.area.x + self.area.w)
+    def _neighbour(self, faces: Array, others: Array, separation: Separation) -> Neighbour:
+        return Neighbour.of(faces, others, separation, self.area.x, self.area.x + self.area.w)
 
-    def _widest_beside(self, faces: Array, others: Array, towards: float) -> Array:
+    def _widest_beside(self, faces: Array, others: Array, towards: float, widest: float) -> Array:
         """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
         own, other = centre_x(faces), centre_x(others)
         apart = np.abs(other - own)
         to_edge = np.where(other > own, own - self.area.x, self.area.x + self.area.w - own)
         limit = 2 * (to_edge + towards * apart)
-        return np.where(np.isnan(other) | overlapping(faces, others), self.widest, limit)
+        return np.where(np.isnan(other) | overlapping(faces, others), widest, limit)
 
     def x_constraints(
-        self, faces: Array, others: Array, gaze: Array, widths: Array, *, keep_out: bool | None = None
+        self, faces: Array, others: Array, gaze: Array, widths: Array, separation: Separation | None
     ) -> CropConstraints:
         """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,).
 
         Args:
-            faces, others, keep_out: as in ``width_constraints``.
+            faces, others, separation: as in ``width_constraints``.
             gaze: where the person looks, (N,), -1 to 1; they get more room in front of them.
         """
         s = self._settings
         own, other = centre_x(faces), centre_x(others)
         alone = np.isnan(other) | overlapping(faces, others)
         beside = np.where(alone, np.inf, _OWN_SHARE * np.abs(other - own))
-        inside = np.maximum(widths / 2 - faces[:, 2] * (0.5 + s.face_margin), 0)
+        room = faces[:, 2] * (0.5 + s.face_margin)
+        inside = np.maximum(widths / 2 - room, 0)
         zone = np.minimum(widths * s.dead_zone, beside)
         towards = np.minimum(inside, np.maximum(beside, zone))
         ahead = own + self._lead(gaze) * widths
-        if keep_out is None:
+        if separation is None:
             return self._position(ahead, Band.around(own, towards), zone, widths / 2, (self.area.x, self.area.w))
-        neighbour = self._neighbour(faces, others)
-        away = inside if keep_out else towards
+        neighbour = self._neighbour(faces, others, separation)
+        apart = separation != "together"
+        if separation == "touching":
+            room = np.minimum(room, faces[:, 2] / 2)
+        away = np.maximum(widths / 2 - room, 0) if apart else towards
         to_right = np.where(neighbour.side > 0, towards, away)
         to_left = np.where(neighbour.side > 0, away, towards)
-        limits = neighbour.centres(widths, apart=keep_out)
+        limits = neighbour.centres(widths, apart=apart)
         target = np.clip(ahead, limits.lo, limits.hi)
-        zone = zone if keep_out else np.minimum(zone, neighbour.slack)
+        zone = zone if apart else np.minimum(zone, neighbour.slack)
         hard = Band(own - to_left, own + to_right)
         return self._position(target, hard, zone, widths / 2, (self.area.x, self.area.w), limits)
 
@@ -236,25 +275,11 @@ class Framing:
         return CropConstraints(target, near.within(hard), soft.within(hard), hard)
 
 
-def contains_centre(crop: Rect, face: Rect, margin: float = 0.0) -> bool:
-    """Return whether the face's centre is in the crop, or less than ``margin`` crop widths away from it."""
-    m = margin * crop.w
-    return crop.x - m <= face.cx <= crop.x + crop.w + m and crop.y - m <= face.cy <= crop.y + crop.h + m
-
-
-def contains_face(crop: Rect, face: Rect, width: int, height: int) -> bool:
-    """Return whether the crop holds the whole visible part of the face, except for a small tolerance."""
-    slack = _SLIVER * face.w
-    left, right = max(face.x, 0.0), min(face.x + face.w, float(width))
-    top, bottom = max(face.y, 0.0), min(face.y + face.h, float(height))
-    across = crop.x - slack <= left and right <= crop.x + crop.w + slack
-    return across and crop.y - slack <= top and bottom <= crop.y + crop.h + slack
-
-
-def touches(crop: Rect, face: Rect) -> bool:
-    """Return whether any part of the face is in the crop."""
-    across = face.x < crop.x + crop.w and crop.x < face.x + face.w
-    return across and face.y < crop.y + crop.h and crop.y < face.y + face.h
+def _needed(way: Separation, before: Separation | None) -> float:
+    """Return how much room there must be to separate two heads, in parts of what suffices."""
+    if before is None:
+        return 1.0
+    return 1 / _DECIDED if SEPARATIONS.index(before) <= SEPARATIONS.index(way) else _DECIDED
 
 
 def widest_crop(area: Rect) -> float:
@@ -264,6 +289,10 @@ def widest_crop(area: Rect) -> float:
 
 def _floor(value: float) -> float:
     return math.floor(value * _GRID) / _GRID
+
+
+def _moved(value: float, start: float, room: float) -> float:
+    return min(max(_round(value), start), start + room)
 
 
 def _round(value: float) -> float:

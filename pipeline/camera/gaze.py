@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from engines.frames import Rect
@@ -43,8 +44,10 @@ class GazeMemory:
             return seen
         box = seen.box
         first, last = (bisect_left(self._seen, (t + side * _NEAR_S,)) for side in (-1, 1))
-        near = [(abs(at - t), look) for at, face, look in self._seen[first:last] if _is_same(face, box)]
-        return replace(seen, gaze=min(near)[1]) if near else seen
+        found = [(abs(at - t), look, face) for at, face, look in self._seen[first:last]]
+        nearest_first = sorted(found, key=itemgetter(0, 1))
+        look = next((look for _, look, face in nearest_first if _is_same(face, box)), None)
+        return seen if look is None else replace(seen, gaze=look)
 
     def state(self) -> list[Any]:
         return [[t, box.x, box.y, box.w, box.h, look] for t, box, look in self._seen]

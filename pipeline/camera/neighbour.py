@@ -1,8 +1,9 @@
-"""The other person's head beside one's own: crops hold all of it or none of it, never a part."""
+"""The other person's head beside one's own: crops hold all of it or none of it, never a part of the face."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,19 @@ from pipeline.camera.bands import Array, Band, centre_x, overlapping
 
 _HEAD = 0.2  # of a face's width: how far the head reaches past the face on each side
 _HAIR = 0.35  # of a face's height: how far it reaches above
-_SHIFT = 0.22  # of the crop's width: how far the own face may be from the centre to keep a neighbour out
+_SHIFT = {"apart": 0.22, "touching": 0.31}  # of the crop's width: how far the own face may be from the centre for that
+_OVERLAP = 0.2  # of the narrower face's width: faces that overlap by more cannot be separated
+_GAP = 0.3  # of the gap between two faces, from the own one on: where a crop ends between them
+_PLAY = 0.08  # of a face's width: how far the end of such a crop may be from there
 _TOWARDS = 0.35  # of the distance to the neighbour: how far the centre may move towards them to hold both heads
 _CENTRED = 0.15  # ... where there is room for a wider crop
 _STEADY = 0.75  # of a face's width: people whose distance changes by more within the look-ahead are passing
+_STILL = 0.3  # ... are on their way to or from each other
+
+# How a crop treats a neighbour: it leaves out all of their head; it ends between two faces that are too near for that;
+# or it holds both heads.
+Separation: TypeAlias = Literal["apart", "touching", "together"]
+SEPARATIONS: tuple[Separation, ...] = ("apart", "touching", "together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +34,12 @@ class Neighbour:
     Attributes:
         own: (N,), centre of the own face in x.
         side: (N,), 1 where the neighbour is to the right, -1 to the left.
-        near, far: (N,), distances of the head's edges, pixels; infinite where there is no neighbour.
+        near, far: (N,), distances of the head's edges, pixels; infinite where there is no neighbour. Of touching faces,
+            the near one is a line between them.
         apart: (N,), distance of the centres, pixels.
         room: (N,), distance from the own face's centre to the edge of the frame on the other side, pixels.
+        play: (N,), how far crops may end beyond ``near``, pixels.
+        shift: of the crop's width: how far the own face may be from the centre to keep the neighbour out.
     """
 
     own: Array
@@ -35,18 +48,26 @@ class Neighbour:
     far: Array
     apart: Array
     room: Array
+    play: Array
+    shift: float
 
     @classmethod
-    def of(cls, faces: Array, others: Array, left: float, right: float) -> Neighbour:
+    def of(cls, faces: Array, others: Array, separation: Separation, left: float, right: float) -> Neighbour:
         """Measure heads at the height of the own one, in a frame or panel from ``left`` to ``right``."""
         own, other = centre_x(faces), centre_x(others)
         apart = np.abs(other - own)
         half = others[:, 2] * (0.5 + _HEAD)
-        is_beside = _at_same_height(faces, others) & ~overlapping(faces, others) & (apart > half)
+        near, play = apart - half, np.zeros_like(apart)
+        is_beside = ~overlapping(faces, others) & (apart > half)
+        if separation == "touching":
+            gap = apart - (faces[:, 2] + others[:, 2]) / 2
+            near, play = faces[:, 2] / 2 + _GAP * np.maximum(gap, 0), _PLAY * faces[:, 2]
+            is_beside |= gap > -_OVERLAP * np.minimum(faces[:, 2], others[:, 2])
+        is_beside &= _at_same_height(faces, others)
         side = np.where(other > own, 1.0, -1.0)
         room = np.where(side > 0, own - left, right - own)
-        near = np.where(is_beside, apart - half, np.inf)
-        return cls(own, side, near, np.where(is_beside, apart + half, np.inf), apart, room)
+        near, far = (np.where(is_beside, distance, np.inf) for distance in (near, apart + half))
+        return cls(own, side, near, far, apart, room, play, _SHIFT.get(separation, 0.0))
 
     @property
     def is_known(self) -> NDArray[np.bool_]:
@@ -54,15 +75,21 @@ class Neighbour:
 
     def is_passing(self, faces: Array) -> bool:
         """Return whether the two move past each other, which no crop can follow."""
+        return self._change(faces) > _STEADY
+
+    def is_still(self, faces: Array) -> bool:
+        """Return whether the two stay about as far from each other as they are."""
+        return self._change(faces) <= _STILL
+
+    def _change(self, faces: Array) -> float:
+        """Return the largest change of their distance, in widths of the own face."""
         known = self.is_known
-        if not known.any():
-            return False
         distance = (self.apart * self.side)[known]
-        return bool(np.ptp(distance) > _STEADY * np.median(faces[known, 2]))
+        return float(np.ptp(distance) / np.median(faces[known, 2])) if known.any() else 0.0
 
     def widest_without(self) -> Array:
         """Return the largest width of a crop without the neighbour's head, shape (N,)."""
-        return np.minimum(self.near / (0.5 - _SHIFT), self.near + self.room)
+        return np.minimum(self.near / (0.5 - self.shift), self.near + self.room)
 
     def narrowest_with(self, most: Array) -> Array:
         """Return the smallest width of a crop that holds both heads with the own one near its centre, shape (N,).
@@ -81,7 +108,7 @@ class Neighbour:
 
     def centres(self, widths: Array, *, apart: bool) -> Band:
         """Return the centres in x of crops of these widths without the neighbour's head, or with all of it."""
-        edge = np.where(self.is_known, self.near if apart else self.far, np.inf) - widths / 2
+        edge = np.where(self.is_known, self.near + self.play if apart else self.far, np.inf) - widths / 2
         limit = np.where(self.is_known, self.own + self.side * edge, np.nan)
         is_upper = self.is_known & ((self.side > 0) == apart)
         is_lower = self.is_known & ((self.side < 0) == apart)

@@ -1,4 +1,4 @@
-"""The two virtual cameras together: scenes in, rows with final crops out, delayed by the look-ahead."""
+"""The virtual cameras together: scenes in, rows with final crops out, delayed by the look-ahead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.frames import Rect
-from pipeline.camera.tile_camera import Framings, TileCamera
+from pipeline.camera.framings import Framings
+from pipeline.camera.full_frame_camera import FullFrameCamera
+from pipeline.camera.tile_camera import TileCamera
 from pipeline.camera.tile_view import View, rect_state
 from pipeline.people import Row, Scene, Seen, Side, size_from_json
 from pipeline.settings import CameraSettings
@@ -29,11 +31,13 @@ class CameraOperator:
 
     def __init__(self, settings: CameraSettings, *, missing: str, lookahead_s: float, width: int, height: int) -> None:
         framings = Framings(settings, (width, height))
+        hold_s = 0.0 if missing == "freeze" else settings.hold_s
         bridge_s = min(settings.bridge_s, lookahead_s)
         sides: tuple[Side, Side] = ("left", "right")
-        self._left, self._right = (
-            TileCamera(s, settings, framings, freeze=missing == "freeze", bridge_s=bridge_s) for s in sides
-        )
+        self._left, self._right = (TileCamera(s, settings, framings, hold_s=hold_s, bridge_s=bridge_s) for s in sides)
+        self._left_view, self._right_view = (View(s) for s in sides)
+        self._full: FullFrameCamera | None = FullFrameCamera(settings, (width, height), bridge_s=bridge_s)
+        self._people: set[int] = set()  # that have been seen so far
         self._lookahead_s = lookahead_s
         self._scenes: list[Scene] = []
         self._times: list[float] = []  # the camera's clock at each waiting scene, seconds
@@ -60,18 +64,31 @@ class CameraOperator:
         if self._last_t is not None:
             self._clock += min(max(scene.t - self._last_t, 0.0), _LONGEST_STEP_S)
         self._last_t = scene.t
+        self._wait(scene, self._clock)
+
+    def _wait(self, scene: Scene, time: float) -> None:
         self._scenes.append(scene)
-        self._times.append(self._clock)
+        self._times.append(time)
+        for view in (self._left_view, self._right_view):
+            view.append(scene, time)
+        self._people |= {seen.person for seen in (scene.left, scene.right) if seen and seen.box}
+        if len(self._people) > 1:
+            self._full = None
+        if self._full is not None:
+            self._full.append(scene, time)
 
     def _commit(self) -> list[Row]:
         """Decide the oldest scenes; later ones are known to the plan."""
         until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
         count = max(1, sum(t < until for t in self._times))
-        left = self._left.advance(View("left", self._scenes, self._times), count)
-        right = self._right.advance(View("right", self._scenes, self._times), count)
+        left = self._left.advance(self._left_view, count)
+        right = self._right.advance(self._right_view, count)
+        full = [None] * count if self._full is None else self._full.advance(count)
         done = self._scenes[:count]
         del self._scenes[:count], self._times[:count]
-        return [Row(s.pts, s.t, a, b, s.frame) for s, a, b in zip(done, left, right, strict=True)]
+        for view in (self._left_view, self._right_view):
+            view.drop(count)
+        return [Row(s.pts, s.t, a, b, s.frame, c) for s, a, b, c in zip(done, left, right, full, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Return everything that later rows depend on, as JSON-able values."""
@@ -82,15 +99,22 @@ class CameraOperator:
             "last_t": self._last_t,
             "left": self._left.state(),
             "right": self._right.state(),
+            "full": self._full.state() if self._full is not None else None,
+            "people": sorted(self._people),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the state of another operator with the same settings and frame size."""
-        self._scenes = [_restored_scene(s) for s in state["scenes"]]
-        self._times = list(state["times"])
+        self._people = set(state["people"])
+        for scene, time in zip(state["scenes"], state["times"], strict=True):
+            self._wait(_restored_scene(scene), time)
         self._clock, self._last_t = state["clock"], state["last_t"]
         self._left.restore(state["left"])
         self._right.restore(state["right"])
+        if state["full"] is None:
+            self._full = None
+        elif self._full is not None:
+            self._full.restore(state["full"])
 
 
 def _scene_state(scene: Scene) -> list[Any]:

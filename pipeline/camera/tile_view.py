@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -15,35 +16,69 @@ from pipeline.people import Scene, Seen, Side
 _UNKNOWN = (np.nan,) * 4
 _FAR_JUMP = 2.5  # face heights between two frames: faster than any person moves
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
+_GLIMPSE_S = 0.25  # a shorter sight of somebody who is away is no return
 _MEMORY_S = 0.3  # time over which a person's speed is measured
 
 
 class View:
-    """Consecutive frames as one tile sees them."""
+    """Consecutive frames as one tile sees them; frames are added at the end and dropped at the start.
 
-    def __init__(self, side: Side, scenes: Sequence[Scene], times: Sequence[float]) -> None:
-        pairs = [(s.left, s.right) if side == "left" else (s.right, s.left) for s in scenes]
-        self.scenes = scenes
-        self.times = np.array(times)
-        self.own: list[Seen | None] = [own for own, _ in pairs]
-        self.faces = [own.box if own else None for own, _ in pairs]
-        self.others = [other.box if other else None for _, other in pairs]
-        self.gaze = np.array([own.gaze if own else 0.0 for own, _ in pairs])
-        self.panels = [panel_of(face, s.panels) for face, s in zip(self.faces, scenes, strict=True)]
-        self.other_panels = [panel_of(face, s.panels) for face, s in zip(self.others, scenes, strict=True)]
+    Attributes:
+        breaks: whether a path ends at a frame: at a cut, another person, or a jump that is no movement.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self._is_left = side == "left"
+        self.scenes: list[Scene] = []
+        self.own: list[Seen | None] = []
+        self.faces: list[Rect | None] = []
+        self.others: list[Rect | None] = []
+        self.panels: list[Rect | None] = []
+        self.other_panels: list[Rect | None] = []
+        self.breaks: list[bool] = []
+        self._times: list[float] = []
+        self._gaze: list[float] = []
 
     def __len__(self) -> int:
         return len(self.scenes)
 
-    @cached_property
-    def breaks(self) -> list[bool]:
-        """Where a path ends: at a cut, another person, or a jump that is no movement."""
-        return [self._is_break(i) for i in range(len(self))]
+    def append(self, scene: Scene, time: float) -> None:
+        """Add the next frame; ``time`` is in seconds on the camera's clock."""
+        own, other = (scene.left, scene.right) if self._is_left else (scene.right, scene.left)
+        face, neighbour = own.box if own else None, other.box if other else None
+        self.breaks.append(scene.cut or (bool(self.own) and is_jump(self.own[-1], own)))
+        self.scenes.append(scene)
+        self.own.append(own)
+        self.faces.append(face)
+        self.others.append(neighbour)
+        self.panels.append(panel_of(face, scene.panels))
+        self.other_panels.append(panel_of(neighbour, scene.panels))
+        self._times.append(time)
+        self._gaze.append(own.gaze if own else 0.0)
+        self._forget_arrays()
 
-    def _is_break(self, i: int) -> bool:
-        if self.scenes[i].cut:
-            return True
-        return i > 0 and is_jump(self.own[i - 1], self.own[i])
+    def drop(self, count: int) -> None:
+        """Remove the first ``count`` frames; the first one that is left follows none."""
+        columns = (self.scenes, self.own, self.faces, self.others, self.panels, self.other_panels)
+        for column in (*columns, self.breaks, self._times, self._gaze):
+            del column[:count]
+        if self.breaks:
+            self.breaks[0] = self.scenes[0].cut
+        self._forget_arrays()
+
+    def _forget_arrays(self) -> None:
+        for name in ("times", "gaze"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def times(self) -> Array:
+        """The frames' times, shape (N,), seconds on the camera's clock."""
+        return np.array(self._times)
+
+    @cached_property
+    def gaze(self) -> Array:
+        """Where the person looks, shape (N,), -1 to 1."""
+        return np.array(self._gaze)
 
     def next_break(self, after: int) -> int:
         return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
@@ -56,6 +91,13 @@ class View:
             if self.faces[i] is not None:
                 return i
         return None
+
+    def is_glimpse(self, i: int) -> bool:
+        """Return whether the person who is seen in frame ``i`` is lost again at once, for as long as is known."""
+        lost = next((k for k in range(i, len(self)) if self.faces[k] is None), None)
+        if lost is None or self.times[lost] - self.times[i] > _GLIMPSE_S:
+            return False
+        return self.next_face(lost) is None
 
     def neighbours(self, start: int, stop: int) -> list[Rect | None]:
         """Return the other person's boxes where no border is between the two."""
@@ -106,7 +148,7 @@ class Trace:
 
 def panel_of(face: Rect | None, panels: Sequence[Rect]) -> Rect | None:
     """Return the smallest panel that holds the centre of a face."""
-    if face is None:
+    if face is None or not panels:
         return None
     holding = [p for p in panels if p.x <= face.cx <= p.x + p.w and p.y <= face.cy <= p.y + p.h]
     return min(holding, key=lambda p: p.w * p.h, default=None)
@@ -121,7 +163,7 @@ def is_jump(before: Seen | None, after: Seen | None) -> bool:
     if before.box is None or after.box is None:
         return False
     a, b = before.box, after.box
-    return bool(np.hypot(a.cx - b.cx, a.cy - b.cy) > _FAR_JUMP * max(a.h, b.h))
+    return math.hypot(a.cx - b.cx, a.cy - b.cy) > _FAR_JUMP * max(a.h, b.h)
 
 
 def _close(a: Rect, b: Rect) -> bool:

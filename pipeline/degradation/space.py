@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.errors import ExplainedError, causes
+from engines.errors import Component, ExplainedError, causes
 from engines.files import FULL
 from pipeline.errors import DiskFullError
 from pipeline.interruption import Interruption
@@ -154,7 +154,7 @@ class DiskSpace:
     def _raise_if_hopeless(self, free: FreeSpace, needed_bytes: int, waited_s: float) -> None:
         if free.known and max(needed_bytes, self._settings.disk_low_bytes) > free.total_bytes:
             raise DiskFullError(
-                self.reason, remedy="Set what is needed to less, or use a larger disk.", doctor_check="share-limits"
+                self.reason, remedy="Set what is needed to less, or use a larger disk.", component=Component.DISK_SIZE
             )
         if waited_s >= self._settings.disk_wait_s:
             raise DiskFullError(f"{self.reason}; waited {waited_s:.0f} s (degradation.disk_wait_s)")

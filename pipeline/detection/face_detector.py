@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,10 +18,12 @@ from engines.registry import Backend
 from engines.settings import DeviceSettings
 from pipeline.canvas import Placement
 from pipeline.degradation.workload import Workload
+from pipeline.detection.region import Region
 from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
 _NMS_IOU = 0.3
+_CLOSE_INPUT = 320, 192  # width and height of the detector's input for a part of a frame: the least of any engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class FaceFinder:
         keep_hdr: bool = False,
     ) -> None:
         self._score = settings.score
-        self._preprocessor = backend.preprocessor(info, keep_hdr=keep_hdr)
+        self._preprocessor, self._close_preprocessor = (backend.preprocessor(info, keep_hdr=keep_hdr) for _ in range(2))
         self._detector = backend.detector()
         self._max_batch = work.batch(device.max_batch)
         self.engine_name = self._detector.name
@@ -87,10 +89,10 @@ class FaceFinder:
         found = self.complete(frames, wanted, [None] * len(frames))
         return thumbnails(), found
 
-    def luma(self, frame: Frame, size: Size) -> NDArray[np.uint8]:
-        """A frame's luma, shape (height, width), averaged by area."""
-        image: NDArray[np.uint8] = self._preprocessor.begin_thumbnails([frame], *size)()[0]
-        return image
+    def begin_luma(self, frame: Frame, size: Size) -> Callable[[], NDArray[np.uint8]]:
+        """Begin to make a frame's luma, averaged by area; the returned function returns it, shape (height, width)."""
+        thumbnails = self._preprocessor.begin_thumbnails([frame], *size)
+        return lambda: thumbnails()[0]
 
     def complete(
         self, frames: Sequence[Frame], wanted: Sequence[bool], found: Sequence[tuple[Face, ...] | None]
@@ -113,6 +115,33 @@ class FaceFinder:
         candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
         detections = yunet.faces(candidates, lens.width, lens.height, scale=lens.scale, nms_iou=_NMS_IOU)
         return [_faces(d, lens.placement) for d in detections]
+
+    def find_close(self, frame: Frame, part: Rect, score: float) -> tuple[Face, ...]:
+        """The faces in a part of a frame, enlarged, best first.
+
+        Args:
+            part: in pixels of the canvas.
+            score: least confidence of a face.
+        """
+        region = self.region(frame, part)
+        tensor = self._close_preprocessor.detector_input([region.frame], *_CLOSE_INPUT)
+        candidates = self._close_preprocessor.candidates(self._detector.run(tensor), score)
+        width, height = yunet.content_size(_aspect(region.frame), *_CLOSE_INPUT)
+        scale = region.place.w / width, region.place.h / height
+        (found,) = yunet.faces(candidates, *_CLOSE_INPUT, nms_iou=_NMS_IOU, scale=scale)
+        corner = np.array([region.place.x, region.place.y], np.float32)
+        boxes = found.boxes + np.append(corner, [0, 0]).astype(np.float32)
+        placed = Detections(boxes, found.scores, found.landmarks + corner)
+        return _faces(placed, self._lens(frame.display).placement)
+
+    def region(self, frame: Frame, part: Rect) -> Region:
+        """A part of a frame, given in pixels of the canvas."""
+        return Region.of(frame, self.in_frame(frame, part), frame.display or self._canvas)
+
+    def in_frame(self, frame: Frame, box: Rect) -> Rect:
+        """A box of the canvas in pixels of the displayed frame."""
+        placement = self._lens(frame.display).placement
+        return box if placement is None else placement.box_in_frame(box)
 
     def _lens(self, display: Size | None) -> _Lens:
         lens = self._lenses.get(display)
@@ -145,6 +174,11 @@ class FaceFinder:
         self._detector.close()
         if self.can_embed:
             self._embedder.close()
+
+
+def _aspect(frame: Frame) -> float:
+    width, height = frame.display or (frame.width, frame.height)
+    return width / height
 
 
 def _faces(found: Detections, placement: Placement | None) -> tuple[Face, ...]:

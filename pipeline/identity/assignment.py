@@ -194,13 +194,14 @@ def _extended(hypothesis: Hypothesis, tracklet: Tracklet, label: int, nats: floa
 
 def link(a: Tracklet, b: Tracklet) -> float:
     """Return the nats that motion gives for ``b`` being the continuation of ``a``, within a shot."""
-    dt, size = b.t0 - a.t1, (a.last[3] + b.first[3]) / 2
+    t, last = a.latest(b.t0)
+    dt, size = b.t0 - t, (last[3] + b.first[3]) / 2
     drift = DRIFT_S * (1 - math.exp(-dt / DRIFT_S))
-    dx, dy = (b.first[i] - a.last[i] - a.last[i + 4] * drift for i in (0, 1))
-    dvx, dvy = (b.first[i + 4] - a.last[i + 4] for i in (0, 1))
+    dx, dy = (b.first[i] - last[i] - last[i + 4] * drift for i in (0, 1))
+    dvx, dvy = (b.first[i + 4] - last[i + 4] for i in (0, 1))
     place = math.hypot(dx, dy) / size / (POSITION_SPREAD + POSITION_GROWTH * dt)
     speed = math.hypot(dvx, dvy) / size / SPEED_SPREAD
-    growth = math.log(b.first[3] / a.last[3]) / SIZE_SPREAD
+    growth = math.log(b.first[3] / last[3]) / SIZE_SPREAD
     nats = LINK_NATS - 0.5 * (place * place + speed * speed + growth * growth)
     return max(MIN_LINK_NATS, nats) * math.exp(-dt / LINK_MEMORY_S) + (SAME_TRACK_NATS if a.track == b.track else 0.0)
 

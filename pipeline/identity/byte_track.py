@@ -59,6 +59,7 @@ class Track:
     t: float  # time of the coordinates
     seen: float  # time of the last detection
     coordinates: list[Coordinate] = field(default_factory=list)
+    followed: float = 0.0  # time at which the head was last found without a face, if later
 
     def box(self) -> Rect:
         cx, cy, w, h = (c.x for c in self.coordinates)
@@ -82,10 +83,19 @@ class Track:
         self.t = t
 
     def update(self, box: Rect) -> None:
+        """Take a detection at the present time."""
+        self._measure(box)
+        self.seen = self.t
+
+    def follow(self, box: Rect) -> None:
+        """Take the place of a head whose face is not seen at present."""
+        self._measure(box)
+        self.followed = self.t
+
+    def _measure(self, box: Rect) -> None:
         noise = POSITION_NOISE * box.h
         for c, z in zip(self.coordinates, (box.cx, box.cy, box.w, box.h), strict=True):
             c.update(z, noise)
-        self.seen = self.t
 
     @classmethod
     def begin(cls, number: int, t: float, box: Rect) -> Track:
@@ -127,7 +137,7 @@ class ByteTrack:
         """Match the faces of the frame at ``t`` seconds with tracks; times must rise."""
         self.interval_s, self._t = (0.0 if self._t is None else t - self._t), t
         lost_s = max(self._settings.lost_s, MIN_INTERVALS * self.interval_s)
-        self.tracks = [k for k in self.tracks if t - k.seen <= lost_s]
+        self.tracks = [k for k in self.tracks if t - max(k.seen, k.followed) <= lost_s]
         for track in self.tracks:
             track.predict(t)
         high = [i for i, f in enumerate(faces) if f.score >= self._settings.high_score]
@@ -154,7 +164,7 @@ class ByteTrack:
     def restore(self, state: dict[str, Any]) -> None:
         self._next, self._t, self.interval_s = int(state["next"]), state["t"], float(state["interval_s"])
         self.tracks = [
-            Track(k["id"], k["t"], k["seen"], [Coordinate(**c) for c in k["coordinates"]]) for k in state["tracks"]
+            Track(**{**k, "coordinates": [Coordinate(**c) for c in k["coordinates"]]}) for k in state["tracks"]
         ]
 
     def _continue(self, face: int, track: Track, box: Rect, spare: Sequence[Rect]) -> Match:

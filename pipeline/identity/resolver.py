@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pipeline.identity.assignment import APPEARS, Assigner, Decision
+from pipeline.identity.followed_head import HeadEyes
+from pipeline.identity.head_follower import HeadFollower
+from pipeline.identity.lost_faces import lost_faces
 from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder
 from pipeline.identity.selection import Person, SubjectSelector
@@ -47,6 +50,7 @@ class PeopleResolver:
         width: int,
         height: int,
         embed: Embedder | None,
+        eyes: HeadEyes | None = None,
     ) -> None:
         settings = _within(settings, lookahead_s)
         self._lookahead_s = lookahead_s
@@ -54,6 +58,7 @@ class PeopleResolver:
         self._assigner = Assigner(settings, width)
         self._selector = SubjectSelector(settings, width, height)
         self._recognizer = FaceRecognizer(settings, embed, width, height)
+        self._heads = HeadFollower(eyes, width, height)
         self._record = IdentityRecord()
         self._scenes = SceneBuilder(settings, width, by_position=assignment == "position")
         self._waiting: list[PendingFrame] = []
@@ -90,6 +95,7 @@ class PeopleResolver:
             "builder": self._builder.state(),
             "founding": self._selector.state(),
             "recogniser": self._recognizer.state(),
+            "heads": self._heads.state(),
             "record": self._record.state(),
             "scenes": self._scenes.state(),
             "waiting": [w.state() for w in self._waiting],
@@ -106,6 +112,7 @@ class PeopleResolver:
         self._builder.restore(state["builder"], self._tracklets)
         self._selector.restore(state["founding"])
         self._recognizer.restore(state["recogniser"])
+        self._heads.restore(state["heads"])
         self._record = IdentityRecord.restored(state["record"])
         self._scenes.restore(state["scenes"])
         self._waiting = [PendingFrame.restored(w) for w in state["waiting"]]
@@ -134,7 +141,15 @@ class PeopleResolver:
         for number in embedded:
             self._enrol(self._tracklets[number])
         self._dirty = self._dirty or bool(embedded)
-        return tuple(FaceSpot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits)
+        faces = [FaceSpot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits]
+        return (*faces, *self._follow_heads(frame, hits))
+
+    def _follow_heads(self, frame: Observation, hits: Sequence[TrackedFace]) -> list[FaceSpot]:
+        """Return the heads of people who are tracked and whose face is not seen in a frame."""
+        lost = lost_faces(self._builder.lost(), hits, self._tracklets, self._waiting)
+        heads = self._heads.step(frame.pts, frame.t, lost, [h.face.box for h in hits])
+        self._builder.follow(heads)
+        return [FaceSpot(face.tracklet, heads[face.track], head=True) for face in lost if face.track in heads]
 
     def _is_complete(self, hits: Sequence[TrackedFace]) -> bool:
         """Return whether both people are seen for certain, so that all other faces are strangers'."""
@@ -159,7 +174,7 @@ class PeopleResolver:
         boxes = self._scenes.locate(self._waiting, labels)
         if boxes[0].box and boxes[1].box:
             self._selector.settle_sides(frame.shot, boxes[0].box.cx, boxes[1].box.cx)
-        self._record.returned([seen.box for seen in boxes])
+        self._record.returned(boxes)
         return self._scenes.scene(frame, [(p.side, boxes[p.number - 1]) for p in self._people], labels)
 
     def _decide(self, frame: PendingFrame, final: bool) -> None:
@@ -247,8 +262,9 @@ class PeopleResolver:
         """Update presence; a stranger may replace a person, or turn out to be one whom motion had lost."""
         seconds = min(MAX_STEP_S, frame.t - self._detected_t)
         self._detected_t = frame.t
-        tracklets = [self._tracklets[s.tracklet] for s in frame.spots or ()]
-        strangers = self._selector.note(tracklets, seconds)
+        tracklets = [self._tracklets[s.tracklet] for s in frame.spots or () if not s.head]
+        heads = {self._tracklets[s.tracklet].label for s in frame.spots or () if s.head}
+        strangers = self._selector.note(tracklets, seconds, heads)
         successor = self._selector.successor(strangers)
         if successor is not None:
             self._replace_person(*successor)
@@ -287,6 +303,7 @@ class PeopleResolver:
     def _forget(self) -> None:
         """Drop tracklets that ended well before the oldest pending frame; keep each person's latest one as anchor."""
         live, oldest = self._builder.live(), self._waiting[0].t if self._waiting else math.inf
+        live |= {s.tracklet for frame in self._waiting for s in frame.spots or () if s.head}
         for tracklet in [k for k in self._tracklets.values() if k.t1 < oldest - MEMORY_S and k.id not in live]:
             del self._tracklets[tracklet.id]
             self._record.closed(tracklet, *self._likenesses(tracklet))

@@ -14,11 +14,15 @@ from pipeline.settings import IdentitySettings
 
 @dataclass(frozen=True, slots=True)
 class FaceSpot:
-    """One detected face of a pending frame. ``embedded``: the face was embedded."""
+    """One detected face of a pending frame, or a head that is followed without one.
+
+    ``embedded``: the face was embedded.
+    """
 
     tracklet: int
     box: Rect
-    embedded: bool
+    embedded: bool = False
+    head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,24 @@ class PendingFrame:
     spots: tuple[FaceSpot, ...] | None
 
     def state(self) -> list[Any]:
-        spots = None if self.spots is None else [[s.tracklet, _numbers(s.box), s.embedded] for s in self.spots]
+        spots = None if self.spots is None else [[s.tracklet, _numbers(s.box), s.embedded, s.head] for s in self.spots]
         return [self.pts, self.t, self.cut, self.shot, spots]
 
     @classmethod
     def restored(cls, state: Sequence[Any]) -> PendingFrame:
         pts, t, cut, shot, spots = state
-        found = None if spots is None else tuple(FaceSpot(k, Rect(*box), embedded) for k, box, embedded in spots)
+        found = None if spots is None else tuple(FaceSpot(k, Rect(*box), *kind) for k, box, *kind in spots)
         return cls(pts, t, cut, shot, found)
 
 
 @dataclass(frozen=True, slots=True)
 class LastDetection:
-    """Time, shot and box of a person's last detection."""
+    """Time, shot and box of a person's last detection; ``head``: as a head without a face."""
 
     t: float
     shot: int
     box: Rect
+    head: bool = False
 
 
 class SceneBuilder:
@@ -74,7 +79,7 @@ class SceneBuilder:
         left, right = sides.get("left"), sides.get("right")
         if self._by_position:
             left, right = self._by_order(frame.cut, left, right)
-        others = tuple(s.box for s in frame.spots or () if labels[s.tracklet] not in (1, 2))
+        others = tuple(s.box for s in frame.spots or () if not s.head and labels[s.tracklet] not in (1, 2))
         return Scene(frame.pts, frame.t, frame.cut, left, right, others)
 
     def forget(self, person: int) -> None:
@@ -82,13 +87,13 @@ class SceneBuilder:
         self._last_detections[person - 1] = None
 
     def state(self) -> dict[str, Any]:
-        sightings = [None if s is None else [s.t, s.shot, _numbers(s.box)] for s in self._last_detections]
+        sightings = [None if s is None else [s.t, s.shot, _numbers(s.box), s.head] for s in self._last_detections]
         return {"order": self._order.state(), "sightings": sightings}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._order = PositionOrder(**state["order"])
         self._last_detections = [
-            None if s is None else LastDetection(s[0], s[1], Rect(*s[2])) for s in state["sightings"]
+            None if s is None else LastDetection(s[0], s[1], Rect(*s[2]), s[3]) for s in state["sightings"]
         ]
 
     def _by_order(self, cut: bool, left: Seen | None, right: Seen | None) -> tuple[Seen | None, Seen | None]:
@@ -102,27 +107,31 @@ class SceneBuilder:
         frame = waiting[0]
         spot = _spot_of(frame, labels, person)
         if spot is None:
-            return Seen(person, self._between(waiting, labels, person), "tracked")
-        self._last_detections[person - 1] = LastDetection(frame.t, frame.shot, spot.box)
-        return Seen(person, spot.box, "reidentified" if spot.embedded else "detected")
+            return self._between(waiting, labels, person)
+        self._last_detections[person - 1] = LastDetection(frame.t, frame.shot, spot.box, spot.head)
+        return Seen(person, spot.box, "head" if spot.head else "reidentified" if spot.embedded else "detected")
 
-    def _between(self, waiting: Sequence[PendingFrame], labels: Mapping[int, int], person: int) -> Rect | None:
-        """Return the box between two detections of a person, if they are near enough in time."""
+    def _between(self, waiting: Sequence[PendingFrame], labels: Mapping[int, int], person: int) -> Seen:
+        """Return the person between two detections, if they are near enough in time."""
         frame, before = waiting[0], self._last_detections[person - 1]
+        nowhere = Seen(person, None, "tracked")
         if before is None or before.shot != frame.shot:
-            return None
+            return nowhere
         shot = [w for w in waiting if w.shot == frame.shot and w.spots is not None]
-        after = next((w for w in shot if _spot_of(w, labels, person)), None)
+        spots = ((w.t, spot) for w in shot if (spot := _spot_of(w, labels, person)))
+        after_t, after = next(spots, (before.t, None))
+        if max(frame.t, after_t) - before.t > self._settings.gap_s:
+            return nowhere
         if after is None:
-            return None if shot else before.box
-        if after.t - before.t > self._settings.gap_s:
-            return None
-        spot = _spot_of(after, labels, person)
-        return _blend(before.box, spot.box, (frame.t - before.t) / (after.t - before.t)) if spot else None
+            return nowhere if shot else Seen(person, before.box, "head" if before.head else "tracked")
+        box = _blend(before.box, after.box, (frame.t - before.t) / (after_t - before.t))
+        return Seen(person, box, "head" if before.head or after.head else "tracked")
 
 
 def _spot_of(frame: PendingFrame, labels: Mapping[int, int], person: int) -> FaceSpot | None:
-    return next((s for s in frame.spots or () if labels[s.tracklet] == person), None)
+    """Return where a person is in a frame: their face rather than a head without one."""
+    spots = [s for s in frame.spots or () if labels[s.tracklet] == person]
+    return min(spots, key=lambda s: s.head, default=None)
 
 
 def _blend(a: Rect, b: Rect, share: float) -> Rect:

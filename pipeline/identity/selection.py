@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,12 +121,15 @@ class SubjectSelector:
         for person in unsettled:
             person.certain_side = True
 
-    def note(self, tracklets: Sequence[Tracklet], seconds: float) -> list[Tracklet]:
-        """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first."""
+    def note(self, tracklets: Sequence[Tracklet], seconds: float, heads: Set[int] = frozenset()) -> list[Tracklet]:
+        """Update presence with a frame, ``seconds`` after the one before; return strangers, the weightiest first.
+
+        ``heads`` are the people who are there without a visible face.
+        """
         self._note_motion(tracklets)
         leading = max([LEADING * self._height, *(k.last[3] for k in tracklets)])
         for person in self.people:
-            person.unseen_s += seconds
+            person.unseen_s = 0.0 if person.number in heads else person.unseen_s + seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
                     person.seen(tracklet, seconds, _prominence(tracklet, leading))

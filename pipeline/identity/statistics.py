@@ -8,11 +8,11 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from engines.frames import Rect
 from pipeline.identity.confidence import confidence
 from pipeline.identity.recognition import FaceRecognizer
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
+from pipeline.people import Seen
 
 EPISODE_S = 1.0  # suspicions nearer than this count as one
 PASSING_S = 0.5  # shorter tracklets in contact show people who pass each other
@@ -50,6 +50,7 @@ class IdentityRecord:
     frames: int = 0
     both: int = 0
     present: list[int] = field(default_factory=lambda: [0, 0])
+    heads: list[int] = field(default_factory=lambda: [0, 0])  # of the frames in ``present``, those without a face
     comparisons: list[Comparison] = field(default_factory=lambda: [Comparison(), Comparison()])
     log_confidence: float = 0.0
     events: list[list[float]] = field(default_factory=list)  # the latest decisions as (t, log of the confidence)
@@ -123,22 +124,24 @@ class IdentityRecord:
         for pair in tracklet.evidence[-new:]:
             self.comparisons[tracklet.label - 1].add(pair[tracklet.label - 1], pair[2 - tracklet.label])
 
-    def returned(self, boxes: Sequence[Rect | None]) -> None:
-        """Count a returned frame with these boxes of persons 1 and 2."""
+    def returned(self, people: Sequence[Seen]) -> None:
+        """Count a returned frame that shows persons 1 and 2 so."""
         self.frames += 1
-        self.both += all(box is not None for box in boxes)
-        for i, box in enumerate(boxes):
-            self.present[i] += box is not None
+        self.both += all(seen.box is not None for seen in people)
+        for i, seen in enumerate(people):
+            self.present[i] += seen.box is not None
+            self.heads[i] += seen.box is not None and seen.source == "head"
 
     def summary(self, people: Sequence[Person], recognizer: FaceRecognizer) -> dict[str, Any]:
         """Return the report's identity section; times in seconds since the first frame.
 
-        ``left`` and ``right`` are null where there was no such person. Similarity is 1 minus the Euclidean distance of
-        embeddings to the person's own views, the margin is how much farther they are from the other person's; both are
-        null without embeddings. ``confidence`` is the probability that the two
-        tiles never showed somebody else: the product over all decisions. ``doubts`` are the spans that lower it most,
-        with the reason why a decision was needed (entry, cut, jump, contact or parted; repaired or replaced where it
-        was changed) and the probability that the person was right.
+        ``left`` and ``right`` are null where there was no such person. ``presence`` are shares of all frames: with the
+        person's face, with their head alone, and without them; ``presence_ratio`` is that of the first two together.
+        Similarity is 1 minus the Euclidean distance of embeddings to the person's own views, the margin is how much
+        farther they are from the other person's; both are null without embeddings. ``confidence`` is the probability
+        that the two tiles never showed somebody else: the product over all decisions. ``doubts`` are the spans that
+        lower it most, with the reason why a decision was needed (entry, cut, jump, contact or parted; repaired or
+        replaced where it was changed) and the probability that the person was right.
         """
         frames = max(1, self.frames)
         sides = {p.side: self._person(p) for p in people}
@@ -168,10 +171,16 @@ class IdentityRecord:
         return cls(**{**state, "comparisons": [Comparison(**c) for c in state["comparisons"]]})
 
     def _person(self, person: Person) -> dict[str, Any]:
-        c = self.comparisons[person.number - 1]
+        n = person.number - 1
+        c, frames, present, heads = self.comparisons[n], max(1, self.frames), self.present[n], self.heads[n]
         return {
             "person": person.number,
-            "presence_ratio": round(self.present[person.number - 1] / max(1, self.frames), 4),
+            "presence_ratio": round(present / frames, 4),
+            "presence": {
+                "face_seen": round((present - heads) / frames, 4),
+                "head_seen": round(heads / frames, 4),
+                "away": round((self.frames - present) / frames, 4),
+            },
             "mean_similarity": round(1 - c.own_distance / c.own, 4) if c.own else None,
             "mean_margin": round(c.margin / c.both, 4) if c.both else None,
         }

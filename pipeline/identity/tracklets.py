@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,9 @@ FREEZE_MARGIN = 0.5  # faces this near, in parts of their size, may hide part of
 CONTACT_HYSTERESIS = 2.0  # contact ends at this multiple of the distance at which it begins
 START_S = 0.15  # the speed at a tracklet's start is measured over this time
 LOST_SPLIT_S = 0.25  # a longer gap in a track is suspicious
+MEETING_S = 0.5  # faces that would touch so soon ...
+MEETING_SPEED = 0.8  # ... and come nearer by more than this, in face heights per second, may hide each other
+LEAST_HITS = 3  # detections of a face from which its head may be followed
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class Tracklet:
         reason: why it began: entry, cut, jump, contact or parted.
         contact: another face is so near that the tracker may confuse the two.
         t0, t1: times of the first and the last detection, in seconds.
+        head_t, head: time and box (as ``last``) at which the head was last found without a face, if later.
         first, last: centre x, centre y, width, height, speed x, speed y, in pixels and pixels per second.
         features: of the last detection (see ``liveliness``).
         since: beginning of the track's latest tracklet that did not begin with a jump; a jump alone is seldom
@@ -51,6 +55,8 @@ class Tracklet:
     t1: float
     first: list[float]
     last: list[float]
+    head_t: float = 0.0
+    head: list[float] = field(default_factory=list)
     since: float = 0.0
     hits: int = 0
     score_sum: float = 0.0
@@ -85,6 +91,10 @@ class Tracklet:
     def person(self) -> int:
         """Return whose face this is by the present decision."""
         return self.proposed if self.label == UNDECIDED else self.label
+
+    def latest(self, t: float) -> tuple[float, list[float]]:
+        """Return when and where the face, or the head without it, was last before ``t``: as ``t1`` and ``last``."""
+        return (self.head_t, self.head) if self.t1 < self.head_t <= t else (self.t1, self.last)
 
     def add(self, t: float, face: Face, track: Track) -> None:
         self.hits += 1
@@ -165,6 +175,24 @@ class TrackletBuilder:
         self._note_hidden(t)
         return hits, born
 
+    def lost(self) -> list[Tracklet]:
+        """Return the latest tracklets of tracks that have had no face for more than one detection.
+
+        Those are left out that may be hidden by another face, or have had few faces themselves.
+        """
+        tracker = self._tracker
+        missed = [k for k in tracker.tracks if k.t - k.seen > tracker.interval_s + 1e-6 and k.id not in self._hidden]
+        latest = [(k, self._current[k.id]) for k in missed if k.id in self._current]
+        known = [(track, k) for track, k in latest if k.hits >= LEAST_HITS or track.followed > 0]
+        return [k for track, k in known if not k.contact and not self._meets(track)]
+
+    def follow(self, heads: Mapping[int, Rect]) -> None:
+        """Keep tracks alive whose heads were found without a face, by track."""
+        for number, box in heads.items():
+            track, tracklet = self._tracker.track(number), self._current[number]
+            track.follow(box)
+            tracklet.head_t, tracklet.head = track.t, [box.cx, box.cy, box.w, box.h, *track.velocity()]
+
     def state(self) -> dict[str, Any]:
         """Return the state of tracker and counters; of the current tracklets, which the caller stores, only the ids."""
         return {
@@ -187,6 +215,14 @@ class TrackletBuilder:
         mine = grown(box, margin / 2)
         return any(
             _similar_size(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            for rival in self._tracker.tracks
+            if rival.id != track.id
+        )
+
+    def _meets(self, track: Track) -> bool:
+        """Return whether a face was on its way to another one, which may hide it now."""
+        return any(
+            _similar_size(track.box(), rival.box()) and _seconds_apart(track, rival) < MEETING_S
             for rival in self._tracker.tracks
             if rival.id != track.id
         )
@@ -215,7 +251,7 @@ class TrackletBuilder:
         first = [box.cx, box.cy, box.w, box.h, *track.velocity()]
         before = self._current.get(track.id)
         since = before.since if before and reason == "jump" else t
-        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first), since)
+        tracklet = Tracklet(self._next, track.id, self._shot, reason, contact, t, t, first, list(first), since=since)
         self._next += 1
         self._current[track.id] = tracklet
         return tracklet
@@ -232,6 +268,17 @@ class TrackletBuilder:
 
 def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
     return asdict(tracklet)
+
+
+def _seconds_apart(a: Track, b: Track) -> float:
+    """Return the time until two faces touch, if they keep their speeds; infinite if they do not come nearer."""
+    first, second = a.box(), b.box()
+    (vx, vy), (ux, uy) = a.velocity(), b.velocity()
+    dx, dy = second.cx - first.cx, second.cy - first.cy
+    distance = math.hypot(dx, dy)
+    nearing = -((ux - vx) * dx + (uy - vy) * dy) / max(1.0, distance)
+    gap = distance - (first.w + second.w) / 2
+    return max(0.0, gap) / nearing if nearing > MEETING_SPEED * first.h else math.inf
 
 
 def _similar_size(a: Rect, b: Rect) -> bool:

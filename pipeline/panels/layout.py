@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from engines.frames import Rect
 
 Floats: TypeAlias = NDArray[np.float32]
+Bools: TypeAlias = NDArray[np.bool_]
 Rules: TypeAlias = Sequence[tuple[float, float]]
 
 _CERTAIN = 0.25  # mean vote from which a strip counts
@@ -22,9 +24,13 @@ _WITHOUT_GAPS = ((1.0, 0.0),)
 _GAPS_MOST_KNOWN = 0.2  # of the strips, those that contradict a known border
 _STRIPS_LEAST = 4  # a smaller part of the frame is not divided
 _EDGE = 3  # pixels: borders nearer to the edge of a region are part of it
+_PLAIN_MOST = 0.1  # mean part of the strips with detail, up to which a region is plain
+_OFF_MIDDLE = 0.3  # the most of its score (0 to 2) that a border loses for being nearer to one of two faces
+_GUTTER_MOST, _GUTTER = 10, 0.15  # pixels; what its borders gain
+_BESIDE = 6  # pixels beside a border that show detail because of it
 _INSET = 2  # pixels between a border and the panel
 _DIVISIONS = 12  # depth of the division
-_HEAD_BESIDE, _CHIN, _CUT_OFF = 0.2, 0.03, 0.3  # of a face's size: no border is so near; a panel may cut off its top
+_HEAD_BESIDE, _CUT_OFF = 0.2, 0.3  # of a face's size: no border is so near beside it; a panel may cut off top and chin
 _PANEL_LEAST = 0.08  # of the frame's extent; smaller parts are gutters and bars
 
 
@@ -85,22 +91,59 @@ class _Axis:
         if stop <= start or last - first < _STRIPS_LEAST:
             return np.zeros(max(stop - start, 1), np.float32)
         votes = self._votes[first:last, start:stop]
-        seen, gaps = (votes > _CERTAIN).mean(axis=0), (votes < -_CERTAIN).mean(axis=0)
+        is_gap = votes < -_CERTAIN
+        seen, gaps = (votes > _CERTAIN).mean(axis=0), is_gap.mean(axis=0)
+        interrupted = (is_gap[1:] & is_gap[:-1]).any(axis=0)  # as by something in front of an edge of the room
         counts = self._known[start:stop] & (gaps <= _GAPS_MOST_KNOWN)
         for length, without in rules:
-            counts |= (seen >= length) & (gaps <= without * (seen + gaps))
+            counts |= (seen >= length) & (gaps <= without * (seen + gaps)) & ~interrupted
         return np.where(counts, 1.0 + seen - gaps, 0.0).astype(np.float32)
 
     def best(self, span: _Span, across: tuple[float, float], faces: Sequence[int], rules: Rules) -> tuple[float, int]:
         """Return score and position of the best border of a region, score 0 where there is none."""
         start = span.start + _EDGE
         score = self.scores(start, span.stop - _EDGE, across, rules)
+        at = np.arange(start, start + len(score))
+        middles = sorted((low + high) / 2 for low, high in (self._faces[face] for face in faces))
+        score = np.where(score > 0, score + _of_gutters(score) - _off_middle(at, middles), 0.0)
+        gapless = self.scores(start, span.stop - _EDGE, across, _WITHOUT_GAPS) > 0
+        score[~self._divides(span, at, across, middles, gapless)] = 0.0
         for face in faces:
             low, high = self._faces[face]
             low, high = low - self._around[0] * (high - low), high + self._around[1] * (high - low)
             score[max(int(low) - start, 0) : max(int(np.ceil(high)) + 1 - start, 0)] = 0.0
         position = int(np.argmax(score))
         return float(score[position]), start + position
+
+    def _divides(
+        self, span: _Span, at: NDArray[np.intp], across: tuple[float, float], middles: Sequence[float], gapless: Bools
+    ) -> Bools:
+        """Return at which positions a border may divide a region: both parts have a face or are plain.
+
+        A part with detail and nobody in it may belong to a room with a straight edge. It counts if the border has no
+        gap, and either goes through the whole frame or only cuts off a gutter.
+
+        Args:
+            middles: of the faces in the region.
+            gapless: positions with a border without a gap.
+        """
+        first, last = (round(end * len(self._votes)) for end in across)
+        detail = (np.abs(self._votes[first:last, span.start : span.stop]) > _CERTAIN).mean(axis=0)
+        total = np.concatenate([[0.0], np.cumsum(detail)])
+
+        def has_detail(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[Bools, Bools]:
+            """Return whether parts have detail, and whether they are too narrow to tell."""
+            begin, end = begin + _BESIDE - span.start, end - _BESIDE - span.start
+            known = end > begin
+            begin, end = np.where(known, begin, 0), np.where(known, end, 0)
+            return total[end] - total[begin] > _PLAIN_MOST * (end - begin), ~known
+
+        low, low_narrow = has_detail(np.full_like(at, span.start), at)
+        high, high_narrow = has_detail(at, np.full_like(at, span.stop))
+        low_empty, high_empty = at <= min(middles), at > max(middles)
+        room = (low_empty & low) | (high_empty & high)
+        gutter = (low_empty & low_narrow) | (high_empty & high_narrow)
+        return np.where(room, gapless & (across == (0.0, 1.0)), ~gutter | gapless)
 
     def is_bordered(self, span: _Span, across: tuple[float, float]) -> bool:
         """Return whether the borders of a panel are seen on all of their length."""
@@ -136,7 +179,7 @@ def find_panels(
         without_gaps: other borders count only where they are seen on all of their length.
     """
     x = _Axis(vertical, [(f.x, f.w) for f in faces], [(p.x, p.w) for p in known], (_HEAD_BESIDE, _HEAD_BESIDE))
-    y = _Axis(horizontal, [(f.y, f.h) for f in faces], [(p.y, p.h) for p in known], (-_CUT_OFF, _CHIN))
+    y = _Axis(horizontal, [(f.y, f.h) for f in faces], [(p.y, p.h) for p in known], (-_CUT_OFF, -_CUT_OFF))
     frame = _Span(0, x.extent), _Span(0, y.extent)
     for rules in (_WITHOUT_GAPS,) if without_gaps else (_ON_PLAIN, _USUAL):
         leaves = [leaf for leaf in _divided(x, y, *frame, range(len(faces)), _DIVISIONS, rules) if leaf != frame]
@@ -163,6 +206,24 @@ def _divided(
     else:
         for part in down.divided(y_at):
             yield from _divided(x, y, across, part, faces, divisions - 1, rules)
+
+
+def _of_gutters(score: Floats) -> Floats:
+    """Return what positions gain that have a border as good a little further on: it is the other side of a gutter."""
+    other = np.zeros_like(score)
+    for distance in range(_EDGE, min(_GUTTER_MOST, len(score) - 1) + 1):
+        other[distance:] = np.maximum(other[distance:], score[:-distance])
+        other[:-distance] = np.maximum(other[:-distance], score[distance:])
+    return np.where(other >= score, _GUTTER, 0.0).astype(np.float32)
+
+
+def _off_middle(at: NDArray[np.intp], middles: Sequence[float]) -> Floats:
+    """Return the loss of score of positions between two faces: people are near the middle of their panels."""
+    loss = np.zeros(len(at), np.float32)
+    for a, b in pairwise(middles):
+        between = (at > a) & (at < b)
+        loss[between] = _OFF_MIDDLE * np.abs(2 * at[between] - a - b) / (b - a)
+    return loss
 
 
 def _tolerant(votes: Floats) -> Floats:

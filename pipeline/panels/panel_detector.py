@@ -66,32 +66,35 @@ class PanelDetector:
         self._candidate: Panels | None = None
         self._known: Panels = ()
         self._faces: list[Rect] = []  # the latest of each panel
+        self._most_faces = 0  # found at once in this shot
 
     def begin_shot(self, t: float) -> None:
         """Note a cut at ``t``, seconds."""
         self._layouts.append(_Layout(t, None))
-        self._votes, self._samples, self._candidate, self._faces = [], 0, None, []
+        self._votes, self._samples, self._candidate, self._faces, self._most_faces = [], 0, None, [], 0
         self._next_s = t
+
+    def note_faces(self, t: float, faces: Sequence[Rect]) -> None:
+        """Note the faces that are found at ``t``, in parts of the frame's width and height.
+
+        More faces than ever in this shot may be those of a new panel; then a sample is due.
+        """
+        hidden = (face for face in self._faces if not any(_share_panel(face, f, self._known) for f in faces))
+        self._faces = [*faces, *hidden]
+        if len(faces) > self._most_faces:
+            self._most_faces = len(faces)
+            self._next_s = min(self._next_s, t)
 
     def is_due(self, t: float) -> bool:
         """Return whether the frame at ``t`` is to be given to ``observe``."""
         return t >= self._next_s
 
-    def observe(self, t: float, luma: NDArray[np.uint8], faces: Sequence[Rect]) -> None:
-        """Take a sample.
-
-        Args:
-            luma: shape (H, W).
-            faces: the latest known, in parts of the frame's width and height.
-        """
+    def observe(self, t: float, luma: NDArray[np.uint8]) -> None:
+        """Take a sample, shape (H, W)."""
         samples = np.asarray(luma, np.float32)
         self._average([border_votes(samples), border_votes(np.ascontiguousarray(samples.T))])
         self._samples += 1
         if self._samples >= _LEAST_SAMPLES:
-            self._faces = [
-                *faces,
-                *(face for face in self._faces if not any(_share_panel(face, f, self._known) for f in faces)),
-            ]
             self._decide(t, self._panels(samples))
         self._next_s = t + self._pause()
 
@@ -155,6 +158,7 @@ class PanelDetector:
             "candidate": _panels_state(self._candidate),
             "known": _panels_state(self._known),
             "faces": _panels_state(tuple(self._faces)),
+            "most_faces": self._most_faces,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -167,6 +171,7 @@ class PanelDetector:
         self._candidate = _restored_panels(state["candidate"])
         self._known = _restored_panels(state["known"]) or ()
         self._faces = list(_restored_panels(state["faces"]) or ())
+        self._most_faces = state["most_faces"]
 
 
 def is_picture(panels: Sequence[Rect], width: float = 1.0, height: float = 1.0) -> bool:

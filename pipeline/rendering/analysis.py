@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from pipeline.people import Face, Observation, Row, Scene, row_from_json, size_f
 from pipeline.telemetry.timing import JobTelemetry
 
 THUMBNAIL_SIZE = (64, 36)
+Luma: TypeAlias = Callable[[], NDArray[np.uint8]]  # waits for a frame's luma, shape (height, width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +109,7 @@ class Analysis:
         with self._telemetry.measure("detect", len(frames)):
             times = [(f.pts - self.start_pts) * self._seconds_per_tick for f in frames]
             likely = self._schedule.due(times, [False] * len(frames))
+            luma = self._begin_likely_luma(frames, times)
             thumbnails, found = self._finder.look(frames, likely, THUMBNAIL_SIZE)
             changes = self._changes(frames)
             cuts = [cut or change for cut, change in zip(self._shot_detector.observe(thumbnails), changes, strict=True)]
@@ -122,19 +124,29 @@ class Analysis:
             ]
             self._gaze.note(observations)
             for frame, observation in zip(frames, observations, strict=True):
-                self._look_for_panels(frame, observation)
+                self._look_for_panels(frame, observation, luma)
             return observations
 
-    def _look_for_panels(self, frame: Frame, observation: Observation) -> None:
+    def _begin_likely_luma(self, frames: Sequence[Frame], times: Sequence[float]) -> dict[int, Luma]:
+        """Begin the next sample for panels before the detector runs, so that the GPU makes both in one go."""
+        likely = next((frame for frame, t in zip(frames, times, strict=True) if self._panels.is_due(t)), None)
+        return {} if likely is None else {likely.pts: self._begin_luma(likely)}
+
+    def _begin_luma(self, frame: Frame) -> Luma:
+        return self._finder.begin_luma(frame, luma_size(*(frame.display or self._canvas)))
+
+    def _look_for_panels(self, frame: Frame, observation: Observation, begun: Mapping[int, Luma]) -> None:
         if observation.cut:
             self._panels.begin_shot(observation.t)
-        if self._panels.is_due(observation.t):
-            width, height = frame.display or self._canvas
-            luma = self._finder.luma(frame, luma_size(width, height))
-            boxes = [face.box for face in observation.faces or ()]
+        width, height = frame.display or self._canvas
+        if observation.faces is not None:
+            boxes = [face.box for face in observation.faces]
             if frame.display is not None:
                 boxes = [Placement.of(frame.display, self._canvas).box_in_frame(box) for box in boxes]
-            self._panels.observe(observation.t, luma, [box.scaled(1 / width, 1 / height) for box in boxes])
+            self._panels.note_faces(observation.t, [box.scaled(1 / width, 1 / height) for box in boxes])
+        if self._panels.is_due(observation.t):
+            luma = begun.get(frame.pts) or self._begin_luma(frame)
+            self._panels.observe(observation.t, luma())
 
     def _changes(self, frames: Sequence[Frame]) -> list[bool]:
         """Return for each frame whether its displayed size differs from that of the one before."""

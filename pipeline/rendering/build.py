@@ -18,6 +18,7 @@ from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.head_views import HeadViews
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.errors import ComputeClassChangedError
 from pipeline.identity.resolver import PeopleResolver
@@ -66,7 +67,8 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         first = None if job.checkpoint.complete else next(batches, None)
         start_pts = _start_pts(job, first)
         people, analysis = _analysis(job, finder, start_pts)
-        _rerender(job, compositor, decoder, first_sights(job))
+        sights = first_sights(job)
+        _rerender(job, compositor, decoder, sights)
         if first is not None:
             batches = within_duration(chain([first], batches), start_pts, job.spec.limits)
             _render(job, decoder, compositor, analysis, batches)
@@ -83,6 +85,7 @@ def render_stream(job: StreamJob) -> StreamOutcome:
             cpu_fallback=job.checkpoint.counters.cpu_fallback,
             bytes_to_host_per_frame=job.backend.bytes_to_host // max(1, job.checkpoint.frames - frames_before),
             warnings=hdr_warnings(job.spec.profile, job.info.video, job.backend),
+            layout="single" if sights.is_single else "split",
         )
 
 
@@ -146,6 +149,7 @@ def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[Peopl
         assignment=profile.assignment,
         lookahead_s=profile.lookahead.identity_s * share,
         embed=FaceEmbedder(finder, pending_frames) if finder.can_embed else None,
+        eyes=HeadViews(finder, pending_frames),
         width=video.width,
         height=video.height,
     )

@@ -20,7 +20,7 @@ class ComposedChunk:
 
     Attributes:
         rows: the rows as they were decided.
-        shown: the same after the user's corrections.
+        shown: the same as they are laid out, after the user's corrections.
         replaced: when frames that stand in for undecodable ones are shown, as (from, to) in pts.
     """
 
@@ -40,7 +40,7 @@ class ComposedChunk:
 
 
 class ComposeStage:
-    """Corrects rows and draws their tiles."""
+    """Lays rows out, corrects them and draws their tiles."""
 
     def __init__(self, job: StreamJob, tile_renderer: TileRenderer) -> None:
         self._job = job
@@ -50,7 +50,7 @@ class ComposeStage:
         telemetry = self._job.telemetry
         for chunk in chunks:
             begin = time.perf_counter()
-            shown = [self._job.corrected(planned.row) for planned in chunk.planned]
+            shown = [self._job.shown(planned.row) for planned in chunk.planned]
             images = self._tile_renderer.render_all([planned.frame for planned in chunk.planned], shown)
             seconds = time.perf_counter() - begin
             telemetry.add("compose", seconds, len(images))

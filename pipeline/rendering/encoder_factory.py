@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from engines.errors import DeviceUnavailableError, EncoderBusyError
+from engines.errors import Component, DeviceUnavailableError, EncoderBusyError
 from engines.frames import ColorTags
 from engines.protocols import Encoder
 from pipeline.errors import StartOverError
@@ -37,7 +37,7 @@ class EncoderChangedError(StartOverError):
 
     code = "ENCODER_CHANGED"
     remedy = "Nothing to do: the job starts over with the encoder that works here."
-    doctor_check = "codecs-cuda"
+    component = Component.ENCODER
 
     def __init__(self, message: str, successor: str = "") -> None:
         super().__init__(message)

@@ -1,12 +1,20 @@
-"""Tiles before their person is seen for the first time: they show the first good frame that follows."""
+"""What only the whole video shows: whether it has a second person, and a good frame of who is seen later.
+
+A tile shows that frame until its person appears. Until the second person is seen, rows are decided full frame; they
+become two tiles if that person is in the file after all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from engines.frames import Rect
+from engines.frames import Size
+from pipeline.camera.freeze_frame import still_quality
+from pipeline.camera.visibility import contains_face
 from pipeline.people import Row, Tile
+
+_SEARCH_S = 3.0  # after the first sight, in which the best frame is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,52 +31,80 @@ class FirstSight:
 
 @dataclass(frozen=True, slots=True)
 class FirstSights:
-    """The first sight in either tile; None where it is in the first frame, or never."""
+    """The first sight in either tile, and the layout that follows from the number of people.
+
+    Attributes:
+        left, right: None where the person is seen in the first frame, or never.
+        is_single: one person at most is in the whole file.
+        splits: rows that were decided full frame are to be two tiles.
+    """
 
     left: FirstSight | None = None
     right: FirstSight | None = None
+    is_single: bool = False
+    splits: bool = False
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> FirstSights:
-        """Find the first sights in the decided rows of a whole video; reads no further than needed."""
-        left, right = _Search(), _Search()
+    def of(cls, rows: Iterable[Row], size: Size) -> FirstSights:
+        """Read the decided rows of a whole video, no further than needed.
+
+        Args:
+            size: of the displayed frame, for rows that do not have their own.
+        """
+        left, right = _Search(size), _Search(size)
+        people: set[int | None] = set()
+        full = False
         for row in rows:
-            left.observe(row.pts, row.left)
-            right.observe(row.pts, row.right)
-            if left.done and right.done:
+            full = full or row.full is not None
+            people |= {tile.person for tile in (row.left, row.right) if tile.face is not None}
+            left.observe(row, row.left, row.right)
+            right.observe(row, row.right, row.left)
+            if left.done and right.done and len(people) > 1:
                 break
-        return cls(left.result, right.result)
+        is_single = full and len(people) < 2
+        return cls(left.result, right.result, is_single, full and not is_single)
 
     def __bool__(self) -> bool:
-        return self.left is not None or self.right is not None
+        """Return whether any row is to be shown otherwise than it was decided."""
+        return self.splits or (not self.is_single and (self.left is not None or self.right is not None))
 
     def apply(self, row: Row) -> Row:
         """Return the row with a still in each tile whose person has not been seen yet."""
+        if self.is_single:
+            return row
         left = self.left.apply(row.left, row.pts) if self.left else row.left
         right = self.right.apply(row.right, row.pts) if self.right else row.right
-        return replace(row, left=left, right=right)
+        return replace(row, left=left, right=right, full=None if self.splits else row.full)
 
 
 class _Search:
-    """Looks for the first sight in one tile."""
+    """Looks for the first sight in one tile, and for the best frame soon after it."""
 
-    def __init__(self) -> None:
-        self.result: FirstSight | None = None
+    def __init__(self, size: Size) -> None:
         self.done = False
-        self._first = True
+        self._size = size
+        self._begun = False
+        self._until: tuple[int, float] | None = None  # pts and time of the first sight
+        self._best: tuple[int, float] = (-1, 0.0)  # quality, and height of the face in pixels
+        self._tile: Tile | None = None
 
-    def observe(self, pts: int, tile: Tile) -> None:
-        """Take the next frame's tile."""
-        first, self._first = self._first, False
+    @property
+    def result(self) -> FirstSight | None:
+        return FirstSight(self._until[0], self._tile) if self._until and self._tile else None
+
+    def observe(self, row: Row, tile: Tile, other: Tile) -> None:
+        """Take the next row and its two tiles."""
+        is_first, self._begun = not self._begun, True
+        if self._until is not None and row.t > self._until[1] + _SEARCH_S:
+            self.done = True
         if self.done or tile.face is None:
             return
-        inside = _is_inside(tile.face, tile.crop)
-        self.done = first or inside
-        if not first and (inside or self.result is None):
-            until = self.result.until_pts if self.result else pts
-            self.result = FirstSight(until, Tile(tile.person, None, tile.crop, "frozen", pts))
-
-
-def _is_inside(face: Rect, crop: Rect) -> bool:
-    across = crop.x <= face.x and face.x + face.w <= crop.x + crop.w
-    return across and crop.y <= face.y and face.y + face.h <= crop.y + crop.h
+        if is_first:
+            self.done = True
+            return
+        self._until = self._until or (row.pts, row.t)
+        inside = contains_face(tile.crop, tile.face, *(row.frame or self._size))
+        quality = still_quality(tile.crop, tile.face, other.face, inside=inside, source=tile.source)
+        if (rank := (quality, tile.face.h)) > self._best:
+            self._best = rank
+            self._tile = Tile(tile.person, None, tile.crop, "frozen", row.pts)

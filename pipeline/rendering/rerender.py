@@ -1,6 +1,6 @@
 """Renders finished segments again whose tiles are to show something else; the others stay.
 
-That is so after a correction, and for tiles before their person is seen for the first time (``first_sight``).
+That is so after a correction, and for what was rendered before a person was seen for the first time (``first_sight``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _BATCH = 4
 
 
 def first_sights(job: StreamJob) -> FirstSights:
-    """Return when people are seen for the first time; that is known once all segments are there."""
+    """Return who is seen when for the first time; that is known once all segments are there."""
     if not job.checkpoint.complete:
         return FirstSights()
-    directory = job.spec.paths.segments
-    return FirstSights.of(row for record in job.checkpoint.segments for row in segments.read_rows(directory, record))
+    directory, video = job.spec.paths.segments, job.info.video
+    rows = (row for record in job.checkpoint.segments for row in segments.read_rows(directory, record))
+    return FirstSights.of(rows, (video.width, video.height))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Rerender:
         directory = self.job.spec.paths.segments
         for position, record in enumerate(self.job.checkpoint.segments):
             rows = segments.read_rows(directory, record)
-            shown = [self.job.corrected(self.sights.apply(row)) for row in rows]
+            shown = [self.job.shown(self.sights.apply(row)) for row in rows]
             if segments.plan_of(shown, first_frame) != record.plan:
                 self.job.interruption.check("while it was corrected")
                 self._replace(position, record, self._rendered(record, rows, shown, first_frame))

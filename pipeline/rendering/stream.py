@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from engines.frames import ColorTags, MediaInfo
 from engines.media_warnings import MediaWarning
@@ -12,6 +12,7 @@ from engines.protocols import Decoder
 from engines.registry import Backend
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.workload import Workload
+from pipeline.full_frame import laid_out
 from pipeline.interruption import UNINTERRUPTED, Interruption
 from pipeline.job import JobSpec
 from pipeline.people import Row
@@ -22,6 +23,7 @@ from pipeline.segments.checkpoint import Checkpoint
 from pipeline.telemetry.timing import JobTelemetry
 
 OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
+Layout: TypeAlias = Literal["split", "single"]
 
 
 def _ignore(*_: object) -> None:
@@ -67,15 +69,20 @@ class StreamJob:
             self.spec.source, self.rate.source, max_surface_pixels=pixels, keep_hdr=self.keeps_hdr
         )
 
-    def corrected(self, row: Row) -> Row:
+    def shown(self, row: Row) -> Row:
         """Return the row as it is shown, after the user's corrections."""
         video = self.info.video
-        return self.spec.corrections.apply(row, video.width, video.height)
+        return laid_out(self.spec.corrections.apply(row, video.width, video.height))
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOutcome:
-    """Facts about the stages for the report. ``bytes_to_host_per_frame`` is that of this attempt."""
+    """Facts about the stages for the report.
+
+    Attributes:
+        bytes_to_host_per_frame: of this attempt.
+        layout: "single" where one person at most is in the whole file, who fills the frame.
+    """
 
     identity: dict[str, Any]
     decoder: str
@@ -87,3 +94,4 @@ class StreamOutcome:
     cpu_fallback: bool
     bytes_to_host_per_frame: int
     warnings: tuple[MediaWarning, ...] = ()
+    layout: Layout = "split"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engines.files import make_folder, open_new
 from engines.frames import Frame, Rect, on_host
 from engines.video.sdr_preview import SdrPreview
+from pipeline.camera.extension import picture_in_tile
 from pipeline.errors import StorageError
 from pipeline.people import Row, Side, Source, Tile
 from pipeline.segments.tracks_file import SIDES
@@ -98,6 +99,8 @@ def thumbnail_of(frame: Image, row: Row) -> Thumbnail:
     small = _resized(frame, width, FRAME_HEIGHT)
     half = frame.shape[1] // 2
     tiles = (frame[:, :half], row.left), (frame[:, half:], row.right)
+    if row.full is not None:
+        tiles = (frame, replace(row.left, crop=row.full)), (frame, replace(row.right, crop=row.full))
     return Thumbnail(row.t, small, {side: _face(*tile) for side, tile in zip(SIDES, tiles, strict=True)})
 
 
@@ -111,8 +114,9 @@ def _face(shown: Image, tile: Tile) -> FaceThumbnail:
 
 def _in_tile(face: Rect, crop: Rect, width: int, height: int) -> Rect:
     """Convert a box from pixels of the source frame to those of the tile that shows ``crop`` of it."""
-    x, y = width / crop.w, height / crop.h
-    return Rect((face.x - crop.x) * x, (face.y - crop.y) * y, face.w * x, face.h * y)
+    picture = (picture_in_tile(crop, height / width) or Rect(0.0, 0.0, 1.0, 1.0)).scaled(width, height)
+    x, y = picture.w / crop.w, picture.h / crop.h
+    return Rect(picture.x + (face.x - crop.x) * x, picture.y + (face.y - crop.y) * y, face.w * x, face.h * y)
 
 
 def _square(frame: Image, box: Rect, margin: float) -> Image:

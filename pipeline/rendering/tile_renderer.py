@@ -1,4 +1,4 @@
-"""Draws the two tiles of a row side by side into one output frame."""
+"""Draws a row into one output frame: its two tiles side by side, or one person full frame."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from engines.frames import Frame, Rect, Size
 from engines.protocols import Composition, Compositor, TileSource
+from pipeline.camera.extension import picture_in_tile
+from pipeline.camera.framing import HEIGHT_PER_WIDTH
 from pipeline.people import Row, Side, Tile
 from pipeline.rendering.frame_cache import FrameCache
 
@@ -33,6 +35,10 @@ class TileRenderer:
         return self._compositor.compose_batch(planned)
 
     def _composition(self, frame: Frame, row: Row) -> Composition:
+        if row.full is not None:
+            picture = picture_in_tile(row.full, HEIGHT_PER_WIDTH / 2)
+            whole = TileSource(frame, self._surface_rect(row.full, frame), picture)
+            return Composition(whole, None, frame.pts, frame.duration)
         left = self._source("left", row.left, frame)
         right = self._source("right", row.right, frame)
         self._freeze_frames.add(frame)
@@ -45,7 +51,7 @@ class TileRenderer:
             frame = self._freeze_frames.freeze_frame(side, tile.still_pts)
         else:
             self._freeze_frames.release(side)
-        return TileSource(frame, self._surface_rect(tile.crop, frame))
+        return TileSource(frame, self._surface_rect(tile.crop, frame), picture_in_tile(tile.crop))
 
     def _surface_rect(self, crop: Rect, frame: Frame) -> Rect:
         width, height = frame.display or self._display

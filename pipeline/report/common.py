@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.errors import ExplainedError
 from engines.frames import MediaInfo
 from engines.versions import gpu_versions, host_versions
 from pipeline.fingerprint import config_hash
@@ -72,15 +71,15 @@ def describe_input(spec: JobSpec, info: MediaInfo | None, sha256: str | None) ->
     )
 
 
-def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | None = None) -> dict[str, Any]:
+def failure_report(spec: JobSpec, failure: Failure) -> dict[str, Any]:
     """Return the report of a job that has failed for good."""
     report = Report(
         status="failed",
         job=spec.job_id,
         host=spec.host,
         profile=spec.profile_name,
-        verdict=f"Not done: {error.message}",
-        input=describe_input(spec, info, None),
+        verdict=f"Not done: {failure.message}",
+        input=describe_input(spec, None, None),
         resilience=Resilience(
             attempts=spec.attempt,
             resumed_at_s=[],
@@ -89,7 +88,7 @@ def failure_report(spec: JobSpec, error: ExplainedError, *, info: MediaInfo | No
             dropped_frames=0,
             checkpoints=0,
         ),
-        error=Failure(code=error.code, message=error.message, remedy=error.remedy, retryable=error.retryable),
+        error=failure,
         versions=host_versions() | gpu_versions(),
         config_hash=config_hash(spec),
     )
@@ -101,6 +100,7 @@ def facts(report: Report) -> dict[str, Any]:
     identity, timing, output, backends = report.identity or {}, report.timing, report.output, report.backends
     return {
         "people": identity.get("people_seen"),
+        "layout": output.layout if output else None,
         "duration_s": output.duration_s if output else None,
         "realtime": timing.realtime_factor if timing else None,
         "replaced_frames": report.resilience.replaced_frames,

@@ -2,7 +2,8 @@
 
 First it has a frame of each place at which people should check who is who. Then it has twelve output frames with their
 times, the faces of the two people at these times, and a strip over the duration with each tile's source, repaired swaps
-of the two people, places to check, and reduced quality. A job that was killed and resumed has the same contact sheet.
+of the two people, places to check, and reduced quality. Of a video without tiles it shows the one person. A job that
+was killed and resumed has the same contact sheet.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pipeline.durable import write_durably
 from pipeline.people import Side, Source
 from pipeline.rendering.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, load_thumbnails, thumbnail_of
 from pipeline.report.doubts import places_to_check
+from pipeline.report.presence_bar import SOURCE_COLORS, SOURCE_WORDS, presence_bar
 from pipeline.report.time_axis import clock_text, ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
@@ -41,17 +43,8 @@ _DECODED_HEIGHT = 1080
 _QUALITIES = (88, 80, 70, 55, 40, 25)
 
 Color: TypeAlias = tuple[int, int, int]
-_PAPER, _INK, _SOFT, _SHADE = (24, 24, 23), (240, 238, 234), (168, 164, 156), (48, 47, 45)
+_PAPER, _INK, _SOFT = (24, 24, 23), (240, 238, 234), (168, 164, 156)
 _SIDE_COLORS: dict[Side, Color] = {"left": (120, 160, 255), "right": (242, 155, 98)}
-_SOURCE_COLORS: dict[Source, Color] = {
-    "detected": (52, 168, 106),
-    "tracked": (128, 206, 160),
-    "reidentified": (92, 164, 255),
-    "held": (240, 200, 80),
-    "frozen": (236, 122, 48),
-    "placeholder": (214, 64, 70),
-}
-_SOURCE_WORDS = {"reidentified": "recognised again", "held": "camera waits", "placeholder": "nothing to show"}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {
     "downscale": "quality: softer frames",
@@ -70,6 +63,7 @@ class SheetOrder:
         thumbnails: folder of a ``ThumbnailStore``; if it has too few, frames are decoded from the video.
         identity, degradation: those sections of the report, as JSON.
         warnings: those of the report, one sentence each.
+        is_single: the video shows one person full frame, without tiles.
     """
 
     video: Path
@@ -79,6 +73,7 @@ class SheetOrder:
     identity: dict[str, Any] = field(default_factory=dict)
     degradation: Sequence[dict[str, Any]] = ()
     warnings: Sequence[str] = ()
+    is_single: bool = False
 
 
 def write_preview(out: Path, order: SheetOrder) -> None:
@@ -93,13 +88,14 @@ def write_preview(out: Path, order: SheetOrder) -> None:
     thumbnails = load_thumbnails(order.thumbnails) if order.thumbnails is not None else []
     if len(thumbnails) != COUNT:
         thumbnails = list(_decoded(order.video, summary))
-    lines = _warning_lines(order.warnings)
+    lines, summary = _warning_lines(order.warnings), summary.finish()
     places = places_to_check(order.identity.get("doubts", []), _COLUMNS)
-    sheet = _Sheet(len(thumbnails), len(lines), doubts=bool(places))
+    sides = (summary.busier_side,) if order.is_single else SIDES
+    sheet = _Sheet(len(thumbnails), len(lines), sides, doubts=bool(places))
     sheet.draw_places(places, _frames_of(order.video, places))
     sheet.draw_frames(thumbnails)
     sheet.draw_faces(thumbnails)
-    sheet.draw_strip(summary.finish(), order)
+    sheet.draw_strip(summary, order)
     sheet.draw_warnings(lines)
     write_durably(out, _small_enough(sheet.bgr()))
 
@@ -135,14 +131,15 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
 
 
 class _Sheet:
-    """The sheet while it is drawn, from top to bottom."""
+    """The sheet while it is drawn, from top to bottom, with a row of faces and a bar for each of ``sides``."""
 
-    def __init__(self, thumbnails: int, lines: int, *, doubts: bool) -> None:
+    def __init__(self, thumbnails: int, lines: int, sides: Sequence[Side], *, doubts: bool) -> None:
+        self._sides = sides
         rows = max(1, -(-thumbnails // _COLUMNS))
         self._frames_top = _GAP + (FRAME_HEIGHT + 3 * _GAP if doubts else 0)
         self._faces_top = self._frames_top + rows * (FRAME_HEIGHT + _GAP) + 12
-        self._strip_top = self._faces_top + 2 * (FACE_SIZE + 4) + 44
-        self._warnings_top = self._strip_top + 2 * (_BAR_HEIGHT + 6) + 96
+        self._strip_top = self._faces_top + len(sides) * (FACE_SIZE + 4) + 44
+        self._warnings_top = self._strip_top + len(sides) * (_BAR_HEIGHT + 6) + 96
         self._image = Image.new("RGB", (WIDTH, self._warnings_top + lines * _LINE_HEIGHT), _PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
@@ -166,7 +163,7 @@ class _Sheet:
             self._stamp(clock_text(thumbnail.t), x, y + FRAME_HEIGHT)
 
     def draw_faces(self, thumbnails: Sequence[Thumbnail]) -> None:
-        for row, side in enumerate(SIDES):
+        for row, side in enumerate(self._sides):
             y = self._faces_top + row * (FACE_SIZE + 4)
             self._label(side, y + FACE_SIZE // 2)
             for number, thumbnail in enumerate(thumbnails):
@@ -175,17 +172,17 @@ class _Sheet:
                 self._paste(shot.image, x, y)
                 if shot.source in ("held", "frozen", "placeholder"):
                     self._mark_source(shot.source, x, y)
-        below = self._faces_top + 2 * (FACE_SIZE + 4) + 14
+        below = self._faces_top + len(self._sides) * (FACE_SIZE + 4) + 14
         for number, thumbnail in enumerate(thumbnails):
             self._text(clock_text(thumbnail.t), self._face_x(number) + FACE_SIZE // 2, below, 16, _SOFT, "mm")
 
     def draw_strip(self, summary: TrackSummary, order: SheetOrder) -> None:
-        for row, side in enumerate(SIDES):
+        for row, side in enumerate(self._sides):
             y = self._strip_top + row * (_BAR_HEIGHT + 6)
             self._label(side, y + _BAR_HEIGHT // 2)
-            bar = Image.fromarray(presence_bar(summary.sources[row], _BAR_HEIGHT))
+            bar = Image.fromarray(presence_bar(summary.sources[SIDES.index(side)], _BAR_HEIGHT))
             self._image.paste(bar.resize((_BAR_WIDTH, _BAR_HEIGHT), Image.Resampling.NEAREST), (_FACES_LEFT, y))
-        below = self._strip_top + 2 * (_BAR_HEIGHT + 6)
+        below = self._strip_top + len(self._sides) * (_BAR_HEIGHT + 6)
         self._spans(order, below)
         self._swaps(order, below + 14)
         self._axis(order.duration_s, below + 12)
@@ -229,8 +226,8 @@ class _Sheet:
             self._text(whole_clock_text(t), x, y + 18, 16, _SOFT, anchor)
 
     def _legend(self, order: SheetOrder, summary: TrackSummary, y: int) -> None:
-        shown = summary.sources.sum(axis=(0, 2))
-        entries = [(_SOURCE_COLORS[s], _SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
+        shown = summary.sources[[SIDES.index(side) for side in self._sides]].sum(axis=(0, 2))
+        entries = [(SOURCE_COLORS[s], SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
         levels = sorted({span["level"] for span in order.degradation} & _LEVEL_COLORS.keys())
         entries += [(_LEVEL_COLORS[level], _LEVEL_WORDS[level]) for level in levels]
         if order.identity.get("doubts"):
@@ -245,7 +242,8 @@ class _Sheet:
 
     def _label(self, side: Side, y: int) -> None:
         self._draw.rounded_rectangle((_GAP, y - 9, _GAP + 5, y + 9), 2, fill=_SIDE_COLORS[side])
-        self._text(side.capitalize(), _GAP + 14, y, 20, _INK, "lm")
+        name = side.capitalize() if len(self._sides) > 1 else "Person"
+        self._text(name, _GAP + 14, y, 20, _INK, "lm")
 
     def _stamp(self, text: str, x: int, bottom: int, color: Color = _INK) -> None:
         width = _font(18).getlength(text)
@@ -254,8 +252,8 @@ class _Sheet:
 
     def _mark_source(self, source: Source, x: int, y: int) -> None:
         """Write over a face why the tile does not show the current one."""
-        self._draw.rectangle((x, y + FACE_SIZE - 24, x + FACE_SIZE - 1, y + FACE_SIZE - 1), fill=_SOURCE_COLORS[source])
-        words = _SOURCE_WORDS.get(source, source)
+        self._draw.rectangle((x, y + FACE_SIZE - 24, x + FACE_SIZE - 1, y + FACE_SIZE - 1), fill=SOURCE_COLORS[source])
+        words = SOURCE_WORDS.get(source, source)
         self._text(words, x + FACE_SIZE / 2, y + FACE_SIZE - 12, 16, _PAPER, "mm")
 
     def _paste(self, bgr: NDArray[np.uint8], x: int, y: int) -> None:
@@ -272,32 +270,10 @@ def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
-    """Return a bar with the sources of one tile over the duration, RGB, shape (height, bins, 3).
-
-    Each column is divided in proportion, the worst source at the bottom, each source at least one pixel high. A column
-    without frames repeats the one before.
-
-    Args:
-        sources: number of frames by source and bin, shape (6, bins).
-    """
-    bar = np.full((height, sources.shape[1], 3), _SHADE, np.uint8)
-    last = np.zeros(len(SOURCES), np.int64)
-    for place in range(sources.shape[1]):
-        last = sources[:, place] if sources[:, place].any() else last
-        bottom = height
-        for number in reversed(range(len(SOURCES))):
-            if last[number]:
-                part = max(1, round(height * int(last[number]) / int(last.sum())))
-                bar[max(0, bottom - part) : bottom, place] = _SOURCE_COLORS[SOURCES[number]]
-                bottom = max(0, bottom - part)
-        if last.any() and bottom:
-            bar[:bottom, place] = _SOURCE_COLORS[SOURCES[int(np.flatnonzero(last)[0])]]
-    return bar
-
-
 def _facts(order: SheetOrder) -> str:
     parts = [whole_clock_text(order.duration_s)]
-    if "both_visible_ratio" in order.identity:
+    if order.is_single:
+        parts.append("full frame, as there are no two people")
+    elif "both_visible_ratio" in order.identity:
         parts.append(f"both people seen {100 * order.identity['both_visible_ratio']:.0f} % of the time")
     return ", ".join(parts)

@@ -115,6 +115,10 @@ class Output(Part):
     video: OutputVideo
     audio: OutputAudio
     loudness: Annotated[LoudnessFigures | None, Field(description="Of the first audio stream")] = None
+    layout: Annotated[
+        Literal["split", "single"],
+        Field(description="single: one person at most is in the whole file and is shown full frame, without tiles"),
+    ] = "split"
 
 
 class StageTiming(Part):

@@ -48,11 +48,13 @@ def draw_overlay(frame: Frame, row: Row, *, width: int, height: int) -> Frame:
         if tile.face is not None:
             canvas.box(tile.face.scaled(sx, sy), _INKS[side], 1)
             canvas.label(_person(tile), tile.face.scaled(sx, sy), _INKS[side], 0)
-        if tile.source != "placeholder":
+        if tile.source != "placeholder" and row.full is None:
             canvas.box(tile.crop.scaled(sx, sy), _INKS[side], 2)
+    if row.full is not None:
+        canvas.box(row.full.scaled(sx, sy), _GREY, 2)
     for line, (side, tile) in enumerate(sides):
         canvas.label(f"{side} {_person(tile)} {tile.source}", None, _INKS[side], line)
-    canvas.label(f"{row.t:.3f} s", None, _GREY, len(sides))
+    canvas.label(f"{row.t:.3f} s" + (", full frame" if row.full else ""), None, _GREY, len(sides))
     return canvas.frame()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from pipeline.people import Side
 from pipeline.report.time_axis import ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES
 
@@ -50,19 +51,19 @@ class TimeAxis:
             yield _LABEL.format(self.x(t), bottom + 26, "time" if t else "time first", whole_clock_text(t))
 
 
-def presence(sources: NDArray[np.int64], axis: TimeAxis, sides: Mapping[str, Markup]) -> Markup:
-    """Plot each tile's source over the duration: a bar for each side, the best source on top.
+def presence(sources: NDArray[np.int64], axis: TimeAxis, sides: Mapping[Side, Markup]) -> Markup:
+    """Plot each tile's source over the duration: a bar for each of ``sides``, the best source on top.
 
     Args:
-        sources: frames by side, source and bin, shape (2, 6, bins).
+        sources: frames by side, source and bin, shape (2, sources, bins).
         sides: SVG that names a side, by side.
     """
     parts: list[Markup] = []
-    for row, side in enumerate(SIDES):
+    for row, (side, name) in enumerate(sides.items()):
         top = row * (_BAR + _GAP)
-        parts.append(_side(sides[side], top + _BAR / 2))
-        parts.extend(_bar(sources[row], top, axis))
-    bottom = 2 * _BAR + _GAP
+        parts.append(_side(name, top + _BAR / 2))
+        parts.extend(_bar(sources[SIDES.index(side)], top, axis))
+    bottom = len(sides) * (_BAR + _GAP) - _GAP
     return _svg(bottom + 32, (*parts, *axis.draw(bottom)))
 
 

@@ -87,6 +87,8 @@ def verdict(finished: FinishedJob, warnings: int) -> str:
     """Return one sentence on how the job went."""
     people = finished.outcome.identity["people_seen"]
     found = {0: "Nobody was found", 1: "One person was found"}.get(people, "Both people were found")
+    if finished.outcome.layout == "single":
+        found += ", so the video shows one full frame instead of two tiles"
     problems = _problems(finished.checkpoint) + _reductions(finished)
     problems += f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     pace = finished.assembled.duration_s / max(finished.wall_s, 1e-3)
@@ -169,6 +171,7 @@ def success_report(spec: JobSpec, finished: FinishedJob) -> Report:
                 mode=assembled.audio.mode, streams=[OutputAudioStream(**asdict(s)) for s in assembled.audio.streams]
             ),
             loudness=LoudnessFigures(**asdict(loudness)) if loudness else None,
+            layout=finished.outcome.layout,
         ),
         identity=finished.outcome.identity,
         timing=describe_timing(

@@ -104,6 +104,8 @@ def row_json(row: Row, frame: int) -> bytes:
     }
     if row.frame is not None:
         line["picture"] = row.frame
+    if row.full is not None:
+        line["layout"] = "single"
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 

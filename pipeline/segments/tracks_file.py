@@ -12,10 +12,12 @@ import orjson
 from numpy.typing import NDArray
 
 from engines.frames import Rect
+from pipeline.full_frame import whole
 from pipeline.people import Row, Side, Source, Tile, size_from_json
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 SIDES: tuple[Side, ...] = get_args(Side)
+_WAITING: tuple[Source, ...] = ("held", "frozen", "placeholder")
 
 
 def read_tracks(path: Path) -> Iterator[Row]:
@@ -27,7 +29,9 @@ def read_tracks(path: Path) -> Iterator[Row]:
     with gzip.open(path) as lines:
         for line in lines:
             row = orjson.loads(line)
-            yield Row(0, row["t"], _tile(row["left"]), _tile(row["right"]), size_from_json(row.get("picture")))
+            left, right = _tile(row["left"]), _tile(row["right"])
+            full = whole(left.crop, right.crop) if row.get("layout") == "single" else None
+            yield Row(0, row["t"], left, right, size_from_json(row.get("picture")), full)
 
 
 def _tile(data: dict[str, Any]) -> Tile:
@@ -39,7 +43,7 @@ class TrackSummary:
     """What the tiles show over the duration, in ``bins`` equal parts of it.
 
     Attributes:
-        sources: number of frames by side, source (as in ``SOURCES``) and bin, shape (2, 6, bins).
+        sources: number of frames by side, source (as in ``SOURCES``) and bin, shape (2, sources, bins).
         crops: mean centre x and y, width and height of the crop by side and bin, in pixels of the source frame, shape
             (2, bins, 4); NaN if a bin has no frame.
     """
@@ -63,6 +67,12 @@ class TrackSummary:
         for row in self._rows:
             self._count(row)
         return self
+
+    @property
+    def busier_side(self) -> Side:
+        """The side whose person is seen more."""
+        seen = [number for number, source in enumerate(SOURCES) if source not in _WAITING]
+        return SIDES[int(self.sources[:, seen].sum(axis=(1, 2)).argmax())]
 
     @property
     def crops(self) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import CHROMIUM
 from tests.browser.service_statuses import STATES, write
+from tests.support.chromium import CHROMIUM
 
 LOOKS = {
     "light": {"viewport": {"width": 1000, "height": 800}, "locale": "en-GB"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engines.cpu.compose import PLACEHOLDER_CHROMA, PLACEHOLDER_LUMA, CpuCompositor, chroma_crop
 from engines.frames import Frame, Rect
-from engines.protocols import TileSource
+from engines.protocols import Composition, TileSource
 from tests.support.cuda_on_host import HostCompositor, on_device
 from tests.support.still_images import frame_of, nv12, psnr, waves
 
@@ -189,6 +189,32 @@ def test_each_tile_keeps_to_its_half(compositor):
     assert out.y[0, TILE_W] == bright.y[0, 0]
 
 
+@pytest.mark.parametrize("crop", [Rect(20.3, 40.6, 192.5, 109.1), Rect(10, 4, WIDTH, HEIGHT), Rect(0, 50, 500, 283.5)])
+def test_one_tile_fills_the_frame_without_a_seam(compositor, crop):
+    frame = frame_of(waves(0.8), 500, 380)
+    out = compositor.compose(TileSource(frame, crop), None, 7, 1)
+    assert psnr(out.y, defined(frame.y, crop, WIDTH, HEIGHT)) > AGREEMENT_DB
+    assert psnr(out.uv, defined(frame.uv, chroma_crop(crop, WIDTH), WIDTH // 2, HEIGHT // 2)) > AGREEMENT_DB
+    middle = slice(TILE_W - 2, TILE_W + 2)
+    assert psnr(out.y[:, middle], defined(frame.y, crop, WIDTH, HEIGHT)[:, middle]) > AGREEMENT_DB
+
+
+def test_a_batch_may_hold_both_layouts(compositor):
+    frame = frame_of(waves(0.5), 500, 380)
+    one, two = TileSource(frame, CROPS["moved"]), TileSource(frame, CROPS["enlarged"])
+    wanted = [
+        Composition(one, two, 0, 1),
+        Composition(one, None, 1, 1),
+        Composition(two, None, 2, 1),
+        Composition(two, one, 3, 1),
+    ]
+    for composition, out in zip(wanted, compositor.compose_batch(wanted), strict=True):
+        alone = compositor.compose(composition.left, composition.right, composition.pts, 1)
+        assert out.pts == composition.pts
+        assert np.array_equal(out.y, alone.y)
+        assert np.array_equal(out.uv, alone.uv)
+
+
 def test_the_result_is_one_contiguous_frame_with_its_time(compositor):
     frame = frame_of(waves(0.5), 500, 380)
     out = compositor.compose(TileSource(frame, CROPS["moved"]), TileSource(frame, CROPS["shrunk"]), 9000, 3003)
@@ -282,3 +308,112 @@ def test_any_crop_of_any_frame_gives_a_whole_tile(make, size, left, top, wide, h
     out = make(64, 36).compose(TileSource(frame, crop), TileSource(frame, crop), 0, 1)
     assert np.unique(out.y).tolist() == [77]
     assert np.unique(out.uv.reshape(-1, 2), axis=0).tolist() == [[60, 200]]
+
+
+# Extensions: crops of another shape than their tile
+
+
+PICTURES = {
+    "wide": (Rect(20, 60, 420, 220), Rect(0, 0.2, 1, 0.46)),
+    "narrow": (Rect(40, 10, 120, 350), Rect(0.25, 0, 0.5, 1)),
+    "shrunk": (Rect(0, 0, 500, 380), Rect(0, 0.1, 1, 0.6)),
+    "a corner": (Rect(3.4, 5.7, 200, 100), Rect(0.31, 0.4, 0.69, 0.3)),
+}
+
+
+def part(picture):
+    """The picture's rows and columns in luma samples of the tile."""
+    left, top, w, h = (
+        2 * round(share * size / 2)
+        for share, size in zip(
+            (picture.x, picture.y, picture.w, picture.h), (TILE_W, TILE_H, TILE_W, TILE_H), strict=True
+        )
+    )
+    return slice(top, top + h), slice(left, left + w)
+
+
+def extended(compositor, frame, crop, picture):
+    out = compositor.compose(TileSource(frame, crop, picture), TileSource(frame, None), 0, 1)
+    return out.y[:, :TILE_W], out.uv[:, : TILE_W // 2]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_an_extended_tile_has_its_crop_in_the_picture(compositor, name):
+    crop, picture = PICTURES[name]
+    frame = frame_of(waves(0.8), 500, 380)
+    rows, columns = part(picture)
+    y, uv = (plane.copy() for plane in extended(compositor, frame, crop, picture))
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    assert psnr(y[rows, columns], defined(frame.y, crop, width, height)) > AGREEMENT_DB
+    shown = uv[rows.start // 2 : rows.stop // 2, columns.start // 2 : columns.stop // 2]
+    chroma = chroma_crop(crop, width)
+    assert psnr(shown, defined(frame.uv, chroma, width // 2, height // 2)) > AGREEMENT_DB
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_extension_is_the_same_on_every_device(compositor, name):
+    crop, picture = PICTURES[name]
+    frame = frame_of(waves(0.8, seed=4), 500, 380)
+    mine = extended(compositor, frame, crop, picture)
+    reference = extended(CpuCompositor(WIDTH, HEIGHT), frame, crop, picture)
+    rows, columns = part(picture)
+    around = np.ones((TILE_H, TILE_W), bool)
+    around[rows, columns] = False
+    for one, other, where in zip(mine, reference, (around, around[::2, ::2]), strict=True):
+        assert np.abs(one[where].astype(int) - other[where]).max() <= 1
+
+
+def test_the_extension_is_smooth_and_dark_and_has_the_colours_of_the_crop(compositor):
+    image = np.full((380, 500, 3), (40, 60, 220), np.uint8)  # red, and blue on the right
+    image[:, 250:] = (200, 60, 30)
+    frame = nv12(image)
+    _, picture = PICTURES["wide"]
+    y, uv = extended(compositor, frame, Rect(40, 60, 420, 220), picture)
+    rows, _ = part(picture)
+    for around in (y[: rows.start], y[rows.stop :]):
+        assert np.abs(np.diff(around.astype(int), axis=1)).max() <= 2
+        assert np.abs(np.diff(around.astype(int), axis=0)).max() <= 2
+    red, blue = (16 + 0.6 * (float(frame.y[0, x]) - 16) for x in (0, -1))
+    assert y[0, 10] == pytest.approx(red, abs=1)
+    assert y[-1, -10] == pytest.approx(blue, abs=1)
+    assert uv[0, 5] == pytest.approx(128 + 0.6 * (frame.uv[0, 0].astype(float) - 128), abs=1)
+
+
+def test_an_extension_of_one_colour_has_no_pattern(compositor):
+    frame = nv12(np.full((380, 500, 3), (30, 200, 90), np.uint8))
+    for crop, picture in PICTURES.values():
+        y, uv = extended(compositor, frame, crop, picture)
+        assert len(np.unique(y)) == 2
+        assert len(np.unique(uv.reshape(-1, 2), axis=0)) == 2
+
+
+def test_an_extended_tile_keeps_to_its_half(compositor):
+    frame = frame_of(waves(0.5), 500, 380)
+    crop, picture = PICTURES["wide"]
+    plain = TileSource(frame, CROPS["moved"])
+    alone = compositor.compose(plain, plain, 0, 1)
+    before = alone.y.copy(), alone.uv.copy()
+    left = compositor.compose(TileSource(frame, crop, picture), plain, 0, 1)
+    assert np.array_equal(left.y[:, TILE_W:], before[0][:, TILE_W:])
+    assert np.array_equal(left.uv[:, TILE_W // 2 :], before[1][:, TILE_W // 2 :])
+    right = compositor.compose(plain, TileSource(frame, crop, picture), 0, 1)
+    assert np.array_equal(right.y[:, :TILE_W], before[0][:, :TILE_W])
+    assert np.array_equal(right.y[:, TILE_W:], left.y[:, :TILE_W])
+
+
+@pytest.mark.parametrize("make", COMPOSITORS)
+@settings(max_examples=60, deadline=None)
+@given(sizes, shares, shares, shares, shares)
+def test_any_crop_of_any_frame_is_extended(make, size, left, top, wide, high):
+    width, height = size
+    frame = Frame(
+        np.full((height, width), 77, np.uint8),
+        np.full(((height + 1) // 2, (width + 1) // 2, 2), (60, 200), np.uint8),
+        0,
+        1,
+    )
+    w, h = 1 + wide * (width - 1), 1 + high * (height - 1)
+    crop = Rect(left * (width - w), top * (height - h), w, h)
+    tiles = TileSource(frame, crop, Rect(0, high, 1, 1 - high)), TileSource(frame, crop, Rect(0, 0, wide, 1))
+    out = make(64, 36).compose(*tiles, 0, 1)
+    assert set(np.unique(out.y)) <= {77, 53}

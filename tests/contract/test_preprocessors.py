@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from engines.cpu.preprocess import CpuPreprocessor
-from engines.frames import Frame
+from engines.cuda.preprocess import CudaPreprocessor
+from engines.frames import Frame, Rect
 from engines.inference.onnxruntime import OnnxRuntimeEngine
 from engines.models import yunet
-from tests.support.cuda_on_host import STREAMS, HostPreprocessor, on_device
+from pipeline.detection.region import Region
+from tests.support.cuda_on_host import STREAMS, HostPreprocessor, on_device, to_device
 from tests.support.still_images import collins, frame_of, hopper, nv12, psnr, waves
 
 SIZES = [(1920, 1080), (1280, 720), (852, 480), (641, 481), (1080, 1920), (200, 150)]
@@ -83,6 +85,20 @@ def test_more_faces_than_go_into_one_launch(make):
     landmarks = np.concatenate([LANDMARKS * 3 + np.float32(n) for n in range(20)])
     ours, expected = (p.aligned_chips([frame] * 20, landmarks, 150) for p in (make(), CpuPreprocessor()))
     assert psnr(ours, expected) > 45
+
+
+@pytest.mark.parametrize("box", [Rect(64, 40, 200, 120), Rect(302.5, 201, 133, 133), Rect(-80, 290, 300, 300)])
+@pytest.mark.parametrize("open_stream", STREAMS)
+def test_parts_of_a_frame_are_the_same(open_stream, box):
+    """Parts are views of the frame's planes, on the device as well."""
+    stream, frame = open_stream(), shown((852, 480))
+    region = Region.of(frame, box, (852, 480)).frame
+    on_device = Region.of(to_device(stream, frame), box, (852, 480)).frame
+    ours, expected = CudaPreprocessor(stream), CpuPreprocessor()
+    thumbnail = ours.begin_thumbnails([on_device], 64, 64)()
+    assert np.abs(thumbnail.astype(int) - expected.thumbnails([region], 64, 64)).max() <= 1
+    seen = stream.to_host(ours.detector_input([on_device], 320, 192))
+    assert psnr(seen, expected.detector_input([region], 320, 192)) > 45
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.01, 0.99])

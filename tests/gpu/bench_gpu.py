@@ -75,20 +75,20 @@ def against_nvdec(clip: Path, jobs: list[int], processes: list[int]) -> Iterator
                 continue
             raw = run(functools.partial(bare_decoder, clip), count, parts)
             whole = run(functools.partial(without_encoder, clip), count, parts)
-            yield told("decode, detect, track, compose", count, parts, raw, whole)
+            yield reported("decode, detect, track, compose", count, parts, raw, whole)
 
 
 def against_x264(clip: Path, jobs: int, processes: int) -> list[dict[str, Any]]:
     alone = run(functools.partial(x264_alone, clip), jobs, processes)
     whole = run(functools.partial(with_x264, clip), jobs, processes)
-    return [told("whole job with x264", jobs, processes, alone, whole)]
+    return [reported("whole job with x264", jobs, processes, alone, whole)]
 
 
-def told(what: str, jobs: int, processes: int, limit: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def reported(what: str, jobs: int, processes: int, limit: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     row = {"what": what, "jobs": jobs, "processes": processes, "limit": limit, "found": found}
     row["share"] = round(found["fps"] / limit["fps"], 3)
-    told = f"{what}: {jobs} jobs in {processes} processes: {found['fps']} of {limit['fps']} fps = {row['share']:.1%}"
-    sys.stdout.write(f"{told} { ({k: v for k, v in found.items() if k != 'fps'}) }\n")
+    line = f"{what}: {jobs} jobs in {processes} processes: {found['fps']} of {limit['fps']} fps = {row['share']:.1%}"
+    sys.stdout.write(f"{line} { ({k: v for k, v in found.items() if k != 'fps'}) }\n")
     sys.stdout.flush()
     return row
 
@@ -108,7 +108,7 @@ class Start:
 
 
 def run(work: Work, jobs: int, processes: int) -> dict[str, Any]:
-    """Frames per second of all jobs together, and the means of what else they tell."""
+    """Frames per second of all jobs together, and the means of what else they measure."""
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(jobs), context.Queue()
     shares = [len(range(n, jobs, processes)) for n in range(processes)]
@@ -122,10 +122,10 @@ def run(work: Work, jobs: int, processes: int) -> dict[str, Any]:
     if failures:
         raise RuntimeError(failures[0])
     wall_s = max(a["end"] for a in found) - min(a["begin"] for a in found)
-    told = {"fps": round(sum(a["frames"] for a in found) / wall_s, 1)}
+    means = {"fps": round(sum(a["frames"] for a in found) / wall_s, 1)}
     for key in found[0].keys() - {"begin", "end", "frames"}:
-        told[key] = round(sum(a[key] for a in found) / jobs, 3)
-    return told
+        means[key] = round(sum(a[key] for a in found) / jobs, 3)
+    return means
 
 
 def in_process(work: Work, jobs: int, barrier: Any, answers: Any) -> None:

@@ -38,5 +38,5 @@ def _library_of_compiler(name: str) -> str | None:
     """The path of a library that comes with the C compiler."""
     if which("cc") is None:
         return None
-    told = subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
-    return str(Path(told).resolve()) if Path(told).is_absolute() else None
+    path = subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+    return str(Path(path).resolve()) if Path(path).is_absolute() else None

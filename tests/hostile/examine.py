@@ -146,7 +146,7 @@ def _wrong_with_failure(spec: JobSpec, outcome: Outcome, failure: Failed) -> str
         return "the file passes for a fault of our own"
     if not failure.message or not failure.remedy:
         return "it is not explained"
-    report = json.dumps(failure_report(spec, failure.error()), ensure_ascii=False).encode()
+    report = json.dumps(failure_report(spec, failure.for_report()), ensure_ascii=False).encode()
     return "" if json.loads(report)["error"]["code"] == failure.code else "the report does not say why"
 
 

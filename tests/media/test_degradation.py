@@ -203,8 +203,8 @@ def test_a_pause_releases_the_device_and_tries_again(run, undisturbed, monkeypat
 def test_each_step_is_in_the_journal(run):
     done = run(Plan(encoders={2: memory}))
     steps = [line for line in done.logs if line["event"].startswith("job ")]
-    told = [(line["log_level"], line["event"], line["degradation"]) for line in steps]
-    assert told == [("warning", "job degraded", "downscale"), ("info", "job recovers", "normal")]
+    logged = [(line["log_level"], line["event"], line["degradation"]) for line in steps]
+    assert logged == [("warning", "job degraded", "downscale"), ("info", "job recovers", "normal")]
     (warning,) = [line for line in done.logs if line["log_level"] == "warning"]
     assert (warning["at_s"], warning["before"], warning["trip"]) == (2.0, "normal", "out_of_memory")
     assert {(p.level, p.trip) for p in done.progress if p.stage == "render"} == {

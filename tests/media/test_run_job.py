@@ -3,10 +3,13 @@
 import gzip
 import hashlib
 import json
+import signal
 from dataclasses import replace
 
 import av
+import cv2
 import jsonschema
+import numpy as np
 import pytest
 
 from engines.errors import EmptyFileError, NotMediaError, NoVideoError
@@ -20,6 +23,7 @@ from pipeline.runner import run_job
 from pipeline.settings import SegmentSettings
 from pipeline.workdir import CHECKPOINT
 from tests.support.edit_lists import Cut, set_edits
+from tests.support.kills import killed_while_rerendering, plans
 from tests.support.recordings import copied_audio, packets, still, walk, write_audio, write_recording
 
 
@@ -164,16 +168,67 @@ def test_nobody_in_the_frame_is_delivered_and_said(tmp_path):
     assert report["identity"]["people_seen"] == 0
     assert "Nobody" in report["verdict"]
     assert report["output"]["audio"]["mode"] == "none"
-    assert all(row["left"]["crop"][0] + row["left"]["crop"][2] <= row["right"]["crop"][0] + 1 for row in rows(result))
+    assert report["output"]["layout"] == "single"
+    assert {tuple(row[side]["crop"]) for row in rows(result) for side in ("left", "right")} == {
+        (0, 0, 320, 360),
+        (320, 0, 320, 360),
+    }
 
 
-def test_one_person_never_fills_both_tiles(tmp_path):
+def test_one_person_alone_is_shown_full_frame(tmp_path):
     source = write_recording(tmp_path / "solo.mp4", seconds=2, people=(still(0.3), None))
-    result, _ = run(spec_for(source, tmp_path / "work"))
+    result, _ = run(spec_for(source, tmp_path / "work", debug_overlay=True))
+    report = json.loads(result.files.report.read_bytes())
+    assert report["output"]["layout"] == "single"
+    assert "One person" in report["verdict"]
+    assert "full frame" in report["verdict"]
+    assert {row["layout"] for row in rows(result)} == {"single"}
+    with av.open(str(source)) as film, av.open(str(result.files.video)) as out:
+        whole = cv2.resize(next(film.decode(video=0)).to_ndarray(format="gray"), (480, 270))
+        shown = cv2.resize(next(out.decode(video=0)).to_ndarray(format="gray"), (480, 270))
+    assert np.abs(whole.astype(float) - shown).mean() < 4, "the whole picture, in one piece"
+
+
+def test_a_pin_splits_the_full_frame_for_its_span(tmp_path):
+    source = write_recording(tmp_path / "solo.mp4", seconds=3, people=(still(0.3), None))
+    run(spec_for(source, tmp_path / "work"))
+    pins = parse("pins: [{tile: left, from: 1, to: 2, crop: [400, 0, 160, 180]}]")
+    result, _ = run(replace(spec_for(source, tmp_path / "work", corrections=pins), job_id="a later job"))
     for row in rows(result):
-        x, _, w, _ = row["left"]["face"] or (190, 180, 1, 1)
-        cx, _, cw, _ = row["right"]["crop"]
-        assert row["right"]["source"] == "placeholder" or not cx <= x + w / 2 <= cx + cw
+        assert ("layout" in row) != (1 <= row["t"] < 2)
+        if "layout" not in row:
+            assert row["left"]["crop"] == [400, 0, 160, 180]
+            assert row["right"]["face"] is not None, "the person moves to the other tile"
+    assert json.loads(result.files.report.read_bytes())["output"]["layout"] == "single"
+
+
+def late_arrival(path):
+    """The second person comes into the picture in the second of four segments."""
+    return write_recording(path, seconds=4, people=(still(0.28), walk(2.0, 0.4, 3.0)))
+
+
+def test_full_frames_become_two_tiles_once_a_second_person_has_come(tmp_path):
+    source = late_arrival(tmp_path / "late.mp4")
+    result, _ = run(spec_for(source, tmp_path / "work"))
+    assert json.loads(result.files.report.read_bytes())["output"]["layout"] == "split"
+    assert not any("layout" in row for row in rows(result))
+    assert rows(result)[0]["right"]["source"] == "frozen"
+    assert "placeholder" not in {row[side]["source"] for row in rows(result) for side in ("left", "right")}
+
+
+def test_a_kill_while_full_frames_become_two_tiles_changes_nothing(tmp_path):
+    """SIGKILL in the second look at finished segments, after the first of them is rendered again."""
+    source, work_dir = late_arrival(tmp_path / "late.mp4"), tmp_path / "parts"
+    undisturbed, _ = run(spec_for(source, tmp_path / "whole"))
+    spec = spec_for(source, work_dir)
+    assert killed_while_rerendering(spec) == -signal.SIGKILL
+    before = plans(spec)
+    result, _ = run(spec)
+    assert before[0] == plans(spec)[0], "it had been rendered again"
+    assert before[1] != plans(spec)[1], "it had not"
+    assert packets(result.files.video) == packets(undisturbed.files.video)
+    assert rows(result) == rows(undisturbed)
+    assert result.files.preview.read_bytes() == undisturbed.files.preview.read_bytes()
 
 
 @pytest.mark.parametrize(

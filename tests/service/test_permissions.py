@@ -12,6 +12,7 @@ import pytest
 
 from daemon.errors import MoveRefusedError, OtherFileSystemError
 from daemon.inbox.permissions import READ_ONLY, UNREADABLE
+from daemon.remedies import remedy_of
 from tests.support.service import Service, outputs
 
 NOBODY = 65534
@@ -50,7 +51,7 @@ def test_a_file_that_may_not_be_read_waits_in_the_inbox_until_it_may(bound: Serv
         forbid(path)
     bound.start()
     bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
-    expected = {f"inbox/{path.name}": ("FILE_UNREADABLE", UNREADABLE.remedy) for path in forbidden}
+    expected = {f"inbox/{path.name}": ("FILE_UNREADABLE", remedy_of(UNREADABLE)) for path in forbidden}
     bound.wait_for(lambda: waiting(bound) == expected, "the reasons")
     bound.wait_for(lambda: "The service may not read this file" in bound.page(), "the reasons on the page")
     assert "서비스에 이 파일을 읽을 권한이 없습니다" in bound.page()
@@ -75,7 +76,9 @@ def test_a_file_in_a_folder_that_may_not_be_written_to_waits_until_it_may(bound:
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     bound.start()
-    bound.wait_for(lambda: waiting(bound) == {"inbox/mine/a.mp4": ("FOLDER_READ_ONLY", READ_ONLY.remedy)}, "the reason")
+    bound.wait_for(
+        lambda: waiting(bound) == {"inbox/mine/a.mp4": ("FOLDER_READ_ONLY", remedy_of(READ_ONLY))}, "the reason"
+    )
     assert bound.jobs() == []
     folder.chmod(0o777)
     bound.wait_for(lambda: bound.exists("originals/mine/a.mp4"), "it, as soon as the folder lets it go")
@@ -103,8 +106,8 @@ def test_files_that_the_share_refuses_to_move_wait_with_a_reason(bound: Service,
         bound.start()
         bound.wait_for(lambda: bound.exists("originals/behind.mp4"), "the file behind them")
         expected = {
-            "inbox/sticky/a.mp4": ("MOVE_REFUSED", MoveRefusedError("").remedy),
-            "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", OtherFileSystemError("").remedy),
+            "inbox/sticky/a.mp4": ("MOVE_REFUSED", remedy_of(MoveRefusedError(""))),
+            "inbox/mounted/a.mp4": ("OTHER_FILE_SYSTEM", remedy_of(OtherFileSystemError(""))),
         }
         bound.wait_for(lambda: waiting(bound) == expected, "the reasons")
         time.sleep(2)  # many scans

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Rect
+from pipeline.identity.followed_head import HeadEyes
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Scene
 from pipeline.settings import IdentitySettings
@@ -113,7 +114,12 @@ class Recording:
 
 
 def resolver(
-    recording: Recording | None, *, embed: bool = True, assignment: str = "identity", **settings: object
+    recording: Recording | None,
+    *,
+    embed: bool = True,
+    assignment: str = "identity",
+    eyes: HeadEyes | None = None,
+    **settings: object,
 ) -> PeopleResolver:
     return PeopleResolver(
         IdentitySettings(**settings),
@@ -122,6 +128,7 @@ def resolver(
         width=WIDTH,
         height=HEIGHT,
         embed=recording.embed if embed and recording else None,
+        eyes=eyes,
     )
 
 

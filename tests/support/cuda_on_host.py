@@ -73,15 +73,17 @@ class HostCompositor:
         self._compositor = CudaCompositor(stream, width, height)
         self.name = self._compositor.name
 
-    def compose(self, left: TileSource, right: TileSource, pts: int, duration: int) -> Frame:
+    def compose(self, left: TileSource, right: TileSource | None, pts: int, duration: int) -> Frame:
         return self.compose_batch([Composition(left, right, pts, duration)])[0]
 
     def compose_batch(self, compositions: Sequence[Composition]) -> list[Frame]:
-        moved = [Composition(self._moved(c.left), self._moved(c.right), c.pts, c.duration) for c in compositions]
+        moved = [
+            Composition(self._moved(c.left), c.right and self._moved(c.right), c.pts, c.duration) for c in compositions
+        ]
         return [to_host(self._stream, frame) for frame in self._compositor.compose_batch(moved)]
 
     def _moved(self, tile: TileSource) -> TileSource:
-        return TileSource(to_device(self._stream, tile.frame), tile.crop)
+        return replace(tile, frame=to_device(self._stream, tile.frame))
 
 
 class HostPreprocessor:

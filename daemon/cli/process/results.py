@@ -11,8 +11,9 @@ from daemon.errors import DaemonError
 from daemon.jobs import publication
 from daemon.jobs.manifest import Move
 from daemon.layout import FAILURE_REPORT
+from daemon.remedies import remedy_of
 from daemon.share.naming import failed_names, output_names
-from daemon.worker.protocol import Finished
+from daemon.worker.protocol import Failed, Finished
 from engines.errors import ExplainedError
 from pipeline.durable import storage_errors
 from pipeline.errors import DiskFullError, StorageError
@@ -23,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 _RUN_AGAIN = "Give the same command again: it continues where it stopped."
 _REMEDIES = {  # a command, unlike the service, does not continue by itself
-    DiskFullError("").remedy: "Free space where the results go.",
-    StorageError("").remedy: "Make sure that the recording can be read and that the results can be written.",
+    remedy_of(DiskFullError("")): "Free space where the results go.",
+    remedy_of(StorageError("")): "Make sure that the recording can be read and that the results can be written.",
 }
 
 
@@ -40,9 +41,10 @@ def may_continue(error: ExplainedError) -> bool:
 
 def with_advice(error: ExplainedError) -> ExplainedError:
     """Return the error with a remedy that fits the command."""
+    advised = Failed.of(error).error()
     if may_continue(error):
-        error.remedy = f"{_REMEDIES.get(error.remedy, error.remedy)} {_RUN_AGAIN}"
-    return error
+        advised.remedy = f"{_REMEDIES.get(advised.remedy, advised.remedy)} {_RUN_AGAIN}"
+    return advised
 
 
 def publish(item: Item, outcome: Finished, output: Path) -> Path:
@@ -70,7 +72,7 @@ def write_failure(item: Item, error: ExplainedError, output: Path) -> Path | Non
 
     try:
         with storage_errors("writing the report"):
-            write_report(work_dir / FAILURE_REPORT, failure_report(item.spec, error))
+            write_report(work_dir / FAILURE_REPORT, failure_report(item.spec, Failed.of(error).for_report()))
             (move,) = publication.publish(work_dir, output, item.source.name, _report_name, plan)
             return output / move.target
     except ExplainedError as exc:

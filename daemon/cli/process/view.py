@@ -18,6 +18,7 @@ from daemon.cli.process.results import InterruptedJobError
 from daemon.config.settings import Settings
 from daemon.jobs.job_spec import job_slots
 from daemon.pages.i18n import clock
+from daemon.remedies import explained
 from daemon.share.naming import printable
 from daemon.worker.spawn import WorkerProcess
 from pipeline import job
@@ -123,9 +124,9 @@ def _outcome(item: Item) -> str:
         done = f"[green]done[/]   {name}: {escape(printable(item.video or ''))}\n       {escape(item.verdict)}"
         return done + "".join(f"\n       [yellow]but: {escape(warned['message'])}[/]" for warned in item.warnings)
     if isinstance(item.error, InterruptedJobError):
-        return f"[yellow]stopped[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}"
+        return f"[yellow]stopped[/] {name}: {escape(explained(item.error))}"
     report = f"\n       report: {escape(printable(item.report))}" if item.report else ""
-    return f"[red]failed[/] {name}: {escape(f'{item.error.message} {item.error.remedy}')}{report}"
+    return f"[red]failed[/] {name}: {escape(explained(item.error))}{report}"
 
 
 def show_plan(items: list[Item], output: Path) -> int:
@@ -137,6 +138,6 @@ def show_plan(items: list[Item], output: Path) -> int:
         console.print(f"{printable(item.source)} -> {printable(video)} ({how})", markup=False)
     failing = [(item.source, item.error) for item in items if item.error]
     for source, error in failing:
-        console.print(f"{printable(source)} would fail: {error.message} {error.remedy}", markup=False)
+        console.print(f"{printable(source)} would fail: {explained(error)}", markup=False)
     console.print("Nothing was changed; the content of the files was not examined.", style="dim")
     return len(failing)

@@ -1,4 +1,8 @@
-"""The checks of ``dualface doctor``. Importing this package registers all of them, in the order of display."""
+"""The checks of ``dualface doctor``. Importing this package registers all of them, in the order of display.
+
+Imports `framework`, `measurements` and what `daemon.diagnostics` may import. Begin at `context.py`, which finds out the
+facts that the checks judge.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from daemon.config.settings import MetricsSettings
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.framework import Finding, check, not_applicable, ok, warning
+from daemon.remedies import remedy_of
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError, ask
 
 _ANSWER_S = 5.0
@@ -70,7 +71,7 @@ def notifications(context: Context) -> Finding:
     try:
         failed = ask("daemon.observability.apprise_sender", (), timeout_s=_LOAD_S, account=context.account, stdin=order)
     except (AnsweredError, ChildFailedError) as error:
-        return warning(error.message, error.remedy)
+        return warning(error.message, remedy_of(error))
     if failed:
         reasons = "; ".join(f"number {number}: {reason}" for number, reason in failed.items())
         return warning(f"Not usable in notify.urls: {reasons}.", "Correct these URLs; see Apprise's documentation.")

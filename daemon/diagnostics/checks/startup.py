@@ -9,7 +9,7 @@ from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.checks.share import AT_START, LOGGED_ONLY
 from daemon.diagnostics.framework import Verdict, examine, select
 from daemon.errors import ShareUnusableError
-from engines.errors import doctor_hint
+from daemon.remedies import doctor_hint
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from engines.cuda.decoding.nvdec import DamagedPacketError, GPURefusedError
 from engines.cuda.decoding.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.stream_protocol import DeviceWork
 from engines.edits.video import is_hidden
-from engines.errors import DeviceUnavailableError, UnsupportedCodecError
+from engines.errors import Component, DeviceUnavailableError, UnsupportedCodecError
 from engines.frames import MediaInfo, VideoInfo
 from engines.settings import DeviceSettings
 from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
@@ -52,13 +52,13 @@ class GPURun:
     when they change, and when an edit list cuts off a group of frames.
     """
 
-    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, keep: Callable[[Surface], Upright]) -> None:
+    def __init__(self, video: VideoInfo, feed: Feed, codec: GPUCodec, copy: Callable[[Surface], Upright]) -> None:
         self._feed = feed
         self._size = video.coded_width, video.coded_height
         self._headers = HeaderWatch(video, feed.stream)
         self._codec = codec
         self._latest_pts: int | None = None  # of the packets that are shown
-        self._keep = keep
+        self._copy = copy
         self._timeline: Timeline[Upright] = Timeline(
             step=step_ticks(video.fps, video.time_base),
             hidden_packets=video.codec in CODECS_WITH_HIDDEN_PACKETS,
@@ -111,13 +111,13 @@ class GPURun:
             frames = self._codec.decode(packet)
         except DamagedPacketError:
             return self._timeline.report_error()
-        placed = [self._timeline.place(n, self._kept(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
+        placed = [self._timeline.place(n, self._copied(surface)) for n, surface in frames if n != HIDDEN_NUMBER]
         return [slot for slots in placed for slot in slots]
 
-    def _kept(self, surface: Surface) -> Upright:
+    def _copied(self, surface: Surface) -> Upright:
         if (surface.width, surface.height) != self._size:
             raise GPURefusedError(CHANGES)
-        return self._keep(surface)
+        return self._copy(surface)
 
 
 def _is_shown_before(packet: Packet[Stream], pts: int | None) -> bool:
@@ -175,7 +175,8 @@ class GPUDecoder(PyAvDecoder):
         message = f"The video cannot be decoded on the GPU: {reason}."
         match self._settings.undecodable:
             case "wait":
-                raise DeviceUnavailableError(message, remedy="Wait for a GPU that can, or set device.undecodable: cpu.")
+                remedy = "Wait for a GPU that can, or decode on the CPU."
+                raise DeviceUnavailableError(message, remedy=remedy, component=Component.DECODER)
             case "fail":
                 raise UnsupportedCodecError(message)
         log.warning("decoding on the CPU", reason=reason, path=str(self._path))

@@ -84,7 +84,7 @@ class DeviceEncoders:
 
     def _probed(self) -> SessionProbe:
         if self._device.nvenc_max_sessions == 0:
-            return SessionProbe(0, "device.nvenc_max_sessions is 0")
+            return SessionProbe(0, "nvenc_max_sessions is 0")
         if self._found is None:
             self._found = self._probe(self._device.gpu, 1)
         return self._found

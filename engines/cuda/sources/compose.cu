@@ -5,6 +5,7 @@
 struct Tile {
     Frame frame;
     double x, y, w, h;            // the crop in luma samples; w = 0 is a placeholder
+    int left, top, width, height; // the part of the tile that the crop fills, in luma samples; extend.cu draws the rest
 };
 
 const int MOST_TILES = 32;
@@ -178,18 +179,21 @@ compose(Tiles all, u8* out, int width, int height, int tiles) {
     long long frame_size = (long long)width * height;
     u8* base = out + (blockIdx.z / tiles) * (frame_size + frame_size / 2) + (long long)(blockIdx.z % tiles) * out_w;
     if (row < luma_blocks) {
-        Job job = {(const u8*)frame.y, frame.y_pitch, frame.width, frame.height,
-                   tile.x, tile.y, tile.w, tile.h, base, width, out_w, height};
+        Job job = {(const u8*)frame.y, frame.y_pitch, frame.width, frame.height, tile.x, tile.y, tile.w, tile.h,
+                   base + (long long)tile.top * width + tile.left, width, tile.width, tile.height};
         int left = blockIdx.x * COLUMNS, top = row * ROWS;
+        if (left >= job.out_w || top >= job.out_h) return;
         if (tile.w <= 0) fill(job, 1, left, top, PLACEHOLDER_LUMA);
         else draw<1>(scratch, job, left, top);
     } else {
         // Chroma is sited left, at the first of two luma columns and between two rows, in source and result alike.
-        double siting = (1 - tile.w / out_w) / 4;
+        double siting = (1 - tile.w / tile.width) / 4;
         Job job = {(const u8*)frame.uv, frame.uv_pitch, (frame.width + 1) / 2, (frame.height + 1) / 2,
                    tile.x / 2 + siting, tile.y / 2, tile.w / 2, tile.h / 2,
-                   base + frame_size, width, out_w / 2, height / 2};
+                   base + frame_size + (long long)(tile.top / 2) * width + tile.left, width,
+                   tile.width / 2, tile.height / 2};
         int left = blockIdx.x * (COLUMNS / 2), top = (row - luma_blocks) * ROWS;
+        if (left >= job.out_w || top >= job.out_h) return;
         if (tile.w <= 0) fill(job, 2, left, top, PLACEHOLDER_CHROMA);
         else draw<2>(scratch, job, left, top);
     }

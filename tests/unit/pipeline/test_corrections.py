@@ -1,5 +1,7 @@
 """Sidecars: what they change, and that every error names its line."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,18 @@ def test_a_pin_shows_its_crop_live():
     assert row.right.crop == Rect(100, 50, 160, 180)
     assert (row.right.source, row.right.still_pts) == ("held", None)
     assert row.left is LEFT
+
+
+@pytest.mark.parametrize(("tile", "other"), [("left", "right"), ("right", "left")])
+def test_a_pin_beside_the_only_person_splits_the_full_frame(tile, other):
+    empty = Tile(None, None, RIGHT.crop, "held")
+    full = Row(0, 1, LEFT, empty, None, Rect(0, 0, 640, 360))
+    pins = parse(f"pins:\n- {{tile: {tile}, from: 1, to: 2, crop: [100, 50, 160, 180]}}")
+    row = pins.apply(full, 640, 360)
+    assert row.full is None
+    assert getattr(row, tile).crop == Rect(100, 50, 160, 180)
+    assert getattr(row, other) == LEFT
+    assert pins.apply(replace(full, t=3), 640, 360).full == full.full
 
 
 def test_another_profile_can_be_named():

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import pkgutil
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-import daemon
-import engines
-import pipeline
 from daemon.config.settings import ShareSettings
 from daemon.diagnostics import checks
 from daemon.diagnostics.checks import device, host, observers, share, software
@@ -43,7 +37,6 @@ from daemon.diagnostics.measurements.visibility import Events, Lag
 from daemon.diagnostics.versions import Verified
 from daemon.share.share import Share
 from daemon.worker.subprocess_call import Account
-from engines.errors import ExplainedError
 from tests.support.share import settings_for, small_disk
 
 OK, WARNING, FAILED, NOT_APPLICABLE = Verdict
@@ -305,57 +298,7 @@ def test_versions_are_compared_by_numbers() -> None:
     assert verdicts == {"1.8.9": "older", "1.9": "", "1.9.0": "", "1.10.7": "", "1.11": "newer", "2.0rc1": "newer"}
 
 
-# -- errors name their checks
-
-# Errors of commands have remedies for the person who ran the command; the service raises none of them.
-_COMMANDS = {
-    "daemon.cli.app",
-    "daemon.config.edit",
-    "daemon.cli.control",
-    "daemon.diagnostics.probe",
-    "daemon.share.reach",
-}
-_CONFIGURED = {"ProfileGoneError"}  # somebody has to change the configuration
-
-
-def is_for_doctor(kind: type[ExplainedError]) -> bool:
-    """Whether the machine, the share or the installation is the matter."""
-    nothing = kind.remedy.startswith("Nothing to do:")
-    return not (nothing or kind.__module__ in _COMMANDS or kind.__name__ in {*_CONFIGURED, "AnsweredError"})
-
-
-def environmental_errors() -> Iterator[type[ExplainedError]]:
-    for package in (daemon, pipeline, engines):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.split(".")[:2] != ["engines", "cuda"] and not module.name.endswith("__main__"):
-                try:
-                    importlib.import_module(module.name)
-                except ModuleNotFoundError as error:
-                    assert error.name in {"cupy"}, error.name
-    todo = [ExplainedError]
-    while todo:
-        found = todo.pop()
-        todo += found.__subclasses__()
-        if found.environmental and found.__module__.split(".")[0] in {"daemon", "pipeline", "engines"}:
-            yield found
-
-
-def test_every_error_of_the_environment_names_a_check() -> None:
-    found = [kind for kind in environmental_errors() if kind.doctor_check or is_for_doctor(kind)]
-    assert len(found) > 15
-    for kind in found:
-        assert kind.doctor_check, f"{kind.__name__} names no check"
-        assert select([kind.doctor_check])
-        assert f"`dualface doctor --only {kind.doctor_check}`" in kind("something happened").remedy
-
-
-def test_a_remedy_names_one_check_only() -> None:
-    from daemon.errors import BackendUnusableError  # noqa: PLC0415
-    from engines.errors import ModelUnavailableError  # noqa: PLC0415
-
-    remedy = BackendUnusableError("wrapped", remedy=ModelUnavailableError("inside").remedy).remedy
-    assert remedy.count("dualface doctor") == 1
-    assert "--only models" in remedy
+# -- the list of checks
 
 
 def test_checks_at_start_exist() -> None:

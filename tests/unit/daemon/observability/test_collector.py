@@ -16,7 +16,7 @@ from daemon.observability.events import (
     JobFailed,
     Tick,
 )
-from daemon.service.snapshot import _state
+from daemon.service.status_publisher import _state
 from daemon.status.model import RunningJob, ServiceStatus
 from daemon.worker.pool import Died
 from pipeline.telemetry.counters import StatsCollector

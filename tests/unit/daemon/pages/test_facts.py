@@ -19,6 +19,13 @@ def test_people_are_asked_to_check_places_of_doubt() -> None:
     assert ("warn", "Please check who is who at 0:12 - 0:19, 1:01 - 1:02") in english({"check": places})
 
 
+def test_a_video_without_tiles_is_named_as_such() -> None:
+    alone = english({"people": 1, "layout": "single"})
+    assert ("warn", "Only one person was found") in alone
+    assert ("", "shown full frame, not in two halves") in alone
+    assert not any("full frame" in text for _, text in english({"people": 2, "layout": "split"}))
+
+
 @pytest.mark.parametrize("check", [None, [], "x", [1], [{}], [{"from_s": "0", "to_s": 1}], [{"from_s": -1, "to_s": 1}]])
 def test_malformed_places_are_left_out(check: Any) -> None:
     assert not any(tone == "warn" for tone, _ in english({"check": check}))

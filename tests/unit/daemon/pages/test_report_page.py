@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from markupsafe import Markup
 
 from daemon.pages.report_page import add_report_page
 from pipeline.report.plots import TimeAxis, camera, latency, presence
+from pipeline.segments.tracks_file import SOURCES
 from tests.support.reports import finished_job, write_report_page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -51,11 +53,19 @@ def test_short_and_long_recordings_have_a_page_of_bounded_size(tmp_path: Path, s
     assert 10_000 < write_report_page(tmp_path, seconds=seconds).stat().st_size < 150_000
 
 
+def test_a_video_without_tiles_has_one_bar(tmp_path: Path) -> None:
+    split = write_report_page(tmp_path / "split", "en").read_text()
+    output = json.loads((tmp_path / "split" / "output.report.json").read_bytes())["output"]
+    single = write_report_page(tmp_path / "single", "en", output=output | {"layout": "single"}).read_text()
+    assert ">Person</text>" in single and ">Person</text>" not in split
+    assert ">Right</text>" in split and ">Right</text>" not in single
+
+
 def test_bars_show_shares_of_sources() -> None:
-    sources = np.zeros((2, 6, 10), np.int64)
+    sources = np.zeros((2, len(SOURCES), 10), np.int64)
     sources[:, 0] = 10
     sources[1, 0, 5:] = 5
-    sources[1, 4, 5:] = 5
+    sources[1, SOURCES.index("frozen"), 5:] = 5
     drawn = parsed(presence(sources, TimeAxis(10.0), {"left": Markup(), "right": Markup()}))
     left, right, frozen = drawn.findall(f"{SVG}path")
     assert [p.attrib["class"] for p in (left, right, frozen)] == ["source-detected", "source-detected", "source-frozen"]

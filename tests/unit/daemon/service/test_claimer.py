@@ -8,7 +8,7 @@ import pytest
 
 from daemon.inbox.candidate import Candidate
 from daemon.inbox.inbox import inboxes
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.job import Job
 from daemon.service.claimer import Claimer
 from daemon.share.share import Share

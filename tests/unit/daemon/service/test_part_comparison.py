@@ -8,7 +8,7 @@ import pytest
 
 from daemon.errors import ShareAwayError
 from daemon.inbox.inbox import inboxes
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.service.job_overview import COMPARISON
 from daemon.service.part_comparison import PartComparison
 from daemon.worker.pool import Died, Outcome

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import ShareAwayError
+from daemon.remedies import remedy_of
 from daemon.share import known_shares
 from daemon.share.share import Share
 from tests.support.share import settings_for
@@ -37,7 +38,7 @@ def test_an_empty_mount_point_is_not_taken_for_a_new_share(share: Share, tmp_pat
     empty(share)
     with pytest.raises(ShareAwayError) as caught:
         known_shares.check_mounted(share, tmp_path / "memory")
-    assert "--only share-there" in caught.value.remedy
+    assert "--only share-there" in remedy_of(caught.value)
     assert list(share.root.iterdir()) == []
     share.state.mkdir()  # the remedy for a new share
     known_shares.check_mounted(share, tmp_path / "memory")

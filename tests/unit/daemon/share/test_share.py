@@ -16,6 +16,7 @@ from daemon.config.settings import SettleSettings
 from daemon.errors import ShareAwayError, ShareReplacedError, ShareUnusableError
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.jobs.start_conditions import BlockReason, StartConditions
+from daemon.remedies import remedy_of
 from daemon.share import mounts
 from daemon.share.share import Share, ShareIdentity, file_system, inbox_folder, is_network, settle_s
 from tests.support.share import make_share, mounted, settings_for
@@ -49,7 +50,7 @@ def test_a_sentinel_that_cannot_be_written_leaves_no_half_of_it(
         patch.setattr(os, "fsync", full)
         with pytest.raises(ShareUnusableError, match="No space left") as caught:
             make_share(tmp_path)
-    assert "--only share-space" in caught.value.remedy
+    assert "--only share-space" in remedy_of(caught.value)
     assert [path.name for path in (tmp_path / ".dualface").iterdir() if path.is_file()] == []
     assert make_share(tmp_path).identity().share_id
 

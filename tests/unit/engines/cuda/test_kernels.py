@@ -15,6 +15,7 @@ GENERATIONS = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_120"]  # Ampere, Ada, Hop
 STRUCTURES = {
     "Frame": kernels.FRAME, "Frames": kernels.FRAMES, "Surface": kernels.SURFACE, "Chip": kernels.CHIP,
     "Chips": kernels.CHIPS, "Outputs": kernels.OUTPUTS, "Tile": kernels.TILE, "Tiles": kernels.TILES,
+    "Extension": kernels.EXTENSION,
 }  # fmt: skip
 MOST_ARGUMENT_BYTES = 4096  # of one launch, on every GPU and driver
 

@@ -11,7 +11,7 @@ import pytest
 from engines.frames import Rect
 from pipeline.camera.gaze import GazeMemory, gaze
 from pipeline.people import Face, Observation, Scene, Seen
-from tests.unit.pipeline.camera.test_planner import acceleration, face, film, lefts, scene
+from tests.support.cameras import acceleration, face, film, lefts, scene
 
 
 def looking(box, aside):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.frames import Rect
-from tests.unit.pipeline.camera.test_planner import acceleration, face, film, holds, lefts, rights, scene
+from tests.support.cameras import acceleration, face, film, holds, lefts, rights, scene
 
 PANELS = Rect(20, 40, 900, 1000), Rect(980, 40, 920, 1000)
 
@@ -17,10 +17,14 @@ def head(box):
     return Rect(box.x - 0.15 * box.w, box.y, 1.3 * box.w, box.h)
 
 
+def shown(crop, box):
+    """Which part of a box is between the left and right edge of the crop."""
+    return max(min(box.x + box.w, crop.x + crop.w) - max(box.x, crop.x), 0) / box.w
+
+
 def shows_part(crop, box):
-    """Whether a part of the head is in the crop, but not all of it."""
-    across = min(head(box).x + head(box).w, crop.x + crop.w) - max(head(box).x, crop.x)
-    return 0 < across < head(box).w - 1
+    """Whether a part of the face is in the crop, but not all of it."""
+    return 0.03 < shown(crop, box) < 0.99
 
 
 def side_by_side(apart, height=200.0, middle=960.0):
@@ -62,10 +66,47 @@ def test_a_neighbour_near_the_edge_of_the_frame_is_held_where_a_crop_would_be_to
     assert crop.cx - left.cx < right.cx - crop.cx
 
 
-def test_heads_that_nearly_touch_are_both_whole():
-    left, right = side_by_side(1.15)
+@pytest.mark.parametrize("apart", [1.5, 2.0, 3.0])
+def test_no_part_of_a_head_beside_is_shown_where_there_is_room(apart):
+    left, right = side_by_side(apart)
+    row = film([scene(i, left, right) for i in range(40)])[-1]
+    assert shown(row.left.crop, head(right)) == shown(row.right.crop, head(left)) == 0
+
+
+@pytest.mark.parametrize("apart", [0.85, 0.95, 1.05, 1.2])
+def test_of_two_who_touch_each_tile_shows_its_own_face(apart):
+    left, right = side_by_side(apart, 260)
+    row = film([scene(i, left, right) for i in range(40)])[-1]
+    for tile, own, other in ((row.left, left, right), (row.right, right, left)):
+        assert shown(tile.crop, own) > 0.99
+        assert shown(tile.crop, other) < 0.26
+        assert 0.17 < (own.cx - tile.crop.x) / tile.crop.w < 0.83
+        assert share(tile) == pytest.approx(0.5, abs=0.06)
+
+
+def test_who_touches_a_child_is_shown_as_large_as_the_child():
+    left, right = face(540, 240, 206), face(770, 215, 283)
+    row = film([scene(i, left, right) for i in range(40)], width=1280, height=720)[-1]
+    shares = sorted((share(row.left), share(row.right)))
+    assert shares[1] / shares[0] < 1.25
+    assert shown(row.left.crop, right) == shown(row.right.crop, left) == 0
+
+
+def test_heads_that_touch_are_both_whole_where_a_crop_of_one_would_be_too_small():
+    left, right = side_by_side(1.1, 80)
     row = film([scene(i, left, right) for i in range(40)])[-1]
     assert all(holds(tile.crop, box) for tile in (row.left, row.right) for box in (left, right))
+
+
+def test_heads_that_touch_and_sway_do_not_make_the_camera_waver():
+    scenes = []
+    for i in range(300):
+        left, right = side_by_side(1.05 + 0.04 * np.sin(i / 9), 260, 960 + 8 * np.sin(i / 23))
+        scenes.append(scene(i, left, right))
+    rows = film(scenes)
+    for tiles in (lefts(rows), rights(rows)):
+        assert np.ptp([t.crop.w for t in tiles[60:]]) == 0
+        assert acceleration(tiles[60:]).max() < 0.3
 
 
 def test_a_face_above_or_below_the_crop_is_no_neighbour():

@@ -10,73 +10,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.frames import Rect
 from pipeline.camera.camera_path import CameraPath
+from pipeline.camera.extension import picture_in_tile
 from pipeline.camera.framing import Framing
-from pipeline.camera.planner import CameraOperator
-from pipeline.people import Scene, Seen
 from pipeline.settings import CameraSettings
+from tests.support.cameras import (
+    FPS,
+    FROZEN,
+    HEIGHT,
+    LOOKAHEAD_S,
+    TICKS,
+    WIDTH,
+    acceleration,
+    centres,
+    face,
+    film,
+    has_centre,
+    holds,
+    lefts,
+    operator,
+    rights,
+    scene,
+)
 
-FPS = 30
-WIDTH, HEIGHT = 1920, 1080
-LOOKAHEAD_S = 0.8
-TICKS = 512
-FROZEN = ("frozen", "placeholder")
-
-
-def face(cx, cy=430.0, height=210.0):
-    width = height * 0.78
-    return Rect(cx - width / 2, cy - height / 2, width, height)
-
-
-def scene(i, left=None, right=None, *, cut=False, t=None, people=(1, 2)):
-    """Frame ``i``; a person is a box, None (never seen so far) or "lost"."""
-    seen = [
-        None if box is None else Seen(person, None if box == "lost" else box)
-        for person, box in zip(people, (left, right), strict=True)
-    ]
-    return Scene(i * TICKS, i / FPS if t is None else t, cut, *seen)
-
-
-def operator(*, missing="hold", width=WIDTH, height=HEIGHT, lookahead_s=LOOKAHEAD_S, camera=None):
-    return CameraOperator(
-        camera or CameraSettings(), missing=missing, lookahead_s=lookahead_s, width=width, height=height
-    )
-
-
-def film(scenes, **options):
-    camera = operator(**options)
-    rows = camera.observe(scenes) + camera.finish()
-    assert [(r.pts, r.t) for r in rows] == [(s.pts, s.t) for s in scenes]
-    return rows
-
-
-def centres(tiles):
-    return np.array([(t.crop.cx, t.crop.cy) for t in tiles])
-
-
-def lefts(rows):
-    return [r.left for r in rows]
-
-
-def rights(rows):
-    return [r.right for r in rows]
-
-
-def holds(crop, box):
-    across = crop.x <= box.x and box.x + box.w <= crop.x + crop.w
-    return across and crop.y <= box.y and box.y + box.h <= crop.y + crop.h
-
-
-def has_centre(crop, box):
-    return crop.x <= box.cx <= crop.x + crop.w and crop.y <= box.cy <= crop.y + crop.h
-
-
-def acceleration(tiles):
-    """Per direction and frame, in crop widths per second squared."""
-    widths = np.array([t.crop.w for t in tiles])[2:, None]
-    return np.abs(np.diff(centres(tiles), 2, axis=0)) / widths * FPS**2
-
+LEAD_IN = 3  # frames before the return of a face from which a tile is live
+PATIENT = CameraSettings(hold_s=3600)  # waits live, until the other person comes into the crop
 
 # Standing still
 
@@ -206,20 +164,72 @@ def leaving(i):
     return face(x) if x < WIDTH else "lost"
 
 
-def test_who_leaves_through_the_side_is_waited_for_with_the_live_frame():
+def test_who_leaves_through_the_side_is_shown_as_a_still_soon_after():
     scenes = [scene(i, face(500), leaving(i)) for i in range(200)]
-    rows = film(scenes)
+    tiles = rights(film(scenes))
+    waiting = [t.source for t in tiles if t.face is None]
+    held = waiting.index("frozen")
+    assert 0 < held <= 0.4 * FPS + 1
+    assert set(waiting[held:-LEAD_IN]) == {"frozen"}
+    assert set(waiting[-LEAD_IN:]) == {"held"}
+    still = next(t for t in tiles if t.source == "frozen")
+    assert holds(still.crop, leaving(still.still_pts // TICKS))
+
+
+def test_a_patient_camera_waits_with_the_live_frame():
+    scenes = [scene(i, face(500), face(1400) if i < 40 or i > 160 else "lost") for i in range(200)]
+    rows = film(scenes, camera=PATIENT)
     waiting = [t for t in rights(rows) if t.face is None]
     assert {t.source for t in waiting} == {"held"}
     assert np.ptp([t.crop.cx for t in waiting[10:]]) < 1
-    assert all(t.crop.x + t.crop.w <= WIDTH for t in waiting)
     assert acceleration(rights(rows)).max() <= CameraSettings().acceleration_max * 1.1
+
+
+@pytest.mark.parametrize("gap_s", [0.5, 1.0, 1.6])
+def test_who_is_out_of_sight_for_a_moment_is_waited_for_live(gap_s):
+    """Somebody who turns away, or whom a hand hides; the return is in sight before the wait is over."""
+    scenes = [scene(i, face(500), "lost" if 60 <= i < 60 + gap_s * FPS else face(1400)) for i in range(150)]
+    assert not {t.source for t in rights(film(scenes))} & set(FROZEN)
+
+
+def test_who_stays_away_is_shown_as_a_still_until_they_return():
+    scenes = [scene(i, face(500), "lost" if 60 <= i < 180 else face(1400)) for i in range(220)]
+    tiles = rights(film(scenes))
+    frozen = [i for i, t in enumerate(tiles) if t.source == "frozen"]
+    assert frozen == list(range(frozen[0], 180 - LEAD_IN)), "one freeze, up to the return"
+    assert len({t.crop for t in tiles[180 - LEAD_IN :]}) == 1
+    assert frozen[0] == pytest.approx(60 + CameraSettings().hold_s * FPS, abs=2)
+
+
+@pytest.mark.parametrize(("seconds", "is_live"), [(0.1, False), (0.2, False), (0.4, True)])
+def test_a_glimpse_does_not_end_a_still(seconds, is_live):
+    """A detector is wrong now and then, or somebody passes by."""
+
+    def seen(i):
+        return i < 60 or 130 <= i < 130 + seconds * FPS or i >= 240
+
+    scenes = [scene(i, face(500), face(1400) if seen(i) else "lost") for i in range(280)]
+    sources = {t.source for t in rights(film(scenes))[100:200]}
+    assert sources == ({"frozen", "held", "detected"} if is_live else {"frozen"})
+
+
+def test_the_still_shows_the_person_in_the_middle_of_the_tile():
+    """The last frames before the exit show half a face at the edge of the picture."""
+    scenes = [scene(i, face(500), face(1400 + 20 * max(0, i - 60)) if i < 88 else "lost") for i in range(200)]
+    tiles = rights(film(scenes))
+    assert tiles[87].face.x + tiles[87].face.w > WIDTH
+    stills = {(t.still_pts, t.crop) for t in tiles if t.source == "frozen"}
+    ((pts, crop),) = stills
+    shown = scenes[pts // TICKS].right.box
+    assert holds(crop, shown)
+    assert abs(shown.cx - crop.cx) <= crop.w / 4
 
 
 def test_who_returns_elsewhere_is_framed_at_once():
     scenes = [scene(i, "lost" if 60 <= i < 120 else face(400 if i < 60 else 1500), face(960, 500)) for i in range(180)]
     tiles = lefts(film(scenes))
-    assert {t.source for t in tiles[70:110]} == {"held"}
+    assert {t.source for t in tiles[70:85]} == {"held"}
+    assert {t.source for t in tiles[95 : 120 - LEAD_IN]} == {"frozen"}
     assert all(t.crop.cx == pytest.approx(1500, abs=0.1 * t.crop.w) for t in tiles[120:])
 
 
@@ -228,14 +238,14 @@ def test_a_held_crop_that_the_other_person_enters_turns_into_a_still_without_the
         return face(400 + 10 * min(max(i - 90, 0), 100))
 
     scenes = [scene(i, other(i), face(1400) if i < 60 or i >= 220 else "lost") for i in range(280)]
-    rows = film(scenes)
+    rows = film(scenes, camera=PATIENT)
     tiles = rights(rows)
     assert {t.source for t in tiles[60:150]} == {"held"}
     frozen = [i for i, t in enumerate(tiles) if t.source == "frozen"]
     entered = next(i for i in range(280) if has_centre(tiles[59].crop, other(i)))
-    assert frozen == list(range(entered, 220))
-    assert {t.still_pts for t in tiles[entered:220]} == {59 * TICKS}
-    assert {t.crop for t in tiles[entered:220]} == {tiles[59].crop}
+    assert frozen == list(range(entered, 220 - LEAD_IN))
+    assert {t.still_pts for t in tiles if t.source == "frozen"} == {59 * TICKS}
+    assert {t.crop for t in tiles if t.source == "frozen"} == {tiles[59].crop}
     assert tiles[220].source == "detected"
     assert holds(tiles[220].crop, face(1400))
 
@@ -245,7 +255,7 @@ def test_a_still_ends_when_the_other_person_has_gone():
         return face(1380) if 100 <= i < 130 else face(400)
 
     scenes = [scene(i, other(i), face(1400) if i < 60 else "lost") for i in range(240)]
-    sources = [t.source for t in rights(film(scenes))]
+    sources = [t.source for t in rights(film(scenes, camera=PATIENT))]
     assert set(sources[100:130]) == {"frozen"}
     assert set(sources[150:]) == {"held"}
 
@@ -258,7 +268,7 @@ def test_the_still_is_never_one_in_which_the_other_person_stands():
         return face(1400) if i < 105 else "lost"
 
     scenes = [scene(i, other(i), own(i)) for i in range(240)]
-    frozen = [t for t in rights(film(scenes)) if t.source == "frozen"]
+    frozen = [t for t in rights(film(scenes, camera=PATIENT)) if t.source == "frozen"]
     assert len(frozen) > 60
     shown = other(frozen[0].still_pts // TICKS)
     assert shown.x + shown.w <= frozen[0].crop.x
@@ -321,7 +331,7 @@ def test_nobody_at_all_gives_the_two_halves():
 def test_freeze_shows_the_last_good_frame_from_the_first_moment():
     scenes = [scene(i, face(500), "lost" if 60 <= i < 150 else face(1400)) for i in range(200)]
     tiles = rights(film(scenes, missing="freeze"))
-    assert {(t.source, t.still_pts) for t in tiles[60:150]} == {("frozen", 59 * TICKS)}
+    assert {(t.source, t.still_pts) for t in tiles[60 : 150 - LEAD_IN]} == {("frozen", 59 * TICKS)}
     assert {t.source for t in tiles[150:]} == {"detected"}
 
 
@@ -436,8 +446,19 @@ def test_every_story_is_filmed_within_the_frame_and_resumes_exactly(story):
         assert min(crop.x, crop.y) >= 0
         assert crop.x + crop.w <= options["width"]
         assert crop.y + crop.h <= options["height"]
-        assert crop.h == crop.w * 9 / 8 > 0
+        assert min(crop.w, crop.h) > 0
+        wider, higher = crop.w * 9 / 8 > crop.h, crop.w * 9 / 8 < crop.h
+        assert not wider or crop.h == options["height"]
+        assert not higher or crop.w == options["width"]
         assert (tile.still_pts is not None) == (tile.source == "frozen")
+    for full in (row.full for row in rows if row.full is not None):
+        assert min(full.x, full.y) >= 0
+        assert full.x + full.w <= options["width"]
+        assert full.y + full.h <= options["height"]
+        assert min(full.w, full.h) > 0
+        shown = picture_in_tile(full, 9 / 16)
+        assert shown is None or shown.w == 1 or full.w >= options["width"] - 1
+        assert shown is None or shown.h == 1 or full.h == options["height"]
 
     first = operator(**options)
     resumed_rows = first.observe(scenes[:split])

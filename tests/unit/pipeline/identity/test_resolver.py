@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.frames import Rect
 from pipeline.identity.resolver import PeopleResolver
-from pipeline.people import Observation, Scene
+from pipeline.people import Face, Observation, Scene
 from tests.support.actors import Actor, Path, Recording, line, missing, play, resolver, still, wrong
 
 NEVER = None
@@ -395,3 +398,62 @@ def test_memory_stays_flat() -> None:
         sizes.append(len(json.dumps({k: v for k, v in people.state().items()})))
     assert max(sizes[60:]) < 1.3 * max(sizes[20:30])
     assert max(sizes) < 500_000
+
+
+class ClosedEyes:
+    """Sees nothing alike anywhere, and counts the looks."""
+
+    def __init__(self) -> None:
+        self.chips = 0
+
+    def chip(self, pts: int, part: Rect, size: int) -> np.ndarray:
+        self.chips += 1
+        return np.random.default_rng(self.chips).integers(0, 256, (size, size)).astype(np.uint8)
+
+    def faces(self, pts: int, part: Rect, score: float) -> list[Face]:
+        return []
+
+
+def test_heads_of_bystanders_are_not_followed() -> None:
+    actors = [Actor("A", still(500)), Actor("B", still(1400)), Actor("C", still(960, 200), height=70, away=[(4, 7)])]
+    eyes = ClosedEyes()
+    play(Recording(actors), eyes=eyes)
+    assert eyes.chips == 0
+
+
+def test_a_head_that_is_not_found_changes_nothing() -> None:
+    actors = [Actor("A", still(500)), Actor("B", still(1400), away=[(3, 5)])]
+    eyes = ClosedEyes()
+    seen, blind = (play(Recording(actors), eyes=e) for e in (eyes, None))
+    assert eyes.chips > 2
+    assert seen == blind
+
+
+def test_a_face_that_returns_where_the_head_was_followed_is_the_persons() -> None:
+    """Without embeddings the path of the head says who it is, 3 s and half the frame later."""
+    path = line((0, 1400, 420), (3, 1400, 420), (5.5, 900, 420), (8, 900, 420))
+    recording = Recording([Actor("A", still(500)), Actor("B", path, away=[(3, 6)])])
+    scenes = play(recording, embed=False, eyes=KeenEyes(path))
+    turned = [s for s in scenes if 3.2 < s.t < 5.9]
+    assert {s.right.source for s in turned} == {"head"}
+    assert all(abs(s.right.box.cx - path(s.t)[0]) < 40 for s in turned)
+    assert all(s.right.box is not None and s.right.person == 2 for s in scenes if s.t > 1)
+    right(recording, scenes)
+    assert {s.right.source for s in scenes if s.t > 6.5} <= {"detected", "tracked"}
+
+
+class KeenEyes(ClosedEyes):
+    """Sees one head of noise on a path, before a grey wall."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        noise = np.random.default_rng(4).integers(0, 256, (60, 60)).astype(np.uint8)
+        self._head = cv2.resize(noise, (240, 240))
+
+    def chip(self, pts: int, part: Rect, size: int) -> np.ndarray:
+        x, y = (round(v) + 1000 for v in self._path(pts / 30))
+        frame = np.full((3080, 3920), 128, np.uint8)
+        frame[y - 120 : y + 120, x - 120 : x + 120] = self._head
+        left, top, side = round(part.x) + 1000, round(part.y) + 1000, round(part.w)
+        return cv2.resize(frame[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)

@@ -44,8 +44,10 @@ def faces_in(panels):
 def watch(detector, frames, faces, start_s=0.0):
     for i, frame in enumerate(frames):
         t = start_s + i / 25
+        if i % 3 == 0:
+            detector.note_faces(t, faces)
         if detector.is_due(t):
-            detector.observe(t, frame, faces)
+            detector.observe(t, frame)
 
 
 def assert_inside(found, panels, slack=8):
@@ -109,6 +111,75 @@ def test_a_door_behind_a_person_is_no_border():
     detector = PanelDetector()
     watch(detector, frames, [face(200, 110), face(400, 110)])
     assert detector.at(1.5) == ()
+
+
+@pytest.mark.parametrize("edge", [30, 75, 165, 200])
+def test_a_straight_edge_inside_one_panel_is_no_border(edge):
+    """A post or window frame of the room, from the top of the panel to its bottom."""
+    panels, background = GALLERIES["wide panels"]
+    frames = [gallery(i, panels, background) for i in range(40)]
+    for frame in frames:
+        frame[67:203, edge : edge + 3] = 20
+    detector = PanelDetector()
+    watch(detector, frames, faces_in(panels))
+    assert_inside(detector.at(1.5), panels)
+
+
+def test_a_door_frame_around_a_person_is_no_panel():
+    frames = [gallery(i, [(0, 0, WIDTH, HEIGHT)], BLACK) for i in range(60)]
+    for frame in frames:
+        frame[30:34, 60:180] = frame[30:, 60:64] = frame[30:, 176:180] = 235
+    detector = PanelDetector()
+    watch(detector, frames, [face(120, 100), face(360, 100)])
+    assert detector.at(2.0) == ()
+
+
+def test_glass_between_two_people_in_a_room_is_no_border():
+    frames = [gallery(i, [(0, 0, WIDTH, HEIGHT)], BLACK) for i in range(60)]
+    for i, frame in enumerate(frames):
+        frame[:, 238:241] = 235
+        frame[190:230, 180:300] = texture(500 + i, 120, 40, 80)  # a table in front of it
+    detector = PanelDetector()
+    watch(detector, frames, [face(120, 100), face(360, 100)])
+    assert detector.at(2.0) == ()
+
+
+@pytest.mark.parametrize("cut", [0.15, 0.25])
+def test_a_panel_may_cut_off_chins(cut):
+    panels, background = GALLERIES["wide panels"]
+    detector = PanelDetector()
+    faces = [face(x + w / 2, y + h - (0.5 - cut) * 120, 120) for x, y, w, h in panels]
+    watch(detector, [gallery(i, panels, background) for i in range(15)], faces)
+    assert_inside(detector.at(0.0), panels)
+
+
+def test_faces_count_that_are_found_between_samples():
+    panels, background = GALLERIES["wide panels"]
+    detector = PanelDetector()
+    frames = [gallery(i, panels, background) for i in range(15)]
+    detector.note_faces(0.0, faces_in(panels))
+    for i, frame in enumerate(frames):
+        if detector.is_due(i / 25):
+            detector.observe(i / 25, frame)
+    assert_inside(detector.at(0.0), panels)
+
+
+def test_a_panel_that_appears_with_its_person_is_found_without_a_cut():
+    panels, background = GALLERIES["wide panels"]
+    detector = PanelDetector()
+    watch(detector, [gallery(i, panels[:1], background) for i in range(30)], faces_in(panels[:1]))
+    watch(detector, [gallery(i, panels, background) for i in range(60)], faces_in(panels), 1.2)
+    assert_inside(detector.at(0.5), panels[:1])
+    assert_inside(detector.at(3.5), panels)
+
+
+def test_panels_that_end_without_a_cut_are_followed():
+    panels, background = GALLERIES["with gutters"]
+    detector = PanelDetector()
+    watch(detector, [gallery(i, panels, background) for i in range(50)], faces_in(panels))
+    watch(detector, [gallery(i, [(0, 0, WIDTH, HEIGHT)], BLACK) for i in range(60)], [face(240, 130)], 2.0)
+    assert_inside(detector.at(1.0), panels)
+    assert detector.at(4.3) == ()
 
 
 def test_a_caption_divides_nothing():

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import jsonschema
 
-from engines.errors import TruncatedFileError
 from pipeline.job import JobSpec
 from pipeline.report.common import failure_report
-from pipeline.report.model import json_schema
+from pipeline.report.model import Failure, json_schema
 
 SCHEMA = Path(__file__).parents[4] / "configs" / "report.schema.json"
 
@@ -22,7 +21,8 @@ def test_a_failure_is_explained_in_the_same_format(tmp_path):
     source = tmp_path / "source"
     source.write_bytes(b"abc")
     spec = JobSpec("job", source, "inbox/<talk>.mp4", tmp_path)
-    report = failure_report(spec, TruncatedFileError("The end is missing."))
+    failure = Failure(code="TRUNCATED", message="The end is missing.", remedy="Copy it again.", retryable=False)
+    report = failure_report(spec, failure)
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
     assert report["status"] == "failed"
     assert report["input"]["path"] == "inbox/<talk>.mp4"
@@ -30,6 +30,6 @@ def test_a_failure_is_explained_in_the_same_format(tmp_path):
     assert report["error"] == {
         "code": "TRUNCATED",
         "message": "The end is missing.",
-        "remedy": TruncatedFileError.remedy,
+        "remedy": "Copy it again.",
         "retryable": False,
     }

@@ -27,9 +27,10 @@ from pipeline.rendering.thumbnails import (
     load_thumbnails,
     thumbnail_of,
 )
-from pipeline.report.contact_sheet import SheetOrder, presence_bar, write_preview
+from pipeline.report.contact_sheet import SheetOrder, write_preview
+from pipeline.report.presence_bar import presence_bar
 from pipeline.report.time_axis import clock_text, ticks
-from pipeline.segments.tracks_file import TrackSummary
+from pipeline.segments.tracks_file import SOURCES, TrackSummary
 
 WIDTH, HEIGHT = 384, 216
 GAP = 8
@@ -143,6 +144,24 @@ def test_faces_are_cut_out_of_their_tiles():
         assert tuple(face[2, 2]) == (0, 0, 0)
 
 
+def test_the_face_of_a_full_frame_is_cut_out_of_the_whole_of_it():
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[300:500, 880:1040] = 255, 0, 0  # in both halves
+    left = Tile(1, Rect(440, 150, 80, 100), Rect(0, 0, 480, 540), "detected")
+    right = Tile(None, None, Rect(480, 0, 480, 540), "held")
+    face = thumbnail_of(image, Row(0, 1.0, left, right, None, Rect(0, 0, 960, 540))).faces["left"].image
+    assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == (255, 0, 0)
+    assert 0.2 < (face == (255, 0, 0)).all(axis=2).mean() < 0.3
+
+
+def test_the_sheet_of_a_full_frame_has_one_person(tmp_path):
+    two = sheet_of(order_for(tmp_path, 48), tmp_path)
+    one = sheet_of(order_for(tmp_path, 48, is_single=True), tmp_path)
+    assert two.shape[0] - one.shape[0] == FACE_SIZE + 4 + 30 + 6
+    top = strip_top(12) - FACE_SIZE - 4
+    assert colors(one[top : top + 30, 102:1902], (52, 168, 106)) > 0.95
+
+
 @pytest.mark.parametrize("box", [(-50, -50, 40, 40), (5000, 5000, 40, 40), (0, 0, 4000, 4000), (9, 9, 0, 0)])
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
@@ -205,9 +224,9 @@ def test_each_warning_has_a_line_of_its_own_below(tmp_path):
 
 @pytest.mark.parametrize("height", [30, 8])
 def test_what_happened_at_all_is_seen(height):
-    sources = np.zeros((6, 4), np.int64)
+    sources = np.zeros((len(SOURCES), 4), np.int64)
     sources[0] = 1000, 0, 500, 0
-    sources[4] = 1, 0, 500, 7
+    sources[SOURCES.index("frozen")] = 1, 0, 500, 7
     bar = presence_bar(sources, height)
     red = [(bar[:, n] == (236, 122, 48)).all(axis=1).sum() for n in range(4)]
     assert red == [1, 1, height // 2, height]

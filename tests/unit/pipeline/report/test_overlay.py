@@ -68,6 +68,14 @@ def test_a_placeholder_has_no_crop_to_draw():
     assert (drawn.y[200:, :700] == source.y[200:, :700]).all()
 
 
+def test_a_full_frame_has_one_crop():
+    empty = Tile(None, None, Rect(420, 200, 320, 360), "held")
+    shown = Row(77, 1.25, LEFT, empty, None, Rect(100, 200, 640, 360))
+    drawn, source = draw_overlay(frame(1280, 720), shown, width=1280, height=720), frame(1280, 720)
+    assert luma(drawn, edges(Rect(100, 200, 640, 360))) == {180}
+    assert (drawn.y[250:290, 415:425] == source.y[250:290, 415:425]).all(), "no line in the middle"
+
+
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 67), (1080, 1920), (321, 241)])
 def test_boxes_may_reach_out_of_any_frame(width, height):
     tile = Tile(1, Rect(-30, -20, width, height), Rect(width - 20, height - 20, 80, 90), "held")

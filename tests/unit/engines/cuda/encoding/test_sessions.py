@@ -255,7 +255,7 @@ def test_where_nobody_has_counted_one_session_is_asked_for_and_the_driver_sets_t
 
 def test_no_session_at_all_means_x264(library: ModuleType) -> None:
     gpu = DeviceEncoders(DeviceSettings(nvenc_max_sessions=0), COUNTED)
-    assert choose_encoder("auto", gpu._probed) == ("x264", "NVENC is not used: device.nvenc_max_sessions is 0")
+    assert choose_encoder("auto", gpu._probed) == ("x264", "NVENC is not used: nvenc_max_sessions is 0")
 
 
 def _create(gpu: DeviceEncoders) -> NvencEncoder:

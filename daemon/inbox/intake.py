@@ -1,4 +1,4 @@
-"""The choice of the next file: highest priority first, inboxes in turn, the oldest file first."""
+"""All inboxes together, and the choice of the next file: highest priority first, inboxes in turn, the oldest first."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RoundRobin(Generic[Key]):
 
 
 class Intake:
-    """All inboxes of the service."""
+    """All inboxes of the service; chooses the next candidate."""
 
     def __init__(self, inboxes: list[Inbox]) -> None:
         self.inboxes = inboxes

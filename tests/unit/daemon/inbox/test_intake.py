@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.inbox.selection import Intake, RoundRobin
+from daemon.inbox.intake import Intake, RoundRobin
 from tests.support.inbox import ManualClock, make_inbox, put, scan
 
 

@@ -1,4 +1,4 @@
-"""A snapshot of the service for people: the status page, and the status line of systemd."""
+"""Publishes the state of the service for people: the status page, and the status line of systemd."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import structlog
 from daemon.clock import Clock
 from daemon.config.settings import Settings, StatusSettings
 from daemon.inbox.inbox import Inbox
-from daemon.inbox.selection import Intake
+from daemon.inbox.intake import Intake
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.events import EventBus, Tick
+from daemon.remedies import remedy_of
 from daemon.service.job_overview import JobOverview
 from daemon.service.systemd import Systemd
 from daemon.share.leases import host_name
@@ -136,9 +137,9 @@ class StatusPublisher:
         for inbox in self._intake.inboxes:
             for file, wait in inbox.unfinished.items():
                 why = wait.why
-                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy, wait.since)
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, remedy_of(why), wait.since)
             for file, why in inbox.forbidden.items():
-                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, why.remedy)
+                yield WaitingJob("", _name(inbox, file), why.message, self._host, why.code, remedy_of(why))
 
     def _list_files(self, status: ServiceStatus) -> None:
         """Add the names of the first files in the inboxes."""

@@ -1,0 +1,62 @@
+"""Which frames are good enough to stand for somebody who is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.frames import Rect
+from pipeline.camera.visibility import contains_centre, touches
+from pipeline.people import Source
+
+BEST = 3  # quality of a frame without a fault
+
+_SURE: tuple[Source, ...] = ("detected", "reidentified")
+_STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
+_MIDDLE = 0.15  # of the crop's width: largest distance of a well-framed face from the middle
+_CLEARANCE = 0.05  # of the crop's width around the other person's centre
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeFrame:
+    """A frame that a frozen tile may repeat.
+
+    Attributes:
+        time: seconds on the camera's clock.
+        quality: as ``still_quality`` returns it.
+    """
+
+    pts: int
+    time: float
+    person: int
+    crop: Rect
+    quality: int
+
+    def is_replaced_by(self, new: FreezeFrame) -> bool:
+        """Return whether a later frame is the better one, or the only one that is not too old."""
+        if new.person != self.person or new.quality >= self.quality:
+            return True
+        return new.quality > 0 and new.time - self.time > _STALE_S
+
+
+def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, source: Source) -> int:
+    """Return how well a crop shows its person, from 0 to ``BEST``.
+
+    It is 0 where no face is seen, where it is cut off, or where the other person is in the crop. Each fault costs 1:
+    the other person at the edge, a face that is off the middle or only partly in the picture, and a face that is
+    interpolated, not detected.
+
+    Args:
+        face: box of the tile's person.
+        other: box of the other person.
+        inside: whether the crop holds all of the face that the frame shows.
+        source: of the tile.
+    """
+    if source == "head" or not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
+        return 0
+    is_whole = _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
+    return BEST - (other is not None and touches(crop, other)) - (not is_whole) - (source not in _SURE)
+
+
+def _holds(crop: Rect, face: Rect) -> bool:
+    across = crop.x <= face.x and face.x + face.w <= crop.x + crop.w
+    return across and crop.y <= face.y and face.y + face.h <= crop.y + crop.h

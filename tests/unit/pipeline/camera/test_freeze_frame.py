@@ -1,0 +1,46 @@
+"""Which frames stand for somebody who is away."""
+
+from __future__ import annotations
+
+from engines.frames import Rect
+from pipeline.camera.freeze_frame import BEST, FreezeFrame, still_quality
+from pipeline.people import Source
+
+CROP = Rect(400, 100, 480, 540)
+FACE = Rect(590, 250, 100, 130)
+
+
+def quality(face: Rect = FACE, other: Rect | None = None, *, inside: bool = True, source: Source = "detected") -> int:
+    return still_quality(CROP, face, other, inside=inside, source=source)
+
+
+def still(quality: int, time: float, person: int = 1) -> FreezeFrame:
+    return FreezeFrame(round(1000 * time), time, person, CROP, quality)
+
+
+def test_a_face_alone_in_the_middle_is_best_and_each_fault_makes_it_worse() -> None:
+    assert quality() == quality(other=Rect(100, 250, 100, 130)) == BEST
+    aside, at_edge = Rect(740, 250, 100, 130), Rect(320, 250, 100, 130)
+    assert quality(aside) == quality(other=at_edge) == quality(source="tracked") == BEST - 1
+    assert quality(aside, at_edge, source="tracked") == BEST - 3 == 0
+
+
+def test_a_face_that_the_frame_cuts_is_worse_than_a_whole_one() -> None:
+    assert quality(Rect(590, 40, 100, 130)) == BEST - 1
+
+
+def test_nothing_is_worse_than_half_a_face_or_two_people() -> None:
+    assert quality(inside=False) == 0
+    assert quality(other=Rect(450, 250, 100, 130)) == 0
+
+
+def test_the_latest_of_the_best_frames_is_kept() -> None:
+    assert still(2, 1.0).is_replaced_by(still(2, 1.1))
+    assert still(2, 1.0).is_replaced_by(still(3, 1.1))
+    assert not still(3, 1.0).is_replaced_by(still(2, 1.1))
+
+
+def test_an_old_frame_gives_way_to_a_usable_one_or_to_another_person() -> None:
+    assert still(3, 1.0).is_replaced_by(still(1, 7.0))
+    assert not still(3, 1.0).is_replaced_by(still(0, 7.0))
+    assert still(3, 1.0).is_replaced_by(still(0, 1.1, person=2))
