@@ -27,7 +27,8 @@ from pipeline.rendering.thumbnails import (
     load_thumbnails,
     thumbnail_of,
 )
-from pipeline.report.contact_sheet import SheetOrder, presence_bar, write_preview
+from pipeline.report.contact_sheet import SheetOrder, write_preview
+from pipeline.report.presence_bar import presence_bar
 from pipeline.report.time_axis import clock_text, ticks
 from pipeline.segments.tracks_file import SOURCES, TrackSummary
 
