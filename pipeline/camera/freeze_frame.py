@@ -53,8 +53,12 @@ def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, s
     """
     if source == "head" or not inside or (other is not None and contains_centre(crop, other, _CLEARANCE)):
         return 0
-    is_whole = _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
-    return BEST - (other is not None and touches(crop, other)) - (not is_whole) - (source not in _SURE)
+    return BEST - (other is not None and touches(crop, other)) - (not frames_well(crop, face)) - (source not in _SURE)
+
+
+def frames_well(crop: Rect, face: Rect) -> bool:
+    """Return whether a crop holds a whole face near its middle."""
+    return _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
 
 
 def _holds(crop: Rect, face: Rect) -> bool:

@@ -11,8 +11,9 @@ import numpy as np
 from engines.frames import Rect
 from pipeline.camera.bands import Array
 from pipeline.camera.camera_path import CameraPath, Stretch
+from pipeline.camera.extension import picture_in_tile
 from pipeline.camera.framings import Framings
-from pipeline.camera.freeze_frame import FreezeFrame, still_quality
+from pipeline.camera.freeze_frame import FreezeFrame, frames_well, still_quality
 from pipeline.camera.other_person import OtherPerson
 from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
 from pipeline.camera.visibility import contains_centre, contains_face
@@ -126,7 +127,7 @@ class TileCamera:
     def _follow(self, view: View, i: int, commit: int) -> list[Tile]:
         path = self._path
         if path is None or self._resting_elsewhere or (self._waiting and not self._is_in_crop(view, i)):
-            path = self._path = CameraPath(float(view.times[i]))
+            path = self._path = self._new_path(view, i)
         self._waiting = self._frozen = self._resting_elsewhere = False
         j = self._phase_end(view, i, commit)
         self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._take_end(view, i))), j - i)
@@ -134,6 +135,15 @@ class TileCamera:
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
         path.forget_before(float(view.times[j - 1]))
         return tiles
+
+    def _new_path(self, view: View, i: int) -> CameraPath:
+        """Return the path of a person who comes back: it goes on from the still if that is well framed for them."""
+        time, back, still = float(view.times[i]), view.next_face(i), self.freeze_frame
+        if self._frozen and self._path is not None and still is not None and back is not None:
+            face = view.faces[back]
+            if face is not None and picture_in_tile(still.crop) is None and frames_well(still.crop, face):
+                return self._planner.at_rest(time, still.crop)
+        return CameraPath(time)
 
     def _take_end(self, view: View, i: int) -> int:
         """Return the end of the take that contains frame ``i``, within the view."""

@@ -201,6 +201,17 @@ def test_who_stays_away_is_shown_as_a_still_until_they_return():
     assert frozen[0] == pytest.approx(60 + CameraSettings().hold_s * FPS, abs=2)
 
 
+@pytest.mark.parametrize(("returns_to", "stays"), [(1400, True), (1440, True), (1700, False)])
+def test_a_return_to_where_the_still_is_framed_leaves_the_crop_where_it_is(returns_to, stays):
+    scenes = [
+        scene(i, face(500), "lost" if 60 <= i < 180 else face(1400 if i < 60 else returns_to)) for i in range(240)
+    ]
+    tiles = rights(film(scenes))
+    still = next(t for t in tiles if t.source == "frozen")
+    assert (tiles[180].crop.cx == pytest.approx(still.crop.cx, abs=1)) == stays
+    assert all(holds(t.crop, t.face) for t in tiles[180:])
+
+
 @pytest.mark.parametrize(("seconds", "is_live"), [(0.1, False), (0.2, False), (0.4, True)])
 def test_a_glimpse_does_not_end_a_still(seconds, is_live):
     """A detector is wrong now and then, or somebody passes by."""
