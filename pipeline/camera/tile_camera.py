@@ -14,7 +14,7 @@ from engines.frames import Rect, Size
 from pipeline.camera.bands import Array
 from pipeline.camera.camera_path import CameraPath, PathPlanner, Stretch
 from pipeline.camera.framing import Framing
-from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.camera.tile_view import Trace, View, boxes, is_jump, is_other_panel, rect_state
 from pipeline.camera.visibility import contains_centre, contains_face, touches
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
@@ -87,9 +87,10 @@ class TileCamera:
         """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
+            is_break = self._is_break(view, i)
             self._panel = self._panel_at(view, i)
             self._framing, self._planner = self._framings.of(view.scenes[i].frame, self._panel)
-            if self._is_break(view, i):
+            if is_break:
                 self._end_take(view, i)
             if self._present(view, i):
                 tiles += self._follow(view, i, commit)
@@ -143,7 +144,9 @@ class TileCamera:
         return framing.shares(other.h)
 
     def _is_break(self, view: View, i: int) -> bool:
-        return view.breaks[i] or (i == 0 and self._follows_directly(view) and is_jump(self._last, view.own[0]))
+        if view.breaks[i] or i > 0 or not self._follows_directly(view):
+            return view.breaks[i]
+        return is_jump(self._last, view.own[0]) or is_other_panel(self._panel, view.panels[0])
 
     def _follows_directly(self, view: View) -> bool:
         return not self._waiting and view.faces[0] is not None

@@ -15,6 +15,7 @@ from pipeline.people import Scene, Seen, Side
 _UNKNOWN = (np.nan,) * 4
 _FAR_JUMP = 2.5  # face heights between two frames: faster than any person moves
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
+_SAME_PANEL = 0.08  # of a panel's width and height: how far its borders may be from those of before
 _MEMORY_S = 0.3  # time over which a person's speed is measured
 
 
@@ -37,13 +38,15 @@ class View:
 
     @cached_property
     def breaks(self) -> list[bool]:
-        """Where a path ends: at a cut, another person, or a jump that is no movement."""
+        """Where a path ends: at a cut, another person, another panel, or a jump that is no movement."""
         return [self._is_break(i) for i in range(len(self))]
 
     def _is_break(self, i: int) -> bool:
         if self.scenes[i].cut:
             return True
-        return i > 0 and is_jump(self.own[i - 1], self.own[i])
+        if i == 0:
+            return False
+        return is_jump(self.own[i - 1], self.own[i]) or is_other_panel(self.panels[i - 1], self.panels[i])
 
     def next_break(self, after: int) -> int:
         return next((i for i in range(after + 1, len(self)) if self.breaks[i]), len(self))
@@ -110,6 +113,15 @@ def panel_of(face: Rect | None, panels: Sequence[Rect]) -> Rect | None:
         return None
     holding = [p for p in panels if p.x <= face.cx <= p.x + p.w and p.y <= face.cy <= p.y + p.h]
     return min(holding, key=lambda p: p.w * p.h, default=None)
+
+
+def is_other_panel(before: Rect | None, after: Rect | None) -> bool:
+    """Return whether a panel has moved or grown, which happens at once."""
+    if before is None or after is None:
+        return False
+    across = max(abs(after.x - before.x), abs(after.x + after.w - before.x - before.w))
+    down = max(abs(after.y - before.y), abs(after.y + after.h - before.y - before.h))
+    return across > _SAME_PANEL * after.w or down > _SAME_PANEL * after.h
 
 
 def is_jump(before: Seen | None, after: Seen | None) -> bool:
