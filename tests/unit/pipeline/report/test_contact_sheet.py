@@ -134,6 +134,17 @@ def test_faces_are_cut_out_of_their_tiles():
         assert tuple(face[2, 2]) == (0, 0, 0)
 
 
+def test_faces_are_cut_out_of_extended_tiles():
+    """The crop of 960x540 fills the tile's rows 180 to 720."""
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[380:580, 400:560] = 255, 0, 0
+    tile = Tile(1, Rect(400, 470, 160, 200), Rect(0, 270, 960, 540), "detected")
+    face = thumbnail_of(image, Row(0, 1.0, tile, tile)).faces["left"].image
+    assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == (255, 0, 0)
+    assert 0.2 < (face == (255, 0, 0)).all(axis=2).mean() < 0.3
+    assert tuple(face[2, 2]) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("box", [(-50, -50, 40, 40), (5000, 5000, 40, 40), (0, 0, 4000, 4000), (9, 9, 0, 0)])
 def test_a_face_anywhere_gives_a_square(box):
     tile = Tile(1, Rect(*box), Rect(0, 0, 480, 540), "tracked")
