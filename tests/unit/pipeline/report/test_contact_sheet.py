@@ -144,6 +144,17 @@ def test_faces_are_cut_out_of_their_tiles():
         assert tuple(face[2, 2]) == (0, 0, 0)
 
 
+def test_faces_are_cut_out_of_extended_tiles():
+    """The crop of 960x540 fills the tile's rows 180 to 720."""
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[380:580, 400:560] = 255, 0, 0
+    tile = Tile(1, Rect(400, 470, 160, 200), Rect(0, 270, 960, 540), "detected")
+    face = thumbnail_of(image, Row(0, 1.0, tile, tile)).faces["left"].image
+    assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == (255, 0, 0)
+    assert 0.2 < (face == (255, 0, 0)).all(axis=2).mean() < 0.3
+    assert tuple(face[2, 2]) == (0, 0, 0)
+
+
 def test_the_face_of_a_full_frame_is_cut_out_of_the_whole_of_it():
     image = np.zeros((1080, 1920, 3), np.uint8)
     image[300:500, 880:1040] = 255, 0, 0  # in both halves
