@@ -99,10 +99,10 @@ class Framing:
         Args:
             before: what was decided before.
         """
-        if not len(faces) or self.extended < _WORTH * self.widest:
-            return before and len(faces) == 0
+        if not len(faces):
+            return before
         share = float(np.median(faces[:, 3])) / HEIGHT_PER_WIDTH / self.widest
-        return share > (_FILLS / _DECIDED if before else _FILLS)
+        return share > (_FILLS / _DECIDED if before else _FILLS) and self.extended >= _WORTH * self.widest
 
     def separation(
         self, faces: Array, others: Array, before: Separation | None, *, may_touch: bool = True

@@ -109,6 +109,26 @@ def test_heads_that_touch_and_sway_do_not_make_the_camera_waver():
         assert acceleration(tiles[60:]).max() < 0.3
 
 
+def approaching(apart):
+    """Two who come near to each other; the distance of their faces' centres in face widths, frame by frame."""
+    return [scene(i, *side_by_side(distance, 260)) for i, distance in enumerate(apart)]
+
+
+def test_two_who_come_near_and_stay_are_separated_after_a_while():
+    rows = film(approaching(np.interp(np.arange(240), [0, 30, 90], [3.0, 3.0, 1.05])))
+    left, right = side_by_side(1.05, 260)
+    assert shown(rows[-1].left.crop, right) < 0.03
+    assert shown(rows[-1].right.crop, left) < 0.03
+    assert acceleration(lefts(rows)).max() < 3
+
+
+def test_two_who_meet_and_part_again_are_filmed_in_one_size():
+    rows = film(approaching(np.interp(np.arange(240), [0, 30, 90, 120, 180], [3.0, 3.0, 1.0, 1.0, 3.0])))
+    for tiles in (lefts(rows), rights(rows)):
+        assert min(t.crop.w for t in tiles) > 0.7 * max(t.crop.w for t in tiles)
+        assert all(holds(t.crop, t.face) for t in tiles)
+
+
 def test_a_face_above_or_below_the_crop_is_no_neighbour():
     alone = film([scene(i, face(900, 800, 150)) for i in range(40)])[-1].left.crop
     above = film([scene(i, face(900, 800, 150), face(1080, 100, 150)) for i in range(40)])[-1].left.crop
