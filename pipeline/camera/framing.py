@@ -17,7 +17,7 @@ T = TypeVar("T", float, Array)
 
 TILE_HEIGHT = 1080
 HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
-_EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
+EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
 _OWN_SHARE = 0.35  # of the distance to the other face: largest distance of the crop's centre from its own face
 _OWN_SHARE_BOTH = 0.45  # ... at the edge of the frame, where the crop must hold both faces
 _ZOOM_ALWAYS = 1.5  # least zoom range that small frames and panels allow, beyond upscale_max
@@ -64,13 +64,13 @@ class Framing:
             extends: a crop that is too wide for the area ends where the area does, in another shape than the tile.
         """
         if extends and width > self.widest:
-            area, w = self.area, min(_round(width), self.area.w)
-            h = min(_round(width) * HEIGHT_PER_WIDTH, area.h)
+            area, w = self.area, min(on_grid(width), self.area.w)
+            h = min(on_grid(width) * HEIGHT_PER_WIDTH, area.h)
             return Rect(_moved(cx - w / 2, area.x, area.w - w), _moved(cy - h / 2, area.y, area.h - h), w, h)
-        w = min(_round(width), widest_crop(self.frame))
+        w = min(on_grid(width), widest_crop(self.frame))
         h = w * HEIGHT_PER_WIDTH
-        x = min(max(_round(cx - w / 2), 0.0), _floor(self.width - w))
-        y = min(max(_round(cy - h / 2), 0.0), _floor(self.height - h))
+        x = min(max(on_grid(cx - w / 2), 0.0), _floor(self.width - w))
+        y = min(max(on_grid(cy - h / 2), 0.0), _floor(self.height - h))
         return Rect(x, y, w, h)
 
     def centred_split(self, side: Side) -> Rect:
@@ -239,7 +239,7 @@ class Framing:
         """Return the constraints of the crop's centre in y, for crops of these widths, shape (N,)."""
         s = self._settings
         heights = widths * HEIGHT_PER_WIDTH
-        target = faces[:, 1] + faces[:, 3] * _EYES_IN_BOX + heights * (0.5 - s.eye_line)
+        target = faces[:, 1] + faces[:, 3] * EYES_IN_BOX + heights * (0.5 - s.eye_line)
         inside = heights / 2 - faces[:, 3] * (0.5 + s.face_margin)
         middle = faces[:, 1] + faces[:, 3] / 2
         zone = widths * s.dead_zone_vertical
@@ -292,8 +292,9 @@ def _floor(value: float) -> float:
 
 
 def _moved(value: float, start: float, room: float) -> float:
-    return min(max(_round(value), start), start + room)
+    return min(max(on_grid(value), start), start + room)
 
 
-def _round(value: float) -> float:
+def on_grid(value: float) -> float:
+    """Return the nearest position of a crop's edge, pixels: edges on this grid add up exactly."""
     return math.floor(value * _GRID + 0.5) / _GRID

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from engines.frames import Rect
+from pipeline.camera.framing import EYES_IN_BOX, HEIGHT_PER_WIDTH, on_grid
+from pipeline.camera.tile_view import rect_state
 from pipeline.camera.visibility import contains_centre, touches
 from pipeline.people import Source
 
@@ -13,6 +16,7 @@ BEST = 3  # quality of a frame without a fault
 _SURE: tuple[Source, ...] = ("detected", "reidentified")
 _STALE_S = 5.0  # age from which a worse freeze frame replaces an old one
 _MIDDLE = 0.15  # of the crop's width: largest distance of a well-framed face from the middle
+_WORTH = 0.95  # of the crop's width: a crop that is hardly closer is not worth it
 _CLEARANCE = 0.05  # of the crop's width around the other person's centre
 
 
@@ -22,6 +26,9 @@ class FreezeFrame:
 
     Attributes:
         time: seconds on the camera's clock.
+        crop: what the tile showed of it.
+        face: box of the person.
+        narrowest: smallest width of a crop that the frame is sharp enough for, pixels.
         quality: as ``still_quality`` returns it.
     """
 
@@ -29,6 +36,8 @@ class FreezeFrame:
     time: float
     person: int
     crop: Rect
+    face: Rect
+    narrowest: float
     quality: int
 
     def is_replaced_by(self, new: FreezeFrame) -> bool:
@@ -36,6 +45,30 @@ class FreezeFrame:
         if new.person != self.person or new.quality >= self.quality:
             return True
         return new.quality > 0 and new.time - self.time > _STALE_S
+
+    def closer(self, share: float) -> Rect:
+        """Return a crop in which the face has this share of the height, as far as the frame is sharp enough.
+
+        It is never wider than ``crop``, and the eyes are where they are there. A crop that is extended stays.
+        """
+        width = max(self.face.h / share / HEIGHT_PER_WIDTH, self.narrowest)
+        if width > _WORTH * self.crop.w or self.crop.h != self.crop.w * HEIGHT_PER_WIDTH:
+            return self.crop
+        width = on_grid(width)
+        scale = width / self.crop.w
+        eyes = self.face.y + EYES_IN_BOX * self.face.h
+        x = on_grid(self.face.cx - (self.face.cx - self.crop.x) * scale)
+        y = on_grid(eyes - (eyes - self.crop.y) * scale)
+        return Rect(x, y, width, width * HEIGHT_PER_WIDTH)
+
+    def state(self) -> list[Any]:
+        crop, face = rect_state(self.crop), rect_state(self.face)
+        return [self.pts, self.time, self.person, crop, face, self.narrowest, self.quality]
+
+    @classmethod
+    def restored(cls, state: list[Any]) -> FreezeFrame:
+        pts, time, person, crop, face, narrowest, quality = state
+        return cls(pts, time, person, Rect(*crop), Rect(*face), narrowest, quality)
 
 
 def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, source: Source) -> int:

@@ -37,6 +37,11 @@ class OtherPerson:
             self._last = (box, float(view.times[i]))
             self._shares = self._shares_in(view, i) or self._shares
 
+    def likely_share(self, usual: float) -> float | None:
+        """Return which share of their tile's height their face has, if ``usual`` is the wanted one; None: unknown."""
+        least, most = self._shares
+        return None if math.isnan(least) else min(max(usual, least), most)
+
     def begin_shot(self) -> None:
         """Forget the position, which another shot does not share."""
         self._last = None

@@ -48,6 +48,7 @@ class TileCamera:
         self._other = OtherPerson(framings)
         self._panel: Rect | None = None  # the person's panel in the last frame
         self.freeze_frame: FreezeFrame | None = None
+        self._still_crop: Rect | None = None  # of a still in a new shot; None: that of the freeze frame
 
     def advance(self, view: View, commit: int) -> list[Tile]:
         """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
@@ -91,7 +92,7 @@ class TileCamera:
         return not self._waiting and view.faces[0] is not None
 
     def _end_take(self, view: View, i: int) -> None:
-        self._path, self._last = None, None
+        self._path, self._last, self._still_crop = None, None, None
         self._waiting = self._frozen = self._resting_elsewhere = False
         self._trace.reset(float(view.times[i]))
         if view.scenes[i].cut:
@@ -131,6 +132,7 @@ class TileCamera:
         path = self._path
         if path is None or self._resting_elsewhere or (self._waiting and not self._is_in_crop(view, i)):
             path = self._path = self._new_path(view, i)
+        self._still_crop = None
         self._waiting = self._frozen = self._resting_elsewhere = False
         j = self._phase_end(view, i, commit)
         self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._take_end(view, i))), j - i)
@@ -212,7 +214,8 @@ class TileCamera:
             return
         inside = contains_face(crop, face, self._framing.width, self._framing.height)
         quality = still_quality(crop, face, view.others[i], inside=inside, source=own.source)
-        new = FreezeFrame(view.scenes[i].pts, self._trace.last_s, own.person, crop, quality)
+        pts, narrowest = view.scenes[i].pts, self._framing.narrowest
+        new = FreezeFrame(pts, self._trace.last_s, own.person, crop, face, narrowest, quality)
         if self.freeze_frame is None or self.freeze_frame.is_replaced_by(new):
             self.freeze_frame = new
 
@@ -274,7 +277,7 @@ class TileCamera:
         person = _person(view, i)
         if self.freeze_frame is None or (person is not None and person != self.freeze_frame.person):
             return Tile(person, None, self._framing.centred_split(self._side), "placeholder")
-        return Tile(person, None, self.freeze_frame.crop, "frozen", self.freeze_frame.pts)
+        return Tile(person, None, self._still_crop or self.freeze_frame.crop, "frozen", self.freeze_frame.pts)
 
     def _wait_unseen(self, view: View, i: int, j: int) -> list[Tile]:
         """Return tiles for a person who has not been in this shot: frozen, or a crop without the other person."""
@@ -282,7 +285,7 @@ class TileCamera:
             self._other.note(view, k)
         own = view.own[i]
         if own is not None and self.freeze_frame is not None and self.freeze_frame.person == own.person:
-            self._frozen = True
+            self._begin_still(self.freeze_frame)
             return [self._frozen_tile(view, k) for k in range(i, j)]
         crop = self._free_crop(view, i)
         if crop is None:
@@ -290,6 +293,13 @@ class TileCamera:
             return [self._frozen_tile(view, k) for k in range(i, j)]
         self._path, self._resting_elsewhere = self._planner.at_rest(float(view.times[i]), crop), True
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
+
+    def _begin_still(self, still: FreezeFrame) -> None:
+        """Begin to show a still in a new shot: the face as large as the other one, which may be nearer here."""
+        share = self._other.likely_share(self._settings.face_share)
+        if not self._frozen and share is not None:
+            self._still_crop = still.closer(share)
+        self._frozen = True
 
     def _free_crop(self, view: View, i: int) -> Rect | None:
         """Return a panel or a half of the frame without the other person, the tile's own side if possible."""
@@ -320,7 +330,8 @@ class TileCamera:
             "trace": self._trace.state(),
             "panel": rect_state(self._panel),
             "other": self._other.state(),
-            "still": [still.pts, still.time, still.person, rect_state(still.crop), still.quality] if still else None,
+            "still": still.state() if still else None,
+            "still_crop": rect_state(self._still_crop),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -331,7 +342,8 @@ class TileCamera:
         self._trace = Trace.restored(state["trace"])
         self._panel = Rect(*state["panel"]) if state["panel"] else None
         self._other.restore(state["other"])
-        self.freeze_frame = FreezeFrame(still[0], still[1], still[2], Rect(*still[3]), still[4]) if still else None
+        self.freeze_frame = FreezeFrame.restored(still) if still else None
+        self._still_crop = Rect(*state["still_crop"]) if state["still_crop"] else None
 
 
 def _person(view: View, i: int) -> int | None:
