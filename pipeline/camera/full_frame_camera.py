@@ -18,7 +18,7 @@ from pipeline.people import Scene, Seen, Tile
 from pipeline.settings import CameraSettings
 
 _FACE_SHARE = 0.7  # of a face's share of a tile: a person alone has more room around them
-_FILLS = 0.8  # of the picture's height: only a face that hardly fits is worth an edge in the picture
+_FILLS = 0.95  # of the picture's height: only a face that does not fit is worth an edge in the picture
 _SQUEEZE = 0.5
 
 
