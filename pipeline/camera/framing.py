@@ -105,10 +105,11 @@ class Framing:
         Args:
             before: what was decided before.
         """
-        if not len(faces) or self.extended < _WORTH * self.widest:
-            return before and len(faces) == 0
+        if not len(faces):
+            return before
         share = float(np.median(faces[:, 3])) / HEIGHT_PER_WIDTH / self.widest
-        return share > (self._fills / _DECIDED if before else self._fills)
+        fills = self._fills / _DECIDED if before else self._fills
+        return share > fills and self.extended >= _WORTH * self.widest
 
     def separation(
         self, faces: Array, others: Array, before: Separation | None, *, may_touch: bool = True

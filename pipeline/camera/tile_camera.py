@@ -15,7 +15,7 @@ from pipeline.camera.extension import picture_in_tile
 from pipeline.camera.framings import Framings
 from pipeline.camera.freeze_frame import FreezeFrame, frames_well, still_quality
 from pipeline.camera.other_person import OtherPerson
-from pipeline.camera.tile_view import Trace, View, boxes, is_jump, rect_state
+from pipeline.camera.tile_view import Trace, View, boxes, is_jump, is_other_panel, rect_state
 from pipeline.camera.visibility import contains_centre, contains_face
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Seen, Side, Tile
@@ -53,9 +53,10 @@ class TileCamera:
         """Return the tiles of the view's first ``commit`` frames; the plan also uses the later ones."""
         tiles: list[Tile] = []
         while (i := len(tiles)) < commit:
+            is_break = self._is_break(view, i)
             self._panel = self._panel_at(view, i)
             self._framing, self._planner = self._framings.of(view.scenes[i].frame, self._panel)
-            if self._is_break(view, i):
+            if is_break:
                 self._end_take(view, i)
             if self._present(view, i):
                 tiles += self._follow(view, i, commit)
@@ -82,7 +83,9 @@ class TileCamera:
         return Stretch(view.times[start:stop], boxes(faces), boxes(others), partner, view.gaze[start:stop])
 
     def _is_break(self, view: View, i: int) -> bool:
-        return view.breaks[i] or (i == 0 and self._follows_directly(view) and is_jump(self._last, view.own[0]))
+        if view.breaks[i] or i > 0 or not self._follows_directly(view):
+            return view.breaks[i]
+        return is_jump(self._last, view.own[0]) or is_other_panel(self._panel, view.panels[0])
 
     def _follows_directly(self, view: View) -> bool:
         return not self._waiting and view.faces[0] is not None

@@ -17,6 +17,7 @@ _UNKNOWN = (np.nan,) * 4
 _FAR_JUMP = 2.5  # face heights between two frames: faster than any person moves
 _BODY = 2.0  # face heights between the middles of two faces whose bodies may overlap
 _GLIMPSE_S = 0.25  # a shorter sight of somebody who is away is no return
+_SAME_PANEL = 0.08  # of a panel's width and height: how far its borders may be from those of before
 _MEMORY_S = 0.3  # time over which a person's speed is measured
 
 
@@ -24,7 +25,8 @@ class View:
     """Consecutive frames as one tile sees them; frames are added at the end and dropped at the start.
 
     Attributes:
-        breaks: whether a path ends at a frame: at a cut, another person, or a jump that is no movement.
+        breaks: whether a path ends at a frame: at a cut, another person, another
+            panel, or a jump that is no movement.
     """
 
     def __init__(self, side: Side) -> None:
@@ -46,16 +48,22 @@ class View:
         """Add the next frame; ``time`` is in seconds on the camera's clock."""
         own, other = (scene.left, scene.right) if self._is_left else (scene.right, scene.left)
         face, neighbour = own.box if own else None, other.box if other else None
-        self.breaks.append(scene.cut or (bool(self.own) and is_jump(self.own[-1], own)))
+        panel = panel_of(face, scene.panels)
+        self.breaks.append(scene.cut or self._breaks_off(own, panel))
         self.scenes.append(scene)
         self.own.append(own)
         self.faces.append(face)
         self.others.append(neighbour)
-        self.panels.append(panel_of(face, scene.panels))
+        self.panels.append(panel)
         self.other_panels.append(panel_of(neighbour, scene.panels))
         self._times.append(time)
         self._gaze.append(own.gaze if own else 0.0)
         self._forget_arrays()
+
+    def _breaks_off(self, own: Seen | None, panel: Rect | None) -> bool:
+        if not self.own:
+            return False
+        return is_jump(self.own[-1], own) or is_other_panel(self.panels[-1], panel)
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` frames; the first one that is left follows none."""
@@ -152,6 +160,15 @@ def panel_of(face: Rect | None, panels: Sequence[Rect]) -> Rect | None:
         return None
     holding = [p for p in panels if p.x <= face.cx <= p.x + p.w and p.y <= face.cy <= p.y + p.h]
     return min(holding, key=lambda p: p.w * p.h, default=None)
+
+
+def is_other_panel(before: Rect | None, after: Rect | None) -> bool:
+    """Return whether a panel has moved or grown, which happens at once."""
+    if before is None or after is None:
+        return False
+    across = max(abs(after.x - before.x), abs(after.x + after.w - before.x - before.w))
+    down = max(abs(after.y - before.y), abs(after.y + after.h - before.y - before.h))
+    return across > _SAME_PANEL * after.w or down > _SAME_PANEL * after.h
 
 
 def is_jump(before: Seen | None, after: Seen | None) -> bool:

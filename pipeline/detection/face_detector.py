@@ -23,7 +23,7 @@ from pipeline.people import Face
 from pipeline.settings import DetectSettings
 
 _NMS_IOU = 0.3
-_CLOSE_INPUT = 320, 192  # width and height of the detector's input for a part of a frame: the least of any engine
+_CLOSE_INPUT = 320, 192  # width and height of the detector's input for a part of a frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ class Response(NamedTuple):
     """Where the filter finds its target in a chip.
 
     Attributes:
-        dx, dy: from the middle of the chip, in pixels of the chip.
+        dx, dy: from the middle of the chip, in pixels of the chip and parts of them.
         peak: height of the response: 1 for the chip that the filter knows, about 0.05 for any other.
     """
 
-    dx: int
-    dy: int
+    dx: float
+    dy: float
     peak: float
 
 
@@ -51,7 +51,9 @@ class CorrelationFilter:
         spectrum = np.fft.rfft2(_features(_normalized(chip)))
         response = np.fft.irfft2(self._weights * _kernel(spectrum, self._spectrum), s=(CHIP, CHIP))
         row, column = (int(n) for n in np.unravel_index(int(response.argmax()), response.shape))
-        return Response(_signed(column), _signed(row), float(response[row, column]))
+        dx = _signed(column) + _between(response[row], column)
+        dy = _signed(row) + _between(response[:, column], row)
+        return Response(dx, dy, float(response[row, column]))
 
     def learn(self, chip: Chip, share: float) -> None:
         """Mix a chip with the target in its middle into what the filter knows."""
@@ -98,6 +100,13 @@ def _norm(spectrum: Spectrum) -> float:
     """Return the squared norm of features from their half spectrum (Parseval)."""
     power = np.abs(spectrum) ** 2
     return float(2 * power.sum() - power[..., 0].sum() - power[..., -1].sum()) / CHIP**2
+
+
+def _between(line: NDArray[np.float64], peak: int) -> float:
+    """Return where the vertex of the parabola through a peak and its neighbours lies, -0.5..0.5 from the peak."""
+    before, top, after = (float(line[(peak + n) % CHIP]) for n in (-1, 0, 1))
+    bend = before - 2 * top + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
 def _signed(shift: int) -> int:

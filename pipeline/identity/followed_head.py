@@ -24,7 +24,7 @@ CLOSE_S = 0.5  # between two such looks; at a lower response than this, every ti
 SURE = 0.3
 NEAR, SIMILAR = 0.6, 1.7  # face heights, ratio of heights: a face at this place and of this size is the head's
 FAINT, CLEAR = 0.25, 0.5  # scores: of a face that confirms a head, and of one that corrects its place
-MOVED = 0.15  # face heights: less is no movement
+MOVED = 0.1  # face heights: less is no movement
 NEVER = -1e9
 
 

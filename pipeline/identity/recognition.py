@@ -25,6 +25,7 @@ FIRST_VIEWS = 6  # a gallery is young before this many views
 VIEW_S = 0.25  # between two embeddings of a tracklet after the first ones
 FIRST_EMBEDDINGS, MAX_EMBEDDINGS = 2, 5  # of an undecided tracklet: without a pause, and in total
 DECISIVE = 6.0  # nats between the two people that need no further embedding
+VERIFY_S = 2.0  # between two looks at one of the people while the other is away: a cut may have been missed
 CLEAR = 5.0  # nats for the likeliest person, after a cut or an entry, that need no further embedding either
 MIN_ENROL_NATS = 3.0  # margin from which a face's views enter a gallery
 MAX_TOKENS = 30.0  # of the budget for embeddings that only add views
@@ -71,7 +72,8 @@ class FaceRecognizer:
         """
         if not self.active:
             return set()
-        wanted = [h for h in hits if self._needs_embedding(t, h, tracklets[h.tracklet], people, complete)]
+        alone = people == 2 and not {1, 2} <= {tracklets[h.tracklet].label for h in hits}
+        wanted = [h for h in hits if self._needs_embedding(t, h, tracklets[h.tracklet], people, complete, alone)]
         vectors = self._run(pts, wanted)
         for hit, vector in zip(wanted, vectors, strict=False):
             self._add_embedding(t, hit, tracklets[hit.tracklet], vector, people)
@@ -116,12 +118,15 @@ class FaceRecognizer:
         self.failure, self.activations = state["failure"], int(state["activations"])
         self._tokens = float(state["tokens"])
 
-    def _needs_embedding(self, t: float, hit: TrackedFace, tracklet: Tracklet, people: int, complete: bool) -> bool:
+    def _needs_embedding(
+        self, t: float, hit: TrackedFace, tracklet: Tracklet, people: int, complete: bool, alone: bool
+    ) -> bool:
         if hit.covered or not self._is_clear(hit.face):
             return False
         rested = t - tracklet.embedded_t >= VIEW_S - 1e-6
         if tracklet.label in (1, 2) and tracklet.embedded and not hit.crowded:
-            return rested and self._is_new_view(hit.face, tracklet.label)
+            is_due = alone and t - tracklet.embedded_t >= VERIFY_S
+            return is_due or (rested and self._is_new_view(hit.face, tracklet.label))
         if tracklet.embedded >= MAX_EMBEDDINGS or not (rested or tracklet.embedded < FIRST_EMBEDDINGS):
             return False
         if complete and tracklet.label in (UNDECIDED, STRANGER):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from pipeline.identity.appearance import is_the_other
 from pipeline.identity.assignment import APPEARS, Assigner, Decision
 from pipeline.identity.followed_head import HeadEyes
 from pipeline.identity.head_follower import HeadFollower
@@ -52,7 +53,7 @@ class PeopleResolver:
         embed: Embedder | None,
         eyes: HeadEyes | None = None,
     ) -> None:
-        settings = _within(settings, lookahead_s)
+        self._settings = settings = _within(settings, lookahead_s)
         self._lookahead_s = lookahead_s
         self._builder = TrackletBuilder(settings)
         self._assigner = Assigner(settings, width)
@@ -139,6 +140,7 @@ class PeopleResolver:
             frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
         for number in embedded:
+            self._check(self._tracklets[number], frame.t)
             self._enrol(self._tracklets[number])
         self._dirty = self._dirty or bool(embedded)
         faces = [FaceSpot(h.tracklet, h.face.box, h.tracklet in embedded) for h in hits]
@@ -150,6 +152,13 @@ class PeopleResolver:
         heads = self._heads.step(frame.pts, frame.t, lost, [h.face.box for h in hits])
         self._builder.follow(heads)
         return [FaceSpot(face.tracklet, heads[face.track], head=True) for face in lost if face.track in heads]
+
+    def _check(self, tracklet: Tracklet, t: float) -> None:
+        """End a tracklet that shows the other person by now, as after a cut that was not found."""
+        if tracklet.label in (1, 2) and is_the_other(tracklet, self._settings):
+            tracklet.views = tracklet.views[:-1]
+            self._builder.suspect(tracklet.track)
+            self._record.was_the_other(tracklet, t)
 
     def _is_complete(self, hits: Sequence[TrackedFace]) -> bool:
         """Return whether both people are seen for certain, so that all other faces are strangers'."""

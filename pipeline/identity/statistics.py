@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.identity.confidence import confidence
-from pipeline.identity.recognition import FaceRecognizer
+from pipeline.identity.recognition import VERIFY_S, FaceRecognizer
 from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
 from pipeline.people import Seen
@@ -100,6 +100,11 @@ class IdentityRecord:
             if t - tracklet.t0 >= SEEN_WRONG_S:
                 self._decided(tracklet.t0, SHOWN_WRONG)
         self._remember(tracklet)
+
+    def was_the_other(self, tracklet: Tracklet, t: float) -> None:
+        """Record that a tracklet shows the other person by now: since at most ``VERIFY_S``."""
+        self._doubt(max(tracklet.t0, t - VERIFY_S), t, "jump", tracklet.label, SHOWN_WRONG)
+        self._decided(t, SHOWN_WRONG)
 
     def closed(self, tracklet: Tracklet, own: float | None, other: float | None) -> None:
         """Take a finished tracklet into the confidence.

@@ -148,6 +148,10 @@ class TrackletBuilder:
     def shot(self) -> int:
         return self._shot
 
+    def suspect(self, track: int) -> None:
+        """End the present tracklet of a track with its next detection."""
+        self._hidden.add(track)
+
     def live(self) -> set[int]:
         """Return the ids of tracklets that may still grow."""
         return {k.id for k in self._current.values()}

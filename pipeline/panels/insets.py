@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Rect
-from pipeline.panels.layout import BORDER_INSET, CERTAIN, Floats, tolerant
+from pipeline.panels.layout import BORDER_INSET, Floats, tolerant
 
+_STEADY = 0.7  # mean vote: a border that stays where it is while people move
 _WIDE, _HIGH = 3.5, 2.5  # of a face's width and height: how far the borders may be from it
 _CROP = 0.3  # of a face's height that an inset may cut off above and below
 _STRIPS_LEAST = 3  # that a border must have; the votes of each must say so
 _SIDE, _KNOWN = 0.6, 0.5  # of the strips of each side: on which a border is seen, and that of a known inset
-_QUALITY, _BEYOND = 3.3, 0.25  # of the four sides together; what each loses that goes on beyond a corner
+_QUALITY, _BEYOND = 3.5, 0.25  # of the four sides together; what each loses that goes on beyond a corner
 _LARGEST = 0.35  # of the area of the picture around it
 _HEAD = 0.4  # of a face's width and height: what the picture around the inset keeps beside other faces
 
@@ -84,7 +85,7 @@ class _Borders:
     """Where borders are seen, in pixels of the samples."""
 
     def __init__(self, vertical: Floats, horizontal: Floats) -> None:
-        self._x, self._y = (tolerant(votes) > CERTAIN for votes in (vertical, horizontal))
+        self._x, self._y = (tolerant(votes) > _STEADY for votes in (vertical, horizontal))
         self._width, self._height = vertical.shape[1], horizontal.shape[1]
 
     def outside(self, inset: Rect) -> Rect:

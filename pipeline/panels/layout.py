@@ -30,7 +30,7 @@ _GUTTER_MOST, _GUTTER = 10, 0.15  # pixels; what its borders gain
 _BESIDE = 6  # pixels beside a border that show detail because of it
 BORDER_INSET = 2  # pixels between a border and the panel
 _DIVISIONS = 12  # depth of the division
-_HEAD_BESIDE, _CUT_OFF = 0.2, 0.3  # of a face's size: no border is so near beside it; a panel may cut off top and chin
+_HEAD_BESIDE, _CUT_OFF = 0.2, 0.35  # of a face's size: no border is so near beside it; a panel may cut off top and chin
 _PANEL_LEAST = 0.08  # of the frame's extent; smaller parts are gutters and bars
 
 

@@ -24,6 +24,7 @@ _EVERY_UNDIVIDED_S = (
     4.0  # in a shot without panels, which rarely gets any before the next cut; a sample makes a GPU wait
 )
 _LEAST_SAMPLES = 4  # before a shot's panels are believed
+_INSET_SAMPLES = 30  # before an inset is believed: by then, what belongs to a person has moved with them
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
 _SAME = 2.5 / LUMA_LONG_SIDE  # of the frame: panels that differ by less are the same
@@ -68,11 +69,13 @@ class PanelDetector:
         self._known: Panels = ()
         self._faces: list[Rect] = []  # the latest of each panel
         self._most_faces = 0  # found at once in this shot
+        self._awaits_inset = False  # there may be an inset, which further samples will confirm
 
     def begin_shot(self, t: float) -> None:
         """Note a cut at ``t``, seconds."""
         self._layouts.append(_Layout(t, None))
-        self._votes, self._samples, self._candidate, self._faces, self._most_faces = [], 0, None, [], 0
+        self._votes, self._samples, self._candidate, self._faces = [], 0, None, []
+        self._most_faces, self._awaits_inset = 0, False
         self._next_s = t
 
     def note_faces(self, t: float, faces: Sequence[Rect]) -> None:
@@ -103,7 +106,8 @@ class PanelDetector:
         """Return the time until the next sample, seconds."""
         if self._samples < _FIRST_SAMPLES:
             return _FIRST_EVERY_S
-        return _EVERY_S if self._layouts[-1].panels or self._candidate else _EVERY_UNDIVIDED_S
+        is_busy = self._layouts[-1].panels or self._candidate or self._awaits_inset
+        return _EVERY_S if is_busy else _EVERY_UNDIVIDED_S
 
     def _panels(self, luma: NDArray[np.float32]) -> Panels:
         """Return the panels in the latest sample.
@@ -118,7 +122,9 @@ class PanelDetector:
             _is_between_bars(luma, panels[0]) or any(_same(panels, (p,)) for p in self._known)
         ):
             panels = find_panels(vertical, horizontal, faces, without_gaps=True)
-        return with_insets(panels, vertical, horizontal, self._faces, self._known)
+        divided = with_insets(panels, vertical, horizontal, self._faces, self._known)
+        self._awaits_inset = divided != panels and self._samples < _INSET_SAMPLES
+        return panels if self._awaits_inset else divided
 
     def at(self, t: float) -> Panels:
         """Return the panels at ``t``, in parts of the frame's width and height; must not go back in time."""
@@ -160,6 +166,7 @@ class PanelDetector:
             "known": _panels_state(self._known),
             "faces": _panels_state(tuple(self._faces)),
             "most_faces": self._most_faces,
+            "awaits_inset": self._awaits_inset,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -172,7 +179,7 @@ class PanelDetector:
         self._candidate = _restored_panels(state["candidate"])
         self._known = _restored_panels(state["known"]) or ()
         self._faces = list(_restored_panels(state["faces"]) or ())
-        self._most_faces = state["most_faces"]
+        self._most_faces, self._awaits_inset = state["most_faces"], state["awaits_inset"]
 
 
 def is_picture(panels: Sequence[Rect], width: float = 1.0, height: float = 1.0) -> bool:

@@ -25,6 +25,7 @@ from pipeline.durable import write_durably
 from pipeline.people import Side, Source
 from pipeline.rendering.thumbnails import COUNT, FACE_SIZE, FRAME_HEIGHT, Thumbnail, jpeg, load_thumbnails, thumbnail_of
 from pipeline.report.doubts import places_to_check
+from pipeline.report.presence_bar import SOURCE_COLORS, SOURCE_WORDS, presence_bar
 from pipeline.report.time_axis import clock_text, ticks, whole_clock_text
 from pipeline.segments.tracks_file import SIDES, SOURCES, TrackSummary
 
@@ -42,23 +43,8 @@ _DECODED_HEIGHT = 1080
 _QUALITIES = (88, 80, 70, 55, 40, 25)
 
 Color: TypeAlias = tuple[int, int, int]
-_PAPER, _INK, _SOFT, _SHADE = (24, 24, 23), (240, 238, 234), (168, 164, 156), (48, 47, 45)
+_PAPER, _INK, _SOFT = (24, 24, 23), (240, 238, 234), (168, 164, 156)
 _SIDE_COLORS: dict[Side, Color] = {"left": (120, 160, 255), "right": (242, 155, 98)}
-_SOURCE_COLORS: dict[Source, Color] = {
-    "detected": (52, 168, 106),
-    "tracked": (128, 206, 160),
-    "reidentified": (92, 164, 255),
-    "head": (44, 196, 200),
-    "held": (240, 200, 80),
-    "frozen": (236, 122, 48),
-    "placeholder": (214, 64, 70),
-}
-_SOURCE_WORDS = {
-    "reidentified": "recognised again",
-    "head": "head without a face",
-    "held": "camera waits",
-    "placeholder": "nothing to show",
-}
 _LEVEL_COLORS = {"downscale": (206, 188, 255), "frame_skip": (150, 116, 255), "pause": (240, 238, 234)}
 _LEVEL_WORDS = {
     "downscale": "quality: softer frames",
@@ -241,7 +227,7 @@ class _Sheet:
 
     def _legend(self, order: SheetOrder, summary: TrackSummary, y: int) -> None:
         shown = summary.sources[[SIDES.index(side) for side in self._sides]].sum(axis=(0, 2))
-        entries = [(_SOURCE_COLORS[s], _SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
+        entries = [(SOURCE_COLORS[s], SOURCE_WORDS.get(s, s)) for s, n in zip(SOURCES, shown, strict=True) if n]
         levels = sorted({span["level"] for span in order.degradation} & _LEVEL_COLORS.keys())
         entries += [(_LEVEL_COLORS[level], _LEVEL_WORDS[level]) for level in levels]
         if order.identity.get("doubts"):
@@ -266,8 +252,8 @@ class _Sheet:
 
     def _mark_source(self, source: Source, x: int, y: int) -> None:
         """Write over a face why the tile does not show the current one."""
-        self._draw.rectangle((x, y + FACE_SIZE - 24, x + FACE_SIZE - 1, y + FACE_SIZE - 1), fill=_SOURCE_COLORS[source])
-        words = _SOURCE_WORDS.get(source, source)
+        self._draw.rectangle((x, y + FACE_SIZE - 24, x + FACE_SIZE - 1, y + FACE_SIZE - 1), fill=SOURCE_COLORS[source])
+        words = SOURCE_WORDS.get(source, source)
         self._text(words, x + FACE_SIZE / 2, y + FACE_SIZE - 12, 16, _PAPER, "mm")
 
     def _paste(self, bgr: NDArray[np.uint8], x: int, y: int) -> None:
@@ -282,30 +268,6 @@ class _Sheet:
 @cache
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)
-
-
-def presence_bar(sources: NDArray[np.int64], height: int) -> NDArray[np.uint8]:
-    """Return a bar with the sources of one tile over the duration, RGB, shape (height, bins, 3).
-
-    Each column is divided in proportion, the worst source at the bottom, each source at least one pixel high. A column
-    without frames repeats the one before.
-
-    Args:
-        sources: number of frames by source and bin, shape (sources, bins).
-    """
-    bar = np.full((height, sources.shape[1], 3), _SHADE, np.uint8)
-    last = np.zeros(len(SOURCES), np.int64)
-    for place in range(sources.shape[1]):
-        last = sources[:, place] if sources[:, place].any() else last
-        bottom = height
-        for number in reversed(range(len(SOURCES))):
-            if last[number]:
-                part = max(1, round(height * int(last[number]) / int(last.sum())))
-                bar[max(0, bottom - part) : bottom, place] = _SOURCE_COLORS[SOURCES[number]]
-                bottom = max(0, bottom - part)
-        if last.any() and bottom:
-            bar[:bottom, place] = _SOURCE_COLORS[SOURCES[int(np.flatnonzero(last)[0])]]
-    return bar
 
 
 def _facts(order: SheetOrder) -> str:

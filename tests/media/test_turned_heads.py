@@ -70,6 +70,21 @@ def test_somebody_who_walks_off_turned_away_is_followed_to_the_edge_and_no_furth
     assert away_after(rows, left_t) < 1
 
 
+@pytest.mark.parametrize("gestures", [(turns_away, turns_away), (None, turns_away)])
+def test_people_who_pass_each_other_turned_away_are_not_mistaken(gestures):
+    def path(a: float, b: float):
+        return lambda t: walk(a, b, 1.0)(max(0.0, t - 2.0))
+
+    ends = (path(0.28, 0.72), path(0.72, 0.28))
+    people = [Person(end, gesture, begin=0.8, end=4.0) for end, gesture in zip(ends, gestures, strict=True)]
+    rows, _ = follow(5.6, people)
+    for row in rows[20:]:
+        for tile, person in ((row.left, people[0]), (row.right, people[1])):
+            assert tile.face is None or abs(tile.face.cx - head_of(person, row.t)[0]) < 0.2 * HEIGHT
+    assert rows[-1].left.face and rows[-1].right.face
+    assert any(row.right.source == "head" for row in rows if row.t < 2.2)
+
+
 @pytest.mark.parametrize("gone", [2.2, 3.0])
 def test_the_wall_behind_somebody_is_not_followed(gone):
     person = Person(HOPPER, turns_away, begin=1.0, end=1e9, gone=gone)

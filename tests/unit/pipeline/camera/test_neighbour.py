@@ -109,6 +109,26 @@ def test_heads_that_touch_and_sway_do_not_make_the_camera_waver():
         assert acceleration(tiles[60:]).max() < 0.3
 
 
+def approaching(apart):
+    """Two who come near to each other; the distance of their faces' centres in face widths, frame by frame."""
+    return [scene(i, *side_by_side(distance, 260)) for i, distance in enumerate(apart)]
+
+
+def test_two_who_come_near_and_stay_are_separated_after_a_while():
+    rows = film(approaching(np.interp(np.arange(240), [0, 30, 90], [3.0, 3.0, 1.05])))
+    left, right = side_by_side(1.05, 260)
+    assert shown(rows[-1].left.crop, right) < 0.03
+    assert shown(rows[-1].right.crop, left) < 0.03
+    assert acceleration(lefts(rows)).max() < 3
+
+
+def test_two_who_meet_and_part_again_are_filmed_in_one_size():
+    rows = film(approaching(np.interp(np.arange(240), [0, 30, 90, 120, 180], [3.0, 3.0, 1.0, 1.0, 3.0])))
+    for tiles in (lefts(rows), rights(rows)):
+        assert min(t.crop.w for t in tiles) > 0.7 * max(t.crop.w for t in tiles)
+        assert all(holds(t.crop, t.face) for t in tiles)
+
+
 def test_a_face_above_or_below_the_crop_is_no_neighbour():
     alone = film([scene(i, face(900, 800, 150)) for i in range(40)])[-1].left.crop
     above = film([scene(i, face(900, 800, 150), face(1080, 100, 150)) for i in range(40)])[-1].left.crop
@@ -159,6 +179,28 @@ def test_another_layout_after_a_cut_is_there_at_once():
     assert all(inside(r.left.crop, wide[0]) and inside(r.right.crop, wide[1]) for r in rows[40:])
 
 
+def test_panels_that_swap_sides_are_followed_as_cuts():
+    scenes = [in_panels(i, face(400, 500, 250), face(1500, 500, 250)) for i in range(60)]
+    scenes += [in_panels(i, face(1500, 500, 250), face(400, 500, 250)) for i in range(60, 120)]
+    rows = film(scenes)
+    for tiles, before, after in ((lefts(rows), *PANELS), (rights(rows), *PANELS[::-1])):
+        assert all(inside(t.crop, before) for t in tiles[:60])
+        assert all(inside(t.crop, after) for t in tiles[60:])
+
+
+@pytest.mark.parametrize("split", [60, 67])
+def test_a_panel_that_grows_for_the_speaker_is_followed_as_a_cut(split):
+    small = Rect(20, 300, 900, 506), Rect(980, 300, 920, 506)
+    grown = Rect(20, 40, 1300, 1000), Rect(1360, 400, 540, 304)
+    scenes = [in_panels(i, face(500, 500, 200), face(1500, 500, 200), panels=small) for i in range(split)]
+    scenes += [in_panels(i, face(640, 500, 380), face(1600, 530, 120), panels=grown) for i in range(split, 140)]
+    rows = film(scenes)
+    for tiles, before, after in ((lefts(rows), small[0], grown[0]), (rights(rows), small[1], grown[1])):
+        assert all(inside(t.crop, before) for t in tiles[:split])
+        assert all(inside(t.crop, after) for t in tiles[split:])
+        assert len({t.crop for t in tiles[split:]}) == 1
+
+
 def test_panels_that_are_found_late_are_entered_without_a_jump():
     scenes = [
         in_panels(i, face(820, 500, 250), face(1100, 500, 250), panels=PANELS if i >= 60 else ()) for i in range(160)
@@ -189,6 +231,15 @@ def test_both_faces_are_about_equally_large(left, right):
     upscaled = min(row.left.crop.h, row.right.crop.h) <= 1.02 * 1080 / 2.5
     assert shares[1] / shares[0] <= 1.25 or upscaled
     assert 0.15 < shares[1] < 0.55
+
+
+@pytest.mark.parametrize(("left", "right"), [(70, 50), (60, 60), (90, 75), (40, 34)])
+def test_faces_of_a_small_recording_are_equally_large_and_hardly_enlarged(left, right):
+    scenes = [scene(i, face(125, 110, left), face(365, 105, right)) for i in range(40)]
+    row = film(scenes, width=480, height=270)[-1]
+    shares = sorted((share(row.left), share(row.right)))
+    assert shares[1] / shares[0] <= 1.25
+    assert min(row.left.crop.h, row.right.crop.h) >= 270 / 1.5 - 1
 
 
 def test_a_far_face_does_not_make_the_near_one_tiny():

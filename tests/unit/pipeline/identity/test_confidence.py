@@ -20,7 +20,7 @@ def tracklet(reason: str, *, margin: float = 3.0, appearance: float = 0.0, t0: f
 
 def test_after_a_cut_a_face_must_be_like_its_person_and_unlike_the_other() -> None:
     cut = tracklet("cut")
-    assert confidence(cut, 6.0, -4.0) > 0.99
+    assert confidence(cut, 4.0, -4.0) > 0.99
     assert confidence(cut, 1.0, -8.0) < SURE, "it may be a stranger"
     assert confidence(cut, 6.0, 6.0) < SURE, "it may be the other one"
     assert confidence(cut, None, None) < SURE, "nothing was compared"

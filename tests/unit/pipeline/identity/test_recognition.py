@@ -147,11 +147,21 @@ def test_a_new_direction_of_a_known_head_is_learned_once() -> None:
     r = recognizer()
     for i in range(6):
         r.galleries[0].add(GalleryEntry(0.0, i, vector(0.4 * i)))
-    k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-5.0)
+    k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=-1.0)
     assert not looks(k, by=r), "this direction is known"
     assert looks(k, shown=face(nose=0.62), by=r)
     r.enrol(k)
     assert not looks(k, shown=face(nose=0.62), t=1.0, by=r)
+
+
+def test_one_who_is_seen_alone_is_looked_at_again_now_and_then() -> None:
+    r = recognizer()
+    for i in range(6):
+        r.galleries[0].add(GalleryEntry(0.0, i, vector(0.4 * i)))
+    k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=0.0)
+    assert [looks(k, t=0.5 * i, by=r) for i in range(1, 13)] == [i % 4 == 0 for i in range(1, 13)]
+    k = tracklet(label=1, margin=9.0, embedded=1, embedded_t=0.0)
+    assert not any(looks(k, t=0.5 * i, by=r, people=1) for i in range(1, 13)), "there is nobody else to be"
 
 
 def test_a_failing_model_is_recorded_once_and_the_work_goes_on() -> None:

@@ -332,6 +332,20 @@ def test_what_nothing_could_verify_is_a_place_of_doubt() -> None:
     assert sure.summary()["doubts"] == []
 
 
+def test_a_missed_cut_between_two_close_ups_is_noticed_by_appearance() -> None:
+    """B takes A's place in the frame at 5 s, and no cut is found."""
+    a = Actor("A", lambda t: (500, 420) if t < 2 else (960, 420) if t < 5 else None)
+    b = Actor("B", lambda t: (1400, 420) if t < 2 else None if t < 5 else (960, 420))
+    recording = Recording([a, b], seconds=10, cuts=[2])
+    people = resolver(recording)
+    scenes = play(recording, people)
+    assert not [i for i in wrong(recording, scenes) if not 5 <= scenes[i].t < 7.2]
+    assert not [i for i in missing(recording, scenes) if scenes[i].t > 7.2]
+    summary = people.summary()
+    assert summary["confidence"] < 0.1
+    assert any(d["from_s"] <= 5 <= d["to_s"] for d in summary["doubts"])
+
+
 def busy() -> Recording:
     """Crossing, a cut, a bystander, somebody who leaves: everything that state is made of."""
     a = Actor("A", line((0, 500, 420), (1, 500, 420), (1.8, 1400, 420), (3, 1400, 420), (8, 400, 420)))

@@ -27,7 +27,8 @@ from pipeline.rendering.thumbnails import (
     load_thumbnails,
     thumbnail_of,
 )
-from pipeline.report.contact_sheet import SheetOrder, presence_bar, write_preview
+from pipeline.report.contact_sheet import SheetOrder, write_preview
+from pipeline.report.presence_bar import presence_bar
 from pipeline.report.time_axis import clock_text, ticks
 from pipeline.segments.tracks_file import SOURCES, TrackSummary
 
@@ -141,6 +142,17 @@ def test_faces_are_cut_out_of_their_tiles():
         assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == color
         assert 0.2 < (face == color).all(axis=2).mean() < 0.3
         assert tuple(face[2, 2]) == (0, 0, 0)
+
+
+def test_faces_are_cut_out_of_extended_tiles():
+    """The crop of 960x540 fills the tile's rows 180 to 720."""
+    image = np.zeros((1080, 1920, 3), np.uint8)
+    image[380:580, 400:560] = 255, 0, 0
+    tile = Tile(1, Rect(400, 470, 160, 200), Rect(0, 270, 960, 540), "detected")
+    face = thumbnail_of(image, Row(0, 1.0, tile, tile)).faces["left"].image
+    assert tuple(face[FACE_SIZE // 2, FACE_SIZE // 2]) == (255, 0, 0)
+    assert 0.2 < (face == (255, 0, 0)).all(axis=2).mean() < 0.3
+    assert tuple(face[2, 2]) == (0, 0, 0)
 
 
 def test_the_face_of_a_full_frame_is_cut_out_of_the_whole_of_it():
