@@ -23,7 +23,7 @@ _OWN_SHARE_BOTH = 0.45  # ... at the edge of the frame, where the crop must hold
 _ZOOM_ALWAYS = 1.5  # least zoom range that small frames and panels allow, beyond upscale_max
 _OUTSIDE = 0.05  # pixels by which a crop may reach out of its area
 _CLOSEST = 0.45  # of the crop's height: the largest face where a neighbour is to be kept out
-_FILLS = 0.62  # of the largest crop's height: a larger face needs an extension
+FILLS = 0.62  # of the largest crop's height: a larger face needs an extension
 _EXTENDED = 0.5  # of the tile's height: the usual face in an extended tile
 _WORTH = 1.1  # of the largest crop's width, or wider: what an extension must show
 _TOUCHING, _CLOSEST_TOUCHING = 0.5, 0.56  # ... where two faces touch: the usual and the largest face
@@ -39,6 +39,9 @@ _GRID = 64  # steps per pixel of a crop, so that edges add up exactly
 class Framing:
     """Crops of frames of one size, or of one panel in them.
 
+    Args:
+        fills: share of the largest crop's height from which a face needs an extension.
+
     Attributes:
         width, height: of the displayed frame, pixels.
         area: the frame, or the panel in which crops belong.
@@ -47,8 +50,11 @@ class Framing:
             area is shown, with an extension around it.
     """
 
-    def __init__(self, settings: CameraSettings, width: int, height: int, panel: Rect | None = None) -> None:
+    def __init__(
+        self, settings: CameraSettings, width: int, height: int, panel: Rect | None = None, *, fills: float = FILLS
+    ) -> None:
         self._settings = settings
+        self._fills = fills
         self.width, self.height = width, height
         self.frame = Rect(0.0, 0.0, float(width), float(height))
         self.area = panel or self.frame
@@ -102,7 +108,8 @@ class Framing:
         if not len(faces):
             return before
         share = float(np.median(faces[:, 3])) / HEIGHT_PER_WIDTH / self.widest
-        return share > (_FILLS / _DECIDED if before else _FILLS) and self.extended >= _WORTH * self.widest
+        fills = self._fills / _DECIDED if before else self._fills
+        return share > fills and self.extended >= _WORTH * self.widest
 
     def separation(
         self, faces: Array, others: Array, before: Separation | None, *, may_touch: bool = True

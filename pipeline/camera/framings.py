@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engines.frames import Rect, Size
 from pipeline.camera.camera_path import PathPlanner
-from pipeline.camera.framing import Framing
+from pipeline.camera.framing import FILLS, Framing
 from pipeline.panels.panel_detector import is_picture
 from pipeline.people import Side
 from pipeline.settings import CameraSettings
@@ -15,10 +15,15 @@ _MOST = 64  # sizes and panels that are remembered
 
 
 class Framings:
-    """Framing and path planner for each size of frame and panel; ``usual`` is the size of scenes that name none."""
+    """Framing and path planner for each size of frame and panel; ``usual`` is the size of scenes that name none.
 
-    def __init__(self, settings: CameraSettings, usual: Size) -> None:
+    Args:
+        fills: as for ``Framing``.
+    """
+
+    def __init__(self, settings: CameraSettings, usual: Size, *, fills: float = FILLS) -> None:
         self._settings = settings
+        self._fills = fills
         self.usual = usual
         self._known: dict[tuple[Size, Rect | None], tuple[Framing, PathPlanner]] = {}
 
@@ -27,7 +32,7 @@ class Framings:
         if (size, panel) not in self._known:
             while len(self._known) >= _MOST:
                 del self._known[next(iter(self._known))]
-            framing = Framing(self._settings, *size, panel)
+            framing = Framing(self._settings, *size, panel, fills=self._fills)
             self._known[size, panel] = framing, PathPlanner(self._settings, framing)
         return self._known[size, panel]
 

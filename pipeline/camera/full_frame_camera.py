@@ -18,6 +18,7 @@ from pipeline.people import Scene, Seen, Tile
 from pipeline.settings import CameraSettings
 
 _FACE_SHARE = 0.7  # of a face's share of a tile: a person alone has more room around them
+_FILLS = 0.95  # of the picture's height: only a face that does not fit is worth an edge in the picture
 _SQUEEZE = 0.5
 
 
@@ -26,7 +27,7 @@ class FullFrameCamera:
 
     def __init__(self, settings: CameraSettings, usual: Size, *, bridge_s: float) -> None:
         wide = settings.model_copy(update={"face_share": settings.face_share * _FACE_SHARE})
-        framings = Framings(wide, _squeezed_size(usual))
+        framings = Framings(wide, _squeezed_size(usual), fills=_FILLS)
         self._view = View("left")
         self._camera = _SqueezedCamera("left", wide, framings, hold_s=math.inf, bridge_s=bridge_s)
 

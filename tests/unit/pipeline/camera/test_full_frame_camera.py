@@ -66,6 +66,13 @@ def test_a_face_too_large_for_a_wide_crop_is_shown_whole_with_an_extension() -> 
     assert picture_in_tile(crop, 9 / 16) is not None
 
 
+def test_a_close_up_fills_the_output() -> None:
+    box = face(300, 270, 240)
+    (crop,) = set(fulls(film([box] * 60, size=(600, 600))))
+    assert crop.w / crop.h == pytest.approx(16 / 9)
+    assert holds(crop, box)
+
+
 def test_a_far_face_is_enlarged_within_the_limit() -> None:
     (crop,) = set(fulls(film([face(900, 400, 40)] * 60)))
     assert 1080 / crop.h == pytest.approx(CameraSettings().upscale_max)
