@@ -8,7 +8,10 @@ from pipeline.identity.appearance import weight
 from pipeline.identity.assignment import APPEARS
 from pipeline.identity.tracklets import Tracklet
 
-MOTION_NATS = 3.0  # most nats of motion
+MOTION_NATS, ALIKE_NATS = (
+    3.0,
+    2.0,
+)  # most nats of motion: without embeddings, and where they may say that both look alike
 ORDER_NATS = 0.7  # after a cut: nats of place and gaze against an exchange
 LIKENESS_TRUST, LIKENESS_ZERO = (
     2.2,
@@ -32,7 +35,8 @@ def confidence(tracklet: Tracklet, own: float | None, other: float | None) -> fl
             embeddings or where there is no other person.
     """
     against = (own or 0.0) - (other or 0.0)
-    motion = min(MOTION_NATS, tracklet.margin - tracklet.appearance_margin)
+    most = MOTION_NATS if own is None or other is None else ALIKE_NATS
+    motion = min(most, tracklet.margin - tracklet.appearance_margin)
     if tracklet.reason not in APPEARS:
         return probability(motion + against)
     looks = weight(len(tracklet.separation))

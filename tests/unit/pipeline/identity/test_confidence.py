@@ -35,6 +35,7 @@ def test_while_only_one_person_is_known_a_likeness_says_less() -> None:
 def test_where_motion_leads_to_a_face_no_stranger_is_suspected(reason: str) -> None:
     assert confidence(tracklet(reason), None, None) > SURE
     assert confidence(tracklet(reason), 0.0, 3.0) < SURE
+    assert confidence(tracklet(reason), 6.0, 6.0) < SURE, "they look alike"
 
 
 def test_an_exchange_of_both_counts_once() -> None:
