@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from engines.frames import Size
+from engines.frames import Rect, Size
 from pipeline.camera.freeze_frame import still_quality
 from pipeline.camera.visibility import contains_face
 from pipeline.people import Row, Tile
@@ -85,6 +85,7 @@ class _Search:
         self._size = size
         self._begun = False
         self._until: tuple[int, float] | None = None  # pts and time of the first sight
+        self._first_crop: tuple[Rect, Size | None] | None = None  # and its size of frame; where the still ends
         self._best: tuple[int, float] = (-1, 0.0)  # quality, and height of the face in pixels
         self._tile: Tile | None = None
 
@@ -103,8 +104,22 @@ class _Search:
             self.done = True
             return
         self._until = self._until or (row.pts, row.t)
-        inside = contains_face(tile.crop, tile.face, *(row.frame or self._size))
-        quality = still_quality(tile.crop, tile.face, other.face, inside=inside, source=tile.source)
+        self._first_crop = self._first_crop or (tile.crop, row.frame)
+        crop = max(self._crops(row, tile), key=lambda crop: self._quality(row, crop, tile, other))
+        quality = self._quality(row, crop, tile, other)
         if (rank := (quality, tile.face.h)) > self._best:
             self._best = rank
-            self._tile = Tile(tile.person, None, tile.crop, "frozen", row.pts)
+            self._tile = Tile(tile.person, None, crop, "frozen", row.pts)
+
+    def _crops(self, row: Row, tile: Tile) -> list[Rect]:
+        """Return the crops for a still, the preferred one first: that with which the live tile goes on."""
+        if self._first_crop is None or self._first_crop[1] != row.frame:
+            return [tile.crop]
+        return [self._first_crop[0], tile.crop]
+
+    def _quality(self, row: Row, crop: Rect, tile: Tile, other: Tile) -> int:
+        face = tile.face
+        if face is None:
+            return -1
+        inside = contains_face(crop, face, *(row.frame or self._size))
+        return still_quality(crop, face, other.face, inside=inside, source=tile.source)
