@@ -105,17 +105,20 @@ class _Search:
             return
         self._until = self._until or (row.pts, row.t)
         self._first_crop = self._first_crop or (tile.crop, row.frame)
-        crop = max(self._crops(row, tile), key=lambda crop: self._quality(row, crop, tile, other))
-        quality = self._quality(row, crop, tile, other)
+        quality, crop = self._best_crop(row, tile, other)
         if (rank := (quality, tile.face.h)) > self._best:
             self._best = rank
             self._tile = Tile(tile.person, None, crop, "frozen", row.pts)
 
-    def _crops(self, row: Row, tile: Tile) -> list[Rect]:
-        """Return the crops for a still, the preferred one first: that with which the live tile goes on."""
-        if self._first_crop is None or self._first_crop[1] != row.frame:
-            return [tile.crop]
-        return [self._first_crop[0], tile.crop]
+    def _best_crop(self, row: Row, tile: Tile, other: Tile) -> tuple[int, Rect]:
+        """Return quality and crop of a still: that with which the live tile begins, if the still is hardly worse so."""
+        own = self._quality(row, tile.crop, tile, other)
+        if self._first_crop is not None and self._first_crop[1] == row.frame:
+            first = self._first_crop[0]
+            quality = self._quality(row, first, tile, other)
+            if quality > 0 and quality >= own - 1:
+                return quality, first
+        return own, tile.crop
 
     def _quality(self, row: Row, crop: Rect, tile: Tile, other: Tile) -> int:
         face = tile.face

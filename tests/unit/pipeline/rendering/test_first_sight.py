@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from engines.frames import Rect
 from pipeline.people import Row, Source, Tile
@@ -52,6 +55,14 @@ def test_a_frame_without_the_other_person_is_better_than_a_larger_face() -> None
     beside = Rect(480, 100, 80, 100)
     film = rows([None] * 5 + [beside] * 5 + [None] * 10, [None] * 5 + [Rect(300, 100, 96, 120)] * 5 + [INSIDE] * 10)
     assert sights_of(film).apply(film[0]).right.still_pts == 40 * 10
+
+
+@pytest.mark.parametrize(("x", "crop_x"), [(420, 100), (700, 440)])
+def test_a_still_has_the_crop_with_which_the_live_tile_begins_if_that_shows_the_face(x: int, crop_x: int) -> None:
+    film = rows([None] * 4, [None, None, CUT_OFF, Rect(x, 100, 80, 100)])
+    film[3] = replace(film[3], right=replace(film[3].right, crop=replace(CROP, x=440.0)))
+    still = sights_of(film).apply(film[0]).right
+    assert (still.still_pts, still.crop.x) == (120, crop_x)
 
 
 def test_an_interpolated_face_is_no_still_where_there_is_a_detected_one() -> None:
