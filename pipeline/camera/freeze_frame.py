@@ -57,9 +57,13 @@ class FreezeFrame:
         width = on_grid(width)
         scale = width / self.crop.w
         eyes = self.face.y + EYES_IN_BOX * self.face.h
+        height = width * HEIGHT_PER_WIDTH
         x = on_grid(self.face.cx - (self.face.cx - self.crop.x) * scale)
         y = on_grid(eyes - (eyes - self.crop.y) * scale)
-        return Rect(x, y, width, width * HEIGHT_PER_WIDTH)
+        # Of a face at the edge of the picture, the middle may be outside of the crop.
+        x = min(max(x, self.crop.x), self.crop.x + self.crop.w - width)
+        y = min(max(y, self.crop.y), self.crop.y + self.crop.h - height)
+        return Rect(x, y, width, height)
 
     def state(self) -> list[Any]:
         crop, face = rect_state(self.crop), rect_state(self.face)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,14 @@ def test_a_closer_crop_is_no_narrower_than_the_frame_is_sharp_for() -> None:
 @pytest.mark.parametrize("share", [0.1, FACE.h / CROP.h, 1.03 * FACE.h / CROP.h])
 def test_a_still_is_not_made_wider_or_hardly_closer(share: float) -> None:
     assert still(3, 1.0).closer(share) == CROP
+
+
+def test_a_closer_crop_of_a_face_at_the_edge_stays_inside() -> None:
+    at_edge = replace(still(3, 1.0), face=Rect(830, 40, 200, 130))
+    close = at_edge.closer(2 * 130 / CROP.h)
+    assert close.w < CROP.w
+    assert close.x + close.w <= CROP.x + CROP.w
+    assert close.y >= CROP.y
 
 
 def test_a_still_is_restored_from_its_state() -> None:
