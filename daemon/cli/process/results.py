@@ -41,6 +41,8 @@ def may_continue(error: ExplainedError) -> bool:
 
 def with_advice(error: ExplainedError) -> ExplainedError:
     """Return the error with a remedy that fits the command."""
+    if isinstance(error, InterruptedJobError):
+        return error
     advised = Failed.of(error).error()
     if may_continue(error):
         advised.remedy = f"{_REMEDIES.get(advised.remedy, advised.remedy)} {_RUN_AGAIN}"
