@@ -283,8 +283,11 @@ def test_a_joint_detector_finds_what_a_separate_one_finds(batcher) -> None:
         for n in range(4)
     ]
 
+    all_open = threading.Barrier(4)  # or the first job might be done before the second one asks
+
     def job(number: int) -> list[list[np.ndarray]]:
         detector = JointDetector(joint, HostPort())
+        all_open.wait(60)
         answers = [detector.run(batch) for batch in inputs[number]]
         detector.close()
         return answers
