@@ -125,7 +125,7 @@ class Framing:
             return before if not len(faces) else None
         ways = SEPARATIONS[: 2 if may_touch and (before == "touching" or nearest.is_still(faces)) else 1]
         for way in ways:
-            beside = self._neighbour(faces, others, way)
+            beside = nearest if way == "touching" else self._neighbour(faces, others, way)
             ratios = (beside.widest_without() / self._tightest(faces, way))[beside.is_known]
             if len(ratios) and float(np.median(ratios)) >= _needed(way, before):
                 return way

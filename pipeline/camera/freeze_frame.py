@@ -8,7 +8,7 @@ from typing import Any
 from engines.frames import Rect
 from pipeline.camera.framing import EYES_IN_BOX, HEIGHT_PER_WIDTH, on_grid
 from pipeline.camera.tile_view import rect_state
-from pipeline.camera.visibility import contains_centre, touches
+from pipeline.camera.visibility import contains_centre, holds_whole, touches
 from pipeline.people import Source
 
 BEST = 3  # quality of a frame without a fault
@@ -95,9 +95,4 @@ def still_quality(crop: Rect, face: Rect, other: Rect | None, *, inside: bool, s
 
 def frames_well(crop: Rect, face: Rect) -> bool:
     """Return whether a crop holds a whole face near its middle."""
-    return _holds(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w
-
-
-def _holds(crop: Rect, face: Rect) -> bool:
-    across = crop.x <= face.x and face.x + face.w <= crop.x + crop.w
-    return across and crop.y <= face.y and face.y + face.h <= crop.y + crop.h
+    return holds_whole(crop, face) and abs(face.cx - crop.cx) <= _MIDDLE * crop.w

@@ -26,3 +26,9 @@ def touches(crop: Rect, face: Rect) -> bool:
     """Return whether any part of the face is in the crop."""
     across = face.x < crop.x + crop.w and crop.x < face.x + face.w
     return across and face.y < crop.y + crop.h and crop.y < face.y + face.h
+
+
+def holds_whole(crop: Rect, face: Rect) -> bool:
+    """Return whether the crop holds the whole box of the face, also what the frame does not show of it."""
+    across = crop.x <= face.x and face.x + face.w <= crop.x + crop.w
+    return across and crop.y <= face.y and face.y + face.h <= crop.y + crop.h

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Rect
-from pipeline.panels.layout import BORDER_INSET, Floats, tolerant
+from pipeline.panels.layout import BORDER_INSET, Floats, holds_centre, tolerant
 
 _STEADY = 0.7  # mean vote: a border that stays where it is while people move
 _WIDE, _HIGH = 3.5, 2.5  # of a face's width and height: how far the borders may be from it
@@ -35,7 +35,7 @@ def with_insets(
     borders = _Borders(vertical, horizontal)
     found: list[Rect] = []
     for region in panels or (_FRAME,):
-        inside = sorted((f for f in faces if _has(region, f)), key=lambda f: f.w * f.h)
+        inside = sorted((f for f in faces if holds_centre(region, f)), key=lambda f: f.w * f.h)
         found += _divided(region, inside, borders, known)
     return () if found == [_FRAME] else tuple(found)
 
@@ -43,7 +43,7 @@ def with_insets(
 def _divided(region: Rect, faces: Sequence[Rect], borders: _Borders, known: Sequence[Rect]) -> list[Rect]:
     for face in faces[:-1]:
         for inset in (*(k for k in known if min(borders.sides(k)) >= _KNOWN), *borders.insets(face)):
-            outside = [f for f in faces if not _has(inset, f)]
+            outside = [f for f in faces if not holds_centre(inset, f)]
             is_small = inset.w * inset.h <= _LARGEST * region.w * region.h
             is_apart = not any(_overlap(inset, f) for f in outside)
             if _holds_sides(inset, face) and faces[-1] in outside and is_small and is_apart:
@@ -64,12 +64,8 @@ def _beside(region: Rect, inset: Rect, faces: Sequence[Rect]) -> Rect:
     return max(holding, key=lambda part: part.w * part.h, default=region)
 
 
-def _has(panel: Rect, face: Rect) -> bool:
-    return panel.x <= face.cx < panel.x + panel.w and panel.y <= face.cy < panel.y + panel.h
-
-
 def _holds_sides(inset: Rect, face: Rect) -> bool:
-    return _has(inset, face) and inset.x <= face.x and face.x + face.w <= inset.x + inset.w
+    return holds_centre(inset, face) and inset.x <= face.x and face.x + face.w <= inset.x + inset.w
 
 
 def _overlap(a: Rect, b: Rect) -> bool:

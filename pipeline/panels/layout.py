@@ -234,3 +234,8 @@ def tolerant(votes: Floats) -> Floats:
     padded = np.pad(votes, ((0, 0), (1, 1)), mode="edge")
     beside = np.maximum(padded[:, :-2], padded[:, 2:])
     return np.where((beside > CERTAIN) & (votes <= CERTAIN), beside, votes)
+
+
+def holds_centre(panel: Rect, face: Rect) -> bool:
+    """Return whether a panel holds the centre of a face."""
+    return panel.x <= face.cx < panel.x + panel.w and panel.y <= face.cy < panel.y + panel.h

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engines.frames import Rect
 from pipeline.panels.borders import Votes, border_votes
 from pipeline.panels.insets import with_insets
-from pipeline.panels.layout import find_panels
+from pipeline.panels.layout import find_panels, holds_centre
 
 LUMA_LONG_SIDE = 480
 
@@ -222,11 +222,7 @@ def _only_smaller(before: Panels, after: Panels) -> bool:
 
 def _share_panel(a: Rect, b: Rect, panels: Panels) -> bool:
     """Return whether the centres of two faces are in one panel, or both in none."""
-    return [_has_centre(p, a) for p in panels] == [_has_centre(p, b) for p in panels]
-
-
-def _has_centre(panel: Rect, face: Rect) -> bool:
-    return panel.x <= face.cx < panel.x + panel.w and panel.y <= face.cy < panel.y + panel.h
+    return [holds_centre(p, a) for p in panels] == [holds_centre(p, b) for p in panels]
 
 
 def _panels_state(panels: Panels | None) -> list[list[float]] | None:

@@ -292,10 +292,8 @@ sizes = st.tuples(st.integers(2, 900), st.integers(2, 700))
 shares = st.floats(0, 1)
 
 
-@pytest.mark.parametrize("make", COMPOSITORS)
-@settings(max_examples=150, deadline=None)
-@given(sizes, shares, shares, shares, shares)
-def test_any_crop_of_any_frame_gives_a_whole_tile(make, size, left, top, wide, high):
+def plain(size, left, top, wide, high):
+    """A frame of one colour, and a crop of it."""
     width, height = size
     frame = Frame(
         np.full((height, width), 77, np.uint8),
@@ -305,6 +303,14 @@ def test_any_crop_of_any_frame_gives_a_whole_tile(make, size, left, top, wide, h
     )
     w, h = 1 + wide * (width - 1), 1 + high * (height - 1)
     crop = Rect(left * (width - w), top * (height - h), w, h)
+    return frame, crop
+
+
+@pytest.mark.parametrize("make", COMPOSITORS)
+@settings(max_examples=150, deadline=None)
+@given(sizes, shares, shares, shares, shares)
+def test_any_crop_of_any_frame_gives_a_whole_tile(make, size, left, top, wide, high):
+    frame, crop = plain(size, left, top, wide, high)
     out = make(64, 36).compose(TileSource(frame, crop), TileSource(frame, crop), 0, 1)
     assert np.unique(out.y).tolist() == [77]
     assert np.unique(out.uv.reshape(-1, 2), axis=0).tolist() == [[60, 200]]
@@ -405,15 +411,7 @@ def test_an_extended_tile_keeps_to_its_half(compositor):
 @settings(max_examples=60, deadline=None)
 @given(sizes, shares, shares, shares, shares)
 def test_any_crop_of_any_frame_is_extended(make, size, left, top, wide, high):
-    width, height = size
-    frame = Frame(
-        np.full((height, width), 77, np.uint8),
-        np.full(((height + 1) // 2, (width + 1) // 2, 2), (60, 200), np.uint8),
-        0,
-        1,
-    )
-    w, h = 1 + wide * (width - 1), 1 + high * (height - 1)
-    crop = Rect(left * (width - w), top * (height - h), w, h)
+    frame, crop = plain(size, left, top, wide, high)
     tiles = TileSource(frame, crop, Rect(0, high, 1, 1 - high)), TileSource(frame, crop, Rect(0, 0, wide, 1))
     out = make(64, 36).compose(*tiles, 0, 1)
     assert set(np.unique(out.y)) <= {77, 53}
