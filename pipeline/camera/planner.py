@@ -39,8 +39,6 @@ class CameraOperator:
         self._full: FullFrameCamera | None = FullFrameCamera(settings, (width, height), bridge_s=bridge_s)
         self._people: set[int] = set()  # that have been seen so far
         self._lookahead_s = lookahead_s
-        self._scenes: list[Scene] = []
-        self._times: list[float] = []  # the camera's clock at each waiting scene, seconds
         self._clock = 0.0
         self._last_t: float | None = None
 
@@ -49,14 +47,14 @@ class CameraOperator:
         rows: list[Row] = []
         for scene in scenes:
             self._append(scene)
-            while self._times and self._times[-1] - self._times[0] >= self._lookahead_s:
+            while self._waiting_s() >= self._lookahead_s:
                 rows += self._commit()
         return rows
 
     def finish(self) -> list[Row]:
         """Return the remaining rows at the end of the video."""
         rows: list[Row] = []
-        while self._scenes:
+        while len(self._left_view):
             rows += self._commit()
         return rows
 
@@ -66,9 +64,12 @@ class CameraOperator:
         self._last_t = scene.t
         self._wait(scene, self._clock)
 
+    def _waiting_s(self) -> float:
+        """Return the time from the oldest scene that waits to the latest one, seconds; -1 where none waits."""
+        seconds = self._left_view.seconds
+        return seconds[-1] - seconds[0] if seconds else -1.0
+
     def _wait(self, scene: Scene, time: float) -> None:
-        self._scenes.append(scene)
-        self._times.append(time)
         for view in (self._left_view, self._right_view):
             view.append(scene, time)
         self._people |= {seen.person for seen in (scene.left, scene.right) if seen and seen.box}
@@ -79,13 +80,13 @@ class CameraOperator:
 
     def _commit(self) -> list[Row]:
         """Decide the oldest scenes; later ones are known to the plan."""
-        until = self._times[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
-        count = max(1, sum(t < until for t in self._times))
+        seconds = self._left_view.seconds
+        until = seconds[0] + self._lookahead_s / _PLANS_PER_LOOKAHEAD
+        count = max(1, sum(t < until for t in seconds))
         left = self._left.advance(self._left_view, count)
         right = self._right.advance(self._right_view, count)
         full = [None] * count if self._full is None else self._full.advance(count)
-        done = self._scenes[:count]
-        del self._scenes[:count], self._times[:count]
+        done = self._left_view.scenes[:count]
         for view in (self._left_view, self._right_view):
             view.drop(count)
         return [Row(s.pts, s.t, a, b, s.frame, c) for s, a, b, c in zip(done, left, right, full, strict=True)]
@@ -93,8 +94,8 @@ class CameraOperator:
     def state(self) -> dict[str, Any]:
         """Return everything that later rows depend on, as JSON-able values."""
         return {
-            "scenes": [_scene_state(s) for s in self._scenes],
-            "times": list(self._times),
+            "scenes": [_scene_state(s) for s in self._left_view.scenes],
+            "times": list(self._left_view.seconds),
             "clock": self._clock,
             "last_t": self._last_t,
             "left": self._left.state(),

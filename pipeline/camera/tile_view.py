@@ -25,6 +25,7 @@ class View:
     """Consecutive frames as one tile sees them; frames are added at the end and dropped at the start.
 
     Attributes:
+        seconds: of each frame, on the camera's clock; ``times`` as an array.
         breaks: whether a path ends at a frame: at a cut, another person, another
             panel, or a jump that is no movement.
     """
@@ -38,7 +39,7 @@ class View:
         self.panels: list[Rect | None] = []
         self.other_panels: list[Rect | None] = []
         self.breaks: list[bool] = []
-        self._times: list[float] = []
+        self.seconds: list[float] = []
         self._gaze: list[float] = []
 
     def __len__(self) -> int:
@@ -56,7 +57,7 @@ class View:
         self.others.append(neighbour)
         self.panels.append(panel)
         self.other_panels.append(panel_of(neighbour, scene.panels))
-        self._times.append(time)
+        self.seconds.append(time)
         self._gaze.append(own.gaze if own else 0.0)
         self._forget_arrays()
 
@@ -68,7 +69,7 @@ class View:
     def drop(self, count: int) -> None:
         """Remove the first ``count`` frames; the first one that is left follows none."""
         columns = (self.scenes, self.own, self.faces, self.others, self.panels, self.other_panels)
-        for column in (*columns, self.breaks, self._times, self._gaze):
+        for column in (*columns, self.breaks, self.seconds, self._gaze):
             del column[:count]
         if self.breaks:
             self.breaks[0] = self.scenes[0].cut
@@ -81,7 +82,7 @@ class View:
     @cached_property
     def times(self) -> Array:
         """The frames' times, shape (N,), seconds on the camera's clock."""
-        return np.array(self._times)
+        return np.array(self.seconds)
 
     @cached_property
     def gaze(self) -> Array:
