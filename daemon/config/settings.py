@@ -418,22 +418,22 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     root = settings.share.root
     reserved = [(root / name, name) for name in RESERVED_DIRS]
     earlier: list[tuple[Path, str]] = []
-    for number, inbox in enumerate(settings.inboxes):
+    for position, inbox in enumerate(settings.inboxes):
         path = settings.inbox_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
             yield _problem(
-                ("inboxes", number, "profile"), inbox.profile, f"there is no profile '{inbox.profile}'; known: {known}"
+                ("inboxes", position, "profile"), inbox.profile, f"there is no profile '{inbox.profile}'; known: {known}"
             )
         if not _contains(root, path) or path == root:
             yield _problem(
-                ("inboxes", number, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
+                ("inboxes", position, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
             )
         else:
             for other, name in (*reserved, *earlier):
                 if _contains(other, path) or _contains(path, other):
                     yield _problem(
-                        ("inboxes", number, "path"),
+                        ("inboxes", position, "path"),
                         inbox.path,
                         f"'{inbox.path}' overlaps '{name}'; give every inbox a folder of its own",
                     )
