@@ -422,9 +422,8 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
         path = settings.inbox_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
-            yield _problem(
-                ("inboxes", position, "profile"), inbox.profile, f"there is no profile '{inbox.profile}'; known: {known}"
-            )
+            message = f"there is no profile '{inbox.profile}'; known: {known}"
+            yield _problem(("inboxes", position, "profile"), inbox.profile, message)
         if not _contains(root, path) or path == root:
             yield _problem(
                 ("inboxes", position, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
