@@ -7,6 +7,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,12 @@ from daemon.executor.local import LocalExecutor
 from daemon.executor.protocol import Died, Executor, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Note, Order, Stopped
 from pipeline.job import Progress
+from tests.support.cluster import Cluster
 from tests.support.orders import DONE, Deaf, Dies, Echo, Raises, Silent
 
 PATIENCE_S = 60.0
 SETTINGS = Settings.model_validate({"workers": {"concurrent_jobs": 2, "stall_timeout_s": 100}})
+Make = Callable[[selectors.BaseSelector, Callable[[], float]], Executor]
 LARGE = 300_000  # more than a pipe holds
 
 
@@ -33,7 +36,7 @@ class Stage:
         notes: of all workers, in the order of their arrival.
     """
 
-    def __init__(self, make: Callable[[selectors.BaseSelector, Callable[[], float]], Executor]) -> None:
+    def __init__(self, make: Make) -> None:
         self.ahead_s = 0.0
         self.notes: list[tuple[str, Note]] = []
         self.ended: dict[str, Outcome] = {}
@@ -74,12 +77,34 @@ class Stage:
     def close(self) -> None:
         self.executor.kill_all()
         self.until(lambda: not len(self.executor))
+        self.executor.close()
         self.selector.close()
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if find_spec("ray") is None:  # an import would fix Ray's settings before the executor has set them
+        pytest.skip("needs the extra cluster")
+    made = Cluster()
+    made.add("node")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["local", "ray"])
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param == "local":
+        return lambda selector, clock: LocalExecutor(selector, SETTINGS, clock=clock)
+    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
+
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
+
+
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage(lambda selector, clock: LocalExecutor(selector, SETTINGS, clock=clock))
+def stage(make: Make) -> Iterator[Stage]:
+    made = Stage(make)
+    made.until(lambda: made.executor.places)
     yield made
     made.close()
 

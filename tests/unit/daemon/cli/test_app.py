@@ -178,6 +178,7 @@ def test_a_demonstration_that_cannot_begin_is_explained(dualface: Dualface, tmp_
 COMMANDS = [
     ["run"], ["process"], ["demo"], ["status"], ["pause"], ["resume"], ["drain"], ["retry"], ["doctor"], ["probe"],
     ["bench"], ["config", "check"], ["config", "show"], ["config", "set"], ["config", "schema"], ["config", "sample"],
+    ["node"], ["cluster", "start"], ["cluster", "status"],
     ["engines", "list"], ["engines", "build"], ["engines", "bench"],
 ]  # fmt: skip
 
