@@ -124,6 +124,9 @@ class Executor(Protocol):
     def room(self, place: Place) -> int:
         """Return how many more workers may start at a place now."""
 
+    def workers_on(self, node: str) -> int:
+        """Return how many workers take a slot of a host."""
+
     def place_of(self, job: str) -> Place | None:
         """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
 

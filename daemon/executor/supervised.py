@@ -126,10 +126,12 @@ class SupervisedExecutor(ABC):
 
     def room(self, place: Place) -> int:
         """Return how many more workers may start at a place now."""
-        taken = [
-            worker.place.key for worker in self._workers.values() if worker.place and worker.place.node == place.node
-        ]
-        return max(0, min(place.slots - taken.count(place.key), self._slots_on(place.node) - len(taken)))
+        taken = [worker.place.key for worker in self._workers.values() if worker.place].count(place.key)
+        return max(0, min(place.slots - taken, self._slots_on(place.node) - self.workers_on(place.node)))
+
+    def workers_on(self, node: str) -> int:
+        """Return how many workers take a slot of a host."""
+        return sum(worker.place is not None and worker.place.node == node for worker in self._workers.values())
 
     def place_of(self, job: str) -> Place | None:
         """Return where a job's worker runs; None if there is no worker, or it takes no slot."""

@@ -107,7 +107,11 @@ class StatusPublisher:
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
     def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
-        running = [_running(held, progress, self._host) for held, progress in self._jobs.running()]
+        nodes = list(self._jobs.nodes())
+        running = [
+            _running(held, progress, self._host, held.job.manifest.node if nodes else "")
+            for held, progress in self._jobs.running()
+        ]
         return ServiceStatus(
             host=self._host,
             pid=os.getpid(),
@@ -123,6 +127,7 @@ class StatusPublisher:
             waiting=[*self._waiting_jobs(), *self._waiting_files()],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
+            nodes=nodes,
             notes=list(self._notes),
         )
 
@@ -167,7 +172,7 @@ def _state(condition: Condition, *, running: int, held: int) -> str:
     return ServiceState.WORKING if running else ServiceState.IDLE
 
 
-def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
+def _running(held: HeldJob, progress: Progress | None, host: str, node: str) -> RunningJob:
     job, progress = held.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
@@ -186,4 +191,5 @@ def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
         device="" if job.manifest.gpu is None else f"cuda:{job.manifest.gpu}",
         lacks=progress.lacks,
         since=held.since if progress.stage in RESTING else "",
+        node=node,
     )
