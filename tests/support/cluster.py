@@ -115,19 +115,33 @@ class Cluster:
         process = psutil.Process(self.processes[name].pid)
         return [*reversed(process.children(recursive=True)), process]
 
+    def named(self, name: str, part: str) -> list[psutil.Process]:
+        """The processes of a host with a word in their command line."""
+        return [process for process in self.family(name) if part in " ".join(_command(process))]
+
     def signal(self, name: str, number: int) -> None:
         """Send a signal to all processes of one host, as when the machine is switched off or sleeps."""
         for process in self.family(name):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
+    def end(self, name: str) -> None:
+        """End all processes of one host."""
+        with suppress(psutil.NoSuchProcess):
+            self.signal(name, signal.SIGKILL)
+        self.processes.pop(name).wait(30)
+
     def close(self) -> None:
         for name in reversed(list(self.processes)):
-            with suppress(psutil.NoSuchProcess):
-                self.signal(name, signal.SIGKILL)
-        for process in self.processes.values():
-            process.wait(30)
+            self.end(name)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 def own_address() -> str:
