@@ -95,7 +95,13 @@ class RayExecutor(SupervisedExecutor):
         return self._watch_nodes.all
 
     def poll(self) -> Iterator[tuple[str, Any]]:
-        """Handle the messages of all workers; yield each job whose worker has ended, with its outcome."""
+        """Handle the messages of all workers; yield each job whose worker has ended, with its outcome.
+
+        Raises:
+            ClusterUnreachableError: this host's node has ended; the service has to start again with another.
+        """
+        if self._watch_nodes.lost_own:
+            raise ClusterUnreachableError("This host's node of the cluster has ended.")
         self._wakeup.clear()
         yield from super().poll()
 
@@ -206,7 +212,9 @@ class _NodeWatch:
         self._ray = ray
         self._state = state
         self._root = root
+        self._own_id = ray.get_runtime_context().get_node_id()
         self._stopping = threading.Event()
+        self.lost_own = False
         self.usable: list[tuple[str, NodeDescription]] = []
         self.all: list[Node] = []
         self._look()
@@ -232,6 +240,7 @@ class _NodeWatch:
         for found in self._ray.nodes():
             labels = found["Labels"]
             name, session = labels.get(NODE_LABEL), labels.get(SESSION_LABEL)
+            self.lost_own |= found["NodeID"] == self._own_id and not found["Alive"]
             if not found["Alive"] or not name:
                 continue
             description = NodeDescription.read(self._state, name)

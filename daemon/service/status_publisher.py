@@ -35,6 +35,7 @@ from daemon.status.model import (
 from daemon.status.page import StatusPage
 from pipeline.job import RESTING, Progress
 
+_NO_NODE = "no node of the cluster can work: start one (dualface node), see dualface cluster status"
 _FILES_LISTED = 30  # of each kind, on the page
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class StatusPublisher:
         self._page = StatusPage(share, settings.status, clock)
         self._notes: list[str] = []
         self._host = host_name(settings.leases)
+        self._on_cluster = settings.cluster.engine == "ray"
 
     def apply(self, settings: StatusSettings, notes: list[str]) -> None:
         """Use other settings from now on, and show what operators should know about them until the next call."""
@@ -128,7 +130,7 @@ class StatusPublisher:
             finished=list(self._history.finished),
             failed=list(self._history.failed),
             nodes=nodes,
-            notes=list(self._notes),
+            notes=[*self._notes, *([_NO_NODE] if self._on_cluster and not self._slots() else [])],
         )
 
     def _waiting_jobs(self) -> Iterator[WaitingJob]:
