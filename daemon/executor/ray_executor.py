@@ -24,7 +24,7 @@ from daemon.config.settings import Settings
 from daemon.errors import ClusterUnreachableError
 from daemon.executor.exit_status import died
 from daemon.executor.local import LocalConnection
-from daemon.executor.nodes import NodeDescription
+from daemon.executor.nodes import ClusterDescription, NodeDescription
 from daemon.executor.protocol import Died, Node, OnStats, Place
 from daemon.executor.ray_environment import NODE_LABEL, SESSION_LABEL, variables
 from daemon.executor.relay import Event, Relay
@@ -63,7 +63,7 @@ class RayExecutor(SupervisedExecutor):
     ) -> None:
         super().__init__(stall_timeout_s=settings.workers.stall_timeout_s, clock=clock, on_stats=on_stats)
         self._selector = selector
-        self._ray = _connect(settings)
+        self._ray = _connect(settings, state)
         self._wakeup = _Wakeup(selector)
         self._watch_nodes = _NodeWatch(self._ray, state, settings.share.root)
         self._relay_class = self._ray.remote(concurrency_groups={_IN: 1, _OUT: 1})(Relay)
@@ -275,7 +275,7 @@ class _Wakeup:
         os.close(self._fd)
 
 
-def _connect(settings: Settings) -> Any:
+def _connect(settings: Settings, state: Path) -> Any:
     """Return Ray, connected to the cluster. Ray reads its settings from the environment when it is imported."""
     cluster = settings.cluster
     os.environ.update(variables(cluster.token_file))
@@ -287,7 +287,10 @@ def _connect(settings: Settings) -> Any:
         raise ClusterUnreachableError(
             "Ray is not installed.", remedy="Install dualface with the extra cluster: pip install 'dualface[cluster]'."
         ) from error
-    address = f"{cluster.address}:{cluster.port}"
+    head = ClusterDescription.read(state)
+    if head is None:
+        raise ClusterUnreachableError("No head of a cluster has been started on this share.")
+    address = f"{head.address}:{head.port}"
     begun = time.monotonic()
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
