@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.frames import Frame, Rect, Size
 from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectionSchedule
-from pipeline.detection.finder import Finder
+from pipeline.detection.finder import BatchFinder
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.panels.panel_detector import PanelDetector, luma_size
 from pipeline.people import Observation, size_from_json
@@ -30,7 +30,7 @@ class Observer:
     """
 
     def __init__(
-        self, finder: Finder, schedule: DetectionSchedule, *, start_pts: int, seconds_per_tick: float, canvas: Size
+        self, finder: BatchFinder, schedule: DetectionSchedule, *, start_pts: int, seconds_per_tick: float, canvas: Size
     ) -> None:
         self._finder = finder
         self._schedule = schedule
