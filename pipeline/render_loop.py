@@ -25,11 +25,11 @@ from pipeline.rendering.stream import StreamJob, StreamOutcome
 from pipeline.resume import start_over
 from pipeline.segments.checkpoint import Checkpoint
 from pipeline.splitting.orders import Crew
-from pipeline.splitting.part import obstacle
+from pipeline.splitting.part import duration_s, obstacle
 from pipeline.splitting.part_board import SplitAbandonedError
 from pipeline.telemetry.timing import JobTelemetry
 
-GatherCrew: TypeAlias = Callable[[], Crew | None]
+GatherCrew: TypeAlias = Callable[[float], Crew | None]  # for so many seconds of the recording
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class RenderLoop:
     def _crew(self, checkpoint: Checkpoint, degradation: Degradation) -> Crew | None:
         if self._gather_crew is None or checkpoint.complete or degradation.level is not Level.NORMAL:
             return None
-        return self._gather_crew()
+        return self._gather_crew(duration_s(self._rate.info) - degradation.at_s)
 
     def _work_without_parts(self, reason: str) -> None:
         self._gather_crew = None

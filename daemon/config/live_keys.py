@@ -21,6 +21,7 @@ _LIVE: tuple[tuple[str, ...], ...] = (
     ("settle",),
     ("workers",),
     ("retry",),
+    ("cluster", "split"),
     ("segments",),
     ("degradation",),
     ("limits",),

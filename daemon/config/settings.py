@@ -240,6 +240,18 @@ class LeaseSettings(Section):
     ] = 120.0
 
 
+class ClusterSettings(Section):
+    """How the work on one recording is shared out."""
+
+    split: Annotated[
+        Literal["auto", "never", "always"],
+        Field(
+            description="Whether several workers share one recording, with the same result; auto: if it is longer than"
+            " two minutes and places are free that no other file needs"
+        ),
+    ] = "auto"
+
+
 class RetentionSettings(Section):
     """What is kept of finished jobs."""
 
@@ -368,6 +380,7 @@ class Settings(Section):
     workers: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
     leases: LeaseSettings = LeaseSettings()
+    cluster: ClusterSettings = ClusterSettings()
     device: DeviceSettings = DeviceSettings()
     segments: SegmentSettings = SegmentSettings()
     degradation: DegradationSettings = DegradationSettings()

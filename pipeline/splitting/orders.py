@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from pydantic import TypeAdapter
+
 from pipeline.segments.segment import SegmentRecord
 from pipeline.splitting.part import Part
 
@@ -110,6 +112,31 @@ class WorkerLeft:
 
 Order: TypeAlias = DetectPart | RenderPart
 Answer: TypeAlias = PartProgress | TableWritten | SegmentsRendered | PartFailed | WorkerLeft
+_ORDERS = {kind.__name__: TypeAdapter[Any](kind) for kind in (DetectPart, RenderPart)}
+_ANSWERS = {
+    kind.__name__: TypeAdapter[Any](kind)
+    for kind in (PartProgress, TableWritten, SegmentsRendered, PartFailed, WorkerLeft)
+}
+
+
+def order_from_json(body: dict[str, Any]) -> Order:
+    """Return an order from its fields and its "kind".
+
+    Raises:
+        KeyError, ValidationError: it is none.
+    """
+    order: Order = _ORDERS[body["kind"]].validate_python({k: v for k, v in body.items() if k != "kind"})
+    return order
+
+
+def answer_from_json(body: dict[str, Any]) -> Answer:
+    """Return an answer from its fields and its "kind".
+
+    Raises:
+        KeyError, ValidationError: it is none.
+    """
+    answer: Answer = _ANSWERS[body["kind"]].validate_python({k: v for k, v in body.items() if k != "kind"})
+    return answer
 
 
 class Crew(Protocol):
