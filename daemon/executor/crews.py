@@ -97,7 +97,7 @@ class Crews:
                 if executor.room(place):  # all places together may have less
                     self._start(job, crew, place)
         names = list(crew.workers)
-        crew.log.info("part workers started" if names else "no place is free for part workers", workers=len(names))
+        crew.log.debug("part workers started" if names else "no place is free for part workers", workers=len(names))
         self._executor.tell(job, Note(part_work.CREW_GRANTED, {"workers": names}))
 
     def _start(self, job: str, crew: _Crew, place: Place | None, *, beside: bool = False) -> str:
