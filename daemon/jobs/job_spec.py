@@ -72,4 +72,5 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         corrections=corrections,
         parts=tuple(job.parts),
         part_names=tuple(job.part_names),
+        chunk_s=settings.cluster.chunk_s,
     )

@@ -89,8 +89,11 @@ class Conductor:
         self._batch_frames = batch_frames
         self._start_pts, self._next_pts = start_pts, next_pts
         video, workers = job.info.video, len(crew.workers())
-        self._grid = SegmentGrid(start_pts, video.time_base, job.spec.segments.seconds)
-        self._parts = plan_parts(job.info, start_pts, next_pts, job.spec.segments.seconds, workers)
+        segment_s = job.spec.segments.seconds
+        self._grid = SegmentGrid(start_pts, video.time_base, segment_s)
+        self._parts = plan_parts(
+            job.info, start_pts, next_pts, segment_s=segment_s, chunk_s=job.spec.chunk_s, workers=workers
+        )
         self._board = PartBoard(self._parts, workers)
         self._adoption = Adoption(job)
         self._tables: dict[int, DetectionTable] = {}
@@ -197,7 +200,8 @@ class Conductor:
         with storage_errors("preparing a part"):
             folder.mkdir()
             if grant.stage == "detect":
-                return DetectPart(part, grant.folder, self._start_pts, compute_class)
+                workers = len(self._crew.workers())
+                return DetectPart(part, grant.folder, self._start_pts, compute_class, workers)
             decided = self._decided[part.index]
             make_folder(folder / SEGMENTS)
             lines = (orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in decided.rows)

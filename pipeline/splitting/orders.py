@@ -37,12 +37,14 @@ class DetectPart:
     Attributes:
         start_pts: of the recording's first frame, which is 0 s.
         compute_class: of the job; another one gives other results.
+        workers: number of workers of the job.
     """
 
     part: Part
     folder: str
     start_pts: int
     compute_class: dict[str, Any]
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from engines.frames import MediaInfo
 from pipeline.rendering.frame_rate import OutputRate
 
-MOST_SEGMENTS = 6  # of a part: each decodes up to two keyframe intervals more than it yields
-LEAST_SEGMENTS = 2
+LEAST_SEGMENTS = 2  # of a part: each decodes up to two keyframe intervals more than it yields
 PARTS_PER_WORKER = 3  # at least, so that workers end at about the same time
 _EXACT_CONTAINERS = ("mp4", "mov", "matroska", "webm")  # whose index gives the exact time of every frame
 
@@ -51,19 +50,22 @@ def duration_s(info: MediaInfo) -> float:
 
 
 def plan_parts(
-    info: MediaInfo, start_pts: int, next_pts: int, segment_s: float, workers: int, most_segments: int = MOST_SEGMENTS
+    info: MediaInfo, start_pts: int, next_pts: int, *, segment_s: float, chunk_s: float, workers: int
 ) -> list[Part]:
     """Return the parts of the rest of a recording.
 
     Args:
         start_pts: of the first frame of the recording.
         next_pts: of the first frame of the rest, which begins a segment.
+        segment_s: length of a segment.
+        chunk_s: length of a part, if there are enough for all workers.
         workers: number of workers that share the parts.
     """
     ticks = segment_s / float(info.video.time_base)
     first = math.floor((next_pts - start_pts) / ticks)
     end = max(first + 1, math.ceil(duration_s(info) / segment_s - 1e-6))
-    length = max(LEAST_SEGMENTS, min(most_segments, (end - first) // (PARTS_PER_WORKER * max(1, workers))))
+    even = (end - first) // (PARTS_PER_WORKER * max(1, workers))
+    length = max(LEAST_SEGMENTS, min(round(chunk_s / segment_s), even))
     firsts = list(range(first, end, length))
     if len(firsts) > 1 and end - firsts[-1] < LEAST_SEGMENTS:
         firsts.pop()

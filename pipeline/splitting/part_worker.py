@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, groupby
@@ -23,11 +23,13 @@ from pipeline.people import Face, Row, row_from_json
 from pipeline.rendering.build_analysis import build_observer, open_face_finder
 from pipeline.rendering.build_output import batch_size, tile_renderer
 from pipeline.rendering.encoder_factory import open_encoder
+from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.stage import Stage
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.rendering.tile_renderer import TileRenderer
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
+from pipeline.splitting.kept_frames import KeptFrames
 from pipeline.splitting.orders import (
     ROWS,
     SEGMENTS,
@@ -48,6 +50,7 @@ from pipeline.splitting.table import DetectionTable, recorded
 
 Tell: TypeAlias = Callable[[PartProgress], None]
 _TELL_EVERY_S = 0.25
+_DRAWN_BATCHES = 8  # that wait for the encoder
 _Drawn: TypeAlias = tuple[Row, Row, Frame]  # as decided, as shown, and the frame that shows it
 
 
@@ -71,6 +74,7 @@ class PartWorker:
         self._job = job
         self._tell = tell
         self._finder = open_face_finder(job)
+        self._kept = KeptFrames(job.backend.free_bytes)
         self._ticks, self._frames, self._told_at = 0, 0, 0.0
         self._compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
 
@@ -100,12 +104,14 @@ class PartWorker:
         table, counts = DetectionTable(), Counts()
         finder = RecordingFinder(self._finder, table, self._may_be_embedded)
         observer = build_observer(self._job, finder, order.start_pts)
-        flaw = ""
+        flaw, keeps = "", self._may_keep(order)
         with closing(self._job.open_decoder()) as decoder:
             for batch in self._batches(decoder, order, counts):
                 begin = time.perf_counter()
                 table.frames += [recorded(frame) for frame in batch.frames]
                 observer.observe(batch.frames)
+                if keeps:
+                    self._kept.keep(order.part, batch)
                 counts.add("detect", time.perf_counter() - begin, len(batch))
                 self._report(batch.frames)
                 if any(frame.replaced for frame in batch.frames):
@@ -118,6 +124,15 @@ class PartWorker:
         with storage_errors("writing a detection table"):
             sha256 = table.write(self._folder(order) / TABLE)
         return TableWritten(order.folder, sha256, counts.times, flaw)
+
+    def _may_keep(self, order: DetectPart) -> bool:
+        """Return whether to keep the part's frames: a frame's duration may depend on a later part if any are dropped."""
+        self._kept.drop(order.part)
+        if self._job.rate.least_step_s is not None:
+            return False
+        video, part = self._job.info.video, order.part
+        seconds = (part.end_segment - part.first_segment) * self._job.spec.segments.seconds
+        return self._kept.may_keep(seconds * float(video.fps) * surface_bytes(video), order.workers)
 
     def _may_be_embedded(self, face: Face) -> bool:
         video, settings = self._job.info.video, self._job.spec.profile.identity
@@ -145,7 +160,7 @@ class PartWorker:
         first_frame = order.first_frame
         with (
             closing(self._job.open_decoder()) as decoder,
-            closing(Stage("compose", self._drawn(decoder, rows, counts), 4 * self._job.workload.depth)) as drawn,
+            closing(Stage("compose", self._drawn(decoder, order, rows, counts), _DRAWN_BATCHES)) as drawn,
         ):
             for segment, of_segment in groupby(chain.from_iterable(drawn), key=lambda each: grid.index(each[0].pts)):
                 encoder = open_encoder(self._job, decoder.color)
@@ -170,17 +185,28 @@ class PartWorker:
         checkpoint.encoder, checkpoint.extradata = pin.encoder, pin.extradata
         checkpoint.pin_encoder_threads(pin.threads)
 
-    def _drawn(self, decoder: Decoder, rows: list[Row], counts: Counts) -> Iterator[list[_Drawn]]:
+    def _drawn(self, decoder: Decoder, order: RenderPart, rows: list[Row], counts: Counts) -> Iterator[list[_Drawn]]:
         renderer, remaining = tile_renderer(self._job, self._compositor), iter(rows)
-        decoded = self._job.rate.batches(decoder, rows[0].pts, batch_size(self._job, decoder))
-        with closing(Stage("decode", _up_to(_timed(decoded, counts), rows[-1].pts), self._job.workload.depth)) as read:
-            for batch in read:
+        with closing(self._read(decoder, order, rows, counts)) as batches:
+            for batch in batches:
                 begin = time.perf_counter()
                 pairs = [(frame, next(remaining, None)) for frame in batch.frames]
-                yield self._composed(renderer, pairs)
+                drawn = self._composed(renderer, pairs)
                 counts.add("compose", time.perf_counter() - begin, len(pairs))
+                yield drawn
         if next(remaining, None) is not None:
             raise FramesDifferError("The part holds fewer frames than were decided.")
+
+    def _read(
+        self, decoder: Decoder, order: RenderPart, rows: list[Row], counts: Counts
+    ) -> Generator[FrameBatch, None, None]:
+        """Yield the frames of the rows: those that are kept, or decoded ones."""
+        if (kept := self._kept.take(order.part)) is not None:
+            yield from kept
+            return
+        decoded = self._job.rate.batches(decoder, rows[0].pts, batch_size(self._job, decoder))
+        with closing(Stage("decode", _up_to(_timed(decoded, counts), rows[-1].pts), self._job.workload.depth)) as read:
+            yield from read
 
     def _composed(self, renderer: TileRenderer, pairs: list[tuple[Frame, Row | None]]) -> list[_Drawn]:
         rows = [row for frame, row in pairs if row is not None and row.pts == frame.pts]
