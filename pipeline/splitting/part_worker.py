@@ -126,7 +126,7 @@ class PartWorker:
         return TableWritten(order.folder, sha256, counts.times, flaw)
 
     def _may_keep(self, order: DetectPart) -> bool:
-        """Return whether to keep the part's frames: a frame's duration may depend on a later part if any are dropped."""
+        """Return whether to keep the frames. Where some are dropped, the last duration may depend on the next part."""
         self._kept.drop(order.part)
         if self._job.rate.least_step_s is not None:
             return False
