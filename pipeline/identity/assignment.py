@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from pipeline.identity.appearance import appearance_nats
-from pipeline.identity.selection import Person
+from pipeline.identity.person import Person
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
 

@@ -11,9 +11,10 @@ from pipeline.identity.assignment import APPEARS, Assigner, Decision
 from pipeline.identity.followed_head import HeadEyes
 from pipeline.identity.head_follower import HeadFollower
 from pipeline.identity.lost_faces import lost_faces
+from pipeline.identity.person import Person
 from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder
-from pipeline.identity.selection import Person, SubjectSelector
+from pipeline.identity.selection import SubjectSelector
 from pipeline.identity.statistics import IdentityRecord
 from pipeline.identity.tracklets import (
     STRANGER,
@@ -136,6 +137,7 @@ class PeopleResolver:
     def _track(self, frame: Observation) -> tuple[FaceSpot, ...]:
         hits, born = self._builder.step(frame.t, _leading(frame.faces or ()), frame.cut)
         self._tracklets.update((k.id, k) for k in born)
+        self._selector.observe(frame.t, [self._tracklets[h.tracklet] for h in hits])
         embedded = self._recognizer.embed(
             frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
@@ -297,6 +299,8 @@ class PeopleResolver:
 
     def _replace_person(self, stranger: Tracklet, person: Person) -> None:
         """Give a person's number to a stranger, and forget the predecessor."""
+        if person.is_picture:
+            self._record.was_picture(person.number, self._waiting[0].t)
         self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
             tracklet.forget_comparisons(person.number)
