@@ -287,12 +287,16 @@ class PeopleResolver:
         away = [p.number for p in self._selector.vacancies(stranger) if self._is_free(p.number, stranger)]
         looks = {k: self._assigner.appearance(stranger, k) for k in away}
         if self._recognizer.active:
-            away = [k for k in away if (nats := looks[k]) is not None and nats >= UNLIKE]
+            away = [k for k in away if (nats := looks[k]) is not None and nats >= self._least_nats(stranger, k)]
         if not away or (len(away) > 1 and not self._recognizer.active):
             return
         stranger.label = max(away, key=lambda k: looks[k] or 0.0)
         stranger.margin = stranger.appearance_margin = 0.0
         self._record.claimed(stranger, self._waiting[0].t)
+
+    def _least_nats(self, stranger: Tracklet, person: int) -> float:
+        """Return the nats of embeddings from which a stranger may be an absent person, who may be in another shot."""
+        return UNLIKE if self._people[person - 1].shot == stranger.shot else 0.0
 
     def _is_free(self, person: int, stranger: Tracklet) -> bool:
         return all(k.person() != person or k.t1 < stranger.t0 for k in self._tracklets.values())

@@ -82,6 +82,10 @@ class Recording:
                 faces, last_t = self._faces(i, t), t
             self.observations.append(Observation(i, t, faces, cut))
 
+    def resemble(self, name: str, other: str, distance: float) -> None:
+        """Let somebody's mean embedding be this far from somebody else's."""
+        self._mean[name] = self._mean[other] + distance * _axis(len(self._mean))
+
     def embed(self, pairs: Sequence[tuple[int, Face]]) -> NDArray[np.float32]:
         """A person's mean embedding and some noise: deterministic for a face of a frame."""
         self.embedded += [pts for pts, _ in pairs[:1]]

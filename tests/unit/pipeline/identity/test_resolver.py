@@ -115,6 +115,49 @@ def test_a_cut_to_other_people_shows_neither() -> None:
     assert not missing(recording, scenes)
 
 
+def between_two_shots(name: str, *, a_x: float = 500, b_x: float = 1400, resembles: float = 0.0) -> Recording:
+    """A and B, then one face alone, then A and B.
+
+    Args:
+        resembles: how far C's embedding is from that of A; 0 for unlike.
+    """
+
+    def path(x: float, *, alone: bool) -> Path:
+        return lambda t: ((900, 420) if alone else None) if 3 <= t < 5 else still(x)(t)
+
+    a, b = Actor("A", path(a_x, alone=name == "A")), Actor("B", path(b_x, alone=name == "B"))
+    c = Actor("C", lambda t: (900, 420) if name == "C" and 3 <= t < 5 else None)
+    recording = Recording([a, b, c], cuts=[3, 5])
+    if resembles:
+        recording.resemble("C", "A", resembles)
+    return recording
+
+
+@pytest.mark.parametrize(("resembles", "shown"), [(0.0, False), (0.44, False), (0.3, True)])
+def test_a_stranger_alone_after_a_cut_is_nobody_unless_embeddings_say_so(resembles: float, shown: bool) -> None:
+    recording = between_two_shots("C", resembles=resembles)
+    scenes = play(recording)
+    assert bool(wrong(recording, scenes)) is shown
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_one_of_the_two_alone_after_a_cut_is_shown(name: str) -> None:
+    recording = between_two_shots(name)
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("name", ["A", "B", "C"])
+def test_people_who_always_touch_are_known_again_after_a_cut(name: str) -> None:
+    """No face is ever clear of the other one, so the first views are all there is to compare with."""
+    recording = between_two_shots(name, a_x=800, b_x=980)
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, [s for s in scenes if 3 <= s.t < 5])
+
+
 @pytest.mark.parametrize("height", [110, 230])
 def test_a_bystander_who_passes_stays_one(height: float) -> None:
     a, b = Actor("A", still(500), depth=1), Actor("B", still(1400), depth=1)
