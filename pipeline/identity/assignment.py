@@ -93,7 +93,8 @@ class Assigner:
                 continue
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
             leading = max(k.height for k in order if k.shot == tracklet.shot)
-            single = not any(_is_beside(k, tracklet) for k in order)
+            rivals = (k for k in order if k.height >= self._settings.least_size_ratio * tracklet.height)
+            single = not any(_is_beside(k, tracklet) for k in rivals)
             gains = [self._gain(tracklet, p, leading, alone=len(people) == 1, single=single) for p in people]
             stay = 0.0 if before is None else CONTINUITY_NATS + link(order[before], tracklet)
             beam = _best([g for h in beam for g in self._extend(h, tracklet, people, gains, before, stay)])
@@ -134,8 +135,8 @@ class Assigner:
         """Return the evidence for a person that does not depend on predecessors: confidence, size and appearance.
 
         In a new shot the size is compared with that of the leading face. While no other person is known (``alone``), a
-        face in a new shot may equally be the other person's, and a ``single`` face may be a stranger's, so that the
-        embeddings decide.
+        face in a new shot may equally be the other person's, and a ``single`` face, beside which there is none of about
+        its size, may be a stranger's, so that the embeddings decide.
         """
         looks = self.appearance(tracklet, person.number)
         appearance = looks or 0.0

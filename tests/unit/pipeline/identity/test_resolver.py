@@ -115,11 +115,14 @@ def test_a_cut_to_other_people_shows_neither() -> None:
     assert not missing(recording, scenes)
 
 
-def between_two_shots(name: str, *, a_x: float = 500, b_x: float = 1400, resembles: float = 0.0) -> Recording:
+def between_two_shots(
+    name: str, *, a_x: float = 500, b_x: float = 1400, resembles: float = 0.0, behind: bool = False
+) -> Recording:
     """A and B, then one face alone, then A and B.
 
     Args:
         resembles: how far C's embedding is from that of A; 0 for unlike.
+        behind: somebody far away is behind the one alone.
     """
 
     def path(x: float, *, alone: bool) -> Path:
@@ -127,15 +130,19 @@ def between_two_shots(name: str, *, a_x: float = 500, b_x: float = 1400, resembl
 
     a, b = Actor("A", path(a_x, alone=name == "A")), Actor("B", path(b_x, alone=name == "B"))
     c = Actor("C", lambda t: (900, 420) if name == "C" and 3 <= t < 5 else None)
-    recording = Recording([a, b, c], cuts=[3, 5])
+    d = Actor("D", lambda t: (1500, 300) if behind and 3 <= t < 5 else None, height=60)
+    recording = Recording([a, b, c, d], cuts=[3, 5])
     if resembles:
         recording.resemble("C", "A", resembles)
     return recording
 
 
 @pytest.mark.parametrize(("resembles", "shown"), [(0.0, False), (0.44, False), (0.3, True)])
-def test_a_stranger_alone_after_a_cut_is_nobody_unless_embeddings_say_so(resembles: float, shown: bool) -> None:
-    recording = between_two_shots("C", resembles=resembles)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_stranger_alone_after_a_cut_is_nobody_unless_embeddings_say_so(
+    resembles: float, shown: bool, behind: bool
+) -> None:
+    recording = between_two_shots("C", resembles=resembles, behind=behind)
     scenes = play(recording)
     assert bool(wrong(recording, scenes)) is shown
     assert not missing(recording, scenes)
