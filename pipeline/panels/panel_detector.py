@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _EVERY_UNDIVIDED_S = (
 )
 _LEAST_SAMPLES = 4  # before a shot's panels are believed
 _INSET_SAMPLES = 30  # before an inset is believed: by then, what belongs to a person has moved with them
+_SLACK = 1e-3  # of a pause: tolerates rounding of timestamps
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
 _SAME = 2.5 / LUMA_LONG_SIDE  # of the frame: panels that differ by less are the same
@@ -100,12 +102,10 @@ class PanelDetector:
         self._samples += 1
         if self._samples >= _LEAST_SAMPLES:
             self._decide(t, self._panels(samples))
-        self._next_s = t + self._pause()
+        self._next_s = t + _FIRST_EVERY_S if self._samples < _FIRST_SAMPLES else _next_multiple(t, self._pause())
 
     def _pause(self) -> float:
-        """Return the time until the next sample, seconds."""
-        if self._samples < _FIRST_SAMPLES:
-            return _FIRST_EVERY_S
+        """Return the time between two samples after the first ones, seconds."""
         is_busy = self._layouts[-1].panels or self._candidate or self._awaits_inset
         return _EVERY_S if is_busy else _EVERY_UNDIVIDED_S
 
@@ -180,6 +180,11 @@ class PanelDetector:
         self._known = _restored_panels(state["known"]) or ()
         self._faces = list(_restored_panels(state["faces"]) or ())
         self._most_faces, self._awaits_inset = state["most_faces"], state["awaits_inset"]
+
+
+def _next_multiple(t: float, pause: float) -> float:
+    """Return the next multiple of a pause after ``t``: sample times that do not depend on where analysis begins."""
+    return (math.floor(t / pause + _SLACK) + 1) * pause - _SLACK * pause
 
 
 def is_picture(panels: Sequence[Rect], width: float = 1.0, height: float = 1.0) -> bool:

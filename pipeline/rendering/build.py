@@ -12,26 +12,19 @@ from engines.compute_class import ComputeClass
 from engines.errors import DecodeFailedError
 from engines.frames import Frame, FrameBatch
 from engines.protocols import Compositor, Decoder
-from engines.video.geometry import surface_size
 from engines.video.sdr_preview import sdr_preview
-from pipeline.camera.planner import CameraOperator
-from pipeline.degradation.workload import MAX_SURFACE_PIXELS
-from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.head_views import HeadViews
-from pipeline.detection.shot_detector import ShotDetector
 from pipeline.errors import ComputeClassChangedError
-from pipeline.identity.resolver import PeopleResolver
 from pipeline.limits import within_duration
 from pipeline.rendering.analyse_stage import AnalyseStage
-from pipeline.rendering.analysis import Analysis, FaceEmbedder
+from pipeline.rendering.analysis import Analysis
+from pipeline.rendering.build_analysis import build_analysis, open_face_finder
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.first_sight import FirstSights
 from pipeline.rendering.frame_cache import FrameCache
 from pipeline.rendering.hdr import hdr_warnings
-from pipeline.rendering.lookahead import lookahead_share
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import render
 from pipeline.rendering.rerender import Rerender, first_sights
@@ -59,19 +52,18 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     with (
         _counting_undecodable(job),
         closing(job.open_decoder()) as decoder,
-        closing(_face_finder(job)) as finder,
+        closing(open_face_finder(job)) as finder,
     ):
         _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
-        batches = _batches(job, decoder)
-        first = None if job.checkpoint.complete else next(batches, None)
+        decoded = job.rate.batches(decoder, job.checkpoint.next_pts, _batch_size(job, decoder))
+        first = None if job.checkpoint.complete else next(decoded, None)
         start_pts = _start_pts(job, first)
-        people, analysis = _analysis(job, finder, start_pts)
+        people, analysis = build_analysis(job, finder, start_pts)
         sights = first_sights(job)
         _rerender(job, compositor, decoder, sights)
         if first is not None:
-            batches = within_duration(chain([first], batches), start_pts, job.spec.limits)
-            _render(job, decoder, compositor, analysis, batches)
+            _render(job, decoder, compositor, analysis, start_pts, chain([first], decoded))
             if sights := first_sights(job):
                 _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
@@ -99,11 +91,6 @@ def _counting_undecodable(job: StreamJob) -> Iterator[None]:
             job.telemetry.stats_collector.count_undecodable(job.info.video.codec)
 
 
-def _face_finder(job: StreamJob) -> FaceFinder:
-    profile = job.spec.profile
-    return FaceFinder(job.backend, profile.detect, job.spec.device, job.info, job.workload, keep_hdr=job.keeps_hdr)
-
-
 def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
     """Keep the whole job to one compute class.
 
@@ -117,11 +104,9 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
     job.checkpoint.set_compute_class(compute.to_json())
 
 
-def _batches(job: StreamJob, decoder: Decoder) -> Iterator[FrameBatch]:
-    """Decode from the checkpoint's next frame on, in the batches of a run without interruptions."""
+def _batch_size(job: StreamJob, decoder: Decoder) -> int:
     most = job.workload.batch(job.backend.batch_frames)
-    size = batch_size(decoder.surface_width, decoder.surface_height, most=most)
-    return aligned(job.rate.batches(decoder, job.checkpoint.next_pts, size), size, job.checkpoint.source_frames)
+    return batch_size(decoder.surface_width, decoder.surface_height, most=most)
 
 
 def batch_size(width: int, height: int, *, most: int) -> int:
@@ -138,45 +123,6 @@ def _start_pts(job: StreamJob, first: FrameBatch | None) -> int:
     return first.frames[0].pts
 
 
-def _analysis(job: StreamJob, finder: FaceFinder, start_pts: int) -> tuple[PeopleResolver, Analysis]:
-    profile, video = job.spec.profile, job.info.video
-    width, height = surface_size(video, MAX_SURFACE_PIXELS)  # at every level, as the state must fit
-    pixels = width * height * (2 if job.keeps_hdr else 1)  # P010 has two bytes per sample
-    share = lookahead_share(profile.lookahead, pixels, float(video.fps))
-    pending_frames: dict[int, Frame] = {}
-    people = PeopleResolver(
-        profile.identity,
-        assignment=profile.assignment,
-        lookahead_s=profile.lookahead.identity_s * share,
-        embed=FaceEmbedder(finder, pending_frames) if finder.can_embed else None,
-        eyes=HeadViews(finder, pending_frames),
-        width=video.width,
-        height=video.height,
-    )
-    cameras = CameraOperator(
-        profile.camera,
-        missing=profile.missing,
-        lookahead_s=profile.lookahead.camera_s * share,
-        width=video.width,
-        height=video.height,
-    )
-    analysis = Analysis(
-        finder=finder,
-        shot_detector=ShotDetector(),
-        people=people,
-        cameras=cameras,
-        telemetry=job.telemetry,
-        start_pts=start_pts,
-        seconds_per_tick=float(video.time_base),
-        canvas=(video.width, video.height),
-        schedule=DetectionSchedule(profile.detect, video.fps, video.width),
-        pending_frames=pending_frames,
-    )
-    if job.checkpoint.analysis:
-        analysis.restore(job.checkpoint.analysis)
-    return people, analysis
-
-
 def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder, sights: FirstSights) -> None:
     """Render finished segments again that corrections, or what only the whole video shows, have changed."""
     rerendered = Rerender(
@@ -191,17 +137,29 @@ def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder, sights: 
 
 
 def _render(
-    job: StreamJob, decoder: Decoder, compositor: Compositor, analysis: Analysis, batches: Iterator[FrameBatch]
+    job: StreamJob,
+    decoder: Decoder,
+    compositor: Compositor,
+    analysis: Analysis,
+    start_pts: int,
+    decoded: Iterator[FrameBatch],
 ) -> None:
-    grid = SegmentGrid(analysis.start_pts, job.info.video.time_base, job.spec.segments.seconds)
+    grid = SegmentGrid(start_pts, job.info.video.time_base, job.spec.segments.seconds)
+    batches = aligned(decoded, _batch_size(job, decoder), grid)
     encode = EncodeStage(
         job,
         decoder,
         new_encoder=lambda: open_encoder(job, decoder.color),
-        thumbnails=_thumbnail_store(job, analysis.start_pts),
+        thumbnails=_thumbnail_store(job, start_pts),
     )
     analyse = AnalyseStage(job, analysis, grid)
-    render(job, batches, analyse, ComposeStage(job, _tile_renderer(job, compositor)), encode)
+    render(
+        job,
+        within_duration(batches, start_pts, job.spec.limits),
+        analyse,
+        ComposeStage(job, _tile_renderer(job, compositor)),
+        encode,
+    )
 
 
 def _thumbnail_store(job: StreamJob, start_pts: int) -> ThumbnailStore:

@@ -98,11 +98,6 @@ class Checkpoint:
     def frames(self) -> int:
         return sum(s.frames for s in self.segments)
 
-    @property
-    def source_frames(self) -> int:
-        """Number of the source's frames that are done: shown, or left out."""
-        return sum(s.frames + s.skipped for s in self.segments)
-
     def add_segment(self, record: SegmentRecord, boundary: Boundary, *, encoder: str, extradata: bytes) -> None:
         """Append a finished segment, and move the boundary behind it."""
         self.segments.append(record)
