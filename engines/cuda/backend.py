@@ -80,6 +80,7 @@ class CudaBackend:
     """
 
     keeps_hdr = False  # its kernels work with 8 bits
+    looks_ahead = True
     batch_frames = 16  # each batch costs one or two waits, and the detector is faster with several frames
 
     def __init__(

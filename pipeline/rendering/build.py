@@ -14,6 +14,8 @@ from engines.frames import Frame, FrameBatch
 from engines.protocols import Compositor, Decoder
 from engines.video.sdr_preview import sdr_preview
 from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.look_ahead import LookAhead
+from pipeline.detection.observer import THUMBNAIL_SIZE
 from pipeline.errors import ComputeClassChangedError
 from pipeline.limits import within_duration
 from pipeline.rendering.analyse_stage import AnalyseStage
@@ -59,11 +61,12 @@ def render_stream(job: StreamJob) -> StreamOutcome:
         decoded = job.rate.batches(decoder, job.checkpoint.next_pts, _batch_size(job, decoder))
         first = None if job.checkpoint.complete else next(decoded, None)
         start_pts = _start_pts(job, first)
-        people, analysis = build_analysis(job, finder, start_pts)
+        ahead = LookAhead(finder, THUMBNAIL_SIZE, job.telemetry) if job.backend.looks_ahead else None
+        people, analysis = build_analysis(job, ahead or finder, start_pts)
         sights = first_sights(job)
         _rerender(job, compositor, decoder, sights)
         if first is not None:
-            _render(job, decoder, compositor, analysis, start_pts, chain([first], decoded))
+            _render(job, decoder, compositor, analysis, ahead, start_pts, chain([first], decoded))
             if sights := first_sights(job):
                 _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
@@ -141,6 +144,7 @@ def _render(
     decoder: Decoder,
     compositor: Compositor,
     analysis: Analysis,
+    ahead: LookAhead | None,
     start_pts: int,
     decoded: Iterator[FrameBatch],
 ) -> None:
@@ -159,6 +163,7 @@ def _render(
         analyse,
         ComposeStage(job, _tile_renderer(job, compositor)),
         encode,
+        look=None if ahead is None else lambda taken: ahead.run(taken, analysis.may_be_due),
     )
 
 
