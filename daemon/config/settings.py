@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from daemon.config.cluster import ClusterSettings
+from daemon.config.fields import number
 from daemon.config.profiles import completed
 from daemon.layout import INBOX_DIR, RESERVED_DIRS
 from engines.settings import DeviceSettings, LimitsSettings, Section
@@ -50,11 +52,6 @@ _VIDEO_EXTENSIONS = (
 )
 
 
-def _number(description: str, unit: str, **bounds: Any) -> Any:
-    """Return a field with a description, a unit and a range."""
-    return Field(description=description, json_schema_extra={"unit": unit}, **bounds)
-
-
 class ShareSettings(Section):
     """The shared folder that everything happens in."""
 
@@ -63,11 +60,11 @@ class ShareSettings(Section):
     ] = Path("/srv/dualface")
     low_bytes: Annotated[
         int,
-        _number("Free space under which nothing new is started", "bytes", ge=0, le=2**50),
+        number("Free space under which nothing new is started", "bytes", ge=0, le=2**50),
     ] = 2**30
     resume_bytes: Annotated[
         int,
-        _number("Free space from which work is started again", "bytes", ge=0, le=2**50),
+        number("Free space from which work is started again", "bytes", ge=0, le=2**50),
     ] = 2 * 2**30
 
     @field_validator("root")
@@ -83,7 +80,7 @@ class InboxSettings(Section):
     profile: Annotated[str, Field(min_length=1, description="Profile that its files are processed with")] = "default"
     priority: Annotated[
         int,
-        _number("Inboxes with a higher number are served first", "rank", ge=-100, le=100),
+        number("Inboxes with a higher number are served first", "rank", ge=-100, le=100),
     ] = 0
 
 
@@ -92,11 +89,11 @@ class ScanSettings(Section):
 
     min_interval_s: Annotated[
         float,
-        _number("Time between two scans while files are arriving", "s", ge=0.05, le=3600),
+        number("Time between two scans while files are arriving", "s", ge=0.05, le=3600),
     ] = 1.0
     max_interval_s: Annotated[
         float,
-        _number("Time between two scans of an inbox where nothing happens", "s", ge=0.05, le=3600),
+        number("Time between two scans of an inbox where nothing happens", "s", ge=0.05, le=3600),
     ] = 15.0
     events: Annotated[
         Literal["auto", "off"],
@@ -108,7 +105,7 @@ class ScanSettings(Section):
     ] = _VIDEO_EXTENSIONS
     empty_after_s: Annotated[
         float,
-        _number("How long a file may stay without content before it is reported as empty", "s", ge=0, le=7 * 86400),
+        number("How long a file may stay without content before it is reported as empty", "s", ge=0, le=7 * 86400),
     ] = 600.0
 
     @field_validator("extensions")
@@ -123,19 +120,19 @@ class ScanSettings(Section):
 class SettleSettings(Section):
     """How long a file must stay unchanged before it counts as completely copied."""
 
-    local_s: Annotated[float, _number("Quiet time on local disks", "s", ge=0, le=86400)] = 5.0
-    nfs_s: Annotated[float, _number("Quiet time on NFS", "s", ge=0, le=86400)] = 65.0
+    local_s: Annotated[float, number("Quiet time on local disks", "s", ge=0, le=86400)] = 5.0
+    nfs_s: Annotated[float, number("Quiet time on NFS", "s", ge=0, le=86400)] = 65.0
     smb_s: Annotated[
         float,
-        _number("Quiet time on SMB and other network shares", "s", ge=0, le=86400),
+        number("Quiet time on SMB and other network shares", "s", ge=0, le=86400),
     ] = 120.0
     polls: Annotated[
         int,
-        _number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
+        number("How often in a row a file must be seen unchanged", "polls", ge=2, le=100),
     ] = 3
     chapters_s: Annotated[
         float,
-        _number(
+        number(
             "How long a file that is named like a part of a recording (GoPro, AVCHD, Sony, DJI, Zoom) waits for the"
             " next part after the last change among such files in its folder",
             "s",
@@ -145,7 +142,7 @@ class SettleSettings(Section):
     ] = 60.0
     unfinished_s: Annotated[
         float,
-        _number(
+        number(
             "How long a file waits that has stopped growing but is incomplete (its end is not written, its index is"
             " missing, a download's marker is beside it); then it is taken as it is",
             "s",
@@ -160,23 +157,23 @@ class WorkerLimits(Section):
 
     wall_s: Annotated[
         float,
-        _number("Time that all attempts on one file may take together", "s", gt=0, le=30 * 86400),
+        number("Time that all attempts on one file may take together", "s", gt=0, le=30 * 86400),
     ] = 2 * 86400.0
     cpu_s: Annotated[
         int,
-        _number("CPU time of one attempt, summed over its threads", "s", ge=1, le=10**9),
+        number("CPU time of one attempt, summed over its threads", "s", ge=1, le=10**9),
     ] = 10**6
     address_space_bytes: Annotated[
         int,
-        _number("Address space; 0: no limit. Not set where a GPU is used", "bytes", ge=0, le=2**50),
+        number("Address space; 0: no limit. Not set where a GPU is used", "bytes", ge=0, le=2**50),
     ] = 32 * 2**30
     file_bytes: Annotated[
         int,
-        _number("Largest file that is written", "bytes", ge=2**20, le=2**50),
+        number("Largest file that is written", "bytes", ge=2**20, le=2**50),
     ] = 256 * 2**30
     open_files: Annotated[
         int,
-        _number("Files that are open at once", "files", ge=64, le=2**20),
+        number("Files that are open at once", "files", ge=64, le=2**20),
     ] = 1024
 
 
@@ -185,27 +182,27 @@ class WorkerSettings(Section):
 
     concurrent_jobs: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
-        _number("Files worked on side by side; auto takes one per four cores", "jobs"),
+        number("Files worked on side by side; auto takes one per four cores", "jobs"),
     ] = "auto"
     max_attempts: Annotated[
         int,
-        _number("Attempts before a file goes to failed", "attempts", ge=1, le=20),
+        number("Attempts before a file goes to failed", "attempts", ge=1, le=20),
     ] = 3
     stop_timeout_s: Annotated[
         float,
-        _number("Time that workers get to finish their segment when the service stops", "s", gt=0, le=3600),
+        number("Time that workers get to finish their segment when the service stops", "s", gt=0, le=3600),
     ] = 75.0
     stall_timeout_s: Annotated[
         float,
-        _number("Time without any progress after which a worker counts as hung and is replaced", "s", gt=0, le=86400),
+        number("Time without any progress after which a worker counts as hung and is replaced", "s", gt=0, le=86400),
     ] = 300.0
     start_timeout_s: Annotated[
         float,
-        _number("Time that the check of the backend may take when the service starts", "s", gt=0, le=3600),
+        number("Time that the check of the backend may take when the service starts", "s", gt=0, le=3600),
     ] = 120.0
     nice: Annotated[
         int,
-        _number("Niceness of workers, so that other programs stay responsive", "nice", ge=0, le=19),
+        number("Niceness of workers, so that other programs stay responsive", "nice", ge=0, le=19),
     ] = 5
     limits: WorkerLimits = WorkerLimits()
 
@@ -213,10 +210,10 @@ class WorkerSettings(Section):
 class RetrySettings(Section):
     """How long work waits after trouble: doubled each time, with a random part."""
 
-    first_s: Annotated[float, _number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
+    first_s: Annotated[float, number("Wait after the first trouble", "s", gt=0, le=3600)] = 5.0
     longest_s: Annotated[
         float,
-        _number("Longest wait; after trouble of the share or its disk never more than 30 s", "s", gt=0, le=86400),
+        number("Longest wait; after trouble of the share or its disk never more than 30 s", "s", gt=0, le=86400),
     ] = 300.0
 
 
@@ -232,11 +229,11 @@ class LeaseSettings(Section):
     ] = "auto"
     renew_s: Annotated[
         float,
-        _number("Time between two renewals of a job's lease", "s", gt=0, le=3600),
+        number("Time between two renewals of a job's lease", "s", gt=0, le=3600),
     ] = 10.0
     expire_s: Annotated[
         float,
-        _number("Time that another host's lease must stand still before its job is taken over", "s", gt=0, le=86400),
+        number("Time that another host's lease must stand still before its job is taken over", "s", gt=0, le=86400),
     ] = 120.0
 
 
@@ -249,11 +246,11 @@ class RetentionSettings(Section):
     ] = "keep"
     originals_days: Annotated[
         float,
-        _number("Age at which originals are removed, where that is asked for", "days", ge=0, le=36500),
+        number("Age at which originals are removed, where that is asked for", "days", ge=0, le=36500),
     ] = 30.0
     state_days: Annotated[
         float,
-        _number(
+        number(
             "How long a finished job's segments are kept, so that a correction renders only what changes; 0: not at"
             " all. They take as much space as the delivered video and go first when space is low",
             "days",
@@ -268,11 +265,11 @@ class StatusSettings(Section):
 
     interval_s: Annotated[
         float,
-        _number("Least time between two updates of the page", "s", ge=0.1, le=3600),
+        number("Least time between two updates of the page", "s", ge=0.1, le=3600),
     ] = 3.0
     finished_listed: Annotated[
         int,
-        _number("How many finished and failed files the page lists", "files", ge=0, le=1000),
+        number("How many finished and failed files the page lists", "files", ge=0, le=1000),
     ] = 50
     language: Annotated[
         Literal["auto", "en", "ko"],
@@ -296,12 +293,12 @@ class MetricsSettings(Section):
         str,
         Field(description="IP address to listen on; 127.0.0.1 is for this machine only, 0.0.0.0 for everybody"),
     ] = "127.0.0.1"
-    port: Annotated[int, _number("TCP port to listen on", "port", ge=1, le=65535)] = 9477
+    port: Annotated[int, number("TCP port to listen on", "port", ge=1, le=65535)] = 9477
     textfile: Annotated[
         str,
         Field(description="File NAME.prom in the folder of node_exporter's textfile collector; empty: none"),
     ] = ""
-    interval_s: Annotated[float, _number("Time between two updates of the file", "s", ge=1, le=3600)] = 15.0
+    interval_s: Annotated[float, number("Time between two updates of the file", "s", ge=1, le=3600)] = 15.0
 
     @field_validator("address")
     @classmethod
@@ -333,14 +330,14 @@ class NotifySettings(Section):
     ] = ("failed", "incomplete", "degraded", "share_away", "low_space", "recovered")
     throttle_s: Annotated[
         float,
-        _number(
+        number(
             "After a message, further ones of its kind are held back for this time and then summed up",
             "s",
             ge=0,
             le=7 * 86400,
         ),
     ] = 900.0
-    timeout_s: Annotated[float, _number("Time that a server has to take a message", "s", ge=1, le=300)] = 20.0
+    timeout_s: Annotated[float, number("Time that a server has to take a message", "s", ge=1, le=300)] = 20.0
 
 
 class LogSettings(Section):
@@ -366,6 +363,7 @@ class Settings(Section):
     scan: ScanSettings = ScanSettings()
     settle: SettleSettings = SettleSettings()
     workers: WorkerSettings = WorkerSettings()
+    cluster: ClusterSettings = ClusterSettings()
     retry: RetrySettings = RetrySettings()
     leases: LeaseSettings = LeaseSettings()
     device: DeviceSettings = DeviceSettings()
@@ -394,7 +392,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
-        problems = [*_inbox_problems(self), *_order_problems(self)]
+        problems = [*_inbox_problems(self), *_order_problems(self), *_cluster_problems(self)]
         if problems:
             raise ValidationError.from_exception_data(type(self).__name__, problems)
         return self
@@ -402,6 +400,12 @@ class Settings(Section):
     def inbox_dir(self, inbox: InboxSettings) -> Path:
         """Return the absolute folder of an inbox, as it is spelled in the configuration."""
         return Path(os.path.normpath(self.share.root / inbox.path))
+
+
+def _cluster_problems(settings: Settings) -> Iterator[InitErrorDetails]:
+    cluster = settings.cluster
+    if cluster.engine == "ray" and not cluster.address:
+        yield _problem(("cluster", "address"), "", "the engine ray needs the address of the cluster's head")
 
 
 def _problem(loc: tuple[str | int, ...], value: Any, message: str) -> InitErrorDetails:
@@ -414,22 +418,21 @@ def _inbox_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     root = settings.share.root
     reserved = [(root / name, name) for name in RESERVED_DIRS]
     earlier: list[tuple[Path, str]] = []
-    for number, inbox in enumerate(settings.inboxes):
+    for position, inbox in enumerate(settings.inboxes):
         path = settings.inbox_dir(inbox)
         if inbox.profile not in settings.profiles:
             known = ", ".join(sorted(settings.profiles))
-            yield _problem(
-                ("inboxes", number, "profile"), inbox.profile, f"there is no profile '{inbox.profile}'; known: {known}"
-            )
+            message = f"there is no profile '{inbox.profile}'; known: {known}"
+            yield _problem(("inboxes", position, "profile"), inbox.profile, message)
         if not _contains(root, path) or path == root:
             yield _problem(
-                ("inboxes", number, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
+                ("inboxes", position, "path"), inbox.path, f"an inbox must be a folder inside share.root ({root})"
             )
         else:
             for other, name in (*reserved, *earlier):
                 if _contains(other, path) or _contains(path, other):
                     yield _problem(
-                        ("inboxes", number, "path"),
+                        ("inboxes", position, "path"),
                         inbox.path,
                         f"'{inbox.path}' overlaps '{name}'; give every inbox a folder of its own",
                     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from daemon.executor.protocol import Place
 from daemon.jobs.fault_policy import Action, Decision, FaultCounts
 from daemon.jobs.job import Job
 from daemon.jobs.manifest import JobState, Manifest
@@ -15,15 +16,15 @@ from pipeline.workdir import CHECKPOINT
 _NEXT_STATES = {Action.DELIVER: JobState.DELIVERING, Action.FAIL: JobState.FAILING}
 
 
-def begin(job: Job, gpu: int | None) -> None:
-    """Record that an attempt begins, on a GPU or without one.
+def begin(job: Job, place: Place) -> None:
+    """Record that an attempt begins.
 
     Raises:
         OSError: the checkpoint cannot be read.
         DiskFullError, StorageError: the manifest cannot be written; no attempt is counted.
     """
     job.manifest.checkpoint = _checkpoint_mark(job)
-    job.manifest.gpu = gpu
+    job.manifest.node, job.manifest.gpu = place.key
     job.manifest.attempts += 1
     try:
         job.save(JobState.WORKING)

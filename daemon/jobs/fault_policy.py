@@ -14,8 +14,8 @@ from enum import Enum
 
 from daemon.backoff import SOON_S
 from daemon.errors import ShareAwayError, SplitShareError, WorkerDiedError
+from daemon.executor.protocol import Died, Outcome, PlaceKey, Stalled
 from daemon.jobs.outcome_errors import explain
-from daemon.worker.pool import Died, Outcome, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
 from pipeline.errors import DiskFullError, StorageError
 
@@ -130,14 +130,14 @@ def runs_alone(counts: FaultCounts) -> bool:
     return counts.failures >= _ALONE_FROM or counts.interruptions >= _ALONE_FROM
 
 
-def gpu_to_avoid(last_gpu: int | None, waiting_for: str) -> int | None:
-    """Return the GPU that a job should not get, because its attempt there ended in trouble.
+def place_to_avoid(last: PlaceKey, waiting_for: str) -> PlaceKey | None:
+    """Return the place that a job should not get, because its attempt there ended in trouble.
 
     Args:
-        last_gpu: of the last attempt.
+        last: where the last attempt ran.
         waiting_for: error code for which the job has waited, "" if none.
     """
-    return last_gpu if waiting_for else None
+    return last if waiting_for else None
 
 
 def longest_wait_s(code: str) -> float:

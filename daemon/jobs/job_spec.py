@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -16,15 +15,6 @@ from daemon.worker.protocol import GPU, RunJob
 from pipeline.corrections import NO_CORRECTIONS, Corrections
 from pipeline.job import JobSpec
 from pipeline.settings import ProfileSettings
-
-_CORES_PER_JOB = 4
-
-
-def job_slots(settings: Settings) -> int:
-    """Return how many jobs may run side by side."""
-    if settings.workers.concurrent_jobs != "auto":
-        return settings.workers.concurrent_jobs
-    return max(1, len(os.sched_getaffinity(0)) // _CORES_PER_JOB)
 
 
 def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> RunJob:
@@ -46,7 +36,8 @@ def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = Non
     if gpu is not None:
         spec = replace(spec, device=settings.device.on_gpu(gpu.index), nvenc=gpu.nvenc)
     pages = report_languages(settings)
-    return RunJob(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
+    workers = settings.workers
+    return RunJob(spec, workers.nice, settings.log.level, workers.limits, lease, pages, settings.cluster.split)
 
 
 def _corrections(settings: Settings, job: Job) -> Corrections:
@@ -81,4 +72,5 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         corrections=corrections,
         parts=tuple(job.parts),
         part_names=tuple(job.part_names),
+        chunk_s=settings.cluster.chunk_s,
     )

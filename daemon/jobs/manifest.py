@@ -44,7 +44,7 @@ class Manifest:
         sidecar_fault: why the sidecar cannot be used, such as "x.dualface.yaml is a folder", else "".
         key: names the source's content (see ``segment_cache.key_of``).
         attempts: workers that were started on the job.
-        gpu: number of the GPU of the last attempt, None without one.
+        node, gpu: host of the last attempt, "" without one, and the number of its GPU, None on the CPU.
         worked_s: total time of the attempts that have ended.
         consecutive_failures: failed attempts in a row without a new checkpoint.
         interruptions: how often in a row the whole service died during an attempt.
@@ -67,6 +67,7 @@ class Manifest:
     part_marks: list[FileMark] = field(default_factory=list)
     key: str = ""
     attempts: int = 0
+    node: str = ""
     gpu: int | None = None
     worked_s: float = 0.0
     consecutive_failures: int = 0

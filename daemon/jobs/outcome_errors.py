@@ -10,8 +10,8 @@ from daemon.errors import (
     WorkerDiedError,
     WorkerStalledError,
 )
+from daemon.executor.protocol import Died, Outcome, Overdue, Stalled
 from daemon.share.share import Share
-from daemon.worker.pool import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed
 
 _LIMITS = {"SIGXCPU": "cpu_s", "SIGXFSZ": "file_bytes"}  # signals that the kernel sends at a limit

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from daemon.config.settings import Settings
-from daemon.jobs.job_spec import job_slots
+from daemon.executor.places import job_slots
 from daemon.jobs.start_conditions import BlockReason
 from daemon.observability.definitions import DEFINITIONS, QUEUES
 from daemon.observability.events import AttemptEnded, AttemptStarted, Delivered, Event, JobDeferred, JobFailed, Tick

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import structlog
 
+from daemon.executor.protocol import Outcome
 from daemon.jobs.job import Job
 from daemon.jobs.start_conditions import Condition
 from daemon.status.model import HostLine, ServiceStatus
-from daemon.worker.pool import Outcome
 from daemon.worker.protocol import Failed
 
 log = structlog.get_logger(__name__)

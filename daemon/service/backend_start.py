@@ -9,10 +9,10 @@ import structlog
 
 from daemon.config.settings import Settings
 from daemon.errors import BackendUnusableError, ResourceLimitError
+from daemon.executor.protocol import Died, Executor, Outcome
 from daemon.jobs.outcome_errors import explain
 from daemon.service.signals import StopRequest
 from daemon.service.systemd import WatchdogThread
-from daemon.worker.pool import Died, Outcome, WorkerPool
 from daemon.worker.protocol import GPU, BackendReady, CheckBackend, Failed
 
 _CHECK = "backend check"
@@ -22,22 +22,26 @@ log = structlog.get_logger(__name__)
 
 
 def check_backend(
-    settings: Settings, pool: WorkerPool, selector: selectors.BaseSelector, watchdog: WatchdogThread, stop: StopRequest
+    settings: Settings,
+    executor: Executor,
+    selector: selectors.BaseSelector,
+    watchdog: WatchdogThread,
+    stop: StopRequest,
 ) -> list[GPU]:
     """Let a short-lived worker open the backend, and return the GPUs that work; none if a stop is requested.
 
     Raises:
         BackendUnusableError: it cannot be opened, or the check does not end in time.
     """
-    pool.start(_CHECK, CheckBackend(settings.device, settings.workers.limits), log)
+    executor.start(_CHECK, CheckBackend(settings.device, settings.workers.limits), log)
     deadline = time.monotonic() + settings.workers.start_timeout_s
     outcome: Outcome | None = None
     while outcome is None and not stop:
         watchdog.beat()
         if time.monotonic() > deadline:
-            pool.kill(_CHECK)
+            executor.kill(_CHECK)
         selector.select(_TICK_S)
-        outcome = next((ended for _, ended in pool.poll()), None)
+        outcome = next((ended for _, ended in executor.poll()), None)
     if isinstance(outcome, BackendReady):
         sessions = [gpu.nvenc.opened if gpu.nvenc else 0 for gpu in outcome.gpus]
         log.info("backend works", device=outcome.device, gpus=len(outcome.gpus), encoder_sessions=sessions)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemon.executor.protocol import Executor, Place
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
-from daemon.worker.pool import WorkerPool
 from pipeline.job import Progress
 
 COMPARISON = "comparison of parts"  # the id of the worker that compares parts, beside those of jobs
@@ -14,9 +14,9 @@ COMPARISON = "comparison of parts"  # the id of the worker that compares parts, 
 class JobOverview:
     """The held jobs with the progress of their workers."""
 
-    def __init__(self, held: HeldJobs, pool: WorkerPool) -> None:
+    def __init__(self, held: HeldJobs, executor: Executor) -> None:
         self._held = held
-        self._pool = pool
+        self._executor = executor
 
     def __len__(self) -> int:
         """Return the number of jobs that are neither delivered nor failed yet."""
@@ -25,13 +25,24 @@ class JobOverview:
     def running(self) -> Iterator[tuple[HeldJob, Progress | None]]:
         """Yield the jobs that have a worker, each with the last progress that its worker has sent."""
         for held in self._held:
-            if held.job.id in self._pool:
-                yield held, self._pool.progress(held.job.id)
+            if held.job.id in self._executor:
+                yield held, self._executor.progress(held.job.id)
+
+    @property
+    def workers(self) -> int:
+        """Workers of jobs, also of jobs that are no longer held and whose worker has not ended yet."""
+        return len(self._executor) - (COMPARISON in self._executor)
+
+    def placed(self) -> Iterator[tuple[Place, Progress | None]]:
+        """Yield the place and the last progress of each running job."""
+        for held, progress in self.running():
+            if place := self._executor.place_of(held.job.id):
+                yield place, progress
 
     def waiting(self) -> Iterator[HeldJob]:
         """Yield the jobs that have no worker."""
         for held in self._held:
-            if held.job.id not in self._pool:
+            if held.job.id not in self._executor:
                 yield held
 
     def lacking_space(self) -> Iterator[tuple[str, str]]:
@@ -40,8 +51,3 @@ class JobOverview:
             if progress and progress.stage == "space":
                 yield held.since, progress.lacks
         yield from ((held.since, held.reason) for held in self.waiting() if held.lacks_space)
-
-    @property
-    def workers(self) -> int:
-        """Workers of jobs, also of jobs that are no longer held and whose worker has not ended yet."""
-        return len(self._pool) - (COMPARISON in self._pool)

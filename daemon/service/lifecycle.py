@@ -13,6 +13,8 @@ from functools import partial
 from daemon.clock import Clock, Every
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, JobRemovedError, LeaseLostError, OutOfMemoryError, SourceGoneError
+from daemon.executor.crews import Crews
+from daemon.executor.protocol import Executor, Outcome, Place
 from daemon.inbox.candidate import Candidate
 from daemon.jobs import attempts, fault_policy
 from daemon.jobs.claim import are_quiet
@@ -28,8 +30,7 @@ from daemon.service.job_overview import JobOverview
 from daemon.service.job_steps import JobSteps
 from daemon.share.rename import has_gone
 from daemon.share.share import Share
-from daemon.worker.pool import Outcome, WorkerPool
-from daemon.worker.protocol import GPU, Failed, Stopped
+from daemon.worker.protocol import Failed, Stopped
 from engines.errors import ExplainedError
 from pipeline.degradation.space import mib
 from pipeline.durable import storage_errors
@@ -47,7 +48,8 @@ class JobLifecycle:
         settings: Settings,
         share: Share,
         held_jobs: HeldJobs,
-        pool: WorkerPool,
+        executor: Executor,
+        crews: Crews,
         cache: SegmentCache,
         events: EventBus,
         *,
@@ -56,10 +58,11 @@ class JobLifecycle:
     ) -> None:
         self._share = share
         self._held_jobs = held_jobs
-        self._pool = pool
+        self._executor = executor
+        self._crews = crews
         self._cache = cache
         self._events = events
-        self._jobs = JobOverview(held_jobs, pool)
+        self._jobs = JobOverview(held_jobs, executor)
         self._steps = JobSteps(settings, share, held_jobs, cache, events, settle_s=settle_s, clock=clock)
         self._space_cleanups = Every(_FREE_SPACE_EVERY_S, clock)
         self._stopping = False
@@ -87,9 +90,9 @@ class JobLifecycle:
         for held in self._held_jobs.renew():
             self._drop_lost(held)
         for held in self._held_jobs:
-            if progress := self._pool.progress(held.job.id):
+            if progress := self._executor.progress(held.job.id):
                 held.note_stage(progress.stage)
-            if held.job.id not in self._pool and held.due:
+            if held.job.id not in self._executor and held.due:
                 self._run_step(held, self._steps.take)
         self._free_space()
 
@@ -107,12 +110,12 @@ class JobLifecycle:
 
     # -- attempts
 
-    def start_attempt(self, held: HeldJob, gpu: GPU | None) -> None:
-        """Start a worker for a job, on a GPU or as configured; the job waits if that is not possible."""
-        self._run_step(held, partial(self._start, gpu))
+    def start_attempt(self, held: HeldJob, place: Place) -> None:
+        """Start a worker for a job; the job waits if that is not possible."""
+        self._run_step(held, partial(self._start, place))
 
-    def _start(self, gpu: GPU | None, held: HeldJob) -> None:
-        job = held.job
+    def _start(self, place: Place, held: HeldJob) -> None:
+        job, gpu = held.job, place.gpu
         self._held_jobs.confirm(held)
         if any(map(has_gone, job.recordings)):
             raise SourceGoneError("The source has gone from the job's directory.")
@@ -120,9 +123,10 @@ class JobLifecycle:
             return
         order = work_order(self._settings, job, self._held_jobs.lease, gpu)
         self._cache.restore(job)
-        attempts.begin(job, None if gpu is None else gpu.index)
+        attempts.begin(job, place)
         longest_s = order.limits.wall_s - job.manifest.worked_s
-        self._pool.start(job.id, order, held.log, longest_s=longest_s)
+        self._crews.prepare(job.id, order, held.log, place)
+        self._executor.start(job.id, order, held.log, place=place, longest_s=longest_s)
         held.begin_attempt()
         on_gpu = {} if gpu is None else {"gpu": gpu.index}
         self._events.publish(AttemptStarted(job))
@@ -197,7 +201,7 @@ class JobLifecycle:
             ShareAwayError: the whole share has gone, or the services' folder on it.
         """
         self._share.identity()
-        self._pool.kill(held.job.id)
+        self._executor.kill(held.job.id)
         self._held_jobs.drop(held)
         if self._held_jobs.may_be_done_elsewhere(held):
             held.log.warning("job lost to another host")

@@ -16,10 +16,11 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import torn
 from daemon.errors import ShareAwayError
+from daemon.executor.crews import Crews
+from daemon.executor.protocol import Executor
 from daemon.inbox.inbox import inboxes
 from daemon.inbox.intake import Intake
 from daemon.jobs.held_jobs import HeldJobs
-from daemon.jobs.job_spec import job_slots
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.jobs.start_conditions import BlockReason, StartConditions
 from daemon.observability.events import EventBus, Listener
@@ -40,8 +41,6 @@ from daemon.share.leases import host_name
 from daemon.share.share import Share, ShareIdentity, file_system, settle_s
 from daemon.status.model import History, ServiceState
 from daemon.status.store import HostFiles
-from daemon.worker.pool import WorkerPool
-from daemon.worker.protocol import GPU
 
 _SCAN_SLICE_S = 0.25
 _TICK_S = 1.0  # the longest sleep: leases, the status page and the watchdog must be served
@@ -58,14 +57,13 @@ class ServiceLoop:
         reloader: SettingsReloader,
         share: Share,
         identity: ShareIdentity,
-        pool: WorkerPool,
+        executor: Executor,
         selector: selectors.BaseSelector,
         wakeup: WakeupPipe,
         stop: StopRequest,
         systemd: Systemd,
         watchdog: WatchdogThread,
         listeners: Sequence[Listener],
-        gpus: Sequence[GPU],
     ) -> None:
         clock = time.monotonic
         settings = reloader.settings
@@ -78,7 +76,7 @@ class ServiceLoop:
         events = EventBus(HistoryRecorder(history, host), *listeners)
         self._reloader = reloader
         self._share = share
-        self._pool = pool
+        self._executor = executor
         self._selector = selector
         self._wakeup = wakeup
         self._stop = stop
@@ -91,19 +89,18 @@ class ServiceLoop:
         )
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._held_jobs = HeldJobs(settings, share, clock, others_active=lambda: hosts.others_active(host))
-        jobs = JobOverview(self._held_jobs, pool)
+        jobs = JobOverview(self._held_jobs, executor)
+        self._crews = Crews(executor)
         self._lifecycle = JobLifecycle(
-            settings, share, self._held_jobs, pool, self._cache, events, settle_s=quiet_s, clock=clock
+            settings, share, self._held_jobs, executor, self._crews, self._cache, events, settle_s=quiet_s, clock=clock
         )
         claimer = Claimer(
             settings, share, self._intake, clock, lease=lambda: self._held_jobs.lease, accept=self._lifecycle.accept
         )
-        self._dispatcher = Dispatcher(
-            settings, jobs, gpus, start=self._lifecycle.start_attempt, claim=claimer.claim_next
-        )
-        self._comparison = PartComparison(settings, share, self._intake, pool, clock)
+        self._dispatcher = Dispatcher(jobs, executor, start=self._lifecycle.start_attempt, claim=claimer.claim_next)
+        self._comparison = PartComparison(settings, share, self._intake, executor, clock)
         self._publisher = StatusPublisher(
-            settings, share, jobs, self._intake, history, systemd, events, clock, slots=lambda: self._dispatcher.slots
+            settings, share, jobs, self._intake, history, systemd, events, clock, slots=lambda: executor.slots
         )
         self._retention = Retention(share.originals, settings.retention, clock)
         self._failed_folder = FailedFolder(
@@ -116,7 +113,7 @@ class ServiceLoop:
         Raises:
             ShareReplacedError: another share lies at the root now; the service must start again with it.
         """
-        log.info("service started", root=str(self._share.root), slots=job_slots(self._reloader.settings))
+        log.info("service started", root=str(self._share.root), slots=self._executor.slots)
         self._systemd.ready()
         try:
             while not self._stop:
@@ -141,10 +138,10 @@ class ServiceLoop:
 
     def _listen(self) -> None:
         """Take in the messages of workers, and the ends of their attempts. Needs no share."""
-        for worker, outcome in self._pool.poll():
+        for worker, outcome in self._executor.poll():
             if worker == COMPARISON:
                 self._comparison.finish(outcome)
-            else:
+            elif not self._crews.end(worker, outcome):
                 self._lifecycle.end_attempt(worker, outcome)
 
     def _work(self, block_reason: BlockReason) -> None:
@@ -159,6 +156,7 @@ class ServiceLoop:
                 may_claim=may_claim,
                 may_resume=block_reason is BlockReason.LOW_SPACE,
             )
+            self._crews.staff()
             self._retention.advance()
             self._failed_folder.advance()
             self._cache.sweep()
@@ -195,9 +193,8 @@ class ServiceLoop:
             self._intake.replace(inboxes(settings, quiet_s, time.monotonic))
         self._held_jobs.apply(settings)
         self._lifecycle.apply(settings, quiet_s)
-        self._dispatcher.apply(settings)
         self._comparison.apply(settings)
-        self._pool.apply(stall_timeout_s=settings.workers.stall_timeout_s)
+        self._executor.apply(settings)
         self._conditions.apply(settings.share)
         self._cache.apply(settings.retention)
         self._retention.apply(settings.retention)
@@ -211,14 +208,14 @@ class ServiceLoop:
     def _shut_down(self) -> None:
         """Let workers finish their segment, deliver finished jobs, and kill workers that take too long."""
         self._systemd.stopping()
-        log.info("service stops", jobs=len(self._pool))
+        log.info("service stops", jobs=len(self._executor))
         self._lifecycle.stop()
         self._comparison.stop()
-        self._pool.stop()
+        self._executor.stop_all()
         deadline = time.monotonic() + self._reloader.settings.workers.stop_timeout_s
-        while len(self._pool):
+        while len(self._executor):
             if time.monotonic() > deadline or self._stop.at_once:
-                self._pool.kill_all()
+                self._executor.kill_all()
             self._last_turn(ServiceState.STOPPING)
             self._selector.select(_TICK_S)
         self._last_turn(ServiceState.STOPPED)

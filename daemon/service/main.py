@@ -13,6 +13,7 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import recheck_share
 from daemon.errors import DaemonError, StateRemovedError
+from daemon.executor.local import LocalExecutor
 from daemon.remedies import log_fields
 from daemon.service.backend_start import check_backend
 from daemon.service.loop import ServiceLoop
@@ -25,7 +26,6 @@ from daemon.share import known_shares
 from daemon.share.leases import host_name, only_service_of_host
 from daemon.share.share import Share, file_system, is_network
 from daemon.status.model import read_status
-from daemon.worker.pool import WorkerPool
 
 EXIT_OK = 0
 EXIT_ENVIRONMENT = 3
@@ -69,16 +69,11 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         observing(settings) as (collector, listeners),
     ):
         selector.register(wakeup, selectors.EVENT_READ)
-        pool = WorkerPool(
-            selector,
-            stall_timeout_s=settings.workers.stall_timeout_s,
-            clock=time.monotonic,
-            on_stats=collector.stats,
-        )
+        executor = LocalExecutor(selector, settings, clock=time.monotonic, on_stats=collector.stats)
         systemd.status("Checking the backend")
-        gpus = check_backend(settings, pool, selector, watchdog, stop)
+        executor.use_gpus(check_backend(settings, executor, selector, watchdog, stop))
         reloader = SettingsReloader(settings, reload_request, reread)
-        loop = ServiceLoop(reloader, share, identity, pool, selector, wakeup, stop, systemd, watchdog, listeners, gpus)
+        loop = ServiceLoop(reloader, share, identity, executor, selector, wakeup, stop, systemd, watchdog, listeners)
         with _file_events(settings, share, wakeup):
             loop.run()
 

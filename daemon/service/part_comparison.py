@@ -9,6 +9,7 @@ import structlog
 from daemon.backoff import Backoff
 from daemon.clock import Clock
 from daemon.config.settings import Settings
+from daemon.executor.protocol import Executor, Outcome
 from daemon.inbox.chapter_groups import Joint
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
@@ -17,7 +18,6 @@ from daemon.service.job_overview import COMPARISON
 from daemon.share.naming import printable
 from daemon.share.share import Share
 from daemon.worker import chapter_check
-from daemon.worker.pool import Outcome, WorkerPool
 from daemon.worker.protocol import CompareFiles, Failed, FilesCompared
 
 log = structlog.get_logger(__name__)
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 class PartComparison:
     """Compares one pair of files at a time."""
 
-    def __init__(self, settings: Settings, share: Share, intake: Intake, pool: WorkerPool, clock: Clock) -> None:
+    def __init__(self, settings: Settings, share: Share, intake: Intake, executor: Executor, clock: Clock) -> None:
         self._share = share
         self._intake = intake
-        self._pool = pool
+        self._executor = executor
         self._backoff = Backoff(settings.retry, clock)
         self._pair: tuple[Inbox, Joint] | None = None
         self._stopping = False
@@ -52,7 +52,7 @@ class PartComparison:
             first, second = (inbox.folder / one.relative for one in (joint.first, joint.second))
             order = CompareFiles(first, second, joint.certain_names, self._limits)
             try:
-                self._pool.start(COMPARISON, order, log, longest_s=chapter_check.TIMEOUT_S)
+                self._executor.start(COMPARISON, order, log, longest_s=chapter_check.TIMEOUT_S)
                 self._pair = inbox, joint
             except OSError as exc:
                 self._wait(str(exc))

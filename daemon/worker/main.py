@@ -10,12 +10,10 @@ import fcntl
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import structlog
 
@@ -28,19 +26,18 @@ from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN
 from daemon.share.naming import printable
 from daemon.worker import backend_check, chapter_check, sandbox
+from daemon.worker.part_work import LEAST_SPLIT_S, PipeCrew
 from daemon.worker.protocol import (
-    STOP,
     CheckBackend,
     CompareFiles,
+    Ending,
     Failed,
     Finished,
-    Message,
     Order,
     RunJob,
     Stopped,
-    encode,
-    receive_order,
 )
+from daemon.worker.service_link import ServiceLink
 from engines.cuda.gpu_selection import see_only
 from engines.errors import ExplainedError, causes
 from pipeline.durable import storage_errors
@@ -53,7 +50,7 @@ def main() -> None:
     sandbox.die_with(service_pid)
     os.dup2(2, 1)  # so that the prints of libraries are not mistaken for output
     with os.fdopen(messages_fd, "wb", buffering=0) as pipe:
-        code = _Worker(sys.stdin.buffer, pipe).run()
+        code = _run(ServiceLink(sys.stdin.buffer, pipe))
     # No interpreter teardown: native threads of codecs and runtimes may hang in it, and everything is on disk.
     os._exit(code)
 
@@ -64,73 +61,72 @@ def _load() -> None:
         import pipeline.runner  # noqa: F401, PLC0415 - the service itself must never load codecs
 
 
-class _Worker:
-    """Carries out one order."""
-
-    def __init__(self, orders: BinaryIO, pipe: BinaryIO) -> None:
-        self._orders = orders
-        self._pipe = pipe
-        self._stop = threading.Event()
-
-    def run(self) -> int:
-        """Receive the order, carry it out and send the outcome; return the exit status."""
-        sandbox.leave_network()
-        _load()
-        try:
-            order = receive_order(self._orders)
-        except EOFError:  # the service ended before it sent an order
-            return 0
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
-        self._send(self._outcome(order))
+def _run(service: ServiceLink) -> int:
+    """Receive the order, carry it out and send the outcome; return the exit status."""
+    sandbox.leave_network()
+    _load()
+    try:
+        order = service.receive_order()
+    except EOFError:  # the service ended before it sent an order
         return 0
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: service.request_stop())
+    service.send(_outcome(order, service))
+    return 0
 
-    def _outcome(self, order: Order) -> Message:
-        try:
-            if isinstance(order, CompareFiles):
-                return chapter_check.compare(order)
-            return backend_check.check_backend(order) if isinstance(order, CheckBackend) else self._work(order)
-        except JobStopped:
-            return Stopped()
-        except ExplainedError as exc:
-            return Failed.of(_explain(order, exc))
-        except Exception as exc:
-            structlog.get_logger(__name__).exception("the worker failed")
-            error = PipelineError(f"The program failed: {type(exc).__name__}: {exc}")
-            error.__cause__ = exc
-            return Failed.of(_explain(order, error))
 
-    def _work(self, order: RunJob) -> Finished:
-        os.nice(order.nice)
-        sandbox.limit(order.limits, order.spec.device.backend)
-        configure_worker(order.log_level, job=order.spec.job_id, file=printable(order.spec.input_name), stage="working")
-        with storage_errors("working on the job"), _only_writer(order.spec.work_dir):
-            from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
+def _outcome(order: Order, service: ServiceLink) -> Ending:
+    try:
+        return _carry_out(order, service)
+    except JobStopped:
+        return Stopped()
+    except ExplainedError as exc:
+        return Failed.of(_explain(order, exc))
+    except Exception as exc:
+        structlog.get_logger(__name__).exception("the worker failed")
+        error = PipelineError(f"The program failed: {type(exc).__name__}: {exc}")
+        error.__cause__ = exc
+        return Failed.of(_explain(order, error))
 
-            result = run_job(
-                replace(order.spec, device=see_only(order.spec.device)),
-                on_progress=self._send,
-                should_stop=self._stop.is_set,
-                confirm_ownership=lambda: _confirm(order),
-                on_stats=self._send,
-            )
-            if order.report_languages:
-                from daemon.pages.report_page import add_report_page  # noqa: PLC0415 - likewise
 
-                result = add_report_page(result, order.report_languages)
-            _confirm(order)
-        return Finished.of(result)
+def _carry_out(order: Order, service: ServiceLink) -> Ending:
+    if isinstance(order, RunJob):
+        return _work(order, service)
+    if isinstance(order, CompareFiles):
+        return chapter_check.compare(order)
+    if isinstance(order, CheckBackend):
+        return backend_check.check_backend(order)
+    return order.carry_out(service)
 
-    def _send(self, message: Message) -> None:
-        self._pipe.write(encode(message))
 
-    def _listen(self) -> None:
-        """Wait for the request to stop; the end of the pipe means that the service has ended."""
-        for line in self._orders:
-            if line == STOP:
-                self._stop.set()
-        os._exit(sandbox.ORPHANED)
+def _work(order: RunJob, service: ServiceLink) -> Finished:
+    os.nice(order.nice)
+    sandbox.limit(order.limits, order.spec.device.backend)
+    configure_worker(order.log_level, job=order.spec.job_id, file=printable(order.spec.input_name), stage="working")
+    with storage_errors("working on the job"), _only_writer(order.spec.work_dir):
+        from pipeline.runner import run_job  # noqa: PLC0415 - the service itself must never load codecs
+
+        result = run_job(
+            replace(order.spec, device=see_only(order.spec.device)),
+            on_progress=service.send,
+            should_stop=service.should_stop,
+            confirm_ownership=lambda: _confirm(order),
+            on_stats=service.send,
+            gather_crew=None if order.split == "never" else lambda seconds: _crew(order, service, seconds),
+        )
+        if order.report_languages:
+            from daemon.pages.report_page import add_report_page  # noqa: PLC0415 - likewise
+
+            result = add_report_page(result, order.report_languages)
+        _confirm(order)
+    return Finished.of(result)
+
+
+def _crew(order: RunJob, service: ServiceLink, seconds: float) -> PipeCrew | None:
+    """Ask for part workers; None if there are none, or if the rest of the recording is too short to gain by them."""
+    if order.split == "auto" and seconds < LEAST_SPLIT_S:
+        return None
+    return PipeCrew.gather(service)
 
 
 def _confirm(order: RunJob) -> None:

@@ -1,7 +1,8 @@
 """The protocol between a worker process and the service.
 
-The service writes one order to the worker's standard input, pickled (both ends are ours), and perhaps ``STOP`` later.
-Messages come back as JSON lines on a pipe of their own, so that the output of a codec cannot be mistaken for one.
+The service writes one order to the worker's standard input, pickled (both ends are ours). Lines may follow: ``STOP``,
+and notes as JSON. Messages come back as JSON lines on a pipe of their own, so that the output of a codec cannot be
+mistaken for one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -26,6 +27,11 @@ from engines.settings import DeviceSettings
 from pipeline.job import JobResult, JobSpec, Progress
 from pipeline.report.model import Failure
 from pipeline.telemetry.counters import StatsDelta
+
+if TYPE_CHECKING:
+    from daemon.worker.service_link import ServiceLink
+
+Split: TypeAlias = Literal["auto", "never", "always"]
 
 STOP = b"stop\n"
 _LENGTH = struct.Struct("!I")
@@ -47,6 +53,7 @@ class RunJob:
         nice: the worker's niceness.
         lease: the lease under which the service holds the job; None if no other host can take it over.
         report_languages: languages of the HTML report; empty if none is wanted.
+        split: as the setting ``cluster.split``.
     """
 
     spec: JobSpec
@@ -55,6 +62,7 @@ class RunJob:
     limits: WorkerLimits
     lease: Lease | None = None
     report_languages: tuple[Language, ...] = ()
+    split: Split = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,23 @@ class CompareFiles:
     limits: WorkerLimits
 
 
-Order: TypeAlias = CheckBackend | CompareFiles | RunJob
+class Task(Protocol):
+    """An order that brings its own work: a class whose objects can be pickled.
+
+    Attributes:
+        reports_progress: whether it counts as stalled without progress; False if the class has no such attribute.
+    """
+
+    def carry_out(self, service: ServiceLink) -> Ending:
+        """Do the work in the worker process, confined to local sockets; resource limits are the task's own business.
+
+        Raises:
+            JobStopped: it has stopped as requested.
+            ExplainedError: the work failed.
+        """
+
+
+Order: TypeAlias = CheckBackend | CompareFiles | RunJob | Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +192,33 @@ class FilesCompared:
     follows: bool
 
 
-Message: TypeAlias = Progress | StatsDelta | Finished | Failed | Stopped | BackendReady | FilesCompared
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an order that runs and the service tell each other besides progress, statistics and the outcome.
+
+    Attributes:
+        subject: what it is about; the reader ignores subjects that it does not know.
+        body: JSON of less than 1 MiB; the service has to check what comes from a worker, which a hostile file may
+            control.
+    """
+
+    subject: str
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+Ending: TypeAlias = Finished | Failed | Stopped | BackendReady | FilesCompared
+Message: TypeAlias = Progress | StatsDelta | Note | Ending
 _KINDS: dict[str, Callable[[dict[str, Any]], Message]] = {
     kind.__name__: TypeAdapter[Any](kind).validate_python
-    for kind in (Progress, Finished, Failed, Stopped, BackendReady, FilesCompared)
+    for kind in (Progress, Note, Finished, Failed, Stopped, BackendReady, FilesCompared)
 }
 _KINDS[StatsDelta.__name__] = StatsDelta.from_json
 
 
-def send_order(pipe: IO[bytes], order: Order) -> None:
-    """Write the order to the worker's standard input."""
+def framed(order: Order) -> bytes:
+    """Return an order as the worker reads it from its standard input: its length, then the order, pickled."""
     data = pickle.dumps(order)
-    pipe.write(_LENGTH.pack(len(data)) + data)
-    pipe.flush()
+    return _LENGTH.pack(len(data)) + data
 
 
 def receive_order(pipe: IO[bytes]) -> Order:

@@ -15,6 +15,7 @@ from engines.frames import Frame, MediaInfo, Rect, Size
 from engines.models import yunet
 from engines.models.face_embedding import CHIP_SIZE
 from engines.models.yunet import Detections
+from engines.protocols import Tensor
 from engines.registry import Backend
 from engines.settings import DeviceSettings
 from pipeline.canvas import Placement
@@ -168,8 +169,21 @@ class FaceFinder:
 
     def embed(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.float32]:
         """Embeddings of shape (N, 128), one for each face."""
+        return self._embedded(self._chips(faces))
+
+    def chips(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.uint8]:
+        """The pixels that ``embed`` makes an embedding of, in host memory: (N, 3, 150, 150) RGB."""
+        return self._preprocessor.to_host(self._chips(faces)).astype(np.uint8)
+
+    def embed_chips(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings of ``chips``, the same as of their faces."""
+        return self._embedded(chips.astype(np.float32))
+
+    def _chips(self, faces: Sequence[tuple[Frame, Face]]) -> Tensor:
         landmarks = np.stack([self._on_surface(frame, face) for frame, face in faces])
-        chips = self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
+        return self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
+
+    def _embedded(self, chips: Tensor) -> NDArray[np.float32]:
         (embeddings,) = self._embedder.run(chips)
         return np.asarray(embeddings, np.float32)
 

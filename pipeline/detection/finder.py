@@ -13,14 +13,8 @@ from pipeline.detection.region import Region
 from pipeline.people import Face
 
 
-class Finder(Protocol):
-    """Finds faces and reads luma, in frames (``FaceFinder``) or in what was found in them before (``splitting``).
-
-    Attributes:
-        can_embed: whether faces can be compared.
-    """
-
-    can_embed: bool
+class BatchFinder(Protocol):
+    """Finds faces and reads luma in batches of frames; an ``Observer`` asks it."""
 
     def look(
         self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: Size
@@ -37,6 +31,16 @@ class Finder(Protocol):
     def begin_luma(self, frame: Frame, size: Size) -> Callable[[], NDArray[np.uint8]]:
         """Begin to make a frame's luma, averaged by area; the returned function returns it, shape (height, width)."""
         ...
+
+
+class Finder(BatchFinder, Protocol):
+    """Looks closer at single frames, too: at frames (``FaceFinder``), or at a table of what was found in them.
+
+    Attributes:
+        can_embed: whether faces can be compared.
+    """
+
+    can_embed: bool
 
     def find_close(self, frame: Frame, part: Rect, score: float) -> tuple[Face, ...]:
         """Return the faces in a part of a frame, given in pixels of the canvas, with at least this score."""

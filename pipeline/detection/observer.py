@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.frames import Frame, Rect, Size
 from pipeline.canvas import Placement
 from pipeline.detection.detection_schedule import DetectionSchedule
-from pipeline.detection.finder import Finder
+from pipeline.detection.finder import BatchFinder
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.panels.panel_detector import PanelDetector, luma_size
 from pipeline.people import Observation, size_from_json
@@ -27,15 +27,23 @@ class Observer:
     Args:
         start_pts: pts that is 0 s.
         canvas: displayed size of frames that do not have their own.
+        begins_midway: the first frame is one in the middle; what an observer of all frames might ask is asked.
     """
 
     def __init__(
-        self, finder: Finder, schedule: DetectionSchedule, *, start_pts: int, seconds_per_tick: float, canvas: Size
+        self,
+        finder: BatchFinder,
+        schedule: DetectionSchedule,
+        *,
+        start_pts: int,
+        seconds_per_tick: float,
+        canvas: Size,
+        begins_midway: bool = False,
     ) -> None:
         self._finder = finder
         self._schedule = schedule
         self._shot_detector = ShotDetector()
-        self._panels = PanelDetector()
+        self._panels = PanelDetector(dense=begins_midway)
         self._start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
         self._canvas = canvas

@@ -8,7 +8,7 @@ from pipeline.camera.planner import CameraOperator
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS
 from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
-from pipeline.detection.finder import Finder
+from pipeline.detection.finder import BatchFinder, Finder
 from pipeline.detection.head_views import HeadViews
 from pipeline.detection.observer import Observer
 from pipeline.identity.resolver import PeopleResolver
@@ -23,7 +23,7 @@ def open_face_finder(job: StreamJob) -> FaceFinder:
     return FaceFinder(job.backend, profile.detect, job.spec.device, job.info, job.workload, keep_hdr=job.keeps_hdr)
 
 
-def build_observer(job: StreamJob, finder: Finder, start_pts: int) -> Observer:
+def build_observer(job: StreamJob, finder: BatchFinder, start_pts: int, *, begins_midway: bool = False) -> Observer:
     """Return an observer that has seen no frame yet; ``start_pts`` is 0 s."""
     video = job.info.video
     return Observer(
@@ -32,6 +32,7 @@ def build_observer(job: StreamJob, finder: Finder, start_pts: int) -> Observer:
         start_pts=start_pts,
         seconds_per_tick=float(video.time_base),
         canvas=(video.width, video.height),
+        begins_midway=begins_midway,
     )
 
 

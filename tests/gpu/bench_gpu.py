@@ -36,7 +36,7 @@ from engines.registry import open_backend
 from engines.settings import DeviceSettings
 from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
-from pipeline.rendering.build import render_stream
+from pipeline.render_stream import render_stream
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.rendering.stream import StreamJob
 from pipeline.segments.checkpoint import Checkpoint

@@ -14,8 +14,9 @@ import psutil
 import structlog
 
 from daemon.config.settings import Settings, WorkerLimits
+from daemon.executor.local import LocalExecutor
+from daemon.executor.protocol import Died, Executor, Outcome, Overdue, Stalled
 from daemon.jobs.outcome_errors import explain
-from daemon.worker.pool import Died, Outcome, Overdue, Stalled, WorkerPool
 from daemon.worker.protocol import Failed, Finished, RunJob
 from pipeline.job import JobSpec
 from pipeline.report.common import failure_report
@@ -71,21 +72,21 @@ class Examiner:
         """Examine all; yields findings as the workers end."""
         waiting = iter(mutants)
         with selectors.DefaultSelector() as selector:
-            pool = WorkerPool(selector, stall_timeout_s=WALL_S, clock=time.monotonic)
+            executor = LocalExecutor(selector, SETTINGS, clock=time.monotonic)
             try:
-                while self._fill(pool, waiting):
+                while self._fill(executor, waiting):
                     time.sleep(_POLL_S)
                     self._watch()
-                    yield from (self._end(job, outcome) for job, outcome in pool.poll())
+                    yield from (self._end(job, outcome) for job, outcome in executor.poll())
             finally:
-                pool.kill_all()
+                executor.kill_all()
 
-    def _fill(self, pool: WorkerPool, waiting: Iterator[Mutant]) -> bool:
+    def _fill(self, executor: Executor, waiting: Iterator[Mutant]) -> bool:
         while len(self._running) < self._slots and (mutant := next(waiting, None)):
             spec = self._spec(mutant)
             self._running[spec.job_id] = _Run(mutant, spec, time.monotonic())
             order = RunJob(spec, nice=0, log_level="error", limits=LIMITS)
-            pool.start(spec.job_id, order, structlog.get_logger("worker").bind(file=mutant.name), longest_s=WALL_S)
+            executor.start(spec.job_id, order, structlog.get_logger("worker").bind(file=mutant.name), longest_s=WALL_S)
         return bool(self._running)
 
     def _spec(self, mutant: Mutant) -> JobSpec:

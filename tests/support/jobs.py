@@ -1,10 +1,11 @@
-"""Held jobs on a share in a temporary folder, with a pool that starts no processes."""
+"""Held jobs on a share in a temporary folder, with an executor that starts no processes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon.executor.crews import Crews
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
 from daemon.jobs.job import Job
 from daemon.jobs.manifest import JobState
@@ -15,7 +16,7 @@ from daemon.service.job_steps import JobSteps
 from daemon.service.lifecycle import JobLifecycle
 from daemon.share import leases
 from daemon.share.share import Share
-from tests.fakes.pool import PoolWithoutProcesses
+from tests.fakes.executor import ExecutorWithoutProcesses
 from tests.support.share import claimed, settings_for
 
 
@@ -46,9 +47,9 @@ class Jobs:
     def __post_init__(self) -> None:
         self.clock = ManualClock()
         self.settings = settings_for(self.share.root, **self.sections)
-        self.pool = PoolWithoutProcesses()
+        self.executor = ExecutorWithoutProcesses(self.settings)
         self.held = HeldJobs(self.settings, self.share, self.clock, others_active=lambda: self.others_active)
-        self.overview = JobOverview(self.held, self.pool)
+        self.overview = JobOverview(self.held, self.executor)
         self.cache = SegmentCache(self.share, self.settings.retention, self.clock)
         self.events = EventBus(self.published.append)
 
@@ -74,7 +75,8 @@ class Jobs:
             self.settings,
             self.share,
             self.held,
-            self.pool,
+            self.executor,
+            Crews(self.executor),
             self.cache,
             self.events,
             settle_s=settle_s,

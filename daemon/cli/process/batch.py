@@ -21,12 +21,14 @@ import structlog
 from daemon.cli.process.items import Item, plan
 from daemon.cli.process.results import InterruptedJobError, may_continue, publish, with_advice, write_failure
 from daemon.config.settings import Settings
+from daemon.executor.crews import Crews
+from daemon.executor.local import LocalExecutor
+from daemon.executor.protocol import Executor, Outcome
 from daemon.jobs.job_spec import report_languages
 from daemon.jobs.outcome_errors import explain
 from daemon.layout import STATE_DIR
 from daemon.pages.warnings_text import warnings_in
 from daemon.share.naming import printable
-from daemon.worker.pool import Outcome, WorkerPool
 from daemon.worker.protocol import Finished, RunJob, Stopped
 from daemon.worker.spawn import WorkerProcess
 from engines.errors import ExplainedError
@@ -63,35 +65,39 @@ class Batch:
         """Process all items; return them with their results. A failure does not affect the others."""
         self._waiting = [item for item in self.items if not item.ended]
         with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
-            stall_timeout_s = self.settings.workers.stall_timeout_s
-            pool = WorkerPool(selector, stall_timeout_s=stall_timeout_s, clock=time.monotonic, spare=self.spare)
+            executor = LocalExecutor(selector, self.settings, clock=time.monotonic, spare=self.spare)
+            crews = Crews(executor)
             while (self._waiting and not self.stopping) or self._running:
-                self._fill(pool)
+                self._fill(executor, crews)
+                crews.staff()
                 selector.select(_POLL_S)
-                self._poll(pool)
+                self._poll(executor, crews)
                 if asked_to_stop() and not self.stopping:
                     self.stopping = True
                     self.on_stop()
-                    pool.stop()
+                    executor.stop_all()
         for item in self._waiting:
             self._fail(item, InterruptedJobError("The command was stopped before this file was started."))
         return self.items
 
-    def _fill(self, pool: WorkerPool) -> None:
-        while self._waiting and len(pool) < self.slots and not self.stopping:
+    def _fill(self, executor: Executor, crews: Crews) -> None:
+        place = executor.places[0]  # the settings name the device; what counts here is the room
+        while self._waiting and len(self._running) < self.slots and executor.room(place) and not self.stopping:
             item = self._waiting.pop(0)
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
-            limits = self.settings.workers.limits
+            limits, split = self.settings.workers.limits, self.settings.cluster.split
             pages = report_languages(self.settings)
-            order = RunJob(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
-            pool.start(item.job, order, worker_log, longest_s=limits.wall_s)
+            order = RunJob(item.spec, 0, "warning", limits, report_languages=pages, split=split)
+            crews.prepare(item.job, order, worker_log, place)
+            executor.start(item.job, order, worker_log, place=place, longest_s=limits.wall_s)
 
-    def _poll(self, pool: WorkerPool) -> None:
-        for job, outcome in pool.poll():
-            self._end(self._running.pop(job), outcome)
+    def _poll(self, executor: Executor, crews: Crews) -> None:
+        for job, outcome in executor.poll():
+            if not crews.end(job, outcome):
+                self._end(self._running.pop(job), outcome)
         for item in self._running.values():
-            progress = pool.progress(item.job)
+            progress = executor.progress(item.job)
             if progress is not None and progress != item.progress:
                 item.progress = progress
                 self.on_change(item)

@@ -16,7 +16,7 @@ from daemon.cli.process.batch import Batch
 from daemon.cli.process.items import Item, planned_outputs
 from daemon.cli.process.results import InterruptedJobError
 from daemon.config.settings import Settings
-from daemon.jobs.job_spec import job_slots
+from daemon.executor.places import job_slots
 from daemon.pages.i18n import clock
 from daemon.remedies import explained
 from daemon.share.naming import printable

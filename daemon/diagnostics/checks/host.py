@@ -10,7 +10,7 @@ import psutil
 
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.framework import Finding, check, not_applicable, ok, warning
-from daemon.jobs.job_spec import job_slots
+from daemon.executor.places import job_slots
 
 _GIB = 2**30
 _JOB_BYTES = 1.2 * _GIB  # the highest measured use of a job

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.executor.protocol import Place
 from daemon.jobs import attempts
 from daemon.jobs.fault_policy import Action, Decision, FaultCounts
 from daemon.jobs.job import Job, load_job
 from daemon.jobs.manifest import JobState
-from daemon.worker.protocol import Failed, Finished
+from daemon.worker.protocol import GPU, Failed, Finished
 from pipeline.errors import StorageError
 from tests.support.share import claimed, make_share
 
@@ -23,9 +24,9 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_an_attempt_is_on_disk_before_it_starts(job: Job) -> None:
-    attempts.begin(job, 1)
+    attempts.begin(job, Place("studio", GPU(1, 0)))
     stored = load_job(job.folder).manifest
-    assert (stored.state, stored.attempts, stored.gpu) == (JobState.WORKING, 1, 1)
+    assert (stored.state, stored.attempts, stored.node, stored.gpu) == (JobState.WORKING, 1, "studio", 1)
     attempts.cancel(job)
     stored = load_job(job.folder).manifest
     assert (stored.state, stored.attempts) == (JobState.QUEUED, 0)
@@ -37,14 +38,14 @@ def test_an_attempt_that_cannot_be_written_down_does_not_count(job: Job, monkeyp
 
     monkeypatch.setattr(job, "save", fail)
     with pytest.raises(StorageError):
-        attempts.begin(job, None)
+        attempts.begin(job, Place("studio"))
     assert job.manifest.attempts == 0
 
 
 def test_only_a_checkpoint_of_the_last_attempt_is_progress(job: Job) -> None:
     checkpoint = job.folder / "checkpoint.json"
     checkpoint.write_text("{}")
-    attempts.begin(job, None)
+    attempts.begin(job, Place("studio"))
     assert not attempts.has_progressed(job)
     checkpoint.write_text("{} ")
     assert attempts.has_progressed(job)

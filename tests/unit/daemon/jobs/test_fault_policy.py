@@ -7,18 +7,18 @@ import math
 import pytest
 
 from daemon.errors import ShareAwayError
+from daemon.executor.protocol import Died, Outcome, Overdue, Stalled
 from daemon.jobs.fault_policy import (
     Action,
     FaultCounts,
     FaultPolicy,
     attribute,
-    gpu_to_avoid,
     is_work,
     longest_wait_s,
     may_retry_at_once,
+    place_to_avoid,
     runs_alone,
 )
-from daemon.worker.pool import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Finished, Stopped
 
 KILLED = Died("SIGKILL", -9)
@@ -118,4 +118,4 @@ def test_trouble_of_the_storage_is_waited_for_shortly_and_is_no_work() -> None:
 
 
 def test_after_trouble_another_gpu_is_better() -> None:
-    assert [gpu_to_avoid(1, code) for code in ("WORKER_DIED", "")] == [1, None]
+    assert [place_to_avoid(("a", 1), code) for code in ("WORKER_DIED", "")] == [("a", 1), None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from daemon.executor.protocol import Died, Outcome, Overdue, Stalled
 from daemon.jobs.outcome_errors import explain
-from daemon.worker.pool import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Stopped
 
 BAD_ALLOC = "terminate called after throwing an instance of 'std::bad_alloc' what():  std::bad_alloc"

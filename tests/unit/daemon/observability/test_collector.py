@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.config.settings import Settings
+from daemon.executor.protocol import Died
 from daemon.jobs.start_conditions import BlockReason, Condition
 from daemon.observability.collector import MetricsCollector
 from daemon.observability.events import (
@@ -18,7 +19,6 @@ from daemon.observability.events import (
 )
 from daemon.service.status_publisher import _state
 from daemon.status.model import RunningJob, ServiceStatus
-from daemon.worker.pool import Died
 from pipeline.telemetry.counters import StatsCollector
 from tests.support.metrics import DISK_FULL, job, samples, tick
 

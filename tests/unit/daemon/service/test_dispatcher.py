@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from daemon.config.settings import Settings
+from daemon.executor.protocol import Place
 from daemon.jobs.held_jobs import HeldJob
 from daemon.service.dispatcher import Dispatcher
 from daemon.service.job_overview import COMPARISON
@@ -18,6 +21,8 @@ from tests.support.share import make_share
 
 FULL = Failed("DISK_FULL", "33 MiB free", "free some", environmental=True)
 DIED = Failed("WORKER_DIED", "it died", "look", retryable=True)
+HOST = socket.gethostname()
+ON_CPU = Place(HOST)
 TWO_GPUS = [GPU(0, 1), GPU(1, 2)]
 
 
@@ -29,19 +34,19 @@ class Starts:
         self.names: list[str] = []
         self.gpus: list[int | None] = []
         self.files = files
-        settings = Settings.model_validate({"workers": {"concurrent_jobs": slots}})
-        self.dispatcher = Dispatcher(settings, jobs.overview, gpus, start=self.start, claim=self.claim)
+        jobs.executor.apply(Settings.model_validate({"workers": {"concurrent_jobs": slots}}))
+        jobs.executor.use_gpus(gpus)
+        self.dispatcher = Dispatcher(jobs.overview, jobs.executor, start=self.start, claim=self.claim)
 
-    def start(self, held: HeldJob, gpu: GPU | None) -> None:
+    def start(self, held: HeldJob, place: Place) -> None:
         self.names.append(held.job.source_name)
-        self.gpus.append(gpu.index if gpu else None)
-        held.job.manifest.gpu = gpu.index if gpu else None
-        self.run(held)
+        self.gpus.append(place.key[1])
+        self.run(held, place)
 
-    def run(self, held: HeldJob, progress: Progress | None = None) -> None:
-        self.jobs.pool.orders[held.job.id] = CompareFiles(Path(), Path(), True, self.jobs.settings.workers.limits)
+    def run(self, held: HeldJob, place: Place, progress: Progress | None = None) -> None:
+        start_worker(self.jobs, held.job.id, place)
         if progress:
-            self.jobs.pool.states[held.job.id] = progress
+            self.jobs.executor.states[held.job.id] = progress
 
     def claim(self) -> bool:
         self.files -= 1
@@ -55,6 +60,11 @@ class Starts:
         self.names.clear()
         self.dispatcher.start_jobs(may_start=may_start, **may)
         return list(self.names)
+
+
+def start_worker(jobs: Jobs, name: str, place: Place | None = None) -> None:
+    order = CompareFiles(Path(), Path(), True, jobs.settings.workers.limits)
+    jobs.executor.start(name, order, structlog.get_logger(), place=place)
 
 
 @pytest.fixture
@@ -113,8 +123,8 @@ def test_a_job_that_failed_twice_runs_alone(jobs: Jobs) -> None:
     other = jobs.queued("other.mp4")
     taker = starts(jobs)
     assert taker.started() == ["suspect.mp4"]
-    jobs.pool.end(suspect.job.id)
-    taker.run(other)
+    jobs.executor.end(suspect.job.id)
+    taker.run(other, ON_CPU)
     assert taker.started() == [], "it waits until nothing else runs"
 
 
@@ -128,9 +138,8 @@ def test_a_job_that_failed_twice_runs_alone(jobs: Jobs) -> None:
 )
 def test_a_degraded_job_keeps_others_from_its_gpu(jobs: Jobs, progress: Progress, expected: list[str]) -> None:
     degraded = jobs.queued("degraded.mp4")
-    degraded.job.manifest.gpu = 1
     taker = starts(jobs, TWO_GPUS, slots=4)
-    taker.run(degraded, progress)
+    taker.run(degraded, Place(HOST, TWO_GPUS[1]), progress)
     jobs.queued("next.mp4")
     assert taker.started() == expected
     assert taker.gpus == [0] * len(expected)
@@ -139,14 +148,14 @@ def test_a_degraded_job_keeps_others_from_its_gpu(jobs: Jobs, progress: Progress
 def test_without_gpus_a_degraded_job_does_not_count_as_the_whole_host(jobs: Jobs) -> None:
     degraded = jobs.queued("degraded.mp4")
     taker = starts(jobs, slots=4)
-    taker.run(degraded, Progress("render", level="downscale", trip="out_of_memory"))
+    taker.run(degraded, ON_CPU, Progress("render", level="downscale", trip="out_of_memory"))
     jobs.queued("next.mp4")
     assert taker.started() == []
 
 
 def test_after_trouble_on_one_gpu_a_job_gets_another(jobs: Jobs) -> None:
     held = jobs.queued("x.mp4")
-    held.job.manifest.gpu = 1  # the one with more memory
+    held.job.manifest.node, held.job.manifest.gpu = HOST, 1  # the one with more memory
     held.wait(DIED)
     jobs.clock.now += 1000
     taker = starts(jobs, TWO_GPUS)
@@ -155,20 +164,10 @@ def test_after_trouble_on_one_gpu_a_job_gets_another(jobs: Jobs) -> None:
 
 
 def test_a_comparison_takes_no_slot_but_a_lost_job_s_worker_does(jobs: Jobs) -> None:
-    compare = CompareFiles(Path(), Path(), True, jobs.settings.workers.limits)
     jobs.queued("x.mp4")
     taker = starts(jobs, slots=1)
-    jobs.pool.orders["lost"] = compare
+    start_worker(jobs, COMPARISON)
+    start_worker(jobs, "lost", ON_CPU)
     assert taker.started() == []
-    jobs.pool.orders = {COMPARISON: compare}
+    jobs.executor.end("lost")
     assert taker.started() == ["x.mp4"]
-
-
-@pytest.mark.parametrize(("gpus", "jobs_per_card", "slots"), [(0, 1, 8), (1, 3, 3), (2, 3, 6), (3, "auto", 8)])
-def test_gpus_may_carry_fewer_jobs_than_there_are_slots(
-    jobs: Jobs, gpus: int, jobs_per_card: int | str, slots: int
-) -> None:
-    settings = {"workers": {"concurrent_jobs": 8}, "device": {"jobs_per_card": jobs_per_card}}
-    dispatcher = starts(jobs, [GPU(number, 1) for number in range(gpus)], slots=1).dispatcher
-    dispatcher.apply(Settings.model_validate(settings))
-    assert dispatcher.slots == slots

@@ -10,13 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.errors import InvalidOutputError, ShareAwayError
+from daemon.executor.protocol import Died, Outcome, Place
 from daemon.jobs.claim import claim
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.job import load_job
 from daemon.jobs.manifest import JobState
 from daemon.observability.events import AttemptEnded, AttemptStarted, JobDeferred, JobFailed
 from daemon.share import leases
-from daemon.worker.pool import Died, Outcome
 from daemon.worker.protocol import GPU, Failed, Finished, RunJob, Stopped
 from tests.support.jobs import Jobs
 from tests.support.share import candidate, claimed, drop, finished, make_share
@@ -64,14 +64,14 @@ def test_a_claimed_job_is_queued_at_once_unless_its_file_has_changed(jobs: Jobs,
 
 def test_an_attempt_from_its_start_to_its_result(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
-    lifecycle.start_attempt(held, GPU(3, 1))
-    order = jobs.pool.orders[held.job.id]
+    lifecycle.start_attempt(held, Place("studio", GPU(3, 1)))
+    order = jobs.executor.orders[held.job.id]
     assert isinstance(order, RunJob)
     assert (order.spec.attempt, order.spec.device.index) == (1, 3)
     stored = load_job(held.job.folder).manifest
     assert (stored.state, stored.attempts, stored.gpu) == (JobState.WORKING, 1, 3)
     jobs.clock.now += 60
-    jobs.pool.end(held.job.id)
+    jobs.executor.end(held.job.id)
     lifecycle.end_attempt(held.job.id, Finished("succeeded", "fine", {}, 1, 1.0, 1.0))
     stored = load_job(held.job.folder).manifest
     assert (stored.state, stored.worked_s) == (JobState.DELIVERING, 60)
@@ -91,9 +91,9 @@ def test_what_follows_from_the_end_of_an_attempt(
     jobs: Jobs, outcome: Outcome, state: JobState, attempts: int, waits: bool, worked_s: float
 ) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
-    lifecycle.start_attempt(held, None)
+    lifecycle.start_attempt(held, Place("studio"))
     jobs.clock.now += 60
-    jobs.pool.end(held.job.id)
+    jobs.executor.end(held.job.id)
     lifecycle.end_attempt(held.job.id, outcome)
     stored = load_job(held.job.folder).manifest
     assert (stored.state, stored.attempts, stored.worked_s) == (state, attempts, worked_s)
@@ -103,9 +103,9 @@ def test_what_follows_from_the_end_of_an_attempt(
 
 def test_workers_that_the_service_kills_when_it_stops_have_not_failed(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
-    lifecycle.start_attempt(held, None)
+    lifecycle.start_attempt(held, Place("studio"))
     lifecycle.stop()
-    jobs.pool.end(held.job.id)
+    jobs.executor.end(held.job.id)
     lifecycle.end_attempt(held.job.id, KILLED)
     stored = load_job(held.job.folder).manifest
     assert (stored.state, stored.attempts, stored.consecutive_failures) == (JobState.QUEUED, 0, 0)
@@ -113,8 +113,8 @@ def test_workers_that_the_service_kills_when_it_stops_have_not_failed(jobs: Jobs
 
 def test_an_attempt_that_no_process_can_be_started_for_does_not_count(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
-    jobs.pool.refuses = True
-    lifecycle.start_attempt(held, None)
+    jobs.executor.refuses = True
+    lifecycle.start_attempt(held, Place("studio"))
     assert held.code == "STORAGE"
     jobs.clock.now += 100
     lifecycle.advance()
@@ -125,19 +125,19 @@ def test_an_attempt_that_no_process_can_be_started_for_does_not_count(jobs: Jobs
 def test_a_source_that_has_gone_fails_the_job(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
     held.job.source.unlink()
-    lifecycle.start_attempt(held, None)
+    lifecycle.start_attempt(held, Place("studio"))
     assert (held.job.manifest.error or {})["code"] == "SOURCE_GONE"
-    assert held.job.id not in jobs.pool
+    assert held.job.id not in jobs.executor
 
 
 def test_a_lost_lease_ends_the_worker_and_the_job_is_dropped(jobs: Jobs) -> None:
     lifecycle, held = jobs.lifecycle(), jobs.queued("x.mp4")
-    lifecycle.start_attempt(held, None)
+    lifecycle.start_attempt(held, Place("studio"))
     leases.take_over(held.job.folder)
     jobs.clock.now += jobs.settings.leases.renew_s
     with capture_logs() as lines:
         lifecycle.advance()
-    assert jobs.pool.killed == [held.job.id]
+    assert jobs.executor.killed == [held.job.id]
     assert "job lost to another host" in [line["event"] for line in lines]
 
 

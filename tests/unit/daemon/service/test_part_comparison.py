@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import ShareAwayError
+from daemon.executor.protocol import Died, Outcome
 from daemon.inbox.inbox import inboxes
 from daemon.inbox.intake import Intake
 from daemon.service.job_overview import COMPARISON
 from daemon.service.part_comparison import PartComparison
-from daemon.worker.pool import Died, Outcome
 from daemon.worker.protocol import CompareFiles, Failed, FilesCompared
-from tests.fakes.pool import PoolWithoutProcesses
+from tests.fakes.executor import ExecutorWithoutProcesses
 from tests.support.jobs import ManualClock
 from tests.support.share import drop, make_share, settings_for
 
@@ -27,9 +27,9 @@ class Comparisons:
         share = make_share(root)
         settings = settings_for(root, settle={"unfinished_s": 0})
         self.clock = ManualClock()
-        self.pool = PoolWithoutProcesses()
+        self.executor = ExecutorWithoutProcesses()
         self.intake = Intake(inboxes(settings, 0, self.clock))
-        self.comparison = PartComparison(settings, share, self.intake, self.pool, self.clock)
+        self.comparison = PartComparison(settings, share, self.intake, self.executor, self.clock)
         for name in PARTS:
             drop(share, name)
         for _ in range(5):
@@ -37,7 +37,7 @@ class Comparisons:
             self.intake.advance(60)
 
     def end(self, outcome: Outcome) -> None:
-        self.pool.end(COMPARISON)
+        self.executor.end(COMPARISON)
         self.comparison.finish(outcome)
 
     @property
@@ -52,12 +52,12 @@ def comparisons(tmp_path: Path) -> Comparisons:
 
 def test_one_pair_is_compared_at_a_time(comparisons: Comparisons) -> None:
     comparisons.comparison.start_next()
-    order = comparisons.pool.orders[COMPARISON]
+    order = comparisons.executor.orders[COMPARISON]
     assert isinstance(order, CompareFiles)
     assert (order.first.name, order.second.name) == PARTS
-    comparisons.pool.orders.clear()
+    comparisons.executor.end(COMPARISON)
     comparisons.comparison.start_next()
-    assert not comparisons.pool.orders
+    assert COMPARISON not in comparisons.executor
 
 
 @pytest.mark.parametrize("outcome", [FilesCompared(follows=True), FilesCompared(follows=False), Died("SIGKILL", -9)])
@@ -73,10 +73,10 @@ def test_trouble_of_the_environment_decides_nothing(comparisons: Comparisons) ->
     comparisons.end(Failed.of(ShareAwayError("It has gone.")))
     assert not comparisons.is_decided
     comparisons.comparison.start_next()
-    assert COMPARISON not in comparisons.pool, "it waits"
+    assert COMPARISON not in comparisons.executor, "it waits"
     comparisons.clock.now += 1000
     comparisons.comparison.start_next()
-    assert COMPARISON in comparisons.pool
+    assert COMPARISON in comparisons.executor
 
 
 def test_a_stop_decides_nothing(comparisons: Comparisons) -> None:
@@ -87,9 +87,9 @@ def test_a_stop_decides_nothing(comparisons: Comparisons) -> None:
 
 
 def test_without_a_process_it_is_tried_again(comparisons: Comparisons) -> None:
-    comparisons.pool.refuses = True
+    comparisons.executor.refuses = True
     comparisons.comparison.start_next()
-    comparisons.pool.refuses = False
+    comparisons.executor.refuses = False
     comparisons.clock.now += 1000
     comparisons.comparison.start_next()
-    assert COMPARISON in comparisons.pool
+    assert COMPARISON in comparisons.executor

@@ -1,4 +1,4 @@
-"""The pool of workers: which stalls count."""
+"""The limits of time that executors watch: which stalls count."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from daemon.config.settings import WorkerLimits
-from daemon.worker.pool import Outcome, Stalled, WorkerPool
+from daemon.config.settings import Settings, WorkerLimits
+from daemon.executor.local import LocalExecutor
+from daemon.executor.protocol import Outcome, Stalled
 from daemon.worker.protocol import RunJob, encode
 from daemon.worker.spawn import WorkerProcess
 from pipeline.job import JobSpec, Progress
@@ -21,7 +22,7 @@ STALL_S = 300
 
 
 class Bench:
-    """A pool with one worker whose messages the test sends, on a clock that the test moves."""
+    """An executor with one worker whose messages the test sends, on a clock that the test moves."""
 
     def __init__(self, selector: selectors.BaseSelector, folder: Path) -> None:
         self.now = 0.0
@@ -30,9 +31,12 @@ class Bench:
             ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         spare = WorkerProcess(self.process, reading)
-        self.pool = WorkerPool(selector, stall_timeout_s=STALL_S, clock=lambda: self.now, spare=spare)
+        settings = Settings.model_validate({"workers": {"stall_timeout_s": STALL_S}})
+        self.executor = LocalExecutor(selector, settings, clock=lambda: self.now, spare=spare)
         spec = JobSpec("j", folder / "x.mp4", "x.mp4", folder)
-        self.pool.start("j", RunJob(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000)
+        self.executor.start(
+            "j", RunJob(spec, 0, "info", WorkerLimits()), structlog.stdlib.get_logger(), longest_s=10_000
+        )
 
     def send(self, progress: Progress) -> None:
         os.write(self._writing, encode(progress))
@@ -42,14 +46,14 @@ class Bench:
         ended = []
         for _ in range(times):
             self.now += after_s
-            ended += list(self.pool.poll())
+            ended += list(self.executor.poll())
         return ended
 
     def close(self) -> None:
         os.close(self._writing)
         self.process.kill()
         self.process.wait()
-        list(self.pool.poll())
+        list(self.executor.poll())
 
 
 @pytest.fixture

@@ -10,41 +10,43 @@ import structlog
 
 from engines.compute_class import ComputeClass
 from engines.errors import DecodeFailedError
-from engines.frames import Frame, FrameBatch
+from engines.frames import FrameBatch
 from engines.protocols import Compositor, Decoder
-from engines.video.sdr_preview import sdr_preview
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.look_ahead import LookAhead
 from pipeline.detection.observer import THUMBNAIL_SIZE
 from pipeline.errors import ComputeClassChangedError
+from pipeline.identity.resolver import PeopleResolver
 from pipeline.limits import within_duration
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.analysis import Analysis
 from pipeline.rendering.build_analysis import build_analysis, open_face_finder
+from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_renderer
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.first_sight import FirstSights
-from pipeline.rendering.frame_cache import FrameCache
 from pipeline.rendering.hdr import hdr_warnings
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.renderer import render
 from pipeline.rendering.rerender import Rerender, first_sights
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome
-from pipeline.rendering.thumbnails import ThumbnailStore, clear_thumbnails
-from pipeline.rendering.tile_renderer import TileRenderer
+from pipeline.rendering.thumbnails import clear_thumbnails
 from pipeline.segments.segment import SegmentGrid
-
-_RECENT_FRAMES = 12
-_BATCH_FRAME_BYTES = 6_250_000  # batches of larger frames hold fewer of them
+from pipeline.splitting.conductor import Conductor
+from pipeline.splitting.orders import Crew
 
 log = structlog.get_logger(__name__)
 
 
-def render_stream(job: StreamJob) -> StreamOutcome:
+def render_stream(job: StreamJob, crew: Crew | None = None) -> StreamOutcome:
     """Render all frames that the checkpoint lacks.
 
+    Args:
+        crew: does most of the work, in parts; it is dismissed at the end. None: all is done here.
+
     Raises:
+        SplitAbandonedError: the rest must be rendered without a crew; the checkpoint is up to date.
         DecodeFailedError: no frame could be decoded.
         StartOverError: the finished segments cannot be continued here.
         LevelChanged: the level of degradation has changed; the checkpoint is up to date.
@@ -58,17 +60,19 @@ def render_stream(job: StreamJob) -> StreamOutcome:
     ):
         _pin_compute_class(job, finder)
         compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
-        decoded = job.rate.batches(decoder, job.checkpoint.next_pts, _batch_size(job, decoder))
+        decoded = job.rate.batches(decoder, job.checkpoint.next_pts, batch_size(job, decoder))
         first = None if job.checkpoint.complete else next(decoded, None)
         start_pts = _start_pts(job, first)
         ahead = LookAhead(finder, THUMBNAIL_SIZE, job.telemetry) if job.backend.looks_ahead else None
         people, analysis = build_analysis(job, ahead or finder, start_pts)
         sights = first_sights(job)
         _rerender(job, compositor, decoder, sights)
-        if first is not None:
+        if first is not None and crew is not None:
+            people = _conduct(job, crew, finder, batch_size(job, decoder), start_pts, first.frames[0].pts)
+        elif first is not None:
             _render(job, decoder, compositor, analysis, ahead, start_pts, chain([first], decoded))
-            if sights := first_sights(job):
-                _rerender(job, compositor, decoder, sights)
+        if first is not None and (sights := first_sights(job)):
+            _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
             identity=people.summary(),
             decoder=decoder.name,
@@ -107,16 +111,6 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
     job.checkpoint.set_compute_class(compute.to_json())
 
 
-def _batch_size(job: StreamJob, decoder: Decoder) -> int:
-    most = job.workload.batch(job.backend.batch_frames)
-    return batch_size(decoder.surface_width, decoder.surface_height, most=most)
-
-
-def batch_size(width: int, height: int, *, most: int) -> int:
-    """Return the frames per batch: fewer of large frames, so that memory stays bounded."""
-    return max(1, min(most, most * _BATCH_FRAME_BYTES // (width * height * 3 // 2)))
-
-
 def _start_pts(job: StreamJob, first: FrameBatch | None) -> int:
     """Return the pts that is 0 s: that of the first frame, whatever a header says."""
     if job.checkpoint.segments:
@@ -131,12 +125,19 @@ def _rerender(job: StreamJob, compositor: Compositor, decoder: Decoder, sights: 
     rerendered = Rerender(
         job,
         sights,
-        new_tile_renderer=lambda: _tile_renderer(job, compositor),
+        new_tile_renderer=lambda: tile_renderer(job, compositor),
         new_encoder=lambda: open_encoder(job, decoder.color),
     ).run()
     if rerendered:
         clear_thumbnails(job.spec.paths.thumbnails)
         log.info("segments corrected", renewed=rerendered, kept=len(job.checkpoint.segments) - rerendered)
+
+
+def _conduct(
+    job: StreamJob, crew: Crew, finder: FaceFinder, batch_frames: int, start_pts: int, next_pts: int
+) -> PeopleResolver:
+    conductor = Conductor(job, crew, finder, batch_frames=batch_frames, start_pts=start_pts, next_pts=next_pts)
+    return conductor.run()
 
 
 def _render(
@@ -149,43 +150,19 @@ def _render(
     decoded: Iterator[FrameBatch],
 ) -> None:
     grid = SegmentGrid(start_pts, job.info.video.time_base, job.spec.segments.seconds)
-    batches = aligned(decoded, _batch_size(job, decoder), grid)
+    batches = aligned(decoded, batch_size(job, decoder), grid)
     encode = EncodeStage(
         job,
         decoder,
         new_encoder=lambda: open_encoder(job, decoder.color),
-        thumbnails=_thumbnail_store(job, start_pts),
+        thumbnails=thumbnail_store(job, start_pts),
     )
     analyse = AnalyseStage(job, analysis, grid)
     render(
         job,
         within_duration(batches, start_pts, job.spec.limits),
         analyse,
-        ComposeStage(job, _tile_renderer(job, compositor)),
+        ComposeStage(job, tile_renderer(job, compositor)),
         encode,
         look=None if ahead is None else lambda taken: ahead.run(taken, analysis.may_be_due),
     )
-
-
-def _thumbnail_store(job: StreamJob, start_pts: int) -> ThumbnailStore:
-    segments, video = job.checkpoint.segments, job.info.video
-    return ThumbnailStore(
-        job.spec.paths.thumbnails,
-        video.duration_s or job.info.duration_s,
-        done_t=(segments[-1].last_pts - start_pts) * float(video.time_base) if segments else None,
-        preview=sdr_preview(video) if job.keeps_hdr else None,
-    )
-
-
-def _tile_renderer(job: StreamJob, compositor: Compositor) -> TileRenderer:
-    video = job.info.video
-    cache = FrameCache(lambda pts: _decode_again(job, pts), recent=_RECENT_FRAMES)
-    return TileRenderer(compositor, cache, display=(video.width, video.height))
-
-
-def _decode_again(job: StreamJob, pts: int) -> Frame:
-    with closing(job.open_decoder()) as decoder:
-        batch = next(job.rate.batches(decoder, pts, 1), None)
-    if batch is None or batch.frames[0].pts != pts:
-        raise DecodeFailedError(f"The frame at pts {pts} could not be decoded a second time.")
-    return batch.frames[0]

@@ -1,0 +1,142 @@
+"""The interface between the service and what runs its workers, and how a worker ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import structlog
+
+from daemon.config.settings import Settings
+from daemon.worker.protocol import GPU, Ending, Note, Order
+from pipeline.job import Progress
+from pipeline.telemetry.counters import StatsDelta
+
+PlaceKey: TypeAlias = tuple[str, int | None]
+OnNote: TypeAlias = Callable[[str, Note], None]
+OnStats: TypeAlias = Callable[[str, StatsDelta], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process ended without a result.
+
+    Attributes:
+        signal_name: "" if it exited by itself.
+        last_output: the last lines that it printed besides log lines; C++ libraries print the cause of an abort there.
+    """
+
+    signal_name: str
+    exit_status: int
+    last_output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """The process made no progress for too long and was killed."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The process exceeded its time limit and was killed."""
+
+
+Outcome: TypeAlias = Ending | Died | Stalled | Overdue
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers run: one GPU of a node, or the CPU of a node without GPUs.
+
+    Attributes:
+        node: the host's name.
+        gpu: its GPU; None on the CPU.
+        slots: workers that may run there side by side.
+        compute_class: names the hardware and software that give the same packets; "" where that is not known.
+    """
+
+    node: str
+    gpu: GPU | None = None
+    slots: int = 1
+    compute_class: str = ""
+
+    @property
+    def key(self) -> PlaceKey:
+        """What stays the same when the number of slots changes: the node, and CUDA's number of the GPU."""
+        return self.node, None if self.gpu is None else self.gpu.index
+
+
+class Executor(Protocol):
+    """Runs worker processes, each for one order. Nothing here blocks.
+
+    Attributes:
+        on_note: called by ``poll`` with a job and a note of its worker.
+    """
+
+    on_note: OnNote
+
+    def __len__(self) -> int:
+        """Return the number of running workers."""
+
+    def __contains__(self, job: str) -> bool:
+        """Whether a worker runs under this name."""
+
+    def apply(self, settings: Settings) -> None:
+        """Take over changed settings; limits of time hold for workers that run, too."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where workers may run now; it changes when settings change, and when nodes come and go."""
+
+    @property
+    def slots(self) -> int:
+        """How many workers may run side by side in all places."""
+
+    def room(self, place: Place) -> int:
+        """Return how many more workers may start at a place now."""
+
+    def place_of(self, job: str) -> Place | None:
+        """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
+
+    def start(
+        self,
+        job: str,
+        order: Order,
+        worker_log: structlog.stdlib.BoundLogger,
+        *,
+        place: Place | None = None,
+        longest_s: float = math.inf,
+    ) -> None:
+        """Start a worker for one order; it is killed after ``longest_s`` seconds.
+
+        Args:
+            place: one with room; None for short work beside the jobs, which runs on this machine and takes no slot.
+
+        Raises:
+            OSError: no process can be started there.
+        """
+
+    def progress(self, job: str) -> Progress | None:
+        """Return the last progress of a job's worker; None if there is none."""
+
+    def tell(self, job: str, note: Note) -> None:
+        """Send a note to a running worker, after its order. A worker that has ended does not get it."""
+
+    def stop(self, job: str) -> None:
+        """Ask a worker to checkpoint and stop."""
+
+    def stop_all(self) -> None:
+        """Ask all workers to checkpoint and stop."""
+
+    def kill(self, job: str) -> None:
+        """End a worker at once; ``poll`` reports its end."""
+
+    def kill_all(self) -> None:
+        """End all workers at once; ``poll`` reports their ends."""
+
+    def poll(self) -> Iterator[tuple[str, Outcome]]:
+        """Handle the messages of all workers; yield each job whose worker has ended, with its outcome."""
