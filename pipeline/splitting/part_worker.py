@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.identity.recognition import is_clear
 from pipeline.people import Face, Row, row_from_json
 from pipeline.rendering.build_analysis import build_observer, open_face_finder
-from pipeline.rendering.build_output import batch_size, tile_renderer
+from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_renderer
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.rebatch import aligned
@@ -47,6 +47,7 @@ from pipeline.splitting.orders import (
 from pipeline.splitting.part import Part
 from pipeline.splitting.recorder import RecordingFinder
 from pipeline.splitting.table import DetectionTable, recorded
+from pipeline.workdir import THUMBNAILS
 
 Tell: TypeAlias = Callable[[PartProgress], None]
 _TELL_EVERY_S = 0.25
@@ -87,9 +88,12 @@ class PartWorker:
         try:
             if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
-            return self._detect(order) if isinstance(order, DetectPart) else self._render(order)
+            answer = self._detect(order) if isinstance(order, DetectPart) else self._render(order)
+            self._tell_rest()
         except ExplainedError as error:
-            return PartFailed(order.folder, error.message)
+            answer = PartFailed(order.folder, error.message)
+        self._ticks, self._frames = 0, 0
+        return answer
 
     def _class(self) -> ComputeClass:
         embedder = self._finder.embedder_name or "no face embedding"
@@ -158,6 +162,7 @@ class PartWorker:
         records: list[SegmentRecord] = []
         names: set[tuple[str, str]] = set()
         first_frame = order.first_frame
+        thumbnails = thumbnail_store(self._job, self._folder(order) / THUMBNAILS, order.before_t)
         with (
             closing(self._job.open_decoder()) as decoder,
             closing(Stage("compose", self._drawn(decoder, order, rows, counts), _DRAWN_BATCHES)) as drawn,
@@ -171,6 +176,7 @@ class PartWorker:
                         writer.add_row(row, shown, frame.duration)
                         writer.add_packets(encoder.encode(frame))
                         counts.add("encode", time.perf_counter() - begin, 1)
+                        thumbnails.offer(frame, shown)
                         self._report([frame])
                     writer.add_packets(encoder.flush())
                     records.append(writer.finish())
@@ -220,10 +226,12 @@ class PartWorker:
         """Count frames as done; tell the conductor from time to time."""
         self._ticks += sum(frame.duration for frame in frames)
         self._frames += len(frames)
-        now = time.monotonic()
-        if now - self._told_at >= _TELL_EVERY_S:
-            self._tell(PartProgress(float(self._ticks * self._job.info.video.time_base), self._frames))
-            self._ticks, self._frames, self._told_at = 0, 0, now
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._tell_rest()
+
+    def _tell_rest(self) -> None:
+        self._tell(PartProgress(float(self._ticks * self._job.info.video.time_base), self._frames))
+        self._ticks, self._frames, self._told_at = 0, 0, time.monotonic()
 
 
 def _timed(batches: Iterator[FrameBatch], counts: Counts) -> Iterator[FrameBatch]:

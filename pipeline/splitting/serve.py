@@ -11,6 +11,7 @@ from engines.registry import open_backend
 from pipeline.allocator import configure_allocator, keep_in_heap
 from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
+from pipeline.joining import joined
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.stream import StreamJob
@@ -29,7 +30,7 @@ def serve(spec: JobSpec, orders: Iterable[Order], send: Callable[[Answer], None]
         spec: that of the conductor.
     """
     configure_allocator()
-    reason = ""
+    reason, spec = "", joined(spec)
     try:
         source = probe(spec.source, max_pixels=spec.limits.pixels)
         rate = output_rate(source, spec.profile)
