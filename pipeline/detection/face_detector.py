@@ -169,8 +169,7 @@ class FaceFinder:
 
     def chips(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.uint8]:
         """The pixels that ``embed`` makes an embedding of, in host memory: (N, 3, 150, 150) RGB."""
-        chips = self._chips(faces)
-        return np.asarray(chips.get() if hasattr(chips, "get") else chips).astype(np.uint8)
+        return self._preprocessor.to_host(self._chips(faces)).astype(np.uint8)
 
     def embed_chips(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings of ``chips``, the same as of their faces."""

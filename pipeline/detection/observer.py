@@ -27,15 +27,23 @@ class Observer:
     Args:
         start_pts: pts that is 0 s.
         canvas: displayed size of frames that do not have their own.
+        begins_midway: the first frame is one in the middle; what an observer of all frames might ask is asked.
     """
 
     def __init__(
-        self, finder: BatchFinder, schedule: DetectionSchedule, *, start_pts: int, seconds_per_tick: float, canvas: Size
+        self,
+        finder: BatchFinder,
+        schedule: DetectionSchedule,
+        *,
+        start_pts: int,
+        seconds_per_tick: float,
+        canvas: Size,
+        begins_midway: bool = False,
     ) -> None:
         self._finder = finder
         self._schedule = schedule
         self._shot_detector = ShotDetector()
-        self._panels = PanelDetector()
+        self._panels = PanelDetector(dense=begins_midway)
         self._start_pts = start_pts
         self._seconds_per_tick = seconds_per_tick
         self._canvas = canvas

@@ -23,7 +23,7 @@ def open_face_finder(job: StreamJob) -> FaceFinder:
     return FaceFinder(job.backend, profile.detect, job.spec.device, job.info, job.workload, keep_hdr=job.keeps_hdr)
 
 
-def build_observer(job: StreamJob, finder: BatchFinder, start_pts: int) -> Observer:
+def build_observer(job: StreamJob, finder: BatchFinder, start_pts: int, *, begins_midway: bool = False) -> Observer:
     """Return an observer that has seen no frame yet; ``start_pts`` is 0 s."""
     video = job.info.video
     return Observer(
@@ -32,6 +32,7 @@ def build_observer(job: StreamJob, finder: BatchFinder, start_pts: int) -> Obser
         start_pts=start_pts,
         seconds_per_tick=float(video.time_base),
         canvas=(video.width, video.height),
+        begins_midway=begins_midway,
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sized
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 from engines.containers import source_file as storage
 from engines.files import make_folder
@@ -13,14 +12,10 @@ from engines.frames import FrameBatch
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
-from pipeline.rendering.stage import Stage
+from pipeline.rendering.stage import Stage, quick_switches
 from pipeline.rendering.stream import StreamJob
 from pipeline.telemetry.counters import StatsCollector
 from pipeline.telemetry.timing import JobTelemetry
-
-# A stage that comes back from a codec or the GPU waits so long, at most, for one that computes in Python; by default
-# it waits 5 ms, more than the GPU needs to decode two frames.
-_SWITCH_INTERVAL_S = 1e-4
 
 
 def render(
@@ -38,23 +33,12 @@ def render(
     make_folder(job.spec.paths.segments)
     depth, stats = job.workload.depth, job.telemetry.stats_collector
     with (
-        _quick_switches(),
+        quick_switches(),
         closing(Stage("decode", _timed(decoded, job.telemetry), depth, _counted(stats, "decode", depth))) as batches,
         closing(Stage("analyse", analyse.run(batches), depth, _counted(stats, "analyse", depth))) as chunks,
         closing(Stage("compose", compose.run(chunks), depth, _counted(stats, "compose", depth))) as composed,
     ):
         encode.run(composed)
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let the stages' threads pass the interpreter's lock on quickly."""
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual_s)
 
 
 def _counted(stats: StatsCollector, stage: str, depth: int) -> Callable[[Sized, int], None]:

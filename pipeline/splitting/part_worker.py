@@ -25,7 +25,7 @@ from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_re
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.rebatch import aligned
-from pipeline.rendering.stage import Stage
+from pipeline.rendering.stage import Stage, quick_switches
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.rendering.tile_renderer import TileRenderer
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
@@ -88,7 +88,8 @@ class PartWorker:
         try:
             if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
-            answer = self._detect(order) if isinstance(order, DetectPart) else self._render(order)
+            with quick_switches():
+                answer = self._detect(order) if isinstance(order, DetectPart) else self._render(order)
             self._tell_rest()
         except ExplainedError as error:
             answer = PartFailed(order.folder, error.message)
@@ -107,7 +108,8 @@ class PartWorker:
     def _detect(self, order: DetectPart) -> Answer:
         table, counts = DetectionTable(), Counts()
         finder = RecordingFinder(self._finder, table, self._may_be_embedded)
-        observer = build_observer(self._job, finder, order.start_pts)
+        midway = order.part.from_pts > order.start_pts
+        observer = build_observer(self._job, finder, order.start_pts, begins_midway=midway)
         flaw, keeps = "", self._may_keep(order)
         with closing(self._job.open_decoder()) as decoder:
             for batch in self._batches(decoder, order, counts):

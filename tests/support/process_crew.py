@@ -16,10 +16,10 @@ class ProcessCrew:
     """A crew of ``count`` workers; they stay at hand when they are dismissed, and end with this process.
 
     Args:
-        prepare: called in each worker first; can be pickled.
+        prepare: called in each worker first.
     """
 
-    def __init__(self, spec: JobSpec, count: int, prepare: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, spec: JobSpec, count: int, prepare: Callable[[], None] | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._answers: Any = context.Queue()
         self._orders: dict[str, Any] = {f"worker {n}": context.Queue() for n in range(count)}
@@ -49,7 +49,8 @@ class ProcessCrew:
             orders.put(None)
 
 
-def _work(spec: JobSpec, name: str, orders: Any, answers: Any, ready: Any, prepare: Callable[[], None]) -> None:
-    prepare()
+def _work(spec: JobSpec, name: str, orders: Any, answers: Any, ready: Any, prepare: Callable[[], None] | None) -> None:
+    if prepare is not None:
+        prepare()
     ready.wait(300)
     serve(spec, iter(orders.get, None), lambda answer: answers.put((name, answer)))
