@@ -1,6 +1,7 @@
 """What conductor and part workers say to each other. All of it is plain data that goes through a pipe.
 
-Large things lie in files: a part's folder holds its table, or the rows to render and the segments that come of them.
+Large things lie in files: a part's folder holds its table, or the rows to render, and the segments and thumbnails
+(``pipeline.workdir.THUMBNAILS``) that come of them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class RenderPart:
 
     Attributes:
         first_frame: number of frames of the output before the part.
+        before_t: time of the last of them in seconds; None if there is none.
     """
 
     part: Part
@@ -60,6 +62,7 @@ class RenderPart:
     start_pts: int
     compute_class: dict[str, Any]
     first_frame: int
+    before_t: float | None
     pin: EncoderPin
 
 
@@ -158,7 +161,7 @@ class Crew(Protocol):
         ...
 
     def dismiss(self) -> None:
-        """Let all workers end, and wait until none of them writes any more."""
+        """Let all workers end, if that has not been done."""
         ...
 
 

@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.identity.recognition import is_clear
 from pipeline.people import Face, Row, row_from_json
 from pipeline.rendering.build_analysis import build_observer, open_face_finder
-from pipeline.rendering.build_output import batch_size, tile_renderer
+from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_renderer
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.rebatch import aligned
@@ -48,6 +48,7 @@ from pipeline.splitting.orders import (
 from pipeline.splitting.part import Part
 from pipeline.splitting.recorder import RecordingFinder
 from pipeline.splitting.table import DetectionTable, recorded
+from pipeline.workdir import THUMBNAILS
 
 Tell: TypeAlias = Callable[[PartProgress], None]
 log = structlog.get_logger(__name__)
@@ -91,12 +92,15 @@ class PartWorker:
         try:
             if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
-            return self._detect(order) if isinstance(order, DetectPart) else self._render(order)
+            progress = _Progress(order, float(self._job.info.video.time_base), self._tell)
+            answer = self._detect(order, progress) if isinstance(order, DetectPart) else self._render(order, progress)
+            progress.tell()
         except ExplainedError as error:
             return PartFailed(order.folder, error.message)
         except Exception as error:
             log.exception("a part worker failed")
             return PartFailed(order.folder, f"the program failed: {type(error).__name__}: {error}")
+        return answer
 
     def _class(self) -> ComputeClass:
         embedder = self._finder.embedder_name or "no face embedding"
@@ -107,11 +111,8 @@ class PartWorker:
 
     # detection
 
-    def _progress(self, order: Order) -> _Progress:
-        return _Progress(order, float(self._job.info.video.time_base), self._tell)
-
-    def _detect(self, order: DetectPart) -> Answer:
-        table, counts, progress = DetectionTable(), Counts(), self._progress(order)
+    def _detect(self, order: DetectPart, progress: _Progress) -> Answer:
+        table, counts = DetectionTable(), Counts()
         finder = RecordingFinder(self._finder, table, self._may_be_embedded)
         midway = order.part.from_pts > order.start_pts
         observer = build_observer(self._job, finder, order.start_pts, begins_midway=midway)
@@ -159,9 +160,9 @@ class PartWorker:
 
     # rendering
 
-    def _render(self, order: RenderPart) -> Answer:
+    def _render(self, order: RenderPart, progress: _Progress) -> Answer:
         self._pin(order)
-        counts, progress = Counts(), self._progress(order)
+        counts = Counts()
         with storage_errors("reading rows"):
             lines = (self._folder(order) / ROWS).read_bytes().splitlines()
         rows = [row_from_json(orjson.loads(line)) for line in lines]
@@ -169,6 +170,7 @@ class PartWorker:
         records: list[SegmentRecord] = []
         names: set[tuple[str, str]] = set()
         first_frame = order.first_frame
+        thumbnails = thumbnail_store(self._job, self._folder(order) / THUMBNAILS, order.before_t)
         with closing(Stage("compose", self._drawn(order, rows, counts), _DRAWN_BATCHES)) as drawn:
             for segment, of_segment in groupby(chain.from_iterable(drawn), key=lambda each: grid.index(each[0].pts)):
                 encoder = open_encoder(self._job, self._color)
@@ -179,6 +181,7 @@ class PartWorker:
                         writer.add_row(row, shown, frame.duration)
                         writer.add_packets(encoder.encode(frame))
                         counts.add("encode", time.perf_counter() - begin, 1)
+                        thumbnails.offer(frame, shown)
                         progress.add([frame])
                     writer.add_packets(encoder.flush())
                     records.append(writer.finish())
@@ -238,10 +241,13 @@ class _Progress:
     def add(self, frames: Sequence[Frame]) -> None:
         self._ticks += sum(frame.duration for frame in frames)
         self._frames += len(frames)
-        now = time.monotonic()
-        if now - self._told_at >= _TELL_EVERY_S:
-            self._tell(PartProgress(self._folder, self._ticks * self._seconds_per_tick, self._frames))
-            self._ticks, self._frames, self._told_at = 0, 0, now
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell the conductor what it does not know yet."""
+        self._tell(PartProgress(self._folder, self._ticks * self._seconds_per_tick, self._frames))
+        self._ticks, self._frames, self._told_at = 0, 0, time.monotonic()
 
 
 def _timed(batches: Iterator[FrameBatch], counts: Counts) -> Iterator[FrameBatch]:

@@ -13,6 +13,7 @@ from engines.registry import open_backend
 from pipeline.allocator import configure_allocator, keep_in_heap
 from pipeline.degradation.controller import Degradation
 from pipeline.job import JobSpec
+from pipeline.joining import joined
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.stage import quick_switches
@@ -33,7 +34,7 @@ def serve(spec: JobSpec, orders: Iterable[Order], send: Callable[[Answer], None]
         send: any thread may call it.
     """
     configure_allocator()
-    reason = ""
+    reason, spec = "", joined(spec)
     try:
         source = probe(spec.source, max_pixels=spec.limits.pixels)
         rate = output_rate(source, spec.profile)
