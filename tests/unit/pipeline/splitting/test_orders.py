@@ -46,7 +46,7 @@ def test_orders(order: Order) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        PartProgress(0.1, 3),
+        PartProgress("0001-1", 0.1, 3),
         TableWritten("0003-1", "digest", {"detect": (1.5, 20)}, "a flaw"),
         SegmentsRendered("0003-1", (RECORD, RECORD), "libx264", "00ff", {}),
         PartFailed("0003-1", "no memory"),
