@@ -83,6 +83,10 @@ class Preprocessor(Protocol):
         """
         ...
 
+    def to_host(self, tensor: Tensor) -> NDArray[np.float32]:
+        """Return a tensor of this preprocessor in host memory."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSource:

@@ -25,6 +25,7 @@ class JobSpec:
         parts: the files in which the recording continues.
         part_names: their paths as the user knows them.
         nvenc: the encoder sessions of the GPU, if they were counted.
+        chunk_s: length of the pieces in which several workers share the recording.
     """
 
     job_id: str
@@ -44,6 +45,7 @@ class JobSpec:
     parts: tuple[Path, ...] = ()
     part_names: tuple[str, ...] = ()
     nvenc: SessionProbe | None = None
+    chunk_s: float = 60.0
 
     @property
     def paths(self) -> WorkDir:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import structlog
 
 from engines.registry import open_backend, release_memory
 from pipeline.allocator import trim_heap
 from pipeline.degradation.controller import Degradation, LevelChanged
+from pipeline.degradation.level_ladder import Level
 from pipeline.errors import StartOverError
 from pipeline.fingerprint import FileDigest
 from pipeline.interruption import Interruption
 from pipeline.job import JobSpec
 from pipeline.progress import ProgressReporter
-from pipeline.rendering.build import render_stream
+from pipeline.render_stream import render_stream
 from pipeline.rendering.encoder_factory import EncoderChangedError, use_x264
 from pipeline.rendering.frame_rate import OutputRate
 from pipeline.rendering.stream import StreamJob, StreamOutcome
 from pipeline.resume import start_over
 from pipeline.segments.checkpoint import Checkpoint
+from pipeline.splitting.orders import Crew
+from pipeline.splitting.part import duration_s, obstacle
+from pipeline.splitting.part_board import SplitAbandonedError
 from pipeline.telemetry.timing import JobTelemetry
+
+GatherCrew: TypeAlias = Callable[[float], Crew | None]  # for so many seconds of the recording
+
+log = structlog.get_logger(__name__)
 
 _MOST_RESTARTS = 2  # of one attempt: on another machine, and then with another encoder
 
@@ -39,6 +51,7 @@ class RenderLoop:
 
     Args:
         digest: of the source; each checkpoint records it once it is known.
+        gather_crew: returns workers for the parts of the recording, None if there are none; None: it is not split.
     """
 
     def __init__(
@@ -50,6 +63,7 @@ class RenderLoop:
         telemetry: JobTelemetry,
         interruption: Interruption,
         reporter: ProgressReporter,
+        gather_crew: GatherCrew | None = None,
     ) -> None:
         self._spec = spec
         self._rate = rate
@@ -58,6 +72,10 @@ class RenderLoop:
         self._interruption = interruption
         self._reporter = reporter
         self._device = spec.device
+        self._gather_crew = gather_crew
+        self._notes: list[str] = []
+        if gather_crew is not None and (reason := obstacle(rate)):
+            self._work_without_parts(reason)
 
     def run(self, checkpoint: Checkpoint) -> Rendered:
         """Render what the checkpoint lacks; start over if its segments cannot be continued here.
@@ -94,11 +112,12 @@ class RenderLoop:
 
     def _pass(self, checkpoint: Checkpoint, degradation: Degradation) -> StreamOutcome | None:
         """Render at one level; return None if another pass must follow. The device is closed at the end."""
+        crew = self._crew(checkpoint, degradation)
         try:
             with closing(open_backend(self._device, nvenc=self._spec.nvenc)) as backend:
                 if backend.device != "cpu":  # later passes must not leave a GPU that is short of memory
                     self._device = self._device.model_copy(update={"backend": "cuda"})
-                return render_stream(
+                outcome = render_stream(
                     StreamJob(
                         self._spec,
                         self._rate,
@@ -109,14 +128,32 @@ class RenderLoop:
                         self._interruption,
                         on_frames=lambda frames, seconds: self._on_frames(checkpoint, degradation, frames, seconds),
                         on_wait=lambda: self._report_wait(checkpoint, degradation),
-                    )
+                    ),
+                    crew,
                 )
+                return replace(outcome, notes=(*outcome.notes, *self._notes))
+        except SplitAbandonedError as obstacle:
+            self._work_without_parts(str(obstacle))
+            return None
         except LevelChanged:
             return None
         except Exception as error:
             if not degradation.accepts(error):
                 raise
             return None
+        finally:
+            if crew is not None:
+                crew.dismiss()
+
+    def _crew(self, checkpoint: Checkpoint, degradation: Degradation) -> Crew | None:
+        if self._gather_crew is None or checkpoint.complete or degradation.level is not Level.NORMAL:
+            return None
+        return self._gather_crew(duration_s(self._rate.info) - degradation.at_s)
+
+    def _work_without_parts(self, reason: str) -> None:
+        self._gather_crew = None
+        self._notes.append(f"The recording is not worked on in parts: {reason}.")
+        log.info("recording is not split", reason=reason)
 
     def _on_frames(self, checkpoint: Checkpoint, degradation: Degradation, frames: int, seconds: float) -> None:
         if self._digest.known:

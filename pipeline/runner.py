@@ -16,7 +16,7 @@ from pipeline.job import JobResult, JobSpec, ProgressCallback, StatsCallback
 from pipeline.joining import join_parts, with_warnings_of_parts
 from pipeline.limits import check_limits
 from pipeline.progress import ProgressReporter
-from pipeline.render_loop import RenderLoop
+from pipeline.render_loop import GatherCrew, RenderLoop
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.resume import find_checkpoint
@@ -30,6 +30,7 @@ def run_job(
     should_stop: StopRequest,
     confirm_ownership: OwnershipCheck = lambda: None,
     on_stats: StatsCallback = lambda _: None,
+    gather_crew: GatherCrew | None = None,
 ) -> JobResult:
     """Do one job, from its checkpoint if there is a valid one.
 
@@ -39,6 +40,7 @@ def run_job(
             JobStopped.
         confirm_ownership: called before files are written; raises an error if the job belongs to another host now.
         on_stats: called about once a second and at the end with what was counted since the last call, from one thread.
+        gather_crew: returns workers that share the work on the parts of the recording; None: it is not split.
 
     Returns:
         The finished files, in the work directory.
@@ -52,14 +54,20 @@ def run_job(
     try:
         with storage_errors("working on the job"):
             spec = join_parts(spec, reporter.report_probe, interruption)
-            return _run(spec, telemetry, interruption, reporter)
+            return _run(spec, telemetry, interruption, reporter, gather_crew)
     except ExplainedError:
         raise
     except Exception as exc:
         raise PipelineError(f"The program failed: {type(exc).__name__}: {exc}") from exc
 
 
-def _run(spec: JobSpec, telemetry: JobTelemetry, interruption: Interruption, reporter: ProgressReporter) -> JobResult:
+def _run(
+    spec: JobSpec,
+    telemetry: JobTelemetry,
+    interruption: Interruption,
+    reporter: ProgressReporter,
+    gather_crew: GatherCrew | None,
+) -> JobResult:
     begin = time.monotonic()
     try:
         reporter.report_probe()
@@ -76,7 +84,13 @@ def _run(spec: JobSpec, telemetry: JobTelemetry, interruption: Interruption, rep
 
         checkpoint = find_checkpoint(spec, rate.info, digest, telemetry, while_reading)
         rendered = RenderLoop(
-            spec, rate, digest, telemetry=telemetry, interruption=interruption, reporter=reporter
+            spec,
+            rate,
+            digest,
+            telemetry=telemetry,
+            interruption=interruption,
+            reporter=reporter,
+            gather_crew=gather_crew,
         ).run(checkpoint)
         return Finishing(spec, rate, rendered, digest, telemetry, interruption, reporter, begin).run()
     finally:

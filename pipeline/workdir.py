@@ -11,6 +11,7 @@ from pathlib import Path
 CHECKPOINT = "checkpoint.json"
 SEGMENTS = "segments"  # a folder
 THUMBNAILS = "preview"  # a folder
+PARTS = "parts"  # a folder; see ``pipeline.splitting``
 RESUMABLE = (SEGMENTS, THUMBNAILS, CHECKPOINT)  # the checkpoint last: it names the files in the others
 
 # The finished files by kind, in the order of publication: the presence of the report says "complete".
@@ -46,6 +47,10 @@ class WorkDir:
     @property
     def thumbnails(self) -> Path:
         return self.path / THUMBNAILS
+
+    @property
+    def parts(self) -> Path:
+        return self.path / PARTS
 
     @property
     def joined(self) -> Path:

@@ -279,13 +279,13 @@ def probe(
 @app.command(epilog=examples("bench interview.mp4", "bench interview.mp4 --runs 1 --minutes 5 --minutes 60"))
 def bench(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to measure with; 1080p is best.")],
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of runs for each file.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each command for each file.")] = 3,
     minutes: Annotated[
         list[float] | None,
         typer.Option("--minutes", help="Also measure memory with FILE repeated to this length; may be repeated."),
     ] = None,
 ) -> None:
-    """Compare with an ffmpeg command with fixed crops, as ratios of paired runs."""
+    """Compare with an ffmpeg command with fixed crops, and with decoder and x264 alone, as ratios."""
     from daemon.cli import bench as benchmark
 
     for file in files:

@@ -36,7 +36,8 @@ def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = Non
     if gpu is not None:
         spec = replace(spec, device=settings.device.on_gpu(gpu.index), nvenc=gpu.nvenc)
     pages = report_languages(settings)
-    return RunJob(spec, settings.workers.nice, settings.log.level, settings.workers.limits, lease, pages)
+    workers = settings.workers
+    return RunJob(spec, workers.nice, settings.log.level, workers.limits, lease, pages, settings.cluster.split)
 
 
 def _corrections(settings: Settings, job: Job) -> Corrections:
@@ -71,4 +72,5 @@ def job_spec(settings: Settings, job: Job, host: str, corrections: Corrections =
         corrections=corrections,
         parts=tuple(job.parts),
         part_names=tuple(job.part_names),
+        chunk_s=settings.cluster.chunk_s,
     )

@@ -13,6 +13,7 @@ from functools import partial
 from daemon.clock import Clock, Every
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, JobRemovedError, LeaseLostError, OutOfMemoryError, SourceGoneError
+from daemon.executor.crews import Crews
 from daemon.executor.protocol import Died, Executor, Outcome, Place
 from daemon.inbox.candidate import Candidate
 from daemon.jobs import attempts, fault_policy
@@ -48,6 +49,7 @@ class JobLifecycle:
         share: Share,
         held_jobs: HeldJobs,
         executor: Executor,
+        crews: Crews,
         cache: SegmentCache,
         events: EventBus,
         *,
@@ -57,6 +59,7 @@ class JobLifecycle:
         self._share = share
         self._held_jobs = held_jobs
         self._executor = executor
+        self._crews = crews
         self._cache = cache
         self._events = events
         self._jobs = JobOverview(held_jobs, executor)
@@ -122,6 +125,7 @@ class JobLifecycle:
         self._cache.restore(job)
         attempts.begin(job, place)
         longest_s = order.limits.wall_s - job.manifest.worked_s
+        self._crews.prepare(job.id, order, held.log, place)
         self._executor.start(job.id, order, held.log, place=place, longest_s=longest_s)
         held.begin_attempt()
         on_gpu = {} if gpu is None else {"gpu": gpu.index}

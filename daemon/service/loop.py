@@ -16,6 +16,7 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import torn
 from daemon.errors import ShareAwayError
+from daemon.executor.crews import Crews
 from daemon.executor.protocol import Executor
 from daemon.inbox.inbox import inboxes
 from daemon.inbox.intake import Intake
@@ -90,8 +91,9 @@ class ServiceLoop:
         self._intake = Intake(inboxes(settings, quiet_s, clock))
         self._held_jobs = HeldJobs(settings, share, clock, others_active=lambda: hosts.others_active(host))
         jobs = JobOverview(self._held_jobs, executor)
+        self._crews = Crews(executor)
         self._lifecycle = JobLifecycle(
-            settings, share, self._held_jobs, executor, self._cache, events, settle_s=quiet_s, clock=clock
+            settings, share, self._held_jobs, executor, self._crews, self._cache, events, settle_s=quiet_s, clock=clock
         )
         claimer = Claimer(
             settings, share, self._intake, clock, lease=lambda: self._held_jobs.lease, accept=self._lifecycle.accept
@@ -143,7 +145,7 @@ class ServiceLoop:
         for worker, outcome in self._executor.poll():
             if worker == COMPARISON:
                 self._comparison.finish(outcome)
-            else:
+            elif not self._crews.end(worker, outcome):
                 self._lifecycle.end_attempt(worker, outcome)
 
     def _work(self, block_reason: BlockReason) -> None:
@@ -158,6 +160,7 @@ class ServiceLoop:
                 may_claim=may_claim,
                 may_resume=block_reason is BlockReason.LOW_SPACE,
             )
+            self._crews.staff()
             self._retention.advance()
             self._failed_folder.advance()
             self._cache.sweep()

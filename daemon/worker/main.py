@@ -26,6 +26,7 @@ from daemon.share import leases
 from daemon.share.leases import LOCKS_UNKNOWN
 from daemon.share.naming import printable
 from daemon.worker import backend_check, chapter_check, sandbox
+from daemon.worker.part_work import LEAST_SPLIT_S, PipeCrew
 from daemon.worker.protocol import (
     CheckBackend,
     CompareFiles,
@@ -111,6 +112,7 @@ def _work(order: RunJob, service: ServiceLink) -> Finished:
             should_stop=service.should_stop,
             confirm_ownership=lambda: _confirm(order),
             on_stats=service.send,
+            gather_crew=None if order.split == "never" else lambda seconds: _crew(order, service, seconds),
         )
         if order.report_languages:
             from daemon.pages.report_page import add_report_page  # noqa: PLC0415 - likewise
@@ -118,6 +120,13 @@ def _work(order: RunJob, service: ServiceLink) -> Finished:
             result = add_report_page(result, order.report_languages)
         _confirm(order)
     return Finished.of(result)
+
+
+def _crew(order: RunJob, service: ServiceLink, seconds: float) -> PipeCrew | None:
+    """Ask for part workers; None if there are none, or if the rest of the recording is too short to gain by them."""
+    if order.split == "auto" and seconds < LEAST_SPLIT_S:
+        return None
+    return PipeCrew.gather(service)
 
 
 def _confirm(order: RunJob) -> None:

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -30,6 +30,8 @@ from pipeline.telemetry.counters import StatsDelta
 
 if TYPE_CHECKING:
     from daemon.worker.service_link import ServiceLink
+
+Split: TypeAlias = Literal["auto", "never", "always"]
 
 STOP = b"stop\n"
 _LENGTH = struct.Struct("!I")
@@ -51,6 +53,7 @@ class RunJob:
         nice: the worker's niceness.
         lease: the lease under which the service holds the job; None if no other host can take it over.
         report_languages: languages of the HTML report; empty if none is wanted.
+        split: as the setting ``cluster.split``.
     """
 
     spec: JobSpec
@@ -59,6 +62,7 @@ class RunJob:
     limits: WorkerLimits
     lease: Lease | None = None
     report_languages: tuple[Language, ...] = ()
+    split: Split = "never"
 
 
 @dataclass(frozen=True, slots=True)

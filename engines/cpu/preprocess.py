@@ -82,6 +82,10 @@ class CpuPreprocessor:
             chip[:] = _warped(frame, plan, size, self._preview)[..., ::-1].transpose(2, 0, 1)
         return chips
 
+    def to_host(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the tensor, which lies in host memory."""
+        return tensor
+
     def candidates(self, outputs: Sequence[NDArray[np.float32]], score_threshold: float) -> Candidates:
         """Return the face candidates in the detector's outputs."""
         return candidates(outputs, score_threshold)

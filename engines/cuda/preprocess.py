@@ -78,6 +78,10 @@ class CudaPreprocessor:
             self._stream.launch("aligned_chips", grid, _BLOCK, images, described, chips[part], np.int32(size))
         return chips
 
+    def to_host(self, tensor: DeviceArray) -> NDArray[np.float32]:
+        """Return a copy of the tensor in host memory."""
+        return self._stream.to_host(tensor)
+
     def candidates(self, outputs: Sequence[DeviceArray], score_threshold: float) -> Candidates:
         """Return the priors in the detector's twelve outputs that may be faces.
 

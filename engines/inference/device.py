@@ -16,20 +16,17 @@ from engines.device_errors import device_errors
 from engines.errors import EngineError
 from engines.inference.onnxruntime import InferenceFailedError
 
-_LENGTHS = (4, 8, 16, 32)
+# Inputs of every run; fewer are padded, more are run in parts. Libraries choose other kernels for other lengths, whose
+# sums come in another order; with one length, a result does not depend on what an input is asked for together with.
+BATCH = 8
 _ALIGNMENT = 64  # floats between the beginnings of two outputs, 256 bytes
-
-
-def even_length(count: int) -> int:
-    """Return the next of the usual batch lengths, or ``count`` if it exceeds them all."""
-    return next((length for length in _LENGTHS if count <= length), count)
 
 
 class DeviceEngine(ABC):
     """One model on one stream of a GPU. Satisfies ``engines.protocols.InferenceEngine``.
 
     An input in the GPU's memory gives outputs there without waiting: ready in the order of the stream. An input in
-    host memory gives computed outputs in host memory.
+    host memory gives computed outputs in host memory. An input's outputs have the same bits in any batch.
 
     Args:
         index: number of the CUDA device.
@@ -66,12 +63,19 @@ class DeviceEngine(ABC):
                 raise InferenceFailedError(f"{self.name} failed: {error}") from error
 
     def _executed(self, batch: Any) -> list[Any]:
-        """Run a batch, padded to a usual length: libraries search algorithms for each new one, 70 ms on an H200."""
-        count, length = len(batch), even_length(len(batch))
-        if count == length:
-            return self.execute(batch)
-        filled = self._cupy.zeros((length, *batch.shape[1:]), np.float32)
-        filled[:count] = batch
+        if len(batch) <= BATCH:
+            return self._padded(batch)
+        parts = [batch[first : first + BATCH] for first in range(0, len(batch), BATCH)]
+        done = [[output.copy() for output in self._padded(part)] for part in parts]  # the next run may overwrite them
+        return [self._cupy.concatenate(outputs) for outputs in zip(*done, strict=True)]
+
+    def _padded(self, part: Any) -> list[Any]:
+        """Run at most ``BATCH`` inputs as a batch of that length."""
+        count = len(part)
+        if count == BATCH:
+            return self.execute(part)
+        filled = self._cupy.zeros((BATCH, *part.shape[1:]), np.float32)
+        filled[:count] = part
         return [output[:count] for output in self.execute(filled)]
 
     @abstractmethod

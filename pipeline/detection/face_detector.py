@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,7 @@ from engines.frames import Frame, MediaInfo, Rect, Size
 from engines.models import yunet
 from engines.models.face_embedding import CHIP_SIZE
 from engines.models.yunet import Detections
+from engines.protocols import Tensor
 from engines.registry import Backend
 from engines.settings import DeviceSettings
 from pipeline.canvas import Placement
@@ -77,6 +79,7 @@ class FaceFinder:
         self._canvas = info.video.width, info.video.height
         self._long_side = work.long_side(settings.long_side)
         self._lenses: dict[Size | None, _Lens] = {}
+        self._detecting = threading.Lock()  # the detector's outputs hold until its next run
 
     def look(
         self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: tuple[int, int]
@@ -111,8 +114,9 @@ class FaceFinder:
 
     def _find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         lens = self._lens(frames[0].display)
-        tensor = self._preprocessor.detector_input(frames, lens.width, lens.height)
-        candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
+        with self._detecting:
+            tensor = self._preprocessor.detector_input(frames, lens.width, lens.height)
+            candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
         detections = yunet.faces(candidates, lens.width, lens.height, scale=lens.scale, nms_iou=_NMS_IOU)
         return [_faces(d, lens.placement) for d in detections]
 
@@ -124,8 +128,9 @@ class FaceFinder:
             score: least confidence of a face.
         """
         region = self.region(frame, part)
-        tensor = self._close_preprocessor.detector_input([region.frame], *_CLOSE_INPUT)
-        candidates = self._close_preprocessor.candidates(self._detector.run(tensor), score)
+        with self._detecting:
+            tensor = self._close_preprocessor.detector_input([region.frame], *_CLOSE_INPUT)
+            candidates = self._close_preprocessor.candidates(self._detector.run(tensor), score)
         width, height = yunet.content_size(_aspect(region.frame), *_CLOSE_INPUT)
         scale = region.place.w / width, region.place.h / height
         (found,) = yunet.faces(candidates, *_CLOSE_INPUT, nms_iou=_NMS_IOU, scale=scale)
@@ -164,8 +169,21 @@ class FaceFinder:
 
     def embed(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.float32]:
         """Embeddings of shape (N, 128), one for each face."""
+        return self._embedded(self._chips(faces))
+
+    def chips(self, faces: Sequence[tuple[Frame, Face]]) -> NDArray[np.uint8]:
+        """The pixels that ``embed`` makes an embedding of, in host memory: (N, 3, 150, 150) RGB."""
+        return self._preprocessor.to_host(self._chips(faces)).astype(np.uint8)
+
+    def embed_chips(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings of ``chips``, the same as of their faces."""
+        return self._embedded(chips.astype(np.float32))
+
+    def _chips(self, faces: Sequence[tuple[Frame, Face]]) -> Tensor:
         landmarks = np.stack([self._on_surface(frame, face) for frame, face in faces])
-        chips = self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
+        return self._preprocessor.aligned_chips([frame for frame, _ in faces], landmarks, CHIP_SIZE)
+
+    def _embedded(self, chips: Tensor) -> NDArray[np.float32]:
         (embeddings,) = self._embedder.run(chips)
         return np.asarray(embeddings, np.float32)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, Rect
-from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.finder import Finder
 from pipeline.people import Face
 
 
@@ -19,7 +19,7 @@ class HeadViews:
         pending_frames: by pts.
     """
 
-    def __init__(self, finder: FaceFinder, pending_frames: Mapping[int, Frame]) -> None:
+    def __init__(self, finder: Finder, pending_frames: Mapping[int, Frame]) -> None:
         self._finder = finder
         self._pending_frames = pending_frames
 

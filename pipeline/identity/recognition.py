@@ -88,10 +88,12 @@ class FaceRecognizer:
         """Put a tracklet's views into its person's gallery, if the decision is certain enough."""
         if tracklet.label == STRANGER:
             return
+        gallery = self.galleries[tracklet.label - 1]
         if tracklet.margin >= MIN_ENROL_NATS:
+            any_view = not gallery.views  # of people who sit close to each other there may be no better one
             for turn, vector, fresh in tracklet.views:
-                if fresh:
-                    self.galleries[tracklet.label - 1].add(GalleryEntry(turn, tracklet.id, vector))
+                if fresh or any_view:
+                    gallery.add(GalleryEntry(turn, tracklet.id, vector))
         tracklet.views = [(turn, vector, False) for turn, vector, _ in tracklet.views]
 
     def begin(self, person: int) -> None:
@@ -121,7 +123,7 @@ class FaceRecognizer:
     def _needs_embedding(
         self, t: float, hit: TrackedFace, tracklet: Tracklet, people: int, complete: bool, alone: bool
     ) -> bool:
-        if hit.covered or not self._is_clear(hit.face):
+        if hit.covered or not is_clear(hit.face, self._settings, self._width, self._height):
             return False
         rested = t - tracklet.embedded_t >= VIEW_S - 1e-6
         if tracklet.label in (1, 2) and tracklet.embedded and not hit.crowded:
@@ -132,13 +134,6 @@ class FaceRecognizer:
         if complete and tracklet.label in (UNDECIDED, STRANGER):
             return False
         return not self._is_decided(tracklet, people)
-
-    def _is_clear(self, face: Face) -> bool:
-        box = face.box
-        inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
-        inside = inside and box.x + 0.9 * box.w < self._width and box.y + 0.9 * box.h < self._height
-        large = box.h >= self._settings.least_embedded_height * face.scale
-        return inside and large and face.score >= MIN_SCORE and abs(yaw(face)) < PROFILE
 
     def _is_new_view(self, face: Face, person: int) -> bool:
         gallery = self.galleries[person - 1]
@@ -179,3 +174,16 @@ class FaceRecognizer:
         tracklet.evidence = [*tracklet.evidence, distances + unknown][-MAX_EMBEDDINGS:]
         tracklet.separation = [*tracklet.separation, separations + unknown][-MAX_EMBEDDINGS:]
         tracklet.views = [*tracklet.views, (turn, vector, not hit.crowded)][-MAX_EMBEDDINGS:]
+
+
+def is_clear(face: Face, settings: IdentitySettings, width: int, height: int) -> bool:
+    """Return whether an embedding of a face says who it is: it is large, sharp, not in profile and inside the frame.
+
+    Args:
+        width, height: of the canvas.
+    """
+    box = face.box
+    inside = box.x > -0.1 * box.w and box.y > -0.1 * box.h
+    inside = inside and box.x + 0.9 * box.w < width and box.y + 0.9 * box.h < height
+    large = box.h >= settings.least_embedded_height * face.scale
+    return inside and large and face.score >= MIN_SCORE and abs(yaw(face)) < PROFILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _EVERY_UNDIVIDED_S = (
 )
 _LEAST_SAMPLES = 4  # before a shot's panels are believed
 _INSET_SAMPLES = 30  # before an inset is believed: by then, what belongs to a person has moved with them
+_SLACK = 1e-3  # of a pause: tolerates rounding of timestamps
 _WEIGHT = 0.4  # of the newest sample
 _SCALE = 64  # votes are stored in parts of this
 _SAME = 2.5 / LUMA_LONG_SIDE  # of the frame: panels that differ by less are the same
@@ -58,9 +60,14 @@ class PanelDetector:
     before count as known until detail contradicts them, as they do where both sides are dark for a while. Within a
     shot, another layout replaces the one before when two samples in a row agree on it. It must show more panels or be
     without a border of before: captions and other overlays only cut a part off.
+
+    Args:
+        dense: begin in the middle of a shot, and take every sample that a detector might that knows the shot so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, dense: bool = False) -> None:
+        self._dense = dense
+        self._quick = 0 if dense else _FIRST_SAMPLES  # samples in quick succession that are still to come
         self._layouts = [_Layout(0.0, None)]
         self._votes: list[NDArray[np.int8]] = []  # vertical and horizontal, in parts of _SCALE
         self._samples = 0
@@ -76,7 +83,7 @@ class PanelDetector:
         self._layouts.append(_Layout(t, None))
         self._votes, self._samples, self._candidate, self._faces = [], 0, None, []
         self._most_faces, self._awaits_inset = 0, False
-        self._next_s = t
+        self._next_s, self._quick = t, _FIRST_SAMPLES
 
     def note_faces(self, t: float, faces: Sequence[Rect]) -> None:
         """Note the faces that are found at ``t``, in parts of the frame's width and height.
@@ -100,13 +107,12 @@ class PanelDetector:
         self._samples += 1
         if self._samples >= _LEAST_SAMPLES:
             self._decide(t, self._panels(samples))
-        self._next_s = t + self._pause()
+        self._quick = max(0, self._quick - 1)
+        self._next_s = t + _FIRST_EVERY_S if self._quick else _next_multiple(t, self._pause())
 
     def _pause(self) -> float:
-        """Return the time until the next sample, seconds."""
-        if self._samples < _FIRST_SAMPLES:
-            return _FIRST_EVERY_S
-        is_busy = self._layouts[-1].panels or self._candidate or self._awaits_inset
+        """Return the time between two samples after the first ones, seconds."""
+        is_busy = self._dense or self._layouts[-1].panels or self._candidate or self._awaits_inset
         return _EVERY_S if is_busy else _EVERY_UNDIVIDED_S
 
     def _panels(self, luma: NDArray[np.float32]) -> Panels:
@@ -161,6 +167,7 @@ class PanelDetector:
             "layouts": [[x.since, _panels_state(x.panels), x.has_faces] for x in self._layouts],
             "votes": [[list(v.shape), base64.b64encode(zlib.compress(v.tobytes())).decode()] for v in self._votes],
             "samples": self._samples,
+            "quick": self._quick,
             "next_s": self._next_s,
             "candidate": _panels_state(self._candidate),
             "known": _panels_state(self._known),
@@ -175,11 +182,16 @@ class PanelDetector:
             np.frombuffer(zlib.decompress(base64.b64decode(data)), np.int8).reshape(shape).copy()
             for shape, data in state["votes"]
         ]
-        self._samples, self._next_s = state["samples"], state["next_s"]
+        self._samples, self._quick, self._next_s = state["samples"], state["quick"], state["next_s"]
         self._candidate = _restored_panels(state["candidate"])
         self._known = _restored_panels(state["known"]) or ()
         self._faces = list(_restored_panels(state["faces"]) or ())
         self._most_faces, self._awaits_inset = state["most_faces"], state["awaits_inset"]
+
+
+def _next_multiple(t: float, pause: float) -> float:
+    """Return the next multiple of a pause after ``t``: sample times that do not depend on where analysis begins."""
+    return (math.floor(t / pause + _SLACK) + 1) * pause - _SLACK * pause
 
 
 def is_picture(panels: Sequence[Rect], width: float = 1.0, height: float = 1.0) -> bool:

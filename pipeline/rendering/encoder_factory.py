@@ -12,7 +12,6 @@ from engines.errors import Component, DeviceUnavailableError, EncoderBusyError
 from engines.frames import ColorTags
 from engines.protocols import Encoder
 from pipeline.errors import StartOverError
-from pipeline.job import JobSpec
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.segments.checkpoint import Checkpoint
 
@@ -59,7 +58,7 @@ def open_encoder(job: StreamJob, color: ColorTags) -> Encoder:
     profile, pinned = spec.profile, _SETTINGS_NAMES.get(checkpoint.encoder)
     # If the GPU has encoded segments already, waiting costs less than starting over.
     wait_s = spec.device.nvenc_wait_s if pinned or profile.encoder_busy == "wait" else 0.0
-    threads = _threads(spec, checkpoint)
+    threads = pin_threads(job)
 
     def create(kind: str) -> Encoder:
         settings = profile.model_copy(update={"encoder": kind, "threads": threads})
@@ -109,9 +108,10 @@ def use_x264(checkpoint: Checkpoint, reason: str) -> None:
     log.warning("x264 encodes in the place of the GPU", reason=reason)
 
 
-def _threads(spec: JobSpec, checkpoint: Checkpoint) -> int:
+def pin_threads(job: StreamJob) -> int:
     """Return the number of threads by x264's own rule. The output depends on it, so a resumed job keeps the number."""
+    checkpoint = job.checkpoint
     if not checkpoint.encoder_threads:
         cores = os.cpu_count() or 1
-        checkpoint.pin_encoder_threads(spec.profile.threads or min(_MAX_THREADS, max(1, cores * 3 // 2)))
+        checkpoint.pin_encoder_threads(job.spec.profile.threads or min(_MAX_THREADS, max(1, cores * 3 // 2)))
     return checkpoint.encoder_threads

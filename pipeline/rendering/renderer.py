@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import closing, contextmanager
+from typing import TypeAlias
 
 from engines.containers import source_file as storage
 from engines.files import make_folder
@@ -13,23 +13,28 @@ from engines.frames import FrameBatch
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
-from pipeline.rendering.stage import Stage
+from pipeline.rendering.stage import Stage, quick_switches
 from pipeline.rendering.stream import StreamJob
 from pipeline.telemetry.counters import StatsCollector
 from pipeline.telemetry.timing import JobTelemetry
 
-# A stage that comes back from a codec or the GPU waits so long, at most, for one that computes in Python; by default
-# it waits 5 ms, more than the GPU needs to decode two frames.
-_SWITCH_INTERVAL_S = 1e-4
+LookAtAll: TypeAlias = Callable[[Iterable[FrameBatch]], Iterator[FrameBatch]]
 
 
 def render(
-    job: StreamJob, decoded: Iterator[FrameBatch], analyse: AnalyseStage, compose: ComposeStage, encode: EncodeStage
+    job: StreamJob,
+    decoded: Iterator[FrameBatch],
+    analyse: AnalyseStage,
+    compose: ComposeStage,
+    encode: EncodeStage,
+    *,
+    look: LookAtAll | None = None,
 ) -> None:
     """Render all frames that the checkpoint lacks. The last stage runs in the calling thread.
 
     Args:
         decoded: frames from the checkpoint's next one on.
+        look: looks at frames ahead of the analysis and passes them on; None where a stage of its own gains nothing.
 
     Raises:
         JobStopped, LevelChanged: the checkpoint has all up to the last segment.
@@ -38,23 +43,23 @@ def render(
     make_folder(job.spec.paths.segments)
     depth, stats = job.workload.depth, job.telemetry.stats_collector
     with (
-        _quick_switches(),
+        quick_switches(),
         closing(Stage("decode", _timed(decoded, job.telemetry), depth, _counted(stats, "decode", depth))) as batches,
-        closing(Stage("analyse", analyse.run(batches), depth, _counted(stats, "analyse", depth))) as chunks,
+        _looking(look, batches) as looked,
+        closing(Stage("analyse", analyse.run(looked), depth, _counted(stats, "analyse", depth))) as chunks,
         closing(Stage("compose", compose.run(chunks), depth, _counted(stats, "compose", depth))) as composed,
     ):
         encode.run(composed)
 
 
 @contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let the stages' threads pass the interpreter's lock on quickly."""
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual_s)
+def _looking(look: LookAtAll | None, batches: Iterator[FrameBatch]) -> Iterator[Iterator[FrameBatch]]:
+    """Run ``look`` in a stage of its own, one batch ahead: its frames are memory of the device."""
+    if look is None:
+        yield batches
+        return
+    with closing(Stage("look", look(batches), 1)) as looked:
+        yield looked
 
 
 def _counted(stats: StatsCollector, stage: str, depth: int) -> Callable[[Sized, int], None]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 _POLL_S = 0.1
+# A stage that comes back from a codec or the GPU waits so long, at most, for one that computes in Python; by default
+# it waits 5 ms, more than the GPU needs to decode two frames.
+_SWITCH_INTERVAL_S = 1e-4
 
 
 class _End:
@@ -84,3 +89,14 @@ class Stage(Generic[T], Iterator[T]):
         close = getattr(self._items, "close", None)
         if close is not None:
             close()
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """Let the stages' threads pass the interpreter's lock on quickly."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual_s)

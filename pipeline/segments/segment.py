@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import orjson
 
-from engines.files import commit, open_new
+from engines.files import commit, open_new, sync_directory
 from engines.frames import EncodedPacket
 from pipeline.durable import storage_errors
 from pipeline.people import Row, Tile, row_from_json
@@ -212,6 +212,13 @@ def plan_of(rows: Iterable[Row], first_frame: int) -> str:
     for frame, row in enumerate(rows, start=first_frame):
         digest.update(row_json(row, frame))
     return digest.hexdigest()
+
+
+def move(folder: Path, directory: Path, record: SegmentRecord) -> None:
+    """Move the files of a finished segment into another directory of the same file system, durably."""
+    for path, target in zip(_paths(folder, record.stem), _paths(directory, record.stem), strict=True):
+        path.replace(target)
+    sync_directory(directory)
 
 
 def tracks_path(directory: Path, record: SegmentRecord) -> Path:

@@ -28,7 +28,7 @@ from pipeline.allocator import configure_allocator, trim_heap
 from pipeline.degradation.controller import Degradation
 from pipeline.degradation.level_ladder import Level
 from pipeline.job import JobSpec
-from pipeline.rendering.build import render_stream
+from pipeline.render_stream import render_stream
 from pipeline.rendering.frame_rate import output_rate
 from pipeline.rendering.stream import StreamJob
 from pipeline.segments.checkpoint import Checkpoint

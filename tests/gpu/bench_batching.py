@@ -26,6 +26,7 @@ from engines.cuda.preprocess import CudaPreprocessor
 from engines.cuda.stream import JobStream
 from engines.frames import Frame
 from engines.inference.cuda import CudaOnnxRuntimeEngine
+from engines.inference.device import BATCH
 from engines.models import yunet
 from tests.support.joint_batches import JointDetector, MicroBatcher
 from tests.support.shared_engine import SharedEngine
@@ -34,7 +35,6 @@ ROUNDS, ROUND_S = 3, 0.4
 SIZES = {"720p": (1280, 720, 640, 384), "1080p": (1920, 1080, 640, 384), "4K": (3840, 2160, 1280, 736)}
 MIXES = [("1080p",), ("1080p",) * 4, ("1080p",) * 7, ("720p",) * 6 + ("4K",)]
 FRAMES = 4  # due in a decoder's batch of eight, every second one
-LENGTHS = (4, 8, 16, 32)  # of batches, as engines.inference.device has them
 MAX_WAIT_S = 0.006
 
 
@@ -107,14 +107,13 @@ def separate(jobs: Sequence[Job]) -> Iterator[list[Any]]:
 
 
 class Joint:
-    """One detector for all, on a stream of its own, ready for every length of a batch."""
+    """One detector for all, on a stream of its own, ready for every size of an input."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._shared = SharedEngine(lambda stream: CudaOnnxRuntimeEngine(yunet.load(), stream=stream))
         for columns, rows in {(job.columns, job.rows): job for job in jobs}:
             port = self._shared.port(jobs[0].stream.handle)
-            for length in LENGTHS:
-                self._shared.run_together([port.offer(jobs[0].stream.zeros((length, 3, rows, columns), np.float32))])
+            self._shared.run_together([port.offer(jobs[0].stream.zeros((BATCH, 3, rows, columns), np.float32))])
         jobs[0].stream.synchronize()
 
     @contextmanager
@@ -175,8 +174,7 @@ def main() -> None:
         ways: list[Any] = [Way("separate", separate, taken(jobs, mix))]
         if len(mix) == 1:  # ONNX Runtime records graphs for each thread, while no other thread may use the GPU
             ways.append(Way("separate, CUDA graphs", separate, [recorded]))
-        for most in (8, 16, 32):
-            ways.append(Way(f"joint, at most {most}", functools.partial(joint.open, max_batch=most), taken(jobs, mix)))
+        ways.append(Way(f"joint, at most {BATCH}", functools.partial(joint.open, max_batch=BATCH), taken(jobs, mix)))
         ways.append(Processes(mix))
         for _ in range(ROUNDS):
             for way in ways:

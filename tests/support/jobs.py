@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon.executor.crews import Crews
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
 from daemon.jobs.job import Job
 from daemon.jobs.manifest import JobState
@@ -75,6 +76,7 @@ class Jobs:
             self.share,
             self.held,
             self.executor,
+            Crews(self.executor),
             self.cache,
             self.events,
             settle_s=settle_s,

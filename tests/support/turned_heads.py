@@ -19,7 +19,7 @@ from pipeline.degradation.workload import Workload
 from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.detection.head_views import HeadViews
-from pipeline.detection.shot_detector import ShotDetector
+from pipeline.detection.observer import Observer
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Row
 from pipeline.rendering.analysis import Analysis, FaceEmbedder
@@ -154,10 +154,11 @@ def analysis() -> Followed:
     cameras = CameraOperator(
         profile.camera, missing=profile.missing, lookahead_s=profile.lookahead.camera_s, width=WIDTH, height=HEIGHT
     )
+    schedule = DetectionSchedule(profile.detect, Fraction(FPS), WIDTH)
+    observer = Observer(finder, schedule, start_pts=0, seconds_per_tick=1 / FPS, canvas=(WIDTH, HEIGHT))
     analysis = Analysis(
-        finder=finder, shot_detector=ShotDetector(), people=people, cameras=cameras, start_pts=0,
-        schedule=DetectionSchedule(profile.detect, Fraction(FPS), WIDTH), seconds_per_tick=1 / FPS,
-        telemetry=JobTelemetry(), canvas=(WIDTH, HEIGHT), pending_frames=pending,
+        observer=observer, people=people, cameras=cameras, telemetry=JobTelemetry(), canvas=(WIDTH, HEIGHT),
+        pending_frames=pending,
     )  # fmt: skip
     return Followed(people, analysis, views)
 

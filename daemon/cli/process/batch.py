@@ -21,6 +21,7 @@ import structlog
 from daemon.cli.process.items import Item, plan
 from daemon.cli.process.results import InterruptedJobError, may_continue, publish, with_advice, write_failure
 from daemon.config.settings import Settings
+from daemon.executor.crews import Crews
 from daemon.executor.local import LocalExecutor
 from daemon.executor.protocol import Executor, Outcome
 from daemon.jobs.job_spec import report_languages
@@ -65,10 +66,12 @@ class Batch:
         self._waiting = [item for item in self.items if not item.ended]
         with selectors.DefaultSelector() as selector, self._interruptible() as asked_to_stop:
             executor = LocalExecutor(selector, self.settings, clock=time.monotonic, spare=self.spare)
+            crews = Crews(executor)
             while (self._waiting and not self.stopping) or self._running:
-                self._fill(executor)
+                self._fill(executor, crews)
+                crews.staff()
                 selector.select(_POLL_S)
-                self._poll(executor)
+                self._poll(executor, crews)
                 if asked_to_stop() and not self.stopping:
                     self.stopping = True
                     self.on_stop()
@@ -77,19 +80,22 @@ class Batch:
             self._fail(item, InterruptedJobError("The command was stopped before this file was started."))
         return self.items
 
-    def _fill(self, executor: Executor) -> None:
-        while self._waiting and len(executor) < self.slots and not self.stopping:
+    def _fill(self, executor: Executor, crews: Crews) -> None:
+        place = executor.places[0]  # the settings name the device; what counts here is the room
+        while self._waiting and len(self._running) < self.slots and executor.room(place) and not self.stopping:
             item = self._waiting.pop(0)
             self._running[item.job] = item
             worker_log = log.bind(job=item.job, file=printable(item.spec.input_name))
-            limits = self.settings.workers.limits
+            limits, split = self.settings.workers.limits, self.settings.cluster.split
             pages = report_languages(self.settings)
-            order = RunJob(item.spec, nice=0, log_level="warning", limits=limits, report_languages=pages)
-            executor.start(item.job, order, worker_log, longest_s=limits.wall_s)
+            order = RunJob(item.spec, 0, "warning", limits, report_languages=pages, split=split)
+            crews.prepare(item.job, order, worker_log, place)
+            executor.start(item.job, order, worker_log, place=place, longest_s=limits.wall_s)
 
-    def _poll(self, executor: Executor) -> None:
+    def _poll(self, executor: Executor, crews: Crews) -> None:
         for job, outcome in executor.poll():
-            self._end(self._running.pop(job), outcome)
+            if not crews.end(job, outcome):
+                self._end(self._running.pop(job), outcome)
         for item in self._running.values():
             progress = executor.progress(item.job)
             if progress is not None and progress != item.progress:

@@ -17,10 +17,10 @@ from engines.settings import DeviceSettings
 from pipeline.degradation.workload import MAX_SURFACE_PIXELS, Workload
 from pipeline.detection.detection_schedule import DetectionSchedule
 from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.observer import THUMBNAIL_SIZE
 from pipeline.detection.shot_detector import ShotDetector
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.people import Face, Observation, Scene
-from pipeline.rendering.analysis import THUMBNAIL_SIZE
 from pipeline.settings import DetectSettings, IdentitySettings
 
 LOOKAHEAD_S = 0.7

@@ -53,6 +53,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         asarray=on_gpu,
         ascontiguousarray=lambda array, dtype: np.ascontiguousarray(array, dtype).view(OnGPU),
         asnumpy=np.array,
+        concatenate=lambda arrays: np.concatenate(arrays).view(OnGPU),
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(cuda, "_PROVIDER", "CPUExecutionProvider")
@@ -83,13 +84,19 @@ def test_outputs_are_those_of_the_cpu_engine_whatever_came_before(
                 np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_every_shape_has_a_session_of_its_own_and_batches_have_few_lengths(sessions: list[Any]) -> None:
+def test_every_size_has_a_session_of_its_own_and_every_run_the_same_length(
+    sessions: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = CudaOnnxRuntimeEngine(yunet.load(), fixed_outputs=True)
-    for count in (5, 6, 7, 8, 5, 3, 8, 4, 1):
-        engine.run(on_gpu(frames(count)))
-    assert len(sessions) == 2  # for four and for eight
+    lengths = []
+    execute = engine.execute
+    monkeypatch.setattr(engine, "execute", lambda batch: lengths.append(len(batch)) or execute(batch))
+    for count in (5, 8, 3, 17, 1):
+        assert {len(output) for output in engine.run(on_gpu(frames(count)))} == {count}
+    assert lengths == [device.BATCH] * 7
+    assert len(sessions) == 1
     engine.run(on_gpu(frames(5, side=96)))
-    assert len(sessions) == 3
+    assert len(sessions) == 2
 
 
 def test_sessions_that_were_not_used_for_long_are_given_up(sessions: list[Any]) -> None:
@@ -116,7 +123,3 @@ def test_a_failed_run_leaves_the_engine_usable(sessions: list[Any]) -> None:
     with pytest.raises(InferenceFailedError, match="onnxruntime-cuda failed"):
         engine.run(on_gpu(np.zeros((4, 5, 64, 64))))
     assert len(engine.run(on_gpu(frames(4)))) == 12
-
-
-def test_lengths() -> None:
-    assert [device.even_length(count) for count in (1, 4, 5, 8, 9, 16, 17, 32, 33)] == [4, 4, 8, 8, 16, 16, 32, 32, 33]
