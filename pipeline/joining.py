@@ -49,7 +49,12 @@ def join_parts(spec: JobSpec, on_share: Callable[[float], None], interruption: I
         _check_space(spec)
         _write(spec, target, on_share, interruption)
         log.info("parts joined", parts=1 + len(spec.parts), size_bytes=target.stat().st_size)
-    return replace(spec, source=target)
+    return joined(spec)
+
+
+def joined(spec: JobSpec) -> JobSpec:
+    """Return the order with one source, after ``join_parts`` has made it."""
+    return replace(spec, source=spec.paths.joined) if spec.parts else spec
 
 
 def with_warnings_of_parts(info: MediaInfo, spec: JobSpec) -> MediaInfo:

@@ -141,6 +141,9 @@ class RenderLoop:
             if not degradation.accepts(error):
                 raise
             return None
+        finally:
+            if crew is not None:
+                crew.dismiss()
 
     def _crew(self, checkpoint: Checkpoint, degradation: Degradation) -> Crew | None:
         if self._gather_crew is None or checkpoint.complete or degradation.level is not Level.NORMAL:

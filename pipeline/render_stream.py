@@ -21,7 +21,7 @@ from pipeline.limits import within_duration
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.analysis import Analysis
 from pipeline.rendering.build_analysis import build_analysis, open_face_finder
-from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_renderer
+from pipeline.rendering.build_output import batch_size, done_t, thumbnail_store, tile_renderer
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
 from pipeline.rendering.encoder_factory import open_encoder
@@ -43,7 +43,7 @@ def render_stream(job: StreamJob, crew: Crew | None = None) -> StreamOutcome:
     """Render all frames that the checkpoint lacks.
 
     Args:
-        crew: does most of the work, in parts; it is dismissed at the end. None: all is done here.
+        crew: does most of the work, in parts. None: all is done here.
 
     Raises:
         SplitAbandonedError: the rest must be rendered without a crew; the checkpoint is up to date.
@@ -155,7 +155,7 @@ def _render(
         job,
         decoder,
         new_encoder=lambda: open_encoder(job, decoder.color),
-        thumbnails=thumbnail_store(job, start_pts),
+        thumbnails=thumbnail_store(job, job.spec.paths.thumbnails, done_t(job, start_pts)),
     )
     analyse = AnalyseStage(job, analysis, grid)
     render(

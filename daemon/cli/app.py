@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli import config_command, control_command, engines_command
+from daemon.cli import cluster_command, config_command, control_command, engines_command
 from daemon.cli.options import ConfigOption, RootOption, complete_profiles, examples, json_text
 from daemon.errors import ConfigError, DaemonError
 from daemon.remedies import remedy_of
@@ -45,6 +45,8 @@ app = typer.Typer(
 )
 app.add_typer(config_command.app, name="config")
 app.add_typer(engines_command.app, name="engines")
+app.add_typer(cluster_command.app, name="cluster")
+app.command(epilog=examples("node", "node --address 192.0.2.10"))(cluster_command.node)
 
 
 def main() -> None:

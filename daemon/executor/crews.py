@@ -6,6 +6,7 @@ A conductor is the worker of a job that is split; its part workers run under nam
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from daemon.executor.protocol import Died, Executor, Outcome, Place
 from daemon.worker import part_work
 from daemon.worker.part_work import WorkOnParts
-from daemon.worker.protocol import Failed, Note, RunJob
+from daemon.worker.protocol import Failed, Note, RunJob, Stopped
 
 _MARK = "/part-"  # in the names of part workers
 _MOST_RESTARTS = 5  # of part workers of one attempt; after that, those that are left must do
@@ -27,7 +28,6 @@ class _Crew:
     log: structlog.stdlib.BoundLogger
     place: Place | None
     workers: dict[str, Place | None] = field(default_factory=dict)
-    started: int = 0
     restarts: int = 0
     is_wanted: bool = False
 
@@ -42,6 +42,7 @@ class Crews:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._crews: dict[str, _Crew] = {}
+        self._numbers = count(1)  # one that is killed may take its time to end: no name comes twice
         executor.on_note = self._take
 
     def prepare(self, job: str, order: RunJob, worker_log: structlog.stdlib.BoundLogger, place: Place | None) -> None:
@@ -71,13 +72,13 @@ class Crews:
 
     def _take(self, worker: str, note: Note) -> None:
         """Take a note of a conductor or a part worker; a hostile file may control either."""
-        crew = self._crews.get(worker)
+        crew, member = self._crews.get(worker), str(note.body.get("worker"))
         if crew is not None and note.subject == part_work.CREW_WANTED:
             crew.is_wanted = True
         elif crew is not None and note.subject == part_work.CREW_DISMISSED:
             self._dismiss(crew)
-        elif crew is not None and note.subject == part_work.PART_ORDER and note.body.get("worker") in crew.workers:
-            self._executor.tell(note.body["worker"], note)
+        elif crew is not None and note.subject == part_work.PART_ORDER and member in crew.workers:
+            self._executor.tell(member, note)
         elif note.subject == part_work.PART_ANSWER and (job := self._conductor_of(worker)):
             self._answer(job, worker, note.body.get("part"))
 
@@ -101,13 +102,12 @@ class Crews:
         self._executor.tell(job, Note(part_work.CREW_GRANTED, {"workers": names}))
 
     def _start(self, job: str, crew: _Crew, place: Place | None, *, beside: bool = False) -> str:
-        crew.started += 1
-        name = f"{job}{_MARK}{crew.started}"
-        order = crew.order
+        number, order = next(self._numbers), crew.order
+        name = f"{job}{_MARK}{number}"
         spec = order.spec
         if place is not None and place.gpu is not None:
             spec = replace(spec, device=spec.device.on_gpu(place.gpu.index), nvenc=place.gpu.nvenc)
-        work = WorkOnParts(spec, crew.started, order.nice, order.log_level, order.limits)
+        work = WorkOnParts(spec, number, order.nice, order.log_level, order.limits)
         try:
             self._executor.start(name, work, crew.log, place=None if beside else place)
         except OSError as error:
@@ -117,12 +117,12 @@ class Crews:
         return name
 
     def _replace(self, job: str, crew: _Crew, worker: str, outcome: Outcome) -> None:
-        """Tell the conductor that a worker has ended, and start another one in its place."""
+        """Tell the conductor that a worker has ended; start another one in its place if it did not end by itself."""
         place = crew.workers.pop(worker)
         reason = _in_words(outcome)
         crew.log.warning("part worker ended", part_worker=worker, reason=reason)
         self._answer(job, worker, {"kind": part_work.LEFT, "reason": reason})
-        if crew.restarts < _MOST_RESTARTS:
+        if crew.restarts < _MOST_RESTARTS and not isinstance(outcome, Stopped):
             crew.restarts += 1
             if name := self._start(job, crew, place or crew.place, beside=place is None):
                 self._executor.tell(job, Note(part_work.WORKER_JOINED, {"worker": name}))

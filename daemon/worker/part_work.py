@@ -39,7 +39,7 @@ class WorkOnParts:
     """The order to carry out the orders of a job's conductor until it has no more.
 
     Attributes:
-        number: of the worker among those of the job.
+        number: of the worker among the part workers of the service, for the journal.
     """
 
     spec: JobSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 from engines.errors import DecodeFailedError
 from engines.frames import Frame
@@ -28,13 +29,19 @@ def frames_per_batch(width: int, height: int, *, most: int) -> int:
     return max(1, min(most, most * _BATCH_FRAME_BYTES // (width * height * 3 // 2)))
 
 
-def thumbnail_store(job: StreamJob, start_pts: int) -> ThumbnailStore:
-    """Return the store of thumbnails for the contact sheet."""
-    segments, video = job.checkpoint.segments, job.info.video
+def done_t(job: StreamJob, start_pts: int) -> float | None:
+    """Return the time of the last frame that is in a segment, in seconds; None if there is none."""
+    segments, time_base = job.checkpoint.segments, job.info.video.time_base
+    return (segments[-1].last_pts - start_pts) * float(time_base) if segments else None
+
+
+def thumbnail_store(job: StreamJob, folder: Path, done_t: float | None) -> ThumbnailStore:
+    """Return the store of thumbnails for the contact sheet, of frames after ``done_t``."""
+    video = job.info.video
     return ThumbnailStore(
-        job.spec.paths.thumbnails,
+        folder,
         video.duration_s or job.info.duration_s,
-        done_t=(segments[-1].last_pts - start_pts) * float(video.time_base) if segments else None,
+        done_t=done_t,
         preview=sdr_preview(video) if job.keeps_hdr else None,
     )
 

@@ -28,6 +28,7 @@ FACE_SIZE = 146
 
 _MARGIN = 1.9  # side of a face's square, in larger sides of its box
 _QUALITY = 94
+_PICTURE = "-picture.jpg"
 
 Image = NDArray[np.uint8]  # BGR, shape (height, width, 3)
 
@@ -87,9 +88,18 @@ def clear_thumbnails(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def move_thumbnails(folder: Path, target: Path) -> None:
+    """Move all thumbnails of a folder, if there is one, into that of the job."""
+    files = sorted(folder.glob("*.jpg"), key=lambda path: path.name.endswith(_PICTURE))  # see ``_write``
+    if files:
+        make_folder(target)
+    for path in files:
+        path.replace(target / path.name)
+
+
 def load_thumbnails(folder: Path) -> list[Thumbnail]:
     """Return the thumbnails whose files can all be read, oldest first."""
-    found = (_read(path) for path in sorted(folder.glob("*-picture.jpg")))
+    found = (_read(path) for path in sorted(folder.glob(f"*{_PICTURE}")))
     return [thumbnail for thumbnail in found if thumbnail is not None]
 
 
@@ -150,11 +160,11 @@ def _write(folder: Path, thumbnail: Thumbnail) -> None:
     stem = f"{round(thumbnail.t * 1000):012d}"
     for side, face in thumbnail.faces.items():
         write_jpeg(folder / f"{stem}-{side}-{face.source}.jpg", face.image, _QUALITY)
-    write_jpeg(folder / f"{stem}-picture.jpg", thumbnail.frame, _QUALITY)
+    write_jpeg(folder / f"{stem}{_PICTURE}", thumbnail.frame, _QUALITY)
 
 
 def _read(path: Path) -> Thumbnail | None:
-    stem = path.name.removesuffix("-picture.jpg")
+    stem = path.name.removesuffix(_PICTURE)
     faces: dict[Side, FaceThumbnail] = {}
     for side in SIDES:
         for file in path.parent.glob(f"{stem}-{side}-*.jpg"):

@@ -133,6 +133,9 @@ class Timing(Part):
     fps: float
     realtime_factor: float
     stages: dict[str, StageTiming]
+    workers: Annotated[
+        int, Field(description="Most workers that shared the work on the recording; stages add up their times")
+    ] = 1
 
 
 class DegradationSpan(Part):

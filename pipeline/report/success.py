@@ -37,7 +37,7 @@ from pipeline.segments.checkpoint import Checkpoint
 from pipeline.telemetry.timing import JobTelemetry
 
 
-def describe_timing(telemetry: JobTelemetry, *, wall_s: float, frames: int, duration_s: float) -> Timing:
+def describe_timing(finished: FinishedJob) -> Timing:
     stages = {
         stage: StageTiming(
             total_s=round(timer.total_s, 3),
@@ -45,14 +45,15 @@ def describe_timing(telemetry: JobTelemetry, *, wall_s: float, frames: int, dura
             p95_ms=round(timer.percentile_ms(95), 3),
             p99_ms=round(timer.percentile_ms(99), 3),
         )
-        for stage, timer in telemetry.timers.items()
+        for stage, timer in finished.telemetry.timers.items()
     }
-    wall_s = max(wall_s, 1e-3)
+    wall_s = max(finished.wall_s, 1e-3)
     return Timing(
         wall_s=round(wall_s, 3),
-        fps=round(frames / wall_s, 2),
-        realtime_factor=round(duration_s / wall_s, 3),
+        fps=round(finished.checkpoint.frames / wall_s, 2),
+        realtime_factor=round(finished.assembled.duration_s / wall_s, 3),
         stages=stages,
+        workers=max(1, finished.checkpoint.part_workers),
     )
 
 
@@ -174,9 +175,7 @@ def success_report(spec: JobSpec, finished: FinishedJob) -> Report:
             layout=finished.outcome.layout,
         ),
         identity=finished.outcome.identity,
-        timing=describe_timing(
-            finished.telemetry, wall_s=finished.wall_s, frames=checkpoint.frames, duration_s=assembled.duration_s
-        ),
+        timing=describe_timing(finished),
         degradation=[
             DegradationSpan(from_s=s.from_s, to_s=s.to_s, level=s.level.value, reason=s.reason) for s in found
         ],

@@ -69,6 +69,7 @@ class Checkpoint:
         resumed_at_s: output times at which the job was resumed.
         encoder: name of the encoder; if there are no segments yet, of the one that all of them must use.
         encoder_note: why it is not a better one, for the report.
+        part_workers: most workers that shared the work on parts of the recording; 0: it was not split.
     """
 
     fingerprint: str
@@ -93,6 +94,7 @@ class Checkpoint:
     encoder_threads: int = 0
     compute_class: dict[str, Any] = field(default_factory=dict)
     started_over: list[str] = field(default_factory=list)
+    part_workers: int = 0
 
     @property
     def frames(self) -> int:
@@ -125,12 +127,17 @@ class Checkpoint:
         self.reused_segments = len(self.segments)
         self.resumed_at_s, self.wall_s, self.checkpoints, self.timing = [], 0.0, 0, {}
         self.breaker, self.pauses = {}, []
+        self.part_workers = 0
 
     def add_resume(self, at_s: float) -> None:
         self.resumed_at_s.append(at_s)
 
     def add_pause(self, at_s: float, reason: str) -> None:
         self.pauses.append((at_s, reason))
+
+    def add_crew(self, workers: int) -> None:
+        """Record that workers share the work."""
+        self.part_workers = max(self.part_workers, workers)
 
     def set_source_digest(self, sha256: str) -> None:
         self.source_sha256 = sha256

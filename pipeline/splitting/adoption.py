@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from pipeline.degradation.triggers import SegmentFacts
 from pipeline.durable import storage_errors
 from pipeline.errors import JobStopped
 from pipeline.rendering.stream import StreamJob
+from pipeline.rendering.thumbnails import move_thumbnails
 from pipeline.segments import segment as segments
 from pipeline.segments.checkpoint import Boundary
-from pipeline.splitting.orders import SegmentsRendered
+from pipeline.splitting.orders import SEGMENTS, SegmentsRendered
 from pipeline.splitting.part_board import SplitAbandonedError
+from pipeline.workdir import THUMBNAILS
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedPart:
-    """The segments of a part: where they are, what they are and, by segment, where each one ends."""
+    """The folder of a part, what its segments are and, by segment, where each one ends."""
 
     folder: Path
     answer: SegmentsRendered
@@ -54,18 +57,22 @@ class Adoption:
     def _adopt(self, part: RenderedPart) -> None:
         job, answer = self._job, part.answer
         checkpoint, directory = job.checkpoint, job.spec.paths.segments
-        self._check(part)
+        folder = part.folder / SEGMENTS
+        self._check(part, folder)
         job.interruption.confirm_ownership()
+        with storage_errors("taking thumbnails over"):
+            move_thumbnails(part.folder / THUMBNAILS, job.spec.paths.thumbnails)
         changed = False
         for record in answer.records:
             with storage_errors("taking a segment over"):
-                segments.move(part.folder, directory, record)
+                segments.move(folder, directory, record)
             boundary = part.boundaries[record.index]
             checkpoint.add_segment(record, boundary, encoder=answer.encoder, extradata=bytes.fromhex(answer.extradata))
             facts = SegmentFacts(record.frames, 0, 0.0, job.backend.pressure_reason())
             changed = job.degradation.record_segment(facts) or changed
             job.telemetry.stats_collector.count_written(frames=record.frames, output_bytes=record.bytes)
         self._save()
+        shutil.rmtree(part.folder, ignore_errors=True)
         if checkpoint.complete:
             return
         if job.interruption.stop_requested():
@@ -73,11 +80,13 @@ class Adoption:
         if changed:
             raise LevelChanged
 
-    def _check(self, part: RenderedPart) -> None:
+    def _check(self, part: RenderedPart, folder: Path) -> None:
         checkpoint, answer = self._job.checkpoint, part.answer
         if checkpoint.segments and (checkpoint.encoder, checkpoint.extradata) != (answer.encoder, answer.extradata):
             raise SplitAbandonedError("workers encode in different ways")
-        if not all(segments.is_intact(part.folder, record) for record in answer.records):
+        if [record.index for record in answer.records] != list(part.boundaries):
+            raise SplitAbandonedError("a part has other segments than were decided")
+        if not all(segments.is_intact(folder, record) for record in answer.records):
             raise SplitAbandonedError("a segment is not what its worker wrote")
 
     def _save(self) -> None:

@@ -6,8 +6,9 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import orjson
@@ -22,6 +23,7 @@ from pipeline.limits import within_duration
 from pipeline.people import Row
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.build_analysis import build_analysis
+from pipeline.rendering.build_output import done_t
 from pipeline.rendering.encoder_factory import pin_threads
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.stream import StreamJob
@@ -47,13 +49,13 @@ from pipeline.splitting.orders import (
     WorkerLeft,
 )
 from pipeline.splitting.part import Part, plan_parts
-from pipeline.splitting.part_board import Grant, PartBoard, SplitAbandonedError
+from pipeline.splitting.part_board import STAGES, Grant, PartBoard, SplitAbandonedError
 from pipeline.splitting.replay import ReplayFinder, TableDecoder
+from pipeline.splitting.split_progress import SplitProgress
 from pipeline.splitting.table import DamagedTableError, DetectionTable, read_table
 
 _POLL_S = 0.2
 _WORKER_WAIT_S = 60.0  # without any worker
-_WEIGHTS = {"detect": 0.3, "render": 0.7}  # of the work on a second of the recording
 _READER_REACH_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -65,11 +67,17 @@ class _Decided:
 
     Attributes:
         first_frame: number of frames of the output before it.
+        before_t: time of the last of them in seconds; None if there is none.
     """
 
     first_frame: int
+    before_t: float | None
     rows: list[Row] = field(default_factory=list)
     boundaries: dict[int, Boundary] = field(default_factory=dict)
+
+    def next(self) -> _Decided:
+        """Return what is decided of the next part: nothing yet."""
+        return _Decided(self.first_frame + len(self.rows), self.rows[-1].t)
 
 
 class Conductor:
@@ -98,9 +106,7 @@ class Conductor:
         self._adoption = Adoption(job)
         self._tables: dict[int, DetectionTable] = {}
         self._decided: dict[int, _Decided] = {}
-        self._done_s: dict[tuple[int, str], float] = {}  # by part and stage
-        self._begin_s, self._shown_s = job.degradation.at_s, 0.0
-        self._frames = job.checkpoint.frames
+        self._progress = SplitProgress(job.checkpoint.frames, job.degradation.at_s)
         self._staffed_at = time.monotonic()
         self._decoder = TableDecoder(self._tables_in_order(), video.time_base)
         self._reader = FrameReader(job.open_decoder, int(_READER_REACH_S / float(video.time_base)))
@@ -121,7 +127,9 @@ class Conductor:
             shutil.rmtree(paths.parts, ignore_errors=True)
             make_folder(paths.parts)
             make_folder(paths.segments)
-        log.info("recording is split", parts=len(self._parts), workers=len(self._crew.workers()))
+        workers = len(self._crew.workers())
+        self._job.checkpoint.add_crew(workers)
+        log.info("recording is split", parts=len(self._parts), workers=workers)
         try:
             with closing(self._reader):
                 self._decide()
@@ -129,29 +137,43 @@ class Conductor:
                     self._attend(_POLL_S)
         finally:
             self._crew.dismiss()
-            shutil.rmtree(paths.parts, ignore_errors=True)
+            self._remove_parts()
         log.info("parts are done", decoded_again=self._finder.misses, starts=self._reader.starts)
         return self.people
+
+    def _remove_parts(self) -> None:
+        """Remove all folders; a worker that still writes does not find them any more."""
+        parts = self._job.spec.paths.parts
+        away = parts.with_name(f".{parts.name}")
+        with suppress(OSError):
+            parts.rename(away)
+        shutil.rmtree(away, ignore_errors=True)
 
     # decisions
 
     def _decide(self) -> None:
         """Decide all rows from the tables; a part may be rendered as soon as its rows are decided."""
         job, remaining = self._job, deque(self._parts)
-        decided = _Decided(self._frames)
+        decided = _Decided(job.checkpoint.frames, done_t(job, self._start_pts))
         for chunk in AnalyseStage(job, self._analysis, self._grid).run(self._replayed()):
             decided.rows += [planned.row for planned in chunk.planned]
             if chunk.planned:
                 job.telemetry.stats_collector.finish_frames(chunk.pts)
             if chunk.boundary is not None:
                 decided.boundaries[chunk.segment] = chunk.boundary
+                while len(remaining) > 1 and chunk.segment >= remaining[0].end_segment:
+                    self._skip(remaining.popleft())
                 if self._ends_part(remaining[0], chunk.boundary, is_last=len(remaining) == 1):
                     self._finish_deciding(remaining.popleft(), decided)
-                    decided = _Decided(decided.first_frame + len(decided.rows))
+                    decided = decided.next()
             self._attend(0.0)
         for part in remaining:  # the header announces more than there is
-            self._board.skip(part.index)
-            self._adoption.add(part.index, None)
+            self._skip(part)
+
+    def _skip(self, part: Part) -> None:
+        """Take a part as done that has no frame."""
+        self._board.skip(part.index)
+        self._adoption.add(part.index, None)
 
     def _replayed(self) -> Iterator[FrameBatch]:
         replayed = self._job.rate.batches(self._decoder, self._next_pts, self._batch_frames)
@@ -180,8 +202,8 @@ class Conductor:
         self._job.interruption.check("and will go on from its last segment")
         workers = self._crew.workers()
         self._check_staff(workers)
-        for worker in workers:
-            if (grant := self._board.grant(worker)) is not None:
+        for worker, stage in product(workers, STAGES):
+            if (grant := self._board.grant(worker, stage)) is not None:
                 self._crew.give(worker, self._order(grant))
         while (answered := self._crew.answer(timeout_s)) is not None:
             self._take(*answered)
@@ -208,56 +230,61 @@ class Conductor:
             (folder / ROWS).write_bytes(b"".join(lines))
         pinned = self._job.checkpoint
         pin = EncoderPin(pinned.encoder, pinned.encoder_threads, pinned.extradata)
-        return RenderPart(part, grant.folder, self._start_pts, compute_class, decided.first_frame, pin)
+        return RenderPart(
+            part, grant.folder, self._start_pts, compute_class, decided.first_frame, decided.before_t, pin
+        )
 
     def _folder(self, name: str) -> Path:
         return self._job.spec.paths.parts / name
 
     def _take(self, worker: str, answer: Answer) -> None:
         if isinstance(answer, WorkerLeft):
-            self._board.leave([worker])
-            self._withdraw(self._board.fail(worker, answer.reason or "workers have failed"))
+            for grant in self._board.leave(worker, answer.reason or "workers have failed"):
+                self._withdraw(grant)
             return
-        grant = self._board.grant_of(worker)
-        if grant is None or (not isinstance(answer, PartProgress) and answer.folder != grant.folder):
+        held = self._board.holds(answer.folder)
+        if held is None:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
-            self._add_progress(grant, answer)
+            self._add_progress(held, answer)
         elif isinstance(answer, PartFailed):
-            log.warning("part failed", part=grant.folder, stage=grant.stage, reason=answer.flaw)
-            self._withdraw(self._board.fail(worker, answer.flaw))
+            self._fail(held, answer.flaw)
         elif isinstance(answer, TableWritten):
-            self._take_table(worker, grant, answer)
+            self._take_table(held, answer)
         else:
-            self._take_segments(worker, grant, answer)
+            self._take_segments(held, answer)
 
-    def _take_table(self, worker: str, grant: Grant, answer: TableWritten) -> None:
+    def _take_table(self, grant: Grant, answer: TableWritten) -> None:
         if answer.flaw:
             raise SplitAbandonedError(answer.flaw)
+        folder = self._folder(grant.folder)
         try:
-            table = read_table(self._folder(grant.folder) / TABLE, answer.sha256)
+            table = read_table(folder / TABLE, answer.sha256)
         except DamagedTableError as error:
-            self._withdraw(self._board.fail(worker, error.message))
+            self._fail(grant, error.message)
             return
-        self._board.finish(worker)
+        self._board.finish(grant.folder)
         self._add_times(answer.times)
         self._tables[grant.part.index] = table
-        shutil.rmtree(self._folder(grant.folder), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _take_segments(self, worker: str, grant: Grant, answer: SegmentsRendered) -> None:
-        self._board.finish(worker)
+    def _take_segments(self, grant: Grant, answer: SegmentsRendered) -> None:
+        self._board.finish(grant.folder)
         self._add_times(answer.times)
         decided = self._decided.pop(grant.part.index)
-        folder = self._folder(grant.folder)
-        self._adoption.add(grant.part.index, RenderedPart(folder / SEGMENTS, answer, decided.boundaries))
+        part = RenderedPart(self._folder(grant.folder), answer, decided.boundaries)
+        self._adoption.add(grant.part.index, part)
 
-    def _withdraw(self, grant: Grant | None) -> None:
+    def _fail(self, grant: Grant, reason: str) -> None:
+        log.warning("part failed", part=grant.folder, stage=grant.stage, reason=reason)
+        self._withdraw(self._board.fail(grant.folder, reason))
+
+    def _withdraw(self, grant: Grant) -> None:
         """Move the folder of a worker that may still write: it must not write where another one does."""
-        if grant is not None:
-            self._done_s.pop((grant.part.index, grant.stage), None)
-            folder = self._folder(grant.folder)
-            with storage_errors("moving a part away"):
-                folder.rename(folder.with_name(f".withdrawn-{grant.folder}"))
+        self._progress.withdraw(grant.part.index, grant.stage)
+        folder = self._folder(grant.folder)
+        with storage_errors("moving a part away"):
+            folder.rename(folder.with_name(f".withdrawn-{grant.folder}"))
 
     # figures
 
@@ -266,10 +293,5 @@ class Conductor:
             self._job.telemetry.add(stage, seconds, frames)
 
     def _add_progress(self, grant: Grant, progress: PartProgress) -> None:
-        key = grant.part.index, grant.stage
-        self._done_s[key] = self._done_s.get(key, 0.0) + progress.seconds
-        if grant.stage == "render":
-            self._frames += progress.frames
-        done_s = sum(_WEIGHTS[stage] * seconds for (_, stage), seconds in self._done_s.items())
-        self._shown_s = max(self._shown_s, done_s)
-        self._job.on_frames(self._frames, self._begin_s + self._shown_s)
+        self._progress.add(grant.part.index, grant.stage, progress.frames, progress.seconds)
+        self._job.on_frames(self._progress.frames, self._progress.seconds)

@@ -51,7 +51,7 @@ class FrameReader:
 
     def close(self) -> None:
         """Close the decoder."""
-        self._frames = iter(())
+        self._frames, self._newest = iter(()), None
         self._recent.clear()
         if self._decoder is not None:
             self._decoder.close()

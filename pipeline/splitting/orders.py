@@ -1,6 +1,7 @@
 """What conductor and part workers say to each other. All of it is plain data that goes through a pipe.
 
-Large things lie in files: a part's folder holds its table, or the rows to render and the segments that come of them.
+Large things lie in files: a part's folder holds its table, or the rows to render, and the segments and thumbnails
+(``pipeline.workdir.THUMBNAILS``) that come of them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class RenderPart:
 
     Attributes:
         first_frame: number of frames of the output before the part.
+        before_t: time of the last of them in seconds; None if there is none.
     """
 
     part: Part
@@ -60,13 +62,15 @@ class RenderPart:
     start_pts: int
     compute_class: dict[str, Any]
     first_frame: int
+    before_t: float | None
     pin: EncoderPin
 
 
 @dataclass(frozen=True, slots=True)
 class PartProgress:
-    """Seconds of the recording, and frames, that the present order has done since the last message."""
+    """Seconds of the recording, and frames, that an order has done since the last message."""
 
+    folder: str
     seconds: float
     frames: int
 
@@ -142,7 +146,7 @@ def answer_from_json(body: dict[str, Any]) -> Answer:
 
 
 class Crew(Protocol):
-    """The workers of one job. They carry out their orders one after another."""
+    """The workers of one job. Each works on one order of each kind at a time."""
 
     def workers(self) -> Sequence[str]:
         """Return the names of the workers at hand; more may join, and any may leave."""
@@ -157,7 +161,7 @@ class Crew(Protocol):
         ...
 
     def dismiss(self) -> None:
-        """Let all workers end, and wait until none of them writes any more."""
+        """Let all workers end, if that has not been done."""
         ...
 
 

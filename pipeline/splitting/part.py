@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from engines.frames import MediaInfo
 from pipeline.rendering.frame_rate import OutputRate
@@ -61,7 +62,7 @@ def plan_parts(
         chunk_s: length of a part, if there are enough for all workers.
         workers: number of workers that share the parts.
     """
-    ticks = segment_s / float(info.video.time_base)
+    ticks = Fraction(segment_s) / info.video.time_base
     first = math.floor((next_pts - start_pts) / ticks)
     end = max(first + 1, math.ceil(duration_s(info) / segment_s - 1e-6))
     even = (end - first) // (PARTS_PER_WORKER * max(1, workers))

@@ -70,18 +70,17 @@ class DetectionTable:
         return _digest(path)
 
     def _arrays(self) -> dict[str, Any]:
-        looked, faces = _face_arrays(self.faces)
+        found = [(pts, face) for pts, faces in self.faces.items() for face in faces]
         chips = list(self.chips.items())
         arrays: dict[str, Any] = {
             "frames": np.array([_frame_values(frame) for frame in self.frames], np.int64).reshape(-1, 7),
             "thumbnail_pts": np.array(list(self.thumbnails), np.int64),
             "thumbnails": _stacked(list(self.thumbnails.values()), THUMBNAIL_SIZE[::-1]),
-            "looked": looked,
-            "faces": faces,
+            "looked": np.array(list(self.faces), np.int64),
+            "face_pts": np.array([pts for pts, _ in found], np.int64),
+            "faces": _face_array([face for _, face in found]),
             "chip_pts": np.array([pts for (pts, _), _ in chips], np.int64),
-            "chip_faces": np.array([_face_values(face) for (_, face), _ in chips], np.float64).reshape(
-                -1, _FACE_VALUES
-            ),
+            "chip_faces": _face_array([face for (_, face), _ in chips]),
             "chips": _stacked([chip for _, chip in chips], (3, CHIP_SIZE, CHIP_SIZE)),
             "luma_keys": np.array([[pts, *size] for pts, size in self.luma], np.int64).reshape(-1, 3),
         }
@@ -106,8 +105,8 @@ def read_table(path: Path, sha256: str) -> DetectionTable:
 def _table(file: IO[bytes]) -> DetectionTable:
     with np.load(file, allow_pickle=False) as arrays:
         found: dict[int, list[Face]] = {int(pts): [] for pts in arrays["looked"]}
-        for pts, *values in arrays["faces"].tolist():
-            found[int(pts)].append(_face(values))
+        for pts, values in zip(arrays["face_pts"].tolist(), arrays["faces"].tolist(), strict=True):
+            found[pts].append(_face(values))
         chip_faces = [_face(values) for values in arrays["chip_faces"].tolist()]
         luma_keys = arrays["luma_keys"].tolist()
         return DetectionTable(
@@ -146,9 +145,8 @@ def _recorded(values: list[int]) -> RecordedFrame:
     return RecordedFrame(luma, chroma, pts, duration, bool(replaced), shown, pts)
 
 
-def _face_arrays(faces: dict[int, Faces]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    values = [[pts, *_face_values(face)] for pts, found in faces.items() for face in found]
-    return np.array(list(faces), np.int64), np.array(values, np.float64).reshape(-1, 1 + _FACE_VALUES)
+def _face_array(faces: Sequence[Face]) -> NDArray[np.float64]:
+    return np.array([_face_values(face) for face in faces], np.float64).reshape(-1, _FACE_VALUES)
 
 
 def _face_values(face: Face) -> list[float]:

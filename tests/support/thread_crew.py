@@ -44,9 +44,14 @@ class ThreadCrew:
         for thread in self._threads:
             thread.join()
 
-    def _serve(self, spec: JobSpec, name: str) -> None:
-        serve(spec, self._received(name), lambda answer: self._answers.put((name, answer)))
+    def lose(self, worker: str) -> None:
+        """Let a worker end; it is no longer at hand."""
+        if (orders := self._orders.pop(worker, None)) is not None:
+            orders.put(None)
 
-    def _received(self, name: str) -> Iterator[Order]:
-        while (order := self._orders[name].get()) is not None:
+    def _serve(self, spec: JobSpec, name: str) -> None:
+        serve(spec, self._received(self._orders[name]), lambda answer: self._answers.put((name, answer)))
+
+    def _received(self, orders: queue.Queue[Order | None]) -> Iterator[Order]:
+        while (order := orders.get()) is not None:
             yield order
