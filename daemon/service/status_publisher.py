@@ -45,6 +45,7 @@ class StatusPublisher:
 
     Args:
         slots: returns how many jobs may run side by side.
+        workers: returns how many part workers a job has.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class StatusPublisher:
         clock: Clock,
         *,
         slots: Callable[[], int],
+        workers: Callable[[str], int],
     ) -> None:
         self._events = events
         self._jobs = jobs
@@ -66,6 +68,7 @@ class StatusPublisher:
         self._history = history
         self._systemd = systemd
         self._slots = slots
+        self._workers = workers
         self._page = StatusPage(share, settings.status, clock)
         self._notes: list[str] = []
         self._host = host_name(settings.leases)
@@ -107,7 +110,9 @@ class StatusPublisher:
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
     def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
-        running = [_running(held, progress, self._host) for held, progress in self._jobs.running()]
+        running = [
+            _running(held, progress, self._host, self._workers(held.job.id)) for held, progress in self._jobs.running()
+        ]
         return ServiceStatus(
             host=self._host,
             pid=os.getpid(),
@@ -167,7 +172,7 @@ def _state(condition: Condition, *, running: int, held: int) -> str:
     return ServiceState.WORKING if running else ServiceState.IDLE
 
 
-def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
+def _running(held: HeldJob, progress: Progress | None, host: str, part_workers: int) -> RunningJob:
     job, progress = held.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
@@ -186,4 +191,5 @@ def _running(held: HeldJob, progress: Progress | None, host: str) -> RunningJob:
         device="" if job.manifest.gpu is None else f"cuda:{job.manifest.gpu}",
         lacks=progress.lacks,
         since=held.since if progress.stage in RESTING else "",
+        workers=max(1, part_workers),
     )

@@ -61,6 +61,7 @@ class RunningJob:
     device: str = ""  # "cuda:1"; "" if the service uses no GPU
     lacks: str = ""  # the missing disk space, while the job waits for it
     since: str = ""  # when the job began to wait for the disk or the device
+    workers: int = 1  # that share the work on the recording
 
     def line(self) -> str:
         """Return a short description for the journal and ``systemctl status``."""
