@@ -79,6 +79,30 @@ class BackendUnusableError(DaemonError):
     environmental = True
 
 
+class ClusterUnreachableError(DaemonError):
+    code = "CLUSTER_UNREACHABLE"
+    remedy = "Start the head (`dualface cluster start`) and this host's node (`dualface node`), then the service."
+    doctor_check = "cluster"
+    retryable = True
+    environmental = True
+
+
+class NodeLostError(DaemonError):
+    code = "NODE_LOST"
+    remedy = "Nothing to do: the file goes on at another node, or here when the node is back."
+    doctor_check = "cluster"
+    retryable = True
+    environmental = True
+
+
+class NoNodeOfClassError(DaemonError):
+    code = "NO_NODE_OF_CLASS"
+    remedy = "Start such a node again, or wait: the file then starts anew on another (cluster.class_wait_s)."
+    doctor_check = "cluster"
+    retryable = True
+    environmental = True
+
+
 class WorkerDiedError(DaemonError):
     code = "WORKER_DIED"
     remedy = "The file made the program crash each time. Export it again; if that fails too, report it."

@@ -16,6 +16,8 @@ SENTINEL = "share.json"
 JOBS_DIR = "jobs"
 FINISHED_DIR = "finished"
 HOSTS_DIR = "hosts"
+NODES_DIR = "nodes"  # of a cluster: a description of each
+CLUSTER_FILE = "cluster.json"
 
 # In HOSTS_DIR: the host's name and one of these
 HOST_STATUS_SUFFIX = ".json"

@@ -14,8 +14,6 @@ No library is imported: an error is recognised by its class's name, its status n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from engines.errors import DeviceLostError, DeviceOutOfMemoryError, EngineError
 
@@ -54,18 +52,26 @@ def translate(error: BaseException, doing: str) -> EngineError | None:
     return None
 
 
-@contextmanager
-def device_errors(doing: str) -> Iterator[None]:
-    """Raise errors of the libraries in this block as ours if ``translate`` knows them, else unchanged."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except Exception as error:
-        ours = translate(error, doing)
-        if ours is None:
-            raise
-        raise ours from error
+class device_errors:  # noqa: N801  # used like a function; a generator would cost several times as much per frame
+    """Raise errors of the libraries in this block as ours if ``translate`` knows them, else unchanged.
+
+    Args:
+        doing: what the block does, for the message: "allocating the look-ahead".
+    """
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EngineError):
+            ours = translate(error, self._doing)
+            if ours is not None:
+                raise ours from error
 
 
 def nvenc_status(error: BaseException) -> int | None:

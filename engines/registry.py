@@ -38,6 +38,7 @@ class Backend(Protocol):
         device: for the report, e.g. "cpu".
         notes: why something better is not in use, one sentence each; for the report and the journal.
         batch_frames: the best size of a batch of full-HD frames.
+        looks_ahead: the models run beside the host's own work, so a stage of its own detects faces ahead of the rest.
         keeps_hdr: whether all parts can work with P010.
         bytes_to_host: bytes copied from the device's memory to the host so far, without composed frames.
         undecodable: why the GPU does not decode the recording, "" if it does or there is no GPU.
@@ -46,6 +47,7 @@ class Backend(Protocol):
 
     device: str
     batch_frames: int
+    looks_ahead: bool
     keeps_hdr: bool
     undecodable: str
 
@@ -107,6 +109,7 @@ class CpuBackend:
 
     device = "cpu"
     batch_frames = 4  # small enough for a core's caches
+    looks_ahead = False
     bytes_to_host = 0
     keeps_hdr = True
     undecodable = ""

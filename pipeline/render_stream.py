@@ -13,6 +13,8 @@ from engines.errors import DecodeFailedError
 from engines.frames import FrameBatch
 from engines.protocols import Compositor, Decoder
 from pipeline.detection.face_detector import FaceFinder
+from pipeline.detection.look_ahead import LookAhead
+from pipeline.detection.observer import THUMBNAIL_SIZE
 from pipeline.errors import ComputeClassChangedError
 from pipeline.identity.resolver import PeopleResolver
 from pipeline.limits import within_duration
@@ -61,13 +63,14 @@ def render_stream(job: StreamJob, crew: Crew | None = None) -> StreamOutcome:
         decoded = job.rate.batches(decoder, job.checkpoint.next_pts, batch_size(job, decoder))
         first = None if job.checkpoint.complete else next(decoded, None)
         start_pts = _start_pts(job, first)
-        people, analysis = build_analysis(job, finder, start_pts)
+        ahead = LookAhead(finder, THUMBNAIL_SIZE, job.telemetry) if job.backend.looks_ahead else None
+        people, analysis = build_analysis(job, ahead or finder, start_pts)
         sights = first_sights(job)
         _rerender(job, compositor, decoder, sights)
         if first is not None and crew is not None:
             people = _conduct(job, crew, finder, batch_size(job, decoder), start_pts, first.frames[0].pts)
         elif first is not None:
-            _render(job, decoder, compositor, analysis, start_pts, chain([first], decoded))
+            _render(job, decoder, compositor, analysis, ahead, start_pts, chain([first], decoded))
         if first is not None and (sights := first_sights(job)):
             _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
@@ -142,6 +145,7 @@ def _render(
     decoder: Decoder,
     compositor: Compositor,
     analysis: Analysis,
+    ahead: LookAhead | None,
     start_pts: int,
     decoded: Iterator[FrameBatch],
 ) -> None:
@@ -160,4 +164,5 @@ def _render(
         analyse,
         ComposeStage(job, tile_renderer(job, compositor)),
         encode,
+        look=None if ahead is None else lambda taken: ahead.run(taken, analysis.may_be_due),
     )

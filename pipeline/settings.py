@@ -247,7 +247,8 @@ class CameraSettings(Section):
         Field(
             ge=1,
             le=20,
-            description="How much a far face may be enlarged",
+            description="How much a far face may be enlarged; in sources of few lines the limit is 1.5 times the scale "
+            "of their whole height where that is more",
             json_schema_extra={"unit": "output pixels per source pixel"},
         ),
     ] = 2.5

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli import config_command, control_command, engines_command
+from daemon.cli import cluster_command, config_command, control_command, engines_command
 from daemon.cli.options import ConfigOption, RootOption, complete_profiles, examples, json_text
 from daemon.errors import ConfigError, DaemonError
 from daemon.remedies import remedy_of
@@ -45,6 +45,8 @@ app = typer.Typer(
 )
 app.add_typer(config_command.app, name="config")
 app.add_typer(engines_command.app, name="engines")
+app.add_typer(cluster_command.app, name="cluster")
+app.command(epilog=examples("node", "node --address 192.0.2.10"))(cluster_command.node)
 
 
 def main() -> None:
@@ -277,13 +279,13 @@ def probe(
 @app.command(epilog=examples("bench interview.mp4", "bench interview.mp4 --runs 1 --minutes 5 --minutes 60"))
 def bench(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings to measure with; 1080p is best.")],
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of runs for each file.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each command for each file.")] = 3,
     minutes: Annotated[
         list[float] | None,
         typer.Option("--minutes", help="Also measure memory with FILE repeated to this length; may be repeated."),
     ] = None,
 ) -> None:
-    """Compare with an ffmpeg command with fixed crops, as ratios of paired runs."""
+    """Compare with an ffmpeg command with fixed crops, and with decoder and x264 alone, as ratios."""
     from daemon.cli import bench as benchmark
 
     for file in files:

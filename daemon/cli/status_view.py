@@ -20,7 +20,7 @@ from daemon.pages.warnings_text import warnings_in
 from daemon.remedies import explained
 from daemon.share.naming import printable
 from daemon.status.liveness import Survey
-from daemon.status.model import SILENT, FailedJob, FinishedJob, RunningJob, ServiceState, ServiceStatus, since
+from daemon.status.model import SILENT, FailedJob, FinishedJob, NodeLine, RunningJob, ServiceState, ServiceStatus, since
 from engines.errors import ExplainedError
 from pipeline.degradation.level_ladder import Level
 
@@ -109,7 +109,15 @@ def _head(survey: Survey) -> Iterator[RenderableType]:
         else:
             line = host.report.line()
             yield f"  {escape(line.host)}: {_state(line.state)}, reported {round(host.age_s)} s ago"
+    for node in status.nodes:
+        yield f"  node {escape(node.node)}: {_node(node)}"
     yield from (f"  [yellow]{escape(note)}[/]" for note in status.notes)
+
+
+def _node(node: NodeLine) -> str:
+    state = node.state.replace("_", " ")
+    classes = f", {escape(', '.join(node.compute_classes))}" if node.slots else ""
+    return f"{state}, {node.workers} of {node.slots} slots in use{classes}"
 
 
 def _state(state: str) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO
 
 from daemon.clock import Clock
 from daemon.config.settings import Settings
+from daemon.executor.exit_status import died
 from daemon.executor.lines import LineBuffer
 from daemon.executor.places import job_slots, places_of
-from daemon.executor.protocol import Died, OnStats, Place
+from daemon.executor.protocol import Died, Node, OnStats, Place
 from daemon.executor.supervised import Connection, SupervisedExecutor
 from daemon.share.leases import host_name
 from daemon.worker.protocol import GPU
@@ -51,6 +51,9 @@ class LocalExecutor(SupervisedExecutor):
         super().apply(settings)
         self._settings = settings
 
+    def close(self) -> None:
+        """Give back what the executor holds; its workers have ended."""
+
     def use_gpus(self, gpus: Sequence[GPU]) -> None:
         """Let jobs run on these GPUs from now on; without any they run on the CPU."""
         self._gpus = tuple(gpus)
@@ -65,7 +68,15 @@ class LocalExecutor(SupervisedExecutor):
         """How many workers may run side by side."""
         return min(job_slots(self._settings), sum(place.slots for place in self.places))
 
-    def _connect(self, job: str, place: Place | None) -> Connection:  # noqa: ARG002 - there is one machine
+    def _slots_on(self, node: str) -> int:  # noqa: ARG002 - there is one machine
+        return self.slots
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """None: there is no cluster."""
+        return ()
+
+    def _start_worker(self, job: str, place: Place | None) -> Connection:  # noqa: ARG002 - there is one machine
         fresh, self._spare = self._spare or spawn_worker(), None
         return LocalConnection(fresh, self._selector)
 
@@ -106,7 +117,7 @@ class LocalConnection:
     def ended(self) -> Died | None:
         """Return how the process has ended; None while it runs."""
         status = self._process.poll()
-        return None if status is None else _died(status)
+        return None if status is None else died(status)
 
     def kill(self) -> None:
         """Send SIGKILL."""
@@ -148,12 +159,3 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise ValueError("the worker was started without pipes")
     return pipe
-
-
-def _died(status: int) -> Died:
-    if status >= 0:
-        return Died("", status)
-    try:
-        return Died(signal.Signals(-status).name, status)
-    except ValueError:
-        return Died(f"signal {-status}", status)

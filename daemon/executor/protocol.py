@@ -26,11 +26,14 @@ class Died:
     Attributes:
         signal_name: "" if it exited by itself.
         last_output: the last lines that it printed besides log lines; C++ libraries print the cause of an abort there.
+        may_still_run: nobody has seen its end, since its node is lost: it may go on there. The job's directory has to
+            be moved before anybody works on it again.
     """
 
     signal_name: str
     exit_status: int
     last_output: str = ""
+    may_still_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,24 @@ class Place:
         return self.node, None if self.gpu is None else self.gpu.index
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A host of a cluster.
+
+    Attributes:
+        state: "ready"; "other_share" if it does not see this share; "other_root" if it has the share at another path.
+        device: in words.
+        compute_classes: of its places.
+        places: where workers may run on it; empty if it cannot be used.
+    """
+
+    name: str
+    state: str
+    device: str = ""
+    compute_classes: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+
+
 class Executor(Protocol):
     """Runs worker processes, each for one order. Nothing here blocks.
 
@@ -96,8 +117,15 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many workers may run side by side in all places."""
 
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The hosts of the cluster, also those that cannot be used; none without a cluster."""
+
     def room(self, place: Place) -> int:
         """Return how many more workers may start at a place now."""
+
+    def workers_on(self, node: str) -> int:
+        """Return how many workers take a slot of a host."""
 
     def place_of(self, job: str) -> Place | None:
         """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
@@ -140,3 +168,6 @@ class Executor(Protocol):
 
     def poll(self) -> Iterator[tuple[str, Outcome]]:
         """Handle the messages of all workers; yield each job whose worker has ended, with its outcome."""
+
+    def close(self) -> None:
+        """Give back what the executor holds; workers that still run end."""

@@ -113,7 +113,11 @@ class SupervisedExecutor(ABC):
         """How many workers may run side by side in all places."""
 
     @abstractmethod
-    def _connect(self, job: str, place: Place | None) -> Connection:
+    def _slots_on(self, node: str) -> int:
+        """How many workers may run side by side on one host."""
+
+    @abstractmethod
+    def _start_worker(self, job: str, place: Place | None) -> Connection:
         """Start a worker that waits for its order.
 
         Raises:
@@ -122,8 +126,12 @@ class SupervisedExecutor(ABC):
 
     def room(self, place: Place) -> int:
         """Return how many more workers may start at a place now."""
-        taken = [worker.place.key for worker in self._workers.values() if worker.place]
-        return max(0, min(place.slots - taken.count(place.key), self.slots - len(taken)))
+        taken = [worker.place.key for worker in self._workers.values() if worker.place].count(place.key)
+        return max(0, min(place.slots - taken, self._slots_on(place.node) - self.workers_on(place.node)))
+
+    def workers_on(self, node: str) -> int:
+        """Return how many workers take a slot of a host."""
+        return sum(worker.place is not None and worker.place.node == node for worker in self._workers.values())
 
     def place_of(self, job: str) -> Place | None:
         """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
@@ -145,7 +153,7 @@ class SupervisedExecutor(ABC):
         longest_s: float = math.inf,
     ) -> None:
         """Start a worker for one order; see ``Executor.start``."""
-        connection = self._connect(job, place)
+        connection = self._start_worker(job, place)
         now = self._clock()
         self._workers[job] = Worker(
             job,

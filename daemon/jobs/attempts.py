@@ -25,6 +25,7 @@ def begin(job: Job, place: Place) -> None:
     """
     job.manifest.checkpoint = _checkpoint_mark(job)
     job.manifest.node, job.manifest.gpu = place.key
+    job.manifest.compute_class = place.compute_class
     job.manifest.attempts += 1
     try:
         job.save(JobState.WORKING)
@@ -72,6 +73,14 @@ def has_progressed(job: Job) -> bool:
     except OSError:
         return False
     return mark is not None and mark != job.manifest.checkpoint
+
+
+def wanted_class(job: Job) -> str:
+    """Return the compute class on which the job can go on; "" if it has nothing to go on with, or any will do."""
+    try:
+        return job.manifest.compute_class if _checkpoint_mark(job) else ""
+    except OSError:
+        return job.manifest.compute_class
 
 
 def _checkpoint_mark(job: Job) -> FileMark | None:

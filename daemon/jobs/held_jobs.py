@@ -11,7 +11,7 @@ import structlog
 from daemon.backoff import Backoff
 from daemon.clock import Clock, Every, utc_now
 from daemon.config.settings import Settings
-from daemon.errors import LeaseLostError
+from daemon.errors import LeaseLostError, NoNodeOfClassError
 from daemon.jobs import fault_policy, recovery
 from daemon.jobs.fault_policy import FaultPolicy
 from daemon.jobs.job import Job, job_folders
@@ -35,6 +35,8 @@ class HeldJob:
         code, remedy: of the error for which it waits, "" without one.
         since: when the wait began, "" if the job does not wait; an attempt in between does not end the wait.
         begun_at: monotonic time at which the last attempt began.
+        must_move: whether a worker that nobody reaches may still write to the job's directory.
+        classless_since: monotonic time since when no node has the job's compute class; None while one has.
     """
 
     job: Job
@@ -45,6 +47,8 @@ class HeldJob:
     remedy: str = ""
     since: str = ""
     begun_at: float = 0.0
+    must_move: bool = False
+    classless_since: float | None = None
 
     @property
     def due(self) -> bool:
@@ -72,6 +76,14 @@ class HeldJob:
         """Add the time of the attempt that has just ended to the job's working time."""
         self.job.manifest.worked_s += self.backoff.clock() - self.begun_at
 
+    def show(self, failure: Failed | None) -> None:
+        """Show why the job waits although it is due; None: it waits for its turn alone."""
+        if failure is None and self.code == NoNodeOfClassError.code:
+            self.reason = self.code = self.remedy = self.since = ""
+        elif failure is not None and self.code != failure.code:
+            self.reason, self.code, self.remedy, self.since = failure.message, failure.code, failure.remedy, utc_now()
+            self.log.warning("job waits", stage=self.job.manifest.state.value, code=failure.code, reason=self.reason)
+
     def wait(self, failure: Failed) -> None:
         """Let the job wait before it is tried again; only a new reason is logged."""
         wait_s = self.backoff.fail(fault_policy.longest_wait_s(failure.code))
@@ -94,6 +106,7 @@ class HeldJobs:
         self._share = share
         self._clock = clock
         self._others_active = others_active
+        self._on_cluster = settings.cluster.engine == "ray"  # a worker of a former run may still write at a lost node
         self._renewals = Every(settings.leases.renew_s, clock)
         self._foreign = LeaseWatch(expire_s=settings.leases.expire_s, clock=clock)
         self._held: dict[str, HeldJob] = {}
@@ -125,6 +138,23 @@ class HeldJobs:
     def drop(self, held: HeldJob) -> None:
         """Remove a job; its lease is not renewed any more."""
         self._held.pop(held.job.id, None)
+
+    def secure(self, held: HeldJob) -> None:
+        """Move the directory of a job whose last worker may still run: that one's paths are then gone.
+
+        Raises:
+            LeaseLostError: another host has taken the job over.
+            OSError, DiskFullError, StorageError: the share does not answer; try again later.
+        """
+        if not held.must_move:
+            return
+        moved = leases.take_over(held.job.folder)
+        held.must_move = False
+        if moved is None:
+            raise LeaseLostError(f"The job directory {held.job.folder.name} has been taken over, or removed.")
+        held.job.folder = moved
+        leases.write(moved, self.lease)
+        held.job.remove_parts()
 
     def may_be_done_elsewhere(self, held: HeldJob) -> bool:
         """Return whether another host has a lost job, or may have finished it already."""
@@ -181,7 +211,7 @@ class HeldJobs:
     def _consider(self, folder: Path) -> None:
         lease = leases.read(folder)
         if lease is not None and self._is_of_former_run(lease):
-            self._adopt(folder)
+            self._adopt(leases.take_over(folder) if self._on_cluster else folder)
         elif self._foreign.expired(folder.name, lease) and (taken := leases.take_over(folder)):
             log.info("job taken over from another host", job=folder.name, host=lease.host if lease else None)
             self._adopt(taken)
@@ -196,7 +226,9 @@ class HeldJobs:
             return False
         return lease.boot_id == self.lease.boot_id or locks_reach_all(self._share.hosts)
 
-    def _adopt(self, folder: Path) -> None:
+    def _adopt(self, folder: Path | None) -> None:
+        if folder is None:
+            return
         job = recovery.adopt(self._share, folder, self.lease, policy=self._policy)
         if job is not None:
             self.hold(job)

@@ -45,6 +45,7 @@ class Manifest:
         key: names the source's content (see ``segment_cache.key_of``).
         attempts: workers that were started on the job.
         node, gpu: host of the last attempt, "" without one, and the number of its GPU, None on the CPU.
+        compute_class: of the place of the last attempt; "" where that does not matter.
         worked_s: total time of the attempts that have ended.
         consecutive_failures: failed attempts in a row without a new checkpoint.
         interruptions: how often in a row the whole service died during an attempt.
@@ -69,6 +70,7 @@ class Manifest:
     attempts: int = 0
     node: str = ""
     gpu: int | None = None
+    compute_class: str = ""
     worked_s: float = 0.0
     consecutive_failures: int = 0
     interruptions: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemon.errors import (
     DaemonError,
+    NodeLostError,
     OutOfMemoryError,
     ResourceLimitError,
     ShareAwayError,
@@ -26,8 +27,6 @@ def explain(outcome: Outcome) -> Failed:
         return Failed.of(WorkerStalledError(f"Nothing moved for {outcome.seconds:.0f} seconds."))
     if isinstance(outcome, Overdue):
         return Failed.of(ResourceLimitError.of("wall_s"))
-    if isinstance(outcome, Died) and outcome.signal_name in _LIMITS:
-        return Failed.of(ResourceLimitError.of(_LIMITS[outcome.signal_name]))
     if isinstance(outcome, Died):
         return Failed.of(_death(outcome))
     return Failed.of(WorkerDiedError("The worker process ended without a result."))
@@ -43,6 +42,10 @@ def share_failure(share: Share) -> Failed | None:
 
 
 def _death(died: Died) -> DaemonError:
+    if died.may_still_run:
+        return NodeLostError(f"The worker is out of reach ({died.last_output}).")
+    if died.signal_name in _LIMITS:
+        return ResourceLimitError.of(_LIMITS[died.signal_name])
     how = ": ".join(filter(None, [died.signal_name or f"exit status {died.exit_status}", died.last_output]))
     if any(word in died.last_output for word in _MEMORY_WORDS):
         return OutOfMemoryError(f"The worker process ran out of memory and died ({how}).")

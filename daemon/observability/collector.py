@@ -16,7 +16,7 @@ from daemon.observability.definitions import DEFINITIONS, QUEUES
 from daemon.observability.events import AttemptEnded, AttemptStarted, Delivered, Event, JobDeferred, JobFailed, Tick
 from daemon.observability.registry import MetricsRegistry
 from daemon.pages.warnings_text import warnings_in
-from daemon.status.model import ServiceState, severity
+from daemon.status.model import NodeLine, ServiceState, severity
 from pipeline.telemetry.counters import StatsDelta
 
 
@@ -113,8 +113,15 @@ class MetricsCollector:
         set_to("dualface_degradation_level", severity(status.level))
         states = Counter(line.state for line in event.hosts if not away)
         self.metrics.replace("dualface_hosts", {(state,): count for state, count in states.items()})
+        self._set_nodes(status.nodes)
 
     # -- details
+
+    def _set_nodes(self, nodes: list[NodeLine]) -> None:
+        states = Counter(node.state for node in nodes)
+        self.metrics.replace("dualface_cluster_nodes", {(state,): count for state, count in states.items()})
+        self.metrics.replace("dualface_node_slots", {(node.node,): node.slots for node in nodes})
+        self.metrics.replace("dualface_node_workers", {(node.node,): node.workers for node in nodes})
 
     def _set_heartbeat(self) -> None:
         self.metrics.set("dualface_up", 1)

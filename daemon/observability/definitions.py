@@ -13,6 +13,7 @@ from pipeline.telemetry.counters import FRAMES, SECONDS, SHARES, STAGES
 
 ENDS = ("finished", "failed", "stopped", "died", "stalled", "overdue")
 QUEUES = ("decode", "analyse", "compose")
+NODE_STATES = ("ready", "other_share", "other_root")
 NOTIFICATION_RESULTS = ("sent", "failed", "held_back", "dropped")
 _GPU = {"gpu": ()}
 
@@ -35,6 +36,11 @@ DEFINITIONS = (
         {"state": tuple(ServiceState)},
     ),
     MetricDefinition("dualface_hosts", "gauge", "Services of the share by state.", {"state": HOST_STATES}),
+    MetricDefinition(
+        "dualface_cluster_nodes", "gauge", "Hosts of the cluster by state; absent without one.", {"state": NODE_STATES}
+    ),
+    MetricDefinition("dualface_node_slots", "gauge", "Workers that may run on a node of the cluster.", {"node": ()}),
+    MetricDefinition("dualface_node_workers", "gauge", "Workers that run on a node now.", {"node": ()}),
     # -- the share
     MetricDefinition("dualface_share_available", "gauge", "1 while the share answers, 0 while it is away."),
     MetricDefinition("dualface_share_free_bytes", "gauge", "Free space on the share; absent while it is away."),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from daemon.executor.protocol import Executor, Place
 from daemon.jobs import attempts, fault_policy, placement
+from daemon.jobs.class_waits import ClassWaits
 from daemon.jobs.held_jobs import HeldJob
 from daemon.jobs.manifest import JobState
 from daemon.service.job_overview import JobOverview
@@ -18,6 +19,7 @@ class Dispatcher:
     """Starts jobs while there is room for them.
 
     Args:
+        classes: decides how long jobs wait for a place of their compute class.
         start: starts an attempt of a job at a place.
         claim: claims the next file of the inboxes; returns False if there is none.
     """
@@ -26,12 +28,14 @@ class Dispatcher:
         self,
         jobs: JobOverview,
         executor: Executor,
+        classes: ClassWaits,
         *,
         start: Callable[[HeldJob, Place], None],
         claim: Callable[[], bool],
     ) -> None:
         self._jobs = jobs
         self._executor = executor
+        self._classes = classes
         self._start = start
         self._claim = claim
 
@@ -63,16 +67,20 @@ class Dispatcher:
         queued = [held for held in queued if may_start or held.lacks_space]
         if not queued:
             return may_claim and len(self._jobs) < self._executor.slots + _HELD_BEYOND_SLOTS and self._claim()
-        chosen = min(queued, key=lambda held: (-held.job.manifest.priority, held.job.manifest.claimed_at_s))
-        if _runs_alone(chosen) and self._jobs.workers:
-            return False
-        manifest = chosen.job.manifest
-        avoid = fault_policy.place_to_avoid((manifest.node, manifest.gpu), chosen.code)
-        place = placement.choose(places, [taken for taken, _ in self._jobs.placed()], avoid)
-        if place is None:
-            return False
-        self._start(chosen, place)
-        return True
+        for held in sorted(queued, key=lambda held: (-held.job.manifest.priority, held.job.manifest.claimed_at_s)):
+            if _runs_alone(held) and self._jobs.workers:
+                return False
+            if place := self._place_for(held, places):
+                self._start(held, place)
+                return True
+        return False
+
+    def _place_for(self, held: HeldJob, places: list[Place]) -> Place | None:
+        """Return the best of the places with room; None if the job waits for one of its compute class."""
+        manifest = held.job.manifest
+        places = self._classes.fitting(held, places, self._executor.places)
+        avoid = fault_policy.place_to_avoid((manifest.node, manifest.gpu), held.code)
+        return placement.choose(places, [taken for taken, _ in self._jobs.placed()], avoid)
 
 
 def _runs_alone(held: HeldJob) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from daemon.executor.protocol import Executor, Place
 from daemon.jobs.held_jobs import HeldJob, HeldJobs
+from daemon.status.model import NodeLine
 from pipeline.job import Progress
 
 COMPARISON = "comparison of parts"  # the id of the worker that compares parts, beside those of jobs
@@ -38,6 +39,13 @@ class JobOverview:
         for held, progress in self.running():
             if place := self._executor.place_of(held.job.id):
                 yield place, progress
+
+    def nodes(self) -> Iterator[NodeLine]:
+        """Yield the hosts of the cluster with the number of workers on each; none without a cluster."""
+        for node in self._executor.nodes:
+            slots = sum(place.slots for place in node.places)
+            workers = self._executor.workers_on(node.name)
+            yield NodeLine(node.name, node.state, node.device, list(node.compute_classes), workers, slots)
 
     def waiting(self) -> Iterator[HeldJob]:
         """Yield the jobs that have no worker."""

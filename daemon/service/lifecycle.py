@@ -14,7 +14,7 @@ from daemon.clock import Clock, Every
 from daemon.config.settings import Settings
 from daemon.errors import DaemonError, JobRemovedError, LeaseLostError, OutOfMemoryError, SourceGoneError
 from daemon.executor.crews import Crews
-from daemon.executor.protocol import Executor, Outcome, Place
+from daemon.executor.protocol import Died, Executor, Outcome, Place
 from daemon.inbox.candidate import Candidate
 from daemon.jobs import attempts, fault_policy
 from daemon.jobs.claim import are_quiet
@@ -137,6 +137,7 @@ class JobLifecycle:
         held = self._held_jobs.get(job_id)
         if held is None:
             return
+        held.must_move = isinstance(outcome, Died) and outcome.may_still_run
         share_check = partial(share_failure, self._share)
         outcome = fault_policy.attribute(outcome, stopping=self._stopping, share_failure=share_check)
         if fault_policy.is_work(outcome):
@@ -167,6 +168,7 @@ class JobLifecycle:
         """Run one step; trouble that is not the file's fault makes the job wait."""
         try:
             with storage_errors("working on the share"):
+                self._held_jobs.secure(held)
                 step(held)
         except LeaseLostError:
             self._run_step(held, self._drop_lost)

@@ -20,6 +20,7 @@ from daemon.executor.crews import Crews
 from daemon.executor.protocol import Executor
 from daemon.inbox.inbox import inboxes
 from daemon.inbox.intake import Intake
+from daemon.jobs.class_waits import ClassWaits
 from daemon.jobs.held_jobs import HeldJobs
 from daemon.jobs.segment_cache import SegmentCache
 from daemon.jobs.start_conditions import BlockReason, StartConditions
@@ -97,7 +98,10 @@ class ServiceLoop:
         claimer = Claimer(
             settings, share, self._intake, clock, lease=lambda: self._held_jobs.lease, accept=self._lifecycle.accept
         )
-        self._dispatcher = Dispatcher(jobs, executor, start=self._lifecycle.start_attempt, claim=claimer.claim_next)
+        self._class_waits = ClassWaits(settings, clock)
+        self._dispatcher = Dispatcher(
+            jobs, executor, self._class_waits, start=self._lifecycle.start_attempt, claim=claimer.claim_next
+        )
         self._comparison = PartComparison(settings, share, self._intake, executor, clock)
         self._publisher = StatusPublisher(
             settings,
@@ -204,6 +208,7 @@ class ServiceLoop:
         self._lifecycle.apply(settings, quiet_s)
         self._comparison.apply(settings)
         self._executor.apply(settings)
+        self._class_waits.apply(settings)
         self._conditions.apply(settings.share)
         self._cache.apply(settings.retention)
         self._retention.apply(settings.retention)

@@ -13,6 +13,7 @@ from daemon import logs
 from daemon.config.settings import Settings
 from daemon.diagnostics.checks.startup import recheck_share
 from daemon.errors import DaemonError, StateRemovedError
+from daemon.executor.choice import executor_of
 from daemon.executor.local import LocalExecutor
 from daemon.remedies import log_fields
 from daemon.service.backend_start import check_backend
@@ -69,13 +70,16 @@ def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
         observing(settings) as (collector, listeners),
     ):
         selector.register(wakeup, selectors.EVENT_READ)
-        executor = LocalExecutor(selector, settings, clock=time.monotonic, on_stats=collector.stats)
-        systemd.status("Checking the backend")
-        executor.use_gpus(check_backend(settings, executor, selector, watchdog, stop))
-        reloader = SettingsReloader(settings, reload_request, reread)
-        loop = ServiceLoop(reloader, share, identity, executor, selector, wakeup, stop, systemd, watchdog, listeners)
-        with _file_events(settings, share, wakeup):
-            loop.run()
+        with executor_of(settings, selector, share.state, clock=time.monotonic, on_stats=collector.stats) as executor:
+            if isinstance(executor, LocalExecutor):  # the nodes of a cluster have checked themselves
+                systemd.status("Checking the backend")
+                executor.use_gpus(check_backend(settings, executor, selector, watchdog, stop))
+            reloader = SettingsReloader(settings, reload_request, reread)
+            loop = ServiceLoop(
+                reloader, share, identity, executor, selector, wakeup, stop, systemd, watchdog, listeners
+            )
+            with _file_events(settings, share, wakeup):
+                loop.run()
 
 
 def _warn_of_lost_state(share: Share) -> None:

@@ -35,6 +35,7 @@ from daemon.status.model import (
 from daemon.status.page import StatusPage
 from pipeline.job import RESTING, Progress
 
+_NO_NODE = "no node of the cluster can work: start one (dualface node), see dualface cluster status"
 _FILES_LISTED = 30  # of each kind, on the page
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ class StatusPublisher:
         self._page = StatusPage(share, settings.status, clock)
         self._notes: list[str] = []
         self._host = host_name(settings.leases)
+        self._on_cluster = settings.cluster.engine == "ray"
 
     def apply(self, settings: StatusSettings, notes: list[str]) -> None:
         """Use other settings from now on, and show what operators should know about them until the next call."""
@@ -110,8 +112,16 @@ class StatusPublisher:
         return Condition(BlockReason.LOW_SPACE, reason, free_bytes=condition.free_bytes, since=since)
 
     def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
+        nodes = list(self._jobs.nodes())
         running = [
-            _running(held, progress, self._host, self._workers(held.job.id)) for held, progress in self._jobs.running()
+            _running(
+                held,
+                progress,
+                self._host,
+                node=held.job.manifest.node if nodes else "",
+                part_workers=self._workers(held.job.id),
+            )
+            for held, progress in self._jobs.running()
         ]
         return ServiceStatus(
             host=self._host,
@@ -128,7 +138,8 @@ class StatusPublisher:
             waiting=[*self._waiting_jobs(), *self._waiting_files()],
             finished=list(self._history.finished),
             failed=list(self._history.failed),
-            notes=list(self._notes),
+            nodes=nodes,
+            notes=[*self._notes, *([_NO_NODE] if self._on_cluster and not self._slots() else [])],
         )
 
     def _waiting_jobs(self) -> Iterator[WaitingJob]:
@@ -172,7 +183,7 @@ def _state(condition: Condition, *, running: int, held: int) -> str:
     return ServiceState.WORKING if running else ServiceState.IDLE
 
 
-def _running(held: HeldJob, progress: Progress | None, host: str, part_workers: int) -> RunningJob:
+def _running(held: HeldJob, progress: Progress | None, host: str, *, node: str, part_workers: int) -> RunningJob:
     job, progress = held.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
@@ -191,5 +202,6 @@ def _running(held: HeldJob, progress: Progress | None, host: str, part_workers: 
         device="" if job.manifest.gpu is None else f"cuda:{job.manifest.gpu}",
         lacks=progress.lacks,
         since=held.since if progress.stage in RESTING else "",
+        node=node,
         workers=max(1, part_workers),
     )

@@ -33,12 +33,17 @@ LOCKS_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The service that works on a job; every renewal increments ``sequence``."""
+    """The service that works on a job; every renewal increments ``sequence``.
+
+    Attributes:
+        grant: how often the job's directory was moved, counted from 1; a worker of an earlier grant has lost the job.
+    """
 
     host: str
     pid: int
     boot_id: str
     sequence: int = 0
+    grant: int = 1
 
     @classmethod
     def mine(cls, settings: LeaseSettings) -> Lease:
@@ -51,8 +56,8 @@ class Lease:
         return replace(self, sequence=self.sequence + 1)
 
     def same_holder(self, other: Lease) -> bool:
-        """Whether both were written by one service, before or after a renewal."""
-        return (self.host, self.pid, self.boot_id) == (other.host, other.pid, other.boot_id)
+        """Whether both were written by one service for one grant, before or after a renewal."""
+        return replace(self, sequence=0) == replace(other, sequence=0)
 
 
 def host_name(settings: LeaseSettings) -> str:
@@ -67,6 +72,7 @@ def write(folder: Path, lease: Lease) -> None:
         LeaseLostError: there is no such job directory: another host has taken the job over, or somebody removed it.
         DiskFullError, StorageError: the share cannot be written.
     """
+    lease = _for(folder, lease)
     with storage_errors("renewing a lease"):
         try:
             _replace(folder / LEASE_FILE, json.dumps(asdict(lease)).encode(), lease.host)
@@ -102,8 +108,18 @@ def confirm(folder: Path, lease: Lease) -> None:
         except FileNotFoundError as exc:
             raise _lost(folder) from exc
     found = read(folder)
-    if found is not None and not found.same_holder(lease):
+    if found is not None and not found.same_holder(_for(folder, lease)):
         raise LeaseLostError(f"The host {found.host} has taken the job {folder.name} over.")
+
+
+def _for(folder: Path, lease: Lease) -> Lease:
+    """Return the lease with the grant of the directory's name, by which a cached old name shows itself."""
+    return replace(lease, grant=_generation(folder))
+
+
+def _generation(folder: Path) -> int:
+    number = folder.name.partition(_TAKEN)[2]
+    return int(number) if number.isdigit() else 1
 
 
 def _lost(folder: Path) -> ExplainedError:
@@ -176,8 +192,7 @@ def take_over(folder: Path) -> Path | None:
     Raises:
         OSError: the share does not answer; try again later.
     """
-    base, _, generation = folder.name.partition(_TAKEN)
-    target = folder.with_name(f"{base}{_TAKEN}{int(generation or 1) + 1}")
+    target = folder.with_name(f"{job_id_of(folder.name)}{_TAKEN}{_generation(folder) + 1}")
     try:
         folder.rename(target)
     except FileNotFoundError:

@@ -61,6 +61,7 @@ class RunningJob:
     device: str = ""  # "cuda:1"; "" if the service uses no GPU
     lacks: str = ""  # the missing disk space, while the job waits for it
     since: str = ""  # when the job began to wait for the disk or the device
+    node: str = ""  # the host of the cluster on which the job runs; "" without a cluster
     workers: int = 1  # that share the work on the recording
 
     def line(self) -> str:
@@ -169,6 +170,26 @@ class HostLine:
     updated_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """A host of the cluster on which this service runs workers.
+
+    Attributes:
+        state: "ready"; "other_share" or "other_root" if it cannot be used (see ``executor.protocol.Node``).
+        device: in words, such as "cpu".
+        compute_classes: of its devices; a job that was interrupted goes on only in its own class.
+        workers: jobs and parts that run there now.
+        slots: how many may.
+    """
+
+    node: str
+    state: str
+    device: str = ""
+    compute_classes: list[str] = field(default_factory=list)
+    workers: int = 0
+    slots: int = 0
+
+
 @dataclass(slots=True)
 class ServiceStatus:
     """The content of the status page: of one service, or of all services of the share merged.
@@ -181,6 +202,7 @@ class ServiceStatus:
         hosts: all services, if this is the merged status.
         queued: the number of settled files that wait in the inboxes.
         settling: the number of files that are still being copied.
+        nodes: the hosts of the cluster; empty without one.
         notes: further messages to operators, such as a configuration that could not be loaded.
         queue, arriving, ignored: the first files that wait, that are being copied, and that are ignored.
     """
@@ -203,6 +225,7 @@ class ServiceStatus:
     finished: list[FinishedJob] = field(default_factory=list)
     failed: list[FailedJob] = field(default_factory=list)
     hosts: list[HostLine] = field(default_factory=list)
+    nodes: list[NodeLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     updated_at: str = ""
     schema: str = SCHEMA
@@ -248,6 +271,7 @@ _ROWS: dict[str, type[Any]] = {
     "finished": FinishedJob,
     "failed": FailedJob,
     "hosts": HostLine,
+    "nodes": NodeLine,
 }
 
 

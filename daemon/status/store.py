@@ -161,6 +161,7 @@ def merged(base: ServiceStatus, reports: Sequence[HostReport], *, listed: int) -
         finished=sorted((j for s in everybody for j in s.finished), key=lambda j: j.at, reverse=True)[:listed],
         failed=sorted((j for s in everybody for j in s.failed), key=lambda j: j.at, reverse=True)[:listed],
         hosts=[report.line() for report in reports],
+        nodes=[node for status in live for node in status.nodes],
         notes=[f"{s.host}: {note}" if len(live) > 1 else note for s in live for note in s.notes],
     )
 

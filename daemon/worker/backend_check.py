@@ -6,9 +6,12 @@ Each of several GPUs is opened by such a program of its own, since a process see
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from contextlib import closing
 from dataclasses import asdict
+from typing import Any
 
 from daemon.config.settings import WorkerLimits
 from daemon.errors import ResourceLimitError
@@ -52,7 +55,8 @@ def _open(device: DeviceSettings) -> BackendReady:
     working = [ready for ready in found if ready.gpus] or found[:1]
     notes = [*(note for ready in found for note in ready.notes), *(error.message for error in refused)]
     gpus = tuple(gpu for ready in working for gpu in ready.gpus)
-    return BackendReady(", ".join(ready.device for ready in working), tuple(dict.fromkeys(notes)), gpus)
+    devices = ", ".join(ready.device for ready in working)
+    return BackendReady(devices, tuple(dict.fromkeys(notes)), gpus, working[0].compute_class)
 
 
 def _open_in_subprocess(device: DeviceSettings) -> BackendReady:
@@ -67,9 +71,17 @@ def _open_one(device: DeviceSettings) -> BackendReady:
         backend.detector().close()
         backend.embedder().close()
         free_bytes = backend.free_bytes()
+        compute_class = _class_name(backend.compute_class.to_json())
         if free_bytes is None:
-            return BackendReady(backend.device, backend.notes)
-        return BackendReady(backend.device, backend.notes, (GPU(device.gpu, free_bytes, _encoder_sessions(seen)),))
+            return BackendReady(backend.device, backend.notes, compute_class=compute_class)
+        gpu = GPU(device.gpu, free_bytes, _encoder_sessions(seen), compute_class)
+        return BackendReady(backend.device, backend.notes, (gpu,))
+
+
+def _class_name(compute_class: dict[str, Any]) -> str:
+    """Return a short name, such as "sm90-1f0c22ab": the hardware for people, and a hash of everything."""
+    digest = hashlib.sha256(json.dumps(compute_class, sort_keys=True).encode()).hexdigest()
+    return f"{compute_class['generation'] or compute_class['backend']}-{digest[:8]}"
 
 
 def _encoder_sessions(device: DeviceSettings) -> SessionProbe | None:

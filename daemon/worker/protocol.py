@@ -155,11 +155,13 @@ class GPU:
         index: CUDA's number.
         free_bytes: memory below the VRAM guard that was free then.
         nvenc: its encoder sessions, counted then; None if the settings allow none.
+        compute_class: a short name of its compute class (see ``engines.compute_class``).
     """
 
     index: int
     free_bytes: int
     nvenc: SessionProbe | None = None
+    compute_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +171,13 @@ class BackendReady:
     Attributes:
         notes: reasons why a better backend is not in use.
         gpus: the GPUs that opened; empty if the work runs on the CPU.
+        compute_class: likewise, of work on the CPU.
     """
 
     device: str
     notes: tuple[str, ...] = ()
     gpus: tuple[GPU, ...] = ()
+    compute_class: str = ""
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> BackendReady:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ def _spawn(messages: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         pass_fds=(messages,),
         # The stages run in parallel already; threads for linear algebra would only compete with them.
-        env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
+        env={"OPENBLAS_NUM_THREADS": "1", **_without_cluster(os.environ)},
         start_new_session=True,  # Ctrl-C on a terminal is for the service, which stops its workers itself
     )
+
+
+def _without_cluster(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that say where the cluster's token is."""
+    return {name: value for name, value in environment.items() if not name.startswith("RAY_")}

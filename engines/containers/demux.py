@@ -32,6 +32,7 @@ OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 IGNORE_EDITS = {"ignore_editlist": "1"}
 MAX_ERRORS_IN_A_ROW = 64
 MAX_PIXELS = 2**28  # larger frames are never decoded
+_READ_BYTES = 2**18  # that FFmpeg asks for at a time: each time it waits for Python
 _ALIGNMENT_PIXELS = 2**22  # codecs round sizes up before they compare
 
 
@@ -64,7 +65,7 @@ def open_with_channel_labels(
     if read_edit_lists(path).are_complex:
         options |= IGNORE_EDITS
     try:
-        container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace")
+        container = av.open(SourceFile(path), "r", options=options, metadata_errors="replace", buffer_size=_READ_BYTES)
     except av.FFmpegError as error:
         raise unreadable_error(path, _error_text(error)) from error
     return container, take_custom_orders(container)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -21,6 +22,7 @@ PLACEHOLDER_CHROMA = 128
 
 _LOBES = 3  # of the Lanczos kernel
 _LEAST_SHIFT = 1 / 512  # in samples; a smaller shift does not change an 8-bit frame
+_PLANS = 64  # that are kept: of cameras at rest, one for each axis of each plane of both tiles
 _INSIDE_SLACK = 1e-3  # how far a crop may reach outside by rounding, in pixels
 
 Floats = NDArray[np.float32]
@@ -201,6 +203,10 @@ class _Axis:
         return _Taps((weights / weights.sum()).astype(np.float32), -int(index[0]))
 
 
+_plan = lru_cache(_PLANS)(_Axis.plan)
+_taps = lru_cache(_PLANS)(_Axis.taps)
+
+
 class _Resampler:
     """Draws crops of single planes. Buffers are reused: fresh pages for each frame would take half as long again."""
 
@@ -211,13 +217,13 @@ class _Resampler:
 
     def draw(self, plane: Plane, crop: Rect, tile: Plane) -> None:
         """Fill ``tile`` (h, w) or (h, w, 2) from ``crop`` of ``plane``, in samples of the plane."""
-        h = _Axis.plan(crop.x, crop.w, tile.shape[1], plane.shape[1])
-        v = _Axis.plan(crop.y, crop.h, tile.shape[0], plane.shape[0])
+        h = _plan(crop.x, crop.w, tile.shape[1], plane.shape[1])
+        v = _plan(crop.y, crop.h, tile.shape[0], plane.shape[0])
         blocks = plane[v.span, h.span]
         if (h.block, v.block) != (1, 1):
             shrunk = cv2.resize(blocks, (h.blocks, v.blocks), interpolation=cv2.INTER_AREA)
             blocks = shrunk.astype(plane.dtype, copy=False)
-        taps = h.taps(), v.taps()
+        taps = _taps(h), _taps(v)
         if taps[0].is_identity and taps[1].is_identity and h.scale == v.scale == 1:
             tile[:] = blocks[v.sampled, h.sampled][: v.out, : h.out]
         elif blocks.ndim == 2:
@@ -229,9 +235,10 @@ class _Resampler:
         """Draw two channels one by one, which takes OpenCV half as long as both at once."""
         channels = [buffer.of(blocks.shape[:2]) for buffer in self._channels[blocks.dtype]]
         parts = [np.empty(tile.shape[:2], tile.dtype) for _ in channels]
-        for channel, part in zip(cv2.split(blocks, channels), parts, strict=True):
+        cv2.mixChannels([blocks], channels, [0, 0, 1, 1])  # takes a third of the time of ``split``
+        for channel, part in zip(channels, parts, strict=True):
             self._draw_channel(channel, taps, h, v, part)
-        tile[:] = cv2.merge(parts)
+        cv2.merge(parts, tile)
 
     def _draw_channel(self, blocks: NDArray[Any], taps: tuple[_Taps, _Taps], h: _Axis, v: _Axis, tile: Plane) -> None:
         self._sample(self._filter(blocks, *taps)[v.sampled, h.sampled], h, v, tile)

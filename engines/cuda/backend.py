@@ -1,4 +1,4 @@
-"""The backend of one GPU. The parts of a job share its CUDA stream, so their work is in order without waiting."""
+"""The backend of one GPU. The parts of a job share CUDA streams, so their work is in order without waiting."""
 
 from __future__ import annotations
 
@@ -76,10 +76,11 @@ class CudaBackend:
     """One job's share of a GPU. Satisfies ``engines.registry.Backend``.
 
     Attributes:
-        stream: on which all its parts work.
+        stream: on which all its parts but the decoder work.
     """
 
     keeps_hdr = False  # its kernels work with 8 bits
+    looks_ahead = True
     batch_frames = 16  # each batch costs one or two waits, and the detector is faster with several frames
 
     def __init__(
@@ -92,6 +93,8 @@ class CudaBackend:
         self._encoders = _encoders(settings, nvenc)
         self.undecodable = ""
         self.stream = _take_stream(settings.gpu)
+        self._decode_stream = _take_stream(settings.gpu)
+        self._decode_stream.readers = self.stream
         self._bytes_before = self.stream.bytes_to_host
         name, self._target = _describe(settings.gpu)
         self.device = f"cuda:{settings_number(settings.gpu)} ({name})"
@@ -125,7 +128,8 @@ class CudaBackend:
             info,
             max_surface_pixels=max_surface_pixels,
             threads=threads,
-            stream=self.stream,
+            stream=self._decode_stream,
+            on_batch=lambda: self.stream.follow(self._decode_stream),
             device=self.device,
             settings=self._settings,
             open_codec=self._open_codec,
@@ -163,14 +167,16 @@ class CudaBackend:
         )
 
     def close(self) -> None:
-        """Free the job's memory, and keep its stream for the next backend of this process."""
+        """Free the job's memory, and keep its streams for the next backend of this process."""
         self._encoders.free_spare_slots()
         gc.collect()  # frames in reference cycles hold the GPU's memory until they are collected
+        self._decode_stream.release()
         self.stream.release()
+        self._decode_stream.readers = None
         if self._reservation is not None:
             self._reservation.close()
         with _spares:
-            _spare_streams[self.stream.index].append(self.stream)
+            _spare_streams[self.stream.index] += [self.stream, self._decode_stream]
 
     def _refusal(self, video: VideoInfo) -> str | None:
         known = capabilities if self._has_nvdec else usual_capabilities
@@ -182,15 +188,15 @@ class CudaBackend:
 
     def _open_codec(self, video: VideoInfo, source: VideoStream) -> GPUCodec:
         if self._has_nvdec:
-            return NvdecCodec(video, source, index=self._settings.gpu, stream=self.stream.handle)
+            return NvdecCodec(video, source, index=self._settings.gpu, stream=self._decode_stream.handle)
         return HwaccelCodec(
             video, source, index=self._settings.gpu, ready=self._wait_for_all, free_bytes=self._free_bytes
         )
 
     def _wait_for_all(self) -> None:
-        with self.stream.current():
+        with self._decode_stream.current():
             cupy.cuda.Stream.null.synchronize()
-        self.stream.synchronize()
+        self._decode_stream.synchronize()
 
     def _free_bytes(self) -> int:
         with device_errors("asking for free memory"), cupy.cuda.Device(self._settings.gpu):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from itertools import groupby
 
 import numpy as np
@@ -97,4 +96,5 @@ def _described(stream: DeviceWork, tile: TileSource, width: int, height: int) ->
     if crop is None:
         return image, 0.0, 0.0, 0.0, 0.0, 0, 0, width, height
     check_crop(crop, frame)
-    return image, crop.x, crop.y, crop.w, crop.h, *astuple(part_of_tile(tile.picture, width, height))
+    part = part_of_tile(tile.picture, width, height)
+    return image, crop.x, crop.y, crop.w, crop.h, part.left, part.top, part.width, part.height

@@ -1,8 +1,10 @@
-"""The CUDA stream of a job: its memory, its kernels, and its copies to the host.
+"""The CUDA streams of a job: their memory, their kernels, and their copies to the host.
 
-All stages of a job, each in a thread of its own, put their work on this one stream. So a frame is decoded before it
-is analysed, and composed before it is encoded, without waiting between threads. Memory that one stage frees may be used
-by the next at once: CuPy's pool holds freed blocks per stream, and after the first frames it allocates nothing more.
+All stages of a job behind the decoder, each in a thread of its own, put their work on one stream. So a frame is
+analysed and composed before it is encoded, without waiting between threads. Memory that one stage frees may be used by
+the next at once: CuPy's pool holds freed blocks per stream, and after the first frames it allocates nothing more.
+
+The decoder has a stream of its own: NVDEC waits for its stream at each frame, and would wait for the detector too.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ _compiling = threading.Lock()
 class JobStream:
     """A non-blocking stream on the GPU ``index``. Satisfies ``engines.cuda.stream_protocol.DeviceWork``.
 
+    Attributes:
+        readers: a stream that reads memory of this one, if there is one. When memory is freed, reads of it may still
+            be waiting there, so new memory is written only after what the readers have been given by then.
+
     Raises:
         DeviceOutOfMemoryError, DeviceLostError: from every method, if the GPU fails.
     """
 
     def __init__(self, index: int) -> None:
         self.index = index
+        self.readers: JobStream | None = None
         self.bytes_to_host = 0
         self._device = cupy.cuda.Device(index)
         with device_errors("opening a stream"), self._device:
@@ -52,13 +59,23 @@ class JobStream:
         with self._device, self._stream:
             yield
 
+    def follow(self, other: JobStream) -> None:
+        """Begin later work only when all is done that another stream has been given so far."""
+        with device_errors("ordering streams"), self._device:
+            self._stream.wait_event(other._stream.record(cupy.cuda.Event(disable_timing=True)))
+
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
         with device_errors("allocating memory"), self._device, self._stream:
-            return cupy.empty(shape, dtype)
+            memory = cupy.empty(shape, dtype)
+            if self.readers is not None:
+                self.follow(self.readers)
+            return memory
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> DeviceArray:
-        with device_errors("allocating memory"), self._device, self._stream:
-            return cupy.zeros(shape, dtype)
+        memory = self.empty(shape, dtype)
+        with device_errors("filling memory"), self._device, self._stream:
+            memory.fill(0)
+        return memory
 
     def address(self, array: DeviceArray) -> int:
         """Return the array's address in the GPU's memory."""
@@ -66,10 +83,10 @@ class JobStream:
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
         """Return a copy of host memory on the GPU; the host's may change at once."""
+        target = self.empty(array.shape, array.dtype)
         with device_errors("copying to the GPU"), self._device, self._stream:
-            target = cupy.empty(array.shape, array.dtype)
             target.set(np.ascontiguousarray(array), stream=self._stream)
-            return target
+        return target
 
     def copy(self, target: DeviceArray, source: int, size: int) -> None:
         """Copy ``size`` bytes on the GPU, from an address to an array."""

@@ -153,16 +153,15 @@ class PathPlanner:
         extends = path.separation is None and framing.extends(known.faces, path.extends)
         # An extension that is no longer needed ends when the crop fits into its area again.
         path.extends = extends or (path.extends and len(fixed) > 0 and bool(fixed[:, 0].max() > framing.widest))
-        constraints = framing.width_constraints(
-            known.faces, known.others, known.partner, path.separation, extends=extends
-        )
+        neighbour = framing.neighbour(known.faces, known.others, path.separation) if path.separation else None
+        constraints = framing.width_constraints(known.faces, known.others, known.partner, neighbour, extends=extends)
         scale = float(fixed[-1, 0]) if len(fixed) else constraints.typical()
         bounds = framing.bounds(fixed)
         widest = np.full(count, framing.extended if path.extends else widest_crop(bounds))
         widths = plan(0, constraints, widest / 16, widest, None)
         seen_widths = weights @ widths
         half = np.minimum(widths / 2, bounds.w / 2)
-        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, path.separation)
+        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, neighbour)
         xs = plan(1, in_x, bounds.x + half, bounds.x + bounds.w - half, float(half[-1]))
         half = np.minimum(widths * HEIGHT_PER_WIDTH / 2, bounds.h / 2)
         in_y = framing.y_constraints(known.faces, seen_widths)

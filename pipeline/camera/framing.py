@@ -20,7 +20,7 @@ HEIGHT_PER_WIDTH = 1.125  # tiles are 960x1080
 EYES_IN_BOX = 0.42  # height of the eyes in a face's box, from its top
 _OWN_SHARE = 0.35  # of the distance to the other face: largest distance of the crop's centre from its own face
 _OWN_SHARE_BOTH = 0.45  # ... at the edge of the frame, where the crop must hold both faces
-_ZOOM_ALWAYS = 1.5  # least zoom range that small frames and panels allow, beyond upscale_max
+LEAST_ZOOM = 1.5  # times the scale of the largest crop: every frame and panel may be enlarged so much
 _OUTSIDE = 0.05  # pixels by which a crop may reach out of its area
 _CLOSEST = 0.45  # of the crop's height: the largest face where a neighbour is to be kept out
 FILLS = 0.62  # of the largest crop's height: a larger face needs an extension
@@ -45,7 +45,8 @@ class Framing:
     Attributes:
         width, height: of the displayed frame, pixels.
         area: the frame, or the panel in which crops belong.
-        widest, narrowest: limits of a crop's width, pixels; a close face may need more than ``narrowest``.
+        widest: largest width of a crop, pixels.
+        narrowest: width of a crop at the limit of enlargement, pixels (see ``narrowest_crop``).
         extended: width of the crop that holds all of the area; of what is wider than ``widest``, only the part in the
             area is shown, with an extension around it.
     """
@@ -60,8 +61,7 @@ class Framing:
         self.area = panel or self.frame
         self.widest = widest_crop(self.area)
         self.extended = max(self.area.w, self.area.h / HEIGHT_PER_WIDTH)
-        sharp = TILE_HEIGHT / settings.upscale_max / HEIGHT_PER_WIDTH
-        self.narrowest = min(sharp, self.widest / _ZOOM_ALWAYS)
+        self.narrowest = narrowest_crop(self.widest, settings.upscale_max)
 
     def crop(self, cx: float, cy: float, width: float, *, extends: bool = False) -> Rect:
         """Return the crop with this centre and width, moved and shrunk as little as needed to lie inside the frame.
@@ -120,28 +120,34 @@ class Framing:
             before: what was decided before.
             may_touch: whether the answer may be "touching".
         """
-        nearest = self._neighbour(faces, others, "touching")
+        nearest = self.neighbour(faces, others, "touching")
         if not nearest.is_known.any() or nearest.is_passing(faces):
             return before if not len(faces) else None
         ways = SEPARATIONS[: 2 if may_touch and (before == "touching" or nearest.is_still(faces)) else 1]
         for way in ways:
-            beside = nearest if way == "touching" else self._neighbour(faces, others, way)
+            beside = nearest if way == "touching" else self.neighbour(faces, others, way)
             ratios = (beside.widest_without() / self._tightest(faces, way))[beside.is_known]
             if len(ratios) and float(np.median(ratios)) >= _needed(way, before):
                 return way
-        return "together" if self._neighbour(faces, others, "together").is_known.any() else None
+        return "together" if self.neighbour(faces, others, "together").is_known.any() else None
+
+    def neighbour(self, faces: Array, others: Array, separation: Separation) -> Neighbour:
+        """Return the neighbour's head where crops treat it so."""
+        return Neighbour.of(faces, others, separation, self.area.x, self.area.x + self.area.w)
 
     def width_constraints(
-        self, faces: Array, others: Array, partner: Array, separation: Separation | None, *, extends: bool = False
+        self, faces: Array, others: Array, partner: Array, neighbour: Neighbour | None, *, extends: bool = False
     ) -> CropConstraints:
         """Return the constraints of the crop's width.
 
         Args:
             faces, others: boxes, (N, 4), pixels; unknown others are NaN.
             partner: the smallest and largest share that the other person's face can have of its tile, (N, 2).
-            separation, extends: as the methods of these names say.
+            neighbour: None where the other person's head does not matter.
+            extends: as the method of this name says.
         """
         s = self._settings
+        separation = neighbour.separation if neighbour else None
         widest = self.extended if extends else self.widest
         least = self._least(faces, widest)
         together = separation == "together"
@@ -151,12 +157,11 @@ class Framing:
         share = self._share(faces[:, 3], np.full_like(partner, np.nan) if together else partner, usual, widest)
         target = np.maximum(faces[:, 3] / share / HEIGHT_PER_WIDTH, self.narrowest)
         stays = np.full(len(faces), np.inf)  # a width from which the crop need not grow
-        if separation is not None:
-            neighbour = self._neighbour(faces, others, separation)
+        if neighbour is not None:
             if together:
                 least = np.maximum(least, neighbour.narrowest_with(most))
             else:
-                tightest, without = self._tightest(faces, separation), neighbour.widest_without()
+                tightest, without = self._tightest(faces, neighbour.separation), neighbour.widest_without()
                 most = np.minimum(most, np.maximum(without, tightest))
                 stays = np.where(without < _NEAR * target, tightest, np.inf)
         target = np.clip(target, least, most)
@@ -193,9 +198,6 @@ class Framing:
         share: Array = np.clip(level, np.minimum(mine, usual * _FAR_SHARE), np.maximum(mine, _CLOSEST))
         return share
 
-    def _neighbour(self, faces: Array, others: Array, separation: Separation) -> Neighbour:
-        return Neighbour.of(faces, others, separation, self.area.x, self.area.x + self.area.w)
-
     def _widest_beside(self, faces: Array, others: Array, towards: float, widest: float) -> Array:
         """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
         own, other = centre_x(faces), centre_x(others)
@@ -205,12 +207,12 @@ class Framing:
         return np.where(np.isnan(other) | overlapping(faces, others), widest, limit)
 
     def x_constraints(
-        self, faces: Array, others: Array, gaze: Array, widths: Array, separation: Separation | None
+        self, faces: Array, others: Array, gaze: Array, widths: Array, neighbour: Neighbour | None
     ) -> CropConstraints:
         """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,).
 
         Args:
-            faces, others, separation: as in ``width_constraints``.
+            faces, others, neighbour: as in ``width_constraints``.
             gaze: where the person looks, (N,), -1 to 1; they get more room in front of them.
         """
         s = self._settings
@@ -222,11 +224,10 @@ class Framing:
         zone = np.minimum(widths * s.dead_zone, beside)
         towards = np.minimum(inside, np.maximum(beside, zone))
         ahead = own + self._lead(gaze) * widths
-        if separation is None:
+        if neighbour is None:
             return self._position(ahead, Band.around(own, towards), zone, widths / 2, (self.area.x, self.area.w))
-        neighbour = self._neighbour(faces, others, separation)
-        apart = separation != "together"
-        if separation == "touching":
+        apart = neighbour.separation != "together"
+        if neighbour.separation == "touching":
             room = np.minimum(room, faces[:, 2] / 2)
         away = np.maximum(widths / 2 - room, 0) if apart else towards
         to_right = np.where(neighbour.side > 0, towards, away)
@@ -292,6 +293,20 @@ def _needed(way: Separation, before: Separation | None) -> float:
 def widest_crop(area: Rect) -> float:
     """Return the largest width of a crop inside an area."""
     return _floor(min(area.w, area.h / HEIGHT_PER_WIDTH))
+
+
+def narrowest_crop(widest: float, upscale_max: float) -> float:
+    """Return the smallest width to which a crop is enlarged, pixels.
+
+    The limit of enlargement is the larger of ``upscale_max`` and ``LEAST_ZOOM`` times the scale of the largest crop,
+    which has the whole height of a wide source. Without the second part, sources of few lines would allow no close
+    crop, and so no two faces of one size.
+
+    Args:
+        widest: width of the largest crop, pixels.
+        upscale_max: output pixels per source pixel.
+    """
+    return min(TILE_HEIGHT / upscale_max / HEIGHT_PER_WIDTH, widest / LEAST_ZOOM)
 
 
 def _floor(value: float) -> float:

@@ -32,6 +32,7 @@ class Neighbour:
     """The other person's head in N frames, from the centre of the own face.
 
     Attributes:
+        separation: how crops treat it.
         own: (N,), centre of the own face in x.
         side: (N,), 1 where the neighbour is to the right, -1 to the left.
         near, far: (N,), distances of the head's edges, pixels; infinite where there is no neighbour. Of touching faces,
@@ -39,9 +40,9 @@ class Neighbour:
         apart: (N,), distance of the centres, pixels.
         room: (N,), distance from the own face's centre to the edge of the frame on the other side, pixels.
         play: (N,), how far crops may end beyond ``near``, pixels.
-        shift: of the crop's width: how far the own face may be from the centre to keep the neighbour out.
     """
 
+    separation: Separation
     own: Array
     side: Array
     near: Array
@@ -49,7 +50,6 @@ class Neighbour:
     apart: Array
     room: Array
     play: Array
-    shift: float
 
     @classmethod
     def of(cls, faces: Array, others: Array, separation: Separation, left: float, right: float) -> Neighbour:
@@ -67,7 +67,7 @@ class Neighbour:
         side = np.where(other > own, 1.0, -1.0)
         room = np.where(side > 0, own - left, right - own)
         near, far = (np.where(is_beside, distance, np.inf) for distance in (near, apart + half))
-        return cls(own, side, near, far, apart, room, play, _SHIFT.get(separation, 0.0))
+        return cls(separation, own, side, near, far, apart, room, play)
 
     @property
     def is_known(self) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ class Neighbour:
 
     def widest_without(self) -> Array:
         """Return the largest width of a crop without the neighbour's head, shape (N,)."""
-        return np.minimum(self.near / (0.5 - self.shift), self.near + self.room)
+        return np.minimum(self.near / (0.5 - _SHIFT.get(self.separation, 0.0)), self.near + self.room)
 
     def narrowest_with(self, most: Array) -> Array:
         """Return the smallest width of a crop that holds both heads with the own one near its centre, shape (N,).

@@ -47,6 +47,14 @@ class DetectionSchedule:
             last = t if due[-1] else last
         return due
 
+    def may_be_due(self, times: Sequence[float]) -> list[bool]:
+        """Return for each of some consecutive frames whether ``due`` may name it, whatever was found before.
+
+        Cuts aside, these are the first frame of each interval, and of the batch: a calm stretch may end before it.
+        """
+        turns = [math.floor((t * self._fps + _SLACK) / self._every[0]) for t in times]
+        return [n == 0 or turn != turns[n - 1] for n, turn in enumerate(turns)]
+
     def note(self, t: float, faces: Sequence[Face]) -> None:
         """Record the faces that the detector found at ``t``, in seconds."""
         boxes = [face.box for face in faces]

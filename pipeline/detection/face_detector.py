@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -78,6 +79,7 @@ class FaceFinder:
         self._canvas = info.video.width, info.video.height
         self._long_side = work.long_side(settings.long_side)
         self._lenses: dict[Size | None, _Lens] = {}
+        self._detecting = threading.Lock()  # the detector's outputs hold until its next run
 
     def look(
         self, frames: Sequence[Frame], wanted: Sequence[bool], thumbnail_size: tuple[int, int]
@@ -112,8 +114,9 @@ class FaceFinder:
 
     def _find(self, frames: Sequence[Frame]) -> list[tuple[Face, ...]]:
         lens = self._lens(frames[0].display)
-        tensor = self._preprocessor.detector_input(frames, lens.width, lens.height)
-        candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
+        with self._detecting:
+            tensor = self._preprocessor.detector_input(frames, lens.width, lens.height)
+            candidates = self._preprocessor.candidates(self._detector.run(tensor), self._score)
         detections = yunet.faces(candidates, lens.width, lens.height, scale=lens.scale, nms_iou=_NMS_IOU)
         return [_faces(d, lens.placement) for d in detections]
 
@@ -125,8 +128,9 @@ class FaceFinder:
             score: least confidence of a face.
         """
         region = self.region(frame, part)
-        tensor = self._close_preprocessor.detector_input([region.frame], *_CLOSE_INPUT)
-        candidates = self._close_preprocessor.candidates(self._detector.run(tensor), score)
+        with self._detecting:
+            tensor = self._close_preprocessor.detector_input([region.frame], *_CLOSE_INPUT)
+            candidates = self._close_preprocessor.candidates(self._detector.run(tensor), score)
         width, height = yunet.content_size(_aspect(region.frame), *_CLOSE_INPUT)
         scale = region.place.w / width, region.place.h / height
         (found,) = yunet.faces(candidates, *_CLOSE_INPUT, nms_iou=_NMS_IOU, scale=scale)

@@ -70,6 +70,13 @@ class Observer:
             self._look_for_panels(frame, observation, luma)
         return observations
 
+    def may_be_due(self, frames: Sequence[Frame]) -> list[bool]:
+        """Return for each of some consecutive frames whether ``observe`` may ask for its faces, cuts aside.
+
+        It only reads what never changes, so that another thread may ask ahead.
+        """
+        return self._schedule.may_be_due([(frame.pts - self._start_pts) * self._seconds_per_tick for frame in frames])
+
     def panels_at(self, t: float) -> tuple[Rect, ...]:
         """Return the panels at ``t``, in parts of the frame's width and height; must not go back in time."""
         return self._panels.at(t)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from pipeline.identity.appearance import appearance_nats
-from pipeline.identity.selection import Person
+from pipeline.identity.person import Person
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.settings import IdentitySettings
 
@@ -18,6 +18,7 @@ SCORE_NATS, SCORE_ZERO, SCORE_SPAN = 4.0, 0.6, 0.3
 SIZE_SPREAD = 0.35  # of the logarithm of a person's face height within a shot
 LEADING_NATS, SMALL_NATS = 1.5, -4.0  # for the leading face of a new shot, and most nats against a smaller one
 ALONE_NATS = 0.5  # for the only person known, in a new shot
+SINGLE_NATS = 0.0  # for either of two people, of a face that is seen alone in a new shot and has embeddings
 LINK_NATS, MIN_LINK_NATS = 2.5, -2.0
 LINK_MEMORY_S = 1.0  # decay time of the evidence of motion
 DRIFT_S = 0.4  # decay time of an unseen face's speed
@@ -57,12 +58,12 @@ class Decision:
 class Gain:
     """Nats for one person: of a face without a predecessor, and of its embeddings.
 
-    ``alone``: no other person is known, and the shot is new.
+    ``looks_alone``: nothing but the embeddings says whose face this is.
     """
 
     face: float
     appearance: float
-    alone: bool = False
+    looks_alone: bool = False
 
 
 class Assigner:
@@ -92,7 +93,9 @@ class Assigner:
                 continue
             before = next((j for j in range(i - 1, -1, -1) if order[j].track == tracklet.track), None)
             leading = max(k.height for k in order if k.shot == tracklet.shot)
-            gains = [self._gain(tracklet, p, leading, alone=len(people) == 1) for p in people]
+            rivals = (k for k in order if k.height >= self._settings.least_size_ratio * tracklet.height)
+            single = not any(_is_beside(k, tracklet) for k in rivals)
+            gains = [self._gain(tracklet, p, leading, alone=len(people) == 1, single=single) for p in people]
             stay = 0.0 if before is None else CONTINUITY_NATS + link(order[before], tracklet)
             beam = _best([g for h in beam for g in self._extend(h, tracklet, people, gains, before, stay)])
         best = beam[0]
@@ -128,15 +131,19 @@ class Assigner:
                 result.append(_extended(hypothesis, tracklet, person, nats))
         return result
 
-    def _gain(self, tracklet: Tracklet, person: Person, leading: float, *, alone: bool) -> Gain:
+    def _gain(self, tracklet: Tracklet, person: Person, leading: float, *, alone: bool, single: bool) -> Gain:
         """Return the evidence for a person that does not depend on predecessors: confidence, size and appearance.
 
         In a new shot the size is compared with that of the leading face. While no other person is known (``alone``), a
-        face in a new shot may equally be the other person's, so that its embeddings decide.
+        face in a new shot may equally be the other person's, and a ``single`` face, beside which there is none of about
+        its size, may be a stranger's, so that the embeddings decide.
         """
-        appearance = self.appearance(tracklet, person.number) or 0.0
+        looks = self.appearance(tracklet, person.number)
+        appearance = looks or 0.0
         if alone and person.shot != tracklet.shot:
-            return Gain(ALONE_NATS, appearance, alone=True)
+            return Gain(ALONE_NATS, appearance, looks_alone=True)
+        if single and looks is not None and person.shot != tracklet.shot:
+            return Gain(SINGLE_NATS, appearance, looks_alone=True)
         face = max(-2.0, min(3.0, SCORE_NATS * (tracklet.score - SCORE_ZERO) / SCORE_SPAN)) - PERSON_COST
         height = person.height_in(tracklet.shot)
         if height > 0:
@@ -161,12 +168,17 @@ class Assigner:
         if holder.shot == tracklet.shot:
             same_track = SAME_TRACK_NATS if holder.track == tracklet.track else 0.0
             return gain.appearance + gain.face + link(holder, tracklet) - same_track
-        if gain.alone:
+        if gain.looks_alone:
             return gain.appearance + gain.face
         expected = holder.last[0] if person.usual_x is None else person.usual_x
         order = 1 - 2 * abs(expected - tracklet.first[0]) / self._width
         gaze = max(-1.0, min(1.0, tracklet.yaw / GAZE_YAW)) * (1 if person.side == "left" else -1)
         return gain.appearance + gain.face + ORDER_NATS * order + GAZE_NATS * gaze
+
+
+def _is_beside(other: Tracklet, tracklet: Tracklet) -> bool:
+    """Return whether another face is seen together with this one."""
+    return other is not tracklet and other.shot == tracklet.shot and other.t0 <= tracklet.t1 and tracklet.t0 <= other.t1
 
 
 def _follows(holder: Tracklet | None, tracklet: Tracklet, holders: Holders) -> bool:

@@ -88,10 +88,12 @@ class FaceRecognizer:
         """Put a tracklet's views into its person's gallery, if the decision is certain enough."""
         if tracklet.label == STRANGER:
             return
+        gallery = self.galleries[tracklet.label - 1]
         if tracklet.margin >= MIN_ENROL_NATS:
+            any_view = not gallery.views  # of people who sit close to each other there may be no better one
             for turn, vector, fresh in tracklet.views:
-                if fresh:
-                    self.galleries[tracklet.label - 1].add(GalleryEntry(turn, tracklet.id, vector))
+                if fresh or any_view:
+                    gallery.add(GalleryEntry(turn, tracklet.id, vector))
         tracklet.views = [(turn, vector, False) for turn, vector, _ in tracklet.views]
 
     def begin(self, person: int) -> None:

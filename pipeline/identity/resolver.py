@@ -11,9 +11,10 @@ from pipeline.identity.assignment import APPEARS, Assigner, Decision
 from pipeline.identity.followed_head import HeadEyes
 from pipeline.identity.head_follower import HeadFollower
 from pipeline.identity.lost_faces import lost_faces
+from pipeline.identity.person import Person
 from pipeline.identity.recognition import MIN_ENROL_NATS, Embedder, FaceRecognizer
 from pipeline.identity.scene_builder import FaceSpot, PendingFrame, SceneBuilder
-from pipeline.identity.selection import Person, SubjectSelector
+from pipeline.identity.selection import SubjectSelector
 from pipeline.identity.statistics import IdentityRecord
 from pipeline.identity.tracklets import (
     STRANGER,
@@ -136,6 +137,7 @@ class PeopleResolver:
     def _track(self, frame: Observation) -> tuple[FaceSpot, ...]:
         hits, born = self._builder.step(frame.t, _leading(frame.faces or ()), frame.cut)
         self._tracklets.update((k.id, k) for k in born)
+        self._selector.observe(frame.t, [self._tracklets[h.tracklet] for h in hits])
         embedded = self._recognizer.embed(
             frame.pts, frame.t, hits, self._tracklets, len(self._people), self._is_complete(hits)
         )
@@ -285,18 +287,24 @@ class PeopleResolver:
         away = [p.number for p in self._selector.vacancies(stranger) if self._is_free(p.number, stranger)]
         looks = {k: self._assigner.appearance(stranger, k) for k in away}
         if self._recognizer.active:
-            away = [k for k in away if (nats := looks[k]) is not None and nats >= UNLIKE]
+            away = [k for k in away if (nats := looks[k]) is not None and nats >= self._least_nats(stranger, k)]
         if not away or (len(away) > 1 and not self._recognizer.active):
             return
         stranger.label = max(away, key=lambda k: looks[k] or 0.0)
         stranger.margin = stranger.appearance_margin = 0.0
         self._record.claimed(stranger, self._waiting[0].t)
 
+    def _least_nats(self, stranger: Tracklet, person: int) -> float:
+        """Return the nats of embeddings from which a stranger may be an absent person, who may be in another shot."""
+        return UNLIKE if self._people[person - 1].shot == stranger.shot else 0.0
+
     def _is_free(self, person: int, stranger: Tracklet) -> bool:
         return all(k.person() != person or k.t1 < stranger.t0 for k in self._tracklets.values())
 
     def _replace_person(self, stranger: Tracklet, person: Person) -> None:
         """Give a person's number to a stranger, and forget the predecessor."""
+        if person.is_picture:
+            self._record.was_picture(person.number, self._waiting[0].t)
         self._selector.replace(stranger, person)
         for tracklet in self._tracklets.values():
             tracklet.forget_comparisons(person.number)

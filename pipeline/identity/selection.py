@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from pipeline.identity.liveliness import FeatureMotion
+from pipeline.identity.liveliness import MOTIONLESS, STILL_SPREAD, FaceMotions
+from pipeline.identity.person import Person, accumulated
 from pipeline.identity.tracklets import STRANGER, UNDECIDED, Tracklet
 from pipeline.people import Side
 from pipeline.settings import IdentitySettings
@@ -19,7 +20,6 @@ PASSING = 0.7  # face heights per second: faster than people sway
 CENTRED = 0.10  # of the frame's width: a lone face nearer to the middle has no side
 GAZE_YAW = 0.2  # yaw that decides a side as much as being ``CENTRED`` off the middle
 NO_SIDE = 0.25  # below this neither position nor gaze says anything
-WEIGHT_S = 30.0  # presence beyond this adds no weight
 SUCCESSION = 1.5  # a stranger replaces a person with this many times the person's weight ...
 SUCCESSION_S = 2.0  # ... and at least this long a presence ...
 SUCCESSION_SIZE = 0.8  # ... and at least this share of the person's prominence
@@ -32,53 +32,11 @@ ABSENT_S = 0.7  # a person who was not detected for this long is away
 YOUNG_S = 10.0  # with less presence a person's side may still change
 
 
-@dataclass(slots=True)
-class Person:
-    """One of the two people.
-
-    Attributes:
-        certain_side: the side no longer changes.
-        shot, height: the latest shot with a detection, and the usual height of the face in it, in pixels.
-        quality: recent height of the face, reduced where the detector's confidence is low.
-        prominence: recent share of the leading face's size, reduced for low confidence and a face that looks away.
-        weight: presence so far, in seconds times prominence.
-        seen_s: presence so far, in seconds.
-        unseen_s: time since the last detection.
-        usual_x: centre of the face where both people are seen, in pixels; None before.
-    """
-
-    number: int
-    side: Side
-    certain_side: bool
-    selection_shot: int
-    selected_s: float
-    shot: int = -1
-    height: float = 0.0
-    quality: float = 0.0
-    prominence: float = 0.0
-    weight: float = 0.0
-    seen_s: float = 0.0
-    unseen_s: float = 0.0
-    usual_x: float | None = None
-
-    def height_in(self, shot: int) -> float:
-        """Return the usual face height in a shot, in pixels; 0 while unknown."""
-        return self.height if self.shot == shot else 0.0
-
-    def seen(self, tracklet: Tracklet, seconds: float, prominence: float) -> None:
-        """Update the person with a detection of this prominence, ``seconds`` after the one before."""
-        height = tracklet.last[3]
-        self.height = height if self.shot != tracklet.shot else self.height + 0.1 * (height - self.height)
-        self.shot, self.unseen_s = tracklet.shot, 0.0
-        self.quality = self.height * tracklet.score**2
-        self.prominence, self.seen_s = prominence, self.seen_s + seconds
-        self.weight = _accumulate(self.weight, prominence, seconds)
-
-
 class SubjectSelector:
     """Selects the two people, by presence, size and persistence of their faces.
 
     Faces at the start are compared with each other; a face that appears later must be large and stay, or stay long.
+    Beside a living face, one that has not moved its features waits until it does.
     Of two people at the start the left one gets the left tile. A lone one gets the tile of the half that shows the
     face, near the middle the one from which the gaze leads to the other, else the left one; whoever appears later gets
     the other tile. If both were first seen alone, in different shots, and the first one in the middle of the frame,
@@ -90,7 +48,11 @@ class SubjectSelector:
         self._width, self._height = width, height
         self.people: list[Person] = []
         self._strangers: dict[int, tuple[float, float]] = {}  # weight and prominence by track
-        self._motion: dict[int, FeatureMotion] = {}  # by track, of faces in the latest frames
+        self._motions = FaceMotions()
+
+    def observe(self, t: float, tracklets: Iterable[Tracklet]) -> None:
+        """Take the faces of the latest frame, which is decided later."""
+        self._motions.observe(t, {k.track: k.features for k in tracklets})
 
     def select(self, window: Iterable[Tracklet], appearance_rejects: dict[int, bool], final: bool) -> list[Tracklet]:
         """Select the people who are not selected yet, label their tracklets, and return these.
@@ -105,9 +67,11 @@ class SubjectSelector:
         tracklets = list(window)
         free = [k for k in tracklets if k.person() in (UNDECIDED, STRANGER) and self._is_candidate(k, final)]
         free.sort(key=lambda k: (-_first_impression(k), k.id))
-        free = [k for k in free if not self._passes_by(k) and not self._is_still(k)]
+        free = [k for k in free if not self._passes_by(k) and not self._motions.is_still(k.track)]
+        waiting = [] if final else [k for k in free if self._waits(k, tracklets)]
+        free = [k for k in free if k not in waiting]
         if not self.people:
-            return self._select_first(free)
+            return self._select_first(free, waiting)
         others = [k for k in tracklets if k.person() == self.people[0].number]
         late = [k for k in free if self._is_second(k, others, appearance_rejects)]
         return [self._add(late[0], _opposite(self.people[0].side), certain=True)] if late else []
@@ -126,37 +90,34 @@ class SubjectSelector:
 
         ``heads`` are the people who are there without a visible face.
         """
-        self._note_motion(tracklets)
         leading = max([LEADING * self._height, *(k.last[3] for k in tracklets)])
         for person in self.people:
             person.unseen_s = 0.0 if person.number in heads else person.unseen_s + seconds
             for tracklet in tracklets:
                 if tracklet.label == person.number:
                     person.seen(tracklet, seconds, _prominence(tracklet, leading))
-                    if self._is_still(tracklet):
+                    if self._motions.is_still(tracklet.track):
                         person.weight = person.prominence = 0.0
+                    elif self._motions.is_living(tracklet.track):
+                        person.lived = True
         self._note_positions(tracklets)
         settled = [k for k in tracklets if k.label == STRANGER and k.score >= MIN_SCORE]
-        settled = [k for k in settled if not self._passes_by(k) and not self._is_still(k)]
+        settled = [k for k in settled if not self._passes_by(k) and not self._motions.is_still(k.track)]
         before, self._strangers = self._strangers, {}
         for k in settled:
             prominence = _prominence(k, leading)
             weight, _ = before.get(k.track, (0.0, 0.0))
-            self._strangers[k.track] = _accumulate(weight, prominence, seconds), prominence
+            self._strangers[k.track] = accumulated(weight, prominence, seconds), prominence
         return sorted(settled, key=lambda k: (-self._strangers[k.track][0], k.id))
 
-    def _note_motion(self, tracklets: Sequence[Tracklet]) -> None:
-        now = max((k.t1 for k in tracklets), default=0.0)
-        self._motion = {track: m for track, m in self._motion.items() if now - m.seen_s <= ABSENT_S}
-        for k in tracklets:
-            motion = self._motion.setdefault(k.track, FeatureMotion(k.t1))
-            if k.t1 > motion.seen_s:
-                motion.add(k.t1, k.features)
+    def _waits(self, tracklet: Tracklet, window: Iterable[Tracklet]) -> bool:
+        """Return whether a face has not moved so far, while others of about its size or larger ones have.
 
-    def _is_still(self, tracklet: Tracklet) -> bool:
-        """Return whether this is the face of a poster or a photograph."""
-        motion = self._motion.get(tracklet.track)
-        return motion is not None and motion.is_still
+        It may be a picture, or somebody who sits still. Beside two others it can wait longer than beside one.
+        """
+        rivals = [k for k in window if k.shot == tracklet.shot and self._is_equal(k, tracklet)]
+        living = [k for k in rivals if k.score >= MIN_SCORE and self._motions.moves(k.track, STILL_SPREAD)]
+        return bool(living) and not self._motions.moves(tracklet.track, STILL_SPREAD if len(living) > 1 else MOTIONLESS)
 
     def _note_positions(self, tracklets: Sequence[Tracklet]) -> None:
         """Remember where people are while both are seen: after a cut they rather are there again."""
@@ -171,7 +132,7 @@ class SubjectSelector:
         An early choice may have been wrong: a portrait on the wall, or somebody who was there first. A stranger with
         much more weight than one of the two people replaces that person, unless it only walks through.
         """
-        settled = [k for k in strangers if _speed(k) <= PASSING]
+        settled = [k for k in strangers if _speed(k) <= PASSING and self._motions.moves(k.track, STILL_SPREAD)]
         if len(self.people) < 2 or not settled:
             return None
         stranger = settled[0]
@@ -203,7 +164,7 @@ class SubjectSelector:
         """
         other = next(p for p in self.people if p is not person)
         person.weight, person.prominence = self._strangers.pop(stranger.track)
-        person.seen_s, person.usual_x = stranger.t1 - stranger.since, None
+        person.seen_s, person.usual_x, person.lived = stranger.t1 - stranger.since, None, False
         person.shot, person.height = stranger.shot, stranger.height
         if other.seen_s < YOUNG_S:
             other.certain_side, other.selection_shot = False, -1
@@ -213,22 +174,26 @@ class SubjectSelector:
         return {
             "people": [asdict(p) for p in self.people],
             "strangers": [[track, *k] for track, k in self._strangers.items()],
-            "motion": [[track, asdict(m)] for track, m in self._motion.items()],
+            "motions": self._motions.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.people = [Person(**p) for p in state["people"]]
-        self._motion = {int(track): FeatureMotion(**m) for track, m in state["motion"]}
+        self._motions.restore(state["motions"])
         self._strangers = {int(track): (weight, share) for track, weight, share in state["strangers"]}
 
-    def _select_first(self, free: list[Tracklet]) -> list[Tracklet]:
+    def _select_first(self, free: list[Tracklet], waiting: list[Tracklet]) -> list[Tracklet]:
+        """Select one or two of ``free``; the side of a lone one is uncertain while somebody else is ``waiting``."""
         if not free:
             return []
         first = free[0]
         pair = [k for k in free[1:] if _shared_s(first, k) >= self._settings.stable_s / 2 and self._is_equal(k, first)]
         if not pair:
             offset = (first.first[0] / self._width - 0.5) / CENTRED
-            return [self._add(first, _lone_side(offset, first.yaw), certain=abs(offset) > 1)]
+            lone = self._add(first, _lone_side(offset, first.yaw), certain=abs(offset) > 1 and not waiting)
+            if waiting:
+                self.people[0].selection_shot = -1
+            return [lone]
         left, right = sorted((first, pair[0]), key=lambda k: k.first[0])
         return [self._add(left, "left", certain=True), self._add(right, "right", certain=True)]
 
@@ -285,11 +250,6 @@ def _facing(tracklet: Tracklet) -> float:
 def _prominence(tracklet: Tracklet, leading: float) -> float:
     """Return the share of the leading face's height, reduced for low confidence and a face that looks away."""
     return min(1.0, tracklet.last[3] / leading) * tracklet.score**2 * _facing(tracklet)
-
-
-def _accumulate(weight: float, prominence: float, seconds: float) -> float:
-    """Return the weight after another frame; presence beyond ``WEIGHT_S`` adds nothing."""
-    return max(weight, min(weight + seconds * prominence, WEIGHT_S * prominence))
 
 
 def _shared_s(a: Tracklet, b: Tracklet) -> float:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.identity.confidence import confidence
+from pipeline.identity.person import Person
 from pipeline.identity.recognition import VERIFY_S, FaceRecognizer
-from pipeline.identity.selection import Person
 from pipeline.identity.tracklets import STRANGER, UNCONTESTED, Tracklet
 from pipeline.people import Seen
 
@@ -58,6 +58,7 @@ class IdentityRecord:
     repaired: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
     doubts: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[list[float]] = field(default_factory=list)  # (person, t): a picture was taken for them until then
     suspected_total: int = 0
     repaired_total: int = 0
     suspected_t: float = -1e9
@@ -73,6 +74,10 @@ class IdentityRecord:
         self._doubt(0.0, t, "replaced", tracklet.label, SHOWN_WRONG)
         self.log_confidence += math.log(REPLACED)
         self._remember(tracklet)
+
+    def was_picture(self, person: int, t: float) -> None:
+        """Record that a poster or a photograph was taken for a person until ``t``."""
+        self.pictures.append([person, t])
 
     def claimed(self, tracklet: Tracklet, t: float) -> None:
         """Record a stranger's tracklet that was given to an absent person."""
@@ -166,6 +171,10 @@ class IdentityRecord:
             "reidentification": recognizer.condition,
             "reidentification_error": recognizer.failure,
         }
+
+    def pictures_until(self) -> dict[int, float]:
+        """Return until when, in seconds, a picture was taken for which people."""
+        return {int(person): t for person, t in self.pictures}
 
     def state(self) -> dict[str, Any]:
         return asdict(self)

@@ -59,6 +59,10 @@ class Analysis:
         self._rows: list[Row] = []
         self._finished = False
 
+    def may_be_due(self, frames: Sequence[Frame]) -> list[bool]:
+        """Return for each of some consecutive frames whether its faces may be asked for; any thread may call it."""
+        return self._observer.may_be_due(frames)
+
     def push(self, batch: FrameBatch) -> list[Planned]:
         """Analyse consecutive frames; return the frames whose rows are now decided, oldest first."""
         for frame in batch.frames:

@@ -6,14 +6,17 @@ become two tiles if that person is in the file after all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from engines.frames import Rect, Size
 from pipeline.camera.freeze_frame import still_quality
 from pipeline.camera.visibility import contains_face
 from pipeline.people import Row, Tile
 
+NO_PICTURES: Mapping[int, float] = MappingProxyType({})
+_LEAVING_S = 1.0  # so long the camera may take to leave a picture
 _SEARCH_S = 3.0  # after the first sight, in which the best frame is taken
 
 
@@ -24,9 +27,10 @@ class FirstSight:
     until_pts: int
     tile: Tile
 
-    def apply(self, tile: Tile, pts: int) -> Tile:
-        """Return what the tile shows in the frame with this pts."""
-        return self.tile if pts < self.until_pts else tile
+    def apply(self, tile: Tile, pts: int, other: Tile) -> Tile:
+        """Return what the tile shows in the frame with this pts; a picture stays if the other tile has its person."""
+        stays = tile.face is not None and other.person == self.tile.person
+        return self.tile if pts < self.until_pts and not stays else tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,15 @@ class FirstSights:
     splits: bool = False
 
     @classmethod
-    def of(cls, rows: Iterable[Row], size: Size) -> FirstSights:
+    def of(cls, rows: Iterable[Row], size: Size, pictures_until: Mapping[int, float] = NO_PICTURES) -> FirstSights:
         """Read the decided rows of a whole video, no further than needed.
 
         Args:
             size: of the displayed frame, for rows that do not have their own.
+            pictures_until: by person, until when in seconds a poster or a photograph was taken for them; their tile
+                shows the person's first sight in its place.
         """
-        left, right = _Search(size), _Search(size)
+        left, right = _Search(size, pictures_until), _Search(size, pictures_until)
         people: set[int | None] = set()
         full = False
         for row in rows:
@@ -72,17 +78,17 @@ class FirstSights:
         """Return the row with a still in each tile whose person has not been seen yet."""
         if self.is_single:
             return row
-        left = self.left.apply(row.left, row.pts) if self.left else row.left
-        right = self.right.apply(row.right, row.pts) if self.right else row.right
+        left = self.left.apply(row.left, row.pts, row.right) if self.left else row.left
+        right = self.right.apply(row.right, row.pts, row.left) if self.right else row.right
         return replace(row, left=left, right=right, full=None if self.splits else row.full)
 
 
 class _Search:
     """Looks for the first sight in one tile, and for the best frame soon after it."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, pictures_until: Mapping[int, float]) -> None:
         self.done = False
-        self._size = size
+        self._size, self._pictures_until = size, pictures_until
         self._begun = False
         self._until: tuple[int, float] | None = None  # pts and time of the first sight
         self._first_crop: tuple[Rect, Size | None] | None = None  # and its size of frame; where the still ends
@@ -98,7 +104,7 @@ class _Search:
         is_first, self._begun = not self._begun, True
         if self._until is not None and row.t > self._until[1] + _SEARCH_S:
             self.done = True
-        if self.done or tile.face is None:
+        if self.done or tile.face is None or self._shows_picture(row, tile):
             return
         if is_first:
             self.done = True
@@ -109,6 +115,10 @@ class _Search:
         if (rank := (quality, tile.face.h)) > self._best:
             self._best = rank
             self._tile = Tile(tile.person, None, crop, "frozen", row.pts)
+
+    def _shows_picture(self, row: Row, tile: Tile) -> bool:
+        until = self._pictures_until.get(tile.person or 0)
+        return until is not None and row.t < until + _LEAVING_S
 
     def _best_crop(self, row: Row, tile: Tile, other: Tile) -> tuple[int, Rect]:
         """Return quality and crop of a still: that with which the live tile begins, if the still is hardly worse so."""

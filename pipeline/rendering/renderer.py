@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sized
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import closing, contextmanager
+from typing import TypeAlias
 
 from engines.containers import source_file as storage
 from engines.files import make_folder
@@ -17,14 +18,23 @@ from pipeline.rendering.stream import StreamJob
 from pipeline.telemetry.counters import StatsCollector
 from pipeline.telemetry.timing import JobTelemetry
 
+LookAtAll: TypeAlias = Callable[[Iterable[FrameBatch]], Iterator[FrameBatch]]
+
 
 def render(
-    job: StreamJob, decoded: Iterator[FrameBatch], analyse: AnalyseStage, compose: ComposeStage, encode: EncodeStage
+    job: StreamJob,
+    decoded: Iterator[FrameBatch],
+    analyse: AnalyseStage,
+    compose: ComposeStage,
+    encode: EncodeStage,
+    *,
+    look: LookAtAll | None = None,
 ) -> None:
     """Render all frames that the checkpoint lacks. The last stage runs in the calling thread.
 
     Args:
         decoded: frames from the checkpoint's next one on.
+        look: looks at frames ahead of the analysis and passes them on; None where a stage of its own gains nothing.
 
     Raises:
         JobStopped, LevelChanged: the checkpoint has all up to the last segment.
@@ -35,10 +45,21 @@ def render(
     with (
         quick_switches(),
         closing(Stage("decode", _timed(decoded, job.telemetry), depth, _counted(stats, "decode", depth))) as batches,
-        closing(Stage("analyse", analyse.run(batches), depth, _counted(stats, "analyse", depth))) as chunks,
+        _looking(look, batches) as looked,
+        closing(Stage("analyse", analyse.run(looked), depth, _counted(stats, "analyse", depth))) as chunks,
         closing(Stage("compose", compose.run(chunks), depth, _counted(stats, "compose", depth))) as composed,
     ):
         encode.run(composed)
+
+
+@contextmanager
+def _looking(look: LookAtAll | None, batches: Iterator[FrameBatch]) -> Iterator[Iterator[FrameBatch]]:
+    """Run ``look`` in a stage of its own, one batch ahead: its frames are memory of the device."""
+    if look is None:
+        yield batches
+        return
+    with closing(Stage("look", look(batches), 1)) as looked:
+        yield looked
 
 
 def _counted(stats: StatsCollector, stage: str, depth: int) -> Callable[[Sized, int], None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from engines.frames import Frame
 from engines.protocols import Decoder, Encoder
+from pipeline.identity.statistics import IdentityRecord
 from pipeline.people import Row
 from pipeline.rendering.first_sight import FirstSights
 from pipeline.rendering.stage import Stage
@@ -29,7 +30,8 @@ def first_sights(job: StreamJob) -> FirstSights:
         return FirstSights()
     directory, video = job.spec.paths.segments, job.info.video
     rows = (row for record in job.checkpoint.segments for row in segments.read_rows(directory, record))
-    return FirstSights.of(rows, (video.width, video.height))
+    record = IdentityRecord.restored(job.checkpoint.analysis["people"]["record"])
+    return FirstSights.of(rows, (video.width, video.height), record.pictures_until())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import orjson
@@ -48,7 +49,7 @@ from pipeline.splitting.orders import (
     WorkerLeft,
 )
 from pipeline.splitting.part import Part, plan_parts
-from pipeline.splitting.part_board import Grant, PartBoard, SplitAbandonedError
+from pipeline.splitting.part_board import STAGES, Grant, PartBoard, SplitAbandonedError
 from pipeline.splitting.replay import ReplayFinder, TableDecoder
 from pipeline.splitting.split_progress import SplitProgress
 from pipeline.splitting.table import DamagedTableError, DetectionTable, read_table
@@ -136,9 +137,18 @@ class Conductor:
                     self._attend(_POLL_S)
         finally:
             self._crew.dismiss()
-            shutil.rmtree(paths.parts, ignore_errors=True)
+            self._remove_parts()
         log.info("parts are done", decoded_again=self._finder.misses, starts=self._reader.starts)
         return self.people
+
+    def _remove_parts(self) -> None:
+        """Remove all folders; a worker that still writes does not find them any more."""
+        parts = self._job.spec.paths.parts
+        away = parts.with_name(f".{parts.name}")
+        shutil.rmtree(away, ignore_errors=True)  # of an attempt that was killed just here
+        with suppress(OSError):
+            parts.rename(away)
+        shutil.rmtree(away, ignore_errors=True)
 
     # decisions
 
@@ -193,8 +203,8 @@ class Conductor:
         self._job.interruption.check("and will go on from its last segment")
         workers = self._crew.workers()
         self._check_staff(workers)
-        for worker in workers:
-            if (grant := self._board.grant(worker)) is not None:
+        for worker, stage in product(workers, STAGES):
+            if (grant := self._board.grant(worker, stage)) is not None:
                 self._crew.give(worker, self._order(grant))
         while (answered := self._crew.answer(timeout_s)) is not None:
             self._take(*answered)
@@ -230,49 +240,52 @@ class Conductor:
 
     def _take(self, worker: str, answer: Answer) -> None:
         if isinstance(answer, WorkerLeft):
-            self._board.leave([worker])
-            self._withdraw(self._board.fail(worker, answer.reason or "workers have failed"))
+            for grant in self._board.leave(worker, answer.reason or "workers have failed"):
+                self._withdraw(grant)
             return
-        grant = self._board.grant_of(worker)
-        if grant is None or (not isinstance(answer, PartProgress) and answer.folder != grant.folder):
+        held = self._board.holds(answer.folder)
+        if held is None:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
-            self._add_progress(grant, answer)
+            self._add_progress(held, answer)
         elif isinstance(answer, PartFailed):
-            log.warning("part failed", part=grant.folder, stage=grant.stage, reason=answer.flaw)
-            self._withdraw(self._board.fail(worker, answer.flaw))
+            self._fail(held, answer.flaw)
         elif isinstance(answer, TableWritten):
-            self._take_table(worker, grant, answer)
+            self._take_table(held, answer)
         else:
-            self._take_segments(worker, grant, answer)
+            self._take_segments(held, answer)
 
-    def _take_table(self, worker: str, grant: Grant, answer: TableWritten) -> None:
+    def _take_table(self, grant: Grant, answer: TableWritten) -> None:
         if answer.flaw:
             raise SplitAbandonedError(answer.flaw)
+        folder = self._folder(grant.folder)
         try:
-            table = read_table(self._folder(grant.folder) / TABLE, answer.sha256)
+            table = read_table(folder / TABLE, answer.sha256)
         except DamagedTableError as error:
-            self._withdraw(self._board.fail(worker, error.message))
+            self._fail(grant, error.message)
             return
-        self._board.finish(worker)
+        self._board.finish(grant.folder)
         self._add_times(answer.times)
         self._tables[grant.part.index] = table
-        shutil.rmtree(self._folder(grant.folder), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _take_segments(self, worker: str, grant: Grant, answer: SegmentsRendered) -> None:
-        self._board.finish(worker)
+    def _take_segments(self, grant: Grant, answer: SegmentsRendered) -> None:
+        self._board.finish(grant.folder)
         self._add_times(answer.times)
         decided = self._decided.pop(grant.part.index)
         part = RenderedPart(self._folder(grant.folder), answer, decided.boundaries)
         self._adoption.add(grant.part.index, part)
 
-    def _withdraw(self, grant: Grant | None) -> None:
+    def _fail(self, grant: Grant, reason: str) -> None:
+        log.warning("part failed", part=grant.folder, stage=grant.stage, reason=reason)
+        self._withdraw(self._board.fail(grant.folder, reason))
+
+    def _withdraw(self, grant: Grant) -> None:
         """Move the folder of a worker that may still write: it must not write where another one does."""
-        if grant is not None:
-            self._progress.withdraw(grant.part.index, grant.stage)
-            folder = self._folder(grant.folder)
-            with storage_errors("moving a part away"):
-                folder.rename(folder.with_name(f".withdrawn-{grant.folder}"))
+        self._progress.withdraw(grant.part.index, grant.stage)
+        folder = self._folder(grant.folder)
+        with storage_errors("moving a part away"):
+            folder.rename(folder.with_name(f".withdrawn-{grant.folder}"))
 
     # figures
 

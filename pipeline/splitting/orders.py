@@ -68,8 +68,9 @@ class RenderPart:
 
 @dataclass(frozen=True, slots=True)
 class PartProgress:
-    """Seconds of the recording, and frames, that the present order has done since the last message."""
+    """Seconds of the recording, and frames, that an order has done since the last message."""
 
+    folder: str
     seconds: float
     frames: int
 
@@ -145,7 +146,7 @@ def answer_from_json(body: dict[str, Any]) -> Answer:
 
 
 class Crew(Protocol):
-    """The workers of one job. They carry out their orders one after another."""
+    """The workers of one job. Each works on one order of each kind at a time."""
 
     def workers(self) -> Sequence[str]:
         """Return the names of the workers at hand; more may join, and any may leave."""

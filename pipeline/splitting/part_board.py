@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.splitting.part import Part
 
 Stage: TypeAlias = Literal["detect", "render"]
+STAGES: tuple[Stage, ...] = ("render", "detect")  # in the order in which they are granted
 
 MOST_ATTEMPTS = 3  # of one stage of a part
 
@@ -22,6 +23,7 @@ class SplitAbandonedError(Exception):
 class Grant:
     """The right of one worker to write the files of one stage of a part, into a folder that no other grant has."""
 
+    worker: str
     part: Part
     stage: Stage
     number: int
@@ -32,10 +34,11 @@ class Grant:
 
 
 class PartBoard:
-    """Hands the parts out. A worker has one grant at a time.
+    """Hands the parts out. A worker has one grant of each stage at a time: it detects in one part and renders another.
 
     Detection runs ahead of rendering by a limited number of parts, so that tables do not pile up. A worker renders the
-    parts in which it has detected, while there are any, as it may still have their frames.
+    parts in which it has detected, as it may still have their frames; another one does if it has ended, or if nothing
+    else is left to do.
     """
 
     def __init__(self, parts: Sequence[Part], workers: int) -> None:
@@ -45,7 +48,7 @@ class PartBoard:
         self._to_render: list[int] = []
         self._rendered: set[int] = set()
         self._detectors: dict[int, str] = {}
-        self._grants: dict[str, Grant] = {}
+        self._grants: dict[str, Grant] = {}  # by folder
         self._attempts: dict[tuple[int, Stage], int] = {}
         self._granted = [0] * len(parts)
 
@@ -53,23 +56,39 @@ class PartBoard:
     def done(self) -> bool:
         return len(self._rendered) == len(self._parts)
 
-    def grant_of(self, worker: str) -> Grant | None:
-        return self._grants.get(worker)
+    def holds(self, folder: str) -> Grant | None:
+        """Return the grant of a folder; None if it was taken back."""
+        return self._grants.get(folder)
 
-    def grant(self, worker: str) -> Grant | None:
-        """Return what a worker does next; None if nothing is to be done now, or it has a grant already."""
-        if worker in self._grants:
+    def grant(self, worker: str, stage: Stage) -> Grant | None:
+        """Return what a worker does next; None if nothing is to be done now, or it has a grant of this stage."""
+        if any((grant.worker, grant.stage) == (worker, stage) for grant in self._grants.values()):
             return None
-        if own := [index for index in self._to_render if self._detectors.get(index) == worker]:
-            return self._grant(worker, own[0], "render")
-        if self._to_detect and self._to_detect[0] < self._oldest_open + self._ahead:
-            self._detectors[self._to_detect[0]] = worker
-            return self._grant(worker, self._to_detect[0], "detect")
-        return self._grant(worker, self._to_render[0], "render") if self._to_render else None
+        index = self._next_to_detect() if stage == "detect" else self._next_to_render(worker)
+        if index is None:
+            return None
+        if stage == "detect":
+            self._to_detect.remove(index)
+            self._detectors[index] = worker
+        else:
+            self._to_render.remove(index)
+        self._granted[index] += 1
+        grant = Grant(worker, self._parts[index], stage, self._granted[index])
+        self._grants[grant.folder] = grant
+        return grant
 
-    def finish(self, worker: str) -> Grant:
-        """Record that a worker has done what it was granted; return its grant."""
-        grant = self._grants.pop(worker)
+    def _next_to_detect(self) -> int | None:
+        oldest = next((part.index for part in self._parts if part.index not in self._rendered), len(self._parts))
+        return self._to_detect[0] if self._to_detect and self._to_detect[0] < oldest + self._ahead else None
+
+    def _next_to_render(self, worker: str) -> int | None:
+        own = [index for index in self._to_render if self._detectors.get(index) in (worker, None)]
+        others = [] if self._to_detect else self._to_render
+        return next(iter([*own, *others]), None)
+
+    def finish(self, folder: str) -> Grant:
+        """Record that the work of a grant is done; return the grant."""
+        grant = self._grants.pop(folder)
         if grant.stage == "render":
             self.skip(grant.part.index)
         return grant
@@ -82,39 +101,29 @@ class PartBoard:
         """Record that the rows of a part are decided."""
         self._to_render = sorted([*self._to_render, index])
 
-    def fail(self, worker: str, reason: str) -> Grant | None:
-        """Take a worker's grant back, so that another one gets the work; return it.
+    def fail(self, folder: str, reason: str) -> Grant:
+        """Take a grant back, so that the work is granted again; return it.
 
         Raises:
             SplitAbandonedError: that has happened too often.
         """
-        grant = self._grants.pop(worker, None)
-        if grant is None:
-            return None
-        key = grant.part.index, grant.stage
-        self._attempts[key] = self._attempts.get(key, 0) + 1
-        if self._attempts[key] >= MOST_ATTEMPTS:
+        grant = self._grants.pop(folder)
+        index, stage = grant.part.index, grant.stage
+        self._attempts[index, stage] = self._attempts.get((index, stage), 0) + 1
+        if self._attempts[index, stage] >= MOST_ATTEMPTS:
             raise SplitAbandonedError(reason)
-        if grant.stage == "detect":
-            self._to_detect = deque(sorted([*self._to_detect, grant.part.index]))
-        else:
-            self._detectors.pop(grant.part.index, None)
-            self.may_render(grant.part.index)
-        return grant
-
-    def leave(self, workers: Collection[str]) -> None:
-        """Let others render what workers that have left detected."""
-        self._detectors = {index: worker for index, worker in self._detectors.items() if worker not in workers}
-
-    @property
-    def _oldest_open(self) -> int:
-        return next((part.index for part in self._parts if part.index not in self._rendered), len(self._parts))
-
-    def _grant(self, worker: str, index: int, stage: Stage) -> Grant:
+        self._detectors.pop(index, None)
         if stage == "detect":
-            self._to_detect.remove(index)
+            self._to_detect = deque(sorted([*self._to_detect, index]))
         else:
-            self._to_render.remove(index)
-        self._granted[index] += 1
-        self._grants[worker] = grant = Grant(self._parts[index], stage, self._granted[index])
+            self.may_render(index)
         return grant
+
+    def leave(self, worker: str, reason: str) -> list[Grant]:
+        """Take back all grants of a worker that has ended; return them.
+
+        Raises:
+            SplitAbandonedError: work was taken back too often.
+        """
+        self._detectors = {index: name for index, name in self._detectors.items() if name != worker}
+        return [self.fail(grant.folder, reason) for grant in list(self._grants.values()) if grant.worker == worker]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import orjson
+import structlog
 
 from engines.compute_class import ComputeClass
 from engines.errors import ExplainedError
@@ -25,7 +26,7 @@ from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_re
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.lookahead import surface_bytes
 from pipeline.rendering.rebatch import aligned
-from pipeline.rendering.stage import Stage, quick_switches
+from pipeline.rendering.stage import Stage
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.rendering.tile_renderer import TileRenderer
 from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
@@ -50,6 +51,8 @@ from pipeline.splitting.table import DetectionTable, recorded
 from pipeline.workdir import THUMBNAILS
 
 Tell: TypeAlias = Callable[[PartProgress], None]
+log = structlog.get_logger(__name__)
+
 _TELL_EVERY_S = 0.25
 _DRAWN_BATCHES = 8  # that wait for the encoder
 _Drawn: TypeAlias = tuple[Row, Row, Frame]  # as decided, as shown, and the frame that shows it
@@ -76,7 +79,8 @@ class PartWorker:
         self._tell = tell
         self._finder = open_face_finder(job)
         self._kept = KeptFrames(job.backend.free_bytes)
-        self._ticks, self._frames, self._told_at = 0, 0, 0.0
+        with closing(job.open_decoder()) as decoder:
+            self._color = decoder.color
         self._compositor = job.backend.compositor(OUTPUT_WIDTH, OUTPUT_HEIGHT)
 
     def close(self) -> None:
@@ -88,12 +92,14 @@ class PartWorker:
         try:
             if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
-            with quick_switches():
-                answer = self._detect(order) if isinstance(order, DetectPart) else self._render(order)
-            self._tell_rest()
+            progress = _Progress(order, float(self._job.info.video.time_base), self._tell)
+            answer = self._detect(order, progress) if isinstance(order, DetectPart) else self._render(order, progress)
+            progress.tell()
         except ExplainedError as error:
-            answer = PartFailed(order.folder, error.message)
-        self._ticks, self._frames = 0, 0
+            return PartFailed(order.folder, error.message)
+        except Exception as error:
+            log.exception("a part worker failed")
+            return PartFailed(order.folder, f"the program failed: {type(error).__name__}: {error}")
         return answer
 
     def _class(self) -> ComputeClass:
@@ -105,7 +111,7 @@ class PartWorker:
 
     # detection
 
-    def _detect(self, order: DetectPart) -> Answer:
+    def _detect(self, order: DetectPart, progress: _Progress) -> Answer:
         table, counts = DetectionTable(), Counts()
         finder = RecordingFinder(self._finder, table, self._may_be_embedded)
         midway = order.part.from_pts > order.start_pts
@@ -119,7 +125,7 @@ class PartWorker:
                 if keeps:
                     self._kept.keep(order.part, batch)
                 counts.add("detect", time.perf_counter() - begin, len(batch))
-                self._report(batch.frames)
+                progress.add(batch.frames)
                 if any(frame.replaced for frame in batch.frames):
                     flaw = "frames of it cannot be decoded"
                     break
@@ -154,7 +160,7 @@ class PartWorker:
 
     # rendering
 
-    def _render(self, order: RenderPart) -> Answer:
+    def _render(self, order: RenderPart, progress: _Progress) -> Answer:
         self._pin(order)
         counts = Counts()
         with storage_errors("reading rows"):
@@ -165,12 +171,9 @@ class PartWorker:
         names: set[tuple[str, str]] = set()
         first_frame = order.first_frame
         thumbnails = thumbnail_store(self._job, self._folder(order) / THUMBNAILS, order.before_t)
-        with (
-            closing(self._job.open_decoder()) as decoder,
-            closing(Stage("compose", self._drawn(decoder, order, rows, counts), _DRAWN_BATCHES)) as drawn,
-        ):
+        with closing(Stage("compose", self._drawn(order, rows, counts), _DRAWN_BATCHES)) as drawn:
             for segment, of_segment in groupby(chain.from_iterable(drawn), key=lambda each: grid.index(each[0].pts)):
-                encoder = open_encoder(self._job, decoder.color)
+                encoder = open_encoder(self._job, self._color)
                 names.add((encoder.name, encoder.extradata.hex()))
                 with SegmentWriter(self._folder(order) / SEGMENTS, segment, first_frame) as writer:
                     for row, shown, frame in of_segment:
@@ -179,7 +182,7 @@ class PartWorker:
                         writer.add_packets(encoder.encode(frame))
                         counts.add("encode", time.perf_counter() - begin, 1)
                         thumbnails.offer(frame, shown)
-                        self._report([frame])
+                        progress.add([frame])
                     writer.add_packets(encoder.flush())
                     records.append(writer.finish())
                 first_frame += records[-1].frames
@@ -193,9 +196,9 @@ class PartWorker:
         checkpoint.encoder, checkpoint.extradata = pin.encoder, pin.extradata
         checkpoint.pin_encoder_threads(pin.threads)
 
-    def _drawn(self, decoder: Decoder, order: RenderPart, rows: list[Row], counts: Counts) -> Iterator[list[_Drawn]]:
+    def _drawn(self, order: RenderPart, rows: list[Row], counts: Counts) -> Iterator[list[_Drawn]]:
         renderer, remaining = tile_renderer(self._job, self._compositor), iter(rows)
-        with closing(self._read(decoder, order, rows, counts)) as batches:
+        with closing(self._read(order, rows, counts)) as batches:
             for batch in batches:
                 begin = time.perf_counter()
                 pairs = [(frame, next(remaining, None)) for frame in batch.frames]
@@ -205,16 +208,16 @@ class PartWorker:
         if next(remaining, None) is not None:
             raise FramesDifferError("The part holds fewer frames than were decided.")
 
-    def _read(
-        self, decoder: Decoder, order: RenderPart, rows: list[Row], counts: Counts
-    ) -> Generator[FrameBatch, None, None]:
+    def _read(self, order: RenderPart, rows: list[Row], counts: Counts) -> Generator[FrameBatch, None, None]:
         """Yield the frames of the rows: those that are kept, or decoded ones."""
         if (kept := self._kept.take(order.part)) is not None:
             yield from kept
             return
-        decoded = self._job.rate.batches(decoder, rows[0].pts, batch_size(self._job, decoder))
-        with closing(Stage("decode", _up_to(_timed(decoded, counts), rows[-1].pts), self._job.workload.depth)) as read:
-            yield from read
+        with closing(self._job.open_decoder()) as decoder:
+            decoded = self._job.rate.batches(decoder, rows[0].pts, batch_size(self._job, decoder))
+            needed = _up_to(_timed(decoded, counts), rows[-1].pts)
+            with closing(Stage("decode", needed, self._job.workload.depth)) as read:
+                yield from read
 
     def _composed(self, renderer: TileRenderer, pairs: list[tuple[Frame, Row | None]]) -> list[_Drawn]:
         rows = [row for frame, row in pairs if row is not None and row.pts == frame.pts]
@@ -224,15 +227,26 @@ class PartWorker:
         images = renderer.render_all([frame for frame, _ in pairs], shown)
         return list(zip(rows, shown, images, strict=True))
 
-    def _report(self, frames: Sequence[Frame]) -> None:
-        """Count frames as done; tell the conductor from time to time."""
+
+class _Progress:
+    """Counts the frames of an order that are done, and tells the conductor from time to time."""
+
+    def __init__(self, order: Order, seconds_per_tick: float, tell: Tell) -> None:
+        self._folder = order.folder
+        self._seconds_per_tick = seconds_per_tick
+        self._tell = tell
+        self._ticks = self._frames = 0
+        self._told_at = time.monotonic()
+
+    def add(self, frames: Sequence[Frame]) -> None:
         self._ticks += sum(frame.duration for frame in frames)
         self._frames += len(frames)
         if time.monotonic() - self._told_at >= _TELL_EVERY_S:
-            self._tell_rest()
+            self.tell()
 
-    def _tell_rest(self) -> None:
-        self._tell(PartProgress(float(self._ticks * self._job.info.video.time_base), self._frames))
+    def tell(self) -> None:
+        """Tell the conductor what it does not know yet."""
+        self._tell(PartProgress(self._folder, self._ticks * self._seconds_per_tick, self._frames))
         self._ticks, self._frames, self._told_at = 0, 0, time.monotonic()
 
 

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _write("\n".join(table([verdict for _, verdict in verdicts])))
     for kind in KINDS:
         of_kind = [verdict for words, verdict in verdicts if words.startswith(kind)]
-        _write(f"{kind:24}" + _counts(of_kind))
+        _write(f"{kind:24}" + _counts(of_kind) + _missed(of_kind))
 
 
 def table(verdicts: Sequence[Verdict]) -> list[str]:
@@ -63,6 +63,11 @@ def _counts(verdicts: Sequence[Verdict]) -> str:
     wrong = sum(bool(v.wrong) for v in verdicts)
     share = f"{100 * wrong / len(verdicts):.1f} %" if verdicts else ""
     return f"{len(verdicts):5}{wrong:7}{share:>8}"
+
+
+def _missed(verdicts: Sequence[Verdict]) -> str:
+    """Return the share of looks at one of the two people in which they are not found."""
+    return f"{100 * sum(v.missed for v in verdicts) / len(verdicts):8.1f} % missed" if verdicts else ""
 
 
 def _seen(film: Drawing, seed: int, keep: Path | None) -> Sightings:

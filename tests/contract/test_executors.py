@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -15,71 +15,41 @@ import structlog
 
 from daemon.config.settings import Settings
 from daemon.executor.local import LocalExecutor
-from daemon.executor.protocol import Died, Executor, Outcome, Overdue, Stalled
+from daemon.executor.protocol import Died, Outcome, Overdue, Stalled
 from daemon.worker.protocol import Failed, Note, Order, Stopped
 from pipeline.job import Progress
+from tests.support.cluster import Cluster
 from tests.support.orders import DONE, Deaf, Dies, Echo, Raises, Silent
+from tests.support.stage import Make, Stage
 
-PATIENCE_S = 60.0
 SETTINGS = Settings.model_validate({"workers": {"concurrent_jobs": 2, "stall_timeout_s": 100}})
 LARGE = 300_000  # more than a pipe holds
 
 
-class Stage:
-    """An executor on a clock that the test may move, with what it has reported.
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if find_spec("ray") is None:  # an import would fix Ray's settings before the executor has set them
+        pytest.skip("needs the extra cluster")
+    made = Cluster()
+    made.add("node")
+    yield made
+    made.close()
 
-    Attributes:
-        ahead_s: how far its clock is ahead.
-        notes: of all workers, in the order of their arrival.
-    """
 
-    def __init__(self, make: Callable[[selectors.BaseSelector, Callable[[], float]], Executor]) -> None:
-        self.ahead_s = 0.0
-        self.notes: list[tuple[str, Note]] = []
-        self.ended: dict[str, Outcome] = {}
-        self.selector = selectors.DefaultSelector()
-        self.executor = make(self.selector, lambda: time.monotonic() + self.ahead_s)
-        self.executor.on_note = lambda job, note: self.notes.append((job, note))
+@pytest.fixture(params=["local", "ray"])
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param == "local":
+        return lambda selector, clock: LocalExecutor(selector, SETTINGS, clock=clock)
+    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
 
-    def start(self, job: str, order: Order, **options: float) -> None:
-        place = self.executor.places[0]
-        self.executor.start(job, order, structlog.get_logger(), place=place, **options)
-
-    def until(self, condition: Callable[[], object]) -> None:
-        """Poll until something is so, as the service does: it sleeps until a descriptor is ready."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < deadline, (self.ended, self.notes)
-            self.selector.select(1.0)
-            self.ended.update(self.executor.poll())
-
-    def outcome(self, job: str) -> Outcome:
-        """Wait for the end of a worker."""
-        self.until(lambda: job in self.ended)
-        return self.ended[job]
-
-    def runs(self, job: str) -> int:
-        """Start a worker that runs; return its process id."""
-        self.start(job, Echo())
-        self.executor.tell(job, Note("who"))
-        self.until(lambda: any(to == job for to, _ in self.notes))
-        return int(next(note.body["pid"] for to, note in self.notes if to == job))
-
-    def pass_time(self, seconds: float) -> None:
-        """Let time go by in steps that are no stall of the service itself."""
-        for _ in range(int(seconds)):
-            self.ahead_s += 1
-            self.ended.update(self.executor.poll())
-
-    def close(self) -> None:
-        self.executor.kill_all()
-        self.until(lambda: not len(self.executor))
-        self.selector.close()
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage(lambda selector, clock: LocalExecutor(selector, SETTINGS, clock=clock))
+def stage(make: Make) -> Iterator[Stage]:
+    made = Stage(make)
+    made.place()
     yield made
     made.close()
 

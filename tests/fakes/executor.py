@@ -55,7 +55,7 @@ class ExecutorWithoutProcesses(LocalExecutor):
         self.killed: list[str] = []
         self.refuses = False
 
-    def _connect(self, job: str, place: Place | None) -> Connection:
+    def _start_worker(self, job: str, place: Place | None) -> Connection:
         if self.refuses:
             raise OSError("no process can be started")
         return NoProcess()

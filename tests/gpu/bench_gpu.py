@@ -3,7 +3,8 @@
     python3 -m tests.gpu.bench_gpu [--frames 1800] [--jobs 1 7] [--processes 1 7] [--json FILE]
 
 Everything that is compared runs in the same minutes on the same file, with the same number of decoders. A run counts
-from the moment when every job has opened its decoder, models and kernels to the end of the last one.
+from the moment when every job has its first frames, and so has opened decoder, models and kernels, to the end of the
+last one. The first frames do not count.
 """
 
 from __future__ import annotations
@@ -150,17 +151,13 @@ def answered(work: Work, start: Start, answers: Any) -> None:
 def bare_decoder(clip: Path, start: Start) -> dict[str, Any]:
     """PyNvVideoCodec's demuxer and core decoder, frames in device memory, left there."""
     library = importlib.import_module("PyNvVideoCodec")
+    demuxer = library.CreateDemuxer(str(clip))
+    decoder = library.CreateDecoder(gpuid=0, codec=demuxer.GetNvCodecId(), usedevicememory=True)
     frames, begin = 0, 0.0
-    for count in (60, None):  # a first short run loads what is loaded once
-        demuxer = library.CreateDemuxer(str(clip))
-        decoder = library.CreateDecoder(gpuid=0, codec=demuxer.GetNvCodecId(), usedevicememory=True)
-        if count is None:
-            begin = start.wait()
-        frames = 0
-        for packet in demuxer:
-            frames += len(decoder.Decode(packet))
-            if count is not None and frames >= count:
-                break
+    for packet in demuxer:
+        frames += len(decoder.Decode(packet))
+        if frames and not begin:
+            begin, frames = start.wait(), 0
     return {"begin": begin, "end": time.monotonic(), "frames": frames}
 
 
@@ -185,7 +182,7 @@ def whole_job(clip: Path, start: Start, *, encode: bool) -> dict[str, Any]:
         outcome = render_stream(job)
         end = time.monotonic()
         backend.close()
-    frames = job.checkpoint.frames
+    frames = job.checkpoint.frames - backend.first_frames
     stages = {f"{name}_ms": 1000 * timer.total_s / frames for name, timer in clock.timers.items()}
     return {
         "begin": backend.begin, "end": end, "frames": frames, "to_host_bytes": outcome.bytes_to_host_per_frame,
@@ -228,13 +225,18 @@ def stream_job(clip: Path, folder: Path, info: Any, backend: Any, clock: JobTele
 
 
 class _Started:
-    """A backend whose job waits for the others once everything is open, and may do without an encoder."""
+    """A backend whose job waits for the others once it has its first frames, and may do without an encoder.
+
+    Attributes:
+        begin: when all were ready.
+        first_frames: number of frames that each had by then.
+    """
 
     def __init__(self, backend: Any, start: Start | None, *, make_encoder: Callable[[Any], Any] | None = None) -> None:
         self._backend = backend
         self._start = start
         self._make_encoder = make_encoder
-        self.begin = 0.0
+        self.begin, self.first_frames = 0.0, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -248,16 +250,35 @@ class _Started:
         self._backend.stream.synchronize()
         return engine
 
-    def compositor(self, width: int, height: int) -> Any:
-        """The last part that a stream opens before it takes frames."""
-        if self._start is not None:
-            self.begin = self._start.wait()
-        return self._backend.compositor(width, height)
+    def decoder(self, *args: Any, **options: Any) -> Any:
+        return _Waiting(self._backend.decoder(*args, **options), self._wait)
+
+    def _wait(self, frames: int) -> None:
+        if self._start is not None and not self.begin:
+            self.begin, self.first_frames = self._start.wait(), frames
 
     def encoder(self, *args: Any, **options: Any) -> Any:
         if self._make_encoder is not None:
             return self._make_encoder(self._backend.stream)
         return self._backend.encoder(*args, **options)
+
+
+class _Waiting:
+    """A decoder that calls ``on_first`` with the number of its first frames."""
+
+    def __init__(self, decoder: Any, on_first: Callable[[int], None]) -> None:
+        self._decoder = decoder
+        self._on_first = on_first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+    def batches(self, *args: Any, **options: Any) -> Iterator[Any]:
+        taken = self._decoder.batches(*args, **options)
+        first = next(taken)
+        self._on_first(len(first))
+        yield first
+        yield from taken
 
 
 class _NoEncoder:

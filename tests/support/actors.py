@@ -36,6 +36,8 @@ class Actor:
     away: Sequence[tuple[float, float]] = ()  # spans in which the face is turned away
     zoom: Callable[[float], float] = lambda t: 1.0
     motion: float = 0.02  # of the features, in heights of the face: 0 for a picture, whose box is steady as well
+    slow: float = 1.0  # share of the motion that is no noise
+    rest_s: float = 0.0  # until then the features do not move
     nose: float = 0.5  # where the nose is across the face: away from the middle for a turned head
 
     def box(self, t: float) -> Rect | None:
@@ -80,6 +82,10 @@ class Recording:
                 faces, last_t = self._faces(i, t), t
             self.observations.append(Observation(i, t, faces, cut))
 
+    def resemble(self, name: str, other: str, distance: float) -> None:
+        """Let somebody's mean embedding be this far from somebody else's."""
+        self._mean[name] = self._mean[other] + distance * _axis(len(self._mean))
+
     def embed(self, pairs: Sequence[tuple[int, Face]]) -> NDArray[np.float32]:
         """A person's mean embedding and some noise: deterministic for a face of a frame."""
         self.embedded += [pts for pts, _ in pairs[:1]]
@@ -88,9 +94,12 @@ class Recording:
     def truth(self, scene: Scene) -> dict[str, Rect]:
         return {a.name: box for a in self.actors if (box := a.box(scene.t)) and a.visible(scene.t) and _inside(box)}
 
-    def _movement(self, t: float, part: int) -> float:
+    def _movement(self, actor: Actor, t: float, part: int) -> float:
         """A slow movement of one part of the face, and some noise."""
-        return 1.3 * math.sin((1.1 + 0.3 * part) * t + part) + 0.4 * float(self._motion_rng.normal())
+        noise = 0.4 * float(self._motion_rng.normal())
+        if t < actor.rest_s:
+            return 0.0
+        return actor.slow * 1.3 * math.sin((1.1 + 0.3 * part) * t + part) + noise
 
     def _embedding(self, pts: int, face: Face) -> NDArray[np.float64]:
         noise = np.random.default_rng([pts, round(face.box.x * 16) % 2**31]).normal(0, self.noise, 128)
@@ -102,13 +111,14 @@ class Recording:
         return tuple(found[i] for i in self._rng.permutation(len(found)))
 
     def _face(self, pts: int, actor: Actor, box: Rect) -> Face:
-        dx, dy, dw, dh = (float(v) for v in self._rng.normal(0, 0.015 if actor.motion else 0.002, 4))
+        t = pts / self.fps
+        rests = not actor.motion or t < actor.rest_s
+        dx, dy, dw, dh = (float(v) for v in self._rng.normal(0, 0.002 if rests else 0.015, 4))
         w, h = box.w * (1 + dw), box.h * (1 + dh)
         noisy = Rect(box.cx - w / 2 + dx * w, box.cy - h / 2 + dy * h, w, h)
         self._owner[pts, noisy.x] = actor.name
         on_face = ((actor.nose, v) if u == 0.5 else (u, v) for u, v in ON_FACE)
-        t = pts / self.fps
-        on_face = [(u, v + actor.motion * self._movement(t, part)) for part, (u, v) in enumerate(on_face)]
+        on_face = [(u, v + actor.motion * self._movement(actor, t, part)) for part, (u, v) in enumerate(on_face)]
         points = tuple((noisy.x + u * w, noisy.y + v * h) for u, v in on_face)
         return Face(noisy, actor.score, points)
 

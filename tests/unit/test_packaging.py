@@ -89,7 +89,7 @@ def test_requirements_are_what_the_code_imports() -> None:
     wanted = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in map(distribution, requirements())} - {None}
     assert wanted <= imported, "a requirement that nothing imports"
     foreign = imported - sys.stdlib_module_names - set(PACKAGES)
-    optional = {distribution(line).replace("-", "_") for line in requirements("cpu", "cuda", "demo")}
+    optional = {distribution(line).replace("-", "_") for line in requirements("cpu", "cuda", "demo", "cluster")}
     allowed = wanted | optional | {"pydantic_core", "cupy", "cupyx", "PyNvVideoCodec", "pynvml", "tensorrt_rtx", "cuda"}
     assert foreign <= allowed, "an import that nothing requires"
 

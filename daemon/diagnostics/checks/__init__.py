@@ -10,6 +10,7 @@ from daemon.diagnostics.checks import software  # isort: skip
 from daemon.diagnostics.checks import host  # isort: skip
 from daemon.diagnostics.checks import device  # isort: skip
 from daemon.diagnostics.checks import share  # isort: skip
+from daemon.diagnostics.checks import cluster  # isort: skip
 from daemon.diagnostics.checks import observers  # isort: skip
 
-__all__ = ["device", "host", "observers", "share", "software"]
+__all__ = ["cluster", "device", "host", "observers", "share", "software"]

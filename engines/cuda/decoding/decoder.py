@@ -21,7 +21,7 @@ from engines.cuda.decoding.surfaces import Surface, SurfaceConverter, upload
 from engines.cuda.stream_protocol import DeviceWork
 from engines.edits.video import is_hidden
 from engines.errors import Component, DeviceUnavailableError, UnsupportedCodecError
-from engines.frames import MediaInfo, VideoInfo
+from engines.frames import FrameBatch, MediaInfo, VideoInfo
 from engines.settings import DeviceSettings
 from engines.video.seeking import NO_PRESENTATION_TIMES, Feed, feed_from
 from engines.video.timeline import Slot, Timeline, step_ticks
@@ -132,6 +132,7 @@ class GPUDecoder(PyAvDecoder):
 
     Args:
         stream: where frames are made.
+        on_batch: called before each batch is handed over; orders the work of its readers behind that of ``stream``.
         open_codec: opens a session of the GPU's decoder for a stream.
         refusal: why the GPU must not be tried; None to try it.
         on_refusal: called with the reason why the GPU does not decode the stream.
@@ -156,6 +157,7 @@ class GPUDecoder(PyAvDecoder):
         open_codec: OpenCodec,
         refusal: str | None,
         on_refusal: Callable[[str], None] = lambda _: None,
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(path, info, max_surface_pixels=max_surface_pixels, threads=threads)
         self.device = device
@@ -165,6 +167,7 @@ class GPUDecoder(PyAvDecoder):
         self._settings = settings
         self._open_codec = open_codec
         self._on_refusal = on_refusal
+        self._on_batch = on_batch
         # NVDEC, drained within a group of frames, has given wrong ones.
         reason = EDITS if refusal is None and read_edit_lists(path).are_complex else refusal
         if reason is not None:
@@ -181,6 +184,11 @@ class GPUDecoder(PyAvDecoder):
                 raise UnsupportedCodecError(message)
         log.warning("decoding on the CPU", reason=reason, path=str(self._path))
         self.cpu_fallback = True
+
+    def _batches(self, start_pts: int | None, size: int) -> Iterator[FrameBatch]:
+        for batch in super()._batches(start_pts, size):
+            self._on_batch()
+            yield batch
 
     def _decoded(self, feed: Feed) -> tuple[Run, Iterator[Slot[Any]]]:
         if self.cpu_fallback:

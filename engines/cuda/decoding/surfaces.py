@@ -12,12 +12,13 @@ from engines.cuda.compose import draw_tiles
 from engines.cuda.decoding.tone import ToneTable, white_and_middle
 from engines.cuda.device_frames import DevicePlanes, empty_planes, frame_bytes, one, split
 from engines.cuda.kernels import SURFACE
-from engines.cuda.stream_protocol import DeviceWork
+from engines.cuda.stream_protocol import DeviceArray, DeviceWork
 from engines.frames import Frame, Plane, Rect, VideoInfo
 from engines.protocols import TileSource
 from engines.tone_map import tone_source
 
 _BLOCK = 16, 16
+_MOST_TOGETHER, _MOST_BYTES = 8, 32 * 2**20  # frames whose memory is allocated together
 _LUMA_BLACK, _LUMA_STEPS = 16, 219  # limited range, 8 bits (BT.601, BT.709)
 _CHROMA_GREY, _CHROMA_STEPS = 128, 224
 
@@ -56,6 +57,7 @@ class SurfaceConverter:
         self._sideways = video.rotation_deg in (90, 270)
         source = tone_source(video.color, video.peak_cd_m2)
         self._tone = None if source is None else ToneTable(stream, video, source)
+        self._unused: list[DeviceArray] = []
         self._is_plain = not (video.rotation_deg or video.mirrored or video.color.full_range or self._tone)
 
     def convert(self, surface: Surface) -> DevicePlanes:
@@ -71,10 +73,16 @@ class SurfaceConverter:
         return not surface.wide and (surface.width, surface.height) == (self._width, self._height)
 
     def _copied(self, surface: Surface) -> DevicePlanes:
-        size = frame_bytes(self._width, self._height)
-        memory = self._stream.empty((size,))
-        self._stream.copy(memory, surface.y, size)
+        memory = self._memory()
+        self._stream.copy(memory, surface.y, memory.size)
         return split(memory, self._width, self._height)
+
+    def _memory(self) -> DeviceArray:
+        """Return memory for a frame. It is freed with that of the frames beside it, when none of them is needed."""
+        if not self._unused:
+            size = frame_bytes(self._width, self._height)
+            self._unused = list(self._stream.empty((max(1, min(_MOST_TOGETHER, _MOST_BYTES // size)), size)))
+        return self._unused.pop()
 
     def _upright(self, surface: Surface) -> DevicePlanes:
         width, height = surface.width, surface.height

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,7 @@ def test_a_demonstration_that_cannot_begin_is_explained(dualface: Dualface, tmp_
 COMMANDS = [
     ["run"], ["process"], ["demo"], ["status"], ["pause"], ["resume"], ["drain"], ["retry"], ["doctor"], ["probe"],
     ["bench"], ["config", "check"], ["config", "show"], ["config", "set"], ["config", "schema"], ["config", "sample"],
+    ["node"], ["cluster", "start"], ["cluster", "status"],
     ["engines", "list"], ["engines", "build"], ["engines", "bench"],
 ]  # fmt: skip
 
@@ -267,3 +269,18 @@ def test_a_share_that_is_away_is_one_sentence(dualface: Dualface, tmp_path: Path
     assert "does not exist" in err
     assert "--root" in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+def test_a_host_that_cannot_join_is_told_what_to_do(dualface: Dualface, share: Path) -> None:
+    code, _, err = dualface("node", "--address", "192.0.2.10")
+    assert code == 3
+    assert "No head has been started on the share" in err
+    assert "dualface cluster start" in err
+
+
+def test_without_a_cluster_there_are_no_nodes(dualface: Dualface, share: Path) -> None:
+    code, out, _ = dualface("cluster", "status", "--root", str(share))
+    assert code == 3
+    assert "No service reports a cluster" in out
+    assert json.loads(dualface("cluster", "status", "--root", str(share), "--json")[1]) == []

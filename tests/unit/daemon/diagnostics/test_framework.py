@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from daemon.config.settings import ShareSettings
 from daemon.diagnostics import checks
-from daemon.diagnostics.checks import device, host, observers, share, software
+from daemon.diagnostics.checks import cluster, device, host, observers, share, software
 from daemon.diagnostics.checks.context import Context
 from daemon.diagnostics.checks.share import AT_START
 from daemon.diagnostics.checks.startup import recheck_share
@@ -62,7 +62,7 @@ def examined(name: str, context: Context) -> Finding:
 
 
 def test_every_check_has_a_meaning() -> None:
-    assert checks.__all__ == ["device", "host", "observers", "share", "software"]
+    assert checks.__all__ == ["cluster", "device", "host", "observers", "share", "software"]
     for name, found in CHECKS.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
         assert len(found.meaning) > 30, name
@@ -306,7 +306,7 @@ def test_checks_at_start_exist() -> None:
 
 
 def test_checks_are_defined_where_they_belong() -> None:
-    modules = {module.__name__ for module in (device, host, observers, share, software)}
+    modules = {module.__name__ for module in (cluster, device, host, observers, share, software)}
     assert {found.function.__module__ for found in CHECKS.values()} == modules
 
 

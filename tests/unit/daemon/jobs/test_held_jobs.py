@@ -113,3 +113,14 @@ def test_a_wait_has_one_beginning_however_often_it_is_tried_in_between(
     held.begin_attempt()
     held.note_stage("render")
     assert held.since == ""
+
+
+def test_a_service_of_a_cluster_moves_the_jobs_of_its_former_run(tmp_path: Path) -> None:
+    """A worker of that run may still write at a node that was cut off."""
+    share = make_share(tmp_path)
+    settings = settings_for(tmp_path, cluster={"engine": "ray", "address": "192.0.2.10"})
+    held = HeldJobs(settings, share, lambda: 0.0, others_active=lambda: False)
+    job = claimed(share, "x.mp4").folder
+    leases.write(job, replace(held.lease, pid=1))
+    assert list(held.renew()) == []
+    assert [each.job.folder.name for each in held] == [f"{job.name}~2"]

@@ -11,6 +11,7 @@ import structlog
 
 from daemon.config.settings import Settings
 from daemon.executor.protocol import Place
+from daemon.jobs.class_waits import ClassWaits
 from daemon.jobs.held_jobs import HeldJob
 from daemon.service.dispatcher import Dispatcher
 from daemon.service.job_overview import COMPARISON
@@ -36,7 +37,9 @@ class Starts:
         self.files = files
         jobs.executor.apply(Settings.model_validate({"workers": {"concurrent_jobs": slots}}))
         jobs.executor.use_gpus(gpus)
-        self.dispatcher = Dispatcher(jobs.overview, jobs.executor, start=self.start, claim=self.claim)
+        self.dispatcher = Dispatcher(
+            jobs.overview, jobs.executor, ClassWaits(jobs.settings, jobs.clock), start=self.start, claim=self.claim
+        )
 
     def start(self, held: HeldJob, place: Place) -> None:
         self.names.append(held.job.source_name)

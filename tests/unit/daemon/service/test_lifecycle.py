@@ -177,3 +177,50 @@ def test_a_job_that_waits_for_space_shows_free_space_and_removes_cached_segments
         left.append(len(list(jobs.share.finished.iterdir())))
         jobs.clock.now += 1
     assert left == [1, 0]
+
+
+def test_before_a_job_of_a_lost_node_goes_on_its_directory_is_moved(jobs: Jobs) -> None:
+    """The old worker may still write; its paths are gone, and the loss costs no attempt."""
+    held = jobs.queued("x.mp4")
+    lifecycle = jobs.lifecycle()
+    lifecycle.start_attempt(held, Place("lab2", compute_class="cpu-a"))
+    before = held.job.folder
+    (before / "half.part").touch()
+    jobs.executor.end(held.job.id)
+    lifecycle.end_attempt(held.job.id, Died("node lost", 0, "lab2: no answer", may_still_run=True))
+    assert not before.exists()
+    assert held.job.folder.name == f"{before.name}~2"
+    assert not (held.job.folder / "half.part").exists()
+    stored = load_job(held.job.folder).manifest
+    assert (stored.state, stored.attempts, stored.node) == (JobState.QUEUED, 0, "lab2")
+    assert (held.code, "lab2" in held.reason) == ("NODE_LOST", True)
+    assert leases.read(held.job.folder) == leases._for(held.job.folder, jobs.held.lease)
+
+
+def test_a_directory_that_cannot_be_moved_yet_is_moved_before_the_next_step(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = jobs.queued("x.mp4")
+    lifecycle = jobs.lifecycle()
+    lifecycle.start_attempt(held, Place("lab2"))
+    jobs.executor.end(held.job.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(leases, "take_over", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        lifecycle.end_attempt(held.job.id, Died("node lost", 0, "lab2", may_still_run=True))
+    assert held.must_move
+    jobs.clock.now += 1000
+    lifecycle.start_attempt(held, Place("lab3"))
+    assert held.job.folder.name.endswith("~2")
+    order = jobs.executor.orders[held.job.id]
+    assert isinstance(order, RunJob)
+    assert order.spec.work_dir == held.job.folder
+
+
+def test_a_directory_that_another_host_has_taken_meanwhile_is_lost(jobs: Jobs) -> None:
+    held = jobs.queued("x.mp4")
+    lifecycle = jobs.lifecycle()
+    lifecycle.start_attempt(held, Place("lab2"))
+    jobs.executor.end(held.job.id)
+    leases.take_over(held.job.folder)
+    lifecycle.end_attempt(held.job.id, Died("node lost", 0, "lab2", may_still_run=True))
+    assert held not in list(jobs.held)

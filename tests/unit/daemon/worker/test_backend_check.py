@@ -8,10 +8,12 @@ from daemon.worker import backend_check
 from daemon.worker.protocol import GPU, BackendReady, decode, encode
 from daemon.worker.subprocess_call import AnsweredError, ChildFailedError
 from engines import registry
+from engines.compute_class import ComputeClass
 from engines.nvenc_sessions import SessionProbe
 from engines.settings import DeviceSettings
 
 GIB = 2**30
+CLASS = backend_check._class_name(ComputeClass(backend="cpu").to_json())
 COUNTED = SessionProbe(3, "NVENC returned error 10", 10)
 
 
@@ -41,6 +43,7 @@ class Opened:
     """A backend that opens, on a GPU or not."""
 
     notes = ()
+    compute_class = ComputeClass(backend="cpu")
 
     def __init__(self, device: str, free_bytes: int | None) -> None:
         self.device, self._room_bytes = device, free_bytes
@@ -60,8 +63,8 @@ class Opened:
 @pytest.mark.parametrize(
     ("opened", "settings", "gpus"),
     [
-        (Opened("cuda:0", GIB), {}, (GPU(0, GIB, COUNTED),)),
-        (Opened("cuda:0", GIB), {"nvenc_max_sessions": 0}, (GPU(0, GIB),)),
+        (Opened("cuda:0", GIB), {}, (GPU(0, GIB, COUNTED, CLASS),)),
+        (Opened("cuda:0", GIB), {"nvenc_max_sessions": 0}, (GPU(0, GIB, None, CLASS),)),
         (Opened("cpu", None), {}, ()),
     ],
 )
@@ -73,6 +76,7 @@ def test_encoder_sessions_are_counted_on_a_gpu_only(
     monkeypatch.setattr(backend_check, "probe_sessions", lambda index: asked.append(index) or COUNTED)
     ready = backend_check._open(DeviceSettings.model_validate(settings))
     assert ready.gpus == gpus
+    assert ready.compute_class == ("" if gpus else CLASS)
     assert len(asked) == sum(gpu.nvenc is not None for gpu in gpus)
 
 

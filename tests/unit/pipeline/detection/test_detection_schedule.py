@@ -5,6 +5,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.frames import Rect
 from pipeline.detection.detection_schedule import DetectionSchedule
@@ -96,3 +98,19 @@ def test_a_restored_pace_goes_on_identically():
     run(pace, lambda _: faces(400, 1200), 50)
     other.restore(json.loads(json.dumps(pace.state())))
     assert run(pace, lambda _: faces(400, 1200), 90, 50) == run(other, lambda _: faces(400, 1200), 90, 50)
+
+
+@given(
+    st.integers(1, 70), st.integers(1, 20),
+    st.lists(st.lists(st.integers(0, 1800), max_size=3), min_size=1, max_size=80),
+)  # fmt: skip
+def test_what_may_be_due_holds_all_that_is_due(fps: int, length: int, seen: list[list[int]]) -> None:
+    """In batches of any length, whatever is found: calm stretches begin and end anywhere."""
+    pace = new_pace(fps)
+    for first in range(0, 4 * len(seen), length):
+        times = [n / fps for n in range(first, first + length)]
+        due = pace.due(times, [False] * length)
+        assert all(may for may, is_due in zip(pace.may_be_due(times), due, strict=True) if is_due)
+        for n, is_due in enumerate(due):
+            if is_due:
+                pace.note(times[n], faces(*seen[(first + n) // 4 % len(seen)]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.identity.assignment import Assigner, PositionOrder, link
-from pipeline.identity.selection import Person
+from pipeline.identity.person import Person
 from pipeline.identity.tracklets import STRANGER, Tracklet
 from pipeline.settings import IdentitySettings
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engines.frames import Rect
 from pipeline.identity.resolver import PeopleResolver
+from pipeline.identity.statistics import IdentityRecord
 from pipeline.people import Face, Observation, Scene
 from tests.support.actors import Actor, Path, Recording, line, missing, play, resolver, still, wrong
 
@@ -32,6 +33,10 @@ def share(indices: list[int], scenes: list[Scene]) -> float:
 def right(recording: Recording, scenes: list[Scene], allowed: float = 0.02, **sides: str) -> None:
     assert share(wrong(recording, scenes, **sides), scenes) <= 0.005
     assert share(missing(recording, scenes, **sides), scenes) <= allowed
+
+
+def pictures_until(people: PeopleResolver) -> dict[int, float]:
+    return IdentityRecord.restored(people.state()["record"]).pictures_until()
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
@@ -110,6 +115,56 @@ def test_a_cut_to_other_people_shows_neither() -> None:
     assert not missing(recording, scenes)
 
 
+def between_two_shots(
+    name: str, *, a_x: float = 500, b_x: float = 1400, resembles: float = 0.0, behind: bool = False
+) -> Recording:
+    """A and B, then one face alone, then A and B.
+
+    Args:
+        resembles: how far C's embedding is from that of A; 0 for unlike.
+        behind: somebody far away is behind the one alone.
+    """
+
+    def path(x: float, *, alone: bool) -> Path:
+        return lambda t: ((900, 420) if alone else None) if 3 <= t < 5 else still(x)(t)
+
+    a, b = Actor("A", path(a_x, alone=name == "A")), Actor("B", path(b_x, alone=name == "B"))
+    c = Actor("C", lambda t: (900, 420) if name == "C" and 3 <= t < 5 else None)
+    d = Actor("D", lambda t: (1500, 300) if behind and 3 <= t < 5 else None, height=60)
+    recording = Recording([a, b, c, d], cuts=[3, 5])
+    if resembles:
+        recording.resemble("C", "A", resembles)
+    return recording
+
+
+@pytest.mark.parametrize(("resembles", "shown"), [(0.0, False), (0.44, False), (0.3, True)])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_stranger_alone_after_a_cut_is_nobody_unless_embeddings_say_so(
+    resembles: float, shown: bool, behind: bool
+) -> None:
+    recording = between_two_shots("C", resembles=resembles, behind=behind)
+    scenes = play(recording)
+    assert bool(wrong(recording, scenes)) is shown
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_one_of_the_two_alone_after_a_cut_is_shown(name: str) -> None:
+    recording = between_two_shots(name)
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("name", ["A", "B", "C"])
+def test_people_who_always_touch_are_known_again_after_a_cut(name: str) -> None:
+    """No face is ever clear of the other one, so the first views are all there is to compare with."""
+    recording = between_two_shots(name, a_x=800, b_x=980)
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, [s for s in scenes if 3 <= s.t < 5])
+
+
 @pytest.mark.parametrize("height", [110, 230])
 def test_a_bystander_who_passes_stays_one(height: float) -> None:
     a, b = Actor("A", still(500), depth=1), Actor("B", still(1400), depth=1)
@@ -149,15 +204,66 @@ def test_a_face_on_the_wall_gives_way_to_the_second_person() -> None:
     assert not missing(recording, late)
 
 
-def test_a_photograph_gives_way_to_a_smaller_living_face() -> None:
-    """The picture is as large as A; B is smaller and comes later. Only the picture never moves its features."""
-    a, photo = Actor("A", still(500)), Actor("C", lambda t: (1000.0, 300.0), motion=0)
-    b = Actor("B", lambda t: still(1500)(t) if t >= 2 else None, height=150)
-    recording = Recording([a, photo, b], seconds=12)
+@pytest.mark.parametrize("x", [250, 1000])
+@pytest.mark.parametrize("begin", [0, 2])
+def test_a_photograph_larger_than_the_people_is_never_one_of_them(x: float, begin: float) -> None:
+    """B is smaller and may come later. Only the picture never moves its features."""
+    photo = Actor("C", lambda t: (x, 300.0), height=260, motion=0)
+    a, b = Actor("A", still(600)), Actor("B", lambda t: still(1500)(t) if t >= begin else None, height=150)
+    recording = Recording([a, b, photo], seconds=8)
+    people = resolver(recording)
+    scenes = play(recording, people)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes)
+    assert not people.summary()["replaced_people"]
+
+
+def test_somebody_beside_a_photograph_is_alone() -> None:
+    recording = Recording([Actor("A", still(600)), Actor("C", lambda t: (1300.0, 300.0), motion=0)], seconds=6)
+    people = resolver(recording)
+    assert all(scene.right is None for scene in play(recording, people))
+    assert people.summary()["people_seen"] == 1
+
+
+def test_people_who_do_not_move_at_all_are_two_all_the_same() -> None:
+    recording = Recording([Actor(n, lambda t, x=x: (x, 400.0), motion=0) for n, x in (("A", 500.0), ("B", 1400.0))])
     scenes = play(recording)
-    late = [s for s in scenes if s.t > 6]
-    assert not wrong(recording, late)
-    assert not missing(recording, late)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, scenes)
+
+
+@pytest.mark.parametrize("quiet", ["A", "B"])
+def test_who_sits_still_at_first_gets_their_own_side_later(quiet: str) -> None:
+    paths = {"A": still(700), "B": still(1200)}
+    actors = [Actor(n, path, rest_s=1.5 if n == quiet else 0.0) for n, path in paths.items()]
+    recording = Recording(actors, seconds=6)
+    scenes = play(recording)
+    assert not wrong(recording, scenes)
+    assert not missing(recording, [s for s in scenes if s.t > 2])
+    assert missing(recording, scenes)[0] == 0, "the quiet one waits"
+
+
+def test_a_picture_that_was_taken_for_a_person_is_recorded() -> None:
+    """The picture is noisy, so that it is not told from a living face at once."""
+    photo = Actor("C", lambda t: (300.0, 300.0), height=300, motion=0.012, slow=0.0)
+    recording = Recording([Actor("A", still(700)), Actor("B", still(1500)), photo], seconds=8)
+    people = resolver(recording)
+    scenes = play(recording, people)
+    (replaced,) = people.summary()["replaced_people"]
+    until = pictures_until(people)
+    assert until == {replaced["person"]: pytest.approx(replaced["t"], abs=1e-3)}
+    assert wrong(recording, scenes)
+    assert all(scenes[i].t < replaced["t"] for i in wrong(recording, scenes))
+
+
+def test_somebody_who_lived_is_no_picture() -> None:
+    """C is there for a while and leaves; B takes the place."""
+    c = Actor("C", lambda t: still(300)(t) if t < 5 else None)
+    recording = Recording([Actor("A", still(900)), c, Actor("B", lambda t: still(1600)(t) if t >= 6 else None)], 20)
+    people = resolver(recording)
+    play(recording, people)
+    assert people.summary()["replaced_people"]
+    assert not pictures_until(people)
 
 
 def test_a_bystander_who_sits_behind_a_close_up_replaces_nobody() -> None:

@@ -65,6 +65,27 @@ def test_a_still_has_the_crop_with_which_the_live_tile_begins_if_that_shows_the_
     assert (still.still_pts, still.crop.x) == (120, crop_x)
 
 
+def test_a_picture_is_not_shown_where_it_was_taken_for_a_person() -> None:
+    """It is taken for person 2 for a second; then the camera takes up to another second to leave it."""
+    film = rows([INSIDE] * 100, [CUT_OFF] * 25 + [INSIDE] * 75)
+    sights = FirstSights.of(film, SIZE, {2: 1.0})
+    assert sights
+    shown_now = [sights.apply(row) for row in film]
+    assert {row.right.still_pts for row in shown_now[:50]} == {2000}
+    assert [row.right for row in shown_now[50:]] == [row.right for row in film[50:]]
+    assert [row.left for row in shown_now] == [row.left for row in film]
+
+
+def test_a_picture_stays_where_its_person_is_in_the_other_tile() -> None:
+    """The two people change sides when the picture of person 1 gives way."""
+    film = [
+        replace(row, left=shown(INSIDE, 2 if row.t < 1 else 1), right=shown(INSIDE, 1 if row.t < 1 else 2))
+        for row in rows([INSIDE] * 100, [INSIDE] * 100)
+    ]
+    sights = FirstSights.of(film, SIZE, {1: 1.0})
+    assert [sights.apply(row) for row in film] == film
+
+
 def test_an_interpolated_face_is_no_still_where_there_is_a_detected_one() -> None:
     film = rows([INSIDE] * 3, [None] * 3)
     film += [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.splitting.part import Part
-from pipeline.splitting.part_board import MOST_ATTEMPTS, Grant, PartBoard, SplitAbandonedError
+from pipeline.splitting.part_board import MOST_ATTEMPTS, STAGES, Grant, PartBoard, SplitAbandonedError, Stage
 
 WORKERS = ("a", "b", "c")
 
@@ -27,38 +25,41 @@ class Work(RuleBasedStateMachine):
         self.count, self.ahead = count, 2 * workers + 1
         self.board = PartBoard(parts(count), workers)
         self.granted: dict[str, Grant] = {}
+        self.ever: set[str] = set()
         self.detected: set[int] = set()
         self.decided = 0
         self.rendered: list[int] = []
-        self.folders: set[str] = set()
-        self.failures: dict[tuple[int, str], int] = {}
+        self.failures: dict[tuple[int, Stage], int] = {}
         self.abandoned = False
 
     @precondition(lambda self: not self.abandoned)
-    @rule(worker=st.sampled_from(WORKERS))
-    def ask(self, worker: str) -> None:
-        grant = self.board.grant(worker)
-        if worker in self.granted:
-            assert grant is None
+    @rule(worker=st.sampled_from(WORKERS), stage=st.sampled_from(STAGES))
+    def ask(self, worker: str, stage: Stage) -> None:
+        grant = self.board.grant(worker, stage)
         if grant is None:
             return
-        assert grant.folder not in self.folders
-        assert all((grant.part, grant.stage) != (other.part, other.stage) for other in self.granted.values())
-        if grant.stage == "detect":
+        assert (grant.worker, grant.stage) == (worker, stage)
+        assert grant.folder not in self.ever
+        others = list(self.granted.values())
+        assert (worker, stage) not in [(other.worker, other.stage) for other in others]
+        assert (grant.part, stage) not in [(other.part, other.stage) for other in others]
+        if stage == "detect":
             assert grant.part.index not in self.detected
             assert grant.part.index < self.oldest_open + self.ahead
         else:
             assert grant.part.index < self.decided
             assert grant.part.index not in self.rendered
-        self.folders.add(grant.folder)
-        self.granted[worker] = grant
+        self.ever.add(grant.folder)
+        self.granted[grant.folder] = grant
 
     @precondition(lambda self: self.granted and not self.abandoned)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        worker = data.draw(st.sampled_from(sorted(self.granted)))
-        grant = self.granted.pop(worker)
-        assert self.board.finish(worker) == grant
+        self._finish(data.draw(st.sampled_from(sorted(self.granted))))
+
+    def _finish(self, folder: str) -> None:
+        grant = self.granted.pop(folder)
+        assert self.board.finish(folder) == grant
         if grant.stage == "render":
             self.rendered.append(grant.part.index)
             return
@@ -68,20 +69,35 @@ class Work(RuleBasedStateMachine):
             self.decided += 1
 
     @precondition(lambda self: self.granted and not self.abandoned)
-    @rule(data=st.data(), leaves=st.booleans())
-    def fail(self, data: st.DataObject, leaves: bool) -> None:
-        worker = data.draw(st.sampled_from(sorted(self.granted)))
-        grant = self.granted.pop(worker)
-        key = grant.part.index, grant.stage
-        self.failures[key] = self.failures.get(key, 0) + 1
-        if leaves:
-            self.board.leave([worker])
-        self.abandoned = self.failures[key] >= MOST_ATTEMPTS
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        folder = data.draw(st.sampled_from(sorted(self.granted)))
+        self._count_failure(self.granted[folder])
         if self.abandoned:
             with pytest.raises(SplitAbandonedError, match="bad luck"):
-                self.board.fail(worker, "bad luck")
+                self.board.fail(folder, "bad luck")
         else:
-            assert self.board.fail(worker, "bad luck") == grant
+            assert self.board.fail(folder, "bad luck") == self.granted.pop(folder)
+            assert self.board.holds(folder) is None
+
+    @precondition(lambda self: not self.abandoned)
+    @rule(worker=st.sampled_from(WORKERS))
+    def leave(self, worker: str) -> None:
+        lost = [grant for grant in self.granted.values() if grant.worker == worker]
+        for grant in lost:
+            self._count_failure(grant)
+        if self.abandoned:
+            with pytest.raises(SplitAbandonedError, match="it has died"):
+                self.board.leave(worker, "it has died")
+            return
+        assert sorted(grant.folder for grant in self.board.leave(worker, "it has died")) == sorted(
+            self.granted.pop(grant.folder).folder for grant in lost
+        )
+
+    def _count_failure(self, grant: Grant) -> None:
+        key = grant.part.index, grant.stage
+        self.failures[key] = self.failures.get(key, 0) + 1
+        self.abandoned = self.abandoned or self.failures[key] >= MOST_ATTEMPTS
 
     @precondition(lambda self: self.abandoned)
     @rule()
@@ -97,29 +113,18 @@ class Work(RuleBasedStateMachine):
         if hasattr(self, "board"):
             assert self.board.done == (len(self.rendered) == self.count)
             assert len(self.rendered) == len(set(self.rendered))
+            assert all(self.board.holds(folder) == grant for folder, grant in self.granted.items()) or self.abandoned
 
     def teardown(self) -> None:
-        """One worker alone can do the rest: no part is lost."""
+        """Those that are at work and one more worker do the rest: no part is lost, and nothing blocks."""
         if not hasattr(self, "board") or self.abandoned:
             return
-        for worker in list(self.granted):
-            with suppress(SplitAbandonedError):
-                self.board.fail(worker, "")
-                self.granted.pop(worker)
-        if self.granted:
-            return
-        for _ in range(2 * self.count):
-            self.ask("a")
-            if "a" in self.granted:
-                grant = self.granted.pop("a")
-                self.board.finish("a")
-                if grant.stage == "render":
-                    self.rendered.append(grant.part.index)
-                else:
-                    self.detected.add(grant.part.index)
-                    while self.decided in self.detected:
-                        self.board.may_render(self.decided)
-                        self.decided += 1
+        for _ in range(3 * self.count + 3):
+            for worker in WORKERS:
+                for stage in STAGES:
+                    self.ask(worker, stage)
+            for folder in list(self.granted):
+                self._finish(folder)
         assert self.board.done
 
 
@@ -127,49 +132,59 @@ TestWork = Work.TestCase
 TestWork.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def detected(board: PartBoard, worker: str) -> int:
-    """Let a worker detect in the next part; return its number."""
-    assert board.grant(worker)
-    return board.finish(worker).part.index
+def done(board: PartBoard, worker: str, stage: Stage) -> int:
+    """Let a worker do what it is granted; return the number of the part."""
+    grant = board.grant(worker, stage)
+    assert grant is not None
+    return board.finish(grant.folder).part.index
+
+
+def test_a_worker_detects_in_one_part_and_renders_another() -> None:
+    board = PartBoard(parts(4), 1)
+    assert done(board, "a", "detect") == 0
+    board.may_render(0)
+    grants = [board.grant("a", stage) for stage in STAGES]
+    assert [(grant.part.index, grant.stage) for grant in grants if grant] == [(0, "render"), (1, "detect")]
 
 
 def test_a_worker_renders_where_it_has_detected() -> None:
     board = PartBoard(parts(6), 2)
-    assert [detected(board, worker) for worker in "abab"] == [0, 1, 2, 3]
+    assert [done(board, worker, "detect") for worker in "abab"] == [0, 1, 2, 3]
     for index in range(4):
         board.may_render(index)
-    grants = [board.grant("b"), board.grant("a")]
-    assert [(grant.part.index, grant.stage) for grant in grants if grant] == [(1, "render"), (0, "render")]
+    assert [done(board, worker, "render") for worker in "baab"] == [1, 0, 2, 3]
+
+
+def test_nobody_takes_over_while_something_is_to_be_detected() -> None:
+    board = PartBoard(parts(3), 2)
+    assert done(board, "a", "detect") == 0
+    board.may_render(0)
+    assert board.grant("b", "render") is None
+    assert [done(board, "b", "detect") for _ in range(2)] == [1, 2]
+    assert done(board, "b", "render") == 0
 
 
 def test_others_render_what_a_worker_that_left_has_detected() -> None:
-    board = PartBoard(parts(2), 2)
-    assert [detected(board, worker) for worker in "ab"] == [0, 1]
-    board.leave(["a"])
-    for index in range(2):
-        board.may_render(index)
-    assert detected(board, "b") == 1
-    assert detected(board, "b") == 0
-    assert board.done
+    board = PartBoard(parts(9), 2)
+    assert [done(board, worker, "detect") for worker in "ab"] == [0, 1]
+    board.may_render(0)
+    assert board.leave("a", "") == []
+    assert done(board, "b", "render") == 0
 
 
 def test_detection_waits_for_rendering() -> None:
     board = PartBoard(parts(20), 1)
-    assert [detected(board, "a") for _ in range(3)] == [0, 1, 2]
-    assert board.grant("a") is None
+    assert [done(board, "a", "detect") for _ in range(3)] == [0, 1, 2]
+    assert board.grant("a", "detect") is None
     board.may_render(0)
-    assert detected(board, "a") == 0
-    assert detected(board, "a") == 3
+    assert done(board, "a", "render") == 0
+    assert done(board, "a", "detect") == 3
 
 
 def test_a_part_without_frames_needs_no_rendering() -> None:
     board = PartBoard(parts(2), 1)
-    assert [detected(board, "a") for _ in range(2)] == [0, 1]
+    assert [done(board, "a", "detect") for _ in range(2)] == [0, 1]
     board.skip(0)
     board.may_render(1)
-    assert detected(board, "a") == 1
+    assert done(board, "a", "render") == 1
     assert board.done
-
-
-def test_a_failure_of_nobody_is_none() -> None:
-    assert PartBoard(parts(1), 1).fail("a", "") is None

@@ -1,0 +1,116 @@
+"""Accidents in a cluster, with Ray's real processes: one clear outcome, no stray process, no second writer."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from daemon.executor.protocol import Died
+from tests.support.cluster import Cluster
+from tests.support.recordings import packets
+from tests.support.service import Service, outputs
+from tests.support.stage import Stage
+
+WORKER, RAYLET = "daemon.worker.main", "raylet/raylet"
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    made = Cluster()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(cluster: Cluster) -> Iterator[Stage]:
+    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
+
+    made = Stage(lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Two nodes that the test may end."""
+    names = "first", "second"
+    for name in names:
+        cluster.add(name)
+    yield names
+    for name in names:
+        cluster.end(name)
+
+
+def ended(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    return not alive
+
+
+def test_kills_of_processes_and_nodes(cluster: Cluster, stage: Stage, nodes: tuple[str, str]) -> None:
+    """A worker, its relay, a node's raylet alone, and all of a node's processes at once, as when the power fails."""
+    first, second = nodes
+    pid = stage.runs("worker", node=first)
+    psutil.Process(pid).kill()
+    assert stage.outcome("worker") == Died("SIGKILL", -signal.SIGKILL)
+
+    worker = psutil.Process(stage.runs("relay", node=first))
+    worker.parent().kill()
+    lost(stage, "relay", first)
+    assert ended([worker])
+
+    for name in nodes:
+        stage.runs(f"job of {name}", node=name)
+    families = [*cluster.family(first), *cluster.family(second)]
+    cluster.signal(second, signal.SIGKILL)
+    cluster.named(first, RAYLET)[0].kill()
+    for name in nodes:
+        lost(stage, f"job of {name}", name)
+    assert ended(families)
+    stage.until(lambda: not stage.executor.places)
+
+
+def lost(stage: Stage, job: str, node: str) -> None:
+    """Nobody has seen the end of a job's worker."""
+    outcome = stage.outcome(job)
+    assert isinstance(outcome, Died)
+    assert outcome.may_still_run
+    assert outcome.last_output.startswith(f"{node}: ")
+
+
+def test_a_job_of_a_lost_node_goes_on_at_another_and_is_delivered_once(
+    cluster: Cluster,
+    make_service: Callable[..., Service],
+    recording: Path,
+    undisturbed: list[tuple[int, int, bytes]],
+) -> None:
+    """The node sleeps in the middle of the job and wakes up when another has done it."""
+    cluster.add("sleeper")
+    sections = {name: cluster.document("head")[name] for name in ("cluster", "leases", "device")}
+    service = make_service(root=cluster.root, **sections)
+    shutil.copy(recording, service.inbox("x.mp4"))
+    service.start()
+    service.wait_for(lambda: len(service.segments()) >= 2, "two segments")
+    assert [job["node"] for job in service.status()["running"]] == ["sleeper"]
+    (worker,) = cluster.named("sleeper", WORKER)
+    asleep = cluster.family("sleeper")
+    cluster.signal("sleeper", signal.SIGSTOP)
+    cluster.add("other")
+    service.wait_for(lambda: service.exists("outbox/x.dual.report.json"), "the delivery")
+    for process in asleep:
+        process.send_signal(signal.SIGCONT)
+    assert ended([worker]), "the worker of a node that was away gives up"
+    service.wait_for(lambda: service.jobs() == [], "the end of the job")
+    assert service.files("outbox") == outputs("x")
+    assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
+    resilience = service.report("outbox/x.dual.report.json")["resilience"]
+    assert (resilience["attempts"], len(resilience["resumed_at_s"])) == (1, 1), "a lost node costs no attempt"
+    assert [line["code"] for line in service.events("job waits")] == ["NODE_LOST"]
+    assert service.stop() == 0
