@@ -83,7 +83,7 @@ class PartBoard:
 
     def _next_to_render(self, worker: str) -> int | None:
         own = [index for index in self._to_render if self._detectors.get(index) in (worker, None)]
-        others = [] if self._to_detect else self._to_render
+        others = self._to_render if self._next_to_detect() is None else []
         return next(iter([*own, *others]), None)
 
     def finish(self, folder: str) -> Grant:
