@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from daemon.executor.node_watch import NodeWatch
 from daemon.executor.nodes import NodeDescription, Versions
 from daemon.executor.protocol import Place
-from daemon.executor.ray_executor import _NodeWatch
 
 VERSIONS = Versions("1", "3.11.7", "2.60.0")
 
@@ -43,8 +43,8 @@ def described(state: Path, name: str, root: str = "/srv") -> None:
     NodeDescription(name, "s", root, "cpu", VERSIONS, "cpu-1", slots=2).write(state)
 
 
-def watch(ray: FakeRay, state: Path) -> _NodeWatch:
-    found = _NodeWatch(ray, state, Path("/srv"))
+def watch(ray: FakeRay, state: Path) -> NodeWatch:
+    found = NodeWatch(ray, state, Path("/srv"))
     found.stop()
     return found
 
@@ -60,8 +60,8 @@ def test_only_nodes_that_see_the_same_share_at_the_same_path_get_work(ray: FakeR
     found = watch(ray, tmp_path)
     states = {node.name: node.state for node in found.all}
     assert states == {"good": "ready", "moved": "other_root", "again": "other_share", "unknown": "other_share"}
-    assert [description.places() for _, description in found.usable] == [(Place("good", None, 2, "cpu-1"),)]
-    assert (found.id_of("good"), found.id_of("moved")) == ("id of good", None)
+    (node,) = found.usable.values()
+    assert (node.ray_id, node.places, node.slots) == ("id of good", (Place("good", None, 2, "cpu-1"),), 2)
 
 
 def test_the_end_of_this_host_s_own_node_is_noticed(ray: FakeRay, tmp_path: Path) -> None:
