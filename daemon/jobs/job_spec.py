@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from daemon.config.settings import Settings
 from daemon.errors import ProfileGoneError
-from daemon.jobs import sidecar
+from daemon.jobs import attempts, fault_policy, sidecar
 from daemon.jobs.job import Job
 from daemon.pages.i18n import Language, languages
 from daemon.share.leases import Lease
@@ -18,7 +18,7 @@ from pipeline.settings import ProfileSettings
 
 
 def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = None) -> RunJob:
-    """Return the order for a job's next attempt.
+    """Return the order for a job's next attempt; one that failed so often that it runs alone has one worker, too.
 
     Args:
         gpu: runs the attempt; None leaves the device to the settings.
@@ -37,7 +37,8 @@ def work_order(settings: Settings, job: Job, lease: Lease, gpu: GPU | None = Non
         spec = replace(spec, device=settings.device.on_gpu(gpu.index), nvenc=gpu.nvenc)
     pages = report_languages(settings)
     workers = settings.workers
-    return RunJob(spec, workers.nice, settings.log.level, workers.limits, lease, pages, settings.cluster.split)
+    split = "never" if fault_policy.runs_alone(attempts.counts(job.manifest)) else settings.cluster.split
+    return RunJob(spec, workers.nice, settings.log.level, workers.limits, lease, pages, split)
 
 
 def _corrections(settings: Settings, job: Job) -> Corrections:

@@ -104,7 +104,16 @@ class ServiceLoop:
         )
         self._comparison = PartComparison(settings, share, self._intake, executor, clock)
         self._publisher = StatusPublisher(
-            settings, share, jobs, self._intake, history, systemd, events, clock, slots=lambda: executor.slots
+            settings,
+            share,
+            jobs,
+            self._intake,
+            history,
+            systemd,
+            events,
+            clock,
+            slots=lambda: executor.slots,
+            workers=self._crews.size,
         )
         self._retention = Retention(share.originals, settings.retention, clock)
         self._failed_folder = FailedFolder(

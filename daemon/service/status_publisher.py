@@ -46,6 +46,7 @@ class StatusPublisher:
 
     Args:
         slots: returns how many jobs may run side by side.
+        workers: returns how many part workers a job has.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class StatusPublisher:
         clock: Clock,
         *,
         slots: Callable[[], int],
+        workers: Callable[[str], int],
     ) -> None:
         self._events = events
         self._jobs = jobs
@@ -67,6 +69,7 @@ class StatusPublisher:
         self._history = history
         self._systemd = systemd
         self._slots = slots
+        self._workers = workers
         self._page = StatusPage(share, settings.status, clock)
         self._notes: list[str] = []
         self._host = host_name(settings.leases)
@@ -111,7 +114,13 @@ class StatusPublisher:
     def _status(self, condition: Condition, phase: ServiceState | None) -> ServiceStatus:
         nodes = list(self._jobs.nodes())
         running = [
-            _running(held, progress, self._host, held.job.manifest.node if nodes else "")
+            _running(
+                held,
+                progress,
+                self._host,
+                node=held.job.manifest.node if nodes else "",
+                part_workers=self._workers(held.job.id),
+            )
             for held, progress in self._jobs.running()
         ]
         return ServiceStatus(
@@ -174,7 +183,7 @@ def _state(condition: Condition, *, running: int, held: int) -> str:
     return ServiceState.WORKING if running else ServiceState.IDLE
 
 
-def _running(held: HeldJob, progress: Progress | None, host: str, node: str) -> RunningJob:
+def _running(held: HeldJob, progress: Progress | None, host: str, *, node: str, part_workers: int) -> RunningJob:
     job, progress = held.job, progress or Progress("start")
     percent = progress.percent
     return RunningJob(
@@ -194,4 +203,5 @@ def _running(held: HeldJob, progress: Progress | None, host: str, node: str) -> 
         lacks=progress.lacks,
         since=held.since if progress.stage in RESTING else "",
         node=node,
+        workers=max(1, part_workers),
     )

@@ -62,6 +62,7 @@ class RunningJob:
     lacks: str = ""  # the missing disk space, while the job waits for it
     since: str = ""  # when the job began to wait for the disk or the device
     node: str = ""  # the host of the cluster on which the job runs; "" without a cluster
+    workers: int = 1  # that share the work on the recording
 
     def line(self) -> str:
         """Return a short description for the journal and ``systemctl status``."""

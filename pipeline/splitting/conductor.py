@@ -145,6 +145,7 @@ class Conductor:
         """Remove all folders; a worker that still writes does not find them any more."""
         parts = self._job.spec.paths.parts
         away = parts.with_name(f".{parts.name}")
+        shutil.rmtree(away, ignore_errors=True)  # of an attempt that was killed just here
         with suppress(OSError):
             parts.rename(away)
         shutil.rmtree(away, ignore_errors=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from tests.faults.faults import FAULTS, Fault, Variant
 from tests.faults.setting import Reference, Setting, setting
@@ -33,15 +34,19 @@ class Cell:
     def run(self, folder: Path, reference: Reference) -> Verdict:
         """Carry it out on a share of its own."""
         begun = time.monotonic()
-        with setting(folder, reference, self.variant.rule, **self.fault.sections) as scene:
+        with setting(folder, reference, self.variant.rule, **self._sections()) as scene:
             with Watcher(scene.disk) as watcher:
                 wrongs = self._play(scene)
-            verdict = judge(scene, watcher, may_degrade=self.fault.may_degrade)
+            verdict = judge(scene, watcher, may_degrade=self.fault.may_degrade, redone=self.step.redone)
             if not scene.control.hits:
                 verdict.outcome = NOT_STRUCK
         verdict.wrongs += wrongs
         verdict.seconds = time.monotonic() - begun
         return verdict
+
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        both = self.fault.sections, self.step.sections
+        return {name: {k: v for each in both for k, v in each.get(name, {}).items()} for name in {*both[0], *both[1]}}
 
     def _play(self, scene: Setting) -> list[str]:
         scene.drop()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from tests.faults.preload import Call
 
@@ -19,6 +20,8 @@ class Step:
         role: "daemon" or "worker": who takes the step.
         call: the moment of the step.
         writes, fsyncs, reads, renames: None where it makes no such call.
+        sections: configuration without which the step is not taken.
+        redone: segments that are begun again at most if the step is interrupted once.
     """
 
     name: str
@@ -28,6 +31,12 @@ class Step:
     fsyncs: Call | None = None
     reads: Call | None = None
     renames: Call | None = None
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    redone: int = 1
+
+
+SPLIT: dict[str, dict[str, Any]] = {"cluster": {"split": "always"}, "workers": {"concurrent_jobs": 3}}
+_TABLE, _SEGMENT = "*/parts/*/table.npz", "*/parts/*/segments/000001"
 
 
 def _daemon(operation: str, pattern: str, nth: int = 1, after: str = "") -> Call:
@@ -36,6 +45,11 @@ def _daemon(operation: str, pattern: str, nth: int = 1, after: str = "") -> Call
 
 def _worker(operation: str, pattern: str, nth: int = 1) -> Call:
     return Call("worker", operation, pattern, nth)
+
+
+def _conductor(operation: str, pattern: str, nth: int = 1) -> Call:
+    """A call of the worker that has made the folder of all parts."""
+    return Call("worker", operation, pattern, nth, ("mkdir", "*/parts"))
 
 
 STEPS = (
@@ -115,5 +129,33 @@ STEPS = (
         writes=_daemon("write", "*/job.json.part", after="*/originals/x.mp4"),
         fsyncs=_daemon("fsync", "*/originals"),
         renames=_daemon("rename", "*/originals/x.mp4"),
+    ),
+    Step(
+        "part detected",
+        "worker",
+        call=_worker("write", _TABLE),
+        writes=_worker("write", _TABLE),
+        reads=_conductor("read", _TABLE),
+        sections=SPLIT,
+    ),
+    Step(
+        "part rendered",
+        "worker",
+        call=_worker("write", f"{_SEGMENT}.h264.part"),
+        writes=_worker("write", f"{_SEGMENT}.h264.part"),
+        fsyncs=_worker("fsync", f"{_SEGMENT}.h264.part"),
+        renames=_worker("rename", f"{_SEGMENT}-*.h264"),
+        sections=SPLIT,
+        redone=3,
+    ),
+    Step(
+        "part adopted",
+        "worker",
+        call=_conductor("rename", "*/segments/000001-*.h264"),
+        writes=_conductor("write", "*/checkpoint.json.part"),
+        fsyncs=_conductor("fsync", "*/checkpoint.json.part"),
+        renames=_conductor("rename", "*/segments/000001-*.h264"),
+        sections=SPLIT,
+        redone=3,
     ),
 )

@@ -31,7 +31,8 @@ started again, as systemd does. Then everything is checked from outside:
 * the dropped file lies in `originals/` or `failed/`, once, unchanged (SHA-256), and nowhere else;
 * no file changes after it has appeared under its final name, no report appears before its video, no original is
   retired before its report is there, and no record on the share is ever half written (a thread looks all the time);
-* for each time that the fault struck, at most one segment was begun again;
+* for each time that the fault struck, at most one segment was begun again, or the segments of one part where workers
+  share the recording (the steps of parts);
 * nothing is left over, the journal shows no fault of the program, and the end of the job is logged once.
 
 """

@@ -33,13 +33,17 @@ class Verdict:
     seconds: float = 0.0
 
 
-def judge(setting: Setting, watcher: Watcher, *, may_degrade: bool) -> Verdict:
-    """Look at everything that a cell has left. The services have ended."""
+def judge(setting: Setting, watcher: Watcher, *, may_degrade: bool, redone: int = 1) -> Verdict:
+    """Look at everything that a cell has left. The services have ended.
+
+    Args:
+        redone: segments that may be begun again for each time that the fault struck.
+    """
     wrongs = list(watcher.wrongs)
     outcome, attempts = _outcome(setting, wrongs, may_degrade=may_degrade)
     wrongs += _original(setting) + _leftovers(setting) + _journals(setting)
     again = repeated(setting.control.trace())
-    if len(again) > max(1, setting.control.hits):
+    if len(again) > redone * max(1, setting.control.hits):
         wrongs.append(f"segments {sorted(again)} were begun again")
     waits = [line["code"] for line in setting.events("job waits")]
     return Verdict(outcome, wrongs, attempts, len(again), waits, len(setting.ends))

@@ -14,7 +14,9 @@ from tests.faults.cells import NOT_STRUCK, Cell, all_cells
 from tests.faults.verdict import Verdict
 
 _SEED = 5
-SAMPLE = random.Random(_SEED).sample(list(all_cells()), 8)
+_CELLS = list(all_cells())
+_WHOLE, _SPLIT = ([cell for cell in _CELLS if bool(cell.step.sections) is split] for split in (False, True))
+SAMPLE = random.Random(_SEED).sample(_WHOLE, 8) + random.Random(_SEED).sample(_SPLIT, 4)
 
 needs_compiler = pytest.mark.skipif(preload.compiler() is None, reason="no C compiler builds the shim")
 needs_root = pytest.mark.skipif(not preload.is_root(), reason="only root can mount a share that goes away")

@@ -171,3 +171,14 @@ def test_a_disk_that_was_full_costs_no_work(recording, tmp_path, small_disk):
     assert json.loads((small_disk / "an interview.dual.report.json").read_bytes())["resilience"]["resumed_at_s"]
     assert (small_disk / "letter.report.json").exists()
     assert not (small_disk / ".dualface").exists()
+
+
+def test_several_workers_share_one_file(recording, tmp_path):
+    assert process(recording, "--output", tmp_path / "whole").returncode == 0
+    options = ("--set", "cluster.split=always", "--set", "workers.concurrent_jobs=2")
+    done = process(recording, "--output", tmp_path / "split", *options)
+    assert done.returncode == 0, done.stderr
+    name = "an interview.dual"
+    assert packets(tmp_path / "split" / f"{name}.mp4") == packets(tmp_path / "whole" / f"{name}.mp4")
+    assert json.loads((tmp_path / "split" / f"{name}.report.json").read_bytes())["timing"]["workers"] == 2
+    assert [path.name for path in (tmp_path / "split").iterdir() if path.is_dir()] == []

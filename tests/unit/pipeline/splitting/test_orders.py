@@ -46,7 +46,7 @@ def test_orders(order: Order) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        PartProgress("0001-1", 0.1, 3),
+        PartProgress("0003-1", 0.1, 3),
         TableWritten("0003-1", "digest", {"detect": (1.5, 20)}, "a flaw"),
         SegmentsRendered("0003-1", (RECORD, RECORD), "libx264", "00ff", {}),
         PartFailed("0003-1", "no memory"),
@@ -61,7 +61,7 @@ def test_others_are_refused() -> None:
     with pytest.raises(KeyError):
         order_from_json({"kind": "WorkerLeft", "reason": ""})
     with pytest.raises(ValidationError):
-        answer_from_json({"kind": "PartProgress", "seconds": "many", "frames": 1})
+        answer_from_json({"kind": "PartProgress", "folder": "0003-1", "seconds": "many", "frames": 1})
 
 
 def test_times_add_up() -> None:

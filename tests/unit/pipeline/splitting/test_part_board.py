@@ -25,42 +25,41 @@ class Work(RuleBasedStateMachine):
         self.count, self.ahead = count, 2 * workers + 1
         self.board = PartBoard(parts(count), workers)
         self.granted: dict[str, Grant] = {}
+        self.ever: set[str] = set()
         self.detected: set[int] = set()
         self.decided = 0
         self.rendered: list[int] = []
-        self.folders: set[str] = set()
-        self.failures: dict[tuple[int, str], int] = {}
+        self.failures: dict[tuple[int, Stage], int] = {}
         self.abandoned = False
 
     @precondition(lambda self: not self.abandoned)
     @rule(worker=st.sampled_from(WORKERS), stage=st.sampled_from(STAGES))
     def ask(self, worker: str, stage: Stage) -> None:
         grant = self.board.grant(worker, stage)
-        if any((other.worker, other.stage) == (worker, stage) for other in self.granted.values()):
-            assert grant is None
         if grant is None:
             return
         assert (grant.worker, grant.stage) == (worker, stage)
-        assert grant.folder not in self.folders
-        assert all((grant.part, grant.stage) != (other.part, other.stage) for other in self.granted.values())
-        if grant.stage == "detect":
+        assert grant.folder not in self.ever
+        others = list(self.granted.values())
+        assert (worker, stage) not in [(other.worker, other.stage) for other in others]
+        assert (grant.part, stage) not in [(other.part, other.stage) for other in others]
+        if stage == "detect":
             assert grant.part.index not in self.detected
             assert grant.part.index < self.oldest_open + self.ahead
         else:
             assert grant.part.index < self.decided
             assert grant.part.index not in self.rendered
-        self.folders.add(grant.folder)
+        self.ever.add(grant.folder)
         self.granted[grant.folder] = grant
 
     @precondition(lambda self: self.granted and not self.abandoned)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        self.end(data.draw(st.sampled_from(sorted(self.granted))))
+        self._finish(data.draw(st.sampled_from(sorted(self.granted))))
 
-    def end(self, folder: str) -> None:
+    def _finish(self, folder: str) -> None:
         grant = self.granted.pop(folder)
         assert self.board.finish(folder) == grant
-        assert self.board.holds(folder) is None
         if grant.stage == "render":
             self.rendered.append(grant.part.index)
             return
@@ -73,29 +72,32 @@ class Work(RuleBasedStateMachine):
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
         folder = data.draw(st.sampled_from(sorted(self.granted)))
-        grant = self.granted.pop(folder)
-        if self.count_failure(grant):
+        self._count_failure(self.granted[folder])
+        if self.abandoned:
             with pytest.raises(SplitAbandonedError, match="bad luck"):
                 self.board.fail(folder, "bad luck")
         else:
-            assert self.board.fail(folder, "bad luck") == grant
+            assert self.board.fail(folder, "bad luck") == self.granted.pop(folder)
+            assert self.board.holds(folder) is None
 
     @precondition(lambda self: not self.abandoned)
     @rule(worker=st.sampled_from(WORKERS))
     def leave(self, worker: str) -> None:
-        held = [grant for grant in self.granted.values() if grant.worker == worker]
-        self.granted = {folder: grant for folder, grant in self.granted.items() if grant not in held}
-        if any([self.count_failure(grant) for grant in held]):  # all are counted
-            with pytest.raises(SplitAbandonedError, match="bad luck"):
-                self.board.leave(worker, "bad luck")
-        else:
-            assert self.board.leave(worker, "bad luck") == held
+        lost = [grant for grant in self.granted.values() if grant.worker == worker]
+        for grant in lost:
+            self._count_failure(grant)
+        if self.abandoned:
+            with pytest.raises(SplitAbandonedError, match="it has died"):
+                self.board.leave(worker, "it has died")
+            return
+        assert sorted(grant.folder for grant in self.board.leave(worker, "it has died")) == sorted(
+            self.granted.pop(grant.folder).folder for grant in lost
+        )
 
-    def count_failure(self, grant: Grant) -> bool:
+    def _count_failure(self, grant: Grant) -> None:
         key = grant.part.index, grant.stage
         self.failures[key] = self.failures.get(key, 0) + 1
         self.abandoned = self.abandoned or self.failures[key] >= MOST_ATTEMPTS
-        return self.failures[key] >= MOST_ATTEMPTS
 
     @precondition(lambda self: self.abandoned)
     @rule()
@@ -111,18 +113,18 @@ class Work(RuleBasedStateMachine):
         if hasattr(self, "board"):
             assert self.board.done == (len(self.rendered) == self.count)
             assert len(self.rendered) == len(set(self.rendered))
+            assert all(self.board.holds(folder) == grant for folder, grant in self.granted.items()) or self.abandoned
 
     def teardown(self) -> None:
-        """One worker alone can do the rest: no part is lost."""
+        """Those that are at work and one more worker do the rest: no part is lost, and nothing blocks."""
         if not hasattr(self, "board") or self.abandoned:
             return
-        for folder in list(self.granted):
-            self.end(folder)
-        for _ in range(2 * self.count):
-            for stage in STAGES:
-                self.ask("a", stage)
+        for _ in range(3 * self.count + 3):
+            for worker in WORKERS:
+                for stage in STAGES:
+                    self.ask(worker, stage)
             for folder in list(self.granted):
-                self.end(folder)
+                self._finish(folder)
         assert self.board.done
 
 
@@ -130,61 +132,58 @@ TestWork = Work.TestCase
 TestWork.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def done(board: PartBoard, worker: str, stage: Stage = "detect") -> int:
-    """Let a worker do its next part; return its number."""
+def done(board: PartBoard, worker: str, stage: Stage) -> int:
+    """Let a worker do what it is granted; return the number of the part."""
     grant = board.grant(worker, stage)
-    assert grant
+    assert grant is not None
     return board.finish(grant.folder).part.index
+
+
+def test_a_worker_detects_in_one_part_and_renders_another() -> None:
+    board = PartBoard(parts(4), 1)
+    assert done(board, "a", "detect") == 0
+    board.may_render(0)
+    grants = [board.grant("a", stage) for stage in STAGES]
+    assert [(grant.part.index, grant.stage) for grant in grants if grant] == [(0, "render"), (1, "detect")]
 
 
 def test_a_worker_renders_where_it_has_detected() -> None:
     board = PartBoard(parts(6), 2)
-    assert [done(board, worker) for worker in "abab"] == [0, 1, 2, 3]
+    assert [done(board, worker, "detect") for worker in "abab"] == [0, 1, 2, 3]
     for index in range(4):
         board.may_render(index)
-    grants = [board.grant("b", "render"), board.grant("a", "render")]
-    assert [grant.part.index for grant in grants if grant] == [1, 0]
+    assert [done(board, worker, "render") for worker in "baab"] == [1, 0, 2, 3]
 
 
-def test_a_worker_detects_while_it_renders() -> None:
-    board = PartBoard(parts(3), 1)
-    assert done(board, "a") == 0
+def test_nobody_takes_over_while_something_is_to_be_detected() -> None:
+    board = PartBoard(parts(3), 2)
+    assert done(board, "a", "detect") == 0
     board.may_render(0)
-    assert all(board.grant("a", stage) for stage in STAGES)
-    assert not any(board.grant("a", stage) for stage in STAGES)
+    assert board.grant("b", "render") is None
+    assert [done(board, "b", "detect") for _ in range(2)] == [1, 2]
+    assert done(board, "b", "render") == 0
 
 
 def test_others_render_what_a_worker_that_left_has_detected() -> None:
-    board = PartBoard(parts(3), 2)
-    assert [done(board, worker) for worker in "ab"] == [0, 1]
-    for index in range(2):
-        board.may_render(index)
-    assert done(board, "b", "render") == 1
-    assert board.grant("b", "render") is None
-    board.leave("a", "")
-    assert done(board, "b", "render") == 0
-
-
-def test_others_render_if_there_is_nothing_else_to_do() -> None:
-    board = PartBoard(parts(1), 2)
-    assert done(board, "a") == 0
+    board = PartBoard(parts(9), 2)
+    assert [done(board, worker, "detect") for worker in "ab"] == [0, 1]
     board.may_render(0)
+    assert board.leave("a", "") == []
     assert done(board, "b", "render") == 0
-    assert board.done
 
 
 def test_detection_waits_for_rendering() -> None:
     board = PartBoard(parts(20), 1)
-    assert [done(board, "a") for _ in range(3)] == [0, 1, 2]
+    assert [done(board, "a", "detect") for _ in range(3)] == [0, 1, 2]
     assert board.grant("a", "detect") is None
     board.may_render(0)
     assert done(board, "a", "render") == 0
-    assert done(board, "a") == 3
+    assert done(board, "a", "detect") == 3
 
 
 def test_a_part_without_frames_needs_no_rendering() -> None:
     board = PartBoard(parts(2), 1)
-    assert [done(board, "a") for _ in range(2)] == [0, 1]
+    assert [done(board, "a", "detect") for _ in range(2)] == [0, 1]
     board.skip(0)
     board.may_render(1)
     assert done(board, "a", "render") == 1
