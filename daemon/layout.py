@@ -18,6 +18,7 @@ FINISHED_DIR = "finished"
 HOSTS_DIR = "hosts"
 NODES_DIR = "nodes"  # of a cluster: a description of each
 CLUSTER_FILE = "cluster.json"
+HEAD_DIR = "head"  # holds the lease of the cluster's head
 
 # In HOSTS_DIR: the host's name and one of these
 HOST_STATUS_SUFFIX = ".json"

@@ -22,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="The head of a cluster, and its nod
 
 
 def node(
-    address: Annotated[str, typer.Option("--address", metavar="HEAD", help="The head, if not cluster.address.")] = "",
+    address: Annotated[
+        str, typer.Option("--address", metavar="HEAD", help="The head that is expected; without, the share names it.")
+    ] = "",
     config: ConfigOption = None,
     folder: FolderOption = DEFAULT_FOLDER,
     port: PortOption = 0,
@@ -37,26 +39,27 @@ def node(
 
     settings = load(config)
     logs.configure(settings.log)
-    head = address or settings.cluster.address
-    if not head:
-        raise typer.BadParameter("name the head, or set cluster.address", param_hint="--address")
-    raise typer.Exit(join(settings, head, NodeOptions(port or settings.cluster.port, folder)))
+    join(settings, NodeOptions(port or settings.cluster.port, folder), address)
 
 
-@app.command(epilog=examples("cluster start", "cluster start --idle"))
+@app.command(epilog=examples("cluster start", "cluster start --idle", "cluster start --standby"))
 def start(
     config: ConfigOption = None,
     folder: FolderOption = DEFAULT_FOLDER,
+    port: PortOption = 0,
     idle: Annotated[bool, typer.Option("--idle", help="Let only the other nodes work.")] = False,
+    standby: Annotated[bool, typer.Option("--standby", help="Wait until the present head has gone.")] = False,
 ) -> None:
     """Run the head of a cluster on this host, until stopped. It is a node as well."""
     from daemon import logs
-    from daemon.cluster.node import NodeOptions, start_head
+    from daemon.cluster.head import start_head
+    from daemon.cluster.node import NodeOptions
     from daemon.config.loader import load
 
     settings = load(config)
     logs.configure(settings.log)
-    raise typer.Exit(start_head(settings, NodeOptions(settings.cluster.port, folder, works=not idle)))
+    options = NodeOptions(port or settings.cluster.port, folder, works=not idle)
+    start_head(settings, options, standby=standby)
 
 
 @app.command(epilog=examples("cluster status", "cluster status --json"))

@@ -39,6 +39,11 @@ class ClockError(JoinError):
     remedy = "Set the clock with NTP (systemd-timesyncd or chrony) on this host and on the file server."
 
 
+class HeadTakenError(JoinError):
+    code = "HEAD_TAKEN"
+    remedy = "Join it (`dualface node`), or wait as its standby: dualface cluster start --standby"
+
+
 class HeadUnreachableError(JoinError):
     code = "HEAD_UNREACHABLE"
     remedy = (

@@ -36,8 +36,11 @@ def check_ray() -> None:
         raise RayMissingError("Ray is not installed.")
 
 
-def check_share(share: Share, address: str) -> ClusterDescription:
+def check_share(share: Share, address: str = "") -> ClusterDescription:
     """Return what the head says about the cluster, if it is on this host's share.
+
+    Args:
+        address: the head that is expected there; "" takes any.
 
     Raises:
         NoShareError, ShareForbiddenError: there is no share.
@@ -50,7 +53,7 @@ def check_share(share: Share, address: str) -> ClusterDescription:
             f"No head has been started on the share {share.root}.",
             remedy="Start the head first (`dualface cluster start`), or mount the head's share here.",
         )
-    if found.address != address:
+    if address and found.address != _resolved(address):
         raise OtherShareError(f"The cluster of the share {share.root} has its head at {found.address}, not {address}.")
     if found.root != str(share.root):
         raise OtherShareError(f"The head has the share at {found.root}, this host at {share.root}.")
@@ -118,6 +121,13 @@ def check_devices(settings: Settings) -> BackendReady:
     arguments = [settings.device.model_dump_json(), settings.workers.limits.model_dump_json()]
     answer = ask("daemon.worker.backend_check", arguments, timeout_s=_DEVICES_WITHIN_S)
     return BackendReady.from_json(answer)
+
+
+def _resolved(name: str) -> str:
+    try:
+        return socket.gethostbyname(name)
+    except OSError as error:
+        raise HeadUnreachableError(f"The name {name} is not known.") from error
 
 
 def own_address(head: str) -> str:

@@ -23,7 +23,8 @@ class ClusterSettings(Section):
         str,
         Field(
             pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
-            description="Host name or IPv4 address of the cluster's head in its private network; needed for ray",
+            description="Host name or IPv4 address of the cluster's head, or of any host in its private network; needed"
+            " for ray. Which host is the head now stands on the share",
         ),
     ] = ""
     token_file: Annotated[

@@ -405,7 +405,7 @@ class Settings(Section):
 def _cluster_problems(settings: Settings) -> Iterator[InitErrorDetails]:
     cluster = settings.cluster
     if cluster.engine == "ray" and not cluster.address:
-        yield _problem(("cluster", "address"), "", "the engine ray needs the address of the cluster's head")
+        yield _problem(("cluster", "address"), "", "the engine ray needs an address in the cluster's private network")
 
 
 def _problem(loc: tuple[str | int, ...], value: Any, message: str) -> InitErrorDetails:

@@ -22,12 +22,20 @@ _MOST_RESTARTS = 5  # of part workers of one attempt; after that, those that are
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """Where a part worker runs; ``beside`` the conductor it takes no slot of its own."""
+
+    place: Place | None
+    beside: bool = False
+
+
 @dataclass(slots=True)
 class _Crew:
     order: RunJob
     log: structlog.stdlib.BoundLogger
     place: Place | None
-    workers: dict[str, Place | None] = field(default_factory=dict)
+    workers: dict[str, _Seat] = field(default_factory=dict)
     restarts: int = 0
     is_wanted: bool = False
 
@@ -91,41 +99,52 @@ class Crews:
     def _grant(self, job: str, crew: _Crew) -> None:
         """Start a worker at each free place, and one beside the conductor, which leaves its own place idle."""
         executor = self._executor
-        places = [place for place in executor.places for _ in range(executor.room(place))]
+        places = [place for place in self._fitting(crew) for _ in range(executor.room(place))]
         if places:
-            self._start(job, crew, crew.place, beside=True)
+            self._start(job, crew, _Seat(crew.place, beside=True))
             for place in places:
                 if executor.room(place):  # all places together may have less
-                    self._start(job, crew, place)
+                    self._start(job, crew, _Seat(place))
         names = list(crew.workers)
         crew.log.debug("part workers started" if names else "no place is free for part workers", workers=len(names))
         self._executor.tell(job, Note(part_work.CREW_GRANTED, {"workers": names}))
 
-    def _start(self, job: str, crew: _Crew, place: Place | None, *, beside: bool = False) -> str:
-        number, order = next(self._numbers), crew.order
+    def _fitting(self, crew: _Crew) -> list[Place]:
+        """Return the places where parts come out as at the conductor's: those of its compute class."""
+        wanted = "" if crew.place is None else crew.place.compute_class
+        return [place for place in self._executor.places if place.compute_class == wanted]
+
+    def _start(self, job: str, crew: _Crew, seat: _Seat) -> str:
+        number, order, place = next(self._numbers), crew.order, seat.place
         name = f"{job}{_MARK}{number}"
         spec = order.spec
         if place is not None and place.gpu is not None:
             spec = replace(spec, device=spec.device.on_gpu(place.gpu.index), nvenc=place.gpu.nvenc)
         work = WorkOnParts(spec, number, order.nice, order.log_level, order.limits)
         try:
-            self._executor.start(name, work, crew.log, place=None if beside else place)
+            self._executor.start(name, work, crew.log, place=place, takes_slot=not seat.beside)
         except OSError as error:
             crew.log.warning("part worker not started", reason=str(error))
             return ""
-        crew.workers[name] = None if beside else place
+        crew.workers[name] = seat
         return name
 
     def _replace(self, job: str, crew: _Crew, worker: str, outcome: Outcome) -> None:
         """Tell the conductor that a worker has ended; start another one in its place if it did not end by itself."""
-        place = crew.workers.pop(worker)
+        seat = crew.workers.pop(worker)
         reason = _in_words(outcome)
         crew.log.warning("part worker ended", part_worker=worker, reason=reason)
         self._answer(job, worker, {"kind": part_work.LEFT, "reason": reason})
         if crew.restarts < _MOST_RESTARTS and not isinstance(outcome, Stopped):
             crew.restarts += 1
-            if name := self._start(job, crew, place or crew.place, beside=place is None):
+            if name := self._start(job, crew, self._another(crew, seat)):
                 self._executor.tell(job, Note(part_work.WORKER_JOINED, {"worker": name}))
+
+    def _another(self, crew: _Crew, seat: _Seat) -> _Seat:
+        """Return where a worker goes on in place of one that has ended: there, or elsewhere if there is no room."""
+        if seat.beside or seat.place is None or self._executor.room(seat.place):
+            return seat
+        return next((_Seat(place) for place in self._fitting(crew) if self._executor.room(place)), seat)
 
     def _dismiss(self, crew: _Crew) -> None:
         """Kill the workers: what they have not handed over is not needed."""

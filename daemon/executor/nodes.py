@@ -89,7 +89,7 @@ class NodeDescription:
         device: in words, "cpu" or the GPUs.
         compute_class: of work on its CPU; each GPU has its own.
         gpus: those that work; empty on the CPU.
-        slots: workers that may run there side by side; 0 if it leaves the work to the others.
+        slots: workers that may run there side by side.
         slots_per_gpu: likewise, on one GPU.
     """
 
@@ -110,8 +110,6 @@ class NodeDescription:
 
     def places(self) -> tuple[Place, ...]:
         """Return where workers may run on the node."""
-        if not self.slots:
-            return ()
         if not self.gpus:
             return (Place(self.node, None, self.slots, self.compute_class),)
         return tuple(Place(self.node, gpu, self.slots_per_gpu, gpu.compute_class) for gpu in self.gpus)

@@ -128,7 +128,7 @@ class Executor(Protocol):
         """Return how many workers take a slot of a host."""
 
     def place_of(self, job: str) -> Place | None:
-        """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
+        """Return where a job's worker runs; None if there is none, or if it runs beside the jobs of this machine."""
 
     def start(
         self,
@@ -137,12 +137,14 @@ class Executor(Protocol):
         worker_log: structlog.stdlib.BoundLogger,
         *,
         place: Place | None = None,
+        takes_slot: bool = True,
         longest_s: float = math.inf,
     ) -> None:
         """Start a worker for one order; it is killed after ``longest_s`` seconds.
 
         Args:
             place: one with room; None for short work beside the jobs, which runs on this machine and takes no slot.
+            takes_slot: False for a worker that runs at a place beside one that leaves its slot idle.
 
         Raises:
             OSError: no process can be started there.

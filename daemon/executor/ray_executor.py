@@ -24,7 +24,7 @@ from daemon.config.settings import Settings
 from daemon.errors import ClusterUnreachableError
 from daemon.executor.exit_status import died
 from daemon.executor.local import LocalConnection
-from daemon.executor.nodes import NodeDescription
+from daemon.executor.nodes import ClusterDescription, NodeDescription
 from daemon.executor.protocol import Died, Node, OnStats, Place
 from daemon.executor.ray_environment import NODE_LABEL, SESSION_LABEL, variables
 from daemon.executor.relay import Event, Relay
@@ -36,6 +36,7 @@ _LONG_POLL_S = 5.0
 _ANSWER_WITHIN_S = 20.0  # to a long poll; a node that is cut off is noticed by Ray after about eleven
 _START_WITHIN_S = 60.0
 _RELAY_PATIENCE_S = 30.0
+_LONGEST_REASON = 120
 _IN, _OUT = "in", "out"  # threads of a relay: what goes in keeps its order and does not wait for what comes out
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class RayExecutor(SupervisedExecutor):
     ) -> None:
         super().__init__(stall_timeout_s=settings.workers.stall_timeout_s, clock=clock, on_stats=on_stats)
         self._selector = selector
-        self._ray = _connect(settings)
+        self._ray = _connect(settings, state)
         self._wakeup = _Wakeup(selector)
         self._watch_nodes = _NodeWatch(self._ray, state, settings.share.root)
         self._relay_class = self._ray.remote(concurrency_groups={_IN: 1, _OUT: 1})(Relay)
@@ -124,7 +125,8 @@ class RayConnection:
         self._make_relay = make_relay
         self._node = node
         self._wake = wake
-        self._relay: Any = None
+        self._starting: Any = None
+        self._relay: Any = None  # once it has answered
         self._lock = threading.Lock()
         self._unsent: list[bytes] = []
         self._kill_wanted = False
@@ -138,7 +140,8 @@ class RayConnection:
             if self._relay is None:
                 self._unsent.append(data)
             else:
-                self._call("send", data, group=_IN)
+                with suppress(Exception):  # the reading thread reports that it is lost
+                    self._call("send", data, group=_IN)
 
     def messages(self) -> Iterator[bytes]:
         """Yield the lines that have arrived on the worker's pipe for messages."""
@@ -157,7 +160,8 @@ class RayConnection:
         with self._lock:
             self._kill_wanted = True
             if self._relay is not None:
-                self._call("kill")
+                with suppress(Exception):
+                    self._call("kill")
 
     def close(self) -> None:
         """The thread has ended the relay already."""
@@ -169,30 +173,31 @@ class RayConnection:
     def _follow(self) -> None:
         """Start the relay and take in its events until the worker has ended, or the relay is lost."""
         try:
-            self._begin()
-            ended = None
+            ended = self._begin()
             while ended is None:
                 ended = self._take(
                     self._ray.get(self._call("read", _LONG_POLL_S, group=_OUT), timeout=_ANSWER_WITHIN_S)
                 )
             self._died = died(ended.status)
         except Exception as error:  # Ray's errors have no narrower base in common with those of its transport
-            self._died = Died("node lost", 0, f"{self._node}: {_first_line(error)}", may_still_run=True)
+            self._died = Died("node lost", 0, f"{self._node}: {_reason(error)}", may_still_run=True)
         finally:
             self._wake()
             with suppress(Exception):
-                self._ray.kill(self._relay, no_restart=True)
+                self._ray.kill(self._starting, no_restart=True)
 
-    def _begin(self) -> None:
-        relay = self._make_relay()
-        self._relay_starts = relay.read.options(concurrency_group=_OUT).remote(0.0)
-        self._take(self._ray.get(self._relay_starts, timeout=_START_WITHIN_S))
+    def _begin(self) -> Event | None:
+        """Start the relay, and send it what has waited for it; return the worker's end if that has come already."""
+        self._starting = self._make_relay()
+        first = self._starting.read.options(concurrency_group=_OUT).remote(0.0)
+        ended = self._take(self._ray.get(first, timeout=_START_WITHIN_S))
         with self._lock:
-            self._relay = relay
+            self._relay = self._starting
             for data in self._unsent:
                 self._call("send", data, group=_IN)
             if self._kill_wanted:
                 self._call("kill")
+        return ended
 
     def _take(self, events: list[Event]) -> Event | None:
         """Keep the lines; return the end if it has come."""
@@ -233,7 +238,7 @@ class _NodeWatch:
                 self._look()
             except Exception as error:  # the cluster's head is away; its nodes have to be looked for again
                 self.usable, self.all = [], []
-                log.warning("the cluster's nodes are not known", reason=_first_line(error))
+                log.warning("the cluster's nodes are not known", reason=_reason(error))
 
     def _look(self) -> None:
         usable, every = [], []
@@ -275,7 +280,7 @@ class _Wakeup:
         os.close(self._fd)
 
 
-def _connect(settings: Settings) -> Any:
+def _connect(settings: Settings, state: Path) -> Any:
     """Return Ray, connected to the cluster. Ray reads its settings from the environment when it is imported."""
     cluster = settings.cluster
     os.environ.update(variables(cluster.token_file))
@@ -287,12 +292,15 @@ def _connect(settings: Settings) -> Any:
         raise ClusterUnreachableError(
             "Ray is not installed.", remedy="Install dualface with the extra cluster: pip install 'dualface[cluster]'."
         ) from error
-    address = f"{cluster.address}:{cluster.port}"
+    head = ClusterDescription.read(state)
+    if head is None:
+        raise ClusterUnreachableError("No head of a cluster has been started on this share.")
+    address = f"{head.address}:{head.port}"
     begun = time.monotonic()
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except Exception as error:
-        raise ClusterUnreachableError(f"The cluster at {address} cannot be joined: {_first_line(error)}") from error
+        raise ClusterUnreachableError(f"The cluster at {address} cannot be joined: {_reason(error)}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
@@ -306,6 +314,7 @@ def _drained(lines: deque[bytes]) -> Iterator[bytes]:
         yield lines.popleft()
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """Return the first sentence of an error of Ray, whose texts are long."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(". ")[0][:_LONGEST_REASON] if lines else type(error).__name__

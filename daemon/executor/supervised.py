@@ -55,7 +55,8 @@ class Worker:
     """A running worker process and its latest messages.
 
     Attributes:
-        place: where it takes a slot; None if it takes none.
+        place: where it runs; None beside the jobs of this machine.
+        takes_slot: whether nobody else may have its slot.
         progress_at: when it last made progress, by the executor's clock.
         deadline: when it is killed, by the executor's clock.
         reports_progress: whether its kind of order has any; if not, it never counts as stalled.
@@ -65,6 +66,7 @@ class Worker:
     job: str
     connection: Connection
     place: Place | None
+    takes_slot: bool
     progress_at: float
     deadline: float
     log: structlog.stdlib.BoundLogger
@@ -126,15 +128,19 @@ class SupervisedExecutor(ABC):
 
     def room(self, place: Place) -> int:
         """Return how many more workers may start at a place now."""
-        taken = [worker.place.key for worker in self._workers.values() if worker.place].count(place.key)
+        taken = [each.key for each in self._taken()].count(place.key)
         return max(0, min(place.slots - taken, self._slots_on(place.node) - self.workers_on(place.node)))
 
     def workers_on(self, node: str) -> int:
         """Return how many workers take a slot of a host."""
-        return sum(worker.place is not None and worker.place.node == node for worker in self._workers.values())
+        return sum(place.node == node for place in self._taken())
+
+    def _taken(self) -> Iterator[Place]:
+        """Yield the place of each worker that takes a slot."""
+        return (worker.place for worker in self._workers.values() if worker.place and worker.takes_slot)
 
     def place_of(self, job: str) -> Place | None:
-        """Return where a job's worker runs; None if there is no worker, or it takes no slot."""
+        """Return where a job's worker runs; None if there is none, or if it runs beside the jobs of this machine."""
         worker = self._workers.get(job)
         return worker.place if worker else None
 
@@ -150,6 +156,7 @@ class SupervisedExecutor(ABC):
         worker_log: structlog.stdlib.BoundLogger,
         *,
         place: Place | None = None,
+        takes_slot: bool = True,
         longest_s: float = math.inf,
     ) -> None:
         """Start a worker for one order; see ``Executor.start``."""
@@ -159,6 +166,7 @@ class SupervisedExecutor(ABC):
             job,
             connection,
             place,
+            takes_slot=takes_slot and place is not None,
             progress_at=now,
             deadline=now + longest_s,
             log=worker_log,

@@ -77,10 +77,11 @@ def has_progressed(job: Job) -> bool:
 
 def wanted_class(job: Job) -> str:
     """Return the compute class on which the job can go on; "" if it has nothing to go on with, or any will do."""
+    wanted = job.manifest.compute_class
     try:
-        return job.manifest.compute_class if _checkpoint_mark(job) else ""
+        return wanted if wanted and _checkpoint_mark(job) else ""
     except OSError:
-        return job.manifest.compute_class
+        return wanted
 
 
 def _checkpoint_mark(job: Job) -> FileMark | None:

@@ -114,10 +114,11 @@ def confirm(folder: Path, lease: Lease) -> None:
 
 def _for(folder: Path, lease: Lease) -> Lease:
     """Return the lease with the grant of the directory's name, by which a cached old name shows itself."""
-    return replace(lease, grant=_generation(folder))
+    return replace(lease, grant=generation(folder))
 
 
-def _generation(folder: Path) -> int:
+def generation(folder: Path) -> int:
+    """Return how often a directory was taken over, counted from 1, as its name says."""
     number = folder.name.partition(_TAKEN)[2]
     return int(number) if number.isdigit() else 1
 
@@ -192,7 +193,7 @@ def take_over(folder: Path) -> Path | None:
     Raises:
         OSError: the share does not answer; try again later.
     """
-    target = folder.with_name(f"{job_id_of(folder.name)}{_TAKEN}{_generation(folder) + 1}")
+    target = folder.with_name(f"{job_id_of(folder.name)}{_TAKEN}{generation(folder) + 1}")
     try:
         folder.rename(target)
     except FileNotFoundError:

@@ -79,12 +79,6 @@ def planes_of(frame: VideoFrame) -> Planes:
     return y, uv
 
 
-def _interleaved(frame: VideoFrame) -> Planes:
-    """Return the planes of a planar 8-bit 4:2:0 frame: its own luma, and its chroma planes merged."""
-    luma, *chroma = (samples_of(plane, np.uint8)[:, : plane.width] for plane in frame.planes)
-    return luma, cast(Plane, cv2.merge(chroma))
-
-
 def _apply_table(samples: Plane, table: Plane) -> Plane:
     return cast(Plane, cv2.LUT(samples, table))
 
@@ -116,7 +110,7 @@ class Converter:
         self._note_colors(frame)
         if not self._is_plain(frame, geometry):
             return Upright(*planes_of(self._as_nv12(self._filtered(frame, geometry))), geometry.display)
-        y, uv = planes_of(frame) if frame.format.name == "nv12" else _interleaved(frame)
+        y, uv = planes_of(self._as_nv12(frame))
         if frame.color_range == RANGE_FULL or frame.format.name == "yuvj420p":
             y, uv = _apply_table(y, LIMITED_LUMA), _apply_table(uv, LIMITED_CHROMA)
         return Upright(y, uv, geometry.display)

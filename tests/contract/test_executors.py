@@ -173,6 +173,16 @@ def test_short_work_beside_the_jobs_takes_no_slot(stage: Stage) -> None:
     assert stage.outcome("check") == DONE
 
 
+def test_a_worker_may_run_beside_one_that_leaves_its_slot_idle(stage: Stage) -> None:
+    place = stage.place()
+    stage.runs("conductor")
+    stage.executor.start("part", Echo(), structlog.get_logger(), place=place, takes_slot=False)
+    assert (stage.executor.room(place), stage.executor.workers_on(place.node)) == (1, 1)
+    assert stage.executor.place_of("part") == place
+    stage.executor.tell("part", Note("end"))
+    assert stage.outcome("part") == DONE
+
+
 def test_a_worker_has_no_network(stage: Stage, tmp_path: Path) -> None:
     pid = stage.runs("j")
     status = Path(f"/proc/{pid}/status").read_text()

@@ -70,9 +70,10 @@ class ExecutorWithoutProcesses(LocalExecutor):
         worker_log: structlog.stdlib.BoundLogger,
         *,
         place: Place | None = None,
+        takes_slot: bool = True,
         longest_s: float = math.inf,
     ) -> None:
-        super().start(job, order, worker_log, place=place, longest_s=longest_s)
+        super().start(job, order, worker_log, place=place, takes_slot=takes_slot, longest_s=longest_s)
         self.orders[job] = order
 
     def tell(self, job: str, note: Note) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.executor.nodes import ClusterDescription
 from daemon.executor.protocol import Died
 from tests.support.cluster import Cluster
 from tests.support.recordings import packets
@@ -114,3 +116,18 @@ def test_a_job_of_a_lost_node_goes_on_at_another_and_is_delivered_once(
     assert (resilience["attempts"], len(resilience["resumed_at_s"])) == (1, 1), "a lost node costs no attempt"
     assert [line["code"] for line in service.events("job waits")] == ["NODE_LOST"]
     assert service.stop() == 0
+
+
+def test_a_standby_becomes_the_head_and_nodes_find_it_on_the_share(cluster: Cluster) -> None:
+    """Last, since it ends the head of the other tests."""
+    port = cluster.standby("standby")
+    time.sleep(4)
+    assert "standing by" in cluster.log("standby")
+    before = ClusterDescription.read(cluster.state)
+    cluster.end("head")
+    cluster.wait_for("standby", port)
+    after = ClusterDescription.read(cluster.state)
+    assert before is not None
+    assert after is not None
+    assert (after.port, before.port, after.cluster == before.cluster) == (port, cluster.port, False)
+    cluster.add("late")

@@ -22,6 +22,7 @@ from daemon.config.settings import Settings
 from daemon.executor.nodes import NodeDescription
 from daemon.executor.ray_environment import PORTS
 
+HEAD = ["cluster", "start", "--idle"]
 REPO = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 _TOKEN = Path(tempfile.gettempdir()) / f"df-{os.getpid()}.token"  # Ray reads it once in a process
@@ -44,13 +45,13 @@ class Cluster:
         self._next_port = self.port + PORTS
         self._sections = sections
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.start("head", ["cluster", "start", "--idle"], self.port)
+        self.start("head", HEAD, self.port)
 
     def document(self, name: str) -> dict[str, Any]:
         """Return the configuration of one host."""
         return {
             "share": {"root": str(self.root)},
-            "leases": {"host": name},
+            "leases": {"host": name, "renew_s": 0.5, "expire_s": 3},
             "device": {"backend": "cpu"},
             "workers": {"concurrent_jobs": 2, "stall_timeout_s": 100},
             "cluster": {
@@ -71,12 +72,18 @@ class Cluster:
         self.start(name, ["node", "--address", own_address()], self._next_port)
         self._next_port += PORTS
 
-    def start(self, name: str, command: list[str], port: int) -> None:
+    def standby(self, name: str) -> int:
+        """Start a host that waits until the head has gone; return its port."""
+        port, self._next_port = self._next_port, self._next_port + PORTS
+        self.start(name, [*HEAD, "--standby"], port, wait=False)
+        return port
+
+    def start(self, name: str, command: list[str], port: int, *, wait: bool = True) -> None:
         """Start one host's process, and wait until Ray runs there."""
         config = self.folder / f"{name}.yaml"
         config.write_text(yaml.safe_dump(self.document(name)))
         options = ["--config", str(config), "--folder", str(self.folder / name)]
-        options += [] if command[0] == "cluster" else ["--port", str(port)]
+        options += ["--port", str(port)]
         paths = [str(REPO), os.environ.get("PYTHONPATH", "")]
         with (self.folder / f"{name}.log").open("wb") as output:
             self.processes[name] = subprocess.Popen(
@@ -84,9 +91,10 @@ class Cluster:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             )  # fmt: skip
-        self._wait_for(name, port + 1)
+        if wait:
+            self.wait_for(name, port + 1)
 
-    def _wait_for(self, name: str, port: int) -> None:
+    def wait_for(self, name: str, port: int) -> None:
         """Wait until the node's raylet listens."""
         deadline = time.monotonic() + PATIENCE_S
         while True:

@@ -38,9 +38,9 @@ def cluster(context: Context) -> Finding:
     except JoinError as error:
         return failed(error.message, remedy_of(error), facts=facts)
     network = _NETWORK.format(first=settings.port, last=settings.port + PORTS - 1)
-    if _is_public(settings.address):
-        return warning(f"The head {settings.address} has a public address.", network, facts=facts)
-    return ok(f"The head {settings.address} answers; software and token are its own. {network}", facts=facts)
+    if _is_public(found.address):
+        return warning(f"The head {found.address} has a public address.", network, facts=facts)
+    return ok(f"The head {found.address} answers; software and token are its own. {network}", facts=facts)
 
 
 def vars_of(versions: Versions) -> dict[str, str]:

@@ -58,8 +58,10 @@ def test_a_host_that_fits_may_join(share: Share, settings: Settings, cluster: Cl
 
 
 def test_the_share_must_be_that_of_the_head(share: Share, cluster: ClusterDescription, tmp_path: Path) -> None:
-    with pytest.raises(OtherShareError, match=r"has its head at 192\.0\.2\.10, not elsewhere"):
-        join_checks.check_share(share, "elsewhere")
+    with pytest.raises(OtherShareError, match=r"has its head at 192\.0\.2\.10, not 192\.0\.2\.11"):
+        join_checks.check_share(share, "192.0.2.11")
+    with pytest.raises(HeadUnreachableError, match="is not known"):
+        join_checks.check_share(share, "no.such.host.invalid")
     replace(cluster, root="/mnt/nas").write(share.state, "head")
     with pytest.raises(OtherShareError, match="The head has the share at /mnt/nas"):
         join_checks.check_share(share, HEAD)

@@ -102,7 +102,45 @@ def test_workers_run_on_the_gpus_where_there_is_room(tmp_path: Path) -> None:
     host = Host(tmp_path, slots=2, gpus=(GPU(0, 10), GPU(1, 11)))
     workers = host.conduct("job", host.executor.places[0])
     assert [host.order(worker).spec.device.gpu for worker in workers] == [0, 1]
-    assert [host.executor.place_of(worker) for worker in workers] == [None, host.executor.places[1]]
+    assert [host.executor.place_of(worker) for worker in workers] == list(host.executor.places)
+
+
+class Nodes(ExecutorWithoutProcesses):
+    """Three nodes with one place each, two of them of one compute class."""
+
+    places = (Place("a", compute_class="cpu-1"), Place("b", compute_class="cpu-2"), Place("c", compute_class="cpu-1"))
+
+    def _slots_on(self, node: str) -> int:
+        return 1
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Host:
+    host = Host(tmp_path)
+    host.executor = Nodes()
+    host.crews = Crews(host.executor)
+    return host
+
+
+def test_parts_are_placed_in_the_compute_class_of_their_conductor_and_beside_it(nodes: Host) -> None:
+    a, b, c = nodes.executor.places
+    workers = nodes.conduct("job", a)
+    assert [nodes.executor.place_of(worker) for worker in workers] == [a, c]
+    assert [nodes.executor.room(place) for place in (a, b, c)] == [0, 1, 0]
+    assert [nodes.executor.workers_on(place.node) for place in (a, b, c)] == [1, 0, 1]
+
+
+def test_a_part_worker_of_a_lost_node_goes_on_at_another(nodes: Host) -> None:
+    a, _, c = nodes.executor.places
+    _, lost = nodes.conduct("job", a)
+    nodes.executor.end(lost)
+    nodes.executor.places = (a, Place("d", compute_class="cpu-1"))  # type: ignore[misc]
+    nodes.executor.start("other", nodes.order(lost), LOG, place=c)
+    nodes.crews.end(lost, Died("node lost", 0, "c", may_still_run=True))
+    (joined,) = (note.body["worker"] for _, note in nodes.heard() if note.subject == WORKER_JOINED)
+    place = nodes.executor.place_of(joined)
+    assert place is not None
+    assert place.node == "d"
 
 
 def test_orders_and_answers_are_passed_on(host: Host) -> None:

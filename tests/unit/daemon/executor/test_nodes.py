@@ -35,10 +35,9 @@ def test_each_gpu_is_a_place_of_its_own_class() -> None:
     assert ON_GPUS.class_names == ("sm90-a", "sm89-b")
 
 
-def test_a_node_without_slots_has_no_place() -> None:
+def test_a_node_without_gpus_is_one_place() -> None:
     one = NodeDescription("a", "s", "/srv", "cpu", ON_GPUS.versions, "cpu-c", slots=2)
     assert one.places() == (Place("a", None, 2, "cpu-c"),)
-    assert NodeDescription("a", "s", "/srv", "", ON_GPUS.versions, "", slots=0).places() == ()
 
 
 def test_all_ports_are_fixed_and_in_one_block() -> None:

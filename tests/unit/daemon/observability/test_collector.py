@@ -18,7 +18,7 @@ from daemon.observability.events import (
     Tick,
 )
 from daemon.service.status_publisher import _state
-from daemon.status.model import RunningJob, ServiceStatus
+from daemon.status.model import NodeLine, RunningJob, ServiceStatus
 from pipeline.telemetry.counters import StatsCollector
 from tests.support.metrics import DISK_FULL, job, samples, tick
 
@@ -134,3 +134,14 @@ def test_the_queue_of_a_job_that_has_ended_is_forgotten() -> None:
     collector(tick(ServiceStatus("here", 1), Condition()))
     assert samples(collector.metrics)["dualface_queue_depth", ("decode",)] == 0
     assert samples(collector.metrics)["dualface_queue_depth_frames_count", ("decode",)] == 1
+
+
+def test_nodes_of_a_cluster_come_and_go() -> None:
+    collector = MetricsCollector(Settings())
+    nodes = [NodeLine("lab1", "ready", "cpu", ["cpu-1"], 1, 2), NodeLine("lab2", "other_share")]
+    collector(tick(ServiceStatus("here", 1, nodes=nodes), Condition(free_bytes=1)))
+    found = samples(collector.metrics)
+    assert found["dualface_cluster_nodes", ("ready",)] == found["dualface_cluster_nodes", ("other_share",)] == 1
+    assert (found["dualface_node_workers", ("lab1",)], found["dualface_node_slots", ("lab1",)]) == (1, 2)
+    collector(tick(ServiceStatus("here", 1), Condition(free_bytes=1)))
+    assert not {"dualface_cluster_nodes", "dualface_node_slots"} & {name for name, _ in samples(collector.metrics)}

@@ -91,7 +91,7 @@ def test_every_size_has_a_session_of_its_own_and_every_run_the_same_length(
     lengths = []
     execute = engine.execute
     monkeypatch.setattr(engine, "execute", lambda batch: lengths.append(len(batch)) or execute(batch))
-    for count in (5, 8, 3, 17, 1):
+    for count in (5, device.BATCH, 3, 2 * device.BATCH + 1, 1):
         assert {len(output) for output in engine.run(on_gpu(frames(count)))} == {count}
     assert lengths == [device.BATCH] * 7
     assert len(sessions) == 1
