@@ -244,7 +244,7 @@ class Conductor:
                 self._withdraw(grant)
             return
         held = self._board.holds(answer.folder)
-        if held is None:
+        if held is None or held.worker != worker:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
             self._add_progress(held, answer)
