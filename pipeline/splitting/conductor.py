@@ -209,6 +209,7 @@ class Conductor:
         while (answered := self._crew.answer(timeout_s)) is not None:
             self._take(*answered)
             timeout_s = 0.0
+        self._board.check_silence()
 
     def _check_staff(self, workers: Sequence[str]) -> None:
         now = time.monotonic()
@@ -243,7 +244,7 @@ class Conductor:
             for grant in self._board.leave(worker, answer.reason or "workers have failed"):
                 self._withdraw(grant)
             return
-        held = self._board.holds(answer.folder)
+        held = self._board.hear(answer.folder)
         if held is None or held.worker != worker:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
