@@ -130,6 +130,7 @@ class Conductor:
         workers = len(self._crew.workers())
         self._job.checkpoint.add_crew(workers)
         log.info("recording is split", parts=len(self._parts), workers=workers)
+        self._job.on_frames(self._progress.frames, self._progress.seconds)
         try:
             with closing(self._reader):
                 self._decide()
