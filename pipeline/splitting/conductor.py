@@ -138,6 +138,8 @@ class Conductor:
                     self._attend(_POLL_S)
         finally:
             self._crew.dismiss()
+            self._tables.clear()
+            self._decoder.close()
             self._remove_parts()
         log.info("parts are done", decoded_again=self._finder.misses, starts=self._reader.starts)
         return self.people
