@@ -151,6 +151,7 @@ class Crews:
         for name in crew.workers:
             self._executor.kill(name)
         crew.workers.clear()
+        crew.is_wanted = False
 
 
 def is_part_worker(worker: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +20,13 @@ Chip: TypeAlias = NDArray[np.uint8]
 ChipKey: TypeAlias = tuple[int, Face]  # pts and face
 
 _SHAPE = (3, CHIP_SIZE, CHIP_SIZE)
+_CHIP_BYTES = math.prod(_SHAPE)
 
 
 class FiledChips(Mapping[ChipKey, Chip]):
-    """Chips of shape (3, 150, 150), RGB, in a file. A damaged one counts as missing.
+    """Chips of shape (3, 150, 150), RGB, in a file. One that is damaged or cannot be read counts as missing.
+
+    The file is not mapped: where a share fails, that would end the process in place of an error.
 
     Args:
         keys: of the chips, in the order of the file.
@@ -33,14 +39,20 @@ class FiledChips(Mapping[ChipKey, Chip]):
     def __init__(self, path: Path, keys: Sequence[ChipKey], checksums: Sequence[int]) -> None:
         self._places = {key: n for n, key in enumerate(keys)}
         self._checksums = checksums
-        self._pixels = np.memmap(path, np.uint8, "r", shape=(len(keys), *_SHAPE)) if keys else np.empty((0, *_SHAPE))
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        if os.fstat(self._file).st_size < len(keys) * _CHIP_BYTES:
+            raise ValueError("the file of chips is too short")
 
     def __getitem__(self, key: ChipKey) -> Chip:
         place = self._places[key]
-        chip = np.array(self._pixels[place])
-        if zlib.crc32(chip.tobytes()) != self._checksums[place]:
+        try:
+            pixels = os.pread(self._file, _CHIP_BYTES, place * _CHIP_BYTES)
+        except OSError as error:
+            raise KeyError(key) from error
+        if zlib.crc32(pixels) != self._checksums[place]:
             raise KeyError(key)
-        return chip
+        return np.frombuffer(pixels, np.uint8).reshape(_SHAPE)
 
     def __iter__(self) -> Iterator[ChipKey]:
         return iter(self._places)

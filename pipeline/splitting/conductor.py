@@ -130,6 +130,7 @@ class Conductor:
         workers = len(self._crew.workers())
         self._job.checkpoint.add_crew(workers)
         log.info("recording is split", parts=len(self._parts), workers=workers)
+        self._job.on_frames(self._progress.frames, self._progress.seconds)
         try:
             with closing(self._reader):
                 self._decide()
@@ -211,6 +212,7 @@ class Conductor:
         while (answered := self._crew.answer(timeout_s)) is not None:
             self._take(*answered)
             timeout_s = 0.0
+        self._board.check_silence()
 
     def _check_staff(self, workers: Sequence[str]) -> None:
         now = time.monotonic()
@@ -245,8 +247,8 @@ class Conductor:
             for grant in self._board.leave(worker, answer.reason or "workers have failed"):
                 self._withdraw(grant)
             return
-        held = self._board.holds(answer.folder)
-        if held is None:
+        held = self._board.hear(answer.folder)
+        if held is None or held.worker != worker:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
             self._add_progress(held, answer)

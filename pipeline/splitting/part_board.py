@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,8 @@ Stage: TypeAlias = Literal["detect", "render"]
 STAGES: tuple[Stage, ...] = ("render", "detect")  # in the order in which they are granted
 
 MOST_ATTEMPTS = 3  # of one stage of a part
+LONGEST_SILENCE_S = 60.0  # of a worker that has a grant: it hangs, or decodes far more than it was granted
+_OWN_STALL_S = 5.0  # between two checks of the silence: the conductor itself was blocked, for instance by the share
 
 
 class SplitAbandonedError(Exception):
@@ -39,9 +42,16 @@ class PartBoard:
     Detection runs ahead of rendering by a limited number of parts, so that tables do not pile up. A worker renders the
     parts in which it has detected, as it may still have their frames; another one does if it has ended, or if nothing
     else is left to do.
+
+    Args:
+        workers: their number.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, parts: Sequence[Part], workers: int) -> None:
+    def __init__(self, parts: Sequence[Part], workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard_at: dict[str, float] = {}  # by folder of a grant
+        self._checked_at = clock()
         self._parts = parts
         self._ahead = 2 * max(1, workers) + 1
         self._to_detect = deque(part.index for part in parts)
@@ -56,9 +66,24 @@ class PartBoard:
     def done(self) -> bool:
         return len(self._rendered) == len(self._parts)
 
-    def holds(self, folder: str) -> Grant | None:
-        """Return the grant of a folder; None if it was taken back."""
+    def hear(self, folder: str) -> Grant | None:
+        """Record that something was heard about a grant; return the grant, or None if it was taken back."""
+        if folder in self._grants:
+            self._heard_at[folder] = self._clock()
         return self._grants.get(folder)
+
+    def check_silence(self) -> None:
+        """Make sure that something was heard about each grant lately; call it several times a second.
+
+        Raises:
+            SplitAbandonedError: a worker has been silent for too long.
+        """
+        now, before = self._clock(), self._checked_at
+        self._checked_at = now
+        if now - before > _OWN_STALL_S:
+            self._heard_at = {folder: at + now - before for folder, at in self._heard_at.items()}
+        if any(now - self._heard_at[folder] > LONGEST_SILENCE_S for folder in self._grants):
+            raise SplitAbandonedError("a worker does not get on")
 
     def grant(self, worker: str, stage: Stage) -> Grant | None:
         """Return what a worker does next; None if nothing is to be done now, or it has a grant of this stage."""
@@ -75,6 +100,7 @@ class PartBoard:
         self._granted[index] += 1
         grant = Grant(worker, self._parts[index], stage, self._granted[index])
         self._grants[grant.folder] = grant
+        self._heard_at[grant.folder] = self._clock()
         return grant
 
     def _next_to_detect(self) -> int | None:
@@ -88,10 +114,14 @@ class PartBoard:
 
     def finish(self, folder: str) -> Grant:
         """Record that the work of a grant is done; return the grant."""
-        grant = self._grants.pop(folder)
+        grant = self._take_back(folder)
         if grant.stage == "render":
             self.skip(grant.part.index)
         return grant
+
+    def _take_back(self, folder: str) -> Grant:
+        del self._heard_at[folder]
+        return self._grants.pop(folder)
 
     def skip(self, index: int) -> None:
         """Record that a part needs no rendering."""
@@ -107,7 +137,7 @@ class PartBoard:
         Raises:
             SplitAbandonedError: that has happened too often.
         """
-        grant = self._grants.pop(folder)
+        grant = self._take_back(folder)
         index, stage = grant.part.index, grant.stage
         self._attempts[index, stage] = self._attempts.get((index, stage), 0) + 1
         if self._attempts[index, stage] >= MOST_ATTEMPTS:

@@ -232,6 +232,15 @@ def test_dismissed_workers_end_and_are_not_replaced(host: Host) -> None:
     assert host.crews.size("job") == 0
 
 
+def test_a_crew_that_is_no_longer_wanted_does_not_come(host: Host) -> None:
+    host.conduct("job")
+    for subject in (CREW_DISMISSED, CREW_WANTED, CREW_DISMISSED):
+        host.say("job", Note(subject))
+    started = len(host.executor.orders)
+    host.crews.staff()
+    assert len(host.executor.orders) == started
+
+
 def test_the_next_attempt_has_workers_of_its_own(host: Host) -> None:
     """One of the former ones that is killed may hang on a share that does not answer."""
     before = host.conduct("job")
