@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.executor import ray_executor
 from daemon.executor.nodes import ClusterDescription
 from daemon.executor.protocol import Died
 from tests.support.cluster import Cluster
+from tests.support.network import second_machine
 from tests.support.recordings import packets
 from tests.support.service import Service, outputs
 from tests.support.stage import Stage
@@ -34,9 +36,9 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def stage(cluster: Cluster) -> Iterator[Stage]:
-    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
-
-    made = Stage(lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock))
+    made = Stage(
+        lambda selector, clock: ray_executor.RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
+    )
     yield made
     made.close()
 
@@ -147,6 +149,28 @@ def test_a_split_recording_survives_the_loss_of_a_node_with_parts(
     assert service.report("outbox/y.dual.report.json")["resilience"]["attempts"] == 1
     assert service.events("job waits") == []
     assert service.stop() == 0
+
+
+def test_a_node_that_is_cut_off_ends_its_worker_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works on for a while, with nobody to tell; that is why the job's directory is moved first."""
+    monkeypatch.setattr(ray_executor, "_RELAY_PATIENCE_S", 14.0)
+    with second_machine() as cable:
+        if cable is None:
+            pytest.skip("a network namespace needs root")
+        cluster = Cluster(cable)
+        cluster.add("far")
+        stage = Stage(
+            lambda selector, clock: ray_executor.RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
+        )
+        try:
+            worker = psutil.Process(stage.runs("job", node="far"))
+            cable.cut()
+            lost(stage, "job", "far")
+            assert worker.is_running()
+            assert ended([worker])
+        finally:
+            stage.close()
+            cluster.close()
 
 
 def test_a_standby_becomes_the_head_and_nodes_find_it_on_the_share(cluster: Cluster) -> None:
