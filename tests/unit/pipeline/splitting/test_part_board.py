@@ -246,4 +246,4 @@ def test_a_worker_that_gives_way_costs_no_attempt() -> None:
     for _ in range(MOST_ATTEMPTS + 1):
         assert board.grant("a", "detect")
         assert len(board.leave("a", "", is_failure=False)) == 1
-    assert done(board, "a") == 0
+    assert done(board, "a", "detect") == 0
