@@ -89,6 +89,7 @@ class PipeCrew:
             if note.subject == CREW_GRANTED:
                 workers = [str(name) for name in note.body["workers"]]
                 return cls(service, workers) if workers else None
+        service.send(Note(CREW_DISMISSED))  # it would come too late
         return None
 
     def workers(self) -> Sequence[str]:

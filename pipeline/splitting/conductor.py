@@ -130,6 +130,7 @@ class Conductor:
         workers = len(self._crew.workers())
         self._job.checkpoint.add_crew(workers)
         log.info("recording is split", parts=len(self._parts), workers=workers)
+        self._job.on_frames(self._progress.frames, self._progress.seconds)
         try:
             with closing(self._reader):
                 self._decide()
@@ -137,6 +138,8 @@ class Conductor:
                     self._attend(_POLL_S)
         finally:
             self._crew.dismiss()
+            self._tables.clear()
+            self._decoder.close()
             self._remove_parts()
         log.info("parts are done", decoded_again=self._finder.misses, starts=self._reader.starts)
         return self.people
@@ -209,6 +212,7 @@ class Conductor:
         while (answered := self._crew.answer(timeout_s)) is not None:
             self._take(*answered)
             timeout_s = 0.0
+        self._board.check_silence()
 
     def _check_staff(self, workers: Sequence[str]) -> None:
         now = time.monotonic()
@@ -240,11 +244,12 @@ class Conductor:
 
     def _take(self, worker: str, answer: Answer) -> None:
         if isinstance(answer, WorkerLeft):
-            for grant in self._board.leave(worker, answer.reason or "workers have failed"):
+            reason = answer.reason or "workers have failed"
+            for grant in self._board.leave(worker, reason, is_failure=answer.is_failure):
                 self._withdraw(grant)
             return
-        held = self._board.holds(answer.folder)
-        if held is None:
+        held = self._board.hear(answer.folder)
+        if held is None or held.worker != worker:
             return  # it was withdrawn
         if isinstance(answer, PartProgress):
             self._add_progress(held, answer)

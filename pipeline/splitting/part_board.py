@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,8 @@ Stage: TypeAlias = Literal["detect", "render"]
 STAGES: tuple[Stage, ...] = ("render", "detect")  # in the order in which they are granted
 
 MOST_ATTEMPTS = 3  # of one stage of a part
+LONGEST_SILENCE_S = 60.0  # of a worker that has a grant: it hangs, or decodes far more than it was granted
+_OWN_STALL_S = 5.0  # between two checks of the silence: the conductor itself was blocked, for instance by the share
 
 
 class SplitAbandonedError(Exception):
@@ -39,9 +42,16 @@ class PartBoard:
     Detection runs ahead of rendering by a limited number of parts, so that tables do not pile up. A worker renders the
     parts in which it has detected, as it may still have their frames; another one does if it has ended, or if nothing
     else is left to do.
+
+    Args:
+        workers: their number.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, parts: Sequence[Part], workers: int) -> None:
+    def __init__(self, parts: Sequence[Part], workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard_at: dict[str, float] = {}  # by folder of a grant
+        self._checked_at = clock()
         self._parts = parts
         self._ahead = 2 * max(1, workers) + 1
         self._to_detect = deque(part.index for part in parts)
@@ -56,9 +66,24 @@ class PartBoard:
     def done(self) -> bool:
         return len(self._rendered) == len(self._parts)
 
-    def holds(self, folder: str) -> Grant | None:
-        """Return the grant of a folder; None if it was taken back."""
+    def hear(self, folder: str) -> Grant | None:
+        """Record that something was heard about a grant; return the grant, or None if it was taken back."""
+        if folder in self._grants:
+            self._heard_at[folder] = self._clock()
         return self._grants.get(folder)
+
+    def check_silence(self) -> None:
+        """Make sure that something was heard about each grant lately; call it several times a second.
+
+        Raises:
+            SplitAbandonedError: a worker has been silent for too long.
+        """
+        now, before = self._clock(), self._checked_at
+        self._checked_at = now
+        if now - before > _OWN_STALL_S:
+            self._heard_at = {folder: at + now - before for folder, at in self._heard_at.items()}
+        if any(now - self._heard_at[folder] > LONGEST_SILENCE_S for folder in self._grants):
+            raise SplitAbandonedError("a worker does not get on")
 
     def grant(self, worker: str, stage: Stage) -> Grant | None:
         """Return what a worker does next; None if nothing is to be done now, or it has a grant of this stage."""
@@ -75,6 +100,7 @@ class PartBoard:
         self._granted[index] += 1
         grant = Grant(worker, self._parts[index], stage, self._granted[index])
         self._grants[grant.folder] = grant
+        self._heard_at[grant.folder] = self._clock()
         return grant
 
     def _next_to_detect(self) -> int | None:
@@ -88,10 +114,14 @@ class PartBoard:
 
     def finish(self, folder: str) -> Grant:
         """Record that the work of a grant is done; return the grant."""
-        grant = self._grants.pop(folder)
+        grant = self._remove(folder)
         if grant.stage == "render":
             self.skip(grant.part.index)
         return grant
+
+    def _remove(self, folder: str) -> Grant:
+        del self._heard_at[folder]
+        return self._grants.pop(folder)
 
     def skip(self, index: int) -> None:
         """Record that a part needs no rendering."""
@@ -102,28 +132,36 @@ class PartBoard:
         self._to_render = sorted([*self._to_render, index])
 
     def fail(self, folder: str, reason: str) -> Grant:
-        """Take a grant back, so that the work is granted again; return it.
+        """Take a grant back after a failure, so that the work is granted again; return it.
 
         Raises:
             SplitAbandonedError: that has happened too often.
         """
-        grant = self._grants.pop(folder)
-        index, stage = grant.part.index, grant.stage
-        self._attempts[index, stage] = self._attempts.get((index, stage), 0) + 1
-        if self._attempts[index, stage] >= MOST_ATTEMPTS:
+        grant = self._grants[folder]
+        key = grant.part.index, grant.stage
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        if self._attempts[key] >= MOST_ATTEMPTS:
+            self._remove(folder)
             raise SplitAbandonedError(reason)
+        return self.take_back(folder)
+
+    def take_back(self, folder: str) -> Grant:
+        """Take a grant back, so that the work is granted again; return it."""
+        grant = self._remove(folder)
+        index = grant.part.index
         self._detectors.pop(index, None)
-        if stage == "detect":
+        if grant.stage == "detect":
             self._to_detect = deque(sorted([*self._to_detect, index]))
         else:
             self.may_render(index)
         return grant
 
-    def leave(self, worker: str, reason: str) -> list[Grant]:
+    def leave(self, worker: str, reason: str, *, is_failure: bool = True) -> list[Grant]:
         """Take back all grants of a worker that has ended; return them.
 
         Raises:
-            SplitAbandonedError: work was taken back too often.
+            SplitAbandonedError: work has failed too often.
         """
         self._detectors = {index: name for index, name in self._detectors.items() if name != worker}
-        return [self.fail(grant.folder, reason) for grant in list(self._grants.values()) if grant.worker == worker]
+        held = [grant.folder for grant in self._grants.values() if grant.worker == worker]
+        return [self.fail(folder, reason) if is_failure else self.take_back(folder) for folder in held]

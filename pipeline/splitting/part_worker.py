@@ -93,7 +93,11 @@ class PartWorker:
             if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
             progress = _Progress(order, float(self._job.info.video.time_base), self._tell)
-            answer = self._detect(order, progress) if isinstance(order, DetectPart) else self._render(order, progress)
+            with storage_errors("working on a part"):
+                if isinstance(order, DetectPart):
+                    answer = self._detect(order, progress)
+                else:
+                    answer = self._render(order, progress)
             progress.tell()
         except ExplainedError as error:
             return PartFailed(order.folder, error.message)

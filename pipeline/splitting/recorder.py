@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.frames import Frame, Size
 from pipeline.detection.face_detector import FaceFinder
 from pipeline.people import Face
+from pipeline.splitting.chips import Chip, ChipKey
 from pipeline.splitting.table import DetectionTable, Faces
 
 
@@ -23,6 +24,8 @@ class RecordingFinder:
     def __init__(self, finder: FaceFinder, table: DetectionTable, may_be_embedded: Callable[[Face], bool]) -> None:
         self._finder = finder
         self._table = table
+        self._chips: dict[ChipKey, Chip] = {}
+        table.chips = self._chips
         self._may_be_embedded = may_be_embedded
 
     def look(
@@ -60,4 +63,4 @@ class RecordingFinder:
         if clear and self._finder.can_embed:
             chips = self._finder.chips(clear)
             keys = [(frame.pts, face) for frame, face in clear]
-            self._table.chips.update(zip(keys, chips, strict=True))
+            self._chips.update(zip(keys, chips, strict=True))

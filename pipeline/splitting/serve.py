@@ -58,8 +58,12 @@ def _work_side_by_side(worker: PartWorker, orders: Iterable[Order], send: Callab
     }
 
     def work(waiting: queue.SimpleQueue[Order | None]) -> None:
-        while (order := waiting.get()) is not None:
-            send(worker.carry_out(order))
+        try:
+            while (order := waiting.get()) is not None:
+                send(worker.carry_out(order))
+        except Exception as error:  # such as no memory
+            send(WorkerLeft(f"a part worker failed: {type(error).__name__}"))
+            raise
 
     threads = [threading.Thread(target=work, args=(lane,), name=kind.__name__) for kind, lane in lanes.items()]
     for thread in threads:

@@ -1,28 +1,29 @@
 """The detection table of a part: everything that the analysis asks of single frames, without the frames.
 
-An uncompressed NumPy archive. It lives for seconds and is read once, so compression would cost more than it saves.
+An uncompressed NumPy archive, and a file of chips beside it. It lives for seconds and is read once, so compression
+would cost more than it saves.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.frames import Frame, Rect, Size
-from engines.models.face_embedding import CHIP_SIZE
 from pipeline.detection.observer import THUMBNAIL_SIZE
 from pipeline.errors import PipelineError
 from pipeline.people import Face
+from pipeline.splitting.chips import Chip, ChipKey, FiledChips, write_chips
 
 Faces: TypeAlias = tuple[Face, ...]
-Chip: TypeAlias = NDArray[np.uint8]
 
+_CHIPS = "chips.raw"
 _FACE_VALUES = 16  # box, score, five landmarks, scale
 
 
@@ -61,17 +62,18 @@ class DetectionTable:
     thumbnails: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     faces: dict[int, Faces] = field(default_factory=dict)
     luma: dict[tuple[int, Size], NDArray[np.uint8]] = field(default_factory=dict)
-    chips: dict[tuple[int, Face], Chip] = field(default_factory=dict)
+    chips: Mapping[ChipKey, Chip] = field(default_factory=dict)
 
     def write(self, path: Path) -> str:
-        """Write it to a file; return its SHA-256."""
+        """Write it to a file, and its chips beside it; return the file's SHA-256."""
+        checksums = write_chips(path.with_name(_CHIPS), list(self.chips.values()))
         with path.open("wb") as file:
-            np.savez(file, **self._arrays())
+            np.savez(file, **self._arrays(checksums))
         return _digest(path)
 
-    def _arrays(self) -> dict[str, Any]:
+    def _arrays(self, checksums: Sequence[int]) -> dict[str, Any]:
         found = [(pts, face) for pts, faces in self.faces.items() for face in faces]
-        chips = list(self.chips.items())
+        chips = list(self.chips)
         arrays: dict[str, Any] = {
             "frames": np.array([_frame_values(frame) for frame in self.frames], np.int64).reshape(-1, 7),
             "thumbnail_pts": np.array(list(self.thumbnails), np.int64),
@@ -79,9 +81,9 @@ class DetectionTable:
             "looked": np.array(list(self.faces), np.int64),
             "face_pts": np.array([pts for pts, _ in found], np.int64),
             "faces": _face_array([face for _, face in found]),
-            "chip_pts": np.array([pts for (pts, _), _ in chips], np.int64),
-            "chip_faces": _face_array([face for (_, face), _ in chips]),
-            "chips": _stacked([chip for _, chip in chips], (3, CHIP_SIZE, CHIP_SIZE)),
+            "chip_pts": np.array([pts for pts, _ in chips], np.int64),
+            "chip_faces": _face_array([face for _, face in chips]),
+            "chip_checksums": np.array(checksums, np.uint32),
             "luma_keys": np.array([[pts, *size] for pts, size in self.luma], np.int64).reshape(-1, 3),
         }
         return arrays | {f"luma_{n}": image for n, image in enumerate(self.luma.values())}
@@ -96,25 +98,25 @@ def read_table(path: Path, sha256: str) -> DetectionTable:
     try:
         if _digest(path) != sha256:
             raise DamagedTableError(f"the detection table {path.parent.name} is not what its worker wrote")
-        with path.open("rb") as file:
-            return _table(file)
-    except OSError as error:
+        return _table(path)
+    except (OSError, ValueError) as error:
         raise DamagedTableError(f"the detection table {path.parent.name} cannot be read: {error}") from error
 
 
-def _table(file: IO[bytes]) -> DetectionTable:
-    with np.load(file, allow_pickle=False) as arrays:
+def _table(path: Path) -> DetectionTable:
+    with np.load(path, allow_pickle=False) as arrays:
         found: dict[int, list[Face]] = {int(pts): [] for pts in arrays["looked"]}
         for pts, values in zip(arrays["face_pts"].tolist(), arrays["faces"].tolist(), strict=True):
             found[pts].append(_face(values))
         chip_faces = [_face(values) for values in arrays["chip_faces"].tolist()]
+        chip_keys = list(zip(arrays["chip_pts"].tolist(), chip_faces, strict=True))
         luma_keys = arrays["luma_keys"].tolist()
         return DetectionTable(
             frames=[_recorded(values) for values in arrays["frames"].tolist()],
             thumbnails=dict(zip(arrays["thumbnail_pts"].tolist(), arrays["thumbnails"], strict=True)),
             faces={pts: tuple(faces) for pts, faces in found.items()},
             luma={(pts, (w, h)): arrays[f"luma_{n}"] for n, (pts, w, h) in enumerate(luma_keys)},
-            chips=dict(zip(zip(arrays["chip_pts"].tolist(), chip_faces, strict=True), arrays["chips"], strict=True)),
+            chips=FiledChips(path.with_name(_CHIPS), chip_keys, arrays["chip_checksums"].tolist()),
         )
 
 

@@ -35,7 +35,10 @@ class Step:
     redone: int = 1
 
 
-SPLIT: dict[str, dict[str, Any]] = {"cluster": {"split": "always"}, "workers": {"concurrent_jobs": 3}}
+SPLIT: dict[str, dict[str, Any]] = {
+    "cluster": {"split": "always"},
+    "workers": {"concurrent_jobs": 3, "stall_timeout_s": 20},  # longer than part workers take to start
+}
 _TABLE, _SEGMENT = "*/parts/*/table.npz", "*/parts/*/segments/000001"
 
 

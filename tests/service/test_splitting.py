@@ -27,20 +27,22 @@ def processes(service: Service) -> Iterator[tuple[psutil.Process, list[str]]]:
             yield worker, [file.path for file in worker.open_files()]
 
 
-def conductors(service: Service) -> list[psutil.Process]:
-    return [worker for worker, paths in processes(service) if any(path.endswith(f"/{LOCK_FILE}") for path in paths)]
+def conducts(paths: list[str]) -> bool:
+    return any(path.endswith(f"/{LOCK_FILE}") for path in paths)
 
 
-def renderers(service: Service) -> list[psutil.Process]:
-    """Those that write a segment of a part."""
-    return [worker for worker, paths in processes(service) if any("/parts/" in path for path in paths)]
+def renders(paths: list[str]) -> bool:
+    """Whether segments of a part are written."""
+    return not conducts(paths) and any("/parts/" in path and path.endswith(".part") for path in paths)
 
 
-def detectors(service: Service) -> list[psutil.Process]:
-    """Those that decode a part that has no rows yet."""
-    others = {*conductors(service), *renderers(service)}
-    found = [worker for worker, paths in processes(service) if any(path.endswith("/source") for path in paths)]
-    return [worker for worker in found if worker not in others]
+def detects(paths: list[str]) -> bool:
+    """Whether the source is decoded and nothing is written."""
+    return not conducts(paths) and not renders(paths) and any(path.endswith("/source") for path in paths)
+
+
+def those(service: Service, do: Callable[[list[str]], bool]) -> list[psutil.Process]:
+    return [worker for worker, paths in processes(service) if do(paths)]
 
 
 def started(service: Service, recording: Path) -> Service:
@@ -48,12 +50,12 @@ def started(service: Service, recording: Path) -> Service:
     return service.start()
 
 
-def kill_one(service: Service, find: Callable[[Service], list[psutil.Process]], what: str) -> None:
+def kill_one(service: Service, do: Callable[[list[str]], bool], what: str) -> None:
     """SIGKILL for the first process that is found."""
     found: list[psutil.Process] = []
 
     def look() -> bool:
-        found[:] = find(service) if service.events("recording is split") else []
+        found[:] = those(service, do) if service.events("recording is split") else []
         return bool(found)
 
     service.wait_for(look, what)
@@ -97,16 +99,16 @@ def test_three_workers_deliver_the_same(
     assert (service.root / "outbox" / preview).read_bytes() == (calm_outbox / preview).read_bytes()
 
 
-@pytest.mark.parametrize(("find", "what"), [(detectors, "a detecting worker"), (renderers, "a rendering worker")])
+@pytest.mark.parametrize(("do", "what"), [(detects, "a detecting worker"), (renders, "a rendering worker")])
 def test_a_killed_part_worker_is_replaced(
-    find: Callable[[Service], list[psutil.Process]],
+    do: Callable[[list[str]], bool],
     what: str,
     make_service: Callable[..., Service],
     recording: Path,
     undisturbed: Packets,
 ) -> None:
     service = started(make_service(**SPLIT), recording)
-    kill_one(service, find, what)
+    kill_one(service, do, what)
     report = delivered(service, undisturbed)
     (line,) = service.events(KILLED)
     assert "SIGKILL" in line["reason"]
@@ -117,9 +119,9 @@ def test_a_killed_conductor_takes_its_workers_with_it_and_the_job_goes_on(
     make_service: Callable[..., Service], recording: Path, undisturbed: Packets
 ) -> None:
     service = started(make_service(**SPLIT), recording)
-    service.wait_for(lambda: renderers(service), "a rendering worker")
+    service.wait_for(lambda: those(service, renders), "a rendering worker")
     workers = service.workers()
-    kill_one(service, conductors, "the conductor")
+    kill_one(service, conducts, "the conductor")
     gone, _ = psutil.wait_procs(workers, timeout=20)
     assert {worker.pid for worker in gone} >= {worker.pid for worker in workers} - {w.pid for w in service.workers()}
     report = delivered(service, undisturbed)

@@ -232,6 +232,15 @@ def test_dismissed_workers_end_and_are_not_replaced(host: Host) -> None:
     assert host.crews.size("job") == 0
 
 
+def test_a_crew_that_is_no_longer_wanted_does_not_come(host: Host) -> None:
+    host.conduct("job")
+    for subject in (CREW_DISMISSED, CREW_WANTED, CREW_DISMISSED):
+        host.say("job", Note(subject))
+    started = len(host.executor.orders)
+    host.crews.staff()
+    assert len(host.executor.orders) == started
+
+
 def test_the_next_attempt_has_workers_of_its_own(host: Host) -> None:
     """One of the former ones that is killed may hang on a share that does not answer."""
     before = host.conduct("job")
@@ -251,3 +260,19 @@ def test_where_no_process_can_be_started_the_conductor_works_alone(host: Host) -
     host.executor.start("job", order, LOG, place=place)
     host.executor.refuses = True
     assert host.ask("job") == []
+
+
+def test_part_workers_give_way_one_after_another_and_that_beside_the_conductor_stays(host: Host) -> None:
+    beside, first, second = host.conduct("job")
+    for worker in (second, first):
+        host.crews.give_way()
+        host.crews.give_way()  # its place is not free yet
+        assert host.executor.killed.pop() == worker
+        assert not host.executor.killed
+        ((to, note),) = host.heard()
+        assert (to, note.body["worker"], note.body["part"]["is_failure"]) == ("job", worker, False)
+        assert host.end(worker)
+        assert host.heard() == []  # nobody takes its place
+    host.crews.give_way()
+    assert (host.executor.killed, host.crews.size("job")) == ([], 1)
+    assert beside in host.executor

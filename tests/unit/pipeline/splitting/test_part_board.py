@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.splitting.part import Part
-from pipeline.splitting.part_board import MOST_ATTEMPTS, STAGES, Grant, PartBoard, SplitAbandonedError, Stage
+from pipeline.splitting.part_board import (
+    LONGEST_SILENCE_S,
+    MOST_ATTEMPTS,
+    STAGES,
+    Grant,
+    PartBoard,
+    SplitAbandonedError,
+    Stage,
+)
 
 WORKERS = ("a", "b", "c")
 
@@ -78,7 +86,7 @@ class Work(RuleBasedStateMachine):
                 self.board.fail(folder, "bad luck")
         else:
             assert self.board.fail(folder, "bad luck") == self.granted.pop(folder)
-            assert self.board.holds(folder) is None
+            assert self.board.hear(folder) is None
 
     @precondition(lambda self: not self.abandoned)
     @rule(worker=st.sampled_from(WORKERS))
@@ -113,7 +121,7 @@ class Work(RuleBasedStateMachine):
         if hasattr(self, "board"):
             assert self.board.done == (len(self.rendered) == self.count)
             assert len(self.rendered) == len(set(self.rendered))
-            assert all(self.board.holds(folder) == grant for folder, grant in self.granted.items()) or self.abandoned
+            assert all(self.board.hear(folder) == grant for folder, grant in self.granted.items()) or self.abandoned
 
     def teardown(self) -> None:
         """Those that are at work and one more worker do the rest: no part is lost, and nothing blocks."""
@@ -181,6 +189,49 @@ def test_detection_waits_for_rendering() -> None:
     assert done(board, "a", "detect") == 3
 
 
+class Watched:
+    """A board with one grant, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.board = PartBoard(parts(1), 1, clock=lambda: self.now)
+        grant = self.board.grant("a", "detect")
+        assert grant is not None
+        self.folder = grant.folder
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass in the steps of a conductor that is not blocked."""
+        for _ in range(int(seconds)):
+            self.now += 1
+            self.board.check_silence()
+
+
+def test_a_worker_that_hangs_ends_the_split() -> None:
+    watched = Watched()
+    watched.wait(LONGEST_SILENCE_S)
+    with pytest.raises(SplitAbandonedError, match="does not get on"):
+        watched.wait(1)
+
+
+def test_a_slow_worker_that_gets_on_does_not() -> None:
+    watched = Watched()
+    for _ in range(3):
+        watched.wait(LONGEST_SILENCE_S)
+        assert watched.board.hear(watched.folder)
+    watched.board.finish(watched.folder)
+    watched.wait(3 * LONGEST_SILENCE_S)
+
+
+def test_a_stall_of_the_conductor_does_not_count_for_the_worker() -> None:
+    """Both may wait for the same share."""
+    watched = Watched()
+    watched.wait(LONGEST_SILENCE_S - 1)
+    watched.now += 10 * LONGEST_SILENCE_S
+    watched.wait(2)
+    with pytest.raises(SplitAbandonedError):
+        watched.wait(1)
+
+
 def test_a_part_without_frames_needs_no_rendering() -> None:
     board = PartBoard(parts(2), 1)
     assert [done(board, "a", "detect") for _ in range(2)] == [0, 1]
@@ -188,3 +239,11 @@ def test_a_part_without_frames_needs_no_rendering() -> None:
     board.may_render(1)
     assert done(board, "a", "render") == 1
     assert board.done
+
+
+def test_a_worker_that_gives_way_costs_no_attempt() -> None:
+    board = PartBoard(parts(1), 1)
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert board.grant("a", "detect")
+        assert len(board.leave("a", "", is_failure=False)) == 1
+    assert done(board, "a", "detect") == 0

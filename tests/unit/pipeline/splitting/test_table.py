@@ -92,3 +92,27 @@ def test_a_file_that_is_not_what_was_written_is_refused(tmp_path: Path, how: str
         path.write_bytes(data[:-1] if how == "cut short" else data[:50] + bytes([data[50] ^ 1]) + data[51:])
     with pytest.raises(DamagedTableError):
         read_table(path, digest)
+
+
+def with_chip(folder: Path) -> tuple[tuple[int, Face], str]:
+    key = 5, Face(Rect(1, 2, 3, 4), 0.9, ((0.0, 0.0),) * 5)
+    return key, DetectionTable(frames=[frame(5)], chips={key: image(5, 3, 150, 150)}).write(folder / "table.npz")
+
+
+def test_a_damaged_chip_counts_as_missing(tmp_path: Path) -> None:
+    key, digest = with_chip(tmp_path)
+    assert key in read_table(tmp_path / "table.npz", digest).chips
+    chips = tmp_path / "chips.raw"
+    data = chips.read_bytes()
+    chips.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    assert read_table(tmp_path / "table.npz", digest).chips.get(key) is None
+
+
+@pytest.mark.parametrize("content", [None, b"short"])
+def test_a_table_without_its_chips_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    _, digest = with_chip(tmp_path)
+    (tmp_path / "chips.raw").unlink()
+    if content is not None:
+        (tmp_path / "chips.raw").write_bytes(content)
+    with pytest.raises(DamagedTableError):
+        read_table(tmp_path / "table.npz", digest)
