@@ -15,6 +15,7 @@ Usage:
 Options:
   --dry-run    print every step and change nothing
   --cuda       install what an NVIDIA GPU needs, --cpu: what the CPU needs; without either, --cuda where there is a GPU
+  --cluster    also install Ray, with which a service works on several hosts (service, program)
 Environment:
   PYTHON       the Python to use, 3.11 or newer
   VENV         where demo and test install to, instead of ./.venv
@@ -35,6 +36,7 @@ readonly DEFAULT_ROOT=/srv/dualface
 
 dry_run=no
 extra=""
+ray=""
 root=""
 prefix=/opt/dualface
 rest=()
@@ -210,17 +212,17 @@ choose_root() {
 }
 
 install_program() {
-    step "Program in $prefix, with the extra $extra"
+    step "Program in $prefix, with the extra $extra$ray"
     one_runtime "$prefix"
     if [[ $dry_run == yes ]]; then
-        pip_install "$prefix" "${REPO}[$extra]"
+        pip_install "$prefix" "${REPO}[$extra$ray]"
         return
     fi
     # A copy, so that no build directory is left in the sources or taken from them.
     local sources
     sources="$(mktemp -d)"
     cp -R "$REPO"/{daemon,pipeline,engines,pyproject.toml,README.md,LICENSE} "$sources"
-    pip_install "$prefix" --upgrade "${sources}[$extra]"
+    pip_install "$prefix" --upgrade "${sources}[$extra$ray]"
     pip_install "$prefix" --force-reinstall --no-deps "$sources"
     rm -rf "$sources"
 }
@@ -405,6 +407,7 @@ main() {
         case "$1" in
         --dry-run) dry_run=yes ;;
         --cuda | --cpu) extra="${1#--}" ;;
+        --cluster) ray=",cluster" ;;
         --root) needs_value "$@"; root="${2%/}"; shift ;;
         --prefix) needs_value "$@"; prefix="${2%/}"; shift ;;
         *) rest+=("$1") ;;

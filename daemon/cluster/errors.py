@@ -16,7 +16,7 @@ class JoinError(DaemonError):
 
 class RayMissingError(JoinError):
     code = "RAY_MISSING"
-    remedy = "Install dualface with the extra cluster: pip install 'dualface[cluster]'."
+    remedy = "Install the program again with Ray: ./install.sh service --cluster; on a mere node, program --cluster."
 
 
 class TokenError(JoinError):

@@ -11,6 +11,7 @@ from daemon.clock import Clock
 from daemon.config.settings import Settings
 from daemon.executor.local import LocalExecutor
 from daemon.executor.protocol import Executor, OnStats
+from daemon.executor.ray_executor import RayExecutor
 
 
 @contextmanager
@@ -29,8 +30,6 @@ def executor_of(
     """
     executor: Executor
     if settings.cluster.engine == "ray":
-        from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray, an extra
-
         executor = RayExecutor(selector, settings, state, clock=clock, on_stats=on_stats)
     else:
         executor = LocalExecutor(selector, settings, clock=clock, on_stats=on_stats)

@@ -16,6 +16,7 @@ from daemon.worker import part_work
 from daemon.worker.part_work import WorkOnParts
 from daemon.worker.protocol import Failed, Note, RunJob, Stopped
 
+_NEEDED = "its place is needed for another file"
 _MARK = "/part-"  # in the names of part workers
 _MOST_RESTARTS = 5  # of part workers of one attempt; after that, those that are left must do
 
@@ -51,6 +52,7 @@ class Crews:
         self._executor = executor
         self._crews: dict[str, _Crew] = {}
         self._numbers = count(1)  # one that is killed may take its time to end: no name comes twice
+        self._released: set[str] = set()
         executor.on_note = self._take
 
     def prepare(self, job: str, order: RunJob, worker_log: structlog.stdlib.BoundLogger, place: Place | None) -> None:
@@ -67,6 +69,20 @@ class Crews:
             if crew.is_wanted:
                 crew.is_wanted = False
                 self._grant(job, crew)
+
+    def give_way(self) -> None:
+        """End one part worker that holds a place, as a file waits for it: whole files gain more from a place."""
+        if any(name in self._executor for name in self._released):
+            return  # its place is about to be free
+        self._released.clear()
+        for job, crew in self._crews.items():
+            for name in [name for name, seat in crew.workers.items() if not seat.beside][-1:]:
+                del crew.workers[name]
+                self._released.add(name)
+                crew.log.info("part worker gives way to another file", part_worker=name)
+                self._answer(job, name, {"kind": part_work.LEFT, "reason": _NEEDED, "is_failure": False})
+                self._executor.kill(name)
+                return
 
     def end(self, worker: str, outcome: Outcome) -> bool:
         """Take the end of a worker; return whether it was a part worker. The end of a conductor ends its workers."""

@@ -290,7 +290,7 @@ def _connect(settings: Settings, state: Path) -> Any:
         import ray.util.scheduling_strategies  # noqa: PLC0415
     except ImportError as error:
         raise ClusterUnreachableError(
-            "Ray is not installed.", remedy="Install dualface with the extra cluster: pip install 'dualface[cluster]'."
+            "Ray is not installed.", remedy="Install the program again with Ray: ./install.sh service --cluster"
         ) from error
     head = ClusterDescription.read(state)
     if head is None:

@@ -22,6 +22,7 @@ class Dispatcher:
         classes: decides how long jobs wait for a place of their compute class.
         start: starts an attempt of a job at a place.
         claim: claims the next file of the inboxes; returns False if there is none.
+        ready: returns the number of files in the inboxes that may be claimed.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Dispatcher:
         *,
         start: Callable[[HeldJob, Place], None],
         claim: Callable[[], bool],
+        ready: Callable[[], int],
     ) -> None:
         self._jobs = jobs
         self._executor = executor
         self._classes = classes
         self._start = start
         self._claim = claim
+        self._ready = ready
 
     def start_jobs(self, *, may_start: bool, may_claim: bool = True, may_resume: bool = False) -> None:
         """Start as many jobs as there is room for, a few in one call.
@@ -53,6 +56,15 @@ class Dispatcher:
             if not (places and self._start_one(places, may_start=may_start, may_claim=may_claim)):
                 break
 
+    def lacks_place(self, *, may_claim: bool) -> bool:
+        """Return whether a job, or a file that may be claimed, waits only because all places are taken."""
+        if any(self._executor.room(place) for place in self._executor.places):
+            return False
+        return bool(self._queued()) or (may_claim and self._ready() > 0)
+
+    def _queued(self) -> list[HeldJob]:
+        return [held for held in self._jobs.waiting() if held.job.manifest.state is JobState.QUEUED and held.due]
+
     def _open_places(self) -> list[Place]:
         """Return the places where one more job may start."""
         if any(_runs_alone(held) for held, _ in self._jobs.running()):
@@ -63,8 +75,7 @@ class Dispatcher:
 
     def _start_one(self, places: list[Place], *, may_start: bool, may_claim: bool) -> bool:
         """Start the next claimed job, or else claim a file; return False if there was nothing to do."""
-        queued = [held for held in self._jobs.waiting() if held.job.manifest.state is JobState.QUEUED and held.due]
-        queued = [held for held in queued if may_start or held.lacks_space]
+        queued = [held for held in self._queued() if may_start or held.lacks_space]
         if not queued:
             return may_claim and len(self._jobs) < self._executor.slots + _HELD_BEYOND_SLOTS and self._claim()
         for held in sorted(queued, key=lambda held: (-held.job.manifest.priority, held.job.manifest.claimed_at_s)):

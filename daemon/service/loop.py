@@ -100,7 +100,12 @@ class ServiceLoop:
         )
         self._class_waits = ClassWaits(settings, clock)
         self._dispatcher = Dispatcher(
-            jobs, executor, self._class_waits, start=self._lifecycle.start_attempt, claim=claimer.claim_next
+            jobs,
+            executor,
+            self._class_waits,
+            start=self._lifecycle.start_attempt,
+            claim=claimer.claim_next,
+            ready=lambda: self._intake.ready,
         )
         self._comparison = PartComparison(settings, share, self._intake, executor, clock)
         self._publisher = StatusPublisher(
@@ -169,6 +174,8 @@ class ServiceLoop:
                 may_claim=may_claim,
                 may_resume=block_reason is BlockReason.LOW_SPACE,
             )
+            if may_claim and self._dispatcher.lacks_place(may_claim=may_claim):
+                self._crews.give_way()
             self._crews.staff()
             self._retention.advance()
             self._failed_folder.advance()

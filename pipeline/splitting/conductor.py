@@ -244,7 +244,8 @@ class Conductor:
 
     def _take(self, worker: str, answer: Answer) -> None:
         if isinstance(answer, WorkerLeft):
-            for grant in self._board.leave(worker, answer.reason or "workers have failed"):
+            reason = answer.reason or "workers have failed"
+            for grant in self._board.leave(worker, reason, is_failure=answer.is_failure):
                 self._withdraw(grant)
             return
         held = self._board.hear(answer.folder)

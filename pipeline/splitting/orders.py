@@ -111,9 +111,14 @@ class PartFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker has ended; nothing of what it was ordered will come."""
+    """A worker has ended; nothing of what it was ordered will come.
+
+    Attributes:
+        is_failure: whether that may be the fault of what it worked on.
+    """
 
     reason: str = ""
+    is_failure: bool = True
 
 
 Order: TypeAlias = DetectPart | RenderPart

@@ -114,12 +114,12 @@ class PartBoard:
 
     def finish(self, folder: str) -> Grant:
         """Record that the work of a grant is done; return the grant."""
-        grant = self._take_back(folder)
+        grant = self._remove(folder)
         if grant.stage == "render":
             self.skip(grant.part.index)
         return grant
 
-    def _take_back(self, folder: str) -> Grant:
+    def _remove(self, folder: str) -> Grant:
         del self._heard_at[folder]
         return self._grants.pop(folder)
 
@@ -132,28 +132,36 @@ class PartBoard:
         self._to_render = sorted([*self._to_render, index])
 
     def fail(self, folder: str, reason: str) -> Grant:
-        """Take a grant back, so that the work is granted again; return it.
+        """Take a grant back after a failure, so that the work is granted again; return it.
 
         Raises:
             SplitAbandonedError: that has happened too often.
         """
-        grant = self._take_back(folder)
-        index, stage = grant.part.index, grant.stage
-        self._attempts[index, stage] = self._attempts.get((index, stage), 0) + 1
-        if self._attempts[index, stage] >= MOST_ATTEMPTS:
+        grant = self._grants[folder]
+        key = grant.part.index, grant.stage
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        if self._attempts[key] >= MOST_ATTEMPTS:
+            self._remove(folder)
             raise SplitAbandonedError(reason)
+        return self.take_back(folder)
+
+    def take_back(self, folder: str) -> Grant:
+        """Take a grant back, so that the work is granted again; return it."""
+        grant = self._remove(folder)
+        index = grant.part.index
         self._detectors.pop(index, None)
-        if stage == "detect":
+        if grant.stage == "detect":
             self._to_detect = deque(sorted([*self._to_detect, index]))
         else:
             self.may_render(index)
         return grant
 
-    def leave(self, worker: str, reason: str) -> list[Grant]:
+    def leave(self, worker: str, reason: str, *, is_failure: bool = True) -> list[Grant]:
         """Take back all grants of a worker that has ended; return them.
 
         Raises:
-            SplitAbandonedError: work was taken back too often.
+            SplitAbandonedError: work has failed too often.
         """
         self._detectors = {index: name for index, name in self._detectors.items() if name != worker}
-        return [self.fail(grant.folder, reason) for grant in list(self._grants.values()) if grant.worker == worker]
+        held = [grant.folder for grant in self._grants.values() if grant.worker == worker]
+        return [self.fail(folder, reason) if is_failure else self.take_back(folder) for folder in held]

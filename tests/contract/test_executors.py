@@ -16,6 +16,7 @@ import structlog
 from daemon.config.settings import Settings
 from daemon.executor.local import LocalExecutor
 from daemon.executor.protocol import Died, Outcome, Overdue, Stalled
+from daemon.executor.ray_executor import RayExecutor
 from daemon.worker.protocol import Failed, Note, Order, Stopped
 from pipeline.job import Progress
 from tests.support.cluster import Cluster
@@ -40,8 +41,6 @@ def cluster() -> Iterator[Cluster]:
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "local":
         return lambda selector, clock: LocalExecutor(selector, SETTINGS, clock=clock)
-    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
-
     cluster: Cluster = request.getfixturevalue("cluster")
     return lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
 

@@ -12,13 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.executor import ray_executor
 from daemon.executor.nodes import ClusterDescription
 from daemon.executor.protocol import Died
 from tests.support.cluster import Cluster
+from tests.support.network import second_machine
 from tests.support.recordings import packets
 from tests.support.service import Service, outputs
 from tests.support.stage import Stage
 
+KEEP_NOTHING = {"state_days": 0}  # or the next test would build on the segments
 WORKER, RAYLET = "daemon.worker.main", "raylet/raylet"
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
@@ -33,9 +36,9 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def stage(cluster: Cluster) -> Iterator[Stage]:
-    from daemon.executor.ray_executor import RayExecutor  # noqa: PLC0415 - loads Ray
-
-    made = Stage(lambda selector, clock: RayExecutor(selector, cluster.settings(), cluster.state, clock=clock))
+    made = Stage(
+        lambda selector, clock: ray_executor.RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
+    )
     yield made
     made.close()
 
@@ -96,7 +99,7 @@ def test_a_job_of_a_lost_node_goes_on_at_another_and_is_delivered_once(
     """The node sleeps in the middle of the job and wakes up when another has done it."""
     cluster.add("sleeper")
     sections = {name: cluster.document("head")[name] for name in ("cluster", "leases", "device")}
-    service = make_service(root=cluster.root, **sections)
+    service = make_service(root=cluster.root, retention=KEEP_NOTHING, **sections)
     shutil.copy(recording, service.inbox("x.mp4"))
     service.start()
     service.wait_for(lambda: len(service.segments()) >= 2, "two segments")
@@ -114,8 +117,60 @@ def test_a_job_of_a_lost_node_goes_on_at_another_and_is_delivered_once(
     assert packets(service.root / "outbox" / "x.dual.mp4") == undisturbed
     resilience = service.report("outbox/x.dual.report.json")["resilience"]
     assert (resilience["attempts"], len(resilience["resumed_at_s"])) == (1, 1), "a lost node costs no attempt"
-    assert [line["code"] for line in service.events("job waits")] == ["NODE_LOST"]
+    assert {line["code"] for line in service.events("job waits")} == {"NODE_LOST"}
     assert service.stop() == 0
+    cluster.end("other")
+
+
+def test_a_split_recording_survives_the_loss_of_a_node_with_parts(
+    cluster: Cluster,
+    make_service: Callable[..., Service],
+    recording: Path,
+    undisturbed: list[tuple[int, int, bytes]],
+    nodes: tuple[str, str],
+) -> None:
+    document = cluster.document("head")
+    sections = {"leases": document["leases"], "device": document["device"]}
+    service = make_service(
+        root=cluster.root, cluster={**document["cluster"], "split": "always"}, retention=KEEP_NOTHING, **sections
+    )
+    shutil.copy(recording, service.inbox("y.mp4"))
+    service.start()
+
+    def workers() -> dict[str, int]:
+        return {node["node"]: node["workers"] for node in service.status().get("nodes", []) if node["node"] in nodes}
+
+    service.wait_for(lambda: len(workers()) == 2 and all(workers().values()), "part workers on both nodes")
+    conductor = service.status()["running"][0]["node"]
+    cluster.signal(next(name for name in nodes if name != conductor), signal.SIGKILL)
+    service.wait_for(lambda: service.exists("outbox/y.dual.report.json"), "the delivery")
+    service.wait_for(lambda: service.jobs() == [], "the end of the job")
+    assert packets(service.root / "outbox" / "y.dual.mp4") == undisturbed
+    assert service.report("outbox/y.dual.report.json")["resilience"]["attempts"] == 1
+    assert service.events("job waits") == []
+    assert service.stop() == 0
+
+
+def test_a_node_that_is_cut_off_ends_its_worker_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works on for a while, with nobody to tell; that is why the job's directory is moved first."""
+    monkeypatch.setattr(ray_executor, "_RELAY_PATIENCE_S", 14.0)
+    with second_machine() as cable:
+        if cable is None:
+            pytest.skip("a network namespace needs root")
+        cluster = Cluster(cable)
+        cluster.add("far")
+        stage = Stage(
+            lambda selector, clock: ray_executor.RayExecutor(selector, cluster.settings(), cluster.state, clock=clock)
+        )
+        try:
+            worker = psutil.Process(stage.runs("job", node="far"))
+            cable.cut()
+            lost(stage, "job", "far")
+            assert worker.is_running()
+            assert ended([worker])
+        finally:
+            stage.close()
+            cluster.close()
 
 
 def test_a_standby_becomes_the_head_and_nodes_find_it_on_the_share(cluster: Cluster) -> None:

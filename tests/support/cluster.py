@@ -21,6 +21,7 @@ import yaml
 from daemon.config.settings import Settings
 from daemon.executor.nodes import NodeDescription
 from daemon.executor.ray_environment import PORTS
+from tests.support.network import HERE, THERE, Cable
 
 HEAD = ["cluster", "start", "--idle"]
 REPO = Path(__file__).parents[2]
@@ -32,18 +33,23 @@ atexit.register(_TOKEN.unlink, missing_ok=True)
 class Cluster:
     """A head that does no work, and nodes with two places each; all of them share a folder.
 
+    Args:
+        cable: to a second machine, on which the nodes run.
+
     Attributes:
         folder: of everything; its name is short, since sockets lie in it.
         root: the share.
     """
 
-    def __init__(self, **sections: Any) -> None:
+    def __init__(self, cable: Cable | None = None) -> None:
+        self.address = HERE if cable else own_address()
+        self._there = THERE if cable else self.address
+        self._cable = cable
         self.folder = Path(tempfile.mkdtemp(prefix="df-", dir="/tmp"))
         self.root = self.folder / "share"
         self.root.mkdir()
         self.port = free_ports()
         self._next_port = self.port + PORTS
-        self._sections = sections
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.start("head", HEAD, self.port)
 
@@ -56,12 +62,11 @@ class Cluster:
             "workers": {"concurrent_jobs": 2, "stall_timeout_s": 100},
             "cluster": {
                 "engine": "ray",
-                "address": own_address(),
+                "address": self.address,
                 "port": self.port,
                 "token_file": str(_TOKEN),
             },
             "log": {"format": "json"},
-            **self._sections,
         }
 
     def settings(self, name: str = "head") -> Settings:
@@ -69,7 +74,7 @@ class Cluster:
 
     def add(self, name: str) -> None:
         """Start a node and wait until it has joined."""
-        self.start(name, ["node", "--address", own_address()], self._next_port)
+        self.start(name, ["node", "--address", self.address], self._next_port)
         self._next_port += PORTS
 
     def standby(self, name: str) -> int:
@@ -87,7 +92,7 @@ class Cluster:
         paths = [str(REPO), os.environ.get("PYTHONPATH", "")]
         with (self.folder / f"{name}.log").open("wb") as output:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "daemon", *command, *options],
+                [*self._machine(name), sys.executable, "-m", "daemon", *command, *options],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             )  # fmt: skip
@@ -99,11 +104,16 @@ class Cluster:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with suppress(OSError):
-                socket.create_connection((own_address(), port), 1).close()
+                address = self._there if self._machine(name) else self.address
+                socket.create_connection((address, port), 1).close()
                 return
             assert self.processes[name].poll() is None, self.log(name)
             assert time.monotonic() < deadline, self.log(name)
             time.sleep(0.1)
+
+    def _machine(self, name: str) -> list[str]:
+        """Return what goes before a command that is to run on a host; nothing on this machine."""
+        return self._cable.there if self._cable is not None and name != "head" else []
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

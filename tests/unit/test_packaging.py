@@ -146,6 +146,12 @@ def test_the_installer_installs_for_one_kind_of_device(
     assert f"[{command},{extra}]" in done.stdout.replace("\\", "")
 
 
+def test_the_installer_adds_ray_on_request(tmp_path: Path) -> None:
+    done = install("program", "--cpu", "--cluster", "--prefix", str(tmp_path / "program"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "[cpu,cluster]" in done.stdout.replace("\\", "")
+
+
 @pytest.mark.parametrize(("extra", "removed"), [("cpu", "onnxruntime-gpu"), ("cuda", "onnxruntime")])
 def test_the_other_onnxruntime_goes_before_the_wanted_one_comes(
     extra: str, removed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import asdict
 
 from daemon.cluster import join_checks, token
 from daemon.cluster.errors import JoinError
@@ -25,7 +26,7 @@ def cluster(context: Context) -> Finding:
     settings = context.settings.cluster
     if settings.engine == "local":
         return not_applicable("cluster.engine is local: all work runs on this host.")
-    facts = {"address": settings.address, "versions": vars_of(Versions.here())}
+    facts = {"address": settings.address, "versions": asdict(Versions.here())}
     try:
         join_checks.check_ray()
         token.read(settings.token_file)
@@ -41,11 +42,6 @@ def cluster(context: Context) -> Finding:
     if _is_public(found.address):
         return warning(f"The head {found.address} has a public address.", network, facts=facts)
     return ok(f"The head {found.address} answers; software and token are its own. {network}", facts=facts)
-
-
-def vars_of(versions: Versions) -> dict[str, str]:
-    """Return the versions by name."""
-    return {"dualface": versions.dualface, "python": versions.python, "ray": versions.ray}
 
 
 def _is_public(name: str) -> bool:

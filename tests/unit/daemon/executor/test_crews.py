@@ -260,3 +260,19 @@ def test_where_no_process_can_be_started_the_conductor_works_alone(host: Host) -
     host.executor.start("job", order, LOG, place=place)
     host.executor.refuses = True
     assert host.ask("job") == []
+
+
+def test_part_workers_give_way_one_after_another_and_that_beside_the_conductor_stays(host: Host) -> None:
+    beside, first, second = host.conduct("job")
+    for worker in (second, first):
+        host.crews.give_way()
+        host.crews.give_way()  # its place is not free yet
+        assert host.executor.killed.pop() == worker
+        assert not host.executor.killed
+        ((to, note),) = host.heard()
+        assert (to, note.body["worker"], note.body["part"]["is_failure"]) == ("job", worker, False)
+        assert host.end(worker)
+        assert host.heard() == []  # nobody takes its place
+    host.crews.give_way()
+    assert (host.executor.killed, host.crews.size("job")) == ([], 1)
+    assert beside in host.executor

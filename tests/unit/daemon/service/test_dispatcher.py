@@ -38,8 +38,9 @@ class Starts:
         jobs.executor.apply(Settings.model_validate({"workers": {"concurrent_jobs": slots}}))
         jobs.executor.use_gpus(gpus)
         self.dispatcher = Dispatcher(
-            jobs.overview, jobs.executor, ClassWaits(jobs.settings, jobs.clock), start=self.start, claim=self.claim
-        )
+            jobs.overview, jobs.executor, ClassWaits(jobs.settings, jobs.clock), start=self.start, claim=self.claim,
+            ready=lambda: self.files,
+        )  # fmt: skip
 
     def start(self, held: HeldJob, place: Place) -> None:
         self.names.append(held.job.source_name)
@@ -174,3 +175,19 @@ def test_a_comparison_takes_no_slot_but_a_lost_job_s_worker_does(jobs: Jobs) -> 
     assert taker.started() == []
     jobs.executor.end("lost")
     assert taker.started() == ["x.mp4"]
+
+
+@pytest.mark.parametrize(("files", "may_claim", "lacks"), [(1, True, True), (1, False, False), (0, True, False)])
+def test_a_file_lacks_a_place_only_if_all_are_taken(jobs: Jobs, files: int, may_claim: bool, lacks: bool) -> None:
+    starts = Starts(jobs, [], slots=1, files=files)
+    assert not starts.dispatcher.lacks_place(may_claim=may_claim)
+    start_worker(jobs, "other", jobs.executor.places[0])
+    assert starts.dispatcher.lacks_place(may_claim=may_claim) == lacks
+
+
+def test_a_queued_job_lacks_a_place_until_it_runs(jobs: Jobs) -> None:
+    starts = Starts(jobs, [], slots=1)
+    jobs.queued("a.mp4")
+    jobs.queued("b.mp4")
+    assert starts.started() == ["a.mp4"]
+    assert starts.dispatcher.lacks_place(may_claim=True)

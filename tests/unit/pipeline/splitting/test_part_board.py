@@ -239,3 +239,11 @@ def test_a_part_without_frames_needs_no_rendering() -> None:
     board.may_render(1)
     assert done(board, "a", "render") == 1
     assert board.done
+
+
+def test_a_worker_that_gives_way_costs_no_attempt() -> None:
+    board = PartBoard(parts(1), 1)
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert board.grant("a", "detect")
+        assert len(board.leave("a", "", is_failure=False)) == 1
+    assert done(board, "a", "detect") == 0
