@@ -60,7 +60,7 @@ class Framing:
         self.width, self.height = width, height
         self.frame = Rect(0.0, 0.0, float(width), float(height))
         self.area = panel or self.frame
-        self.widest = widest_crop(self.area)
+        self.widest, self._widest_in_frame = widest_crop(self.area), widest_crop(self.frame)
         self.extended = max(self.area.w, self.area.h / HEIGHT_PER_WIDTH)
         self.narrowest = narrowest_crop(self.widest, settings.upscale_max)
 
@@ -74,7 +74,7 @@ class Framing:
             area, w = self.area, min(on_grid(width), self.area.w)
             h = min(on_grid(width) * HEIGHT_PER_WIDTH, area.h)
             return Rect(_moved(cx - w / 2, area.x, area.w - w), _moved(cy - h / 2, area.y, area.h - h), w, h)
-        w = min(on_grid(width), widest_crop(self.frame))
+        w = min(on_grid(width), self._widest_in_frame)
         h = w * HEIGHT_PER_WIDTH
         x = min(max(on_grid(cx - w / 2), 0.0), _floor(self.width - w))
         y = min(max(on_grid(cy - h / 2), 0.0), _floor(self.height - h))

@@ -218,7 +218,7 @@ class TrackletBuilder:
         margin = self._settings.contact_margin * (CONTACT_HYSTERESIS if before and before.contact else 1.0)
         mine = grown(box, margin / 2)
         return any(
-            _similar_size(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            _similar_size(box, other := rival.box()) and intersection(mine, grown(other, margin / 2)) > 0
             for rival in self._tracker.tracks
             if rival.id != track.id
         )
