@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +25,7 @@ class Band:
         return cls(middle - radius, middle + radius)
 
     def clipped(self, least: Array | float, most: Array | float) -> Band:
-        return Band(np.clip(self.lo, least, most), np.clip(self.hi, least, most))
+        return Band(clipped(self.lo, least, most), clipped(self.hi, least, most))
 
     def within(self, other: Band) -> Band:
         return self.clipped(other.lo, other.hi)
@@ -35,19 +37,30 @@ class CropConstraints:
 
     Attributes:
         want: the ideal, shape (N,).
-        near: the narrow core of the dead zone, in which a movement should end.
+        near: returns the narrow core of the dead zone, in which a movement should end; a camera at rest does not ask.
         soft: the dead zone.
         hard: the interval that keeps the face inside the crop.
     """
 
     want: Array
-    near: Band
+    near: Callable[[], Band]
     soft: Band
     hard: Band
 
     def typical(self) -> float:
         """Return the median of the ideal."""
-        return float(np.median(self.want))
+        return median_of(self.want)
+
+
+def clipped(values: Array | float, least: Array | float, most: Array | float) -> Array:
+    """Return the values within limits, as ``np.clip``, which takes several times as long for few values."""
+    limited: Array = np.minimum(np.maximum(values, least), most)
+    return limited
+
+
+def median_of(values: Array) -> float:
+    """Return the median, as ``np.median``, which takes several times as long for few values."""
+    return float(median(values.tolist()))
 
 
 def centre_x(boxes: Array) -> Array:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera.bands import Array, CropConstraints
+from pipeline.camera.bands import Array, CropConstraints, clipped
 from pipeline.camera.framing import HEIGHT_PER_WIDTH, Framing, widest_crop
-from pipeline.camera.neighbour import Separation
+from pipeline.camera.neighbour import Pair, Separation
 from pipeline.camera.path_cost import KNOT_S, PathProblem, cheapest_path
 from pipeline.settings import CameraSettings
 
@@ -53,6 +53,8 @@ class Stretch:
     def known(self, most: int) -> Stretch:
         """Return the frames in which the person is seen, evenly thinned to at most ``most``."""
         seen = np.flatnonzero(~np.isnan(self.faces[:, 0]))
+        if len(self.times) == len(seen) <= most:
+            return self
         seen = seen[:: max(1, math.ceil(len(seen) / most))]
         arrays = (self.times, self.faces, self.others, self.partner, self.gaze)
         return Stretch(*(array[seen] for array in arrays))
@@ -143,39 +145,41 @@ class PathPlanner:
         framing = self._framing
         fixed = np.array(path.points).reshape(-1, 3)
         weights = _weights(path.knots(known.times), count)
-        seconds = _durations(known.times)
+        pair = Pair.of(known.faces, known.others)
 
         def plan(axis: int, constraints: CropConstraints, least: Array, most: Array, edge: float | None) -> Array:
             unit = scale * _ZOOM_UNIT if axis == 0 else scale
-            return self._plan_axis(fixed[:, axis], PathProblem(weights, seconds, constraints, least, most), unit, edge)
+            return self._plan_axis(
+                fixed[:, axis], PathProblem(weights, known.times, constraints, least, most), unit, edge
+            )
 
-        self._separate(path, known)
+        self._separate(path, pair, known.times)
         extends = path.separation is None and framing.extends(known.faces, path.extends)
         # An extension that is no longer needed ends when the crop fits into its area again.
         path.extends = extends or (path.extends and len(fixed) > 0 and bool(fixed[:, 0].max() > framing.widest))
-        neighbour = framing.neighbour(known.faces, known.others, path.separation) if path.separation else None
-        constraints = framing.width_constraints(known.faces, known.others, known.partner, neighbour, extends=extends)
+        neighbour = framing.neighbour(pair, path.separation) if path.separation else None
+        constraints = framing.width_constraints(pair, known.partner, neighbour, extends=extends)
         scale = float(fixed[-1, 0]) if len(fixed) else constraints.typical()
         bounds = framing.bounds(fixed)
         widest = np.full(count, framing.extended if path.extends else widest_crop(bounds))
         widths = plan(0, constraints, widest / 16, widest, None)
         seen_widths = weights @ widths
         half = np.minimum(widths / 2, bounds.w / 2)
-        in_x = framing.x_constraints(known.faces, known.others, known.gaze, seen_widths, neighbour)
+        in_x = framing.x_constraints(pair, known.gaze, seen_widths, neighbour)
         xs = plan(1, in_x, bounds.x + half, bounds.x + bounds.w - half, float(half[-1]))
         half = np.minimum(widths * HEIGHT_PER_WIDTH / 2, bounds.h / 2)
         in_y = framing.y_constraints(known.faces, seen_widths)
         ys = plan(2, in_y, bounds.y + half, bounds.y + bounds.h - half, float(half[-1]))
         return np.stack([widths, xs, ys], axis=1)
 
-    def _separate(self, path: CameraPath, known: Stretch) -> None:
+    def _separate(self, path: CameraPath, pair: Pair, times: Array) -> None:
         """Decide how crops treat the neighbour; within a take, who has come near must stay there for a while."""
-        wanted = self._framing.separation(known.faces, known.others, path.separation)
+        wanted = self._framing.separation(pair, path.separation)
         if wanted == "touching" and path.points and path.separation != "touching":
-            now = float(known.times[0])
+            now = float(times[0])
             path.touching_s = now if path.touching_s is None else path.touching_s
             if now - path.touching_s < _SETTLED_S:
-                path.separation = self._framing.separation(known.faces, known.others, path.separation, may_touch=False)
+                path.separation = self._framing.separation(pair, path.separation, may_touch=False)
                 return
         path.separation, path.touching_s = wanted, None
 
@@ -186,7 +190,7 @@ class PathPlanner:
             return np.concatenate([fixed, np.full(count - done, rest)])
         start = float(fixed[-1]) if done else problem.constraints.typical()
         found = cheapest_path((fixed - start) / unit, problem.rescaled(start, unit), self._settings) * unit + start
-        free = np.clip(np.round(found * _GRID) / _GRID, problem.least[done:], problem.most[done:])
+        free = clipped(np.round(found * _GRID) / _GRID, problem.least[done:], problem.most[done:])
         return np.concatenate([fixed, free])
 
 
@@ -197,13 +201,13 @@ def _rest_position(fixed: Array, problem: PathProblem, edge: float | None) -> fl
         edge: half of the crop's extent in this direction, pixels; None for the width itself.
     """
     soft = problem.constraints.soft
-    low = max([float(problem.least.max()), *soft.lo])
-    high = min([float(problem.most.min()), *soft.hi])
+    low = max([float(problem.least.max()), *soft.lo.tolist()])
+    high = min([float(problem.most.min()), *soft.hi.tolist()])
     if not len(fixed):
         start = _multiple_of_16(min(max(problem.constraints.typical(), low), high), low, high)
         return None if low > high else _snapped(start, edge, low, high)
     here = float(fixed[-1])
-    still = bool(np.all(fixed[1 - _ORDER :] == here))
+    still = set(fixed[1 - _ORDER :].tolist()) == {here}
     return _snapped(here, edge, low, high) if still and low - _TOLERANCE <= here <= high + _TOLERANCE else None
 
 
@@ -229,12 +233,9 @@ def _weights(knots: Array, count: int) -> Array:
     """Return the weights of ``count`` control points at each time, shape (N, count), of uniform cubic B-splines."""
     whole = np.floor(knots)
     f = knots - whole
-    values = np.stack([(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3], axis=1) / 6
+    square, cube = f**2, f**3
+    rows, first = np.arange(len(knots)), whole.astype(np.intp)
     weights = np.zeros((len(knots), count))
-    np.put_along_axis(weights, whole.astype(np.intp)[:, None] + np.arange(_ORDER), values, axis=1)
+    for n, value in enumerate(((1 - f) ** 3, 3 * cube - 6 * square + 4, -3 * cube + 3 * square + 3 * f + 1, cube)):
+        weights[rows, first + n] = value / 6
     return weights
-
-
-def _durations(times: Array) -> Array:
-    """Return the duration of each frame in seconds, shape (N,)."""
-    return np.maximum(np.diff(times, append=times[-1:] + KNOT_S / 3), 1e-3)

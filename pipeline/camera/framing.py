@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from engines.frames import Rect
-from pipeline.camera.bands import Array, Band, CropConstraints, centre_x, overlapping
-from pipeline.camera.neighbour import SEPARATIONS, Neighbour, Separation
+from pipeline.camera.bands import Array, Band, CropConstraints, clipped, median_of
+from pipeline.camera.neighbour import SEPARATIONS, STEADY, STILL, Neighbour, Pair, Separation
 from pipeline.people import Side
 from pipeline.settings import CameraSettings
 
@@ -59,7 +60,7 @@ class Framing:
         self.width, self.height = width, height
         self.frame = Rect(0.0, 0.0, float(width), float(height))
         self.area = panel or self.frame
-        self.widest = widest_crop(self.area)
+        self.widest, self._widest_in_frame = widest_crop(self.area), widest_crop(self.frame)
         self.extended = max(self.area.w, self.area.h / HEIGHT_PER_WIDTH)
         self.narrowest = narrowest_crop(self.widest, settings.upscale_max)
 
@@ -73,7 +74,7 @@ class Framing:
             area, w = self.area, min(on_grid(width), self.area.w)
             h = min(on_grid(width) * HEIGHT_PER_WIDTH, area.h)
             return Rect(_moved(cx - w / 2, area.x, area.w - w), _moved(cy - h / 2, area.y, area.h - h), w, h)
-        w = min(on_grid(width), widest_crop(self.frame))
+        w = min(on_grid(width), self._widest_in_frame)
         h = w * HEIGHT_PER_WIDTH
         x = min(max(on_grid(cx - w / 2), 0.0), _floor(self.width - w))
         y = min(max(on_grid(cy - h / 2), 0.0), _floor(self.height - h))
@@ -91,8 +92,8 @@ class Framing:
         area = self.area
         half = np.minimum(fixed[:, :1] * (0.5, HEIGHT_PER_WIDTH / 2), (area.w / 2, area.h / 2))
         first, last = fixed[:, 1:] - half, fixed[:, 1:] + half
-        begins = np.all(first >= np.array([area.x, area.y]) - _OUTSIDE)
-        ends = np.all(last <= np.array([area.x + area.w, area.y + area.h]) + _OUTSIDE)
+        begins = (first >= (area.x - _OUTSIDE, area.y - _OUTSIDE)).all()
+        ends = (last <= (area.x + area.w + _OUTSIDE, area.y + area.h + _OUTSIDE)).all()
         return area if begins and ends else self.frame
 
     def shares(self, height: T) -> tuple[T, T]:
@@ -107,52 +108,49 @@ class Framing:
         """
         if not len(faces):
             return before
-        share = float(np.median(faces[:, 3])) / HEIGHT_PER_WIDTH / self.widest
+        share = median_of(faces[:, 3]) / HEIGHT_PER_WIDTH / self.widest
         fills = self._fills / _DECIDED if before else self._fills
         return share > fills and self.extended >= _WORTH * self.widest
 
-    def separation(
-        self, faces: Array, others: Array, before: Separation | None, *, may_touch: bool = True
-    ) -> Separation | None:
+    def separation(self, pair: Pair, before: Separation | None, *, may_touch: bool = True) -> Separation | None:
         """Return how crops are to treat the neighbour; None where it does not matter.
 
         Args:
             before: what was decided before.
             may_touch: whether the answer may be "touching".
         """
-        nearest = self.neighbour(faces, others, "touching")
-        if not nearest.is_known.any() or nearest.is_passing(faces):
-            return before if not len(faces) else None
-        ways = SEPARATIONS[: 2 if may_touch and (before == "touching" or nearest.is_still(faces)) else 1]
-        for way in ways:
-            beside = nearest if way == "touching" else self.neighbour(faces, others, way)
-            ratios = (beside.widest_without() / self._tightest(faces, way))[beside.is_known]
-            if len(ratios) and float(np.median(ratios)) >= _needed(way, before):
-                return way
-        return "together" if self.neighbour(faces, others, "together").is_known.any() else None
+        nearest = self.neighbour(pair, "touching")
+        change = nearest.change(pair.faces)
+        if not nearest.is_known.any() or change > STEADY:
+            return before if not len(pair.faces) else None
+        apart = self.neighbour(pair, "apart")
+        for beside in (apart, nearest) if may_touch and (before == "touching" or change <= STILL) else (apart,):
+            ratios = (beside.widest_without() / self._tightest(pair.faces, beside.separation))[beside.is_known]
+            if len(ratios) and median_of(ratios) >= _needed(beside.separation, before):
+                return beside.separation
+        return "together" if apart.is_known.any() else None
 
-    def neighbour(self, faces: Array, others: Array, separation: Separation) -> Neighbour:
+    def neighbour(self, pair: Pair, separation: Separation) -> Neighbour:
         """Return the neighbour's head where crops treat it so."""
-        return Neighbour.of(faces, others, separation, self.area.x, self.area.x + self.area.w)
+        return Neighbour.of(pair, separation, self.area.x, self.area.x + self.area.w)
 
     def width_constraints(
-        self, faces: Array, others: Array, partner: Array, neighbour: Neighbour | None, *, extends: bool = False
+        self, pair: Pair, partner: Array, neighbour: Neighbour | None, *, extends: bool = False
     ) -> CropConstraints:
         """Return the constraints of the crop's width.
 
         Args:
-            faces, others: boxes, (N, 4), pixels; unknown others are NaN.
             partner: the smallest and largest share that the other person's face can have of its tile, (N, 2).
             neighbour: None where the other person's head does not matter.
             extends: as the method of this name says.
         """
-        s = self._settings
+        s, faces = self._settings, pair.faces
         separation = neighbour.separation if neighbour else None
         widest = self.extended if extends else self.widest
-        least = self._least(faces, widest)
+        least = face_room = self._least(faces, widest)
         together = separation == "together"
-        beside = self._widest_beside(faces, others, _OWN_SHARE_BOTH if together else _OWN_SHARE, widest)
-        most = np.clip(beside, least, widest)
+        beside = self._widest_beside(pair, _OWN_SHARE_BOTH if together else _OWN_SHARE, widest)
+        most = clipped(beside, face_room, widest)
         usual = _EXTENDED if extends else max(s.face_share, _TOUCHING if separation == "touching" else 0.0)
         share = self._share(faces[:, 3], np.full_like(partner, np.nan) if together else partner, usual, widest)
         target = np.maximum(faces[:, 3] / share / HEIGHT_PER_WIDTH, self.narrowest)
@@ -164,13 +162,17 @@ class Framing:
                 tightest, without = self._tightest(faces, neighbour.separation), neighbour.widest_without()
                 most = np.minimum(most, np.maximum(without, tightest))
                 stays = np.where(without < _NEAR * target, tightest, np.inf)
-        target = np.clip(target, least, most)
-        near, soft = (Band.around(target, target * s.zoom_tolerance * part) for part in (s.settle, 1.0))
+        target = clipped(target, least, most)
+
+        def zone(part: float) -> Band:
+            band = Band.around(target, target * s.zoom_tolerance * part)
+            return Band(np.minimum(band.lo, stays), band.hi).clipped(least, most)
+
         return CropConstraints(
             want=target,
-            near=Band(np.minimum(near.lo, stays), near.hi).clipped(least, most),
-            soft=Band(np.minimum(soft.lo, stays), soft.hi).clipped(least, most),
-            hard=Band(self._least(faces, widest), np.maximum(most, self._least(faces, widest))),
+            near=partial(zone, s.settle),
+            soft=zone(1.0),
+            hard=Band(face_room, np.maximum(most, face_room)),
         )
 
     def _least(self, faces: Array, widest: float) -> Array:
@@ -184,41 +186,34 @@ class Framing:
         largest = _CLOSEST_TOUCHING if separation == "touching" else _CLOSEST
         close = np.maximum(faces[:, 3] / largest / HEIGHT_PER_WIDTH, self.narrowest)
         usual = np.maximum(faces[:, 3] / self._settings.face_share / HEIGHT_PER_WIDTH, self.narrowest)
-        return np.clip(np.minimum(close, usual), self._least(faces, self.widest), self.widest)
+        return clipped(np.minimum(close, usual), self._least(faces, self.widest), self.widest)
 
     def _share(self, heights: Array, partner: Array, usual: float, widest: float) -> Array:
         """Return the face's share of its tile, shape (N,): the usual one, or one that both faces can have.
 
         A crop of both heads shows them in one size anyway; there ``partner`` is unknown.
         """
-        mine = np.clip(usual, heights / HEIGHT_PER_WIDTH / widest, heights / HEIGHT_PER_WIDTH / self.narrowest)
-        theirs = np.clip(usual, partner[:, 0], partner[:, 1])
+        mine = clipped(usual, heights / HEIGHT_PER_WIDTH / widest, heights / HEIGHT_PER_WIDTH / self.narrowest)
+        theirs = clipped(usual, partner[:, 0], partner[:, 1])
         theirs = np.where(np.isnan(theirs), mine, theirs)
-        level = np.clip(mine, theirs / _LEVEL, theirs * _LEVEL)
-        share: Array = np.clip(level, np.minimum(mine, usual * _FAR_SHARE), np.maximum(mine, _CLOSEST))
-        return share
+        level = clipped(mine, theirs / _LEVEL, theirs * _LEVEL)
+        return clipped(level, np.minimum(mine, usual * _FAR_SHARE), np.maximum(mine, _CLOSEST))
 
-    def _widest_beside(self, faces: Array, others: Array, towards: float, widest: float) -> Array:
+    def _widest_beside(self, pair: Pair, towards: float, widest: float) -> Array:
         """Return the largest width at which the own face is nearest to the crop's centre, near the frame's edge."""
-        own, other = centre_x(faces), centre_x(others)
-        apart = np.abs(other - own)
-        to_edge = np.where(other > own, own - self.area.x, self.area.x + self.area.w - own)
-        limit = 2 * (to_edge + towards * apart)
-        return np.where(np.isnan(other) | overlapping(faces, others), widest, limit)
+        own = pair.own
+        to_edge = np.where(pair.other > own, own - self.area.x, self.area.x + self.area.w - own)
+        return np.where(pair.alone, widest, 2 * (to_edge + towards * pair.apart))
 
-    def x_constraints(
-        self, faces: Array, others: Array, gaze: Array, widths: Array, neighbour: Neighbour | None
-    ) -> CropConstraints:
+    def x_constraints(self, pair: Pair, gaze: Array, widths: Array, neighbour: Neighbour | None) -> CropConstraints:
         """Return the constraints of the crop's centre in x, for crops of these widths, shape (N,).
 
         Args:
-            faces, others, neighbour: as in ``width_constraints``.
+            neighbour: as in ``width_constraints``.
             gaze: where the person looks, (N,), -1 to 1; they get more room in front of them.
         """
-        s = self._settings
-        own, other = centre_x(faces), centre_x(others)
-        alone = np.isnan(other) | overlapping(faces, others)
-        beside = np.where(alone, np.inf, _OWN_SHARE * np.abs(other - own))
+        s, faces, own = self._settings, pair.faces, pair.own
+        beside = np.where(pair.alone, np.inf, _OWN_SHARE * pair.apart)
         room = faces[:, 2] * (0.5 + s.face_margin)
         inside = np.maximum(widths / 2 - room, 0)
         zone = np.minimum(widths * s.dead_zone, beside)
@@ -233,14 +228,14 @@ class Framing:
         to_right = np.where(neighbour.side > 0, towards, away)
         to_left = np.where(neighbour.side > 0, away, towards)
         limits = neighbour.centres(widths, apart=apart)
-        target = np.clip(ahead, limits.lo, limits.hi)
+        target = clipped(ahead, limits.lo, limits.hi)
         zone = zone if apart else np.minimum(zone, neighbour.slack)
         hard = Band(own - to_left, own + to_right)
         return self._position(target, hard, zone, widths / 2, (self.area.x, self.area.w), limits)
 
     def _lead(self, gaze: Array) -> float:
         """Return the lead room in parts of the crop's width for somebody who looks aside for a while."""
-        look = float(np.median(gaze)) if len(gaze) else 0.0
+        look = median_of(gaze) if len(gaze) else 0.0
         return math.copysign(_LEAD, look) * min(max((abs(look) - _LOOKS_AHEAD) / (1 - _LOOKS_AHEAD), 0.0), 1.0)
 
     def y_constraints(self, faces: Array, widths: Array) -> CropConstraints:
@@ -276,11 +271,13 @@ class Framing:
         start, length = extent
         half = np.minimum(half, length / 2)
         hard = hard.clipped(start + half, start + length - half)
-        target = np.clip(target, hard.lo, hard.hi)
-        near, soft = Band.around(target, zone * self._settings.settle), Band.around(target, zone)
-        if limits is not None:
-            near, soft = near.within(limits), soft.within(limits)
-        return CropConstraints(target, near.within(hard), soft.within(hard), hard)
+        target = clipped(target, hard.lo, hard.hi)
+
+        def band(radius: Array) -> Band:
+            around = Band.around(target, radius)
+            return (around if limits is None else around.within(limits)).within(hard)
+
+        return CropConstraints(target, lambda: band(zone * self._settings.settle), band(zone), hard)
 
 
 def _needed(way: Separation, before: Separation | None) -> float:

@@ -29,12 +29,13 @@ class Framings:
 
     def of(self, frame: Size | None, panel: Rect | None = None) -> tuple[Framing, PathPlanner]:
         size = frame or self.usual
-        if (size, panel) not in self._known:
+        known = self._known.get((size, panel))
+        if known is None:
             while len(self._known) >= _MOST:
                 del self._known[next(iter(self._known))]
             framing = Framing(self._settings, *size, panel, fills=self._fills)
-            self._known[size, panel] = framing, PathPlanner(self._settings, framing)
-        return self._known[size, panel]
+            known = self._known[size, panel] = framing, PathPlanner(self._settings, framing)
+        return known
 
     def panel_crops(self, frame: Size | None, panels: Sequence[Rect], side: Side) -> list[Rect]:
         """Return the largest crop in the centre of each panel, those of the tile's own side first."""

@@ -54,7 +54,7 @@ class _SqueezedCamera(TileCamera):
     def _wait_unseen(self, view: View, i: int, j: int) -> list[Tile]:
         area, widest = self._framing.area, self._framing.widest
         crop = self._framing.crop(area.cx, area.cy, widest)
-        self._path, self._resting_elsewhere = self._planner.at_rest(float(view.times[i]), crop), True
+        self._path, self._resting_elsewhere = self._planner.at_rest(view.seconds[i], crop), True
         return [Tile(None, None, crop, "held") for _ in range(i, j)]
 
 

@@ -37,23 +37,27 @@ class GazeMemory:
 
     def added(self, scene: Scene) -> Scene:
         """Return the scene with its people's gaze."""
-        return replace(scene, left=self._with_gaze(scene.t, scene.left), right=self._with_gaze(scene.t, scene.right))
+        near = self._near(scene.t)
+        return replace(scene, left=_with_gaze(scene.left, near), right=_with_gaze(scene.right, near)) if near else scene
 
-    def _with_gaze(self, t: float, seen: Seen | None) -> Seen | None:
-        if seen is None or seen.box is None:
-            return seen
-        box = seen.box
-        first, last = (bisect_left(self._seen, (t + side * _NEAR_S,)) for side in (-1, 1))
-        found = [(abs(at - t), look, face) for at, face, look in self._seen[first:last]]
-        nearest_first = sorted(found, key=itemgetter(0, 1))
-        look = next((look for _, look, face in nearest_first if _is_same(face, box)), None)
-        return seen if look is None else replace(seen, gaze=look)
+    def _near(self, t: float) -> list[tuple[float, float, Rect]]:
+        """Return (distance in time, gaze, box) of the detections around a time, the nearest ones first."""
+        first, last = bisect_left(self._seen, (t - _NEAR_S,)), bisect_left(self._seen, (t + _NEAR_S,))
+        return sorted(((abs(at - t), look, face) for at, face, look in self._seen[first:last]), key=itemgetter(0, 1))
 
     def state(self) -> list[Any]:
         return [[t, box.x, box.y, box.w, box.h, look] for t, box, look in self._seen]
 
     def restore(self, state: list[Any]) -> None:
         self._seen = [(t, Rect(x, y, w, h), look) for t, x, y, w, h, look in state]
+
+
+def _with_gaze(seen: Seen | None, near: Sequence[tuple[float, float, Rect]]) -> Seen | None:
+    if seen is None or seen.box is None:
+        return seen
+    box = seen.box
+    look = next((look for _, look, face in near if _is_same(face, box)), None)
+    return seen if look is None else Seen(seen.person, box, seen.source, look)
 
 
 def _is_same(a: Rect, b: Rect) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera.bands import Array, Band, centre_x, overlapping
+from pipeline.camera.bands import Array, Band, centre_x, median_of, overlapping
 
 _HEAD = 0.2  # of a face's width: how far the head reaches past the face on each side
 _HAIR = 0.35  # of a face's height: how far it reaches above
@@ -18,13 +18,39 @@ _GAP = 0.3  # of the gap between two faces, from the own one on: where a crop en
 _PLAY = 0.08  # of a face's width: how far the end of such a crop may be from there
 _TOWARDS = 0.35  # of the distance to the neighbour: how far the centre may move towards them to hold both heads
 _CENTRED = 0.15  # ... where there is room for a wider crop
-_STEADY = 0.75  # of a face's width: people whose distance changes by more within the look-ahead are passing
-_STILL = 0.3  # ... are on their way to or from each other
+STEADY = 0.75  # of a face's width: people whose distance changes by more within the look-ahead are passing
+STILL = 0.3  # ... are on their way to or from each other
 
 # How a crop treats a neighbour: it leaves out all of their head; it ends between two faces that are too near for that;
 # or it holds both heads.
 Separation: TypeAlias = Literal["apart", "touching", "together"]
 SEPARATIONS: tuple[Separation, ...] = ("apart", "touching", "together")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The own face and the other one in N frames.
+
+    Attributes:
+        faces, others: (N, 4), boxes in pixels; unknown others are NaN.
+        own, other: (N,), their centres in x.
+        apart: (N,), distance of the centres, pixels.
+        overlap: (N,), whether the two faces overlap.
+        alone: (N,), whether no other face is beside the own one.
+    """
+
+    faces: Array
+    others: Array
+    own: Array
+    other: Array
+    apart: Array
+    overlap: NDArray[np.bool_]
+    alone: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, faces: Array, others: Array) -> Pair:
+        own, other, overlap = centre_x(faces), centre_x(others), overlapping(faces, others)
+        return cls(faces, others, own, other, np.abs(other - own), overlap, np.isnan(other) | overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +78,18 @@ class Neighbour:
     play: Array
 
     @classmethod
-    def of(cls, faces: Array, others: Array, separation: Separation, left: float, right: float) -> Neighbour:
+    def of(cls, pair: Pair, separation: Separation, left: float, right: float) -> Neighbour:
         """Measure heads at the height of the own one, in a frame or panel from ``left`` to ``right``."""
-        own, other = centre_x(faces), centre_x(others)
-        apart = np.abs(other - own)
+        faces, others, own, apart = pair.faces, pair.others, pair.own, pair.apart
         half = others[:, 2] * (0.5 + _HEAD)
         near, play = apart - half, np.zeros_like(apart)
-        is_beside = ~overlapping(faces, others) & (apart > half)
+        is_beside = ~pair.overlap & (apart > half)
         if separation == "touching":
             gap = apart - (faces[:, 2] + others[:, 2]) / 2
             near, play = faces[:, 2] / 2 + _GAP * np.maximum(gap, 0), _PLAY * faces[:, 2]
             is_beside |= gap > -_OVERLAP * np.minimum(faces[:, 2], others[:, 2])
         is_beside &= _at_same_height(faces, others)
-        side = np.where(other > own, 1.0, -1.0)
+        side = np.where(pair.other > own, 1.0, -1.0)
         room = np.where(side > 0, own - left, right - own)
         near, far = (np.where(is_beside, distance, np.inf) for distance in (near, apart + half))
         return cls(separation, own, side, near, far, apart, room, play)
@@ -73,19 +98,11 @@ class Neighbour:
     def is_known(self) -> NDArray[np.bool_]:
         return np.isfinite(self.near)
 
-    def is_passing(self, faces: Array) -> bool:
-        """Return whether the two move past each other, which no crop can follow."""
-        return self._change(faces) > _STEADY
-
-    def is_still(self, faces: Array) -> bool:
-        """Return whether the two stay about as far from each other as they are."""
-        return self._change(faces) <= _STILL
-
-    def _change(self, faces: Array) -> float:
+    def change(self, faces: Array) -> float:
         """Return the largest change of their distance, in widths of the own face."""
         known = self.is_known
         distance = (self.apart * self.side)[known]
-        return float(np.ptp(distance) / np.median(faces[known, 2])) if known.any() else 0.0
+        return float(np.ptp(distance) / median_of(faces[known, 2])) if known.any() else 0.0
 
     def widest_without(self) -> Array:
         """Return the largest width of a crop without the neighbour's head, shape (N,)."""

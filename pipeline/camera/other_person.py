@@ -34,7 +34,7 @@ class OtherPerson:
         """Take frame ``i``, the next one."""
         box = view.others[i]
         if box is not None:
-            self._last = (box, float(view.times[i]))
+            self._last = (box, view.seconds[i])
             self._shares = self._shares_in(view, i) or self._shares
 
     def likely_share(self, usual: float) -> float | None:
@@ -57,7 +57,7 @@ class OtherPerson:
         neighbours = view.neighbours(start, stop)
         last = self._last
         for n, box in enumerate(neighbours):
-            time = float(view.times[start + n])
+            time = view.seconds[start + n]
             if box is not None:
                 last = box, time
             elif last is not None and time - last[1] <= _MEMORY_S and not view.scenes[start + n].panels:

@@ -38,13 +38,13 @@ class PathProblem:
 
     Attributes:
         weights: (N, C), of the control points at each frame.
-        seconds: (N,), duration of each frame.
+        times: (N,), of the frames, seconds.
         constraints: of the N frames.
         least, most: (C,), limits of the control points.
     """
 
     weights: Array
-    seconds: Array
+    times: Array
     constraints: CropConstraints
     least: Array
     most: Array
@@ -56,11 +56,10 @@ class PathProblem:
             return Band((b.lo - start) / unit, (b.hi - start) / unit)
 
         want = (self.constraints.want - start) / unit
-        constraints = CropConstraints(
-            want, band(self.constraints.near), band(self.constraints.soft), band(self.constraints.hard)
-        )
+        given = self.constraints
+        constraints = CropConstraints(want, lambda: band(given.near()), band(given.soft), band(given.hard))
         return PathProblem(
-            self.weights, self.seconds, constraints, (self.least - start) / unit, (self.most - start) / unit
+            self.weights, self.times, constraints, (self.least - start) / unit, (self.most - start) / unit
         )
 
 
@@ -81,15 +80,16 @@ def _cost_terms(problem: PathProblem, fastest: float, strongest: float) -> Piece
     speed, acceleration, _ = _differences(count)
     rows = np.concatenate([speed, acceleration, np.eye(count), problem.weights])
     speeds, accelerations, points, seen = np.split(np.arange(len(rows)), np.cumsum([count - 1, count - 2, count]))
-    constraints = problem.constraints
+    constraints, seconds = problem.constraints, _durations(problem.times)
+    near = constraints.near()
     terms: list[_Term] = [
         (speeds, 0.0, _PAN, _PAN),
         *_between(speeds, -fastest, fastest, _LIMIT),
         *_between(accelerations, -strongest, strongest, _LIMIT),
         *_between(points, problem.least, problem.most, _FRAME),
-        *_between(seen, constraints.near.lo, constraints.near.hi, _OFF_CENTRE * problem.seconds),
-        *_between(seen, constraints.soft.lo, constraints.soft.hi, _OUT * problem.seconds),
-        *_between(seen, constraints.hard.lo, constraints.hard.hi, _CUT_OFF * problem.seconds),
+        *_between(seen, near.lo, near.hi, _OFF_CENTRE * seconds),
+        *_between(seen, constraints.soft.lo, constraints.soft.hi, _OUT * seconds),
+        *_between(seen, constraints.hard.lo, constraints.hard.hi, _CUT_OFF * seconds),
     ]
     at, up, down = (np.concatenate([t[k] + np.zeros(len(t[0])) for t in terms]) for k in (1, 2, 3))
     return PiecewiseLinearTerms(rows, np.concatenate([t[0] for t in terms]), at, up, down)
@@ -98,6 +98,11 @@ def _cost_terms(problem: PathProblem, fastest: float, strongest: float) -> Piece
 def _between(rows: NDArray[np.intp], lo: Array | float, hi: Array | float, price: Array | float) -> list[_Term]:
     """Return the cost of values below ``lo`` or above ``hi``."""
     return [(rows, hi, price, 0.0), (rows, lo, 0.0, price)]
+
+
+def _durations(times: Array) -> Array:
+    """Return the duration of each frame in seconds, shape (N,)."""
+    return np.maximum(np.diff(times, append=times[-1:] + KNOT_S / 3), 1e-3)
 
 
 @lru_cache(maxsize=64)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from engines.frames import Rect
 from pipeline.camera.bands import Array
@@ -94,7 +92,7 @@ class TileCamera:
     def _end_take(self, view: View, i: int) -> None:
         self._path, self._last, self._still_crop = None, None, None
         self._waiting = self._frozen = self._resting_elsewhere = False
-        self._trace.reset(float(view.times[i]))
+        self._trace.reset(view.seconds[i])
         if view.scenes[i].cut:
             self._other.begin_shot()
 
@@ -108,16 +106,16 @@ class TileCamera:
         if self._frozen or self._resting_elsewhere:
             return i >= self._lead_in(view, back)
         if self._path is None:
-            return not self._waiting and float(view.times[back] - view.times[i]) <= self._bridge_s
+            return not self._waiting and view.seconds[back] - view.seconds[i] <= self._bridge_s
         return self._bridged(self._last, self._trace.last_s, view, back)
 
     def _lead_in(self, view: View, back: int) -> int:
         """Return the frame at which a still ends for a person whose face is back in frame ``back``."""
-        return int(np.searchsorted(view.times, float(view.times[back]) - _LEAD_IN_S - _EPSILON_S))
+        return bisect_left(view.seconds, view.seconds[back] - _LEAD_IN_S - _EPSILON_S)
 
     def _bridged(self, last: Seen | None, last_s: float, view: View, back: int) -> bool:
         """Return whether the path may continue from the person's last position to frame ``back``."""
-        return float(view.times[back]) - last_s <= self._bridge_s and not is_jump(last, view.own[back])
+        return view.seconds[back] - last_s <= self._bridge_s and not is_jump(last, view.own[back])
 
     def _phase_end(self, view: View, i: int, commit: int) -> int:
         """Return the end of the phase (following or waiting) that begins at frame ``i``, at most ``commit``."""
@@ -138,12 +136,12 @@ class TileCamera:
         self._planner.extend(path, self._stretch(view, i, self._expected(view, i, self._take_end(view, i))), j - i)
         crops = self._crops(path, view.times[i:j])
         tiles = [self._live(view, k, crop) for k, crop in zip(range(i, j), crops, strict=True)]
-        path.forget_before(float(view.times[j - 1]))
+        path.forget_before(view.seconds[j - 1])
         return tiles
 
     def _new_path(self, view: View, i: int) -> CameraPath:
         """Return the path of a person who comes back: it goes on from the still if that is well framed for them."""
-        time, back, still = float(view.times[i]), view.next_face(i), self.freeze_frame
+        time, back, still = view.seconds[i], view.next_face(i), self.freeze_frame
         if self._frozen and self._path is not None and still is not None and back is not None:
             face = view.faces[back]
             if face is not None and picture_in_tile(still.crop) is None and frames_well(still.crop, face):
@@ -152,13 +150,13 @@ class TileCamera:
 
     def _take_end(self, view: View, i: int) -> int:
         """Return the end of the take that contains frame ``i``, within the view."""
-        end, last, last_s = view.next_break(i), view.own[i], float(view.times[i])
+        end, last, last_s = view.next_break(i), view.own[i], view.seconds[i]
         for k in range(i, end):
             if view.faces[k] is not None:
                 is_back = k > i and view.faces[k - 1] is None
                 if is_back and not self._bridged(last, last_s, view, k):
                     return k
-                last, last_s = view.own[k], float(view.times[k])
+                last, last_s = view.own[k], view.seconds[k]
         return end
 
     def _gap_end(self, view: View, i: int) -> int:
@@ -172,11 +170,11 @@ class TileCamera:
         A person who is lost behind the other one is extrapolated; other gaps stay None.
         """
         faces = view.faces[i:end]
-        if None not in faces:
+        if all(faces):
             return faces
         trace = Trace.restored(self._trace.state())
         for n, k in enumerate(range(i, end)):
-            time, face = float(view.times[k]), view.faces[k]
+            time, face = view.seconds[k], view.faces[k]
             if face is not None:
                 trace.note(time, face, view.others[k])
             elif trace.covered and time - trace.last_s <= self._bridge_s and self._gap_end(view, k) >= end:
@@ -204,7 +202,7 @@ class TileCamera:
         if own is None or face is None:
             return Tile(own.person if own else None, None, crop, "held")
         self._last = own
-        self._trace.note(float(view.times[i]), face, other)
+        self._trace.note(view.seconds[i], face, other)
         self._store_freeze_frame(view, i, crop)
         return Tile(own.person, face, crop, own.source)
 
@@ -241,24 +239,24 @@ class TileCamera:
             self._other.note(view, k)
             self._frozen = self._should_freeze(view, k, crop)
             tiles.append(self._frozen_tile(view, k) if self._frozen else Tile(_person(view, k), None, crop, "held"))
-        path.forget_before(float(view.times[j - 1]))
+        path.forget_before(view.seconds[j - 1])
         return tiles
 
     def _should_freeze(self, view: View, i: int, crop: Rect) -> bool:
-        time = float(view.times[i])
+        time = view.seconds[i]
         if self._is_away(view, i):
             return True
         if not self._frozen:
             return self._other.intrudes(time, crop, 0.0) and not self._just_covered(time)
         clear_until = time + self._settings.unfreeze_s
-        ahead = [k for k in range(i, view.next_break(i)) if float(view.times[k]) <= clear_until]
+        ahead = [k for k in range(i, view.next_break(i)) if view.seconds[k] <= clear_until]
         soon = (o for o in (view.others[k] for k in ahead) if o is not None)
         return self._other.intrudes(time, crop, _CLEARANCE) or any(contains_centre(crop, o, _CLEARANCE) for o in soon)
 
     def _is_away(self, view: View, i: int) -> bool:
         """Return whether the camera has waited enough, and goes on waiting for as long as it sees ahead."""
         hold_s = self._hold_s * (_EXIT_SHARE if self._has_left() else 1.0)
-        if float(view.times[i]) - self._trace.last_s < hold_s:
+        if view.seconds[i] - self._trace.last_s < hold_s:
             return False
         return self._frozen or hold_s == 0 or view.next_face(i) is None
 
@@ -291,7 +289,7 @@ class TileCamera:
         if crop is None:
             self._path, self._resting_elsewhere = None, False
             return [self._frozen_tile(view, k) for k in range(i, j)]
-        self._path, self._resting_elsewhere = self._planner.at_rest(float(view.times[i]), crop), True
+        self._path, self._resting_elsewhere = self._planner.at_rest(view.seconds[i], crop), True
         return [Tile(_person(view, k), None, crop, "held") for k in range(i, j)]
 
     def _begin_still(self, still: FreezeFrame) -> None:
@@ -314,8 +312,8 @@ class TileCamera:
         return next((c for c in halves if not any(contains_centre(c, o, _CLEARANCE) for o in others)), None)
 
     def _crops(self, path: CameraPath, times: Array) -> list[Rect]:
-        crop = partial(self._framing.crop, extends=path.extends)
-        return [crop(float(cx), float(cy), float(w)) for w, cx, cy in path.at(times)]
+        crop, extends = self._framing.crop, path.extends
+        return [crop(cx, cy, w, extends=extends) for w, cx, cy in path.at(times).tolist()]
 
     # state
 

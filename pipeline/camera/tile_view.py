@@ -104,7 +104,7 @@ class View:
     def is_glimpse(self, i: int) -> bool:
         """Return whether the person who is seen in frame ``i`` is lost again at once, for as long as is known."""
         lost = next((k for k in range(i, len(self)) if self.faces[k] is None), None)
-        if lost is None or self.times[lost] - self.times[i] > _GLIMPSE_S:
+        if lost is None or self.seconds[lost] - self.seconds[i] > _GLIMPSE_S:
             return False
         return self.next_face(lost) is None
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+_Half = tuple[Floats, float]  # blocks of a frame at half the size, and their detail: the sum of squares
 
 BLOCK_ROWS, BLOCK_COLUMNS = 4, 4
 NOISE_VARIANCE = 48.0  # summed over blocks, in luma steps squared: detail below this is noise
@@ -43,7 +44,7 @@ class ShotDetector:
     def __init__(self) -> None:
         self._last: Floats | None = None  # blocks of the latest frame
         self._level = 0.0
-        self._recent: list[Floats] = []  # blocks of the latest frames at half the size, oldest first
+        self._recent: list[_Half] = []  # the latest frames at half the size, oldest first
         self._since_cut, self._quiet = PAUSE, 0
         self._detail = 0.0  # recent peak, summed over the pixels of the blocks
 
@@ -58,7 +59,7 @@ class ShotDetector:
 
     def state(self) -> dict[str, Any]:
         last = None if self._last is None else [float(v) for v in self._last]
-        halves = np.asarray(self._recent, np.float16)
+        halves = np.asarray([half for half, _ in self._recent], np.float16)
         recent = [len(self._recent), b64encode(halves.tobytes()).decode()]
         counts = {"since_cut": self._since_cut, "quiet": self._quiet}
         return {"last": last, "level": self._level, "detail": self._detail, "recent": recent, **counts}
@@ -70,9 +71,10 @@ class ShotDetector:
         self._since_cut, self._quiet = int(state["since_cut"]), int(state["quiet"])
         length, recent = state["recent"]
         halves = np.frombuffer(b64decode(recent), np.float16).reshape(length, -1 if length else 0)
-        self._recent = list(halves.astype(np.float32))
+        self._recent = [_measured(half) for half in halves.astype(np.float32)]
 
-    def _is_cut(self, blocks: Floats, half: Floats) -> bool:
+    def _is_cut(self, blocks: Floats, pixels: Floats) -> bool:
+        half = _measured(pixels)
         previous, self._last = self._last, blocks
         detail = float(blocks @ blocks)
         change = 0.0 if previous is None else _change(previous, blocks)
@@ -102,9 +104,13 @@ class ShotDetector:
         )
 
 
-def _is_mixture(first: Floats, middle: Floats, last: Floats) -> bool:
+def _measured(half: Floats) -> _Half:
+    return half, float(half @ half)
+
+
+def _is_mixture(begin: _Half, between: _Half, end: _Half) -> bool:
     """Return whether the middle one of three frames, at half the size, is a mixture of the others, of two shots."""
-    before, after = float(first @ first), float(last @ last)
+    (first, before), (middle, detail), (last, after) = begin, between, end
     noise = HALF_NOISE * len(first)
     apart = before + after - 2 * float(first @ last)
     change = apart / (before + after + noise)
@@ -113,7 +119,7 @@ def _is_mixture(first: Floats, middle: Floats, last: Floats) -> bool:
     if float(np.mean(_changes_of_blocks(first, last) >= MIN_BLOCK_CHANGE)) < MIN_BLOCKS:
         return False
     residual = float(((middle - (first + last) / 2) ** 2).sum()) / apart
-    dip = 1 - 2 * float(middle @ middle) / (before + after)
+    dip = 1 - 2 * detail / (before + after)
     return residual <= MAX_RESIDUAL and dip >= MIN_DIP * change
 
 

@@ -62,8 +62,8 @@ class Track:
     followed: float = 0.0  # time at which the head was last found without a face, if later
 
     def box(self) -> Rect:
-        cx, cy, w, h = (c.x for c in self.coordinates)
-        return Rect(cx - w / 2, cy - h / 2, w, h)
+        x, y, w, h = self.coordinates
+        return Rect(x.x - w.x / 2, y.x - h.x / 2, w.x, h.x)
 
     def velocity(self) -> tuple[float, float]:
         """Return the speed in x and y, in pixels per second."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.identity.appearance import scatter
@@ -74,7 +74,7 @@ class Gallery:
         self.views, self.offered = [], 0
 
     def state(self) -> dict[str, Any]:
-        return {"views": [list(astuple(v)) for v in self.views], "offered": self.offered}
+        return {"views": [[v.yaw, v.tracklet, v.vector] for v in self.views], "offered": self.offered}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.views = [GalleryEntry(float(yaw), int(k), list(vector)) for yaw, k, vector in state["views"]]

@@ -117,25 +117,32 @@ class SceneBuilder:
         nowhere = Seen(person, None, "tracked")
         if before is None or before.shot != frame.shot:
             return nowhere
-        shot = [w for w in waiting if w.shot == frame.shot and w.spots is not None]
+        shot = (w for w in waiting if w.shot == frame.shot and w.spots is not None)
         spots = ((w.t, spot) for w in shot if (spot := _spot_of(w, labels, person)))
         after_t, after = next(spots, (before.t, None))
         if max(frame.t, after_t) - before.t > self._settings.gap_s:
             return nowhere
         if after is None:
-            return nowhere if shot else Seen(person, before.box, "head" if before.head else "tracked")
+            is_seen = any(w.shot == frame.shot and w.spots is not None for w in waiting)
+            return nowhere if is_seen else Seen(person, before.box, "head" if before.head else "tracked")
         box = _blend(before.box, after.box, (frame.t - before.t) / (after_t - before.t))
         return Seen(person, box, "head" if before.head or after.head else "tracked")
 
 
 def _spot_of(frame: PendingFrame, labels: Mapping[int, int], person: int) -> FaceSpot | None:
     """Return where a person is in a frame: their face rather than a head without one."""
-    spots = [s for s in frame.spots or () if labels[s.tracklet] == person]
-    return min(spots, key=lambda s: s.head, default=None)
+    head = None
+    for spot in frame.spots or ():
+        if labels[spot.tracklet] == person:
+            if not spot.head:
+                return spot
+            head = head or spot
+    return head
 
 
 def _blend(a: Rect, b: Rect, share: float) -> Rect:
-    return Rect(*(p + share * (q - p) for p, q in zip(_numbers(a), _numbers(b), strict=True)))
+    x, y = a.x + share * (b.x - a.x), a.y + share * (b.y - a.y)
+    return Rect(x, y, a.w + share * (b.w - a.w), a.h + share * (b.h - a.h))
 
 
 def _numbers(box: Rect) -> list[float]:

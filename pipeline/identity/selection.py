@@ -98,7 +98,7 @@ class SubjectSelector:
                     person.seen(tracklet, seconds, _prominence(tracklet, leading))
                     if self._motions.is_still(tracklet.track):
                         person.weight = person.prominence = 0.0
-                    elif self._motions.is_living(tracklet.track):
+                    elif not person.lived and self._motions.is_living(tracklet.track):
                         person.lived = True
         self._note_positions(tracklets)
         settled = [k for k in tracklets if k.label == STRANGER and k.score >= MIN_SCORE]

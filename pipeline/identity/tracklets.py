@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from engines.frames import Rect
@@ -218,7 +218,7 @@ class TrackletBuilder:
         margin = self._settings.contact_margin * (CONTACT_HYSTERESIS if before and before.contact else 1.0)
         mine = grown(box, margin / 2)
         return any(
-            _similar_size(box, rival.box()) and intersection(mine, grown(rival.box(), margin / 2)) > 0
+            _similar_size(box, other := rival.box()) and intersection(mine, grown(other, margin / 2)) > 0
             for rival in self._tracker.tracks
             if rival.id != track.id
         )
@@ -271,7 +271,11 @@ class TrackletBuilder:
 
 
 def tracklet_state(tracklet: Tracklet) -> dict[str, Any]:
-    return asdict(tracklet)
+    """Return the fields as JSON-able values; embeddings, which never change, are not copied."""
+    plain = {name: getattr(tracklet, name) for name in Tracklet.__slots__}
+    lists = {name: list(plain[name]) for name in ("first", "last", "head", "features", "views")}
+    pairs = {name: [list(pair) for pair in plain[name]] for name in ("evidence", "separation")}
+    return plain | lists | pairs
 
 
 def _seconds_apart(a: Track, b: Track) -> float:

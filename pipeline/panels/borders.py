@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -31,8 +32,7 @@ def border_votes(luma: NDArray[np.float32]) -> Votes:
         luma: shape (H, W); transpose it for horizontal borders.
     """
     contrast = _contrast(luma)
-    peak = cv2.dilate(contrast, np.ones((1, 5), np.uint8))
-    detail = cv2.dilate(contrast, np.ones((1, 9), np.uint8))
+    peak, detail = (cv2.dilate(contrast, np.ones((1, width), np.uint8)) for width in (5, 9))
     is_border = (
         (contrast >= _CONTRAST_LEAST) & (contrast >= _PEAK * peak) & (contrast >= _PROMINENCE * _beside(contrast))
     )
@@ -50,12 +50,19 @@ def _contrast(luma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _beside(contrast: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean contrast on the calmer side of each column, shape (STRIPS, W)."""
-    width = contrast.shape[1]
-    total = np.cumsum(np.pad(contrast, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    total = np.zeros((len(contrast), contrast.shape[1] + 1))
+    np.cumsum(contrast, axis=1, dtype=np.float64, out=total[:, 1:])
     sides = []
-    for begin, end in ((-_FAR, -_NEAR), (_NEAR + 1, _FAR + 1)):
-        first, last = (np.clip(np.arange(width) + offset, 0, width) for offset in (begin, end))
+    for first, last in _sides(contrast.shape[1]):
         count = last - first
         mean = (total[:, last] - total[:, first]) / np.maximum(count, 1)
         sides.append(np.where(count > 0, mean, np.inf))
     return np.minimum(*sides).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _sides(width: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return the first and the last column of the surroundings of each column, on either side."""
+    ends = ((-_FAR, -_NEAR), (_NEAR + 1, _FAR + 1))
+    columns = np.arange(width)
+    return [(np.clip(columns + begin, 0, width), np.clip(columns + end, 0, width)) for begin, end in ends]

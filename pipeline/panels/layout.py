@@ -72,7 +72,11 @@ class _Axis:
             around: how far before and after a face there are no borders, in parts of its length.
         """
         self.extent = int(votes.shape[1])
-        self._votes = tolerant(votes)
+        votes = tolerant(votes)
+        is_gap = votes < -CERTAIN
+        self._strips = len(votes)
+        self._seen, self._gaps = _counts(votes > CERTAIN), _counts(is_gap)
+        self._wide_gaps = _counts(is_gap[1:] & is_gap[:-1])
         self._faces = [(start * self.extent, (start + length) * self.extent) for start, length in faces]
         self._around = around
         self._known = np.zeros(self.extent, bool)
@@ -90,13 +94,12 @@ class _Axis:
         Args:
             across: where the region begins and ends on the other axis, in parts of the frame's extent.
         """
-        first, last = (round(end * len(self._votes)) for end in across)
+        first, last = (round(end * self._strips) for end in across)
         if stop <= start or last - first < _STRIPS_LEAST:
             return np.zeros(max(stop - start, 1), np.float32)
-        votes = self._votes[first:last, start:stop]
-        is_gap = votes < -CERTAIN
-        seen, gaps = (votes > CERTAIN).mean(axis=0), is_gap.mean(axis=0)
-        interrupted = (is_gap[1:] & is_gap[:-1]).any(axis=0)  # as by something in front of an edge of the room
+        seen, gaps = (_share(counts, first, last, start, stop) for counts in (self._seen, self._gaps))
+        wide_gaps = self._wide_gaps[last - 1, start:stop] - self._wide_gaps[first, start:stop]
+        interrupted = wide_gaps > 0  # as by something in front of an edge of the room
         counts = self._known[start:stop] & (gaps <= _GAPS_MOST_KNOWN)
         for length, without in rules:
             counts |= (seen >= length) & (gaps <= without * (seen + gaps)) & ~interrupted
@@ -106,6 +109,8 @@ class _Axis:
         """Return score and position of the best border of a region, score 0 where there is none."""
         start = span.start + _EDGE
         score = self.scores(start, span.stop - _EDGE, across, rules)
+        if not score.any():
+            return 0.0, start
         at = np.arange(start, start + len(score))
         middles = sorted((low + high) / 2 for low, high in (self._faces[face] for face in faces))
         score = np.where(score > 0, score + _of_gutters(score) - _off_middle(at, middles), 0.0)
@@ -130,8 +135,8 @@ class _Axis:
             middles: of the faces in the region.
             gapless: positions with a border without a gap.
         """
-        first, last = (round(end * len(self._votes)) for end in across)
-        detail = (np.abs(self._votes[first:last, span.start : span.stop]) > CERTAIN).mean(axis=0)
+        first, last = (round(end * self._strips) for end in across)
+        detail = _share(self._seen + self._gaps, first, last, span.start, span.stop)
         total = np.concatenate([[0.0], np.cumsum(detail)])
 
         def has_detail(begin: NDArray[np.intp], end: NDArray[np.intp]) -> tuple[Bools, Bools]:
@@ -209,6 +214,18 @@ def _divided(
     else:
         for part in down.divided(y_at):
             yield from _divided(x, y, across, part, faces, divisions - 1, rules)
+
+
+def _counts(marks: Bools) -> NDArray[np.intp]:
+    """Return how many strips before each one are marked, and how many of all, shape (strips + 1, extent)."""
+    counts = np.zeros((len(marks) + 1, marks.shape[1]), np.intp)
+    np.cumsum(marks, axis=0, out=counts[1:])
+    return counts
+
+
+def _share(counts: NDArray[np.intp], first: int, last: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Return which share of the strips from ``first`` to ``last`` is marked at each position."""
+    return (counts[last, start:stop] - counts[first, start:stop]) / (last - first)
 
 
 def _of_gutters(score: Floats) -> Floats:

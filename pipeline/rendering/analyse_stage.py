@@ -53,7 +53,8 @@ class AnalyseStage:
                 if segment is not None and index != segment:
                     yield Chunk(segment, [], self._boundary([p.row for p in rest]))
                 segment = index
-                head = [p for p in rest if self._grid.index(p.row.pts) == index]
+                is_whole = self._grid.index(rest[-1].row.pts) == index
+                head = rest if is_whole else [p for p in rest if self._grid.index(p.row.pts) == index]
                 yield Chunk(index, head)
                 rest = rest[len(head) :]
         if segment is not None:
