@@ -49,8 +49,10 @@ class PartBoard:
         self._rendered: set[int] = set()
         self._detectors: dict[int, str] = {}
         self._grants: dict[str, Grant] = {}  # by folder
+        self._busy: set[tuple[str, Stage]] = set()  # workers, with the stage of each of their grants
         self._attempts: dict[tuple[int, Stage], int] = {}
         self._granted = [0] * len(parts)
+        self._oldest = 0  # all parts before it are rendered
 
     @property
     def done(self) -> bool:
@@ -62,7 +64,7 @@ class PartBoard:
 
     def grant(self, worker: str, stage: Stage) -> Grant | None:
         """Return what a worker does next; None if nothing is to be done now, or it has a grant of this stage."""
-        if any((grant.worker, grant.stage) == (worker, stage) for grant in self._grants.values()):
+        if (worker, stage) in self._busy:
             return None
         index = self._next_to_detect() if stage == "detect" else self._next_to_render(worker)
         if index is None:
@@ -75,11 +77,16 @@ class PartBoard:
         self._granted[index] += 1
         grant = Grant(worker, self._parts[index], stage, self._granted[index])
         self._grants[grant.folder] = grant
+        self._busy.add((worker, stage))
+        return grant
+
+    def _take(self, folder: str) -> Grant:
+        grant = self._grants.pop(folder)
+        self._busy.remove((grant.worker, grant.stage))
         return grant
 
     def _next_to_detect(self) -> int | None:
-        oldest = next((part.index for part in self._parts if part.index not in self._rendered), len(self._parts))
-        return self._to_detect[0] if self._to_detect and self._to_detect[0] < oldest + self._ahead else None
+        return self._to_detect[0] if self._to_detect and self._to_detect[0] < self._oldest + self._ahead else None
 
     def _next_to_render(self, worker: str) -> int | None:
         own = [index for index in self._to_render if self._detectors.get(index) in (worker, None)]
@@ -88,7 +95,7 @@ class PartBoard:
 
     def finish(self, folder: str) -> Grant:
         """Record that the work of a grant is done; return the grant."""
-        grant = self._grants.pop(folder)
+        grant = self._take(folder)
         if grant.stage == "render":
             self.skip(grant.part.index)
         return grant
@@ -96,6 +103,8 @@ class PartBoard:
     def skip(self, index: int) -> None:
         """Record that a part needs no rendering."""
         self._rendered.add(index)
+        while self._oldest in self._rendered:
+            self._oldest += 1
 
     def may_render(self, index: int) -> None:
         """Record that the rows of a part are decided."""
@@ -107,7 +116,7 @@ class PartBoard:
         Raises:
             SplitAbandonedError: that has happened too often.
         """
-        grant = self._grants.pop(folder)
+        grant = self._take(folder)
         index, stage = grant.part.index, grant.stage
         self._attempts[index, stage] = self._attempts.get((index, stage), 0) + 1
         if self._attempts[index, stage] >= MOST_ATTEMPTS:
