@@ -59,8 +59,10 @@ class PartBoard:
         self._rendered: set[int] = set()
         self._detectors: dict[int, str] = {}
         self._grants: dict[str, Grant] = {}  # by folder
+        self._busy: set[tuple[str, Stage]] = set()  # workers, with the stage of each of their grants
         self._attempts: dict[tuple[int, Stage], int] = {}
         self._granted = [0] * len(parts)
+        self._oldest = 0  # all parts before it are rendered
 
     @property
     def done(self) -> bool:
@@ -87,7 +89,7 @@ class PartBoard:
 
     def grant(self, worker: str, stage: Stage) -> Grant | None:
         """Return what a worker does next; None if nothing is to be done now, or it has a grant of this stage."""
-        if any((grant.worker, grant.stage) == (worker, stage) for grant in self._grants.values()):
+        if (worker, stage) in self._busy:
             return None
         index = self._next_to_detect() if stage == "detect" else self._next_to_render(worker)
         if index is None:
@@ -101,11 +103,11 @@ class PartBoard:
         grant = Grant(worker, self._parts[index], stage, self._granted[index])
         self._grants[grant.folder] = grant
         self._heard_at[grant.folder] = self._clock()
+        self._busy.add((worker, stage))
         return grant
 
     def _next_to_detect(self) -> int | None:
-        oldest = next((part.index for part in self._parts if part.index not in self._rendered), len(self._parts))
-        return self._to_detect[0] if self._to_detect and self._to_detect[0] < oldest + self._ahead else None
+        return self._to_detect[0] if self._to_detect and self._to_detect[0] < self._oldest + self._ahead else None
 
     def _next_to_render(self, worker: str) -> int | None:
         own = [index for index in self._to_render if self._detectors.get(index) in (worker, None)]
@@ -121,11 +123,15 @@ class PartBoard:
 
     def _remove(self, folder: str) -> Grant:
         del self._heard_at[folder]
-        return self._grants.pop(folder)
+        grant = self._grants.pop(folder)
+        self._busy.remove((grant.worker, grant.stage))
+        return grant
 
     def skip(self, index: int) -> None:
         """Record that a part needs no rendering."""
         self._rendered.add(index)
+        while self._oldest in self._rendered:
+            self._oldest += 1
 
     def may_render(self, index: int) -> None:
         """Record that the rows of a part are decided."""

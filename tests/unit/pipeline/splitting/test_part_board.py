@@ -247,3 +247,14 @@ def test_a_worker_that_gives_way_costs_no_attempt() -> None:
         assert board.grant("a", "detect")
         assert len(board.leave("a", "", is_failure=False)) == 1
     assert done(board, "a", "detect") == 0
+
+
+def test_detection_goes_on_where_empty_parts_are_skipped() -> None:
+    board = PartBoard(parts(6), 1)
+    assert all(board.grant(worker, "detect") for worker in WORKERS)
+    assert board.grant("d", "detect") is None  # three parts are ahead of what is rendered
+    board.skip(1)
+    assert board.grant("d", "detect") is None  # the first one is still the oldest
+    board.skip(0)
+    granted = [board.grant(worker, "detect") for worker in ("d", "e")]
+    assert [grant.part.index for grant in granted if grant] == [3, 4]
