@@ -22,15 +22,19 @@ class SplitProgress:
         self.frames = self._first_frames = frames
         self.seconds = self._first_seconds = seconds
         self._done: dict[_Key, tuple[int, float]] = {}
+        self._weighted, self._weighted_s = 0.0, 0.0  # the sums of what is done
 
     def add(self, part: int, stage: Stage, frames: int, seconds: float) -> None:
         """Add what a worker has done."""
         before, before_s = self._done.get((part, stage), (0, 0.0))
         self._done[part, stage] = before + frames, before_s + seconds
-        weighted = [(_WEIGHTS[stage] * n, _WEIGHTS[stage] * s) for (_, stage), (n, s) in self._done.items()]
-        self.frames = max(self.frames, self._first_frames + round(sum(n for n, _ in weighted)))
-        self.seconds = max(self.seconds, self._first_seconds + sum(s for _, s in weighted))
+        self._weighted += _WEIGHTS[stage] * frames
+        self._weighted_s += _WEIGHTS[stage] * seconds
+        self.frames = max(self.frames, self._first_frames + round(self._weighted))
+        self.seconds = max(self.seconds, self._first_seconds + self._weighted_s)
 
     def withdraw(self, part: int, stage: Stage) -> None:
         """Forget what a worker has done: another one begins it again."""
-        self._done.pop((part, stage), None)
+        frames, seconds = self._done.pop((part, stage), (0, 0.0))
+        self._weighted -= _WEIGHTS[stage] * frames
+        self._weighted_s -= _WEIGHTS[stage] * seconds
