@@ -70,4 +70,5 @@ def centre_x(boxes: Array) -> Array:
 def overlapping(faces: Array, others: Array) -> NDArray[np.bool_]:
     """Return for each row whether the two faces overlap, shape (N,); False where one is unknown (NaN)."""
     gap = np.abs(faces[:, :2] + faces[:, 2:] / 2 - others[:, :2] - others[:, 2:] / 2)
-    return np.asarray(np.all(gap < (faces[:, 2:] + others[:, 2:]) / 2, axis=1))
+    is_near = gap < (faces[:, 2:] + others[:, 2:]) / 2
+    return np.asarray(is_near[:, 0] & is_near[:, 1])

@@ -18,7 +18,7 @@ import numpy as np
 from engines.frames import Rect
 from pipeline.camera.bands import Array, CropConstraints, clipped
 from pipeline.camera.framing import HEIGHT_PER_WIDTH, Framing, widest_crop
-from pipeline.camera.neighbour import Pair, Separation
+from pipeline.camera.neighbour import Neighbour, Pair, Separation
 from pipeline.camera.path_cost import KNOT_S, PathProblem, cheapest_path
 from pipeline.settings import CameraSettings
 
@@ -153,11 +153,10 @@ class PathPlanner:
                 fixed[:, axis], PathProblem(weights, known.times, constraints, least, most), unit, edge
             )
 
-        self._separate(path, pair, known.times)
+        neighbour = self._separate(path, pair, known.times)
         extends = path.separation is None and framing.extends(known.faces, path.extends)
         # An extension that is no longer needed ends when the crop fits into its area again.
         path.extends = extends or (path.extends and len(fixed) > 0 and bool(fixed[:, 0].max() > framing.widest))
-        neighbour = framing.neighbour(pair, path.separation) if path.separation else None
         constraints = framing.width_constraints(pair, known.partner, neighbour, extends=extends)
         scale = float(fixed[-1, 0]) if len(fixed) else constraints.typical()
         bounds = framing.bounds(fixed)
@@ -172,16 +171,19 @@ class PathPlanner:
         ys = plan(2, in_y, bounds.y + half, bounds.y + bounds.h - half, float(half[-1]))
         return np.stack([widths, xs, ys], axis=1)
 
-    def _separate(self, path: CameraPath, pair: Pair, times: Array) -> None:
+    def _separate(self, path: CameraPath, pair: Pair, times: Array) -> Neighbour | None:
         """Decide how crops treat the neighbour; within a take, who has come near must stay there for a while."""
-        wanted = self._framing.separation(pair, path.separation)
+        neighbour = self._framing.neighbour(pair, path.separation)
+        wanted = neighbour.separation if neighbour else None
         if wanted == "touching" and path.points and path.separation != "touching":
             now = float(times[0])
             path.touching_s = now if path.touching_s is None else path.touching_s
             if now - path.touching_s < _SETTLED_S:
-                path.separation = self._framing.separation(pair, path.separation, may_touch=False)
-                return
+                neighbour = self._framing.neighbour(pair, path.separation, may_touch=False)
+                path.separation = neighbour.separation if neighbour else None
+                return neighbour
         path.separation, path.touching_s = wanted, None
+        return neighbour
 
     def _plan_axis(self, fixed: Array, problem: PathProblem, unit: float, edge: float | None) -> Array:
         count, done = len(problem.least), len(fixed)

@@ -90,11 +90,12 @@ class Framing:
     def bounds(self, fixed: Array) -> Rect:
         """Return where crops may be after these control points, (M, 3): in the area, unless they are outside of it."""
         area = self.area
-        half = np.minimum(fixed[:, :1] * (0.5, HEIGHT_PER_WIDTH / 2), (area.w / 2, area.h / 2))
-        first, last = fixed[:, 1:] - half, fixed[:, 1:] + half
-        begins = (first >= (area.x - _OUTSIDE, area.y - _OUTSIDE)).all()
-        ends = (last <= (area.x + area.w + _OUTSIDE, area.y + area.h + _OUTSIDE)).all()
-        return area if begins and ends else self.frame
+        for width, cx, cy in fixed.tolist():
+            half_w, half_h = min(width * 0.5, area.w / 2), min(width * (HEIGHT_PER_WIDTH / 2), area.h / 2)
+            across = area.x - _OUTSIDE <= cx - half_w and cx + half_w <= area.x + area.w + _OUTSIDE
+            if not (across and area.y - _OUTSIDE <= cy - half_h and cy + half_h <= area.y + area.h + _OUTSIDE):
+                return self.frame
+        return area
 
     def shares(self, height: T) -> tuple[T, T]:
         """Return the smallest and largest share of the tile's height that a face of this height can have."""
@@ -112,25 +113,27 @@ class Framing:
         fills = self._fills / _DECIDED if before else self._fills
         return share > fills and self.extended >= _WORTH * self.widest
 
-    def separation(self, pair: Pair, before: Separation | None, *, may_touch: bool = True) -> Separation | None:
-        """Return how crops are to treat the neighbour; None where it does not matter.
+    def neighbour(self, pair: Pair, before: Separation | None, *, may_touch: bool = True) -> Neighbour | None:
+        """Return the neighbour's head, and so how crops are to treat it; None where it does not matter.
 
         Args:
             before: what was decided before.
             may_touch: whether the answer may be "touching".
         """
-        nearest = self.neighbour(pair, "touching")
+        if not len(pair.faces):
+            return None if before is None else self._neighbour(pair, before)
+        nearest = self._neighbour(pair, "touching")
         change = nearest.change(pair.faces)
         if not nearest.is_known.any() or change > STEADY:
-            return before if not len(pair.faces) else None
-        apart = self.neighbour(pair, "apart")
+            return None
+        apart = self._neighbour(pair, "apart")
         for beside in (apart, nearest) if may_touch and (before == "touching" or change <= STILL) else (apart,):
             ratios = (beside.widest_without() / self._tightest(pair.faces, beside.separation))[beside.is_known]
             if len(ratios) and median_of(ratios) >= _needed(beside.separation, before):
-                return beside.separation
-        return "together" if apart.is_known.any() else None
+                return beside
+        return self._neighbour(pair, "together") if apart.is_known.any() else None
 
-    def neighbour(self, pair: Pair, separation: Separation) -> Neighbour:
+    def _neighbour(self, pair: Pair, separation: Separation) -> Neighbour:
         """Return the neighbour's head where crops treat it so."""
         return Neighbour.of(pair, separation, self.area.x, self.area.x + self.area.w)
 
