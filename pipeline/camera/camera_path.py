@@ -236,8 +236,7 @@ def _weights(knots: Array, count: int) -> Array:
     whole = np.floor(knots)
     f = knots - whole
     square, cube = f**2, f**3
-    rows, first = np.arange(len(knots)), whole.astype(np.intp)
+    values = np.array([(1 - f) ** 3, 3 * cube - 6 * square + 4, -3 * cube + 3 * square + 3 * f + 1, cube]) / 6
     weights = np.zeros((len(knots), count))
-    for n, value in enumerate(((1 - f) ** 3, 3 * cube - 6 * square + 4, -3 * cube + 3 * square + 3 * f + 1, cube)):
-        weights[rows, first + n] = value / 6
+    weights[np.arange(len(knots)), whole.astype(np.intp) + np.arange(_ORDER)[:, None]] = values
     return weights
