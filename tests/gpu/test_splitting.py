@@ -12,10 +12,12 @@ from engines.settings import DeviceSettings
 from pipeline.job import JobSpec
 from pipeline.runner import run_job
 from pipeline.settings import ProfileSettings, SegmentSettings
+from tests.support.gpu_presence import needs_gpu
 from tests.support.process_crew import ProcessCrew
 from tests.support.recordings import still, walk, write_recording
 
-pytestmark = pytest.mark.gpu
+cupy = pytest.importorskip("cupy")
+pytestmark = [pytest.mark.gpu, needs_gpu]
 
 
 def packets(path: Path) -> str:
