@@ -158,8 +158,9 @@ run_tests() {
     install_editable "$venv" test
     step "Tests"
     cd "$REPO"
-    # Without arguments all tests run, on all cores; a file stays with one process, as its fixtures are shared.
-    [[ ${#rest[@]} -gt 0 ]] || rest=(-n auto --dist loadfile --durations=25)
+    # Without arguments all tests run, on all cores; one more process, as they wait more than they compute. A file stays
+    # with one process, as its fixtures are shared.
+    [[ ${#rest[@]} -gt 0 ]] || rest=(-n "$(($(nproc) + 1))" --dist loadfile --durations=25)
     do_it "$venv/bin/python" -m pytest "${rest[@]}"
 }
 

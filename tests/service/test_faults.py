@@ -16,7 +16,7 @@ from tests.faults.verdict import Verdict
 _SEED = 5
 _CELLS = list(all_cells())
 _WHOLE, _SPLIT = ([cell for cell in _CELLS if bool(cell.step.sections) is split] for split in (False, True))
-SAMPLE = random.Random(_SEED).sample(_WHOLE, 8) + random.Random(_SEED + 1).sample(_SPLIT, 4)
+SAMPLE = random.Random(_SEED).sample(_WHOLE, 6) + random.Random(_SEED + 1).sample(_SPLIT, 3)
 
 needs_compiler = pytest.mark.skipif(preload.compiler() is None, reason="no C compiler builds the shim")
 needs_root = pytest.mark.skipif(not preload.is_root(), reason="only root can mount a share that goes away")
