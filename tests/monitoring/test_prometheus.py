@@ -132,12 +132,13 @@ def test_dashboard_and_rules_live_on_what_the_service_shows(service: Service, po
 
 
 def _every_panel_has_data(prometheus: Prometheus) -> None:
+    of_nothing_here = ("undecodable", "warnings_total", "cluster_nodes", "dualface_node_")
     of_gpus = ("dualface_gpu_", "dualface_vram_used", "dualface_nvdec_", "dualface_nvenc_")
     for query in dashboard_queries():
         found = prometheus.query(query.with_variables(rate_interval="2m"))
         if any(name in query.text for name in of_gpus):
             assert bool(found) == bool(count_gpus()) or "nvenc" in query.text, query.where
-        elif any(name in query.text for name in ("undecodable", "warnings_total", "cluster_nodes")):  # none here
+        elif any(name in query.text for name in of_nothing_here):
             assert not found, query.where
         elif query.where != "Service began":  # an annotation: there is none while a service just runs
             assert found, f"{query.where}: {query.text}"
