@@ -132,7 +132,7 @@ def test_a_killed_service_leaves_no_worker_and_the_next_one_goes_on(
     make_service: Callable[..., Service], recording: Path, undisturbed: Packets
 ) -> None:
     service = started(make_service(**SPLIT), recording)
-    service.wait_for(service.segments, "the first segments")
+    service.wait_for(lambda: list((service.root / ".dualface").rglob("checkpoint.json")), "the first checkpoint")
     workers = service.workers()
     service.kill()
     _, alive = psutil.wait_procs(workers, timeout=20)
