@@ -132,8 +132,8 @@ class RenderLoop:
                     crew,
                 )
                 return replace(outcome, notes=(*outcome.notes, *self._notes))
-        except SplitAbandonedError as obstacle:
-            self._work_without_parts(str(obstacle))
+        except SplitAbandonedError as abandoned:
+            self._work_without_parts(str(abandoned))
             return None
         except LevelChanged:
             return None

@@ -20,7 +20,7 @@ from pipeline.identity.resolver import PeopleResolver
 from pipeline.limits import within_duration
 from pipeline.rendering.analyse_stage import AnalyseStage
 from pipeline.rendering.analysis import Analysis
-from pipeline.rendering.build_analysis import build_analysis, open_face_finder
+from pipeline.rendering.build_analysis import build_analysis, compute_class_of, open_face_finder
 from pipeline.rendering.build_output import batch_size, done_t, thumbnail_store, tile_renderer
 from pipeline.rendering.compose_stage import ComposeStage
 from pipeline.rendering.encode_stage import EncodeStage
@@ -32,7 +32,6 @@ from pipeline.rendering.renderer import render
 from pipeline.rendering.rerender import Rerender, first_sights
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob, StreamOutcome
 from pipeline.rendering.thumbnails import clear_thumbnails
-from pipeline.segments.segment import SegmentGrid
 from pipeline.splitting.conductor import Conductor
 from pipeline.splitting.orders import Crew
 
@@ -63,14 +62,15 @@ def render_stream(job: StreamJob, crew: Crew | None = None) -> StreamOutcome:
         decoded = job.rate.batches(decoder, job.checkpoint.next_pts, batch_size(job, decoder))
         first = None if job.checkpoint.complete else next(decoded, None)
         start_pts = _start_pts(job, first)
-        ahead = LookAhead(finder, THUMBNAIL_SIZE, job.telemetry) if job.backend.looks_ahead else None
-        people, analysis = build_analysis(job, ahead or finder, start_pts)
         sights = first_sights(job)
         _rerender(job, compositor, decoder, sights)
         if first is not None and crew is not None:
             people = _conduct(job, crew, finder, batch_size(job, decoder), start_pts, first.frames[0].pts)
-        elif first is not None:
-            _render(job, decoder, compositor, analysis, ahead, start_pts, chain([first], decoded))
+        else:
+            ahead = LookAhead(finder, THUMBNAIL_SIZE, job.telemetry) if job.backend.looks_ahead else None
+            people, analysis = build_analysis(job, ahead or finder, start_pts)
+            if first is not None:
+                _render(job, decoder, compositor, analysis, ahead, start_pts, chain([first], decoded))
         if first is not None and (sights := first_sights(job)):
             _rerender(job, compositor, decoder, sights)
         return StreamOutcome(
@@ -104,7 +104,7 @@ def _pin_compute_class(job: StreamJob, finder: FaceFinder) -> None:
     Raises:
         ComputeClassChangedError: the finished segments come from another one.
     """
-    compute = job.backend.compute_class.with_inference(finder.engine_name, finder.embedder_name or "no face embedding")
+    compute = compute_class_of(job, finder)
     earlier = ComputeClass.from_json(job.checkpoint.compute_class)
     if job.checkpoint.segments and (changed := "; ".join(compute.differences(earlier))):
         raise ComputeClassChangedError(f"its segments were rendered by other hardware or software ({changed})")
@@ -149,7 +149,7 @@ def _render(
     start_pts: int,
     decoded: Iterator[FrameBatch],
 ) -> None:
-    grid = SegmentGrid(start_pts, job.info.video.time_base, job.spec.segments.seconds)
+    grid = job.segment_grid(start_pts)
     batches = aligned(decoded, batch_size(job, decoder), grid)
     encode = EncodeStage(
         job,

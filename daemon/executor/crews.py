@@ -20,8 +20,6 @@ _NEEDED = "its place is needed for another file"
 _MARK = "/part-"  # in the names of part workers
 _MOST_RESTARTS = 5  # of part workers of one attempt; after that, those that are left must do
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class _Seat:

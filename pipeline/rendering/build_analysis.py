@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines.compute_class import ComputeClass
 from engines.frames import Frame
 from engines.video.geometry import surface_size
 from pipeline.camera.planner import CameraOperator
@@ -21,6 +22,11 @@ def open_face_finder(job: StreamJob) -> FaceFinder:
     """Open the models of a job."""
     profile = job.spec.profile
     return FaceFinder(job.backend, profile.detect, job.spec.device, job.info, job.workload, keep_hdr=job.keeps_hdr)
+
+
+def compute_class_of(job: StreamJob, finder: FaceFinder) -> ComputeClass:
+    """Return the compute class of a job's work with these models."""
+    return job.backend.compute_class.with_inference(finder.engine_name, finder.embedder_name or "no face embedding")
 
 
 def build_observer(job: StreamJob, finder: BatchFinder, start_pts: int, *, begins_midway: bool = False) -> Observer:

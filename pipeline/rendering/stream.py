@@ -20,6 +20,7 @@ from pipeline.rendering.frame_rate import OutputRate
 from pipeline.rendering.hdr import keeps_hdr
 from pipeline.rendering.lookahead import largest_surface_pixels
 from pipeline.segments.checkpoint import Checkpoint
+from pipeline.segments.segment import SegmentGrid
 from pipeline.telemetry.timing import JobTelemetry
 
 OUTPUT_WIDTH, OUTPUT_HEIGHT = 1920, 1080
@@ -68,6 +69,10 @@ class StreamJob:
         return self.backend.decoder(
             self.spec.source, self.rate.source, max_surface_pixels=pixels, keep_hdr=self.keeps_hdr
         )
+
+    def segment_grid(self, start_pts: int) -> SegmentGrid:
+        """Return the grid of the job's segments; ``start_pts`` is 0 s."""
+        return SegmentGrid(start_pts, self.info.video.time_base, self.spec.segments.seconds)
 
     def shown(self, row: Row) -> Row:
         """Return the row as it is shown, after the user's corrections."""

@@ -28,7 +28,6 @@ from pipeline.rendering.encoder_factory import pin_threads
 from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.stream import StreamJob
 from pipeline.segments.checkpoint import Boundary
-from pipeline.segments.segment import SegmentGrid
 from pipeline.splitting.adoption import Adoption, RenderedPart
 from pipeline.splitting.frame_reader import FrameReader
 from pipeline.splitting.orders import (
@@ -98,7 +97,7 @@ class Conductor:
         self._start_pts, self._next_pts = start_pts, next_pts
         video, workers = job.info.video, len(crew.workers())
         segment_s = job.spec.segments.seconds
-        self._grid = SegmentGrid(start_pts, video.time_base, segment_s)
+        self._grid = job.segment_grid(start_pts)
         self._parts = plan_parts(
             job.info, start_pts, next_pts, segment_s=segment_s, chunk_s=job.spec.chunk_s, workers=workers
         )

@@ -21,7 +21,7 @@ from pipeline.durable import storage_errors
 from pipeline.errors import PipelineError
 from pipeline.identity.recognition import is_clear
 from pipeline.people import Face, Row, row_from_json
-from pipeline.rendering.build_analysis import build_observer, open_face_finder
+from pipeline.rendering.build_analysis import build_observer, compute_class_of, open_face_finder
 from pipeline.rendering.build_output import batch_size, thumbnail_store, tile_renderer
 from pipeline.rendering.encoder_factory import open_encoder
 from pipeline.rendering.lookahead import surface_bytes
@@ -29,7 +29,7 @@ from pipeline.rendering.rebatch import aligned
 from pipeline.rendering.stage import Stage
 from pipeline.rendering.stream import OUTPUT_HEIGHT, OUTPUT_WIDTH, StreamJob
 from pipeline.rendering.tile_renderer import TileRenderer
-from pipeline.segments.segment import SegmentGrid, SegmentRecord, SegmentWriter
+from pipeline.segments.segment import SegmentRecord, SegmentWriter
 from pipeline.splitting.kept_frames import KeptFrames
 from pipeline.splitting.orders import (
     ROWS,
@@ -90,7 +90,9 @@ class PartWorker:
     def carry_out(self, order: Order) -> Answer:
         """Carry out an order; return the answer, which may say that it failed."""
         try:
-            if changed := "; ".join(self._class().differences(ComputeClass.from_json(order.compute_class))):
+            if changed := "; ".join(
+                compute_class_of(self._job, self._finder).differences(ComputeClass.from_json(order.compute_class))
+            ):
                 return PartFailed(order.folder, f"a worker has other hardware or software ({changed})")
             progress = _Progress(order, float(self._job.info.video.time_base), self._tell)
             with storage_errors("working on a part"):
@@ -105,10 +107,6 @@ class PartWorker:
             log.exception("a part worker failed")
             return PartFailed(order.folder, f"the program failed: {type(error).__name__}: {error}")
         return answer
-
-    def _class(self) -> ComputeClass:
-        embedder = self._finder.embedder_name or "no face embedding"
-        return self._job.backend.compute_class.with_inference(self._finder.engine_name, embedder)
 
     def _folder(self, order: Order) -> Path:
         return self._job.spec.paths.parts / order.folder
@@ -157,7 +155,7 @@ class PartWorker:
     def _batches(self, decoder: Decoder, order: DetectPart, counts: Counts) -> Iterator[FrameBatch]:
         """Yield the part's frames, decoded in a thread, in the batches of the whole recording."""
         size, part = batch_size(self._job, decoder), order.part
-        grid = SegmentGrid(order.start_pts, self._job.info.video.time_base, self._job.spec.segments.seconds)
+        grid = self._job.segment_grid(order.start_pts)
         decoded = aligned(_until(decoder.batches(part.from_pts, size), part), size, grid)
         with closing(Stage("decode", _timed(decoded, counts), self._job.workload.depth)) as batches:
             yield from batches
@@ -170,7 +168,7 @@ class PartWorker:
         with storage_errors("reading rows"):
             lines = (self._folder(order) / ROWS).read_bytes().splitlines()
         rows = [row_from_json(orjson.loads(line)) for line in lines]
-        grid = SegmentGrid(order.start_pts, self._job.info.video.time_base, self._job.spec.segments.seconds)
+        grid = self._job.segment_grid(order.start_pts)
         records: list[SegmentRecord] = []
         names: set[tuple[str, str]] = set()
         first_frame = order.first_frame
